@@ -1,0 +1,26 @@
+//! TLS 1.3 termination: policy, credentials, handshake, stream. Knows nothing of HTTP.
+
+mod kx;
+pub mod policy;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::policy::TlsPolicy;
+
+/// What one listener's TLS side is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which groups and suites, in which order, and the promise.
+    pub policy: TlsPolicy,
+    /// PEM chain, leaf first.
+    pub cert: PathBuf,
+    /// PEM private key of the leaf.
+    pub key: PathBuf,
+    /// From the accepted connection to the finished handshake, the hello included.
+    pub handshake_timeout: Duration,
+    /// Handshakes whose cryptography may be under way at once on this listener.
+    pub max_handshakes: usize,
+    /// Session tickets sent after a full handshake; 0 turns resumption off.
+    pub tickets: usize,
+}
