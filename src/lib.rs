@@ -4,7 +4,9 @@
 pub mod admin;
 pub mod config;
 pub mod drain;
+pub mod io;
 pub mod listener;
+pub mod metrics;
 mod nearest;
 pub mod proxy;
 pub mod tls;

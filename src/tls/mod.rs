@@ -1,7 +1,12 @@
 //! TLS 1.3 termination: policy, credentials, handshake, stream. Knows nothing of HTTP.
 
+pub mod error;
+pub mod handshake;
+pub mod hello;
 mod kx;
 pub mod policy;
+pub mod server;
+pub mod stream;
 
 use std::path::PathBuf;
 use std::time::Duration;

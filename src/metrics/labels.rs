@@ -1,0 +1,106 @@
+//! The closed sets of label values for requests.
+
+/// What a request speaks, as the label `protocol`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RequestProtocol {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// WebSocket over either version.
+    Websocket,
+}
+
+impl RequestProtocol {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+    const ALL: [Self; Self::COUNT] = [Self::Http1, Self::Http2, Self::Grpc, Self::Websocket];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::Grpc => "grpc",
+            Self::Websocket => "websocket",
+        }
+    }
+}
+
+/// The names of the gRPC status codes, by number; `BROKEN` stands for a call without a status.
+pub const GRPC_CODES: [&str; 18] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+    "BROKEN",
+];
+
+/// The status classes; `broken` stands for a request that ended without a whole answer.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "broken"];
+
+/// How a request ended, as the label `code`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Code {
+    /// An HTTP status.
+    Http(u16),
+    /// A gRPC status.
+    Grpc(u8),
+    /// No whole answer: one side went away.
+    Broken,
+}
+
+impl Code {
+    pub(super) fn index(self, protocol: RequestProtocol) -> usize {
+        match (self, protocol) {
+            (Self::Grpc(code), RequestProtocol::Grpc) if code < 17 => usize::from(code),
+            (Self::Grpc(_), RequestProtocol::Grpc) => 2,
+            (Self::Http(status), RequestProtocol::Grpc) => grpc_code_of_http(status),
+            (Self::Broken, RequestProtocol::Grpc) => 17,
+            (Self::Http(status), _) => usize::from(status / 100).clamp(1, 5) - 1,
+            (Self::Grpc(_) | Self::Broken, _) => 5,
+        }
+    }
+}
+
+/// The grpc-status that stands for an HTTP status without one
+/// (gRPC over HTTP/2, "HTTP to gRPC Status Code Mapping").
+fn grpc_code_of_http(status: u16) -> usize {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+pub(super) fn per_protocol<T>(
+    make: impl Fn(&'static str) -> T,
+) -> [T; RequestProtocol::COUNT] {
+    RequestProtocol::ALL.map(|protocol| make(protocol.as_str()))
+}
+
+pub(super) fn per_code<T>(protocol: &str, make: impl Fn(&'static str) -> T) -> Vec<T> {
+    if protocol == RequestProtocol::Grpc.as_str() {
+        GRPC_CODES.into_iter().map(make).collect()
+    } else {
+        CLASSES.into_iter().map(make).collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! Why a handshake did not complete: a closed set, each with the label it is counted under.
+
+use rustls::{AlertDescription, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use thiserror::Error;
+
+/// Why a handshake did not complete.
+#[derive(Debug, Error)]
+pub enum HandshakeError {
+    /// A key share of the wrong length or content.
+    #[error("the client sent a key share that is not valid")]
+    BadKeyShare,
+    /// An alert of the client other than distrust.
+    #[error("the client ended the handshake with alert {0:?}")]
+    ClientAlert(AlertDescription),
+    /// The client does not accept the certificate.
+    #[error("the client does not trust the certificate (alert {0:?})")]
+    ClientDistrusts(AlertDescription),
+    /// A record that does not decrypt.
+    #[error("the client sent a record that does not decrypt")]
+    Decrypt,
+    /// The library or the configuration failed.
+    #[error("the handshake failed inside the proxy")]
+    Internal,
+    /// Bytes that are TLS but not well-formed.
+    #[error("the client sent a malformed message")]
+    Malformed,
+    /// Well-formed but against the protocol.
+    #[error("the client broke the protocol: {0:?}")]
+    Misbehaved(PeerMisbehaved),
+    /// The client offers only protocols that are not served.
+    #[error("no application protocol in common")]
+    NoCommonAlpn,
+    /// The client lists no group that the policy admits.
+    #[error("no key-exchange group in common")]
+    NoCommonGroup,
+    /// The client lists no signature scheme of the certificate.
+    #[error("no signature scheme in common")]
+    NoCommonSignature,
+    /// The client lists no suite of the listener.
+    #[error("no cipher suite in common")]
+    NoCommonSuite,
+    /// Closed before the first byte, as a TCP health check does.
+    #[error("the client closed before it sent anything")]
+    NoHello,
+    /// Bytes that are not TLS.
+    #[error("the client does not speak TLS")]
+    NotTls,
+    /// Another feature of TLS 1.3 that the client lacks.
+    #[error("the client is incompatible: {0:?}")]
+    Incompatible(PeerIncompatible),
+    /// A plain HTTP request on the TLS port.
+    #[error("the client sent plain HTTP to the TLS port")]
+    PlainHttp,
+    /// The deadline passed.
+    #[error("the handshake did not complete in time")]
+    Timeout,
+    /// The connection ended in the middle.
+    #[error("the client vanished during the handshake")]
+    Vanished,
+    /// The client does not offer TLS 1.3.
+    #[error("the client does not offer TLS 1.3")]
+    Version,
+}
+
+impl HandshakeError {
+    /// Every label, for metrics that start at zero.
+    pub const REASONS: [&'static str; 18] = [
+        "bad_key_share",
+        "client_alert",
+        "client_distrusts_us",
+        "decrypt_error",
+        "internal",
+        "malformed",
+        "misbehaved",
+        "no_common_alpn",
+        "no_common_group",
+        "no_common_signature_scheme",
+        "no_common_suite",
+        "no_hello",
+        "not_tls",
+        "incompatible",
+        "plain_http",
+        "timeout",
+        "vanished",
+        "tls_version",
+    ];
+
+    /// The metric label and log field.
+    pub fn reason(&self) -> &'static str {
+        Self::REASONS[match self {
+            Self::BadKeyShare => 0,
+            Self::ClientAlert(_) => 1,
+            Self::ClientDistrusts(_) => 2,
+            Self::Decrypt => 3,
+            Self::Internal => 4,
+            Self::Malformed => 5,
+            Self::Misbehaved(_) => 6,
+            Self::NoCommonAlpn => 7,
+            Self::NoCommonGroup => 8,
+            Self::NoCommonSignature => 9,
+            Self::NoCommonSuite => 10,
+            Self::NoHello => 11,
+            Self::NotTls => 12,
+            Self::Incompatible(_) => 13,
+            Self::PlainHttp => 14,
+            Self::Timeout => 15,
+            Self::Vanished => 16,
+            Self::Version => 17,
+        }]
+    }
+}
+
+impl From<rustls::Error> for HandshakeError {
+    fn from(error: rustls::Error) -> Self {
+        use rustls::Error as Tls;
+        match error {
+            Tls::AlertReceived(alert) => alert_received(alert),
+            Tls::DecryptError => Self::Decrypt,
+            Tls::InvalidMessage(
+                InvalidMessage::InvalidContentType
+                | InvalidMessage::UnknownProtocolVersion
+                | InvalidMessage::MessageTooLarge,
+            ) => Self::NotTls,
+            Tls::InappropriateHandshakeMessage { .. }
+            | Tls::InappropriateMessage { .. }
+            | Tls::InvalidMessage(_)
+            | Tls::PeerSentOversizedRecord => Self::Malformed,
+            Tls::NoApplicationProtocol => Self::NoCommonAlpn,
+            Tls::PeerIncompatible(reason) => incompatible(reason),
+            Tls::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare) => Self::BadKeyShare,
+            Tls::PeerMisbehaved(reason) => Self::Misbehaved(reason),
+            _ => Self::Internal,
+        }
+    }
+}
+
+fn alert_received(alert: AlertDescription) -> HandshakeError {
+    match alert {
+        AlertDescription::BadCertificate
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::UnsupportedCertificate => HandshakeError::ClientDistrusts(alert),
+        _ => HandshakeError::ClientAlert(alert),
+    }
+}
+
+fn incompatible(reason: PeerIncompatible) -> HandshakeError {
+    match reason {
+        PeerIncompatible::NoCipherSuitesInCommon => HandshakeError::NoCommonSuite,
+        PeerIncompatible::NoKxGroupsInCommon => HandshakeError::NoCommonGroup,
+        PeerIncompatible::NoSignatureSchemesInCommon => HandshakeError::NoCommonSignature,
+        PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        | PeerIncompatible::Tls13RequiredForQuic => HandshakeError::Version,
+        other => HandshakeError::Incompatible(other),
+    }
+}

@@ -1,0 +1,372 @@
+//! The handshake under one deadline: from the first byte to a stream and the facts about it.
+//!
+//! Driven record by record, so that what is counted ends exactly at the client's Finished; what came
+//! along behind it stays undecrypted in the stream. Sources: RFC 8446 §4 and §5.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rustls::ServerConnection;
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::error::HandshakeError;
+use super::hello::{self, RECORD_HEADER};
+use super::kx;
+use super::policy::{Group, KxClass, Offer, suite_name};
+use super::server::TlsServer;
+use super::stream::{Below, TlsStream};
+use crate::io::{Traffic, TrafficCounters};
+
+/// How the keys came about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandshakeKind {
+    /// Certificate and signature, one round trip.
+    Full,
+    /// Certificate and signature after a HelloRetryRequest.
+    Retried,
+    /// From a session ticket, with a fresh key exchange.
+    Resumed,
+}
+
+impl HandshakeKind {
+    /// The label value and log field.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Retried => "hrr",
+            Self::Resumed => "resumed",
+        }
+    }
+}
+
+/// What ALPN chose (RFC 7301).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Alpn {
+    /// `h2`.
+    Http2,
+    /// `http/1.1`, or nothing agreed.
+    Http1,
+}
+
+/// The facts of a completed handshake, as observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    /// The group that was negotiated.
+    pub group: Group,
+    /// Full, after a retry, or resumed.
+    pub kind: HandshakeKind,
+    /// A HelloRetryRequest was sent.
+    pub retried: bool,
+    /// What the client listed.
+    pub offered: KxClass,
+    /// IANA name of the cipher suite.
+    pub suite: &'static str,
+    /// What ALPN chose.
+    pub alpn: Alpn,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// Bytes and time of a handshake, whole or broken off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Below TLS, from the client.
+    pub bytes_in: u64,
+    /// Below TLS, to the client, tickets included.
+    pub bytes_out: u64,
+    /// From the first byte of the ClientHello.
+    pub elapsed: Duration,
+    /// Inside TLS code.
+    pub compute: Duration,
+    /// Inside the key exchange.
+    pub key_exchange: Duration,
+}
+
+/// A handshake that did not complete, with what is known of it.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: HandshakeError,
+    /// What the client offered, if its hello arrived.
+    pub offer: Option<Offer>,
+    /// What it took so far.
+    pub cost: Cost,
+}
+
+/// Performs the server's handshake, or says why it ended. Alerts are sent before it returns.
+pub async fn accept<IO>(
+    mut io: IO,
+    server: &TlsServer,
+    counters: TrafficCounters,
+) -> Result<(TlsStream<IO>, Session), Failure>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut progress = Progress::default();
+    let drive = progress.drive(&mut io, server);
+    let outcome = match tokio::time::timeout(server.timeout, drive).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(HandshakeError::Timeout),
+    };
+    match outcome {
+        Ok(conn) => progress.finish(io, conn, counters),
+        Err(error) => {
+            if matches!(error, HandshakeError::PlainHttp) {
+                let _ = io.write_all(PLAIN_HTTP_ANSWER).await;
+            }
+            let _ = io.shutdown().await;
+            Err(progress.fail(error))
+        }
+    }
+}
+
+const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 38\r\n\r\nThis port speaks TLS: use an https URL";
+
+/// A handshake under way.
+#[derive(Default)]
+struct Progress {
+    /// Received and not yet given to rustls.
+    received: BytesMut,
+    /// The records of the first flight, for `hello::inspect`.
+    first_flight: Vec<u8>,
+    first_byte: Option<Instant>,
+    offer: Option<Offer>,
+    retried: bool,
+    cost: Cost,
+}
+
+impl Progress {
+    async fn drive<IO>(
+        &mut self,
+        io: &mut IO,
+        server: &TlsServer,
+    ) -> Result<ServerConnection, HandshakeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let accepted = self.client_hello(io).await?;
+        let offer = self.offer(&accepted);
+        let config = server.config_for(&offer).ok_or(HandshakeError::Internal)?;
+        self.offer = Some(offer);
+        let _slot = server.slots.acquire().await;
+        let started = self.timed(|| accepted.into_connection(config));
+        let mut conn = match started {
+            Ok(conn) => conn,
+            Err((error, alert)) => return Err(self.refuse(io, error, alert).await),
+        };
+        loop {
+            poll_fn(|cx| self.poll_send(io, &mut conn, cx)).await?;
+            if !conn.is_handshaking() {
+                return Ok(conn);
+            }
+            let record = self.record(io).await?;
+            let fed = self.timed(|| {
+                conn.read_tls(&mut &record[..])
+                    .map_err(|_| HandshakeError::Malformed)?;
+                conn.process_new_packets().map_err(HandshakeError::from)
+            });
+            if let Err(error) = fed {
+                let _ = poll_fn(|cx| self.poll_send(io, &mut conn, cx)).await;
+                return Err(error);
+            }
+            if !conn.is_handshaking() {
+                self.cost.elapsed = self.since_first_byte();
+            }
+        }
+    }
+
+    /// Collects the ClientHello, however many records and reads it takes.
+    async fn client_hello<IO>(&mut self, io: &mut IO) -> Result<Accepted, HandshakeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut acceptor = Acceptor::default();
+        loop {
+            let record = self.record(io).await?;
+            self.first_flight.extend_from_slice(&record);
+            let fed = self.timed(|| {
+                acceptor.read_tls(&mut &record[..]).ok();
+                acceptor.accept()
+            });
+            match fed {
+                Ok(Some(accepted)) => return Ok(accepted),
+                Ok(None) => {}
+                Err(_) if hello::is_plain_http(&self.first_flight) => {
+                    return Err(HandshakeError::PlainHttp);
+                }
+                Err((error, alert)) => return Err(self.refuse(io, error, alert).await),
+            }
+        }
+    }
+
+    /// The offer as the bytes say it; rustls's own view stands in for a part that did not parse.
+    fn offer(&mut self, accepted: &Accepted) -> Offer {
+        let flight = std::mem::take(&mut self.first_flight);
+        hello::inspect(&flight).unwrap_or_else(|| Offer {
+            groups: accepted
+                .client_hello()
+                .named_groups()
+                .unwrap_or_default()
+                .to_vec(),
+            shares: Vec::new(),
+        })
+    }
+
+    async fn refuse<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        error: rustls::Error,
+        mut alert: AcceptedAlert,
+    ) -> HandshakeError {
+        let mut bytes = Vec::new();
+        if alert.write_all(&mut bytes).is_ok() && io.write_all(&bytes).await.is_ok() {
+            self.cost.bytes_out += bytes.len() as u64;
+        }
+        HandshakeError::from(error)
+    }
+
+    /// The next whole record. Anything that cannot be one is handed on for rustls to refuse.
+    async fn record<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+    ) -> Result<BytesMut, HandshakeError> {
+        loop {
+            if let Some(length) = record_length(&self.received) {
+                self.cost.bytes_in += length as u64;
+                return Ok(self.received.split_to(length));
+            }
+            self.received.reserve(2048);
+            match io.read_buf(&mut self.received).await {
+                Ok(0) if self.first_byte.is_none() => return Err(HandshakeError::NoHello),
+                Ok(0) => return Err(HandshakeError::Vanished),
+                Ok(_) => {
+                    self.first_byte.get_or_insert_with(Instant::now);
+                }
+                Err(_) if self.first_byte.is_none() => return Err(HandshakeError::NoHello),
+                Err(_) => return Err(HandshakeError::Vanished),
+            }
+        }
+    }
+
+    fn poll_send<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        conn: &mut ServerConnection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandshakeError>> {
+        while conn.wants_write() {
+            let mut socket = Flight {
+                below: Below { io, cx },
+                retried: &mut self.retried,
+            };
+            match conn.write_tls(&mut socket) {
+                Ok(0) => return Poll::Ready(Err(HandshakeError::Vanished)),
+                Ok(count) => self.cost.bytes_out += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(_) => return Poll::Ready(Err(HandshakeError::Vanished)),
+            }
+        }
+        ready!(std::pin::Pin::new(io).poll_flush(cx)).ok();
+        Poll::Ready(Ok(()))
+    }
+
+    fn timed<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        kx::take_spent();
+        let start = Instant::now();
+        let result = work();
+        self.cost.compute += start.elapsed();
+        self.cost.key_exchange += kx::take_spent();
+        result
+    }
+
+    fn since_first_byte(&self) -> Duration {
+        self.first_byte.map(|at| at.elapsed()).unwrap_or_default()
+    }
+
+    fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        io: IO,
+        conn: ServerConnection,
+        counters: TrafficCounters,
+    ) -> Result<(TlsStream<IO>, Session), Failure> {
+        let Some(session) = self.session(&conn) else {
+            return Err(self.fail(HandshakeError::Internal));
+        };
+        let pending = self.received.split().freeze();
+        let stream = TlsStream::new(io, conn, pending, Traffic::new(counters));
+        Ok((stream, session))
+    }
+
+    fn session(&self, conn: &ServerConnection) -> Option<Session> {
+        let group = conn.negotiated_key_exchange_group()?;
+        let kind = match conn.handshake_kind()? {
+            rustls::HandshakeKind::Full => HandshakeKind::Full,
+            rustls::HandshakeKind::FullWithHelloRetryRequest => HandshakeKind::Retried,
+            rustls::HandshakeKind::Resumed => HandshakeKind::Resumed,
+        };
+        Some(Session {
+            group: Group::from_code_point(group.name())?,
+            kind,
+            retried: self.retried,
+            offered: self.offer.as_ref()?.class(),
+            suite: suite_name(conn.negotiated_cipher_suite()?.suite()),
+            alpn: match conn.alpn_protocol() {
+                Some(b"h2") => Alpn::Http2,
+                _ => Alpn::Http1,
+            },
+            cost: self.cost,
+        })
+    }
+
+    fn fail(mut self, error: HandshakeError) -> Failure {
+        self.cost.elapsed = self.since_first_byte();
+        self.cost.bytes_in += self.received.len() as u64;
+        Failure {
+            error,
+            offer: self.offer,
+            cost: self.cost,
+        }
+    }
+}
+
+/// Length of the first record if it is there in full. What cannot become a record counts as one.
+fn record_length(received: &[u8]) -> Option<usize> {
+    /// RFC 8446 §5.2: 2^14 and what encryption may add.
+    const MAX_FRAGMENT: usize = (1 << 14) + 256;
+    let content_type = *received.first()?;
+    if !(20..=24).contains(&content_type) {
+        return Some(received.len());
+    }
+    let header = received.get(..RECORD_HEADER)?;
+    let fragment = usize::from(u16::from_be_bytes([header[3], header[4]]));
+    if fragment > MAX_FRAGMENT {
+        return Some(received.len());
+    }
+    let length = RECORD_HEADER + fragment;
+    (received.len() >= length).then_some(length)
+}
+
+/// The server's flight on its way out; notices a HelloRetryRequest.
+struct Flight<'a, 'b, IO> {
+    below: Below<'a, 'b, IO>,
+    retried: &'a mut bool,
+}
+
+impl<IO: AsyncWrite + Unpin> io::Write for Flight<'_, '_, IO> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[io::IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        *self.retried |= bufs.first().is_some_and(|buf| hello::is_retry_request(buf));
+        self.below.write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

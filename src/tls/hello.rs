@@ -1,0 +1,200 @@
+//! What a ClientHello offers, read from its bytes (RFC 8446 §4.1.2).
+//!
+//! rustls shows the listed groups but not the key shares, and the shares decide whether a
+//! HelloRetryRequest is needed. Pure, bounded, and lenient: rustls judges validity, this only looks.
+
+use rustls::NamedGroup;
+
+use super::policy::Offer;
+
+const CLIENT_HELLO: u8 = 1;
+const EXT_SUPPORTED_GROUPS: u16 = 10;
+const EXT_KEY_SHARE: u16 = 51;
+
+/// Length of a record header: type, legacy version, length.
+pub(crate) const RECORD_HEADER: usize = 5;
+const RECORD_HANDSHAKE: u8 = 22;
+
+/// Reads the offer out of the records of a first flight; `None` if it is no whole ClientHello.
+pub fn inspect(records: &[u8]) -> Option<Offer> {
+    let message = handshake_bytes(records)?;
+    let mut hello = Cursor(&message);
+    if hello.u8()? != CLIENT_HELLO {
+        return None;
+    }
+    let length = hello.u24()?;
+    let mut body = Cursor(hello.take(length)?);
+    body.take(2 + 32)?; // legacy_version, random
+    body.vector8()?; // legacy_session_id
+    body.vector16()?; // cipher_suites
+    body.vector8()?; // legacy_compression_methods
+    let mut extensions = Cursor(body.vector16()?);
+    let mut offer = Offer::default();
+    while !extensions.0.is_empty() {
+        let kind = extensions.u16()?;
+        let data = extensions.vector16()?;
+        match kind {
+            EXT_SUPPORTED_GROUPS => offer.groups = groups(data)?,
+            EXT_KEY_SHARE => offer.shares = shares(data)?,
+            _ => {}
+        }
+    }
+    Some(offer)
+}
+
+/// Joins the fragments of a handshake message that may span several records (RFC 8446 §5.1).
+fn handshake_bytes(records: &[u8]) -> Option<Vec<u8>> {
+    let mut message = Vec::with_capacity(records.len());
+    let mut records = Cursor(records);
+    while !records.0.is_empty() {
+        if records.u8()? != RECORD_HANDSHAKE {
+            return None;
+        }
+        records.take(2)?;
+        message.extend_from_slice(records.vector16()?);
+    }
+    Some(message)
+}
+
+fn groups(data: &[u8]) -> Option<Vec<NamedGroup>> {
+    let list = Cursor(data).vector16()?;
+    let codes = list.chunks_exact(2);
+    Some(
+        codes
+            .map(|pair| NamedGroup::from(u16::from_be_bytes([pair[0], pair[1]])))
+            .collect(),
+    )
+}
+
+fn shares(data: &[u8]) -> Option<Vec<NamedGroup>> {
+    let mut entries = Cursor(Cursor(data).vector16()?);
+    let mut found = Vec::new();
+    while !entries.0.is_empty() {
+        found.push(NamedGroup::from(entries.u16()?));
+        entries.vector16()?;
+    }
+    Some(found)
+}
+
+/// SHA-256 of "HelloRetryRequest": the random that marks one (RFC 8446 §4.1.3).
+const RETRY_RANDOM: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// Whether bytes about to be sent are a HelloRetryRequest.
+pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
+    // Record header, handshake header, legacy_version, random.
+    const RANDOM: usize = RECORD_HEADER + 4 + 2;
+    sent.first() == Some(&RECORD_HANDSHAKE)
+        && sent.get(RECORD_HEADER) == Some(&2)
+        && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
+}
+
+/// Whether the first bytes of a connection are a plain HTTP request (a method and a space).
+pub(crate) fn is_plain_http(first: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] = [
+        b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ",
+        b"PRI ",
+    ];
+    METHODS.iter().any(|method| first.starts_with(method))
+}
+
+/// Reads big-endian fields; `None` once the bytes run out.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take(2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+    }
+
+    fn u24(&mut self) -> Option<usize> {
+        self.take(3)
+            .map(|b| usize::from(b[0]) << 16 | usize::from(b[1]) << 8 | usize::from(b[2]))
+    }
+
+    fn vector8(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.u8()?);
+        self.take(length)
+    }
+
+    fn vector16(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.u16()?);
+        self.take(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+    use crate::tls::policy::{Group, VERSIONS};
+
+    fn client_hello() -> Vec<u8> {
+        let provider = Arc::new(rustls_post_quantum::provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(VERSIONS)
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "localhost".try_into().unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn codes(groups: &[Group]) -> Vec<NamedGroup> {
+        groups.iter().map(|group| group.code_point()).collect()
+    }
+
+    #[test]
+    fn groups_and_shares_are_read() {
+        let offer = inspect(&client_hello()).unwrap();
+        let listed = [
+            Group::X25519MlKem768,
+            Group::X25519,
+            Group::Secp256r1,
+            Group::Secp384r1,
+        ];
+        assert_eq!(offer.groups, codes(&listed));
+        assert_eq!(
+            offer.shares,
+            codes(&[Group::X25519MlKem768, Group::X25519])
+        );
+    }
+
+    #[test]
+    fn a_hello_in_many_records_reads_the_same() {
+        let whole = client_hello();
+        let mut split = Vec::new();
+        for fragment in whole[RECORD_HEADER..].chunks(7) {
+            split.extend_from_slice(&whole[..3]);
+            split.extend_from_slice(&(fragment.len() as u16).to_be_bytes());
+            split.extend_from_slice(fragment);
+        }
+        assert_eq!(inspect(&split), inspect(&whole));
+    }
+
+    #[test]
+    fn every_truncation_is_refused_without_a_panic() {
+        let whole = client_hello();
+        for end in 0..whole.len() {
+            assert_eq!(inspect(&whole[..end]), None);
+        }
+    }
+}

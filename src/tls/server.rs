@@ -1,0 +1,94 @@
+//! One listener's TLS side, built once: a ServerConfig for each group the policy admits.
+//!
+//! rustls follows the client's order of groups, so a policy cannot be an order. Each config knows a
+//! single group; the policy picks the config after it has seen the hello, and rustls asks for a
+//! missing share with a HelloRetryRequest by itself. Tickets, certificates and ALPN are shared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use tokio::sync::Semaphore;
+
+use super::Settings;
+use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
+
+/// Everything a handshake on one listener needs.
+pub struct TlsServer {
+    policy: TlsPolicy,
+    configs: Vec<(Group, Arc<ServerConfig>)>,
+    /// From the accepted connection to the finished handshake.
+    pub(super) timeout: Duration,
+    /// Handshakes between hello and completion.
+    pub(super) slots: Semaphore,
+}
+
+impl TlsServer {
+    /// Builds the configs; `alpn` in order of preference, empty for raw TCP.
+    pub fn new(
+        settings: &Settings,
+        certificates: &Arc<dyn ResolvesServerCert>,
+        alpn: &[&[u8]],
+    ) -> Result<Self, rustls::Error> {
+        let ticketer = match settings.tickets {
+            0 => None,
+            _ => Some(rustls::crypto::aws_lc_rs::Ticketer::new()?),
+        };
+        let build = |group: &Group| {
+            let provider = Arc::new(settings.policy.provider(*group));
+            let mut config = ServerConfig::builder_with_provider(provider)
+                .with_protocol_versions(VERSIONS)?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::clone(certificates));
+            config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+            // The listener's order of suites, not the client's: it knows what this CPU is good at.
+            config.ignore_client_order = true;
+            config.send_tls13_tickets = settings.tickets;
+            config.max_early_data_size = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            if let Some(ticketer) = &ticketer {
+                config.ticketer = Arc::clone(ticketer);
+            }
+            Ok((*group, Arc::new(config)))
+        };
+        Ok(Self {
+            configs: settings
+                .policy
+                .groups()
+                .iter()
+                .map(build)
+                .collect::<Result<_, rustls::Error>>()?,
+            policy: settings.policy.clone(),
+            timeout: settings.handshake_timeout,
+            slots: Semaphore::new(settings.max_handshakes),
+        })
+    }
+
+    /// The promise this server keeps.
+    pub fn policy(&self) -> &TlsPolicy {
+        &self.policy
+    }
+
+    /// The config for this offer. Without a group in common it is one that refuses: rustls then
+    /// answers `handshake_failure` before any key exchange is computed (RFC 8446 §4.1.1).
+    pub(super) fn config_for(&self, offer: &Offer) -> Option<Arc<ServerConfig>> {
+        let chosen = self.policy.choose(offer);
+        let wanted = chosen.or_else(|| self.policy.groups().first().copied())?;
+        self.configs
+            .iter()
+            .find(|(group, _)| *group == wanted)
+            .map(|(_, config)| Arc::clone(config))
+    }
+
+    /// Runs each key exchange once: the first of a process is slower by an order of magnitude.
+    pub fn warm_up(&self) {
+        for (group, _) in &self.configs {
+            let exchange = group.key_exchange();
+            if let Ok(active) = exchange.start() {
+                let _ = exchange.start_and_complete(active.pub_key());
+            }
+        }
+        super::kx::take_spent();
+    }
+}
