@@ -1,6 +1,12 @@
 //! Shutdown: the signal goes down, the completion comes up. Imports nothing of ours.
+//!
+//! Three phases: running; lame (not ready, still serving, while endpoints notice); draining (nothing
+//! new, what is open may end). Whoever holds a `Watch` counts as open work.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 /// What the end of the process is told.
 #[derive(Clone, Copy, Debug)]
@@ -9,4 +15,139 @@ pub struct Settings {
     pub delay: Duration,
     /// How long open connections may go on after that.
     pub timeout: Duration,
+}
+
+/// Where a shutdown stands.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Phase {
+    /// Serving.
+    #[default]
+    Running,
+    /// Serving, but no longer ready.
+    Lame,
+    /// Nothing new; open work may end.
+    Draining,
+    /// Open work is cut.
+    Cut,
+}
+
+/// Starts a shutdown and knows when it is complete.
+#[derive(Clone)]
+pub struct Drain {
+    phase: Arc<watch::Sender<Phase>>,
+    work: Arc<watch::Sender<()>>,
+}
+
+/// Sees the phase; while it lives, a drain is not complete.
+#[derive(Clone)]
+pub struct Watch {
+    phase: watch::Receiver<Phase>,
+    _work: watch::Receiver<()>,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            phase: Arc::new(watch::Sender::new(Phase::Running)),
+            work: Arc::new(watch::Sender::new(())),
+        }
+    }
+}
+
+impl Drain {
+    /// The present phase.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Goes on to a later phase; an earlier one is ignored.
+    pub fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let later = to > *phase;
+            if later {
+                *phase = to;
+            }
+            later
+        });
+    }
+
+    /// Takes a drain back that has not begun to refuse work (`ctl ready`).
+    pub fn resume(&self) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let lame = *phase == Phase::Lame;
+            if lame {
+                *phase = Phase::Running;
+            }
+            lame
+        })
+    }
+
+    /// A handle for a piece of work.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            phase: self.phase.subscribe(),
+            _work: self.work.subscribe(),
+        }
+    }
+
+    /// A handle that sees the phase and holds nothing up.
+    pub fn observe(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Waits until nobody holds a `Watch` any more.
+    pub async fn finished(&self) {
+        self.work.closed().await;
+    }
+
+    /// Pieces of work that are open.
+    pub fn open(&self) -> usize {
+        self.work.receiver_count()
+    }
+}
+
+impl Watch {
+    /// Whether open work should come to its end.
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+
+    /// Waits until a phase is reached; for ever if the process ends first.
+    pub async fn reached(&mut self, phase: Phase) {
+        if self.phase.wait_for(|now| *now >= phase).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_drain_completes_when_the_last_watch_is_gone() {
+        let drain = Drain::default();
+        let watch = drain.watch();
+        drain.advance(Phase::Draining);
+        assert!(watch.is_draining());
+        assert_eq!(drain.open(), 1);
+        let complete = tokio::spawn({
+            let drain = drain.clone();
+            async move { drain.finished().await }
+        });
+        drop(watch);
+        assert!(complete.await.is_ok());
+    }
+
+    #[test]
+    fn a_phase_never_goes_back_except_from_lame() {
+        let drain = Drain::default();
+        drain.advance(Phase::Lame);
+        assert!(drain.resume());
+        assert_eq!(drain.phase(), Phase::Running);
+        drain.advance(Phase::Draining);
+        drain.advance(Phase::Lame);
+        assert_eq!(drain.phase(), Phase::Draining);
+        assert!(!drain.resume());
+    }
 }

@@ -2,19 +2,19 @@
 //! Imports nothing of ours.
 
 use std::io;
-use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A stream that shows its received bytes in place, so that waiting holds no buffer.
+/// A stream that is asked for bytes without lending it a buffer while there are none.
 pub trait ByteSource {
-    /// The bytes received and not consumed; empty at the end of the stream.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>>;
-
-    /// Marks bytes of the last `poll_fill` as used.
-    fn consume(&mut self, count: usize);
+    /// Appends what has arrived to `buf`; 0 at the end of the stream. Nothing is reserved while
+    /// waiting, so that an idle connection holds no buffer.
+    fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 }
 
 /// A client or an inference server: bytes both ways.
@@ -35,10 +35,16 @@ pub struct TrafficCounters {
     pub payload_out: IntCounter,
 }
 
-/// Bytes of one connection after its handshake, as the proxy sees them.
+/// Bytes of one connection after its handshake, as the proxy sees them. Clones share the count.
 #[derive(Clone)]
 pub struct Traffic {
     counters: TrafficCounters,
+    totals: Arc<[AtomicU64; 4]>,
+}
+
+/// Bytes so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrafficTotals {
     /// Below TLS, from the client.
     pub wire_in: u64,
     /// Below TLS, to the client.
@@ -54,44 +60,40 @@ impl Traffic {
     pub fn new(counters: TrafficCounters) -> Self {
         Self {
             counters,
-            wire_in: 0,
-            wire_out: 0,
-            payload_in: 0,
-            payload_out: 0,
+            totals: Arc::default(),
         }
     }
 
-    pub(crate) fn add_wire_in(&mut self, count: usize) {
-        self.wire_in += count as u64;
-        self.counters.wire_in.inc_by(count as u64);
-    }
-
-    pub(crate) fn add_wire_out(&mut self, count: usize) {
-        self.wire_out += count as u64;
-        self.counters.wire_out.inc_by(count as u64);
-    }
-
-    pub(crate) fn add_payload_in(&mut self, count: usize) {
-        self.payload_in += count as u64;
-        self.counters.payload_in.inc_by(count as u64);
-    }
-
-    pub(crate) fn add_payload_out(&mut self, count: usize) {
-        self.payload_out += count as u64;
-        self.counters.payload_out.inc_by(count as u64);
-    }
-}
-
-/// Polls a write of everything in `bytes`, advancing it.
-pub(crate) fn poll_write_some<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-) -> Poll<io::Result<usize>> {
-    match Pin::new(writer).poll_write(cx, bytes) {
-        Poll::Ready(Ok(0)) if !bytes.is_empty() => {
-            Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
+    /// Bytes so far.
+    pub fn totals(&self) -> TrafficTotals {
+        let [wire_in, wire_out, payload_in, payload_out] =
+            [0, 1, 2, 3].map(|index: usize| self.totals[index].load(Ordering::Relaxed));
+        TrafficTotals {
+            wire_in,
+            wire_out,
+            payload_in,
+            payload_out,
         }
-        other => other,
+    }
+
+    pub(crate) fn add_wire_in(&self, count: usize) {
+        self.add(0, &self.counters.wire_in, count);
+    }
+
+    pub(crate) fn add_wire_out(&self, count: usize) {
+        self.add(1, &self.counters.wire_out, count);
+    }
+
+    pub(crate) fn add_payload_in(&self, count: usize) {
+        self.add(2, &self.counters.payload_in, count);
+    }
+
+    pub(crate) fn add_payload_out(&self, count: usize) {
+        self.add(3, &self.counters.payload_out, count);
+    }
+
+    fn add(&self, index: usize, counter: &IntCounter, count: usize) {
+        self.totals[index].fetch_add(count as u64, Ordering::Relaxed);
+        counter.inc_by(count as u64);
     }
 }

@@ -1,5 +1,21 @@
 //! From a finished handshake to the inference server and back.
 
+mod answer;
+mod ask;
+pub mod connection;
+mod context;
+pub mod error;
+mod exchange;
+mod h1;
+mod h2_peer;
+mod headers;
+mod http1;
+mod http2;
+mod peer;
+mod stream;
+mod upgrade;
+mod upstream;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -308,12 +308,28 @@ impl Offer {
         }
     }
 
+    /// Whether the client lists a group.
     fn lists(&self, group: Group) -> bool {
         self.groups.contains(&group.code_point())
     }
 
     fn shares(&self, group: Group) -> bool {
         self.shares.contains(&group.code_point())
+    }
+}
+
+/// The listed groups by name, unknown ones by code point; values that only grease are left out.
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let real = |code: &&NamedGroup| u16::from(**code) & 0x0f0f != 0x0a0a;
+        for (index, code) in self.groups.iter().filter(real).enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            match Group::from_code_point(*code) {
+                Some(group) => write!(f, "{separator}{group}")?,
+                None => write!(f, "{separator}{:#06x}", u16::from(*code))?,
+            }
+        }
+        Ok(())
     }
 }
 

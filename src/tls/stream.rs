@@ -1,15 +1,15 @@
 //! TLS over any byte stream, once the handshake is done: plaintext out of records, records out of
 //! plaintext, every byte counted on both sides (RFC 8446 §5).
 //!
-//! rustls does the protocol; this moves bytes. No plaintext buffer of its own: readers look into
-//! rustls's (`poll_fill` / `consume`), and an idle connection holds none.
+//! rustls does the protocol; this moves bytes. It has no buffer of its own for either form, so that
+//! an idle connection holds none.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -36,7 +36,7 @@ pub struct TlsStream<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Takes over a connection whose handshake is complete; `pending` is what was read beyond it.
     pub(super) fn new(io: IO, conn: ServerConnection, pending: Bytes, traffic: Traffic) -> Self {
-        let mut stream = Self {
+        let stream = Self {
             io,
             conn,
             pending,
@@ -126,14 +126,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> ByteSource for TlsStream<IO> {
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+    fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         ready!(self.poll_records(cx))?;
-        Poll::Ready(self.conn.reader().into_first_chunk())
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.traffic.add_payload_in(count);
-        self.conn.reader().consume(count);
+        let mut plaintext = self.conn.reader();
+        let mut total = 0;
+        while let Ok(chunk) = plaintext.fill_buf() {
+            let count = chunk.len();
+            if count == 0 {
+                break;
+            }
+            buf.extend_from_slice(chunk);
+            plaintext.consume(count);
+            total += count;
+        }
+        self.traffic.add_payload_in(total);
+        Poll::Ready(Ok(total))
     }
 }
 

@@ -1,0 +1,226 @@
+//! Asks the inference server: a request out, its body passed on meanwhile, the response head back.
+//! The client may be of either HTTP version.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::context::Context;
+use super::error::UpstreamError;
+use super::exchange::{Broken, Exchange, Upload};
+use super::h1::body::Framing;
+use super::h1::connection::{H1, ReadError};
+use super::h1::request::{HeadError, no_fields};
+use super::h1::response::ResponseHead;
+use super::h2_peer::OpenedStream;
+use super::peer::{Peer, PeerError};
+use super::upstream::http2::Place;
+use super::upstream::{Lease, Socket};
+
+/// Bytes of a response head before it counts as malformed.
+const MAX_RESPONSE_HEAD: usize = 256 * 1024;
+
+/// A request for an HTTP/1.1 inference server.
+pub(crate) struct Ask<'a> {
+    /// The head as it will be sent.
+    pub(crate) head: &'a Bytes,
+    /// How its body ends.
+    pub(crate) framing: Framing,
+    /// The method is HEAD.
+    pub(crate) to_head: bool,
+    /// It may be sent twice (RFC 9110 §9.2.2).
+    pub(crate) idempotent: bool,
+    /// It asks for a switch of protocols.
+    pub(crate) upgrade: bool,
+}
+
+/// A final response head of an HTTP/1.1 server, still in the connection's buffer.
+pub(crate) struct Answered {
+    pub(crate) connection: H1<Socket>,
+    /// Bytes of the head.
+    pub(crate) length: usize,
+    /// How far the request got.
+    pub(crate) upload: Upload,
+}
+
+/// A final response head of an HTTP/2 server.
+pub(crate) struct AnsweredOverHttp2 {
+    pub(crate) stream: OpenedStream,
+    pub(crate) response: Response<()>,
+    /// How far the request got.
+    pub(crate) upload: Upload,
+    /// Kept until the stream ends.
+    _place: Place,
+}
+
+/// What came instead of a response head.
+pub(crate) enum Unanswered {
+    /// The client went away.
+    Client,
+    /// The client's body broke its framing.
+    BadBody,
+    /// The inference server failed.
+    Upstream(UpstreamError),
+}
+
+impl From<UpstreamError> for Unanswered {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl From<Broken> for Unanswered {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Client(PeerError::Framing(_)) => Self::BadBody,
+            Broken::Client(_) => Self::Client,
+            Broken::Upstream(_) => Self::Upstream(UpstreamError::Closed),
+            Broken::Idle => Self::Upstream(UpstreamError::Idle),
+        }
+    }
+}
+
+/// Asks over HTTP/1.1. `interim` passes on what comes before the final head (RFC 9110 §15.2).
+///
+/// A kept connection that turns out to be closed is replaced by a new one if the request cannot
+/// have been acted upon, or may be sent twice, and nothing of its body is gone.
+pub(crate) async fn over_http1<D: Peer>(
+    down: &mut D,
+    context: &Context,
+    ask: &Ask<'_>,
+    mut interim: impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<Answered, Unanswered> {
+    let mut lease = context.upstream.lease().await?;
+    loop {
+        let Lease { connection, reused } = &mut lease;
+        connection.start_message(ask.head.clone(), ask.framing);
+        // Before a switch of protocols nothing of the client's belongs to the request.
+        let upload = if ask.upgrade {
+            Upload::Ending
+        } else {
+            Upload::Open
+        };
+        let idle = context.settings.idle_timeout;
+        let mut exchange = Exchange::resumed(down, connection, idle, upload);
+        let waited = final_head(&mut exchange, ask, &mut interim).await;
+        let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
+        match waited {
+            Ok(length) => {
+                return Ok(Answered {
+                    connection: lease.connection,
+                    length,
+                    upload,
+                });
+            }
+            Err(Unanswered::Upstream(UpstreamError::Closed))
+                if *reused && !body_taken && (ask.idempotent || !connection.has_sent()) =>
+            {
+                lease = context.upstream.lease_new().await?;
+            }
+            Err(unanswered) => return Err(unanswered),
+        }
+    }
+}
+
+async fn final_head<D: Peer>(
+    exchange: &mut Exchange<'_, D, H1<Socket>>,
+    ask: &Ask<'_>,
+    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<usize, Unanswered> {
+    loop {
+        let length = exchange
+            .upload_until(|up, cx| up.poll_head(cx, MAX_RESPONSE_HEAD))
+            .await?
+            .map_err(unreadable)?;
+        let mut room = no_fields();
+        let head = ResponseHead::parse(exchange.up.head(length), &mut room, ask.to_head)
+            .map_err(UpstreamError::BadResponse)?;
+        match head.status {
+            101 if ask.upgrade => return Ok(length),
+            101 => return Err(UpstreamError::BadResponse(HeadError::Malformed).into()),
+            100..200 => {
+                interim(exchange.down, &head);
+                exchange.up.start_body(length, Framing::None);
+                flush_now(exchange.down).await?;
+            }
+            _ => return Ok(length),
+        }
+    }
+}
+
+fn unreadable(error: ReadError) -> UpstreamError {
+    match error {
+        ReadError::Closed | ReadError::Broken => UpstreamError::Closed,
+        ReadError::Head(error) => UpstreamError::BadResponse(error),
+    }
+}
+
+/// Sends what can be sent without waiting; the rest leaves with the next write.
+async fn flush_now<D: Peer>(down: &mut D) -> Result<(), Unanswered> {
+    poll_fn(|cx| match down.poll_flush(cx) {
+        Poll::Ready(Err(_)) => Poll::Ready(Err(Unanswered::Client)),
+        _ => Poll::Ready(Ok(())),
+    })
+    .await
+}
+
+enum Head {
+    Interim(Response<()>),
+    Final(Response<h2::RecvStream>),
+}
+
+/// Asks over HTTP/2; `without_body`: the request ends with its head.
+pub(crate) async fn over_http2<D: Peer>(
+    down: &mut D,
+    context: &Context,
+    request: Request<()>,
+    without_body: bool,
+    mut interim: impl FnMut(&mut D, Response<()>),
+) -> Result<AnsweredOverHttp2, Unanswered> {
+    let place = context.upstream.place().await?;
+    let mut sender = place.sender().await?;
+    let (mut pending, stream) = sender
+        .send_request(request, without_body)
+        .map_err(|_| UpstreamError::Closed)?;
+    let mut stream = OpenedStream::new(stream, without_body);
+    let mut exchange = Exchange::new(down, &mut stream, context.settings.idle_timeout);
+    let waited = loop {
+        let head = exchange
+            .upload_until(|_, cx| {
+                if let Poll::Ready(Some(Ok(response))) = pending.poll_informational(cx) {
+                    return Poll::Ready(Ok(Head::Interim(response)));
+                }
+                Pin::new(&mut pending).poll(cx).map_ok(Head::Final)
+            })
+            .await;
+        match head {
+            Ok(Ok(Head::Interim(response))) => {
+                interim(exchange.down, response);
+                flush_now(exchange.down).await?;
+            }
+            Ok(Ok(Head::Final(response))) => break Ok(response),
+            Ok(Err(_)) => break Err(UpstreamError::Closed.into()),
+            Err(broken) => break Err(Unanswered::from(broken)),
+        }
+    };
+    let upload = exchange.upload();
+    match waited {
+        Ok(response) => {
+            let (head, body) = response.into_parts();
+            stream.start_body(body);
+            Ok(AnsweredOverHttp2 {
+                stream,
+                response: Response::from_parts(head, ()),
+                upload,
+                _place: place,
+            })
+        }
+        Err(unanswered) => {
+            stream.cancel();
+            Err(unanswered)
+        }
+    }
+}

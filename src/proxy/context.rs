@@ -1,0 +1,90 @@
+//! What every request of a connection shares.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Settings;
+use super::error::UpstreamError;
+use super::headers::Identity;
+use super::upstream::Upstream;
+use crate::drain::Watch;
+use crate::metrics::{Code, ListenerMetrics, RequestProtocol};
+
+/// What every request of a connection shares.
+pub(crate) struct Context {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) identity: Identity,
+    pub(crate) drain: Watch,
+}
+
+/// One request's share of the metrics; whatever happens to it, it is counted once.
+pub(crate) struct Sample<'a> {
+    metrics: &'a ListenerMetrics,
+    started: Instant,
+    pub(crate) protocol: RequestProtocol,
+    pub(crate) code: Code,
+}
+
+impl Context {
+    /// Begins to count a request.
+    pub(crate) fn sample(&self, protocol: RequestProtocol) -> Sample<'_> {
+        self.metrics.requests_open.inc();
+        Sample {
+            metrics: &self.metrics,
+            started: Instant::now(),
+            protocol,
+            code: Code::Broken,
+        }
+    }
+
+    /// Counts and logs a failure of the inference server's side.
+    pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
+        self.metrics.upstream_failed(error.reason());
+        tracing::info!(
+            upstream = %self.settings.upstream,
+            reason = error.reason(),
+            error = %error,
+            "upstream failed"
+        );
+    }
+
+    /// Counts an answer that broke off.
+    pub(crate) fn answer_broken(&self) {
+        self.metrics.upstream_failed(super::error::BROKEN_BODY);
+        tracing::info!(
+            upstream = %self.settings.upstream,
+            reason = super::error::BROKEN_BODY,
+            "upstream broke an answer off"
+        );
+    }
+}
+
+impl Sample<'_> {
+    /// The response head is there.
+    pub(crate) fn answered(&self) -> Duration {
+        let after = self.started.elapsed();
+        self.metrics.first_byte(self.protocol, after);
+        after
+    }
+
+    /// The response head is there and the status is known.
+    pub(crate) fn answered_with(&mut self, status: u16) {
+        self.answered();
+        self.code = Code::Http(status);
+    }
+
+    /// The answer broke off.
+    pub(crate) fn broken(&mut self) {
+        self.code = Code::Broken;
+    }
+}
+
+impl Drop for Sample<'_> {
+    fn drop(&mut self) {
+        self.metrics.requests_open.dec();
+        self.metrics
+            .request(self.protocol, self.code, self.started.elapsed());
+    }
+}

@@ -1,0 +1,130 @@
+//! What goes wrong behind the proxy, and how a connection ends: closed sets with their labels.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::h1::request::HeadError;
+
+/// A failure of the inference server's side before it answered.
+#[derive(Debug, Error)]
+pub(crate) enum UpstreamError {
+    /// The answer's head is not HTTP, or contradicts itself.
+    #[error("the answer is malformed: {0}")]
+    BadResponse(HeadError),
+    /// It closed or reset before it answered.
+    #[error("closed before it answered")]
+    Closed,
+    /// Nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    /// No connection in time.
+    #[error("no connection in time")]
+    Timeout,
+    /// Any other failure to connect.
+    #[error("cannot connect: {0}")]
+    Unreachable(io::Error),
+    /// Silence for the configured idle timeout.
+    #[error("silent for the idle timeout")]
+    Idle,
+}
+
+/// The answer was under way and broke off.
+pub(crate) const BROKEN_BODY: &str = "broken_body";
+
+impl UpstreamError {
+    /// Every label, for metrics that start at zero.
+    pub(crate) const REASONS: [&'static str; 7] = [
+        "bad_response",
+        "closed",
+        "refused",
+        "timeout",
+        "unreachable",
+        "idle_timeout",
+        BROKEN_BODY,
+    ];
+
+    /// The metric label and log field.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::BadResponse(_) => "bad_response",
+            Self::Closed => "closed",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable(_) => "unreachable",
+            Self::Idle => "idle_timeout",
+        }
+    }
+
+    /// The status that answers it.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Timeout | Self::Idle => 504,
+            _ => 502,
+        }
+    }
+}
+
+impl From<io::Error> for UpstreamError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // A Unix socket that is not there yet is an app that is not up yet.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Self::Refused,
+            io::ErrorKind::TimedOut => Self::Timeout,
+            _ => Self::Unreachable(error),
+        }
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Both sides were done.
+    Closed,
+    /// The client went away in the middle.
+    ClientGone,
+    /// The inference server broke an answer off.
+    UpstreamBroken,
+    /// The client broke the protocol.
+    ProtocolError,
+    /// The client was silent too long.
+    Timeout,
+    /// The opt-in silence of both sides.
+    IdleTimeout,
+    /// Shutdown ended it between two requests.
+    Drained,
+    /// Shutdown cut it.
+    Cut,
+    /// There was no handshake.
+    HandshakeFailed,
+}
+
+impl Outcome {
+    /// Every outcome, for metrics that start at zero.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Closed,
+        Self::ClientGone,
+        Self::UpstreamBroken,
+        Self::ProtocolError,
+        Self::Timeout,
+        Self::IdleTimeout,
+        Self::Drained,
+        Self::Cut,
+        Self::HandshakeFailed,
+    ];
+
+    /// The metric label and log field.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::ClientGone => "client_gone",
+            Self::UpstreamBroken => "upstream_broken",
+            Self::ProtocolError => "protocol_error",
+            Self::Timeout => "timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::Drained => "drained",
+            Self::Cut => "cut",
+            Self::HandshakeFailed => "handshake_failed",
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The pump: one request body up and one response body down at the same time, in one task.
+//!
+//! Nothing is held back: what one side has is given to the other as soon as there is room, and
+//! flushed before waiting. A client that goes away ends the exchange at once.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+use super::peer::{Peer, PeerError};
+
+/// How an exchange broke.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The client's side.
+    Client(PeerError),
+    /// The inference server's side.
+    Upstream(PeerError),
+    /// Neither side said anything for the configured time.
+    Idle,
+}
+
+/// How far the request has been passed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Upload {
+    /// Bytes may follow.
+    Open,
+    /// The end is queued.
+    Ending,
+    /// All of it left.
+    Done,
+    /// The inference server takes no more; it may still answer.
+    Refused,
+}
+
+/// One request and its response.
+pub(crate) struct Exchange<'a, D, U> {
+    pub(crate) down: &'a mut D,
+    pub(crate) up: &'a mut U,
+    upload: Upload,
+    download: Download,
+    /// Whether any piece of the request body was taken from the client.
+    pub(crate) body_taken: bool,
+    idle: Option<Idle>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Download {
+    Open,
+    Ending,
+}
+
+impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
+    /// Both heads' senders are set up by the caller; `idle` of `None` never ends a silence.
+    pub(crate) fn new(down: &'a mut D, up: &'a mut U, idle: Option<Duration>) -> Self {
+        Self {
+            down,
+            up,
+            upload: Upload::Open,
+            download: Download::Open,
+            body_taken: false,
+            idle: idle.map(Idle::new),
+        }
+    }
+
+    /// Goes on where another exchange of the same request stopped.
+    pub(crate) fn resumed(
+        down: &'a mut D,
+        up: &'a mut U,
+        idle: Option<Duration>,
+        upload: Upload,
+    ) -> Self {
+        Self {
+            upload,
+            ..Self::new(down, up, idle)
+        }
+    }
+
+    /// How far the request got.
+    pub(crate) fn upload(&self) -> Upload {
+        self.upload
+    }
+
+    /// Passes the request on while waiting for something of the inference server.
+    pub(crate) async fn upload_until<T>(
+        &mut self,
+        mut wanted: impl FnMut(&mut U, &mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Broken> {
+        poll_fn(|cx| {
+            let uploaded = self.poll_upload(cx);
+            // The answer first: an early one must not be lost to an upload that failed.
+            if let Poll::Ready(value) = wanted(self.up, cx) {
+                return Poll::Ready(Ok(value));
+            }
+            match uploaded {
+                Poll::Ready(Err(broken)) => Poll::Ready(Err(broken)),
+                Poll::Ready(Ok(())) | Poll::Pending => self.poll_idle(cx),
+            }
+        })
+        .await
+    }
+
+    /// Passes both bodies on until the response has left in full.
+    pub(crate) async fn run(&mut self) -> Result<(), Broken> {
+        poll_fn(|cx| {
+            let uploaded = self.poll_upload(cx);
+            if let Poll::Ready(result) = self.poll_download(cx) {
+                return Poll::Ready(result);
+            }
+            match uploaded {
+                Poll::Ready(Err(broken)) => Poll::Ready(Err(broken)),
+                Poll::Ready(Ok(())) | Poll::Pending => self.poll_idle(cx),
+            }
+        })
+        .await
+    }
+
+    /// Passes both directions on until both have ended: a tunnel.
+    pub(crate) async fn tunnel(&mut self) -> Result<(), Broken> {
+        let mut downloaded = false;
+        poll_fn(|cx| {
+            let uploaded = self.poll_tunnel_upload(cx)?;
+            if !downloaded {
+                downloaded = self.poll_download(cx)?.is_ready();
+            }
+            if downloaded && uploaded.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            self.poll_idle(cx)
+        })
+        .await
+    }
+
+    /// Ready only with an error: a request that is passed on keeps watching for its client.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        if self.upload == Upload::Open {
+            ready!(self.poll_request_body(cx))?;
+        }
+        if self.upload == Upload::Ending {
+            match self.up.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.upload = Upload::Done,
+                Poll::Ready(Err(_)) => self.upload = Upload::Refused,
+                Poll::Pending => {}
+            }
+        }
+        let gone = ready!(self.down.poll_gone(cx));
+        Poll::Ready(Err(Broken::Client(gone)))
+    }
+
+    fn poll_tunnel_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        if self.upload == Upload::Open {
+            ready!(self.poll_request_body(cx))?;
+        }
+        if self.upload == Upload::Ending {
+            ready!(self.up.poll_flush(cx)).map_err(Broken::Upstream)?;
+            self.upload = Upload::Done;
+        }
+        Poll::Ready(match self.upload {
+            Upload::Refused => Err(Broken::Upstream(PeerError::Ended)),
+            _ => Ok(()),
+        })
+    }
+
+    fn poll_request_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        loop {
+            if ready!(self.up.poll_room(cx)).is_err() {
+                self.upload = Upload::Refused;
+                return Poll::Ready(Ok(()));
+            }
+            match self.down.poll_frame(cx) {
+                Poll::Ready(Ok(Some(frame))) => {
+                    self.progress();
+                    self.body_taken = true;
+                    let last = self.down.at_end();
+                    if self.up.send(frame, last).is_err() {
+                        self.upload = Upload::Refused;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(Ok(None)) => {
+                    self.upload = match self.up.finish() {
+                        Ok(()) => Upload::Ending,
+                        Err(_) => Upload::Refused,
+                    };
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Client(error))),
+                Poll::Pending => {
+                    if let Poll::Ready(Err(_)) = self.up.poll_flush(cx) {
+                        self.upload = Upload::Refused;
+                        return Poll::Ready(Ok(()));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        while self.download == Download::Open {
+            ready!(self.down.poll_room(cx)).map_err(Broken::Client)?;
+            match self.up.poll_frame(cx) {
+                Poll::Ready(Ok(Some(frame))) => {
+                    self.progress();
+                    let last = self.up.at_end();
+                    self.down.send(frame, last).map_err(Broken::Client)?;
+                }
+                Poll::Ready(Ok(None)) => {
+                    self.down.finish().map_err(Broken::Client)?;
+                    self.download = Download::Ending;
+                }
+                Poll::Ready(Err(error)) => {
+                    // What came before the break belongs to the client.
+                    let _ = self.down.poll_flush(cx);
+                    return Poll::Ready(Err(Broken::Upstream(error)));
+                }
+                Poll::Pending => {
+                    if let Poll::Ready(Err(error)) = self.down.poll_flush(cx) {
+                        return Poll::Ready(Err(Broken::Client(error)));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.down.poll_flush(cx).map_err(Broken::Client)
+    }
+
+    fn progress(&mut self) {
+        if let Some(idle) = &mut self.idle {
+            idle.progress = true;
+        }
+    }
+
+    fn poll_idle<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Broken>> {
+        let Some(idle) = &mut self.idle else {
+            return Poll::Pending;
+        };
+        ready!(idle.poll(cx));
+        Poll::Ready(Err(Broken::Idle))
+    }
+}
+
+/// The opt-in timer of a silence in both directions.
+struct Idle {
+    after: Duration,
+    timer: Pin<Box<Sleep>>,
+    progress: bool,
+}
+
+impl Idle {
+    fn new(after: Duration) -> Self {
+        Self {
+            after,
+            timer: Box::pin(tokio::time::sleep(after)),
+            progress: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.progress) {
+            self.timer.as_mut().reset(Instant::now() + self.after);
+        }
+        self.timer.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,310 @@
+//! One HTTP/1.1 connection, either side of the proxy: heads in and out, bodies as frames, and after
+//! an upgrade bytes as they are (RFC 9112 §9, RFC 9110 §7.8).
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::body::{Decoded, Decoder, Frame, Framing, chunk_around, last_chunk};
+use super::request::HeadError;
+use super::scan::HeadScan;
+use crate::io::Duplex;
+use crate::proxy::peer::{Peer, PeerError};
+
+/// Unsent bytes at which no more is taken in.
+const HIGH_WATER: usize = 64 * 1024;
+/// Bytes of a next request that are taken in while one is served: enough to notice a client that
+/// goes away, not enough to be a burden.
+const READ_AHEAD: usize = 64 * 1024;
+/// Pieces handed to the socket in one call.
+const MAX_SLICES: usize = 32;
+
+/// Why a head could not be read.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The stream ended before the first byte of a head.
+    Closed,
+    /// The stream ended, or broke, inside a head.
+    Broken,
+    /// The head is refused.
+    Head(HeadError),
+}
+
+/// A connection and what has been received and not yet used.
+pub(crate) struct H1<S> {
+    stream: S,
+    received: BytesMut,
+    scan: HeadScan,
+    decoder: Decoder,
+    out: VecDeque<Bytes>,
+    unsent: usize,
+    encoder: Encoder,
+    /// Bytes that left since the last head was queued.
+    sent: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Encoder {
+    /// Content as it is; the framing is in the head.
+    Plain,
+    Chunked,
+    /// A tunnel: its end is the end of the stream.
+    Raw,
+    Ended,
+    /// The end of a tunnel, to be made when everything has left.
+    Closing,
+}
+
+impl<S: Duplex> H1<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            received: BytesMut::new(),
+            scan: HeadScan::default(),
+            decoder: Decoder::new(Framing::None),
+            out: VecDeque::new(),
+            unsent: 0,
+            encoder: Encoder::Ended,
+            sent: 0,
+        }
+    }
+
+    /// The stream below.
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Whether nothing was received beyond the last message.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.received.is_empty()
+    }
+
+    /// Whether the message that comes has been read to its end.
+    pub(crate) fn body_done(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Whether any byte left since the last head was queued.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// Waits for the first byte of a head.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        if !self.received.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        match ready!(self.poll_receive(cx)) {
+            Ok(0) | Err(_) => Poll::Ready(Err(ReadError::Closed)),
+            Ok(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads a head of at most `limit` bytes; its length, blank line included.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<usize, ReadError>> {
+        loop {
+            match self.scan.advance(&self.received, limit) {
+                Ok(Some(length)) => {
+                    self.scan = HeadScan::default();
+                    return Poll::Ready(Ok(length));
+                }
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(ReadError::Head(error))),
+            }
+            match ready!(self.poll_receive(cx)) {
+                Ok(0) | Err(_) if self.received.is_empty() => {
+                    return Poll::Ready(Err(ReadError::Closed));
+                }
+                Ok(0) | Err(_) => return Poll::Ready(Err(ReadError::Broken)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The bytes of a head that was read.
+    pub(crate) fn head(&self, length: usize) -> &[u8] {
+        &self.received[..length]
+    }
+
+    /// Passes over a head that was read; its body follows.
+    pub(crate) fn start_body(&mut self, head: usize, framing: Framing) {
+        self.received.advance(head);
+        self.decoder = Decoder::new(framing);
+    }
+
+    /// Queues a head whose body will have this framing.
+    pub(crate) fn start_message(&mut self, head: Bytes, framing: Framing) {
+        self.encoder = match framing {
+            Framing::None => Encoder::Ended,
+            Framing::Length(_) | Framing::UntilClose => Encoder::Plain,
+            Framing::Chunked => Encoder::Chunked,
+        };
+        self.sent = 0;
+        self.queue(head);
+    }
+
+    /// Queues bytes that are complete in themselves: an interim head, an answer of our own.
+    pub(crate) fn queue(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.unsent += bytes.len();
+            self.out.push_back(bytes);
+        }
+    }
+
+    /// From here on bytes are passed as they are, in both directions.
+    pub(crate) fn into_tunnel(&mut self) {
+        self.decoder = Decoder::new(Framing::UntilClose);
+        self.encoder = Encoder::Raw;
+    }
+
+    /// Ends our direction properly.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Reads and drops what still comes; ready at the end of the stream.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.received.clear();
+            match ready!(self.poll_receive(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let polled = self.stream.poll_append(cx, &mut self.received);
+        if polled.is_pending() && self.received.is_empty() && self.received.capacity() > 0 {
+            // Waiting holds no buffer.
+            self.received = BytesMut::new();
+        }
+        polled
+    }
+
+    /// Writes what is queued; ready when nothing is left.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut count = 0;
+            for (slice, bytes) in slices.iter_mut().zip(&self.out) {
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+            let stream = Pin::new(&mut self.stream);
+            let written = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += written as u64;
+            self.unsent -= written;
+            self.drop_sent(written);
+        }
+        if self.out.capacity() > 0 && self.encoder == Encoder::Ended {
+            self.out = VecDeque::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn drop_sent(&mut self, mut written: usize) {
+        while let Some(front) = self.out.front_mut() {
+            if front.len() > written {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.out.pop_front();
+        }
+    }
+}
+
+impl<S: Duplex> Peer for H1<S> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
+        loop {
+            match self.decoder.decode(&mut self.received)? {
+                Decoded::Frame(frame) => return Poll::Ready(Ok(Some(frame))),
+                Decoded::End => return Poll::Ready(Ok(None)),
+                Decoded::NeedMore => {}
+            }
+            if ready!(self.poll_receive(cx))? == 0 {
+                return Poll::Ready(if self.decoder.ends_with_stream() {
+                    Ok(None)
+                } else {
+                    Err(PeerError::Ended)
+                });
+            }
+        }
+    }
+
+    fn at_end(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        if self.unsent >= HIGH_WATER {
+            ready!(self.poll_send(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
+        match (frame, self.encoder) {
+            (Frame::Data(content), Encoder::Chunked) if !content.is_empty() => {
+                let (before, after) = chunk_around(content.len());
+                self.queue(before);
+                self.queue(content);
+                self.queue(Bytes::from_static(after));
+            }
+            (Frame::Data(content), Encoder::Plain | Encoder::Raw) => self.queue(content),
+            (Frame::Trailers(fields), Encoder::Chunked) => {
+                self.queue(last_chunk(Some(&fields)));
+                self.encoder = Encoder::Ended;
+            }
+            _ => {}
+        }
+        if last { self.finish() } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> Result<(), PeerError> {
+        self.encoder = match self.encoder {
+            Encoder::Chunked => {
+                self.queue(last_chunk(None));
+                Encoder::Ended
+            }
+            Encoder::Plain | Encoder::Ended => Encoder::Ended,
+            Encoder::Raw | Encoder::Closing => Encoder::Closing,
+        };
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        ready!(self.poll_send(cx))?;
+        let stream = Pin::new(&mut self.stream);
+        let flushed = if self.encoder == Encoder::Closing {
+            ready!(stream.poll_shutdown(cx))
+        } else {
+            ready!(stream.poll_flush(cx))
+        };
+        Poll::Ready(flushed.map_err(PeerError::Io))
+    }
+
+    /// A close_notify counts as going away: HTTP/1.1 has no half-closed client.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<PeerError> {
+        while self.received.len() < READ_AHEAD {
+            match ready!(self.poll_receive(cx)) {
+                Ok(0) => return Poll::Ready(PeerError::Ended),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(PeerError::Io(error)),
+            }
+        }
+        Poll::Pending
+    }
+}

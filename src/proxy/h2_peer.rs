@@ -1,0 +1,260 @@
+//! HTTP/2 streams as sides of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
+//! capacity is asked for before bytes are handed over, and given back when they are passed on.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Response};
+
+use super::h1::body::Frame;
+use super::peer::{Peer, PeerError};
+
+/// The half that sends.
+struct Sender {
+    stream: SendStream<Bytes>,
+    pending: Bytes,
+    /// The pending bytes are the last.
+    last: bool,
+    ended: bool,
+}
+
+impl Sender {
+    fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+        Self {
+            stream,
+            pending: Bytes::new(),
+            last: false,
+            ended,
+        }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        while !self.pending.is_empty() {
+            self.stream.reserve_capacity(self.pending.len());
+            let mut room = self.stream.capacity();
+            while room == 0 {
+                room = match ready!(self.stream.poll_capacity(cx)) {
+                    Some(room) => room?,
+                    None => return Poll::Ready(Err(PeerError::Ended)),
+                };
+            }
+            let piece = self.pending.split_to(room.min(self.pending.len()));
+            let last = self.last && self.pending.is_empty();
+            self.stream.send_data(piece, last)?;
+            self.ended |= last;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
+        match frame {
+            Frame::Data(bytes) => {
+                self.pending = bytes;
+                self.last = last;
+                if last && self.pending.is_empty() {
+                    self.finish()?;
+                }
+            }
+            Frame::Trailers(fields) => {
+                self.stream.send_trailers(fields)?;
+                self.ended = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), PeerError> {
+        if !self.pending.is_empty() {
+            self.last = true;
+        } else if !self.ended {
+            self.ended = true;
+            self.stream.send_data(Bytes::new(), true)?;
+        }
+        Ok(())
+    }
+}
+
+/// Receives frames and gives their window back.
+fn poll_frame(
+    stream: &mut RecvStream,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Frame>, PeerError>> {
+    while let Some(data) = ready!(stream.poll_data(cx)) {
+        let data = data?;
+        stream.flow_control().release_capacity(data.len())?;
+        if !data.is_empty() {
+            return Poll::Ready(Ok(Some(Frame::Data(data))));
+        }
+    }
+    let trailers = ready!(stream.poll_trailers(cx))?;
+    Poll::Ready(Ok(trailers.map(Frame::Trailers)))
+}
+
+/// The client's side of a stream we serve.
+pub(crate) struct ServedStream {
+    receiver: RecvStream,
+    respond: SendResponse<Bytes>,
+    sender: Option<Sender>,
+    grpc_status: Option<u8>,
+}
+
+/// The status of a gRPC call, in trailers or in a head that is trailers alone.
+pub(crate) fn grpc_status(fields: &HeaderMap) -> Option<u8> {
+    fields.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+impl ServedStream {
+    pub(crate) fn new(receiver: RecvStream, respond: SendResponse<Bytes>) -> Self {
+        Self {
+            receiver,
+            respond,
+            sender: None,
+            grpc_status: None,
+        }
+    }
+
+    /// Sends an interim response (RFC 9110 §15.2).
+    pub(crate) fn send_interim(&mut self, response: Response<()>) -> Result<(), PeerError> {
+        Ok(self.respond.send_informational(response)?)
+    }
+
+    /// Sends the head of the response; `last` if it has no body.
+    pub(crate) fn start_response(
+        &mut self,
+        response: Response<()>,
+        last: bool,
+    ) -> Result<(), PeerError> {
+        let stream = self.respond.send_response(response, last)?;
+        self.sender = Some(Sender::new(stream, last));
+        Ok(())
+    }
+
+    /// Sends a whole response at once.
+    pub(crate) fn answer(&mut self, response: Response<()>, body: Bytes) -> Result<(), PeerError> {
+        let mut stream = self.respond.send_response(response, body.is_empty())?;
+        if !body.is_empty() {
+            stream.send_data(body, true)?;
+        }
+        Ok(())
+    }
+
+    /// The grpc-status of the trailers, once they were sent.
+    pub(crate) fn grpc_status(&self) -> Option<u8> {
+        self.grpc_status
+    }
+
+    /// Breaks the stream off.
+    pub(crate) fn reset(&mut self, reason: h2::Reason) {
+        match &mut self.sender {
+            Some(sender) => sender.stream.send_reset(reason),
+            None => self.respond.send_reset(reason),
+        }
+    }
+}
+
+impl Peer for ServedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
+        poll_frame(&mut self.receiver, cx)
+    }
+
+    fn at_end(&self) -> bool {
+        self.receiver.is_end_stream()
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        match &mut self.sender {
+            Some(sender) => sender.poll_room(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
+        if let Frame::Trailers(fields) = &frame {
+            self.grpc_status = grpc_status(fields);
+        }
+        match &mut self.sender {
+            Some(sender) => sender.send(frame, last),
+            None => Err(PeerError::Ended),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), PeerError> {
+        self.sender.as_mut().map_or(Ok(()), Sender::finish)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        self.poll_room(cx)
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<PeerError> {
+        let reset = match &mut self.sender {
+            // After our end of the stream there is nobody left to go away.
+            Some(sender) if sender.ended => return Poll::Pending,
+            Some(sender) => ready!(sender.stream.poll_reset(cx)),
+            None => ready!(self.respond.poll_reset(cx)),
+        };
+        Poll::Ready(reset.map_or_else(PeerError::from, PeerError::Reset))
+    }
+}
+
+/// The inference server's side of a stream we opened.
+pub(crate) struct OpenedStream {
+    sender: Sender,
+    /// There once the response head is.
+    receiver: Option<RecvStream>,
+}
+
+impl OpenedStream {
+    /// `ended`: the request has no body.
+    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+        Self {
+            sender: Sender::new(stream, ended),
+            receiver: None,
+        }
+    }
+
+    /// The response's head is here; its body follows.
+    pub(crate) fn start_body(&mut self, receiver: RecvStream) {
+        self.receiver = Some(receiver);
+    }
+
+    /// Tells the server that nobody waits any more.
+    pub(crate) fn cancel(&mut self) {
+        self.sender.stream.send_reset(h2::Reason::CANCEL);
+    }
+}
+
+impl Peer for OpenedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
+        match &mut self.receiver {
+            Some(receiver) => poll_frame(receiver, cx),
+            None => Poll::Ready(Err(PeerError::Ended)),
+        }
+    }
+
+    fn at_end(&self) -> bool {
+        self.receiver.as_ref().is_some_and(RecvStream::is_end_stream)
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        self.sender.poll_room(cx)
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
+        self.sender.send(frame, last)
+    }
+
+    fn finish(&mut self) -> Result<(), PeerError> {
+        self.sender.finish()
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        self.sender.poll_room(cx)
+    }
+
+    fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<PeerError> {
+        Poll::Pending
+    }
+}

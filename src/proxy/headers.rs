@@ -1,0 +1,254 @@
+//! Which header fields cross the proxy and which it sets itself. Pure.
+//!
+//! Sources: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), RFC 9113 §8.2.2 (HTTP/2).
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::ForwardedMode;
+
+/// The field that tells the app how the connection it serves was keyed.
+pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
+
+/// What the proxy says about a client, prepared once a connection.
+pub(crate) struct Identity {
+    mode: ForwardedMode,
+    group: &'static str,
+    /// As `x-forwarded-for` writes it.
+    address: String,
+    /// As `forwarded` writes it: IPv6 in brackets and quotes (RFC 7239 §6).
+    node: String,
+}
+
+impl Identity {
+    /// Prepares the values of one connection.
+    pub(crate) fn new(client: IpAddr, group: &'static str, mode: ForwardedMode) -> Self {
+        let client = client.to_canonical();
+        let node = match client {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("\"[{v6}]\""),
+        };
+        Self {
+            mode,
+            group,
+            address: client.to_string(),
+            node,
+        }
+    }
+
+    /// Whether the proxy sets this field of a request itself, so that a client's goes.
+    ///
+    /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
+    pub(crate) fn owns(&self, name: &[u8]) -> bool {
+        let is = |ours: &str| {
+            name.len() == ours.len()
+                && name
+                    .iter()
+                    .zip(ours.bytes())
+                    .all(|(given, our)| folded(*given) == our)
+        };
+        if is(EVIDENCE) {
+            return true;
+        }
+        const PREFIX: &[u8] = b"x-forwarded-";
+        let forwarding = is("forwarded")
+            || name
+                .get(..PREFIX.len())
+                .is_some_and(|start| start.iter().map(|b| folded(*b)).eq(PREFIX.iter().copied()));
+        forwarding && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
+    }
+
+    /// The fields to add to a request, as name and value.
+    pub(crate) fn fields(&self, host: Option<&[u8]>) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+        let mut forwarded = format!("for={};proto=https", self.node).into_bytes();
+        if let Some(host) = host.filter(|host| quotable(host)) {
+            forwarded.extend_from_slice(b";host=\"");
+            forwarded.extend_from_slice(host);
+            forwarded.push(b'"');
+        }
+        [
+            Some((EVIDENCE, self.group.as_bytes().to_vec())),
+            Some(("x-forwarded-for", self.address.clone().into_bytes())),
+            Some(("x-forwarded-proto", b"https".to_vec())),
+            host.map(|host| ("x-forwarded-host", host.to_vec())),
+            Some(("forwarded", forwarded)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+fn folded(byte: u8) -> u8 {
+    match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+/// Whether a host can stand in a quoted-string as it is.
+fn quotable(host: &[u8]) -> bool {
+    host.iter()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+}
+
+/// Whether a field belongs to one connection and ends here. `te`, `upgrade` and
+/// `transfer-encoding` are among them: who needs them sets them anew.
+pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+        b"proxy-authenticate",
+    ];
+    // The cheap question first: most names have another length.
+    matches!(name.len(), 2 | 7 | 10 | 14 | 16..=18)
+        && NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop))
+}
+
+/// The items of a comma-separated field value, trimmed.
+pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Whether a comma-separated field value holds an item, letter case aside.
+pub(crate) fn has_item(value: &[u8], wanted: &[u8]) -> bool {
+    items(value).any(|item| item.eq_ignore_ascii_case(wanted))
+}
+
+/// Fields that must not come as trailers (RFC 9110 §6.5.1): framing, routing, and what is ours.
+pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 6] = [
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+        b"host",
+        b"authorization",
+        b"trailer",
+    ];
+    is_hop_by_hop(name)
+        || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
+        || name.to_ascii_lowercase().starts_with(b"x-forwarded-")
+        || name.eq_ignore_ascii_case(EVIDENCE.as_bytes())
+        || name.eq_ignore_ascii_case(b"forwarded")
+}
+
+/// Removes from an HTTP/2 message what ends here, and the fields `connection` names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| items(value.as_bytes()))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    let trailers = headers
+        .get_all(header::TE)
+        .iter()
+        .any(|value| has_item(value.as_bytes(), b"trailers"));
+    let hops: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in hops {
+        headers.remove(name);
+    }
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Replaces or extends the forwarding fields of a request.
+pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, host: Option<&[u8]>) {
+    let spoofed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| identity.owns(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in spoofed {
+        headers.remove(name);
+    }
+    for (name, value) in identity.fields(host) {
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            headers.append(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(mode: ForwardedMode) -> Identity {
+        Identity::new(IpAddr::from([192, 0, 2, 7]), "X25519MLKEM768", mode)
+    }
+
+    #[test]
+    fn spoofed_fields_are_ours_in_every_spelling() {
+        let replace = identity(ForwardedMode::Replace);
+        for name in [
+            "x-forwarded-for",
+            "X-Forwarded-Host",
+            "X_Forwarded_For",
+            "x-forwarded-port",
+            "Forwarded",
+            "X-TLS-Key-Exchange",
+            "x_tls_key_exchange",
+        ] {
+            assert!(replace.owns(name.as_bytes()), "{name}");
+        }
+        for name in ["x-forward", "forwarded-x", "x-request-id", "x-forwarded"] {
+            assert!(!replace.owns(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn appending_keeps_forwarding_fields_and_never_the_evidence() {
+        let append = identity(ForwardedMode::Append);
+        assert!(!append.owns(b"x-forwarded-for"));
+        assert!(!append.owns(b"forwarded"));
+        assert!(append.owns(b"x-tls-key-exchange"));
+        assert!(append.owns(b"x_forwarded_for"));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_quoted_as_rfc_7239_wants() {
+        let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+        let identity = Identity::new(address, "X25519", ForwardedMode::Replace);
+        let fields: Vec<_> = identity.fields(Some(b"model.example")).collect();
+        assert!(fields.contains(&("x-forwarded-for", b"2001:db8::1".to_vec())));
+        assert!(fields.contains(&(
+            "forwarded",
+            b"for=\"[2001:db8::1]\";proto=https;host=\"model.example\"".to_vec()
+        )));
+    }
+
+    #[test]
+    fn hop_by_hop_fields_go_and_te_trailers_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, x-secret-hop"),
+            ("keep-alive", "timeout=5"),
+            ("x-secret-hop", "1"),
+            ("te", "gzip, trailers"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ] {
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        left.sort_unstable();
+        assert_eq!(left, [("accept", &b"*/*"[..]), ("te", b"trailers")]);
+    }
+}

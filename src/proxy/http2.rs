@@ -1,0 +1,173 @@
+//! An HTTP/2 client: streams side by side, each passed on and answered by a task of its own
+//! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Connection, SendResponse};
+use h2::{PingPong, RecvStream};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::context::Context;
+use super::error::Outcome;
+use super::stream;
+use crate::drain::Phase;
+
+/// Bytes a client may have under way on one stream, and on all of its streams.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+/// Bytes of a response that may wait for the client's window.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
+const MAX_PENDING_RESETS: usize = 32;
+const MAX_LOCAL_RESETS: usize = 256;
+/// Between two pings, and until one must be answered.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_ANSWER: Duration = Duration::from_secs(20);
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let settings = &context.settings;
+    let mut builder = h2::server::Builder::new();
+    builder
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(settings.max_streams)
+        .max_header_list_size(u32::try_from(settings.max_head_bytes).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+        .enable_connect_protocol();
+    let preface = builder.handshake::<_, Bytes>(stream);
+    match tokio::time::timeout(settings.head_timeout, preface).await {
+        Ok(Ok(connection)) => Serving::new(connection, context).run().await,
+        Ok(Err(error)) if error.is_io() => Outcome::ClientGone,
+        Ok(Err(_)) => Outcome::ProtocolError,
+        Err(_) => Outcome::Timeout,
+    }
+}
+
+/// A connection being served.
+struct Serving<S> {
+    connection: Connection<S, Bytes>,
+    context: Arc<Context>,
+    /// One task a stream; dropped with the connection, so that no stream outlives its client.
+    streams: JoinSet<()>,
+    pings: Option<PingPong>,
+    /// When the next ping goes out, or must have been answered.
+    ping_at: Instant,
+    ping_open: bool,
+    /// Since when there is no stream.
+    quiet_since: Instant,
+    /// Why the connection is being closed, once it is.
+    closing: Option<Outcome>,
+}
+
+enum Event {
+    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    Closed(Result<(), h2::Error>),
+    StreamEnded,
+    Draining,
+    Quiet,
+    PingDue,
+    Pong,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
+    fn new(mut connection: Connection<S, Bytes>, context: Arc<Context>) -> Self {
+        Self {
+            pings: connection.ping_pong(),
+            connection,
+            context,
+            streams: JoinSet::new(),
+            ping_at: Instant::now() + PING_EVERY,
+            ping_open: false,
+            quiet_since: Instant::now(),
+            closing: None,
+        }
+    }
+
+    async fn run(mut self) -> Outcome {
+        loop {
+            match self.next().await {
+                Event::Stream(request, respond) => {
+                    let context = Arc::clone(&self.context);
+                    self.streams.spawn(stream::serve(request, respond, context));
+                }
+                Event::StreamEnded => self.quiet_since = Instant::now(),
+                Event::Draining => self.close(Outcome::Drained),
+                Event::Quiet => self.close(Outcome::Timeout),
+                Event::PingDue if self.ping_open => return Outcome::ClientGone,
+                Event::PingDue => self.ping(),
+                Event::Pong => {
+                    self.ping_open = false;
+                    self.ping_at = Instant::now() + PING_EVERY;
+                }
+                Event::Closed(result) => return self.outcome(result),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let mut drain = self.context.drain.clone();
+        let open = self.closing.is_none();
+        let silence = self.context.settings.keep_alive_timeout;
+        let quiet = silence.filter(|_| self.streams.is_empty() && open);
+        let quiet_end = self.quiet_since + quiet.unwrap_or_default();
+        let (pings, ping_open) = (&mut self.pings, self.ping_open);
+        tokio::select! {
+            accepted = self.connection.accept() => match accepted {
+                Some(Ok((request, respond))) => Event::Stream(request, respond),
+                Some(Err(error)) => Event::Closed(Err(error)),
+                None => Event::Closed(Ok(())),
+            },
+            Some(_) = self.streams.join_next() => Event::StreamEnded,
+            () = drain.reached(Phase::Draining), if open => Event::Draining,
+            () = sleep_until(quiet_end), if quiet.is_some() => Event::Quiet,
+            () = sleep_until(self.ping_at) => Event::PingDue,
+            Some(()) = pong(pings), if ping_open => Event::Pong,
+        }
+    }
+
+    /// GOAWAY: streams that are open end by themselves (RFC 9113 §6.8).
+    fn close(&mut self, why: Outcome) {
+        self.closing = Some(why);
+        self.connection.graceful_shutdown();
+    }
+
+    fn ping(&mut self) {
+        let sent = self
+            .pings
+            .as_mut()
+            .is_some_and(|pings| pings.send_ping(h2::Ping::opaque()).is_ok());
+        self.ping_open = sent;
+        self.ping_at = Instant::now() + if sent { PING_ANSWER } else { PING_EVERY };
+    }
+
+    fn outcome(&self, result: Result<(), h2::Error>) -> Outcome {
+        match result {
+            _ if self.closing.is_some() => self.closing.unwrap_or(Outcome::Closed),
+            Ok(()) if self.streams.is_empty() => Outcome::Closed,
+            Ok(()) => Outcome::ClientGone,
+            Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
+            Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
+            Err(error) => {
+                tracing::info!(reason = %error, "HTTP/2 connection refused");
+                Outcome::ProtocolError
+            }
+        }
+    }
+}
+
+async fn pong(pings: &mut Option<PingPong>) -> Option<()> {
+    let pings = pings.as_mut()?;
+    poll_fn(|cx| pings.poll_pong(cx)).await.ok().map(drop)
+}

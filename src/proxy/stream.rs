@@ -1,0 +1,372 @@
+//! One HTTP/2 stream: a request passed on to either kind of inference server, and its response.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderValue, TE};
+use http::request::Parts;
+use http::{Method, Request, Response, Uri, Version};
+
+use super::answer::Answer;
+use super::ask::{self, Answered, AnsweredOverHttp2, Ask, Unanswered};
+use super::context::{Context, Sample};
+use super::error::{Outcome, UpstreamError};
+use super::exchange::{Broken, Exchange, Upload};
+use super::h1::body::Framing;
+use super::h1::connection::H1;
+use super::h1::request::{is_grpc, no_fields, put_field};
+use super::h1::response::ResponseHead;
+use super::h2_peer::{ServedStream, grpc_status};
+use super::headers::{set_identity, strip_hop_by_hop};
+use super::http1::is_idempotent;
+use super::peer::{Peer, PeerError};
+use super::upstream::Socket;
+use super::{UpstreamHttp, upgrade};
+use crate::metrics::{Code, RequestProtocol};
+
+/// Serves a stream to its end.
+pub(super) async fn serve(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    context: Arc<Context>,
+) {
+    let (mut parts, body) = request.into_parts();
+    let grpc = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| is_grpc(value.as_bytes()));
+    let websocket = is_websocket(&parts);
+    let mut sample = context.sample(match (websocket, grpc) {
+        (true, _) => RequestProtocol::Websocket,
+        (false, true) => RequestProtocol::Grpc,
+        (false, false) => RequestProtocol::Http2,
+    });
+    let ended = body.is_end_stream();
+    let mut stream = Served {
+        client: ServedStream::new(body, respond),
+        context: &context,
+        grpc,
+        to_head: parts.method == Method::HEAD,
+    };
+    if let Err(answer) = stream.prepare(&mut parts, websocket) {
+        tracing::info!(reason = answer.reason, status = answer.status, "request refused");
+        return stream.answer(answer, &mut sample);
+    }
+    let over_http2 = !websocket
+        && match context.settings.upstream_http {
+            UpstreamHttp::Auto => grpc,
+            UpstreamHttp::Http1 => false,
+            UpstreamHttp::Http2 => true,
+        };
+    if over_http2 {
+        stream.over_http2(parts, ended, &mut sample).await;
+    } else {
+        stream.over_http1(&parts, ended, websocket, &mut sample).await;
+    }
+}
+
+/// An extended CONNECT for WebSocket (RFC 8441 §4).
+fn is_websocket(parts: &Parts) -> bool {
+    parts.method == Method::CONNECT
+        && parts
+            .extensions
+            .get::<h2::ext::Protocol>()
+            .is_some_and(|protocol| protocol.as_str() == "websocket")
+}
+
+struct Served<'a> {
+    client: ServedStream,
+    context: &'a Context,
+    grpc: bool,
+    to_head: bool,
+}
+
+impl Served<'_> {
+    /// Judges a request and makes its fields those that cross.
+    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<(), Answer> {
+        let bad = |status, reason| Err(Answer { status, reason });
+        if parts.method == Method::CONNECT && !websocket {
+            return bad(501, "connect_not_served");
+        }
+        if parts.headers.len() > self.context.settings.max_headers {
+            return bad(431, "too_many_fields");
+        }
+        let hosts = parts.headers.get_all(HOST).iter().count();
+        if hosts > 1 || parts.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+            return bad(400, "bad_request");
+        }
+        let host = host_of(parts);
+        strip_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(HOST);
+        set_identity(&mut parts.headers, &self.context.identity, host.as_deref());
+        if let Some(host) = host.and_then(|host| HeaderValue::from_bytes(&host).ok()) {
+            parts.headers.insert(HOST, host);
+        }
+        Ok(())
+    }
+
+    async fn over_http1(
+        &mut self,
+        parts: &Parts,
+        ended: bool,
+        websocket: bool,
+        sample: &mut Sample<'_>,
+    ) {
+        let framing = if websocket {
+            Framing::None
+        } else {
+            framing_of(&parts.headers, ended)
+        };
+        let head = write_head(parts, framing, websocket, self.context);
+        let ask = Ask {
+            head: &head,
+            framing,
+            to_head: self.to_head,
+            idempotent: is_idempotent(parts.method.as_str()) && !websocket,
+            upgrade: websocket,
+        };
+        let interim = |client: &mut ServedStream, head: &ResponseHead<'_>| {
+            if let Ok(response) = head.to_http2() {
+                // An interim response that cannot be passed on is no loss of the final one.
+                let _ = client.send_interim(response);
+            }
+        };
+        match ask::over_http1(&mut self.client, self.context, &ask, interim).await {
+            Ok(answered) => self.respond(answered, sample).await,
+            Err(why) => self.unanswered(why, sample),
+        }
+    }
+
+    /// Passes a response on whose head stands in the connection's buffer.
+    async fn respond(&mut self, answered: Answered, sample: &mut Sample<'_>) {
+        let Answered {
+            connection: mut up,
+            length,
+            upload,
+        } = answered;
+        let mut room = no_fields();
+        let parsed = ResponseHead::parse(up.head(length), &mut room, self.to_head)
+            .and_then(|head| Ok((head.to_http2()?, head)));
+        let (mut response, head) = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
+            }
+        };
+        let (incoming, kept) = (head.framing, head.keep_alive);
+        up.start_body(length, incoming);
+        if response.status() == 101 {
+            *response.status_mut() = http::StatusCode::OK;
+            response.headers_mut().remove("sec-websocket-accept");
+            return self.tunnel(response, up, sample).await;
+        }
+        let last = matches!(incoming, Framing::None | Framing::Length(0));
+        self.head(&response, sample);
+        if self.client.start_response(response, last).is_err() {
+            return sample.broken();
+        }
+        let idle = self.context.settings.idle_timeout;
+        let mut exchange = Exchange::resumed(&mut self.client, &mut up, idle, upload);
+        let result = exchange.run().await;
+        let upload = exchange.upload();
+        if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
+            self.context.upstream.keep(up);
+        }
+        self.conclude(result, sample).await;
+    }
+
+    async fn tunnel(
+        &mut self,
+        response: Response<()>,
+        mut up: H1<Socket>,
+        sample: &mut Sample<'_>,
+    ) {
+        sample.answered_with(200);
+        if self.client.start_response(response, false).is_err() {
+            return sample.broken();
+        }
+        up.into_tunnel();
+        let outcome = upgrade::run(&mut self.client, &mut up, self.context).await;
+        if outcome != Outcome::Closed {
+            sample.broken();
+            self.client.reset(Reason::CANCEL);
+        }
+    }
+
+    async fn over_http2(&mut self, parts: Parts, ended: bool, sample: &mut Sample<'_>) {
+        let Some(request) = to_request(parts, &self.context.upstream.default_host) else {
+            let answer = Answer {
+                status: 400,
+                reason: "bad_request",
+            };
+            return self.answer(answer, sample);
+        };
+        let interim = |client: &mut ServedStream, response: Response<()>| {
+            let _ = client.send_interim(response);
+        };
+        let asking = ask::over_http2(&mut self.client, self.context, request, ended, interim);
+        match asking.await {
+            Ok(answered) => self.respond_from_http2(answered, sample).await,
+            Err(why) => self.unanswered(why, sample),
+        }
+    }
+
+    async fn respond_from_http2(&mut self, answered: AnsweredOverHttp2, sample: &mut Sample<'_>) {
+        let AnsweredOverHttp2 {
+            stream: mut up,
+            mut response,
+            upload,
+            ..
+        } = answered;
+        strip_hop_by_hop(response.headers_mut());
+        self.head(&response, sample);
+        let last = up.at_end();
+        if self.client.start_response(response, last).is_err() {
+            up.cancel();
+            return sample.broken();
+        }
+        let idle = self.context.settings.idle_timeout;
+        let mut exchange = Exchange::resumed(&mut self.client, &mut up, idle, upload);
+        let result = exchange.run().await;
+        if result.is_err() || exchange.upload() != Upload::Done {
+            up.cancel();
+        }
+        if let Some(status) = self.client.grpc_status().filter(|_| self.grpc) {
+            sample.code = Code::Grpc(status);
+        }
+        self.conclude(result, sample).await;
+    }
+
+    /// Counts a response head: for gRPC the status comes later, or now in trailers alone.
+    fn head(&self, response: &Response<()>, sample: &mut Sample<'_>) {
+        let status = response.status().as_u16();
+        if !self.grpc {
+            return sample.answered_with(status);
+        }
+        sample.answered();
+        sample.code = match grpc_status(response.headers()) {
+            Some(code) => Code::Grpc(code),
+            None if status == 200 => Code::Broken,
+            None => Code::Http(status),
+        };
+    }
+
+    /// What the client still sends of its request is refused when the stream is dropped
+    /// (RFC 9113 §8.1); a response that broke off is reset, never ended.
+    async fn conclude(&mut self, result: Result<(), Broken>, sample: &mut Sample<'_>) {
+        let Err(broken) = result else { return };
+        sample.broken();
+        let reason = match broken {
+            Broken::Client(_) | Broken::Idle => Reason::CANCEL,
+            Broken::Upstream(error) => {
+                self.context.answer_broken();
+                match error {
+                    PeerError::Reset(reason) => reason,
+                    _ => Reason::INTERNAL_ERROR,
+                }
+            }
+        };
+        // A reset overtakes what is queued: let the connection send that first.
+        tokio::task::yield_now().await;
+        self.client.reset(reason);
+    }
+
+    fn unanswered(&mut self, why: Unanswered, sample: &mut Sample<'_>) {
+        match why {
+            Unanswered::Client | Unanswered::BadBody => {}
+            Unanswered::Upstream(error) => {
+                self.context.upstream_failed(&error);
+                let answer = Answer {
+                    status: error.status(),
+                    reason: error.reason(),
+                };
+                self.answer(answer, sample);
+            }
+        }
+    }
+
+    /// The proxy's own answer. A failure to send it means that nobody waits for it.
+    fn answer(&mut self, answer: Answer, sample: &mut Sample<'_>) {
+        sample.answered_with(answer.status);
+        let (response, body) = if self.grpc {
+            sample.code = Code::Grpc(answer.grpc_status());
+            (answer.to_grpc(), Bytes::new())
+        } else {
+            answer.to_http2()
+        };
+        let body = if self.to_head { Bytes::new() } else { body };
+        let _ = self.client.answer(response, body);
+    }
+}
+
+/// The authority a request means: `:authority`, else the field.
+fn host_of(parts: &Parts) -> Option<Vec<u8>> {
+    match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
+        None => parts.headers.get(HOST).map(|host| host.as_bytes().to_vec()),
+    }
+}
+
+/// h2 has checked that the content agrees with a content-length.
+fn framing_of(fields: &HeaderMap, ended: bool) -> Framing {
+    let length = fields
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    match length {
+        Some(length) => Framing::Length(length),
+        None if ended => Framing::None,
+        None => Framing::Chunked,
+    }
+}
+
+/// Writes a head for an HTTP/1.1 inference server (RFC 9113 §8.3, in reverse).
+fn write_head(parts: &Parts, framing: Framing, websocket: bool, context: &Context) -> Bytes {
+    let mut out = BytesMut::with_capacity(512);
+    let method = if websocket { "GET" } else { parts.method.as_str() };
+    let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    out.extend_from_slice(format!("{method} {target} HTTP/1.1\r\n").as_bytes());
+    let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
+    put_field(&mut out, b"host", host.unwrap_or(context.upstream.default_host.as_bytes()));
+    for (name, value) in &parts.headers {
+        if !matches!(*name, HOST | CONTENT_LENGTH | COOKIE | TE) {
+            put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    put_cookies(&mut out, &parts.headers);
+    framing.put_fields(&mut out);
+    if websocket {
+        put_field(&mut out, b"sec-websocket-key", upgrade::new_key().as_bytes());
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+    } else if parts.headers.contains_key(TE) {
+        out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out.freeze()
+}
+
+/// Cookies that HTTP/2 splits are one field in HTTP/1.1 (RFC 9113 §8.2.3).
+fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
+    let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if !crumbs.is_empty() {
+        put_field(out, b"cookie", &crumbs.join(&b"; "[..]));
+    }
+}
+
+/// The request for an HTTP/2 inference server.
+fn to_request(mut parts: Parts, default_host: &str) -> Option<Request<()>> {
+    let host = parts.headers.remove(HOST);
+    let authority = host.as_ref().map_or(default_host.as_bytes(), HeaderValue::as_bytes);
+    let mut request = Request::new(());
+    *request.uri_mut() = Uri::builder()
+        .scheme("http")
+        .authority(authority)
+        .path_and_query(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
+        .build()
+        .ok()?;
+    *request.method_mut() = parts.method;
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = parts.headers;
+    Some(request)
+}

@@ -1,0 +1,69 @@
+//! Tunnels: WebSocket by HTTP/1.1 Upgrade (RFC 6455) and by HTTP/2 extended CONNECT (RFC 8441), and
+//! raw TCP. Bytes both ways, half-close kept, no end by silence unless asked for.
+
+use base64::Engine as _;
+
+use super::context::{Context, Sample};
+use super::error::Outcome;
+use super::exchange::{Broken, Exchange};
+use super::h1::connection::H1;
+use super::peer::Peer;
+use super::upstream::Socket;
+use crate::io::Duplex;
+use crate::metrics::Code;
+
+/// Runs a tunnel after a 101 was queued for the client.
+pub(super) async fn tunnel<S: Duplex>(
+    client: &mut H1<S>,
+    up: &mut H1<Socket>,
+    context: &Context,
+    sample: &mut Sample<'_>,
+) -> Outcome {
+    client.into_tunnel();
+    up.into_tunnel();
+    let outcome = run(client, up, context).await;
+    if outcome == Outcome::Closed {
+        sample.code = Code::Http(101);
+    } else {
+        sample.broken();
+    }
+    outcome
+}
+
+/// Relays both directions until both have ended.
+pub(super) async fn run<D: Peer, U: Peer>(down: &mut D, up: &mut U, context: &Context) -> Outcome {
+    let mut exchange = Exchange::new(down, up, context.settings.idle_timeout);
+    match exchange.tunnel().await {
+        Ok(()) => Outcome::Closed,
+        Err(Broken::Client(_)) => Outcome::ClientGone,
+        Err(Broken::Idle) => Outcome::IdleTimeout,
+        Err(Broken::Upstream(_)) => {
+            context.answer_broken();
+            Outcome::UpstreamBroken
+        }
+    }
+}
+
+/// A nonce for a handshake whose client needed none (RFC 6455 §4.1; RFC 8441 §5).
+pub(super) fn new_key() -> String {
+    let mut nonce = [0_u8; 16];
+    // Without randomness the key is all zero: it guards against caches, not against attackers.
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    let _ = random.fill(&mut nonce);
+    base64::prelude::BASE64_STANDARD.encode(nonce)
+}
+
+/// Relays raw TCP (`protocol = "tcp"`); the server may speak first.
+pub(crate) async fn relay<S: Duplex>(stream: S, context: &Context) -> Outcome {
+    let socket = match context.upstream.connect().await {
+        Ok(socket) => socket,
+        Err(error) => {
+            context.upstream_failed(&error);
+            return Outcome::UpstreamBroken;
+        }
+    };
+    let (mut client, mut up) = (H1::new(stream), H1::new(socket));
+    client.into_tunnel();
+    up.into_tunnel();
+    run(&mut client, &mut up, context).await
+}

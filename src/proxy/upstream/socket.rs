@@ -1,0 +1,128 @@
+//! A socket to the inference server: TCP or Unix.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::io::ByteSource;
+use crate::proxy::UpstreamAddr;
+
+/// Room made for a read: a small one for heads and tokens, a large one once bulk flows.
+const SMALL_READ: usize = 8 * 1024;
+const LARGE_READ: usize = 64 * 1024;
+
+/// A connected socket.
+pub(crate) struct Socket {
+    kind: Kind,
+    /// The last read filled its room: bulk is flowing.
+    bulk: bool,
+}
+
+enum Kind {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    pub(super) async fn connect(address: &UpstreamAddr) -> io::Result<Self> {
+        let kind = match address {
+            UpstreamAddr::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Kind::Tcp(stream)
+            }
+            UpstreamAddr::Unix(path) => Kind::Unix(UnixStream::connect(path).await?),
+        };
+        Ok(Self { kind, bulk: false })
+    }
+
+    /// Whether the server has said nothing since its last answer: it neither closed nor erred.
+    /// Asks the kernel: the event may not have reached us yet.
+    pub(super) fn is_quiet(&self) -> bool {
+        let mut byte = [0_u8; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let seen = match &self.kind {
+            Kind::Tcp(stream) => recv(stream, &mut byte[..], flags),
+            Kind::Unix(stream) => recv(stream, &mut byte[..], flags),
+        };
+        matches!(seen, Err(rustix::io::Errno::AGAIN))
+    }
+
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.poll_read_ready(cx),
+            Kind::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+}
+
+impl ByteSource for Socket {
+    fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        ready!(self.poll_read_ready(cx))?;
+        let wanted = if self.bulk { LARGE_READ } else { SMALL_READ };
+        if buf.capacity() - buf.len() < wanted / 4 {
+            buf.reserve(wanted);
+        }
+        let room = buf.capacity() - buf.len();
+        let count = ready!(tokio_util::io::poll_read_buf(Pin::new(self), cx, buf))?;
+        self.bulk = count == room;
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
