@@ -1,1 +1,3 @@
 //! hybridge
+pub mod certgen;
+pub mod tls;
