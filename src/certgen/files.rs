@@ -135,6 +135,10 @@ impl Staged {
 
     /// Replaces the target and keeps what it was until all files are in place.
     fn replace(&self) -> Result<Option<Temporary>, CertgenError> {
+        if self.target.is_dir() {
+            let cause = io::Error::other("it is a directory");
+            return Err(failed("replace", &self.target)(cause));
+        }
         let former = Temporary(self.temporary.0.with_extension("old"));
         // Without hard links (some mounted file systems) the target is gone for a moment.
         let kept =

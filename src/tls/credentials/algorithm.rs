@@ -1,11 +1,16 @@
 //! Key algorithms by object identifier: what can be served, and the name people know it by
 //! (RFC 3279, RFC 5480, RFC 8410, RFC 9881).
 
+use std::ops::RangeInclusive;
+
 use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 const RSA: &str = "1.2.840.113549.1.1.1";
+const RSA_NAME: &str = "RSA";
+/// Bits of modulus that aws-lc signs with.
+const RSA_SIZES: RangeInclusive<usize> = 2048..=8192;
 const ELLIPTIC_CURVE: &str = "1.2.840.10045.2.1";
 
 /// Name of each algorithm that has one identifier.
@@ -39,7 +44,7 @@ impl KeyAlgorithm {
     fn new(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let oid = identifier.algorithm.to_id_string();
         if oid == RSA {
-            return Self::Supported("RSA");
+            return Self::Supported(RSA_NAME);
         }
         if oid != ELLIPTIC_CURVE {
             return Self::find(&WHOLE, oid);
@@ -82,10 +87,20 @@ impl KeyAlgorithm {
     }
 }
 
+/// The size of an RSA key that is too short or too long to be served, in bits.
+pub(super) fn unsuitable_rsa_size(key: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
+    match (KeyAlgorithm::of_public_key(key), key.parsed()) {
+        (KeyAlgorithm::Supported(RSA_NAME), Ok(PublicKey::RSA(rsa))) => {
+            Some(rsa.key_size()).filter(|size| !RSA_SIZES.contains(size))
+        }
+        _ => None,
+    }
+}
+
 /// Name with the size where the algorithm has several: `RSA-2048`, `ECDSA P-256`.
 pub(super) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
     match (KeyAlgorithm::of_public_key(key), key.parsed()) {
-        (KeyAlgorithm::Supported("RSA"), Ok(PublicKey::RSA(rsa))) => {
+        (KeyAlgorithm::Supported(RSA_NAME), Ok(PublicKey::RSA(rsa))) => {
             format!("RSA-{}", rsa.key_size())
         }
         (KeyAlgorithm::Supported(name), _) => name.to_owned(),

@@ -10,7 +10,7 @@ use x509_parser::x509::X509Version;
 
 use crate::tls::pem::{self, Block, Position};
 
-use super::algorithm::{KeyAlgorithm, REMEDY};
+use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
 use super::error::{CredentialError, NotPem, Role};
 use super::facts::{CertificateFacts, name_text, title};
 
@@ -141,13 +141,16 @@ impl CertificateFile<'_> {
     }
 
     fn check_key_algorithm(&self, leaf: &Entry<'_>) -> Result<(), CredentialError> {
-        match KeyAlgorithm::of_public_key(leaf.x509.public_key()) {
-            KeyAlgorithm::Supported(_) => Ok(()),
-            KeyAlgorithm::Unsupported(oid) => {
-                let what = format!("a certificate for a key of the unsupported algorithm {oid}");
-                Err(self.unsupported(leaf.at, what, REMEDY))
-            }
+        let key = leaf.x509.public_key();
+        if let KeyAlgorithm::Unsupported(oid) = KeyAlgorithm::of_public_key(key) {
+            let what = format!("a certificate for a key of the unsupported algorithm {oid}");
+            return Err(self.unsupported(leaf.at, what, REMEDY));
         }
+        if let Some(bits) = unsuitable_rsa_size(key) {
+            let what = format!("a certificate for an RSA key of {bits} bits");
+            return Err(self.unsupported(leaf.at, what, REMEDY));
+        }
+        Ok(())
     }
 
     fn check_links(&self, chain: &[Entry<'_>]) -> Result<(), CredentialError> {
