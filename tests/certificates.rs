@@ -1,6 +1,6 @@
 //! Loading certificates: every kind of key in every form it comes in, and every way a pair of files
 //! can be wrong, with the message its operator reads.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 #[allow(dead_code)]
 #[path = "support/pki.rs"]
@@ -85,9 +85,10 @@ fn openssl_certificate(key: &PKey<Private>, version: i32) -> String {
         .set_not_after(&Asn1Time::days_from_now(9).unwrap())
         .unwrap();
     builder.set_pubkey(key).unwrap();
-    let digest = match signs_without_digest(key) {
-        true => MessageDigest::null(),
-        false => MessageDigest::sha256(),
+    let digest = if signs_without_digest(key) {
+        MessageDigest::null()
+    } else {
+        MessageDigest::sha256()
     };
     builder.sign(key, digest).unwrap();
     String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
@@ -144,11 +145,11 @@ fn the_facts_are_those_that_openssl_reads() {
     let facts = credentials.facts();
     let x509 = openssl::x509::X509::from_pem(pair.cert.as_bytes()).unwrap();
     let fingerprint = x509.digest(openssl::hash::MessageDigest::sha256()).unwrap();
-    let hex: String = fingerprint
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(facts.sha256, hex);
+    let hex = openssl::bn::BigNum::from_slice(&fingerprint)
+        .unwrap()
+        .to_hex_str()
+        .unwrap();
+    assert_eq!(facts.sha256, hex.to_lowercase());
     let serial = x509.serial_number().to_bn().unwrap().to_hex_str().unwrap();
     assert_eq!(facts.serial, serial.to_lowercase());
     let json = serde_json::to_value(facts).unwrap();

@@ -109,9 +109,10 @@ impl Staged {
     }
 
     fn publish(self, force: bool) -> Result<Published, CertgenError> {
-        let former = match force {
-            true => self.replace()?,
-            false => self.create().map(|()| None)?,
+        let former = if force {
+            self.replace()?
+        } else {
+            self.create().map(|()| None)?
         };
         Ok(Published {
             target: self.target,

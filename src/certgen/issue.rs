@@ -49,8 +49,8 @@ impl Authority {
         params.not_after += CA_EXTRA_LIFE;
         let serial = serial()?;
         // Authorities made one after the other must not look alike to a client that knows both.
-        let id: String = serial[1..5].iter().map(|b| format!("{b:02x}")).collect();
-        params.distinguished_name = common_name(&format!("hybridge local CA {id}"));
+        let id = u32::from_be_bytes([serial[1], serial[2], serial[3], serial[4]]);
+        params.distinguished_name = common_name(&format!("hybridge local CA {id:08x}"));
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tracing::{info, warn};
 
 use crate::tls::credentials::{CertificateFacts, rfc3339, unix_seconds};
@@ -124,7 +124,10 @@ impl Reloader {
     /// Runs until the last handle is dropped. The first look is at once: a change between
     /// loading and watching must not go unseen.
     pub async fn run(mut self) {
-        let mut recheck = interval(self.settings.recheck.max(SETTLE_STEP));
+        self.look(Trigger::Watch).await;
+        self.warn_of_expiry();
+        let period = self.settings.recheck.max(SETTLE_STEP);
+        let mut recheck = interval_at(Instant::now() + period, period);
         recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

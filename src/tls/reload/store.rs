@@ -162,7 +162,7 @@ impl fmt::Debug for CredentialStore {
             .field("key", &self.key)
             .field("current", &self.current.load())
             .field("last_error", &self.last_error())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
