@@ -1,10 +1,13 @@
 //! TLS 1.3 termination: policy, credentials, handshake, stream. Knows nothing of HTTP.
 
+pub mod credentials;
 pub mod error;
 pub mod handshake;
 pub mod hello;
 mod kx;
+mod pem;
 pub mod policy;
+pub mod reload;
 pub mod server;
 pub mod stream;
 

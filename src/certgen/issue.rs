@@ -1,0 +1,204 @@
+//! Issuing: an authority, made new or loaded from files, and the server certificates it signs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, SignatureAlgorithm,
+};
+use rustls::pki_types::CertificateDer;
+use time::{Duration, OffsetDateTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use zeroize::Zeroizing;
+
+use crate::tls::credentials::Credentials;
+
+use super::authority_key::{AuthorityKey, LoadedKey};
+use super::{Algorithm, CertgenError, MAX_DAYS, Name, Request};
+
+/// Clocks differ: a certificate is valid a little before it was made.
+const CLOCK_TOLERANCE: Duration = Duration::hours(1);
+/// How much longer than its first server certificate an authority lives.
+const CA_EXTRA_LIFE: Duration = Duration::days(5 * 365);
+/// Upper bound of a common name (RFC 5280, appendix A.1, ub-common-name).
+const COMMON_NAME_LIMIT: usize = 64;
+
+/// A server certificate and its key, as PEM.
+pub(super) struct Leaf {
+    pub(super) cert: String,
+    pub(super) key: Zeroizing<String>,
+}
+
+/// A certificate authority that can issue.
+pub(super) struct Authority {
+    issuer: Issuer<'static, AuthorityKey>,
+    der: CertificateDer<'static>,
+    /// PEM of the certificate, if it was made here.
+    cert_pem: String,
+    not_after: OffsetDateTime,
+}
+
+impl Authority {
+    /// A new one, which outlives what `request` asks for.
+    pub(super) fn generate(request: &Request) -> Result<Self, CertgenError> {
+        let key = request.algorithm.generate()?;
+        let mut params = params(request)?;
+        params.not_after += CA_EXTRA_LIFE;
+        let serial = serial()?;
+        // Authorities made one after the other must not look alike to a client that knows both.
+        let id = u32::from_be_bytes([serial[1], serial[2], serial[3], serial[4]]);
+        params.distinguished_name = common_name(&format!("hybridge local CA {id:08x}"));
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let cert = params.self_signed(&key).map_err(CertgenError::Issue)?;
+        Ok(Self {
+            der: cert.der().clone(),
+            cert_pem: cert.pem(),
+            not_after: params.not_after,
+            issuer: Issuer::new(params, AuthorityKey::New(key)),
+        })
+    }
+
+    /// The one in `cert` and `key`, with the checks that any pair has to pass.
+    pub(super) fn load(cert: &Path, key: &Path) -> Result<Self, CertgenError> {
+        let credentials = Credentials::load(cert, key).map_err(CertgenError::Authority)?;
+        let not_an_authority = || CertgenError::NotAnAuthority {
+            path: cert.to_owned(),
+        };
+        let certified_key = credentials.certified_key();
+        let der = certified_key.cert.first().ok_or_else(not_an_authority)?;
+        let (_, x509) = X509Certificate::from_der(der).map_err(|_| not_an_authority())?;
+        if !x509.is_ca() {
+            return Err(not_an_authority());
+        }
+        let key = LoadedKey::new(Arc::clone(&certified_key.key), &x509);
+        let key = AuthorityKey::Loaded(key.ok_or_else(not_an_authority)?);
+        Ok(Self {
+            not_after: x509.validity().not_after.to_datetime(),
+            issuer: Issuer::from_ca_cert_der(der, key).map_err(CertgenError::Issue)?,
+            der: der.clone(),
+            cert_pem: String::new(),
+        })
+    }
+
+    /// What clients have to trust.
+    pub(super) fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// PEM of the certificate, if it was made here.
+    pub(super) fn cert_pem(&self) -> &str {
+        &self.cert_pem
+    }
+
+    /// PEM of the key, if it was made here.
+    pub(super) fn key_pem(&self) -> Zeroizing<String> {
+        match self.issuer.key() {
+            AuthorityKey::New(key) => Zeroizing::new(key.serialize_pem()),
+            AuthorityKey::Loaded(_) => Zeroizing::default(),
+        }
+    }
+
+    /// A new key and a certificate for it.
+    pub(super) fn issue(&self, request: &Request) -> Result<Leaf, CertgenError> {
+        let key = request.algorithm.generate()?;
+        let mut params = params(request)?;
+        if params.not_after > self.not_after {
+            return Err(CertgenError::AuthorityEndsFirst {
+                not_after: self.not_after.unix_timestamp(),
+                days: request.days,
+            });
+        }
+        params.serial_number = Some(SerialNumber::from_slice(&serial()?));
+        params.subject_alt_names = alternative_names(&names(request))?;
+        params.distinguished_name = common_name(&title(&names(request)));
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let cert = params
+            .signed_by(&key, &self.issuer)
+            .map_err(CertgenError::Issue)?;
+        Ok(Leaf {
+            cert: cert.pem(),
+            key: Zeroizing::new(key.serialize_pem()),
+        })
+    }
+}
+
+/// The dates of a server certificate; the rest is filled in by who uses them.
+fn params(request: &Request) -> Result<CertificateParams, CertgenError> {
+    let days = request.days;
+    if !(1..=MAX_DAYS).contains(&days) {
+        return Err(CertgenError::Days { days });
+    }
+    let now = OffsetDateTime::from(SystemTime::now());
+    let mut params = CertificateParams::default();
+    params.not_before = now - CLOCK_TOLERANCE;
+    params.not_after = now + Duration::days(i64::from(days));
+    Ok(params)
+}
+
+fn names(request: &Request) -> Vec<Name> {
+    match request.names.as_slice() {
+        [] => Name::defaults(),
+        names => names.to_vec(),
+    }
+}
+
+/// The subject repeats the first name where it fits; clients look at the alternative names alone.
+fn title(names: &[Name]) -> String {
+    let first = names.first().map(ToString::to_string).unwrap_or_default();
+    match first.len() {
+        1..=COMMON_NAME_LIMIT => first,
+        _ => "hybridge".to_owned(),
+    }
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+fn alternative_names(names: &[Name]) -> Result<Vec<SanType>, CertgenError> {
+    let alternative_name = |name: &Name| {
+        Ok(match name {
+            Name::Address(address) => SanType::IpAddress(*address),
+            Name::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+        })
+    };
+    let names = names.iter().map(alternative_name);
+    names.collect::<Result<_, _>>().map_err(CertgenError::Issue)
+}
+
+/// 126 random bits behind `01`: positive, of one length, and unlikely to repeat (RFC 5280, 4.1.2.2).
+fn serial() -> Result<[u8; 16], CertgenError> {
+    let mut serial = [0; 16];
+    aws_lc_rs::rand::fill(&mut serial).map_err(|_| CertgenError::Randomness)?;
+    serial[0] = serial[0] & 0x3f | 0x40;
+    Ok(serial)
+}
+
+impl Algorithm {
+    fn rcgen(self) -> &'static SignatureAlgorithm {
+        match self {
+            Self::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Self::EcdsaP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            Self::Ed25519 => &rcgen::PKCS_ED25519,
+            Self::Rsa2048 => &rcgen::PKCS_RSA_SHA256,
+            Self::MlDsa44 => &rcgen::PKCS_ML_DSA_44,
+            Self::MlDsa65 => &rcgen::PKCS_ML_DSA_65,
+            Self::MlDsa87 => &rcgen::PKCS_ML_DSA_87,
+        }
+    }
+
+    /// A new key pair; RSA of 2048 bits.
+    fn generate(self) -> Result<KeyPair, CertgenError> {
+        KeyPair::generate_for(self.rcgen()).map_err(CertgenError::Issue)
+    }
+}

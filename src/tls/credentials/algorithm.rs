@@ -1,0 +1,109 @@
+//! Key algorithms by object identifier: what can be served, and the name people know it by
+//! (RFC 3279, RFC 5480, RFC 8410, RFC 9881).
+
+use std::ops::RangeInclusive;
+
+use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
+
+const RSA: &str = "1.2.840.113549.1.1.1";
+const RSA_NAME: &str = "RSA";
+/// Bits of modulus that aws-lc signs with.
+const RSA_SIZES: RangeInclusive<usize> = 2048..=8192;
+const ELLIPTIC_CURVE: &str = "1.2.840.10045.2.1";
+
+/// Name of each algorithm that has one identifier.
+const WHOLE: [(&str, &str); 4] = [
+    ("1.3.101.112", "Ed25519"),
+    ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+    ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+    ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+];
+
+/// Name by the curve in the parameters of an elliptic-curve key.
+const CURVES: [(&str, &str); 3] = [
+    ("1.2.840.10045.3.1.7", "ECDSA P-256"),
+    ("1.3.132.0.34", "ECDSA P-384"),
+    ("1.3.132.0.35", "ECDSA P-521"),
+];
+
+/// What a PEM file may bring for an unsupported algorithm.
+pub(super) const REMEDY: &str =
+    "use ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519, or ML-DSA-44, -65 or -87";
+
+/// The algorithm of a key, as far as its identifier tells.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum KeyAlgorithm {
+    Supported(&'static str),
+    /// Its object identifier, or curve identifier.
+    Unsupported(String),
+}
+
+impl KeyAlgorithm {
+    fn new(identifier: &AlgorithmIdentifier<'_>) -> Self {
+        let oid = identifier.algorithm.to_id_string();
+        if oid == RSA {
+            return Self::Supported(RSA_NAME);
+        }
+        if oid != ELLIPTIC_CURVE {
+            return Self::find(&WHOLE, oid);
+        }
+        let curve = identifier.parameters.as_ref().and_then(|p| p.as_oid().ok());
+        match curve {
+            Some(curve) => Self::find(&CURVES, curve.to_id_string()),
+            None => Self::Unsupported(oid),
+        }
+    }
+
+    fn find(table: &[(&str, &'static str)], oid: String) -> Self {
+        match table.iter().find(|(known, _)| *known == oid) {
+            Some((_, name)) => Self::Supported(name),
+            None => Self::Unsupported(oid),
+        }
+    }
+
+    /// Of the public key in a certificate.
+    pub(super) fn of_public_key(key: &SubjectPublicKeyInfo<'_>) -> Self {
+        Self::new(&key.algorithm)
+    }
+
+    /// Of a PKCS#8 private key (RFC 5958); `None` if `der` is not one.
+    pub(super) fn of_pkcs8(der: &[u8]) -> Option<Self> {
+        let (_, outer) = Sequence::from_der(der).ok()?;
+        let (rest, _version) = Any::from_der(&outer.content).ok()?;
+        let (_, identifier) = AlgorithmIdentifier::from_der(rest).ok()?;
+        Some(Self::new(&identifier))
+    }
+
+    /// Of a SEC1 private key (RFC 5915): the curve in its `[0]` field.
+    pub(super) fn of_sec1(der: &[u8]) -> Option<Self> {
+        let (_, outer) = Sequence::from_der(der).ok()?;
+        let (rest, _version) = Any::from_der(&outer.content).ok()?;
+        let (rest, _private) = Any::from_der(rest).ok()?;
+        let (_, parameters) = Any::from_der(rest).ok()?;
+        let (_, curve) = Oid::from_der(parameters.data).ok()?;
+        Some(Self::find(&CURVES, curve.to_id_string()))
+    }
+}
+
+/// The size of an RSA key that is too short or too long to be served, in bits.
+pub(super) fn unsuitable_rsa_size(key: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
+    match (KeyAlgorithm::of_public_key(key), key.parsed()) {
+        (KeyAlgorithm::Supported(RSA_NAME), Ok(PublicKey::RSA(rsa))) => {
+            Some(rsa.key_size()).filter(|size| !RSA_SIZES.contains(size))
+        }
+        _ => None,
+    }
+}
+
+/// Name with the size where the algorithm has several: `RSA-2048`, `ECDSA P-256`.
+pub(super) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
+    match (KeyAlgorithm::of_public_key(key), key.parsed()) {
+        (KeyAlgorithm::Supported(RSA_NAME), Ok(PublicKey::RSA(rsa))) => {
+            format!("RSA-{}", rsa.key_size())
+        }
+        (KeyAlgorithm::Supported(name), _) => name.to_owned(),
+        (KeyAlgorithm::Unsupported(oid), _) => oid,
+    }
+}

@@ -1,0 +1,235 @@
+//! The certificate file: every block an X.509 certificate, each issued by the next, all valid now.
+//! Signatures are the client's business: a server sends what it was given (RFC 8446, 4.4.2).
+
+use std::path::Path;
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Version;
+
+use crate::tls::pem::{self, Block, Position};
+
+use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
+use super::error::{CredentialError, NotPem, Role};
+use super::facts::{CertificateFacts, name_text, title};
+
+/// Longest chain that is read; clients give up well below it.
+const CHAIN_LIMIT: usize = 16;
+const LABEL: &str = "CERTIFICATE";
+
+/// The certificates of a file in its order, the server's own first; never empty.
+pub(super) struct Chain {
+    certificates: Vec<CertificateDer<'static>>,
+    pub(super) facts: CertificateFacts,
+    /// How messages call the server's certificate.
+    pub(super) title: String,
+}
+
+impl Chain {
+    pub(super) fn parse(path: &Path, text: &[u8], now: i64) -> Result<Self, CredentialError> {
+        let file = CertificateFile { path, now };
+        let (positions, certificates) = file.decode(text)?;
+        let parsed = positions
+            .iter()
+            .zip(&certificates)
+            .map(|(at, der)| file.certificate(*at, der))
+            .collect::<Result<Vec<_>, _>>()?;
+        let [leaf, ..] = parsed.as_slice() else {
+            return Err(file.wrong_blocks("nothing"));
+        };
+        file.check_key_algorithm(leaf)?;
+        file.check_links(&parsed)?;
+        parsed
+            .iter()
+            .try_for_each(|entry| file.check_dates(entry))?;
+        let facts = CertificateFacts::new(&leaf.x509, parsed.len());
+        let title = title(&leaf.x509);
+        Ok(Self {
+            certificates,
+            facts,
+            title,
+        })
+    }
+
+    pub(super) fn into_certificates(self) -> Vec<CertificateDer<'static>> {
+        self.certificates
+    }
+}
+
+struct Entry<'a> {
+    at: Position,
+    x509: X509Certificate<'a>,
+}
+
+struct CertificateFile<'a> {
+    path: &'a Path,
+    now: i64,
+}
+
+impl CertificateFile<'_> {
+    fn decode(
+        &self,
+        text: &[u8],
+    ) -> Result<(Vec<Position>, Vec<CertificateDer<'static>>), CredentialError> {
+        let blocks = blocks(Role::Certificate, self.path, text)?;
+        let certificates = blocks.iter().filter(|block| block.label == LABEL);
+        let mut decoded = (Vec::new(), Vec::new());
+        for block in certificates {
+            let der = block.decode().map_err(|cause| CredentialError::Pem {
+                role: Role::Certificate,
+                path: self.path.to_owned(),
+                cause,
+            })?;
+            if let Some((_, der)) = der {
+                decoded.0.push(block.at);
+                decoded.1.push(der.into());
+            }
+        }
+        match decoded.1.len() {
+            0 if blocks.iter().any(is_private_key) => Err(CredentialError::KeyInCertificateFile {
+                path: self.path.to_owned(),
+            }),
+            0 => Err(self.wrong_blocks(&labels(&blocks))),
+            count if count > CHAIN_LIMIT => Err(CredentialError::ChainTooLong {
+                path: self.path.to_owned(),
+                count,
+                limit: CHAIN_LIMIT,
+            }),
+            _ => Ok(decoded),
+        }
+    }
+
+    fn wrong_blocks(&self, found: &str) -> CredentialError {
+        CredentialError::WrongBlocks {
+            role: Role::Certificate,
+            path: self.path.to_owned(),
+            found: found.to_owned(),
+        }
+    }
+
+    fn certificate<'a>(
+        &self,
+        at: Position,
+        der: &'a CertificateDer<'static>,
+    ) -> Result<Entry<'a>, CredentialError> {
+        let malformed = |cause: String| CredentialError::Certificate {
+            path: self.path.to_owned(),
+            at,
+            cause,
+        };
+        let (rest, x509) =
+            X509Certificate::from_der(der).map_err(|error| malformed(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(malformed(format!("{} bytes follow it", rest.len())));
+        }
+        if x509.version() != X509Version::V3 {
+            let what = format!("an X.509 version {} certificate", x509.version().0 + 1);
+            return Err(self.unsupported(at, what, "have it issued as version 3"));
+        }
+        Ok(Entry { at, x509 })
+    }
+
+    fn unsupported(&self, at: Position, what: String, remedy: &'static str) -> CredentialError {
+        CredentialError::Unsupported {
+            role: Role::Certificate,
+            path: self.path.to_owned(),
+            at,
+            what,
+            remedy,
+        }
+    }
+
+    fn check_key_algorithm(&self, leaf: &Entry<'_>) -> Result<(), CredentialError> {
+        let key = leaf.x509.public_key();
+        if let KeyAlgorithm::Unsupported(oid) = KeyAlgorithm::of_public_key(key) {
+            let what = format!("a certificate for a key of the unsupported algorithm {oid}");
+            return Err(self.unsupported(leaf.at, what, REMEDY));
+        }
+        if let Some(bits) = unsuitable_rsa_size(key) {
+            let what = format!("a certificate for an RSA key of {bits} bits");
+            return Err(self.unsupported(leaf.at, what, REMEDY));
+        }
+        Ok(())
+    }
+
+    fn check_links(&self, chain: &[Entry<'_>]) -> Result<(), CredentialError> {
+        let broken = chain
+            .iter()
+            .zip(chain.iter().skip(1))
+            .find(|(entry, next)| entry.x509.issuer().as_raw() != next.x509.subject().as_raw());
+        match broken {
+            None => Ok(()),
+            Some((entry, next)) => Err(CredentialError::Chain {
+                path: self.path.to_owned(),
+                at: entry.at,
+                issuer: name_text(entry.x509.issuer()),
+                next: next.at,
+                found: title(&next.x509),
+            }),
+        }
+    }
+
+    fn check_dates(&self, entry: &Entry<'_>) -> Result<(), CredentialError> {
+        let validity = entry.x509.validity();
+        let (not_before, not_after) = (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        );
+        if self.now > not_after {
+            return Err(CredentialError::Expired {
+                path: self.path.to_owned(),
+                at: entry.at,
+                subject: title(&entry.x509),
+                not_after,
+                now: self.now,
+            });
+        }
+        if self.now < not_before {
+            return Err(CredentialError::NotYetValid {
+                path: self.path.to_owned(),
+                at: entry.at,
+                subject: title(&entry.x509),
+                not_before,
+                now: self.now,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The blocks of a file, of which there must be one at least.
+pub(super) fn blocks(role: Role, path: &Path, text: &[u8]) -> Result<Vec<Block>, CredentialError> {
+    let blocks = pem::blocks(text).map_err(|cause| CredentialError::Pem {
+        role,
+        path: path.to_owned(),
+        cause,
+    })?;
+    if !blocks.is_empty() {
+        return Ok(blocks);
+    }
+    // 0x30 is the tag of a SEQUENCE, with which certificates, keys and PKCS#12 all begin.
+    let found = match text.first() {
+        Some(0x30) => NotPem::Der,
+        _ => NotPem::Other,
+    };
+    Err(CredentialError::NotPem {
+        role,
+        path: path.to_owned(),
+        found,
+    })
+}
+
+pub(super) fn is_private_key(block: &Block) -> bool {
+    block.label.ends_with("PRIVATE KEY")
+}
+
+pub(super) fn is_certificate(block: &Block) -> bool {
+    block.label == LABEL
+}
+
+/// The labels of `blocks`, for a message.
+pub(super) fn labels(blocks: &[Block]) -> String {
+    let labels = blocks.iter().map(|block| block.label.as_str());
+    labels.collect::<Vec<_>>().join(", ")
+}

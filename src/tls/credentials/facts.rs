@@ -1,0 +1,107 @@
+//! What a certificate says about itself, for `/status`, logs and metrics. Public data only.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::x509::X509Name;
+
+use super::algorithm;
+
+/// The certificate that is served, the first of its file.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct CertificateFacts {
+    /// Distinguished name, `CN=…, O=…`; empty if the certificate has none.
+    pub subject: String,
+    /// Distinguished name of who issued it.
+    pub issuer: String,
+    /// Subject alternative names: DNS names and IP addresses, in the certificate's order.
+    pub names: Vec<String>,
+    /// Serial number in lower-case hexadecimal.
+    pub serial: String,
+    /// Start of validity, unix seconds.
+    pub not_before: i64,
+    /// End of validity, unix seconds.
+    pub not_after: i64,
+    /// `ECDSA P-256`, `RSA-2048`, `ML-DSA-65`, …
+    pub key_algorithm: String,
+    /// SHA-256 of the DER certificate in lower-case hexadecimal.
+    pub sha256: String,
+    /// Certificates in the file, this one included.
+    pub chain_length: usize,
+}
+
+impl CertificateFacts {
+    pub(super) fn new(leaf: &X509Certificate<'_>, chain_length: usize) -> Self {
+        Self {
+            subject: name_text(leaf.subject()),
+            issuer: name_text(leaf.issuer()),
+            names: alternative_names(leaf),
+            serial: hex(leaf.raw_serial()),
+            not_before: leaf.validity().not_before.timestamp(),
+            not_after: leaf.validity().not_after.timestamp(),
+            key_algorithm: algorithm::describe(leaf.public_key()),
+            sha256: hex(digest(&SHA256, leaf.as_raw()).as_ref()),
+            chain_length,
+        }
+    }
+}
+
+/// How messages call a certificate: its subject, or else its first alternative name.
+pub(super) fn title(certificate: &X509Certificate<'_>) -> String {
+    let subject = name_text(certificate.subject());
+    if !subject.is_empty() {
+        return subject;
+    }
+    let first = alternative_names(certificate).into_iter().next();
+    first.unwrap_or_else(|| "without a name".to_owned())
+}
+
+/// A name as one line: what a file says must not break a log.
+pub(super) fn name_text(name: &X509Name<'_>) -> String {
+    printable(&name.to_string())
+}
+
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension.value.general_names.iter();
+    names.filter_map(alternative_name).collect()
+}
+
+fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some(printable(name)),
+        GeneralName::IPAddress(octets) => address(octets).map(|address| address.to_string()),
+        _ => None,
+    }
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| v6()).ok()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+        hex.extend(char::from_digit(digit.into(), 16));
+    }
+    hex
+}

@@ -1,0 +1,150 @@
+//! Reads a certificate and key file as one pair: bounded, regular files only, and out of one
+//! generation of a Kubernetes volume (`..data` is resolved once for both).
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use zeroize::Zeroizing;
+
+use super::error::{CredentialError, Role};
+
+/// A chain of ten ML-DSA-87 certificates is about 110 KiB of PEM.
+pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
+
+/// A generation may be replaced between resolving it and reading the second file.
+const GENERATION_TRIES: usize = 3;
+
+/// SHA-256 over the content of both files.
+pub(crate) type PairDigest = [u8; 32];
+
+/// The text of a certificate and key file, wiped from memory when dropped.
+pub(crate) struct PairText {
+    pub(crate) cert: Zeroizing<Vec<u8>>,
+    pub(crate) key: Zeroizing<Vec<u8>>,
+}
+
+impl PairText {
+    /// Reads both files; errors name the paths given here, not what they resolve to.
+    pub(crate) fn read(cert: &Path, key: &Path) -> Result<Self, CredentialError> {
+        let mut generation = Generation::of(cert, key);
+        let mut pair = Self::read_from(&generation, cert, key);
+        for _ in 1..GENERATION_TRIES {
+            let now = Generation::of(cert, key);
+            if now == generation {
+                break;
+            }
+            pair = Self::read_from(&now, cert, key);
+            generation = now;
+        }
+        pair
+    }
+
+    fn read_from(
+        generation: &Generation,
+        cert: &Path,
+        key: &Path,
+    ) -> Result<Self, CredentialError> {
+        Ok(Self {
+            cert: read_file(Role::Certificate, cert, &generation.locate(cert))?,
+            key: read_file(Role::Key, key, &generation.locate(key))?,
+        })
+    }
+
+    pub(crate) fn digest(&self) -> PairDigest {
+        let mut context = Context::new(&SHA256);
+        for text in [&self.cert, &self.key] {
+            context.update(&text.len().to_be_bytes());
+            context.update(text);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
+}
+
+/// The directory that holds `..data` above both files, if they lie in a Kubernetes volume.
+pub(crate) fn volume_root(cert: &Path, key: &Path) -> Option<PathBuf> {
+    let is_root = |dir: &&Path| {
+        key.starts_with(dir)
+            && fs::symlink_metadata(dir.join("..data")).is_ok_and(|data| data.is_symlink())
+    };
+    cert.ancestors().skip(1).find(is_root).map(Path::to_owned)
+}
+
+/// One generation of a volume: where `..data` pointed when it was looked at.
+#[derive(Eq, PartialEq)]
+struct Generation(Option<(PathBuf, PathBuf)>);
+
+impl Generation {
+    fn of(cert: &Path, key: &Path) -> Self {
+        let resolved = volume_root(cert, key).and_then(|root| {
+            let target = fs::canonicalize(root.join("..data")).ok()?;
+            Some((root, target))
+        });
+        Self(resolved)
+    }
+
+    /// `path` inside this generation; a file beside `..data` that is no part of it stays as it is.
+    fn locate(&self, path: &Path) -> PathBuf {
+        let inside = self.0.as_ref().and_then(|(root, target)| {
+            let inside = target.join(path.strip_prefix(root).ok()?);
+            inside.exists().then_some(inside)
+        });
+        inside.unwrap_or_else(|| path.to_owned())
+    }
+}
+
+fn read_file(
+    role: Role,
+    path: &Path,
+    location: &Path,
+) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    let unusable = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::NotFound => CredentialError::Missing {
+            role,
+            path: path.to_owned(),
+        },
+        _ => CredentialError::Unreadable {
+            role,
+            path: path.to_owned(),
+            cause,
+        },
+    };
+    let size = regular_file_size(location).map_err(unusable)?;
+    let too_large = || CredentialError::TooLarge {
+        role,
+        path: path.to_owned(),
+        limit: SIZE_LIMIT,
+    };
+    if size > SIZE_LIMIT {
+        return Err(too_large());
+    }
+    // Room for the whole file at once: a buffer that grows leaves unwiped copies behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(size as usize + 1));
+    let mut file = File::open(location).map_err(unusable)?.take(SIZE_LIMIT + 1);
+    file.read_to_end(&mut text).map_err(unusable)?;
+    if text.len() as u64 > SIZE_LIMIT {
+        return Err(too_large());
+    }
+    if text.trim_ascii().is_empty() {
+        return Err(CredentialError::Empty {
+            role,
+            path: path.to_owned(),
+        });
+    }
+    Ok(text)
+}
+
+/// Opening a pipe would wait for its writer, so anything but a file is refused first.
+fn regular_file_size(path: &Path) -> io::Result<u64> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(metadata.len())
+}

@@ -1,0 +1,271 @@
+//! Replaces certificates while the process runs: on a change of their directory, on request
+//! (SIGHUP), and by a periodic re-check. Only a pair that passed every check of `credentials` is
+//! published; anything else keeps the last good one. Live connections are never touched.
+
+mod expiry;
+mod store;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tracing::{info, warn};
+
+use crate::tls::credentials::{CertificateFacts, rfc3339, unix_seconds};
+use expiry::ExpiryWarnings;
+use store::{Attempt, Failure};
+use watch::DirectoryWatch;
+
+pub use store::{CredentialStore, Health, ReloadError};
+
+/// Pauses between looks at a pair that may be half written.
+const SETTLE_STEP: Duration = Duration::from_millis(100);
+
+/// How soon and how often the files are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct ReloadSettings {
+    /// From the first sign of a change until the files are read, so that a burst counts once.
+    pub debounce: Duration,
+    /// Between looks that need no sign of a change: network file systems give none.
+    pub recheck: Duration,
+    /// How long a pair that looks half written may take to become whole before it is a failure.
+    pub settle: Duration,
+}
+
+impl Default for ReloadSettings {
+    fn default() -> Self {
+        Self {
+            debounce: Duration::from_millis(200),
+            recheck: Duration::from_secs(30),
+            settle: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Hears of every reload that succeeded or failed; an unchanged pair is neither.
+pub trait ReloadObserver: Send + Sync {
+    fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>);
+}
+
+/// What one look at the files of a store came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The files hold the pair in use.
+    Unchanged,
+    /// The files hold the pair in use again, after a failure.
+    Restored,
+    /// A new pair is in use.
+    Reloaded,
+    /// The files hold nothing usable: the pair in use stays.
+    Failed(ReloadError),
+}
+
+/// The reloader has ended, nothing answers requests any more.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the certificate reloader has stopped")]
+pub struct Stopped;
+
+/// Asks a running [`Reloader`] for a reload. The reloader ends when its last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct ReloadHandle {
+    requests: mpsc::Sender<oneshot::Sender<Vec<Outcome>>>,
+}
+
+impl ReloadHandle {
+    /// Looks at all files now; one outcome for each store, in the order they were given in.
+    pub async fn reload_now(&self) -> Result<Vec<Outcome>, Stopped> {
+        let (answer, outcome) = oneshot::channel();
+        self.requests.send(answer).await.map_err(|_| Stopped)?;
+        outcome.await.map_err(|_| Stopped)
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Trigger {
+    /// A watched directory changed, or it is time for a re-check.
+    Watch,
+    /// Somebody asked, and wants to be told again even of a failure that is known.
+    Request,
+}
+
+/// The task that keeps the stores up to date.
+pub struct Reloader {
+    stores: Vec<Arc<CredentialStore>>,
+    settings: ReloadSettings,
+    observer: Arc<dyn ReloadObserver>,
+    requests: mpsc::Receiver<oneshot::Sender<Vec<Outcome>>>,
+    watch: DirectoryWatch,
+    warnings: Vec<ExpiryWarnings>,
+}
+
+impl Reloader {
+    /// Starts watching; [`Self::run`] does the rest.
+    pub fn new(
+        stores: Vec<Arc<CredentialStore>>,
+        settings: ReloadSettings,
+        observer: Arc<dyn ReloadObserver>,
+    ) -> (Self, ReloadHandle) {
+        let (sender, requests) = mpsc::channel(1);
+        let directories = stores.iter().flat_map(|store| store.directories());
+        let reloader = Self {
+            watch: DirectoryWatch::new(directories.collect()),
+            warnings: stores.iter().map(|_| ExpiryWarnings::default()).collect(),
+            stores,
+            settings,
+            observer,
+            requests,
+        };
+        (reloader, ReloadHandle { requests: sender })
+    }
+
+    /// Runs until the last handle is dropped. The first look is at once: a change between
+    /// loading and watching must not go unseen.
+    pub async fn run(mut self) {
+        self.look(Trigger::Watch).await;
+        self.warn_of_expiry();
+        let period = self.settings.recheck.max(SETTLE_STEP);
+        let mut recheck = interval_at(Instant::now() + period, period);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = self.requests.recv() => match request {
+                    Some(answer) => self.answer(answer).await,
+                    None => return,
+                },
+                () = self.watch.changed() => {
+                    sleep(self.settings.debounce).await;
+                    self.look(Trigger::Watch).await;
+                }
+                _ = recheck.tick() => {
+                    self.watch.arm();
+                    self.look(Trigger::Watch).await;
+                    self.warn_of_expiry();
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, answer: oneshot::Sender<Vec<Outcome>>) {
+        let outcomes = self.look(Trigger::Request).await;
+        if answer.send(outcomes).is_err() {
+            info!("certificates were looked at for a request that was given up");
+        }
+    }
+
+    /// Stores are looked at side by side: one that has to settle does not hold up the others.
+    async fn look(&self, trigger: Trigger) -> Vec<Outcome> {
+        let mut looks = JoinSet::new();
+        for (index, store) in self.stores.iter().enumerate() {
+            let look = Look {
+                store: Arc::clone(store),
+                settle: self.settings.settle,
+                observer: Arc::clone(&self.observer),
+                trigger,
+            };
+            looks.spawn(async move { (index, look.run().await) });
+        }
+        let mut outcomes = looks.join_all().await;
+        outcomes.sort_by_key(|(index, _)| *index);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    fn warn_of_expiry(&mut self) {
+        let now = unix_seconds(std::time::SystemTime::now());
+        for (store, warnings) in self.stores.iter().zip(&mut self.warnings) {
+            if let Some(warning) = warnings.due(store.current().facts(), now) {
+                warning.log(store);
+            }
+        }
+    }
+}
+
+/// One look at the files of one store.
+struct Look {
+    store: Arc<CredentialStore>,
+    settle: Duration,
+    observer: Arc<dyn ReloadObserver>,
+    trigger: Trigger,
+}
+
+impl Look {
+    async fn run(self) -> Outcome {
+        let patience_ends = Instant::now() + self.settle;
+        loop {
+            match self.attempt().await {
+                Attempt::Unchanged => return self.unchanged(),
+                Attempt::Loaded(credentials) => {
+                    self.store.publish(*credentials);
+                    return self.loaded();
+                }
+                Attempt::Failed(failure) => {
+                    if self.store.failed_like(&failure) {
+                        return self.failed_again(failure);
+                    }
+                    if !failure.may_be_half_written || Instant::now() >= patience_ends {
+                        return self.failed(failure);
+                    }
+                }
+            }
+            sleep(SETTLE_STEP).await;
+        }
+    }
+
+    /// Files and keys are slow enough to stay off the threads that serve connections.
+    async fn attempt(&self) -> Attempt {
+        let store = Arc::clone(&self.store);
+        let attempt = tokio::task::spawn_blocking(move || store.attempt()).await;
+        attempt.unwrap_or_else(|error| Attempt::Failed(Failure::of_task(&error)))
+    }
+
+    fn unchanged(&self) -> Outcome {
+        let restored = self.store.forget_failure();
+        if restored {
+            info!(
+                cert = %self.store.cert_path().display(),
+                "certificate files hold the pair in use again"
+            );
+            return Outcome::Restored;
+        }
+        if self.trigger == Trigger::Request {
+            info!(cert = %self.store.cert_path().display(), "certificate unchanged");
+        }
+        Outcome::Unchanged
+    }
+
+    fn loaded(&self) -> Outcome {
+        let current = self.store.current();
+        let facts = current.facts();
+        info!(
+            cert = %self.store.cert_path().display(),
+            subject = %facts.subject,
+            not_after = %rfc3339(facts.not_after),
+            sha256 = %facts.sha256,
+            "certificate reloaded"
+        );
+        self.observer.reloaded(&self.store, Ok(facts));
+        Outcome::Reloaded
+    }
+
+    fn failed(&self, failure: Failure) -> Outcome {
+        let error = self.store.record(failure);
+        warn!(
+            cert = %self.store.cert_path().display(),
+            reason = error.reason,
+            error = %error.message,
+            "certificate not reloaded, the last good one stays in use"
+        );
+        self.observer.reloaded(&self.store, Err(&error));
+        Outcome::Failed(error)
+    }
+
+    /// A re-check that finds what was reported already stays silent; a request never does.
+    fn failed_again(&self, failure: Failure) -> Outcome {
+        match (self.trigger, self.store.last_error()) {
+            (Trigger::Watch, Some(known)) => Outcome::Failed(known),
+            _ => self.failed(failure),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! When to warn of a certificate that is about to expire: 30, 7 and 1 days ahead, once a day at most.
+
+use tracing::{error, warn};
+
+use crate::tls::credentials::{CertificateFacts, rfc3339};
+
+use super::CredentialStore;
+
+const DAY: i64 = 86_400;
+
+/// How urgent a warning is; days left.
+const THRESHOLDS: [i64; 3] = [DAY, 7 * DAY, 30 * DAY];
+
+/// A certificate of short life is renewed late: it has no more than this part of its life as warning time.
+const LAST_PART_OF_LIFE: i64 = 3;
+
+/// What is to be said of a certificate.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Warning {
+    not_after: i64,
+    /// Seconds until then; negative after.
+    left: i64,
+}
+
+impl Warning {
+    pub(super) fn log(&self, store: &CredentialStore) {
+        let (cert, not_after) = (store.cert_path().display(), rfc3339(self.not_after));
+        if self.left < 0 {
+            error!(%cert, %not_after, "certificate has expired: clients refuse it");
+        } else {
+            let hours_left = self.left / 3600;
+            warn!(%cert, %not_after, hours_left, "certificate expires soon");
+        }
+    }
+}
+
+/// Remembers what was said of the certificate of one store.
+#[derive(Debug, Default)]
+pub(super) struct ExpiryWarnings {
+    last: Option<Said>,
+}
+
+#[derive(Debug)]
+struct Said {
+    not_after: i64,
+    urgency: Urgency,
+    at: i64,
+}
+
+/// Fewer is more urgent: thresholds that are still ahead.
+type Urgency = usize;
+
+impl ExpiryWarnings {
+    /// A warning, if one is due at `now` (unix seconds).
+    pub(super) fn due(&mut self, facts: &CertificateFacts, now: i64) -> Option<Warning> {
+        let left = facts.not_after - now;
+        let urgency = urgency(left, facts.not_after - facts.not_before)?;
+        let silent = self.last.as_ref().is_some_and(|said| {
+            said.not_after == facts.not_after && said.urgency <= urgency && now - said.at < DAY
+        });
+        if silent {
+            return None;
+        }
+        self.last = Some(Said {
+            not_after: facts.not_after,
+            urgency,
+            at: now,
+        });
+        Some(Warning {
+            not_after: facts.not_after,
+            left,
+        })
+    }
+}
+
+fn urgency(left: i64, lifetime: i64) -> Option<Urgency> {
+    if left < 0 {
+        return Some(0);
+    }
+    let warning_time = lifetime / LAST_PART_OF_LIFE;
+    let crossed = THRESHOLDS
+        .iter()
+        .position(|threshold| left < (*threshold).min(warning_time));
+    crossed.map(|index| index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: i64 = 365 * DAY;
+
+    fn facts(not_after: i64, lifetime: i64) -> CertificateFacts {
+        CertificateFacts {
+            subject: String::new(),
+            issuer: String::new(),
+            names: Vec::new(),
+            serial: String::new(),
+            not_before: not_after - lifetime,
+            not_after,
+            key_algorithm: String::new(),
+            sha256: String::new(),
+            chain_length: 1,
+        }
+    }
+
+    /// Seconds left at each warning while the clock runs in steps of an hour.
+    fn warnings(facts: &CertificateFacts, from: i64, to: i64) -> Vec<i64> {
+        let mut warnings = ExpiryWarnings::default();
+        (from..to)
+            .step_by(3600)
+            .filter_map(|now| warnings.due(facts, now))
+            .map(|warning| warning.left)
+            .collect()
+    }
+
+    #[test]
+    fn a_certificate_is_warned_of_daily_in_its_last_thirty_days() {
+        let facts = facts(LIFETIME, LIFETIME);
+        let said = warnings(&facts, LIFETIME - 31 * DAY, LIFETIME - 28 * DAY);
+        let first = 30 * DAY - 3600;
+        assert_eq!(said, [first, first - DAY]);
+    }
+
+    #[test]
+    fn crossing_a_threshold_is_said_at_once() {
+        let facts = facts(LIFETIME, LIFETIME);
+        let said = warnings(&facts, LIFETIME - DAY - 7200, LIFETIME + 7200);
+        assert_eq!(said, [DAY + 7200, DAY - 3600, -3600]);
+    }
+
+    #[test]
+    fn a_certificate_of_one_day_is_quiet_until_its_last_eight_hours() {
+        let facts = facts(DAY, DAY);
+        assert_eq!(warnings(&facts, 0, DAY - 8 * 3600), [0_i64; 0]);
+        assert_eq!(warnings(&facts, 0, DAY).first(), Some(&(7 * 3600)));
+    }
+
+    #[test]
+    fn a_renewed_certificate_starts_afresh() {
+        let mut warnings = ExpiryWarnings::default();
+        let soon = facts(LIFETIME, LIFETIME);
+        assert!(warnings.due(&soon, LIFETIME - 3600).is_some());
+        let renewed = facts(2 * LIFETIME, LIFETIME);
+        assert_eq!(warnings.due(&renewed, LIFETIME - 3600), None);
+        assert!(warnings.due(&renewed, 2 * LIFETIME - 3600).is_some());
+    }
+}

@@ -1,0 +1,214 @@
+//! One certificate and key file and the pair in use: what connections read, and what the
+//! reloader writes. Holds state only; when to look at the files is the reloader's business.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use serde::Serialize;
+
+use crate::tls::credentials::{
+    CredentialError, Credentials, PairDigest, PairText, unix_seconds, volume_root,
+};
+
+/// Why the last look at the files brought nothing usable.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ReloadError {
+    /// [`CredentialError::reason`], or `internal`.
+    pub reason: &'static str,
+    pub message: String,
+    /// When this failure was first seen, unix seconds.
+    pub since: i64,
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Whether what a store serves is fit to be served.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Health {
+    Good,
+    /// The pair in use is valid, but the files hold something unusable.
+    Stale(ReloadError),
+    /// The certificate in use has expired: clients refuse it.
+    Expired {
+        /// Unix seconds.
+        not_after: i64,
+    },
+}
+
+/// The pair in use for one certificate and key file.
+pub struct CredentialStore {
+    cert: PathBuf,
+    key: PathBuf,
+    current: ArcSwap<Credentials>,
+    /// What the files hold instead of a usable pair; empty while they hold the pair in use.
+    failure: ArcSwapOption<Failure>,
+}
+
+impl CredentialStore {
+    /// Loads the first pair; without one there is nothing to serve.
+    pub fn load(cert: &Path, key: &Path) -> Result<Self, CredentialError> {
+        Ok(Self {
+            current: ArcSwap::from_pointee(Credentials::load(cert, key)?),
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            failure: ArcSwapOption::empty(),
+        })
+    }
+
+    pub fn cert_path(&self) -> &Path {
+        &self.cert
+    }
+
+    pub fn key_path(&self) -> &Path {
+        &self.key
+    }
+
+    /// The pair that new connections get.
+    pub fn current(&self) -> Arc<Credentials> {
+        self.current.load_full()
+    }
+
+    /// The failure that stands since the last good load, if any.
+    pub fn last_error(&self) -> Option<ReloadError> {
+        self.failure
+            .load()
+            .as_ref()
+            .map(|failure| failure.error.clone())
+    }
+
+    /// Judged at `now`. An expired certificate outweighs a failed reload.
+    pub fn health(&self, now: SystemTime) -> Health {
+        let not_after = self.current.load().facts().not_after;
+        if unix_seconds(now) > not_after {
+            return Health::Expired { not_after };
+        }
+        self.last_error().map_or(Health::Good, Health::Stale)
+    }
+
+    /// Directories in which a replacement of the files shows.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        let parent = |path: &Path| match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
+            parent => parent.map(Path::to_owned),
+        };
+        let root = volume_root(&self.cert, &self.key);
+        [parent(&self.cert), parent(&self.key), root]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Reads and checks what the files hold. Changes nothing.
+    pub(super) fn attempt(&self) -> Attempt {
+        let text = match PairText::read(&self.cert, &self.key) {
+            Ok(text) => text,
+            Err(error) => return Attempt::Failed(Failure::new(&error, None)),
+        };
+        let digest = text.digest();
+        if digest == *self.current.load().digest() {
+            return Attempt::Unchanged;
+        }
+        match Credentials::from_text(&self.cert, &self.key, &text, SystemTime::now()) {
+            Ok(credentials) => Attempt::Loaded(Box::new(credentials)),
+            Err(error) => Attempt::Failed(Failure::new(&error, Some(digest))),
+        }
+    }
+
+    pub(super) fn publish(&self, credentials: Credentials) {
+        self.current.store(Arc::new(credentials));
+        self.failure.store(None);
+    }
+
+    /// Whether there was a failure to forget.
+    pub(super) fn forget_failure(&self) -> bool {
+        self.failure.swap(None).is_some()
+    }
+
+    /// Whether `failure` is the one that stands: the same reason with the same content.
+    pub(super) fn failed_like(&self, failure: &Failure) -> bool {
+        let standing = self.failure.load();
+        standing.as_ref().is_some_and(|standing| {
+            standing.digest == failure.digest && standing.error.reason == failure.error.reason
+        })
+    }
+
+    /// Makes `failure` the one that stands; a repeated one keeps its first date.
+    pub(super) fn record(&self, mut failure: Failure) -> ReloadError {
+        if self.failed_like(&failure)
+            && let Some(standing) = self.last_error()
+        {
+            failure.error.since = standing.since;
+        }
+        let error = failure.error.clone();
+        self.failure.store(Some(Arc::new(failure)));
+        error
+    }
+}
+
+impl fmt::Debug for CredentialStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialStore")
+            .field("cert", &self.cert)
+            .field("key", &self.key)
+            .field("current", &self.current.load())
+            .field("last_error", &self.last_error())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for CredentialStore {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load().certified_key())
+    }
+}
+
+/// What one look at the files found.
+pub(super) enum Attempt {
+    Unchanged,
+    Loaded(Box<Credentials>),
+    Failed(Failure),
+}
+
+pub(super) struct Failure {
+    error: ReloadError,
+    /// Of what could be read; `None` if not both files could.
+    digest: Option<PairDigest>,
+    pub(super) may_be_half_written: bool,
+}
+
+impl Failure {
+    fn new(error: &CredentialError, digest: Option<PairDigest>) -> Self {
+        Self {
+            error: ReloadError {
+                reason: error.reason(),
+                message: error.to_string(),
+                since: unix_seconds(SystemTime::now()),
+            },
+            digest,
+            may_be_half_written: error.may_be_half_written(),
+        }
+    }
+
+    /// The task that looked at the files ended without an answer.
+    pub(super) fn of_task(error: &tokio::task::JoinError) -> Self {
+        Self {
+            error: ReloadError {
+                reason: "internal",
+                message: format!("reading the certificate files was broken off: {error}"),
+                since: unix_seconds(SystemTime::now()),
+            },
+            digest: None,
+            may_be_half_written: false,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A throw-away public key infrastructure for tests: one authority, and server certificates from
+//! it that are good, or wrong in exactly one way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hybridge::certgen::Algorithm;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, SignatureAlgorithm,
+};
+use time::{Duration, OffsetDateTime};
+
+/// An authority that issues certificates for as long as a test runs.
+pub(crate) struct TestPki {
+    algorithm: Algorithm,
+    issuer: Issuer<'static, KeyPair>,
+    ca_pem: String,
+}
+
+/// A certificate file and a private key file, as PEM.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) cert: String,
+    pub(crate) key: String,
+}
+
+impl Pair {
+    /// Writes `tls.crt` and `tls.key` into `dir`.
+    pub(crate) fn write_to(&self, dir: &Path) -> PairFiles {
+        let files = PairFiles {
+            cert: dir.join("tls.crt"),
+            key: dir.join("tls.key"),
+        };
+        fs::write(&files.cert, &self.cert).unwrap();
+        fs::write(&files.key, &self.key).unwrap();
+        files
+    }
+}
+
+/// Where a pair lies.
+#[derive(Clone, Debug)]
+pub(crate) struct PairFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// Where a pair and the certificate of its authority lie.
+#[derive(Clone, Debug)]
+pub(crate) struct PkiFiles {
+    pub(crate) ca: PathBuf,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl TestPki {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        let key = new_key(algorithm);
+        let params = authority("hybridge test CA");
+        let ca_pem = params.self_signed(&key).unwrap().pem();
+        Self {
+            algorithm,
+            issuer: Issuer::new(params, key),
+            ca_pem,
+        }
+    }
+
+    /// What clients have to trust.
+    pub(crate) fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// A good certificate, valid from an hour ago until a day ahead.
+    pub(crate) fn leaf(&self, names: &[&str]) -> Pair {
+        let now = OffsetDateTime::now_utc();
+        self.leaf_valid(names, now - Duration::hours(1), now + Duration::days(1))
+    }
+
+    /// A certificate with validity of choice.
+    pub(crate) fn leaf_valid(
+        &self,
+        names: &[&str],
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Pair {
+        let key = new_key(self.algorithm);
+        let mut params = server(names);
+        (params.not_before, params.not_after) = (from, until);
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        Pair {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// A certificate that expired an hour ago.
+    pub(crate) fn expired(&self, names: &[&str]) -> Pair {
+        let now = OffsetDateTime::now_utc();
+        self.leaf_valid(names, now - Duration::days(2), now - Duration::hours(1))
+    }
+
+    /// A certificate that becomes valid in an hour.
+    pub(crate) fn not_yet_valid(&self, names: &[&str]) -> Pair {
+        let now = OffsetDateTime::now_utc();
+        self.leaf_valid(names, now + Duration::hours(1), now + Duration::days(2))
+    }
+
+    /// The certificate of one pair with the key of another.
+    pub(crate) fn mismatched(&self, names: &[&str]) -> Pair {
+        Pair {
+            cert: self.leaf(names).cert,
+            key: self.leaf(names).key,
+        }
+    }
+
+    /// A certificate by way of an intermediate authority: leaf and intermediate in one file.
+    pub(crate) fn chain(&self, names: &[&str]) -> Pair {
+        let (intermediate, key) = (
+            authority("hybridge test intermediate"),
+            new_key(self.algorithm),
+        );
+        let intermediate_cert = intermediate.signed_by(&key, &self.issuer).unwrap();
+        let issuer = Issuer::new(intermediate, key);
+        let leaf_key = new_key(self.algorithm);
+        let leaf = server(names).signed_by(&leaf_key, &issuer).unwrap();
+        Pair {
+            cert: leaf.pem() + &intermediate_cert.pem(),
+            key: leaf_key.serialize_pem(),
+        }
+    }
+
+    /// Writes `ca.crt` and a good pair for localhost into `dir`.
+    pub(crate) fn write_to(&self, dir: &Path) -> PkiFiles {
+        let ca = dir.join("ca.crt");
+        fs::write(&ca, &self.ca_pem).unwrap();
+        let PairFiles { cert, key } = self.leaf(&["localhost", "127.0.0.1", "::1"]).write_to(dir);
+        PkiFiles { ca, cert, key }
+    }
+}
+
+/// A new key pair as rcgen makes it.
+pub(crate) fn new_key(algorithm: Algorithm) -> KeyPair {
+    KeyPair::generate_for(signature_algorithm(algorithm)).unwrap()
+}
+
+fn signature_algorithm(algorithm: Algorithm) -> &'static SignatureAlgorithm {
+    match algorithm {
+        Algorithm::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+        Algorithm::EcdsaP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+        Algorithm::Ed25519 => &rcgen::PKCS_ED25519,
+        Algorithm::Rsa2048 => &rcgen::PKCS_RSA_SHA256,
+        Algorithm::MlDsa44 => &rcgen::PKCS_ML_DSA_44,
+        Algorithm::MlDsa65 => &rcgen::PKCS_ML_DSA_65,
+        Algorithm::MlDsa87 => &rcgen::PKCS_ML_DSA_87,
+    }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = valid_for_a_year();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+}
+
+fn server(names: &[&str]) -> CertificateParams {
+    let mut params = valid_for_a_year();
+    params.distinguished_name.push(DnType::CommonName, names[0]);
+    params.subject_alt_names = names.iter().map(|name| alternative_name(name)).collect();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn alternative_name(name: &str) -> SanType {
+    match name.parse() {
+        Ok(address) => SanType::IpAddress(address),
+        Err(_) => SanType::DnsName(name.try_into().unwrap()),
+    }
+}
+
+fn valid_for_a_year() -> CertificateParams {
+    let now = OffsetDateTime::now_utc();
+    let mut params = CertificateParams::default();
+    params.not_before = now - Duration::hours(1);
+    params.not_after = now + Duration::days(365);
+    params
+}
