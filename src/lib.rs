@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod build;
 pub mod certgen;
 pub mod cli;
 pub mod config;
@@ -11,4 +12,5 @@ pub mod listener;
 pub mod metrics;
 mod nearest;
 pub mod proxy;
+pub mod run;
 pub mod tls;

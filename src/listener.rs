@@ -69,20 +69,8 @@ const KEEPALIVE_TIMES: u32 = 4;
 impl Listener {
     /// Binds every address; needs a runtime.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let bind = |address: &SocketAddr| {
-            bind_one(*address, settings.backlog).map_err(|source| {
-                let listener = settings.name.clone();
-                let address = *address;
-                match source.kind() {
-                    io::ErrorKind::AddrInUse => BindError::InUse { listener, address },
-                    _ => BindError::Other {
-                        listener,
-                        address,
-                        source,
-                    },
-                }
-            })
-        };
+        let bind =
+            |address: &SocketAddr| Self::bind_one(&settings.name, *address, settings.backlog);
         Ok(Self {
             name: settings.name.clone(),
             sockets: settings
@@ -91,6 +79,25 @@ impl Listener {
                 .map(bind)
                 .collect::<Result<_, _>>()?,
             max_connections: settings.max_connections,
+        })
+    }
+
+    /// Binds a single address for the listener of that name.
+    pub(crate) fn bind_one(
+        name: &str,
+        address: SocketAddr,
+        backlog: i32,
+    ) -> Result<TcpListener, BindError> {
+        bound(address, backlog).map_err(|source| {
+            let listener = name.to_owned();
+            match source.kind() {
+                io::ErrorKind::AddrInUse => BindError::InUse { listener, address },
+                _ => BindError::Other {
+                    listener,
+                    address,
+                    source,
+                },
+            }
         })
     }
 
@@ -126,7 +133,7 @@ impl Listener {
     }
 }
 
-fn bind_one(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+fn bound(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use hybridge::cli::{Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
+use hybridge::run::{self, End};
 use thiserror::Error;
 
 const EX_USAGE: u8 = 64;
@@ -29,7 +30,20 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(flags) => check(&flags),
-        Command::Run(_) | Command::Demo(_) | Command::Ctl(_) => Err(Failure::NotBuilt),
+        Command::Run(flags) => run(&flags),
+        Command::Demo(_) | Command::Ctl(_) => Err(Failure::NotBuilt),
+    }
+}
+
+fn run(flags: &Flags) -> Result<(), Failure> {
+    let Loaded { config, warnings } = Config::load(flags, &Environment::of_process())?;
+    run::init_logging(&config.log);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    match run::run(config)? {
+        End::Drained => Ok(()),
+        End::Cut(open) => Err(Failure::Cut(open)),
     }
 }
 
@@ -47,17 +61,22 @@ fn check(flags: &Flags) -> Result<(), Failure> {
 enum Failure {
     #[error(transparent)]
     Config(#[from] config::Error),
+    #[error("{0} connections were cut at the end of the drain")]
+    Cut(usize),
     #[error("this command is not part of this build")]
     NotBuilt,
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Run(#[from] run::Error),
 }
 
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(EX_USAGE),
-            Self::NotBuilt | Self::Output(_) => ExitCode::FAILURE,
+            Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
+            Self::Run(_) | Self::Cut(_) | Self::NotBuilt | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }

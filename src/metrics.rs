@@ -6,9 +6,11 @@
 mod labels;
 mod process;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::core::Collector as _;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -235,6 +237,30 @@ impl Metrics {
     /// Marks the shutdown.
     pub fn set_draining(&self, draining: bool) {
         self.draining.set(i64::from(draining));
+    }
+
+    /// Completed handshakes of a listener by group and kind, those that happened.
+    pub fn handshake_counts(&self, listener: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for family in self.handshakes.collect() {
+            for metric in family.get_metric() {
+                let label = |name: &str| {
+                    let pairs = metric.get_label().iter();
+                    let found = pairs.filter(|pair| pair.name() == name);
+                    found.map(|pair| pair.value().to_owned()).next()
+                };
+                let (Some(name), Some(group), Some(kind)) =
+                    (label("listener"), label("group"), label("kind"))
+                else {
+                    continue;
+                };
+                if name == listener {
+                    *counts.entry(group).or_default().entry(kind).or_default() +=
+                        metric.get_counter().get_value() as u64;
+                }
+            }
+        }
+        counts
     }
 
     /// The registry, for families of other parts (the injector).

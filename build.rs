@@ -1,0 +1,24 @@
+//! Reads the versions of the cryptographic libraries out of the lock file for `build_info`.
+
+use std::path::Path;
+use std::{env, fs};
+
+fn main() {
+    let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let lock = Path::new(&root).join("Cargo.lock");
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let lock = fs::read_to_string(lock).unwrap_or_default();
+    for (variable, name) in [
+        ("HYBRIDGE_RUSTLS_VERSION", "rustls"),
+        ("HYBRIDGE_AWS_LC_VERSION", "aws-lc-rs"),
+    ] {
+        println!("cargo::rustc-env={variable}={}", version_of(&lock, name));
+    }
+}
+
+fn version_of<'a>(lock: &'a str, name: &str) -> &'a str {
+    let entry = format!("name = \"{name}\"\nversion = \"");
+    lock.split_once(entry.as_str())
+        .and_then(|(_, rest)| rest.split('"').next())
+        .unwrap_or("unknown")
+}

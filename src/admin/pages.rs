@@ -1,0 +1,163 @@
+//! What the admin port answers: readiness, metrics, status, the end of a drain.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::{Admin, ListenerStatus, page, text};
+use crate::drain::Phase;
+use crate::proxy::Protocol;
+use crate::tls::reload::Health;
+
+/// How long `/drain/wait` waits if it is not told.
+const DRAIN_WAIT: Duration = Duration::from_secs(300);
+
+impl Admin {
+    /// 503 while draining or with an expired certificate; a failed reload is detail, not failure.
+    pub(super) fn readyz(&self) -> Response<Full<Bytes>> {
+        let mut reasons = Vec::new();
+        let mut details = Vec::new();
+        if self.drain.phase() > Phase::Running {
+            reasons.push("draining".to_owned());
+        }
+        for listener in &self.listeners {
+            match listener.store.health(SystemTime::now()) {
+                Health::Good => {}
+                Health::Stale(error) => details.push(format!(
+                    "listener `{}`: the last certificate reload failed, the pair before it is served: {error}",
+                    listener.name
+                )),
+                Health::Expired { .. } => {
+                    reasons.push(format!("listener `{}`: the certificate has expired", listener.name));
+                }
+            }
+        }
+        let (status, word) = if reasons.is_empty() {
+            (StatusCode::OK, "ready")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+        };
+        let lines: Vec<String> = std::iter::once(word.to_owned())
+            .chain(reasons)
+            .chain(details)
+            .collect();
+        text(status, lines.join("\n") + "\n")
+    }
+
+    pub(super) fn metrics_page(&self) -> Response<Full<Bytes>> {
+        match self.metrics.render() {
+            Ok(body) => page(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                body,
+            ),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    pub(super) fn status_page(&self) -> Response<Full<Bytes>> {
+        let versions = crate::build::VERSIONS;
+        let status = json!({
+            "version": versions.hybridge,
+            "rustls": versions.rustls,
+            "aws_lc": versions.aws_lc,
+            "phase": phase_name(self.drain.phase()),
+            "listeners": self.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
+        });
+        page(
+            StatusCode::OK,
+            "application/json",
+            format!("{status:#}\n"),
+        )
+    }
+
+    fn listener(&self, listener: &ListenerStatus) -> Value {
+        let names = |items: &mut dyn Iterator<Item = &'static str>| items.collect::<Vec<_>>();
+        let error = listener.store.last_error();
+        json!({
+            "name": listener.name,
+            "addresses": listener.addresses,
+            "protocol": match listener.protocol {
+                Protocol::Http => "http",
+                Protocol::Tcp => "tcp",
+            },
+            "upstream": listener.upstream,
+            "policy": listener.policy.mode().name(),
+            "groups": names(&mut listener.policy.groups().iter().map(|g| g.name())),
+            "cipher_suites": names(&mut listener.policy.suites().iter().map(|s| s.name())),
+            "certificate": listener.store.current().facts(),
+            "certificate_error": error.map(|error| error.to_string()),
+            "handshakes": self.metrics.handshake_counts(&listener.name),
+        })
+    }
+
+    /// Waits until a drain is complete; it never starts one.
+    pub(super) async fn drain_wait(&self, query: Option<&str>) -> Response<Full<Bytes>> {
+        let timeout = match wait_timeout(query) {
+            Ok(timeout) => timeout,
+            Err(message) => return text(StatusCode::BAD_REQUEST, message),
+        };
+        let mut phase = self.drain.observe();
+        let drained = async {
+            if phase.wait_for(|now| *now >= Phase::Lame).await.is_ok() {
+                self.drain.finished().await;
+            }
+        };
+        match tokio::time::timeout(timeout, drained).await {
+            Ok(()) => text(StatusCode::OK, "drained\n"),
+            Err(_) => text(
+                StatusCode::GATEWAY_TIMEOUT,
+                format!("{} still open\n", self.drain.open()),
+            ),
+        }
+    }
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Running => "running",
+        Phase::Lame => "lame",
+        Phase::Draining => "draining",
+        Phase::Cut => "cut",
+    }
+}
+
+/// `timeout=120s`, as the configuration writes durations.
+fn wait_timeout(query: Option<&str>) -> Result<Duration, String> {
+    let Some(value) = query.and_then(|query| {
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("timeout="))
+    }) else {
+        return Ok(DRAIN_WAIT);
+    };
+    let wrong = || format!("timeout: `{value}` is not a duration such as `120s`\n");
+    let (digits, unit) = value
+        .split_at_checked(value.len().saturating_sub(1))
+        .ok_or_else(wrong)?;
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => Some(number),
+        "m" => number.checked_mul(60),
+        _ => None,
+    };
+    Ok(Duration::from_secs(seconds.ok_or_else(wrong)?.min(86_400)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_of_a_drain_wait_is_read_or_refused() {
+        assert_eq!(wait_timeout(None), Ok(DRAIN_WAIT));
+        assert_eq!(wait_timeout(Some("a=b&timeout=120s")), Ok(Duration::from_secs(120)));
+        assert_eq!(wait_timeout(Some("timeout=2m")), Ok(Duration::from_secs(120)));
+        for wrong in ["timeout=", "timeout=5", "timeout=-1s", "timeout=xs"] {
+            assert!(wait_timeout(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What this build is made of.
+
+/// Versions of the product and of the libraries that do the cryptography.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions {
+    /// This product.
+    pub hybridge: &'static str,
+    /// The TLS library.
+    pub rustls: &'static str,
+    /// The bindings of the cryptographic library.
+    pub aws_lc: &'static str,
+}
+
+/// As the lock file has them.
+pub const VERSIONS: Versions = Versions {
+    hybridge: env!("CARGO_PKG_VERSION"),
+    rustls: env!("HYBRIDGE_RUSTLS_VERSION"),
+    aws_lc: env!("HYBRIDGE_AWS_LC_VERSION"),
+};

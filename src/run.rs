@@ -1,0 +1,276 @@
+//! Wiring: a `Config` becomes listeners, reloader, admin port and their orderly end. The only place
+//! that knows everything.
+
+mod lifecycle;
+mod logging;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::server::ResolvesServerCert;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+use self::lifecycle::Commands;
+pub use self::lifecycle::End;
+use crate::admin::{self, Admin};
+use crate::config::{Config, ListenerConfig};
+use crate::drain::Drain;
+use crate::listener::{BindError, Listener};
+use crate::metrics::{ListenerMetrics, Metrics};
+use crate::proxy::connection::{Accepted, Service};
+use crate::tls::credentials::{CertificateFacts, CredentialError};
+use crate::tls::reload::{
+    CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
+};
+
+pub use self::logging::init as init_logging;
+
+/// Why a run did not start.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// An address could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A certificate or key is of no use.
+    #[error("listener `{listener}`: {source}")]
+    Credentials {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with which file.
+        source: CredentialError,
+    },
+    /// Metrics could not be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The runtime could not be built.
+    #[error("cannot start worker threads: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// Signal handlers could not be installed.
+    #[error("cannot install signal handlers: {0}")]
+    Signals(#[source] std::io::Error),
+    /// rustls refused the settings of a listener.
+    #[error("listener `{listener}`: TLS settings: {source}")]
+    Tls {
+        /// The listener's name.
+        listener: String,
+        /// What rustls says.
+        source: rustls::Error,
+    },
+}
+
+impl Error {
+    /// Whether the configuration is to blame (exit code 64) rather than the world (1).
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Credentials { .. } | Self::Tls { .. })
+    }
+}
+
+/// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
+pub fn run(config: Config) -> Result<End, Error> {
+    runtime(config.workers)?.block_on(async {
+        let sidecar = Sidecar::start(config).await?;
+        sidecar.until_signalled().await
+    })
+}
+
+/// One thread needs no work stealing.
+pub(crate) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = match workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    listeners: Vec<Bound>,
+    admin_addresses: Vec<SocketAddr>,
+    drain: Drain,
+    drain_settings: crate::drain::Settings,
+    metrics: Arc<Metrics>,
+    reload: ReloadHandle,
+    commands: Commands,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+struct Bound {
+    name: String,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Sidecar {
+    /// Loads every certificate and binds every address before the first connection is accepted.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let Config {
+            admin,
+            probes,
+            drain: drain_settings,
+            listeners,
+            workers: _,
+            log: _,
+        } = config;
+        let metrics = Arc::new(Metrics::new()?);
+        let versions = crate::build::VERSIONS;
+        metrics.set_build_info(versions.hybridge, versions.rustls, versions.aws_lc)?;
+        let drain = Drain::default();
+        let mut ready = Vec::new();
+        for listener in listeners {
+            ready.push(Ready::prepare(listener, &metrics)?);
+        }
+        let admin = admin::Listeners::bind(&admin)?;
+        let stores: Vec<_> = ready.iter().map(|r| Arc::clone(&r.store)).collect();
+        let observer = Arc::new(Observer {
+            metrics: Arc::clone(&metrics),
+            listeners: ready.iter().map(Ready::observed).collect(),
+        });
+        let (reloader, reload) = Reloader::new(stores, ReloadSettings::default(), observer);
+        let (commands, orders) = Commands::new();
+        let state = Admin {
+            metrics: Arc::clone(&metrics),
+            drain: drain.clone(),
+            listeners: ready.iter().map(Ready::status).collect(),
+            orders,
+            probes,
+        };
+        let admin_addresses = admin.addresses();
+        let mut tasks = vec![tokio::spawn(reloader.run()), tokio::spawn(admin.run(state))];
+        let mut bound = Vec::new();
+        for listener in ready {
+            bound.push(Bound {
+                name: listener.name.clone(),
+                addresses: listener.listener.addresses(),
+            });
+            tasks.push(listener.spawn(&drain));
+        }
+        for listener in &bound {
+            tracing::info!(listener = %listener.name, addresses = ?listener.addresses, "listening");
+        }
+        tracing::info!(addresses = ?admin_addresses, "admin port");
+        Ok(Self {
+            listeners: bound,
+            admin_addresses,
+            drain,
+            drain_settings,
+            metrics,
+            reload,
+            commands,
+            tasks,
+        })
+    }
+
+    /// Where a listener listens; empty for a name there is not.
+    pub fn addresses(&self, listener: &str) -> &[SocketAddr] {
+        self.listeners
+            .iter()
+            .find(|bound| bound.name == listener)
+            .map_or(&[], |bound| &bound.addresses)
+    }
+
+    /// Where the admin port listens.
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin_addresses
+    }
+
+    /// Looks at the certificate files now, as SIGHUP does.
+    pub fn reload(&self) -> &ReloadHandle {
+        &self.reload
+    }
+}
+
+/// A listener with its certificate loaded and its sockets bound.
+struct Ready {
+    name: String,
+    listener: Listener,
+    service: Arc<Service>,
+    store: Arc<CredentialStore>,
+    config: ListenerConfig,
+}
+
+impl Ready {
+    fn prepare(config: ListenerConfig, metrics: &Arc<Metrics>) -> Result<Self, Error> {
+        let name = config.socket.name.clone();
+        let store = CredentialStore::load(&config.tls.cert, &config.tls.key).map_err(|source| {
+            Error::Credentials {
+                listener: name.clone(),
+                source,
+            }
+        })?;
+        let store = Arc::new(store);
+        let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
+        let families = metrics.listener(&name);
+        families.set_certificate_expiry(store.current().facts().not_after);
+        let service = Service::new(&name, &config.tls, &config.proxy, &certificates, families)
+            .map_err(|source| Error::Tls {
+                listener: name.clone(),
+                source,
+            })?;
+        Ok(Self {
+            listener: Listener::bind(&config.socket)?,
+            service: Arc::new(service),
+            name,
+            store,
+            config,
+        })
+    }
+
+    fn observed(&self) -> (Arc<CredentialStore>, Arc<ListenerMetrics>) {
+        (Arc::clone(&self.store), Arc::clone(self.service.metrics()))
+    }
+
+    fn status(&self) -> admin::ListenerStatus {
+        admin::ListenerStatus {
+            name: self.name.clone(),
+            addresses: self.listener.addresses(),
+            policy: self.config.tls.policy.clone(),
+            protocol: self.config.proxy.protocol,
+            upstream: self.config.proxy.upstream.to_string(),
+            store: Arc::clone(&self.store),
+        }
+    }
+
+    fn spawn(self, drain: &Drain) -> JoinHandle<()> {
+        let (service, watch) = (self.service, drain.watch());
+        let metrics = Arc::clone(service.metrics());
+        // The watch of a connection: taken from the drain itself, so that the closure holds none.
+        let drain = drain.clone();
+        let accepted = move |io, client, permit| {
+            let accepted = Accepted {
+                io,
+                client,
+                permit: Some(permit),
+                at: std::time::Instant::now(),
+            };
+            tokio::spawn(Arc::clone(&service).serve(accepted, drain.watch()));
+        };
+        let failed = move |reason: &'static str| metrics.accept_failed(reason);
+        tokio::spawn(self.listener.run(watch, accepted, failed))
+    }
+}
+
+/// Turns reloads into metrics.
+struct Observer {
+    metrics: Arc<Metrics>,
+    listeners: Vec<(Arc<CredentialStore>, Arc<ListenerMetrics>)>,
+}
+
+impl ReloadObserver for Observer {
+    fn reloaded(
+        &self,
+        store: &CredentialStore,
+        result: Result<&CertificateFacts, &ReloadError>,
+    ) {
+        self.metrics.credential_reload(result.is_ok());
+        let Ok(facts) = result else { return };
+        for (watched, metrics) in &self.listeners {
+            if std::ptr::eq(Arc::as_ptr(watched), store) {
+                metrics.set_certificate_expiry(facts.not_after);
+            }
+        }
+    }
+}
