@@ -16,6 +16,7 @@ use openssl::x509::X509;
 use support::{Pki, endpoint};
 
 /// A socket that counts what OpenSSL reads and writes.
+#[derive(Debug)]
 struct Counted {
     socket: TcpStream,
     read: u64,

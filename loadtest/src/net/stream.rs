@@ -275,11 +275,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
             this.meter.counter().plain(written, 0);
             return Poll::Ready(Ok(written));
         };
-        let taken = tls.connection.writer().write(data)?;
+        let mut taken = tls.connection.writer().write(data)?;
+        if taken == 0 && !data.is_empty() {
+            // Full: only what is sent makes room again.
+            ready!(this.poll_send(cx))?;
+            let Some(tls) = &mut this.tls else {
+                return Poll::Ready(Ok(0));
+            };
+            taken = tls.connection.writer().write(data)?;
+        }
         this.meter.counter().plain(taken, 0);
         match this.poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending if taken == 0 && !data.is_empty() => Poll::Pending,
+            // What rustls holds goes out with the next write or flush.
             _ => Poll::Ready(Ok(taken)),
         }
     }

@@ -82,7 +82,7 @@ fn costs<'a>(
 }
 
 fn sizes(primitives: &Primitives) -> Node {
-    let cell = |size: Option<usize>| size.map_or_else(|| "-".into(), |size| number(size as f64));
+    let cell = |size: Option<usize>| size.map_or_else(|| "-".into(), |size| size.to_string());
     let rows = primitives.rows.iter().map(|row| {
         vec![
             row.name.clone(),

@@ -1,7 +1,7 @@
 //! What the tests stand against: a throw-away CA, and a TLS server made of the tool's own parts, with groups to
 //! choose. Port 0, everything ends with the runtime.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
