@@ -11,7 +11,7 @@ use hybridge_loadtest::error::Error;
 use hybridge_loadtest::plan::{Case, Plan, Role, Scenario};
 use hybridge_loadtest::report;
 use hybridge_loadtest::results::findings::{Metric, difference, values};
-use hybridge_loadtest::results::{Results, SCHEMA, file};
+use hybridge_loadtest::results::{Provenance, Results, SCHEMA, file};
 use hybridge_loadtest::run::progress::Progress;
 use hybridge_loadtest::run::target::Resolved;
 use hybridge_loadtest::run::{Run, Shard};
@@ -35,7 +35,7 @@ async fn two_servers(pki: &Pki) -> Vec<Resolved> {
 fn run(targets: Vec<Resolved>, cases: Vec<Case>) -> (Run, Results) {
     let results = Results {
         schema: SCHEMA.into(),
-        provenance: Default::default(),
+        provenance: Provenance::default(),
         targets: targets.iter().map(|target| target.plan.clone()).collect(),
         headroom: None,
         links: Vec::new(),
@@ -160,7 +160,7 @@ async fn a_server_that_dies_in_the_middle_leaves_what_was_measured() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let cases = vec![case(Scenario::FullHandshake), case(Scenario::H1Keepalive)];
+    let cases = [case(Scenario::FullHandshake), case(Scenario::H1Keepalive)];
     let (mut first, mut results) = run(targets.clone(), cases[..1].to_vec());
     first.measure(&mut results, |_| Ok(())).await.unwrap();
     targets[1] = target(

@@ -212,7 +212,9 @@ fn explain(error: &io::Error, group: Group) -> String {
                 "{error}: it does not offer {group}; check the server's groups or choose others with --groups"
             )
         }
-        Some(Tls::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+        Some(Tls::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => {
             format!(
                 "{error}: the certificate is not signed by the CA that was given; name the right one with --ca"
             )

@@ -100,7 +100,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
             if !tls.connection.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
-            if tls.feed_record()?.is_none() && ready!(self.poll_fill(cx))? == 0 {
+            let fed = tls.feed_record();
+            if fed.is_err() {
+                // The alert that says why, if the socket takes it at once.
+                let _sent = self.poll_send(cx);
+            }
+            if fed?.is_none() && ready!(self.poll_fill(cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }

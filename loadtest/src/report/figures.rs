@@ -62,7 +62,8 @@ impl Told {
 
     /// "within ±x %": the interval's far end in per cent of the baseline.
     pub fn bound_percent(&self) -> f64 {
-        share(self.difference.bound(), self.baseline.mean)
+        // Rounded up to what is shown: a bound must not read as zero.
+        share(self.difference.bound(), self.baseline.mean).max(0.001)
     }
 
     /// `+12 us [+9, +15]`

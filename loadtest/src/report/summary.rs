@@ -104,8 +104,15 @@ fn token(results: &Results) -> Option<String> {
 }
 
 fn gibibyte(results: &Results) -> Option<String> {
-    let case = plainest(results, Scenario::Download)
-        .or_else(|| plainest(results, Scenario::GradientExchange))?;
+    const BULK: [Scenario; 4] = [
+        Scenario::Download,
+        Scenario::Upload,
+        Scenario::TcpDownload,
+        Scenario::GradientExchange,
+    ];
+    let case = BULK
+        .into_iter()
+        .find_map(|scenario| plainest(results, scenario))?;
     let wire = told(results, case, Metric::Wire)?;
     let mut text = format!(
         "A GiB of payload puts {} % more bytes on the wire than classical ({} % beyond the payload in both)",

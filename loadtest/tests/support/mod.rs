@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hybridge_loadtest::net::counts::Counter;
 use hybridge_loadtest::net::dial::{Endpoint, Tls};
+use hybridge_loadtest::net::link::Link;
 use hybridge_loadtest::net::stream::Stream;
 use hybridge_loadtest::observe::Probe;
 use hybridge_loadtest::plan::{Case, Load, Role, Scenario, Speaks, Target};
@@ -138,7 +139,7 @@ pub fn case(scenario: Scenario) -> Case {
     let defaults = scenario.defaults();
     Case {
         scenario,
-        link: Default::default(),
+        link: Link::default(),
         load: Load::Closed { connections: 2 },
         up: defaults.up,
         down: defaults.down,
