@@ -127,6 +127,9 @@ pub struct Common {
     /// Cores of servers the tool starts and of itself
     #[arg(long, value_enum, default_value_t = Pin::Split)]
     pub pin: Pin,
+    /// Kept in the results under versions, such as nginx=1.30; may be repeated
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub note: Vec<String>,
     /// No progress line
     #[arg(long)]
     pub quiet: bool,

@@ -260,6 +260,10 @@ async fn provenance(
 ) -> Provenance {
     let mut versions =
         BTreeMap::from([("rustls (client)".to_owned(), "0.23, aws-lc-rs".to_owned())]);
+    for note in &common.note {
+        let (name, text) = note.split_once('=').unwrap_or((note, ""));
+        versions.insert(name.to_owned(), text.to_owned());
+    }
     for target in targets {
         let Some(address) = target.probe.metrics else {
             continue;
