@@ -115,9 +115,12 @@ pub struct Common {
     /// Seed of the order of blocks; drawn if not given, recorded always
     #[arg(long)]
     pub seed: Option<u64>,
-    /// This generator's part of the load, such as 2/4
+    /// This generator's part of the load, such as 2/4; job/4 takes the part from the pod of an indexed Job
     #[arg(long, value_name = "I/N", default_value = "1/1")]
     pub shard: String,
+    /// Set by Kubernetes in the pods of an indexed Job, from 0
+    #[arg(long, env = "JOB_COMPLETION_INDEX", hide = true)]
+    pub job_index: Option<u32>,
     /// Wait for this Unix time before the first block, so that shards run together
     #[arg(long, value_name = "SECONDS")]
     pub start_at: Option<u64>,

@@ -1,10 +1,13 @@
 //! Paired differences with bootstrap confidence intervals (Efron and Tibshirani 1993; the quantiles are widened for
-//! few pairs after Hesterberg 2015, "expanded percentile"), and the statement they allow. Pure functions.
+//! few pairs after Hesterberg 2015, "expanded percentile"; below six pairs, where resamples repeat each other,
+//! Student's t stands in), and the statement they allow. Pure functions.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rng::Rng;
 
+/// From so many values on the bootstrap has enough different resamples.
+const FEWEST: usize = 6;
 const RESAMPLES: usize = 4000;
 /// The bootstrap's own seed is fixed: the same blocks always give the same interval.
 const SEED: u64 = 0x6879_6272_6964_6765;
@@ -40,6 +43,21 @@ pub fn interval(values: &[f64]) -> Option<Interval> {
     if n < 2 {
         return None;
     }
+    let mean = values.iter().sum::<f64>() / n as f64;
+    if n < FEWEST {
+        let variance = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>()
+            / (n as f64 - 1.0);
+        let half = student(n - 1) * (variance / n as f64).sqrt();
+        return Some(Interval {
+            mean,
+            low: mean - half,
+            high: mean + half,
+            n,
+        });
+    }
     let mut rng = Rng::new(SEED);
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| (0..n).map(|_| values[rng.below(n)]).sum::<f64>() / n as f64)
@@ -47,7 +65,6 @@ pub fn interval(values: &[f64]) -> Option<Interval> {
     means.sort_by(f64::total_cmp);
     let tail = expanded_tail(n);
     let at = |p: f64| means[((p * RESAMPLES as f64) as usize).min(RESAMPLES - 1)];
-    let mean = values.iter().sum::<f64>() / n as f64;
     Some(Interval {
         mean,
         low: at(tail).min(mean),
@@ -179,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_interval_holds_the_true_mean_of_a_normal_distribution_about_95_times_in_100() {
-        for n in [6, 10, 20] {
+        for n in [3, 6, 10, 20] {
             let share = coverage(n, |rng| 1.0 + 0.5 * normal(rng));
             assert!((0.92..=0.98).contains(&share), "n = {n}: {share}");
         }

@@ -271,6 +271,10 @@ fn wrong_questions_are_answered_with_64_and_the_word_that_is_wrong() {
             vec!["--rounds", "at least 2"],
         ),
         (vec!["compare", "--shard", "3/2"], vec!["--shard", "3/2"]),
+        (
+            vec!["compare", "--shard", "job/2"],
+            vec!["JOB_COMPLETION_INDEX"],
+        ),
         (vec!["compare", "--group", "X448"], vec!["X448"]),
         (
             vec!["compare", "--hybridge", "nowhere"],

@@ -273,7 +273,7 @@ fn a_peer_run_is_told_as_ratios_to_the_best_peer() {
         }));
     }
     let text = report::markdown(&peers);
-    assert!(text.contains("Beside other proxies"));
+    assert!(text.contains("Ratio to the best other proxy"));
     let row = text
         .lines()
         .find(|line| line.starts_with("| Full handshake | hybrid |"))

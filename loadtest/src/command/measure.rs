@@ -80,7 +80,7 @@ fn external_targets(arguments: &Compare) -> Vec<Target> {
 type Groups = Option<(crate::tls::Group, crate::tls::Group)>;
 
 fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
-    let shard = parse_shard(&common.shard)?;
+    let shard = parse_shard(&common.shard, common.job_index)?;
     create(&common.out)?;
     let limit = machine::raise_open_files();
     check_files(&plan, limit)?;
@@ -118,7 +118,7 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
         for target in &targets {
             target.greet().await?;
         }
-        let provenance = provenance(&plan, common, seed, &cores, &targets).await;
+        let provenance = provenance(&plan, common, (seed, shard), &cores, &targets).await;
         let headroom = headroom::measure().await?;
         let mut results = Results {
             schema: SCHEMA.to_owned(),
@@ -254,7 +254,7 @@ fn choose_groups(
 async fn provenance(
     plan: &Plan,
     common: &Common,
-    seed: u64,
+    (seed, shard): (u64, Shard),
     cores: &Cores,
     targets: &[Resolved],
 ) -> Provenance {
@@ -295,7 +295,7 @@ async fn provenance(
         plan_name: plan.name.clone(),
         plan: plan.text.clone(),
         seed,
-        shard: common.shard.clone(),
+        shard: format!("{}/{}", shard.index, shard.of),
         machine: machine::describe(),
         versions,
         pinning: cores.describe(),
@@ -303,17 +303,23 @@ async fn provenance(
     }
 }
 
-fn parse_shard(text: &str) -> Result<Shard> {
+fn parse_shard(text: &str, job_index: Option<u32>) -> Result<Shard> {
     let wrong = || {
         Error::Usage(format!(
             "--shard \"{text}\" is not I/N with 1 <= I <= N, such as 2/4"
         ))
     };
     let (index, of) = text.split_once('/').ok_or_else(wrong)?;
-    let (index, of): (u32, u32) = (
-        index.parse().map_err(|_| wrong())?,
-        of.parse().map_err(|_| wrong())?,
-    );
+    let index =
+        match (index, job_index) {
+            ("job", Some(index)) => index + 1,
+            ("job", None) => return Err(Error::Usage(
+                "--shard job/N needs JOB_COMPLETION_INDEX, which the pods of an indexed Job have"
+                    .into(),
+            )),
+            (index, _) => index.parse().map_err(|_| wrong())?,
+        };
+    let of = of.parse().map_err(|_| wrong())?;
     if index == 0 || index > of {
         Err(wrong())
     } else {

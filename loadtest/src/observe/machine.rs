@@ -42,7 +42,11 @@ pub fn describe() -> Machine {
         .unwrap_or(0);
     Machine {
         cpu: field("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        cores: info
+            .lines()
+            .filter(|line| line.starts_with("processor"))
+            .count()
+            .max(1),
         memory_mib: memory_kib / 1024,
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
             .unwrap_or_default()

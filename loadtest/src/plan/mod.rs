@@ -129,8 +129,15 @@ impl Case {
 
     /// How long this case should take with that many targets.
     pub fn expected(&self, targets: usize) -> Duration {
-        let block = Duration::from_millis(self.block_ms + self.warmup_ms) + self.link.rtt() * 4;
-        block * self.rounds * targets as u32
+        self.block() * self.rounds * targets as u32
+    }
+
+    /// The same for one block.
+    pub fn block(&self) -> Duration {
+        if self.scenario == Scenario::Idle {
+            return Duration::from_millis(300 + u64::from(self.load.connections()));
+        }
+        Duration::from_millis(self.block_ms + self.warmup_ms) + self.link.rtt() * 4
     }
 
     /// A shard's part of the load: connections and rate divided, at least one connection.

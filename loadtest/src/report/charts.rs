@@ -1,7 +1,6 @@
 //! The charts: latency distributions, bytes per handshake by direction, cost against round-trip time, throughput
 //! against connections. Pure functions from results to SVG; a chart without data is not drawn.
 
-use super::figures::pairings;
 use super::svg::{Plot, Scale};
 use crate::plan::{Load, Scenario};
 use crate::results::findings::{Metric, latencies, level};
@@ -20,7 +19,7 @@ pub fn all(results: &Results) -> Vec<(String, String)> {
             |case: &&CaseResult| case.case.scenario == scenario && case.case.link.is_direct();
         if let Some(case) = results.cases.iter().find(of_scenario) {
             charts.push((
-                distribution(case),
+                distribution(results, case),
                 format!("Latency distribution: {}", case.case.title()),
             ));
         }
@@ -48,7 +47,7 @@ pub fn all(results: &Results) -> Vec<(String, String)> {
 }
 
 /// Latency by percentile, the tail stretched: x is 1/(1 - p).
-fn distribution(case: &CaseResult) -> String {
+fn distribution(results: &Results, case: &CaseResult) -> String {
     const MARKS: [(f64, &str); 5] = [
         (2.0, "p50"),
         (10.0, "p90"),
@@ -56,8 +55,7 @@ fn distribution(case: &CaseResult) -> String {
         (1000.0, "p99.9"),
         (10_000.0, "p99.99"),
     ];
-    let curves: Vec<(String, Vec<(f64, f64)>)> = case
-        .targets()
+    let curves: Vec<(String, Vec<(f64, f64)>)> = ordered(results, case)
         .into_iter()
         .map(|target| {
             let histogram = latencies(case, &target);
@@ -103,6 +101,13 @@ fn distribution(case: &CaseResult) -> String {
     plot.finish(&format!("Latency distribution of {}", case.case.title()))
 }
 
+/// Targets in the order of the plan, so that each keeps its colour.
+fn ordered(results: &Results, case: &CaseResult) -> Vec<String> {
+    let mine = case.targets();
+    let names = results.targets.iter().map(|target| target.name.clone());
+    names.filter(|name| mine.contains(name)).collect()
+}
+
 fn handshake_bytes(results: &Results) -> Option<String> {
     let mut bars = Vec::new();
     for scenario in [
@@ -117,7 +122,7 @@ fn handshake_bytes(results: &Results) -> Option<String> {
         else {
             continue;
         };
-        for target in case.targets() {
+        for target in ordered(results, case) {
             let up = level(case, &target, Metric::HandshakeUp)?.mean;
             let down = level(case, &target, Metric::HandshakeDown)?.mean;
             let short = match scenario {
@@ -211,14 +216,7 @@ fn series_chart(
     [x_title, y_title]: [&str; 2],
 ) -> Option<String> {
     let first = cases.first()?;
-    let mut names: Vec<String> = Vec::new();
-    for (baseline, subject) in pairings(results, first) {
-        for name in [subject, baseline] {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
+    let names = ordered(results, first);
     let curve = |name: &String| -> Vec<(f64, Interval)> {
         let mut points: Vec<_> = cases
             .iter()

@@ -5,7 +5,7 @@ use super::figures::{pairings, tell, time};
 use super::{charts, figures, peers, summary};
 use crate::plan::Load;
 use crate::results::findings::{Metric, latencies, quantile};
-use crate::results::{CaseResult, Results};
+use crate::results::{Block, CaseResult, Results};
 
 /// A piece of a report.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,23 +28,12 @@ pub enum Node {
 /// The whole report.
 pub fn document(results: &Results) -> Vec<Node> {
     let mut nodes = vec![
-        Node::Heading(
-            1,
-            format!("What hybrid costs: {}", results.provenance.plan_name),
-        ),
+        Node::Heading(1, title(results)),
         Node::Paragraph(summary::paragraph(results)),
     ];
     nodes.extend(summary::warnings(results).into_iter().map(Node::Warning));
     nodes.extend(peers::section(results));
-    nodes.push(Node::Heading(2, "Differences".into()));
-    nodes.push(Node::Paragraph(
-        "Each row is the mean of paired blocks; in brackets the 95 % confidence interval of the difference. \
-         A difference is called one only where its interval leaves out zero."
-            .into(),
-    ));
-    for case in &results.cases {
-        nodes.extend(case_nodes(results, case));
-    }
+    nodes.extend(glance(results));
     let drawn = charts::all(results);
     if !drawn.is_empty() {
         nodes.push(Node::Heading(2, "Charts".into()));
@@ -54,11 +43,96 @@ pub fn document(results: &Results) -> Vec<Node> {
                 .map(|(svg, caption)| Node::Chart { svg, caption }),
         );
     }
+    nodes.push(Node::Heading(2, "Differences, case by case".into()));
+    nodes.push(Node::Paragraph(
+        "Each row is the mean of paired blocks; in brackets the 95 % confidence interval of the difference. \
+         A difference is called one only where its interval leaves out zero."
+            .into(),
+    ));
+    for case in &results.cases {
+        nodes.extend(case_nodes(results, case));
+    }
     nodes.push(Node::Heading(2, "Latency distributions".into()));
     nodes.push(distributions(results));
+    nodes.push(Node::Heading(2, "Load on both sides".into()));
+    nodes.push(load(results));
     nodes.extend(checks(results));
     nodes.extend(method(results));
     nodes
+}
+
+/// One row for each case: the figure it is told by, server CPU and bytes.
+fn glance(results: &Results) -> Vec<Node> {
+    // With one pair a case, roles say enough.
+    let several = peers::is_peer_run(results);
+    let named = |name: &str, level: String| {
+        if several {
+            format!("{name}: {level}")
+        } else {
+            level
+        }
+    };
+    let mut rows = Vec::new();
+    for case in &results.cases {
+        for (baseline, subject) in pairings(results, case) {
+            let metrics = Metric::for_scenario(case.case.scenario);
+            let words = |metric| {
+                tell(case, &baseline, &subject, metric)
+                    .map_or("-".into(), |told| told.verdict_cell())
+            };
+            let Some(first) = metrics
+                .first()
+                .and_then(|metric| tell(case, &baseline, &subject, *metric))
+            else {
+                continue;
+            };
+            let cpu = [
+                Metric::ServerCpuPerToken,
+                Metric::ServerCpuPerGib,
+                Metric::ServerCpu,
+            ];
+            let cpu = cpu.into_iter().find(|metric| metrics.contains(metric));
+            let level = |level: f64| format!("{} {}", figures::number(level), first.metric.unit());
+            rows.push(vec![
+                case.case.title(),
+                first.metric.title().to_owned(),
+                named(&baseline, level(first.baseline.mean)),
+                named(&subject, level(first.subject.mean)),
+                first.verdict_cell(),
+                cpu.map_or_else(|| "-".into(), words),
+                if metrics.len() > 1 {
+                    words(Metric::Wire)
+                } else {
+                    "-".into()
+                },
+            ]);
+        }
+    }
+    let head = [
+        "case",
+        "figure",
+        if several { "baseline" } else { "classical" },
+        if several { "subject" } else { "hybrid" },
+        "difference",
+        "server CPU",
+        "bytes on the wire",
+    ];
+    vec![
+        Node::Heading(2, "At a glance".into()),
+        Node::Table {
+            head: head.map(str::to_owned).to_vec(),
+            rows,
+        },
+    ]
+}
+
+/// The report's title.
+pub fn title(results: &Results) -> String {
+    let plan = &results.provenance.plan_name;
+    if peers::is_peer_run(results) {
+        return format!("Beside other proxies: {plan}");
+    }
+    format!("What hybrid costs: {plan}")
 }
 
 fn case_nodes(results: &Results, case: &CaseResult) -> Vec<Node> {
@@ -149,6 +223,39 @@ fn distributions(results: &Results) -> Node {
     }
 }
 
+/// Who was the limit: cores kept busy by the server and by the generator.
+fn load(results: &Results) -> Node {
+    let cores = results
+        .headroom
+        .as_ref()
+        .map_or(1, |headroom| headroom.cores);
+    let mut rows = Vec::new();
+    for case in &results.cases {
+        for target in case.targets() {
+            let sum = |of: fn(&Block) -> f64| case.blocks_of(&target).map(of).sum::<f64>();
+            let time = sum(|block| block.elapsed_s);
+            let server = sum(|block| block.server_cpu_s.unwrap_or(0.0)) / time;
+            let own = sum(|block| block.generator_cpu_s) / time;
+            rows.push(vec![
+                case.case.title(),
+                target,
+                format!("{server:.2}"),
+                format!("{own:.2} of {cores}"),
+            ]);
+        }
+    }
+    let head = [
+        "case",
+        "target",
+        "server, cores busy",
+        "generator, cores busy",
+    ];
+    Node::Table {
+        head: head.map(str::to_owned).to_vec(),
+        rows,
+    }
+}
+
 fn checks(results: &Results) -> Vec<Node> {
     if results.checks.is_empty() {
         return Vec::new();
@@ -198,7 +305,7 @@ fn method(results: &Results) -> Vec<Node> {
         "Intervals: bootstrap of the paired differences, 4000 resamples, quantiles widened to Student's t for few pairs.".into(),
         "Every connection's key-exchange group and handshake kind was verified; another one would have ended the run.".into(),
         "Bytes are those below TLS, record headers included, TCP and IP headers not.".into(),
-        "Server CPU is that of its process and threads, from /proc where possible, and holds the embedded stub of the demo.".into(),
+        "Server CPU is that of its process, children and threads, from /proc where possible; where it is `hybridge demo`, the embedded stub is in it.".into(),
     ];
     if results
         .cases

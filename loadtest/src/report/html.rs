@@ -1,6 +1,6 @@
 //! The report as one HTML file that needs nothing else: offline, light and dark, on paper and on a phone.
 
-use super::document::{Node, document};
+use super::document::{Node, document, title};
 use super::svg::escape;
 use crate::results::Results;
 
@@ -8,7 +8,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub fn page(results: &Results) -> String {
-    let title = format!("What hybrid costs: {}", results.provenance.plan_name);
+    let title = title(results);
     let body: String = document(results).iter().map(node).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -98,7 +98,7 @@ pub fn section(results: &Results) -> Vec<Node> {
         "pairs",
     ];
     vec![
-        Node::Heading(2, "Beside other proxies".into()),
+        Node::Heading(2, "Ratio to the best other proxy".into()),
         Node::Paragraph(
             "Server CPU per operation, per token or per GiB, or memory per idle connection. Below 1 is cheaper than the \
              cheapest peer; in brackets the 95 % interval."

@@ -29,7 +29,15 @@ pub fn paragraph(results: &Results) -> String {
         return "Too little was measured for a summary; the tables below show what there is."
             .into();
     }
-    sentences.join(" ")
+    let pairs = results.cases.iter().map(|case| case.case.rounds);
+    let (fewest, most) = (pairs.clone().min().unwrap_or(0), pairs.max().unwrap_or(0));
+    let pairs = if fewest == most {
+        fewest.to_string()
+    } else {
+        format!("{fewest} to {most}")
+    };
+    let note = format!("In brackets are 95 % confidence intervals, from {pairs} pairs of blocks.");
+    format!("{} {note}", sentences.join(" "))
 }
 
 /// The case a sentence rests on: over loopback, closed load, fewest connections.
@@ -129,7 +137,7 @@ fn gibibyte(results: &Results) -> Option<String> {
     Some(text + ".")
 }
 
-/// `62 us longer (95 % interval 55 to 70, +18 %, 16 pairs)`, or that no difference was seen.
+/// `62 us longer (55 to 70; +18 %)`, or that no difference was seen.
 fn change(told: &Told, more: &str, less: &str) -> String {
     let unit = told.metric.unit();
     let d = told.difference;
@@ -140,12 +148,11 @@ fn change(told: &Told, more: &str, less: &str) -> String {
             (-d.high, -d.low)
         };
         format!(
-            "{} {unit} {word} (95 % interval {} to {}, {} %, {} pairs)",
+            "{} {unit} {word} ({} to {}; {} %)",
             number(d.mean * sign),
             number(low),
             number(high),
             signed(told.percent()),
-            d.n
         )
     };
     match told.verdict {

@@ -27,7 +27,7 @@ impl Scale {
         }
     }
 
-    /// Whole decades around all positive values.
+    /// From a 1, 2 or 5 below all positive values to one above.
     pub(super) fn decades(values: impl Iterator<Item = f64> + Clone) -> Self {
         let low = values
             .clone()
@@ -40,10 +40,9 @@ impl Scale {
                 high: 10.0,
             };
         }
-        let (low, high) = (low.log10().floor(), high.log10().ceil());
         Self::Log {
-            low: 10_f64.powf(low),
-            high: 10_f64.powf(high.max(low + 1.0)),
+            low: step_below(low),
+            high: step_above(high * 1.05),
         }
     }
 
@@ -72,13 +71,34 @@ impl Scale {
                     .collect()
             }
             Self::Log { low, high } => {
-                let decades = (high / low).log10().round() as i32;
-                (0..=decades)
-                    .map(|decade| low * 10_f64.powi(decade))
-                    .collect()
+                let mut ticks = vec![low];
+                while let Some(last) = ticks.last().copied().filter(|last| last * 1.5 < high) {
+                    ticks.push(step_above(last * 1.5));
+                }
+                ticks
             }
         }
     }
+}
+
+/// The next 1, 2 or 5 times a power of ten, not above the value.
+fn step_below(value: f64) -> f64 {
+    let decade = 10_f64.powf(value.log10().floor());
+    [5.0, 2.0, 1.0]
+        .into_iter()
+        .map(|step| step * decade)
+        .find(|step| *step <= value)
+        .unwrap_or(decade)
+}
+
+/// The same, not below it.
+fn step_above(value: f64) -> f64 {
+    let decade = 10_f64.powf(value.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|step| step * decade)
+        .find(|step| *step >= value)
+        .unwrap_or(decade)
 }
 
 /// A drawing under way.

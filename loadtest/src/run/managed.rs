@@ -60,7 +60,10 @@ impl Cores {
 
     pub fn describe(&self) -> String {
         if self.server.is_empty() {
-            return "servers and generator share all cores".into();
+            return format!(
+                "not arranged by the tool; the generator may use core {:?}",
+                machine::cores()
+            );
         }
         format!(
             "servers on core {:?}, generator on core {:?}",

@@ -124,9 +124,7 @@ impl Run {
                 self.progress.step(case, &crews[*index].target.plan.name);
                 let block = self.block(case, &mut crews[*index], pair).await?;
                 measured.blocks.push(block);
-                self.progress.done(
-                    Duration::from_millis(case.block_ms + case.warmup_ms) + case.link.rtt() * 4,
-                );
+                self.progress.done(case.block());
             }
         }
         for crew in &mut crews {
