@@ -22,3 +22,4 @@ pub mod session;
 pub mod stats;
 pub mod stub;
 pub mod tls;
+pub mod versions;

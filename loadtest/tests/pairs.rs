@@ -152,6 +152,33 @@ async fn a_target_that_negotiates_something_else_fails_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_sends_no_hello_retry_is_told_in_a_warning() {
+    let pki = Pki::new();
+    let both = serve(pki.server(&HYBRID)).await;
+    let targets = vec![
+        target(Role::Subject, endpoint("hybrid", both, &pki, &HYBRID)),
+        target(
+            Role::Baseline,
+            endpoint("classical", both, &pki, &HYBRID[1..]),
+        ),
+    ];
+    let (mut run, mut results) = run(
+        targets,
+        vec![
+            case(Scenario::HelloRetryHandshake),
+            case(Scenario::H1Keepalive),
+        ],
+    );
+    run.measure(&mut results, |_| Ok(())).await.unwrap();
+    assert_eq!(results.cases.len(), 1, "the other case is measured");
+    assert!(
+        results.warnings[0].contains("was left out: target hybrid negotiated X25519"),
+        "{:?}",
+        results.warnings
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_in_the_middle_leaves_what_was_measured() {
     let pki = Pki::new();
     let mut targets = two_servers(&pki).await;

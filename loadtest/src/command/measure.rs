@@ -1,20 +1,22 @@
 //! `compare` and `run`: from flags to a plan, from a plan to three files, whatever happens in between.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::provenance::provenance;
 use super::{INTERRUPTED, create, narrow, print, runtime, say, write_report};
 use crate::cli::{Common, Compare, Pin, RunPlan};
 use crate::error::{Error, Result};
 use crate::headroom;
-use crate::observe::{machine, metrics};
+use crate::observe::machine;
 use crate::plan::{Plan, Role, Speaks, Target, file as plan_file};
 use crate::report;
-use crate::results::{Provenance, Results, SCHEMA, file};
-use crate::run::managed::{self, Cores, Server};
+use crate::results::{Results, SCHEMA, file};
+use crate::run::binary;
+use crate::run::child::Server;
+use crate::run::managed::{self, Cores};
 use crate::run::progress::Progress;
 use crate::run::target::{Resolved, resolve};
 use crate::run::{Run, Shard, Stop};
@@ -86,8 +88,8 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
     check_files(&plan, limit)?;
     let own_servers = plan.targets.is_empty();
     let cores = Cores::split(own_servers && common.pin == Pin::Split);
-    let binary = own_servers
-        .then(|| managed::find_binary(common.hybridge.as_deref()))
+    let program = own_servers
+        .then(|| binary::find(common.hybridge.as_deref()))
         .transpose()?;
     if !cores.generator.is_empty() {
         machine::pin(&cores.generator).map_err(|source| Error::System {
@@ -102,8 +104,8 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
     });
     runtime()?.block_on(async {
         let stop = on_interrupt();
-        let (servers, mut targets) = match &binary {
-            Some(binary) => start_servers(&plan, binary, &cores).await?,
+        let (servers, mut targets) = match &program {
+            Some(program) => start_servers(&plan, program, &cores).await?,
             None => (
                 Vec::new(),
                 plan.targets
@@ -248,58 +250,6 @@ fn choose_groups(
             Role::Baseline => vec![classical],
         };
         target.offer(groups);
-    }
-}
-
-async fn provenance(
-    plan: &Plan,
-    common: &Common,
-    (seed, shard): (u64, Shard),
-    cores: &Cores,
-    targets: &[Resolved],
-) -> Provenance {
-    let mut versions =
-        BTreeMap::from([("rustls (client)".to_owned(), "0.23, aws-lc-rs".to_owned())]);
-    for note in &common.note {
-        let (name, text) = note.split_once('=').unwrap_or((note, ""));
-        versions.insert(name.to_owned(), text.to_owned());
-    }
-    for target in targets {
-        let Some(address) = target.probe.metrics else {
-            continue;
-        };
-        let scraped = metrics::scrape(address).await.ok();
-        if let Some(build) = scraped
-            .as_ref()
-            .and_then(|samples| samples.labels("hybridge_build_info"))
-        {
-            versions.insert(target.plan.name.clone(), build.replace('"', ""));
-        }
-    }
-    let format = time::format_description::well_known::Rfc3339;
-    let now = time::OffsetDateTime::now_utc();
-    Provenance {
-        started: now
-            .replace_nanosecond(0)
-            .unwrap_or(now)
-            .format(&format)
-            .unwrap_or_default(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        profile: if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "optimised"
-        }
-        .to_owned(),
-        command: std::env::args().skip(1).collect(),
-        plan_name: plan.name.clone(),
-        plan: plan.text.clone(),
-        seed,
-        shard: format!("{}/{}", shard.index, shard.of),
-        machine: machine::describe(),
-        versions,
-        pinning: cores.describe(),
-        interrupted: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod measure;
 mod narrow;
+mod provenance;
 mod rendering;
 
 use std::io::Write;

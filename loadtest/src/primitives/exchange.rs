@@ -9,8 +9,7 @@ use aws_lc_rs::kem::{
 use super::timing::time;
 use super::{Algorithm, Row};
 use crate::tls::Group;
-
-const AWS_LC: &str = "aws-lc-rs 1.19";
+use crate::versions;
 
 pub(super) fn all() -> Vec<Algorithm> {
     vec![
@@ -39,7 +38,7 @@ fn group(name: &'static str, group: Group) -> Algorithm {
             .expect("agreement");
         let mut row = Row {
             name: name.into(),
-            implementation: format!("rustls 0.23, {AWS_LC}"),
+            implementation: format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs")),
             public_key: share.pub_key().len(),
             ciphertext: Some(answer.pub_key.len()),
             ..Row::default()
@@ -88,7 +87,7 @@ fn kem(name: &'static str, kem: &'static Kem<AlgorithmId>) -> Algorithm {
         );
         Row {
             name: name.into(),
-            implementation: AWS_LC.into(),
+            implementation: versions::of("aws-lc-rs"),
             keygen: Some(time(budget, || (), |()| DecapsulationKey::generate(kem))),
             encapsulate: Some(time(budget, || (), |()| public.encapsulate())),
             decapsulate: Some(time(

@@ -12,6 +12,7 @@ use fn_dsa::{
 use super::signing::MESSAGE;
 use super::timing::time;
 use super::{Algorithm, Row};
+use crate::versions;
 
 pub(super) fn all() -> Vec<Algorithm> {
     vec![
@@ -105,7 +106,7 @@ fn falcon(name: &str, degree: u32, budget: Duration) -> Row {
     assert!(verify(), "{name}: its own signature verifies");
     Row {
         name: name.into(),
-        implementation: "fn-dsa 0.4".into(),
+        implementation: versions::of("fn-dsa"),
         keygen: Some(time(budget, || (), |()| generate())),
         sign: Some(time(budget, || (), |()| sign())),
         verify: Some(time(budget, || (), |()| verify())),
@@ -136,7 +137,7 @@ where
     );
     Row {
         name: name.into(),
-        implementation: "fips205 0.5".into(),
+        implementation: versions::of("fips205"),
         keygen: Some(time(budget, || (), |()| K::try_keygen())),
         sign: Some(time(budget, || (), |()| sign())),
         verify: Some(time(

@@ -13,6 +13,7 @@ use aws_lc_rs::signature::{
 
 use super::timing::time;
 use super::{Algorithm, Row};
+use crate::versions;
 use std::time::Duration;
 
 pub(super) const MESSAGE: [u8; 130] = [0x20; 130];
@@ -64,7 +65,7 @@ fn row<S: AsRef<[u8]>>(
     );
     Row {
         name: name.into(),
-        implementation: "aws-lc-rs 1.19".into(),
+        implementation: versions::of("aws-lc-rs"),
         keygen: Some(time(budget, || (), |()| generate())),
         sign: Some(time(budget, || (), |()| sign())),
         verify: Some(time(

@@ -236,11 +236,19 @@ fn load(results: &Results) -> Node {
             let time = sum(|block| block.elapsed_s);
             let server = sum(|block| block.server_cpu_s.unwrap_or(0.0)) / time;
             let own = sum(|block| block.generator_cpu_s) / time;
+            let memory = case
+                .blocks_of(&target)
+                .filter_map(|block| block.server_rss)
+                .max();
             rows.push(vec![
                 case.case.title(),
-                target,
+                target.clone(),
                 format!("{server:.2}"),
                 format!("{own:.2} of {cores}"),
+                memory.map_or_else(
+                    || "-".into(),
+                    |bytes| format!("{} MiB", figures::number(bytes as f64 / 1_048_576.0)),
+                ),
             ]);
         }
     }
@@ -249,6 +257,7 @@ fn load(results: &Results) -> Node {
         "target",
         "server, cores busy",
         "generator, cores busy",
+        "server, most memory",
     ];
     Node::Table {
         head: head.map(str::to_owned).to_vec(),

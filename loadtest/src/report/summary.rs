@@ -112,10 +112,11 @@ fn token(results: &Results) -> Option<String> {
 }
 
 fn gibibyte(results: &Results) -> Option<String> {
-    const BULK: [Scenario; 4] = [
+    const BULK: [Scenario; 5] = [
         Scenario::Download,
         Scenario::Upload,
         Scenario::TcpDownload,
+        Scenario::TcpUpload,
         Scenario::GradientExchange,
     ];
     let case = BULK

@@ -67,6 +67,18 @@ impl Crew {
         Ok(())
     }
 
+    /// One operation of the first session, outside any block.
+    pub async fn probe(&mut self) -> Result<()> {
+        match self.sessions.first_mut() {
+            Some(session) => {
+                session
+                    .operate(Instant::now(), &mut Sample::default())
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Between two blocks; large crews let their connections go.
     pub async fn rest(&mut self) {
         if self.sessions.len() > KEEP_AT_REST {

@@ -1,6 +1,8 @@
 //! A whole run: verify the links, take the cases in turn, alternate the targets in short blocks, keep what was
 //! measured whatever happens. One block is in `load`, starting servers in `managed`.
 
+pub mod binary;
+pub mod child;
 pub mod idle;
 pub mod load;
 pub mod managed;
@@ -114,6 +116,14 @@ impl Run {
             relays.push(relay);
             crews.push(Crew::new(case, resolved, &mut rng)?);
         }
+        if case.scenario == Scenario::HelloRetryHandshake
+            && let Some(why) = refusal(&mut crews).await?
+        {
+            results
+                .warnings
+                .push(format!("{} was left out: {why}", case.title()));
+            return Ok(());
+        }
         let mut order: Vec<usize> = (0..crews.len()).collect();
         for pair in 0..case.rounds {
             rng.shuffle(&mut order);
@@ -223,6 +233,17 @@ impl Run {
         }
         totals
     }
+}
+
+/// A server may prefer to save the round trip: then there is no retry to measure, which is no failure of the run.
+async fn refusal(crews: &mut [Crew]) -> Result<Option<String>> {
+    for crew in crews {
+        match crew.probe().await {
+            Err(error @ Error::Negotiated { .. }) => return Ok(Some(error.to_string())),
+            outcome => outcome?,
+        }
+    }
+    Ok(None)
 }
 
 /// A block without the figures of the server.
