@@ -18,7 +18,6 @@ use crate::rng::Rng;
 use crate::run::load::Crew;
 use crate::run::target::Resolved;
 use crate::stub;
-use crate::tls::Group;
 
 const TIME: Duration = Duration::from_millis(300);
 
@@ -32,19 +31,12 @@ pub async fn measure() -> Result<Headroom> {
     let address = listener.local_addr().map_err(failed)?;
     let server = tokio::spawn(stub::serve(listener));
     let target = Resolved {
-        plan: Target {
-            name: "null".into(),
-            url: format!("http://{address}"),
-            role: Role::Baseline,
-            groups: vec![Group::X25519],
-            expect: Group::X25519,
-            ca: None,
-            server_name: None,
-            pid: None,
-            pid_file: None,
-            metrics: None,
-            listener: None,
-        },
+        plan: Target::new(
+            "null",
+            format!("http://{address}"),
+            Role::Baseline,
+            Vec::new(),
+        ),
         endpoint: Arc::new(Endpoint {
             name: "null".into(),
             address,

@@ -37,19 +37,12 @@ fn check(name: &str, made: &str) {
 }
 
 fn target(name: &str, role: Role, group: Group) -> Target {
-    Target {
-        name: name.into(),
-        url: format!("https://{name}.example:8443"),
+    Target::new(
+        name,
+        format!("https://{name}.example:8443"),
         role,
-        groups: vec![group],
-        expect: group,
-        ca: None,
-        server_name: None,
-        pid: None,
-        pid_file: None,
-        metrics: None,
-        listener: None,
-    }
+        vec![group],
+    )
 }
 
 fn case(scenario: Scenario, link: Link, connections: u32) -> Case {

@@ -45,18 +45,12 @@ fn external_targets(arguments: &Compare) -> Vec<Target> {
         return Vec::new();
     };
     let both = arguments.classical.is_none();
-    let target = |name: &str, url: &str, role, groups: Vec<crate::tls::Group>| Target {
-        name: name.to_owned(),
-        url: url.trim_end_matches('/').to_owned(),
-        role,
-        expect: groups[0],
-        groups,
+    let target = |name: &str, url: &str, role, groups| Target {
         ca: arguments.ca.clone(),
         server_name: arguments.server_name.clone(),
         pid: arguments.pid,
-        pid_file: None,
         metrics: arguments.metrics.clone(),
-        listener: None,
+        ..Target::new(name, url.trim_end_matches('/').to_owned(), role, groups)
     };
     let classical = if both {
         hybrid

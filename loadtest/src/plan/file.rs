@@ -152,10 +152,6 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
         ));
     }
     Ok(Target {
-        name: file.name.clone(),
-        url: file.url.clone(),
-        role: file.role,
-        groups,
         expect,
         ca: file.ca.clone(),
         server_name: file.server_name.clone(),
@@ -163,6 +159,7 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
         pid_file: file.pid_file.clone(),
         metrics: file.metrics.clone(),
         listener: file.listener.clone(),
+        ..Target::new(&file.name, file.url.clone(), file.role, groups)
     })
 }
 

@@ -104,6 +104,25 @@ impl Load {
     }
 }
 
+impl Target {
+    /// A target that is observed by nothing but its answers.
+    pub fn new(name: &str, url: String, role: Role, groups: Vec<Group>) -> Self {
+        Self {
+            name: name.to_owned(),
+            url,
+            role,
+            expect: groups.first().copied().unwrap_or(Group::X25519),
+            groups,
+            ca: None,
+            server_name: None,
+            pid: None,
+            pid_file: None,
+            metrics: None,
+            listener: None,
+        }
+    }
+}
+
 impl Case {
     /// Unique within a run, and what the report calls it.
     pub fn title(&self) -> String {

@@ -125,17 +125,12 @@ fn target(name: &str, role: Role, url: String, ca: PathBuf, pid: u32, admin: u16
         Role::Baseline => vec![Group::X25519],
     };
     Target {
-        name: name.to_owned(),
-        url,
-        role,
-        expect: groups[0],
-        groups,
         ca: Some(ca),
         server_name: Some("localhost".into()),
         pid: Some(pid),
-        pid_file: None,
         metrics: Some(format!("http://127.0.0.1:{admin}/metrics")),
         listener: Some(name.to_owned()),
+        ..Target::new(name, url, role, groups)
     }
 }
 

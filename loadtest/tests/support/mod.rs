@@ -112,19 +112,12 @@ pub fn target(role: Role, endpoint: Arc<Endpoint>) -> Resolved {
         .as_ref()
         .map_or_else(Vec::new, |tls| tls.groups.clone());
     Resolved {
-        plan: Target {
-            name: endpoint.name.clone(),
-            url: format!("https://{}", endpoint.authority),
+        plan: Target::new(
+            &endpoint.name,
+            format!("https://{}", endpoint.authority),
             role,
-            expect: groups.first().copied().unwrap_or(Group::X25519),
             groups,
-            ca: None,
-            server_name: None,
-            pid: None,
-            pid_file: None,
-            metrics: None,
-            listener: None,
-        },
+        ),
         endpoint,
         speaks: Speaks::Http,
         probe: Probe {
