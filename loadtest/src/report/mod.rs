@@ -38,7 +38,9 @@ pub(crate) fn render(nodes: &[Node]) -> String {
                 text.push('\n');
             }
             Node::Table { head, rows } => table(&mut text, head, rows),
-            Node::Chart { .. } => {}
+            Node::Chart { caption, .. } => {
+                text += &format!("*{caption}: drawn in report.html.*\n\n")
+            }
             Node::Code(code) => text += &format!("```toml\n{}\n```\n\n", code.trim_end()),
         }
     }

@@ -105,7 +105,7 @@ fn token(results: &Results) -> Option<String> {
     let gap = told(results, case, Metric::TokenGap)?;
     let first = told(results, case, Metric::FirstToken)?;
     Some(format!(
-        "A streamed token: {} between tokens, and to the first one {}.",
+        "From one streamed token to the next: {}; to the first one: {}.",
         change(&gap, "longer", "shorter"),
         change(&first, "longer", "shorter")
     ))
