@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod certgen;
+pub mod cli;
 pub mod config;
 pub mod drain;
 pub mod io;

@@ -1,0 +1,169 @@
+//! The command line as clap sees it. The settings of `run` and `check` come from `config::Key`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subcommand,
+    value_parser,
+};
+
+use crate::config::{Flags, Form, Key, Preset};
+
+/// Post-quantum TLS sidecar for AI inference.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the sidecar
+    #[command(after_help = PRECEDENCE)]
+    Run(Flags),
+    /// Load a configuration, print what would run, and exit
+    #[command(after_help = PRECEDENCE)]
+    Check(Flags),
+    /// Try everything on this machine: a stub inference server behind a hybrid and a classical port
+    Demo(Demo),
+    /// Talk to a sidecar on this host or in this pod through its admin port
+    Ctl(Ctl),
+}
+
+const PRECEDENCE: &str = "\
+Every option is also an environment variable: --head-timeout is HYBRIDGE_HEAD_TIMEOUT. A flag wins \
+over the environment, the environment over the file, the file over the default; an empty variable \
+counts as unset. The options describe one listener, a file any number.";
+
+/// Where the demo listens.
+#[derive(Args, Clone, Debug)]
+pub struct Demo {
+    /// Address of the hybrid listener
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// Address of the listener that is classical for comparison
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
+    pub classical_listen: SocketAddr,
+    /// Address of the admin port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443")]
+    pub admin: SocketAddr,
+}
+
+/// A call to the admin port.
+#[derive(Args, Clone, Debug)]
+pub struct Ctl {
+    /// What to ask for.
+    #[command(subcommand)]
+    pub action: Action,
+    /// Admin port to talk to [env: HYBRIDGE_ADMIN] [default: 127.0.0.1:9443]
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub admin: Option<String>,
+}
+
+/// What `ctl` asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum Action {
+    /// Start draining, and wait until every stream has ended
+    Drain,
+    /// Exit 0 if the sidecar is ready, 1 if not
+    Ready,
+    /// End the sidecar at once
+    Quit,
+}
+
+impl Args for Flags {
+    fn augment_args(command: Clap) -> Clap {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Configuration file (TOML)")
+            .help_heading("Process");
+        let ports = Arg::new("ports")
+            .long("ports")
+            .value_name("PORT=UPSTREAM,…")
+            .help("One listener for each entry, on the addresses of --listen (written without a port) or else of POD_IPS")
+            .help_heading("Listener");
+        let settings = Key::ALL.iter().map(|key| argument(*key));
+        command.arg(config).args(settings).arg(ports)
+    }
+
+    fn augment_args_for_update(command: Clap) -> Clap {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let typed = |key: Key| {
+            let values = matches.get_many::<String>(key.flag())?;
+            Some((key, values.cloned().collect::<Vec<_>>().join(",")))
+        };
+        Ok(Self {
+            config: matches.get_one("config").cloned(),
+            ports: matches.get_one("ports").cloned(),
+            settings: Key::ALL.iter().copied().filter_map(typed).collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// A value stays text here: it is read where those of environment and file are, with one message for all.
+fn argument(key: Key) -> Arg {
+    let argument = Arg::new(key.flag())
+        .long(key.flag())
+        .value_name(placeholder(key.form()))
+        .help(help(key))
+        .help_heading(heading(key));
+    match key.form() {
+        Form::Switch => argument
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        _ if key.is_list() => argument.action(ArgAction::Append),
+        _ => argument,
+    }
+}
+
+fn placeholder(form: Form) -> &'static str {
+    match form {
+        Form::Addresses | Form::Upstream => "ADDR",
+        Form::Choice(_) => "WORD",
+        Form::Count(..) => "N",
+        Form::Delay | Form::Duration | Form::Timeout => "DURATION",
+        Form::Names => "NAME,…",
+        Form::Path => "FILE",
+        Form::Size(..) => "SIZE",
+        Form::Switch => "true|false",
+        Form::Text => "TEXT",
+    }
+}
+
+fn help(key: Key) -> String {
+    let mut notes = vec![key.help().to_owned()];
+    if let Form::Choice(words) = key.form() {
+        notes.push(format!("[one of: {}]", words.join(", ")));
+    }
+    if let Preset::Fixed(text) | Preset::Derived(text) = key.default() {
+        notes.push(format!("[default: {text}]"));
+    }
+    notes.join(" ")
+}
+
+fn heading(key: Key) -> &'static str {
+    match key.section() {
+        "listener" => "Listener",
+        "listener.tls" => "TLS",
+        "listener.limits" => "Limits",
+        "listener.timeouts" => "Timeouts",
+        _ => "Process",
+    }
+}

@@ -1,0 +1,190 @@
+//! Addresses as operators and Kubernetes write them: listening addresses and upstreams. Pure.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::proxy::UpstreamAddr;
+
+/// `sun_path` of Linux holds 108 bytes, the closing NUL included (unix(7)).
+const LONGEST_UNIX_PATH: usize = 107;
+
+/// Spellings of "the addresses of this pod"; the last is what Kubernetes leaves when it has no such variable.
+const POD_IPS: [&str; 3] = ["$POD_IPS", "${POD_IPS}", "$(POD_IPS)"];
+
+/// An address that cannot be used.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum AddressError {
+    /// An IPv6 address whose port cannot be told from it.
+    #[error("`{0}`: an IPv6 address with a port stands in brackets: write [{0}]:PORT")]
+    Brackets(String),
+    /// Nothing where an address should be.
+    #[error("an address is empty")]
+    Empty,
+    /// A name where an IP address should be.
+    #[error("`{0}`: `{1}` is not an IP address (names are not looked up)")]
+    NotIp(String, String),
+    /// A port where none belongs.
+    #[error("`{0}` is not an IP address: the ports come from --ports, write the address alone")]
+    NotIpAlone(String),
+    /// No port.
+    #[error("`{0}` has no port: write {0}:PORT")]
+    NoPort(String),
+    /// The addresses of the pod are asked for but not there.
+    #[error("`{0}` needs the environment variable POD_IPS (Kubernetes: fieldRef status.podIPs)")]
+    PodIpsUnset(String),
+    /// What is in POD_IPS is not a list of IP addresses.
+    #[error("POD_IPS: `{0}` is not an IP address")]
+    PodIps(String),
+    /// An entry of --ports that is not PORT=UPSTREAM.
+    #[error("`{0}` is not PORT=UPSTREAM, such as 8000=127.0.0.1:8000")]
+    PortsEntry(String),
+    /// A port that is no number up to 65535.
+    #[error("`{0}`: `{1}` is not a port: write a number from 1 to 65535")]
+    Port(String, String),
+    /// A Unix socket whose path is not absolute.
+    #[error("`{0}`: the path of a Unix socket must be absolute: write unix:/PATH")]
+    UnixRelative(String),
+    /// A Unix socket whose path the kernel does not take.
+    #[error("`{0}`: the path of a Unix socket holds at most 107 bytes, this one has {1}")]
+    UnixTooLong(String, usize),
+    /// An upstream without an address to call.
+    #[error("`{0}` is every address, not one to call: write 127.0.0.1:PORT or [::1]:PORT")]
+    Unspecified(String),
+}
+
+/// Reads listening addresses. `pod_ips` is the content of the variable POD_IPS.
+///
+/// An item without a port takes that of the last item, because `$(POD_IPS):8000` becomes
+/// `10.1.2.3,fd00::3:8000` in Kubernetes.
+pub(super) fn listening(
+    items: &[String],
+    pod_ips: Option<&str>,
+) -> Result<Vec<SocketAddr>, AddressError> {
+    let Some((last, rest)) = items.split_last() else {
+        return Err(AddressError::Empty);
+    };
+    let mut tail = with_port(last, pod_ips)?;
+    let shared = tail.first().map(SocketAddr::port);
+    let mut addresses = Vec::new();
+    for item in rest {
+        match (item.parse::<IpAddr>(), shared) {
+            (Ok(ip), Some(port)) => addresses.push(SocketAddr::new(ip, port)),
+            _ => addresses.append(&mut with_port(item, pod_ips)?),
+        }
+    }
+    addresses.append(&mut tail);
+    Ok(addresses)
+}
+
+/// Reads addresses without ports.
+pub(super) fn hosts(items: &[String], pod_ips: Option<&str>) -> Result<Vec<IpAddr>, AddressError> {
+    let mut hosts = Vec::new();
+    for item in items {
+        if POD_IPS.contains(&item.as_str()) {
+            hosts.append(&mut pod_addresses(item, pod_ips)?);
+            continue;
+        }
+        let bare = item
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let ip = bare.unwrap_or(item).parse();
+        hosts.push(ip.map_err(|_| AddressError::NotIpAlone(item.clone()))?);
+    }
+    Ok(hosts)
+}
+
+/// Reads where the inference server listens. Loopback or not is the caller's question.
+pub(super) fn upstream(text: &str) -> Result<UpstreamAddr, AddressError> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(text, path);
+    }
+    let (host, port) = split(text)?;
+    let ip = parse_ip(text, host)?;
+    let port = parse_port(text, port)?;
+    if port == 0 {
+        return Err(AddressError::Port(text.to_owned(), "0".to_owned()));
+    }
+    if ip.is_unspecified() {
+        return Err(AddressError::Unspecified(text.to_owned()));
+    }
+    Ok(UpstreamAddr::Tcp(SocketAddr::new(ip.to_canonical(), port)))
+}
+
+/// Reads one entry of `--ports`.
+pub(super) fn ports_entry(text: &str) -> Result<(u16, UpstreamAddr), AddressError> {
+    let (port, target) = text
+        .split_once('=')
+        .ok_or_else(|| AddressError::PortsEntry(text.to_owned()))?;
+    let number = parse_port(text, port.trim())?;
+    if number == 0 {
+        return Err(AddressError::Port(text.to_owned(), port.to_owned()));
+    }
+    Ok((number, upstream(target.trim())?))
+}
+
+fn unix(text: &str, path: &str) -> Result<UpstreamAddr, AddressError> {
+    if !path.starts_with('/') {
+        return Err(AddressError::UnixRelative(text.to_owned()));
+    }
+    if path.len() > LONGEST_UNIX_PATH {
+        return Err(AddressError::UnixTooLong(text.to_owned(), path.len()));
+    }
+    Ok(UpstreamAddr::Unix(PathBuf::from(path)))
+}
+
+/// One item that carries a port; several addresses when it names those of the pod.
+fn with_port(text: &str, pod_ips: Option<&str>) -> Result<Vec<SocketAddr>, AddressError> {
+    let (host, port) = split(text)?;
+    let port = parse_port(text, port)?;
+    let hosts = match host {
+        "" => vec![Ipv6Addr::UNSPECIFIED.into()],
+        host if POD_IPS.contains(&host) => pod_addresses(text, pod_ips)?,
+        host => vec![parse_ip(text, host)?],
+    };
+    Ok(hosts
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect())
+}
+
+fn pod_addresses(text: &str, pod_ips: Option<&str>) -> Result<Vec<IpAddr>, AddressError> {
+    pod_ips
+        .ok_or_else(|| AddressError::PodIpsUnset(text.to_owned()))?
+        .split(',')
+        .map(|ip| {
+            let ip = ip.trim();
+            ip.parse().map_err(|_| AddressError::PodIps(ip.to_owned()))
+        })
+        .collect()
+}
+
+/// Host and port of `HOST:PORT`; the host without its brackets.
+fn split(text: &str) -> Result<(&str, &str), AddressError> {
+    if text.is_empty() {
+        return Err(AddressError::Empty);
+    }
+    let no_port = || AddressError::NoPort(text.to_owned());
+    if let Some(rest) = text.strip_prefix('[') {
+        return rest.split_once("]:").ok_or_else(no_port);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(no_port)?;
+    if host.contains(':') && host.parse::<Ipv6Addr>().is_err() && text.parse::<Ipv6Addr>().is_ok() {
+        return Err(AddressError::Brackets(text.to_owned()));
+    }
+    Ok((host, port))
+}
+
+fn parse_ip(text: &str, host: &str) -> Result<IpAddr, AddressError> {
+    host.parse()
+        .map_err(|_| AddressError::NotIp(text.to_owned(), host.to_owned()))
+}
+
+fn parse_port(text: &str, port: &str) -> Result<u16, AddressError> {
+    port.parse()
+        .map_err(|_| AddressError::Port(text.to_owned(), port.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! What can be wrong with a configuration, each error naming place, key, value and remedy.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::address::AddressError;
+use super::key::{Form, Key};
+use crate::tls::policy::PolicyError;
+
+/// Where a value was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Nowhere: it is the default.
+    Default,
+    /// In the environment.
+    Environment(String),
+    /// In the file.
+    File {
+        /// The file as the operator named it.
+        path: Arc<str>,
+        /// Counted from 1.
+        line: usize,
+        /// The key with its sections.
+        key: String,
+    },
+    /// On the command line, by the flag without dashes.
+    Flag(String),
+}
+
+impl Origin {
+    /// The default place of a setting that nobody gave: its flag.
+    pub(super) fn flag_of(key: Key) -> Self {
+        Self::Flag(key.flag().to_owned())
+    }
+
+    /// The same place, for another key of the same section.
+    pub(super) fn with_key(&self, key: Key) -> Self {
+        match self {
+            Self::File { path, line, .. } => Self::File {
+                path: path.clone(),
+                line: *line,
+                key: key.path().to_owned(),
+            },
+            _ => Self::flag_of(key),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Environment(variable) => f.write_str(variable),
+            Self::File { path, line, key } => write!(f, "{path}:{line}: {key}"),
+            Self::Flag(flag) => write!(f, "--{flag}"),
+        }
+    }
+}
+
+/// A configuration that cannot be run. Exit code 64.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address that cannot be read.
+    #[error("{at}: {problem}")]
+    Address {
+        /// Where it was written.
+        at: Origin,
+        /// What is wrong with it.
+        problem: AddressError,
+    },
+    /// Two sockets on one address and port.
+    #[error("{at}: {address} of {one} is also taken by {other}: give each its own port")]
+    AddressTaken {
+        /// Where the later one was written.
+        at: Origin,
+        /// The later address.
+        address: String,
+        /// Whose it is.
+        one: String,
+        /// Who else has it, with the address.
+        other: String,
+    },
+    /// A listener that would feed itself.
+    #[error(
+        "{at}: {upstream} is an address that listener `{listener}` accepts on ({listen}): the sidecar would call itself; write the inference server's own address"
+    )]
+    CallsItself {
+        /// Where the upstream was written.
+        at: Origin,
+        /// The upstream.
+        upstream: String,
+        /// The listener that owns the address.
+        listener: String,
+        /// The address that accepts.
+        listen: String,
+    },
+    /// A setting that is given together with one it excludes.
+    #[error("{at}: cannot stand beside {other}: {remedy}")]
+    Excluded {
+        /// Where it was written.
+        at: Origin,
+        /// The other one.
+        other: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A value that is not of its form.
+    #[error("{at}: `{written}` is not {form}{hint}", hint = did_you_mean(*nearest))]
+    Form {
+        /// Where it was written.
+        at: Origin,
+        /// What was written.
+        written: String,
+        /// What it should look like.
+        form: Form,
+        /// The known word that is closest.
+        nearest: Option<&'static str>,
+    },
+    /// A setting of HTTP on a listener that relays bytes.
+    #[error(
+        "{at}: has no meaning with protocol `tcp` of listener `{listener}`: remove it, or set protocol `http`"
+    )]
+    HttpOnly {
+        /// Where it was written.
+        at: Origin,
+        /// The listener.
+        listener: String,
+    },
+    /// A log level or filter that cannot be read.
+    #[error("{at}: `{written}` is not a log level or filter{hint}", hint = did_you_mean(*nearest))]
+    LogLevel {
+        /// Where it was written.
+        at: Origin,
+        /// What was written.
+        written: String,
+        /// The known level that is closest.
+        nearest: Option<&'static str>,
+    },
+    /// Flags that describe a listener beside a file that has several.
+    #[error(
+        "{at}: flags and environment describe one listener, but {path} has {count}: change it there"
+    )]
+    ManyListeners {
+        /// The flag or variable.
+        at: Origin,
+        /// The file.
+        path: String,
+        /// How many it has.
+        count: usize,
+    },
+    /// A setting without a default that nobody gave.
+    #[error("{at}: missing: {remedy}")]
+    Missing {
+        /// Where it should stand.
+        at: Origin,
+        /// What to write.
+        remedy: &'static str,
+    },
+    /// A listener name that cannot be a label, or PEM text instead of a path, or the like.
+    #[error("{at}: {problem}")]
+    Refused {
+        /// Where it was written.
+        at: Origin,
+        /// What is wrong and what to do.
+        problem: &'static str,
+    },
+    /// Two listeners with one name.
+    #[error("{at}: two listeners are named `{name}`: metrics and logs tell them apart by name")]
+    NameTaken {
+        /// Where the later one was written.
+        at: Origin,
+        /// The name.
+        name: String,
+    },
+    /// A file without a listener, and no flag that makes one.
+    #[error(
+        "{path}: no listener: write a [[listener]], or give --listen, --upstream, --cert and --key"
+    )]
+    NoListener {
+        /// The file.
+        path: String,
+    },
+    /// A policy that contradicts itself.
+    #[error("{at}: listener `{listener}`: {problem}")]
+    Policy {
+        /// Where the value was written.
+        at: Origin,
+        /// The listener.
+        listener: String,
+        /// The contradiction.
+        problem: PolicyError,
+    },
+    /// Plaintext that would leave the host.
+    #[error(
+        "{at}: {upstream} is not loopback: plaintext would leave this host; use 127.0.0.1, [::1] or unix:/PATH, or accept that with unsafe-remote-upstream (--unsafe-remote-upstream)"
+    )]
+    RemoteUpstream {
+        /// Where it was written.
+        at: Origin,
+        /// The upstream.
+        upstream: String,
+    },
+    /// Text that is not TOML.
+    #[error("{path}:{line}: {message}")]
+    Syntax {
+        /// The file as the operator named it.
+        path: Arc<str>,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A file far larger than a configuration.
+    #[error("{}: larger than 1MiB: this is not a configuration", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key nobody knows.
+    #[error("{at}: unknown key: {hint}")]
+    UnknownKey {
+        /// Where it was written.
+        at: Origin,
+        /// The nearest known key, or where it belongs.
+        hint: String,
+    },
+    /// An environment variable that looks like a slip of the finger.
+    #[error("{given}: unknown environment variable: did you mean {nearest}?")]
+    UnknownVariable {
+        /// What was set.
+        given: String,
+        /// The closest known one.
+        nearest: String,
+    },
+    /// A file that cannot be opened or read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn did_you_mean(nearest: Option<&'static str>) -> String {
+    nearest.map_or_else(String::new, |word| format!(": did you mean `{word}`?"))
+}

@@ -1,0 +1,202 @@
+//! TOML text into layers: one for the process, one for each listener, every value with its line.
+
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Error, Origin};
+use super::key::Key;
+use super::layer::Layer;
+use super::value::{Given, Raw, shortened};
+use crate::nearest::nearest;
+
+/// What a file says.
+#[derive(Debug)]
+pub(super) struct Layers {
+    /// Settings of the process.
+    pub(super) process: Layer,
+    /// One for each `[[listener]]`.
+    pub(super) listeners: Vec<Layer>,
+}
+
+/// Reads a file's text; `path` is for messages.
+pub(super) fn parse(path: &str, text: &str) -> Result<Layers, Error> {
+    let reader = Reader {
+        path: path.into(),
+        text,
+    };
+    let document = DeTable::parse(text).map_err(|error| reader.syntax(&error))?;
+    reader.document(document.get_ref())
+}
+
+type Entry<'a> = (
+    &'a Spanned<std::borrow::Cow<'a, str>>,
+    &'a Spanned<DeValue<'a>>,
+);
+
+struct Reader<'a> {
+    path: Arc<str>,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn document(&self, table: &DeTable<'_>) -> Result<Layers, Error> {
+        let mut layers = Layers {
+            process: Layer::new(None),
+            listeners: Vec::new(),
+        };
+        for (name, value) in in_order(table) {
+            if name.get_ref() == "listener" {
+                layers.listeners = self.listeners(value)?;
+            } else {
+                self.entry("", (name, value), &mut layers.process)?;
+            }
+        }
+        Ok(layers)
+    }
+
+    /// What the parser says, in one line; of the text itself only the name of a key that stands twice.
+    fn syntax(&self, error: &toml::de::Error) -> Error {
+        let span = error.span().unwrap_or_default();
+        let mut message = error.message().replace('\n', ", ");
+        if message == "duplicate key" {
+            let key = self.text.get(span.clone()).unwrap_or_default();
+            message = format!("{}: this key stands twice: remove one", shortened(key));
+        }
+        Error::Syntax {
+            path: self.path.clone(),
+            line: self.line(span.start),
+            message,
+        }
+    }
+
+    fn listeners(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Layer>, Error> {
+        let not_tables = || Error::Refused {
+            at: self.origin(value.span().start, "listener"),
+            problem: "each listener is a table of its own: write [[listener]]",
+        };
+        let items = value.get_ref().as_array().ok_or_else(not_tables)?;
+        let mut layers = Vec::new();
+        for item in items {
+            let table = item.get_ref().as_table().ok_or_else(not_tables)?;
+            let mut layer = Layer::new(Some(self.origin(item.span().start, "listener")));
+            self.section("listener", table, &mut layer)?;
+            layers.push(layer);
+        }
+        Ok(layers)
+    }
+
+    fn section(&self, path: &str, table: &DeTable<'_>, into: &mut Layer) -> Result<(), Error> {
+        in_order(table)
+            .into_iter()
+            .try_for_each(|entry| self.entry(path, entry, into))
+    }
+
+    fn entry(
+        &self,
+        section: &str,
+        (name, value): Entry<'_>,
+        into: &mut Layer,
+    ) -> Result<(), Error> {
+        let path = join(section, name.get_ref());
+        let start = name.span().start;
+        if let Some(key) = Key::at(&path) {
+            into.insert(key, self.given(start, key, value));
+            return Ok(());
+        }
+        if !is_section(&path) {
+            return Err(Error::UnknownKey {
+                at: self.origin(start, &shortened(&path)),
+                hint: hint(section, name.get_ref()),
+            });
+        }
+        match value.get_ref().as_table() {
+            Some(table) => self.section(&path, table, into),
+            None => Err(Error::Refused {
+                at: self.origin(start, &path),
+                problem: "is a section, not a value: write it in brackets on a line of its own",
+            }),
+        }
+    }
+
+    fn given(&self, start: usize, key: Key, value: &Spanned<DeValue<'_>>) -> Given {
+        let written = || self.text.get(value.span()).unwrap_or_default().to_owned();
+        let raw = match value.get_ref() {
+            DeValue::String(text) => Raw::Text(text.to_string()),
+            DeValue::Boolean(on) => Raw::Switch(*on),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| Raw::Other(written()), Raw::Number),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| item.get_ref().as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .map_or_else(|| Raw::Other(written()), Raw::List),
+            _ => Raw::Other(written()),
+        };
+        Given {
+            raw,
+            origin: self.origin(start, key.path()),
+        }
+    }
+
+    fn origin(&self, offset: usize, key: &str) -> Origin {
+        Origin::File {
+            path: self.path.clone(),
+            line: self.line(offset),
+            key: key.to_owned(),
+        }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().iter().take(offset);
+        1 + before.filter(|byte| **byte == b'\n').count()
+    }
+}
+
+/// Entries as they stand in the file, so that the first mistake is the one reported.
+fn in_order<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+fn join(section: &str, name: &str) -> String {
+    if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    }
+}
+
+fn is_section(path: &str) -> bool {
+    let inside =
+        |key: &Key| key.section() == path || key.section().starts_with(&format!("{path}."));
+    Key::ALL.iter().any(inside)
+}
+
+/// Where a known name belongs, or the nearest name that may stand in `section`.
+fn hint(section: &str, name: &str) -> String {
+    let in_listener = section.starts_with("listener");
+    let homes: Vec<String> = Key::ALL
+        .iter()
+        .filter(|key| key.name() == name && (key.is_of_listener() || !in_listener))
+        .map(|key| home(*key))
+        .collect();
+    if !homes.is_empty() {
+        return format!("it belongs {}", homes.join(" or "));
+    }
+    let known = Key::ALL.iter().filter_map(|key| {
+        let rest = key.path().strip_prefix(section)?;
+        rest.trim_start_matches('.').split('.').next()
+    });
+    format!("did you mean `{}`?", nearest(name, known))
+}
+
+fn home(key: Key) -> String {
+    match key.section() {
+        "" => "at the top of the file, before the first section".to_owned(),
+        "listener" => "in [[listener]]".to_owned(),
+        section => format!("in [{section}]"),
+    }
+}

@@ -1,0 +1,119 @@
+//! Settings by key from one source, laid over one another; the table of defaults lies beneath them all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::error::{Error, Origin};
+use super::key::{Key, Preset};
+use super::value::{Given, Raw};
+
+/// What was said, by key; a key that is absent has its default.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    values: BTreeMap<Key, Given>,
+    /// Where a key that is missing should have stood; `None`: on the command line.
+    home: Option<Origin>,
+}
+
+impl Layer {
+    pub(super) fn new(home: Option<Origin>) -> Self {
+        Self {
+            values: BTreeMap::new(),
+            home,
+        }
+    }
+
+    pub(super) fn insert(&mut self, key: Key, given: Given) {
+        self.values.insert(key, given);
+    }
+
+    /// This layer's word where it has one, the lower layer's elsewhere.
+    pub(super) fn over(self, mut lower: Self) -> Self {
+        lower.values.extend(self.values);
+        lower
+    }
+
+    /// The keys that somebody wrote.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.values.keys().copied()
+    }
+
+    /// What somebody wrote.
+    pub(super) fn explicit(&self, key: Key) -> Option<&Given> {
+        self.values.get(&key)
+    }
+
+    /// What holds: somebody's word or the fixed default.
+    pub(super) fn given(&self, key: Key) -> Option<Given> {
+        self.explicit(key).cloned().or_else(|| match key.default() {
+            Preset::Fixed(text) => Some(Given {
+                raw: Raw::Word(text.to_owned()),
+                origin: Origin::Default,
+            }),
+            Preset::Derived(_) | Preset::Required => None,
+        })
+    }
+
+    /// What holds, or the error that says what to write.
+    pub(super) fn needed(&self, key: Key) -> Result<Given, Error> {
+        self.given(key).ok_or_else(|| Error::Missing {
+            at: self.place(key),
+            remedy: remedy(key),
+        })
+    }
+
+    /// Where a key stands, or where it would.
+    pub(super) fn place(&self, key: Key) -> Origin {
+        match (self.explicit(key), &self.home) {
+            (Some(given), _) => given.origin.clone(),
+            (None, Some(home)) => home.with_key(key),
+            (None, None) => Origin::flag_of(key),
+        }
+    }
+
+    pub(super) fn text(&self, key: Key) -> Result<String, Error> {
+        self.needed(key)?.text(key).map(str::to_owned)
+    }
+
+    pub(super) fn list(&self, key: Key) -> Result<Vec<String>, Error> {
+        self.needed(key)?.list(key)
+    }
+
+    pub(super) fn count<T: TryFrom<u64>>(&self, key: Key) -> Result<T, Error> {
+        self.needed(key)?.count(key)
+    }
+
+    pub(super) fn switch(&self, key: Key) -> Result<bool, Error> {
+        self.needed(key)?.switch(key)
+    }
+
+    pub(super) fn duration(&self, key: Key) -> Result<Duration, Error> {
+        self.needed(key)?.duration(key)
+    }
+
+    pub(super) fn timeout(&self, key: Key) -> Result<Option<Duration>, Error> {
+        self.needed(key)?.timeout(key)
+    }
+
+    pub(super) fn size(&self, key: Key) -> Result<usize, Error> {
+        self.needed(key)?.size(key)
+    }
+
+    pub(super) fn choice<T: Copy>(&self, key: Key, meanings: &[T]) -> Result<T, Error> {
+        self.needed(key)?.choice(key, meanings)
+    }
+}
+
+fn remedy(key: Key) -> &'static str {
+    match key {
+        Key::Cert => {
+            "name the PEM file with the certificate chain; `hybridge certs` makes a pair to try with"
+        }
+        Key::PrivateKey => {
+            "name the PEM file with the private key; `hybridge certs` makes a pair to try with"
+        }
+        Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
+        Key::Upstream => "say where the inference server listens, for example 127.0.0.1:8000",
+        _ => "it has no default",
+    }
+}

@@ -1,0 +1,177 @@
+//! A configuration written back as TOML with every knob settled: what `hybridge check` prints.
+//!
+//! Loading the text gives the same configuration again. Certificates and keys appear as paths alone.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::value::{duration_text, size_text};
+use super::{Config, ListenerConfig, LogFormat};
+use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
+use crate::tls::policy::{Group, Suite, TlsPolicy};
+use crate::{proxy, tls};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "workers = {}", self.workers)?;
+        writeln!(f, "\n[admin]")?;
+        if self.admin.addresses.is_empty() {
+            writeln!(f, "listen = \"none\"")?;
+        } else {
+            writeln!(f, "listen = {}", addresses(&self.admin.addresses))?;
+        }
+        if let Some(probes) = &self.probes {
+            writeln!(f, "probes = {}", quoted(probes))?;
+        }
+        writeln!(f, "\n[drain]")?;
+        writeln!(f, "delay = {}", duration(self.drain.delay))?;
+        writeln!(f, "timeout = {}", duration(self.drain.timeout))?;
+        writeln!(f, "\n[log]")?;
+        writeln!(f, "format = {}", quoted(log_format(self.log.format)))?;
+        writeln!(f, "level = {}", quoted(&self.log.level))?;
+        self.listeners
+            .iter()
+            .try_for_each(|listener| listener.fmt(f))
+    }
+}
+
+impl fmt::Display for ListenerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { socket, tls, proxy } = self;
+        let http = proxy.protocol == Protocol::Http;
+        writeln!(f, "\n[[listener]]")?;
+        writeln!(f, "name = {}", quoted(&socket.name))?;
+        writeln!(f, "listen = {}", addresses(&socket.addresses))?;
+        upstream(f, proxy)?;
+        tls_section(f, tls)?;
+        writeln!(f, "  [listener.limits]")?;
+        writeln!(f, "  max-connections = {}", socket.max_connections)?;
+        writeln!(f, "  backlog = {}", socket.backlog)?;
+        if http {
+            writeln!(f, "  max-streams = {}", proxy.max_streams)?;
+            writeln!(
+                f,
+                "  max-head = {}",
+                quoted(&size_text(proxy.max_head_bytes as u64))
+            )?;
+            writeln!(f, "  max-headers = {}", proxy.max_headers)?;
+            writeln!(f, "  max-idle-upstreams = {}", proxy.max_idle_upstreams)?;
+        }
+        timeouts(f, proxy)
+    }
+}
+
+fn upstream(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result {
+    writeln!(f, "upstream = {}", quoted(&proxy.upstream.to_string()))?;
+    if matches!(proxy.upstream, UpstreamAddr::Tcp(address) if !address.ip().is_loopback()) {
+        writeln!(f, "unsafe-remote-upstream = true")?;
+    }
+    match proxy.protocol {
+        Protocol::Tcp => writeln!(f, "protocol = \"tcp\""),
+        Protocol::Http => {
+            writeln!(f, "protocol = \"http\"")?;
+            writeln!(
+                f,
+                "upstream-http = {}",
+                quoted(upstream_http(proxy.upstream_http))
+            )?;
+            writeln!(f, "forwarded = {}", quoted(forwarded(proxy.forwarded)))
+        }
+    }
+}
+
+fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
+    writeln!(f, "  [listener.tls]")?;
+    writeln!(f, "  policy = {}", quoted(tls.policy.mode().name()))?;
+    let groups = list(tls.policy.groups().iter().map(|group| group.name()));
+    if has_default_groups(&tls.policy) {
+        writeln!(f, "  # groups, by default: {groups}")?;
+    } else {
+        writeln!(f, "  groups = {groups}")?;
+    }
+    let suites = list(tls.policy.suites().iter().map(|suite| suite.name()));
+    writeln!(f, "  cipher-suites = {suites}")?;
+    writeln!(f, "  cert = {}", path(&tls.cert))?;
+    writeln!(f, "  key = {}", path(&tls.key))?;
+    writeln!(f, "  tickets = {}", tls.tickets)?;
+    writeln!(
+        f,
+        "  handshake-timeout = {}",
+        duration(tls.handshake_timeout)
+    )?;
+    writeln!(f, "  max-handshakes = {}", tls.max_handshakes)
+}
+
+/// A list that an operator wrote, even one equal to the default, decides by its order alone.
+fn has_default_groups(policy: &TlsPolicy) -> bool {
+    let groups: Option<&[Group]> = None;
+    let suites: &[Suite] = policy.suites();
+    TlsPolicy::new(policy.mode(), groups, Some(suites)).is_ok_and(|default| default == *policy)
+}
+
+fn timeouts(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result {
+    writeln!(f, "  [listener.timeouts]")?;
+    if proxy.protocol == Protocol::Http {
+        writeln!(f, "  head-timeout = {}", duration(proxy.head_timeout))?;
+        writeln!(
+            f,
+            "  keep-alive-timeout = {}",
+            timeout(proxy.keep_alive_timeout)
+        )?;
+        writeln!(
+            f,
+            "  upstream-idle-timeout = {}",
+            duration(proxy.upstream_idle_timeout)
+        )?;
+    }
+    writeln!(f, "  connect-timeout = {}", duration(proxy.connect_timeout))?;
+    writeln!(f, "  idle-timeout = {}", timeout(proxy.idle_timeout))
+}
+
+fn log_format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
+}
+
+fn upstream_http(version: UpstreamHttp) -> &'static str {
+    match version {
+        UpstreamHttp::Auto => "auto",
+        UpstreamHttp::Http1 => "http1",
+        UpstreamHttp::Http2 => "http2",
+    }
+}
+
+fn forwarded(mode: ForwardedMode) -> &'static str {
+    match mode {
+        ForwardedMode::Replace => "replace",
+        ForwardedMode::Append => "append",
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    toml::Value::Array(items.map(toml::Value::from).collect()).to_string()
+}
+
+fn addresses(addresses: &[SocketAddr]) -> String {
+    toml::Value::Array(addresses.iter().map(|a| a.to_string().into()).collect()).to_string()
+}
+
+fn duration(duration: Duration) -> String {
+    quoted(&duration_text(duration))
+}
+
+fn timeout(timeout: Option<Duration>) -> String {
+    timeout.map_or_else(|| quoted("none"), duration)
+}

@@ -1,0 +1,241 @@
+//! One layer of texts into the settings of each part: the place where every value is read.
+
+use std::path::PathBuf;
+
+use tracing_subscriber::EnvFilter;
+
+use super::address::{self, AddressError};
+use super::error::{Error, Origin};
+use super::key::Key;
+use super::layer::Layer;
+use super::value::shortened;
+use super::{ListenerConfig, LogFormat, LogSettings};
+use crate::nearest::nearest;
+use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
+use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy};
+use crate::{admin, drain, listener, proxy, tls};
+
+/// Handshakes that may be under way at once, for each worker thread.
+const HANDSHAKES_PER_WORKER: usize = 64;
+
+/// What a listener's settings depend on beside its own layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The variable POD_IPS.
+    pub(super) pod_ips: Option<&'a str>,
+    /// Worker threads of the process.
+    pub(super) workers: usize,
+}
+
+pub(super) fn workers(layer: &Layer) -> Result<usize, Error> {
+    match layer.explicit(Key::Workers) {
+        Some(given) => given.count(Key::Workers),
+        // Affinity mask and cgroup quota (v1 and v2), rounded down, at least one.
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+pub(super) fn admin(layer: &Layer, pod_ips: Option<&str>) -> Result<admin::Settings, Error> {
+    let items = layer.list(Key::Admin)?;
+    let addresses = if items == ["none"] {
+        Vec::new()
+    } else {
+        address::listening(&items, pod_ips).map_err(|problem| at(layer, Key::Admin, problem))?
+    };
+    Ok(admin::Settings { addresses })
+}
+
+pub(super) fn probes(layer: &Layer) -> Result<Option<String>, Error> {
+    let given = layer.explicit(Key::Probes);
+    given
+        .map(|given| given.text(Key::Probes).map(str::to_owned))
+        .transpose()
+}
+
+pub(super) fn drain(layer: &Layer) -> Result<drain::Settings, Error> {
+    Ok(drain::Settings {
+        delay: layer.duration(Key::DrainDelay)?,
+        timeout: layer.duration(Key::DrainTimeout)?,
+    })
+}
+
+pub(super) fn log(layer: &Layer) -> Result<LogSettings, Error> {
+    let level = layer.text(Key::LogLevel)?;
+    check_level(&level, &layer.place(Key::LogLevel))?;
+    Ok(LogSettings {
+        format: layer.choice(Key::LogFormat, &[LogFormat::Text, LogFormat::Json])?,
+        level,
+    })
+}
+
+/// The filter's own parser takes any bare word for a target, so a misspelt level would log everything.
+fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let refused = |written: &str, nearest| Error::LogLevel {
+        at: at.clone(),
+        written: shortened(written),
+        nearest,
+    };
+    for directive in text.split(',').map(str::trim) {
+        let is_level = LEVELS
+            .iter()
+            .any(|level| level.eq_ignore_ascii_case(directive));
+        if !is_level && !directive.contains('=') {
+            return Err(refused(directive, Some(nearest(directive, LEVELS))));
+        }
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(refused(text, None)),
+    }
+}
+
+pub(super) fn listener(layer: &Layer, around: Surroundings<'_>) -> Result<ListenerConfig, Error> {
+    let name = name(layer)?;
+    Ok(ListenerConfig {
+        socket: socket(layer, &name, around)?,
+        proxy: proxy(layer, &name)?,
+        tls: tls(layer, &name, around)?,
+    })
+}
+
+fn name(layer: &Layer) -> Result<String, Error> {
+    let name = layer.text(Key::Name)?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.len() > 63 || !name.chars().all(allowed) {
+        return Err(Error::Refused {
+            at: layer.place(Key::Name),
+            problem: "a name is a metric label: use at most 63 letters, digits, `-`, `_` and `.`",
+        });
+    }
+    Ok(name)
+}
+
+fn socket(
+    layer: &Layer,
+    name: &str,
+    around: Surroundings<'_>,
+) -> Result<listener::Settings, Error> {
+    let items = layer.list(Key::Listen)?;
+    Ok(listener::Settings {
+        name: name.to_owned(),
+        addresses: address::listening(&items, around.pod_ips)
+            .map_err(|problem| at(layer, Key::Listen, problem))?,
+        max_connections: layer.count(Key::MaxConnections)?,
+        backlog: layer.count::<u16>(Key::Backlog)?.into(),
+    })
+}
+
+fn tls(layer: &Layer, name: &str, around: Surroundings<'_>) -> Result<tls::Settings, Error> {
+    Ok(tls::Settings {
+        policy: policy(layer, name)?,
+        cert: file(layer, Key::Cert)?,
+        key: file(layer, Key::PrivateKey)?,
+        handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
+        max_handshakes: match layer.explicit(Key::MaxHandshakes) {
+            Some(given) => given.count(Key::MaxHandshakes)?,
+            None => HANDSHAKES_PER_WORKER * around.workers,
+        },
+        tickets: layer.count(Key::Tickets)?,
+    })
+}
+
+fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
+    let protocol = layer.choice(Key::Protocol, &[Protocol::Http, Protocol::Tcp])?;
+    if protocol == Protocol::Tcp {
+        refuse_http_settings(layer, name)?;
+    }
+    let (auto, http1, http2) = (UpstreamHttp::Auto, UpstreamHttp::Http1, UpstreamHttp::Http2);
+    let (replace, append) = (ForwardedMode::Replace, ForwardedMode::Append);
+    Ok(proxy::Settings {
+        protocol,
+        upstream: upstream(layer)?,
+        upstream_http: layer.choice(Key::UpstreamHttp, &[auto, http1, http2])?,
+        connect_timeout: layer.duration(Key::ConnectTimeout)?,
+        upstream_idle_timeout: layer.duration(Key::UpstreamIdleTimeout)?,
+        max_idle_upstreams: layer.count(Key::MaxIdleUpstreams)?,
+        head_timeout: layer.duration(Key::HeadTimeout)?,
+        keep_alive_timeout: layer.timeout(Key::KeepAliveTimeout)?,
+        idle_timeout: layer.timeout(Key::IdleTimeout)?,
+        max_head_bytes: layer.size(Key::MaxHead)?,
+        max_headers: layer.count(Key::MaxHeaders)?,
+        max_streams: layer.count(Key::MaxStreams)?,
+        forwarded: layer.choice(Key::Forwarded, &[replace, append])?,
+    })
+}
+
+fn refuse_http_settings(layer: &Layer, name: &str) -> Result<(), Error> {
+    match layer.keys().find(|key| key.is_of_http()) {
+        None => Ok(()),
+        Some(key) => Err(Error::HttpOnly {
+            at: layer.place(key),
+            listener: name.to_owned(),
+        }),
+    }
+}
+
+fn upstream(layer: &Layer) -> Result<UpstreamAddr, Error> {
+    let text = layer.text(Key::Upstream)?;
+    let upstream = address::upstream(&text).map_err(|problem| at(layer, Key::Upstream, problem))?;
+    let remote = matches!(&upstream, UpstreamAddr::Tcp(address) if !address.ip().is_loopback());
+    let insisted = layer.switch(Key::UnsafeRemoteUpstream)?;
+    if remote && !insisted {
+        return Err(Error::RemoteUpstream {
+            at: layer.place(Key::Upstream),
+            upstream: upstream.to_string(),
+        });
+    }
+    Ok(upstream)
+}
+
+fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
+    let at = |key| {
+        move |problem: PolicyError| Error::Policy {
+            at: layer.place(key),
+            listener: name.to_owned(),
+            problem,
+        }
+    };
+    let mode = Mode::parse(&layer.text(Key::Policy)?).map_err(at(Key::Policy))?;
+    let groups = names(layer, Key::Groups)?
+        .map(|list| list.iter().map(|name| Group::parse(name)).collect())
+        .transpose()
+        .map_err(at(Key::Groups))?;
+    let suites = names(layer, Key::CipherSuites)?
+        .map(|list| list.iter().map(|name| Suite::parse(name)).collect())
+        .transpose()
+        .map_err(at(Key::CipherSuites))?;
+    let groups: Option<Vec<Group>> = groups;
+    let suites: Option<Vec<Suite>> = suites;
+    TlsPolicy::new(mode, groups.as_deref(), suites.as_deref()).map_err(|problem| {
+        let key = match problem {
+            PolicyError::NoSuites => Key::CipherSuites,
+            _ => Key::Groups,
+        };
+        at(key)(problem)
+    })
+}
+
+/// The list of a key, if somebody wrote one.
+fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
+    layer.explicit(key).map(|given| given.list(key)).transpose()
+}
+
+/// A path, and never the PEM text itself: that would end up in messages.
+fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {
+    let text = layer.text(key)?;
+    if text.contains("-----BEGIN") {
+        return Err(Error::Refused {
+            at: layer.place(key),
+            problem: "holds PEM text: put it in a file and write the file's path",
+        });
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn at(layer: &Layer, key: Key, problem: AddressError) -> Error {
+    Error::Address {
+        at: layer.place(key),
+        problem,
+    }
+}

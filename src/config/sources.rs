@@ -1,0 +1,196 @@
+//! Flags, environment and file laid over one another: flag over environment over file over default.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::address;
+use super::environment::Environment;
+use super::error::{Error, Origin};
+use super::file::{self, Layers};
+use super::key::{Key, variable};
+use super::layer::Layer;
+use super::value::{Given, Raw};
+
+/// What the command line said.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--ports`: `PORT=UPSTREAM` entries, a comma between them.
+    pub ports: Option<String>,
+    /// Every other flag, with its value as typed; several values of one flag joined by commas.
+    pub settings: Vec<(Key, String)>,
+}
+
+/// A larger file is no configuration; without a bound `--config /dev/zero` would not end.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// The layers of process and listeners.
+pub(super) fn gather(flags: &Flags, environment: &Environment) -> Result<Layers, Error> {
+    let named = environment.get(&variable("config")).map(PathBuf::from);
+    let path = flags.config.clone().or(named);
+    let text = path.as_deref().map(read).transpose()?;
+    let shown = path.unwrap_or_default().display().to_string();
+    combine(
+        flags,
+        environment,
+        &shown,
+        text.as_deref().unwrap_or_default(),
+    )
+}
+
+/// The same with the file's text at hand; `path` is for messages.
+pub(super) fn combine(
+    flags: &Flags,
+    environment: &Environment,
+    path: &str,
+    text: &str,
+) -> Result<Layers, Error> {
+    let in_file = file::parse(path, text)?;
+    let mut process = Layer::new(None);
+    let mut listener = Layer::new(None);
+    for (key, given) in spoken(flags, environment) {
+        let layer = if key.is_of_listener() {
+            &mut listener
+        } else {
+            &mut process
+        };
+        layer.insert(key, given);
+    }
+    let listeners = match ports(flags, environment) {
+        Some((origin, entries)) => {
+            if !in_file.listeners.is_empty() {
+                return Err(Error::Excluded {
+                    at: origin,
+                    other: format!("the listeners of {path}"),
+                    remedy: "write a [[listener]] for each port there",
+                });
+            }
+            expand(&listener, &origin, &entries, environment)?
+        }
+        None => override_one(listener, in_file.listeners, path)?,
+    };
+    Ok(Layers {
+        process: process.over(in_file.process),
+        listeners,
+    })
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let unreadable = |source| Error::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    let size = file
+        .take(LARGEST_FILE + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if size as u64 > LARGEST_FILE {
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+        });
+    }
+    Ok(text)
+}
+
+/// What flags say, and the environment where no flag does.
+fn spoken(flags: &Flags, environment: &Environment) -> Vec<(Key, Given)> {
+    let given = |text: &str, origin| Given {
+        raw: Raw::Word(text.to_owned()),
+        origin,
+    };
+    let from = |key: Key| {
+        if let Some((_, text)) = flags.settings.iter().find(|(flag, _)| *flag == key) {
+            return Some((key, given(text, Origin::flag_of(key))));
+        }
+        let text = environment.get(&key.variable())?;
+        Some((key, given(text, Origin::Environment(key.variable()))))
+    };
+    Key::ALL.iter().copied().filter_map(from).collect()
+}
+
+fn ports(flags: &Flags, environment: &Environment) -> Option<(Origin, String)> {
+    if let Some(text) = &flags.ports {
+        return Some((Origin::Flag("ports".to_owned()), text.clone()));
+    }
+    let name = variable("ports");
+    let text = environment.get(&name)?.to_owned();
+    Some((Origin::Environment(name), text))
+}
+
+fn override_one(given: Layer, mut in_file: Vec<Layer>, path: &str) -> Result<Vec<Layer>, Error> {
+    let first = given.keys().next();
+    match (in_file.len(), first) {
+        (0, None) if !path.is_empty() => Err(Error::NoListener {
+            path: path.to_owned(),
+        }),
+        (0, _) => Ok(vec![given]),
+        (1, _) => Ok(vec![given.over(in_file.remove(0))]),
+        (_, None) => Ok(in_file),
+        (count, Some(key)) => Err(Error::ManyListeners {
+            at: given.place(key),
+            path: path.to_owned(),
+            count,
+        }),
+    }
+}
+
+/// One listener for each entry of `--ports`, alike in everything else.
+fn expand(
+    shared: &Layer,
+    origin: &Origin,
+    entries: &str,
+    environment: &Environment,
+) -> Result<Vec<Layer>, Error> {
+    if shared.explicit(Key::Upstream).is_some() {
+        return Err(Error::Excluded {
+            at: shared.place(Key::Upstream),
+            other: origin.to_string(),
+            remedy: "each port names its own upstream",
+        });
+    }
+    let hosts = hosts(shared, environment)?;
+    let prefix = match shared.explicit(Key::Name) {
+        Some(name) => name.text(Key::Name)?.to_owned(),
+        None => "port".to_owned(),
+    };
+    let mut listeners = Vec::new();
+    for entry in entries.split(',').map(str::trim) {
+        let (port, upstream) = address::ports_entry(entry).map_err(|problem| Error::Address {
+            at: origin.clone(),
+            problem,
+        })?;
+        let mut layer = shared.clone();
+        let mut set = |key, raw| {
+            let origin = origin.clone();
+            layer.insert(key, Given { raw, origin });
+        };
+        let listen = |ip: &std::net::IpAddr| std::net::SocketAddr::new(*ip, port).to_string();
+        set(Key::Name, Raw::Word(format!("{prefix}-{port}")));
+        set(Key::Listen, Raw::List(hosts.iter().map(listen).collect()));
+        set(Key::Upstream, Raw::Word(upstream.to_string()));
+        listeners.push(layer);
+    }
+    Ok(listeners)
+}
+
+/// The addresses every port is bound on: those of `--listen`, or else the pod's.
+fn hosts(shared: &Layer, environment: &Environment) -> Result<Vec<std::net::IpAddr>, Error> {
+    let items = match shared.explicit(Key::Listen) {
+        Some(given) => given.list(Key::Listen)?,
+        None if environment.pod_ips().is_some() => vec!["$POD_IPS".to_owned()],
+        None => {
+            return Err(Error::Missing {
+                at: shared.place(Key::Listen),
+                remedy: "say which addresses --ports are bound on, or set POD_IPS (Kubernetes: fieldRef status.podIPs)",
+            });
+        }
+    };
+    address::hosts(&items, environment.pod_ips()).map_err(|problem| Error::Address {
+        at: shared.place(Key::Listen),
+        problem,
+    })
+}

@@ -1,0 +1,252 @@
+//! A value as it was written, and its readings: number, duration, size, choice, list.
+
+use std::time::Duration;
+
+use super::error::{Error, Origin};
+use super::key::{Form, Key, LONGEST};
+use crate::nearest::nearest;
+
+/// A value with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// What it says.
+    pub(super) raw: Raw,
+    /// Where it says so.
+    pub(super) origin: Origin,
+}
+
+/// What a value says, as far as its place tells types apart.
+#[derive(Clone, Debug)]
+pub(super) enum Raw {
+    /// Of a flag, a variable or the table of defaults: any form, to be read.
+    Word(String),
+    /// A TOML string.
+    Text(String),
+    /// A TOML integer.
+    Number(i64),
+    /// A TOML boolean.
+    Switch(bool),
+    /// A TOML array of strings.
+    List(Vec<String>),
+    /// Any other TOML, as written.
+    Other(String),
+}
+
+impl Given {
+    /// A text of the operator.
+    pub(super) fn text(&self, key: Key) -> Result<&str, Error> {
+        match &self.raw {
+            Raw::Word(text) | Raw::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
+            _ => Err(self.mismatch(key)),
+        }
+    }
+
+    /// A list; a text is split at its commas.
+    pub(super) fn list(&self, key: Key) -> Result<Vec<String>, Error> {
+        match &self.raw {
+            Raw::List(items) => Ok(items.iter().map(|item| item.trim().to_owned()).collect()),
+            Raw::Word(text) | Raw::Text(text) if !text.trim().is_empty() => {
+                Ok(text.split(',').map(|item| item.trim().to_owned()).collect())
+            }
+            _ => Err(self.mismatch(key)),
+        }
+    }
+
+    /// A number inside the bounds of the key's form.
+    pub(super) fn count<T: TryFrom<u64>>(&self, key: Key) -> Result<T, Error> {
+        let number = match &self.raw {
+            Raw::Number(number) => u64::try_from(*number).ok(),
+            Raw::Word(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| matches!(key.form(), Form::Count(least, most) if (least..=most).contains(number)))
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| self.mismatch(key))
+    }
+
+    /// true or false.
+    pub(super) fn switch(&self, key: Key) -> Result<bool, Error> {
+        match &self.raw {
+            Raw::Switch(on) => Ok(*on),
+            Raw::Word(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" => Ok(true),
+                "false" | "0" => Ok(false),
+                _ => Err(self.mismatch(key)),
+            },
+            _ => Err(self.mismatch(key)),
+        }
+    }
+
+    /// A duration; above zero unless the key's form is a delay.
+    pub(super) fn duration(&self, key: Key) -> Result<Duration, Error> {
+        self.text(key)
+            .ok()
+            .and_then(parse_duration)
+            .filter(|duration| !duration.is_zero() || key.form() == Form::Delay)
+            .ok_or_else(|| self.mismatch(key))
+    }
+
+    /// A duration, or `None` for the word `none`.
+    pub(super) fn timeout(&self, key: Key) -> Result<Option<Duration>, Error> {
+        if self.text(key).is_ok_and(|text| text == "none") {
+            return Ok(None);
+        }
+        self.duration(key).map(Some)
+    }
+
+    /// Bytes.
+    pub(super) fn size(&self, key: Key) -> Result<usize, Error> {
+        self.text(key)
+            .ok()
+            .and_then(parse_size)
+            .filter(|size| matches!(key.form(), Form::Size(least, most) if (least..=most).contains(size)))
+            .and_then(|size| usize::try_from(size).ok())
+            .ok_or_else(|| self.mismatch(key))
+    }
+
+    /// One of `meanings`, which stand in the order of the words in the key's form.
+    pub(super) fn choice<T: Copy>(&self, key: Key, meanings: &[T]) -> Result<T, Error> {
+        let Form::Choice(words) = key.form() else {
+            return Err(self.mismatch(key));
+        };
+        let text = self.text(key)?;
+        words
+            .iter()
+            .position(|word| *word == text)
+            .and_then(|index| meanings.get(index).copied())
+            .ok_or_else(|| Error::Form {
+                at: self.origin.clone(),
+                written: text.to_owned(),
+                form: key.form(),
+                nearest: Some(nearest(text, words.iter().copied())),
+            })
+    }
+
+    /// The error of a value that is not of its key's form.
+    pub(super) fn mismatch(&self, key: Key) -> Error {
+        Error::Form {
+            at: self.origin.clone(),
+            written: self.written(),
+            form: key.form(),
+            nearest: None,
+        }
+    }
+
+    fn written(&self) -> String {
+        let text = match &self.raw {
+            Raw::Word(text) | Raw::Other(text) => text.clone(),
+            Raw::Text(text) => format!("\"{text}\""),
+            Raw::Number(number) => number.to_string(),
+            Raw::Switch(on) => on.to_string(),
+            Raw::List(items) => format!("{items:?}"),
+        };
+        shortened(&text)
+    }
+}
+
+/// The first line of a text, at most 60 characters of it: messages stay one line, and no key gets in.
+pub(super) fn shortened(text: &str) -> String {
+    if text.contains("-----BEGIN") {
+        return "PEM text".to_owned();
+    }
+    let line = text.lines().next().unwrap_or_default();
+    let mut short: String = line.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+
+/// A whole number and one unit, at most 30 days.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let millis = scaled(text, &DURATION_UNITS)?;
+    (millis <= LONGEST * 1000).then(|| Duration::from_millis(millis))
+}
+
+/// The inverse: the largest unit that says it exactly.
+pub(super) fn duration_text(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    largest_unit(millis, &DURATION_UNITS)
+}
+
+const SIZE_UNITS: [(&str, u64); 4] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];
+
+fn parse_size(text: &str) -> Option<u64> {
+    scaled(text, &SIZE_UNITS)
+}
+
+/// The inverse: the largest unit that says it exactly.
+pub(super) fn size_text(bytes: u64) -> String {
+    largest_unit(bytes, &SIZE_UNITS)
+}
+
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, scale) = units.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<u64>().ok()?.checked_mul(*scale)
+}
+
+fn largest_unit(amount: u64, units: &[(&str, u64)]) -> String {
+    let exact = |(_, scale): &&(&str, u64)| amount.is_multiple_of(*scale);
+    let (name, scale) = units.iter().rev().find(exact).copied().unwrap_or(units[0]);
+    format!("{}{name}", amount / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_one_unit_and_come_back_as_written() {
+        for text in ["0s", "250ms", "5s", "2m", "620s", "1h", "720h"] {
+            assert_eq!(
+                parse_duration(text).map(duration_text).as_deref(),
+                Some(text)
+            );
+        }
+        assert_eq!(parse_duration("60s"), parse_duration("1m"));
+        for text in [
+            "",
+            "5",
+            "s",
+            "-5s",
+            "1.5s",
+            "5 parsecs",
+            "1m30s",
+            "721h",
+            "99999999999999999999s",
+            "５s",
+        ] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_one_binary_unit() {
+        assert_eq!(parse_size("64KiB"), Some(65536));
+        assert_eq!(size_text(65536), "64KiB");
+        assert_eq!(size_text(1025), "1025B");
+        for text in ["64", "64KB", "64kib", "KiB", "18446744073709551615GiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_shortened_in_a_message() {
+        assert_eq!(shortened("two\nlines"), "two…");
+        assert_eq!(shortened("-----BEGIN PRIVATE KEY-----\nMIIE"), "PEM text");
+        assert_eq!(shortened(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
+    }
+}
