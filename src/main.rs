@@ -35,7 +35,9 @@ fn execute(command: Command) -> Result<(), Failure> {
 
 fn check(flags: &Flags) -> Result<(), Failure> {
     let Loaded { config, warnings } = Config::load(flags, &Environment::of_process())?;
-    warnings.iter().for_each(|warning| say(warning));
+    for warning in &warnings {
+        say(warning);
+    }
     write!(io::stdout().lock(), "{config}")?;
     Ok(())
 }

@@ -17,7 +17,7 @@ pub enum Origin {
     /// Nowhere: it is the default.
     Default,
     /// In the environment.
-    Environment(String),
+    Environment(Box<str>),
     /// In the file.
     File {
         /// The file as the operator named it.
@@ -25,16 +25,16 @@ pub enum Origin {
         /// Counted from 1.
         line: usize,
         /// The key with its sections.
-        key: String,
+        key: Box<str>,
     },
     /// On the command line, by the flag without dashes.
-    Flag(String),
+    Flag(Box<str>),
 }
 
 impl Origin {
     /// The default place of a setting that nobody gave: its flag.
     pub(super) fn flag_of(key: Key) -> Self {
-        Self::Flag(key.flag().to_owned())
+        Self::Flag(key.flag().into())
     }
 
     /// The same place, for another key of the same section.
@@ -43,7 +43,7 @@ impl Origin {
             Self::File { path, line, .. } => Self::File {
                 path: path.clone(),
                 line: *line,
-                key: key.path().to_owned(),
+                key: key.path().into(),
             },
             _ => Self::flag_of(key),
         }

@@ -144,7 +144,7 @@ impl Reader<'_> {
         Origin::File {
             path: self.path.clone(),
             line: self.line(offset),
-            key: key.to_owned(),
+            key: key.into(),
         }
     }
 

@@ -129,7 +129,7 @@ pub fn admin_address(flag: Option<&str>, environment: &Environment) -> Result<So
     let variable = Key::Admin.variable();
     let spoken = match (flag, environment.get(&variable)) {
         (Some(text), _) => Some((text, Origin::flag_of(Key::Admin))),
-        (None, Some(text)) => Some((text, Origin::Environment(variable))),
+        (None, Some(text)) => Some((text, Origin::Environment(variable.into()))),
         (None, None) => None,
     };
     let mut layer = Layer::new(None);

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::address;
@@ -59,17 +60,17 @@ pub(super) fn combine(
         layer.insert(key, given);
     }
     let listeners = match ports(flags, environment) {
-        Some((origin, entries)) => {
-            if !in_file.listeners.is_empty() {
-                return Err(Error::Excluded {
-                    at: origin,
-                    other: format!("the listeners of {path}"),
-                    remedy: "write a [[listener]] for each port there",
-                });
-            }
+        None => override_one(listener, in_file.listeners, path)?,
+        Some((origin, entries)) if in_file.listeners.is_empty() => {
             expand(&listener, &origin, &entries, environment)?
         }
-        None => override_one(listener, in_file.listeners, path)?,
+        Some((origin, _)) => {
+            return Err(Error::Excluded {
+                at: origin,
+                other: format!("the listeners of {path}"),
+                remedy: "write a [[listener]] for each port there",
+            });
+        }
     };
     Ok(Layers {
         process: process.over(in_file.process),
@@ -107,18 +108,18 @@ fn spoken(flags: &Flags, environment: &Environment) -> Vec<(Key, Given)> {
             return Some((key, given(text, Origin::flag_of(key))));
         }
         let text = environment.get(&key.variable())?;
-        Some((key, given(text, Origin::Environment(key.variable()))))
+        Some((key, given(text, Origin::Environment(key.variable().into()))))
     };
     Key::ALL.iter().copied().filter_map(from).collect()
 }
 
 fn ports(flags: &Flags, environment: &Environment) -> Option<(Origin, String)> {
     if let Some(text) = &flags.ports {
-        return Some((Origin::Flag("ports".to_owned()), text.clone()));
+        return Some((Origin::Flag("ports".into()), text.clone()));
     }
     let name = variable("ports");
     let text = environment.get(&name)?.to_owned();
-    Some((Origin::Environment(name), text))
+    Some((Origin::Environment(name.into()), text))
 }
 
 fn override_one(given: Layer, mut in_file: Vec<Layer>, path: &str) -> Result<Vec<Layer>, Error> {
@@ -154,31 +155,33 @@ fn expand(
     }
     let hosts = hosts(shared, environment)?;
     let prefix = match shared.explicit(Key::Name) {
-        Some(name) => name.text(Key::Name)?.to_owned(),
-        None => "port".to_owned(),
+        Some(name) => name.text(Key::Name)?,
+        None => "port",
     };
-    let mut listeners = Vec::new();
-    for entry in entries.split(',').map(str::trim) {
+    let entries = entries.split(',').map(str::trim);
+    let listener = |entry| {
         let (port, upstream) = address::ports_entry(entry).map_err(|problem| Error::Address {
             at: origin.clone(),
             problem,
         })?;
+        let listen = |ip: &IpAddr| SocketAddr::new(*ip, port).to_string();
+        let own = [
+            (Key::Name, Raw::Word(format!("{prefix}-{port}"))),
+            (Key::Listen, Raw::List(hosts.iter().map(listen).collect())),
+            (Key::Upstream, Raw::Word(upstream.to_string())),
+        ];
         let mut layer = shared.clone();
-        let mut set = |key, raw| {
+        for (key, raw) in own {
             let origin = origin.clone();
             layer.insert(key, Given { raw, origin });
-        };
-        let listen = |ip: &std::net::IpAddr| std::net::SocketAddr::new(*ip, port).to_string();
-        set(Key::Name, Raw::Word(format!("{prefix}-{port}")));
-        set(Key::Listen, Raw::List(hosts.iter().map(listen).collect()));
-        set(Key::Upstream, Raw::Word(upstream.to_string()));
-        listeners.push(layer);
-    }
-    Ok(listeners)
+        }
+        Ok(layer)
+    };
+    entries.map(listener).collect()
 }
 
 /// The addresses every port is bound on: those of `--listen`, or else the pod's.
-fn hosts(shared: &Layer, environment: &Environment) -> Result<Vec<std::net::IpAddr>, Error> {
+fn hosts(shared: &Layer, environment: &Environment) -> Result<Vec<IpAddr>, Error> {
     let items = match shared.explicit(Key::Listen) {
         Some(given) => given.list(Key::Listen)?,
         None if environment.pod_ips().is_some() => vec!["$POD_IPS".to_owned()],
