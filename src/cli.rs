@@ -67,7 +67,7 @@ pub struct Ctl {
 /// What `ctl` asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
 pub enum Action {
-    /// Start draining, and wait until every stream has ended
+    /// Start draining
     Drain,
     /// Exit 0 if the sidecar is ready, 1 if not
     Ready,

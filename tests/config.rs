@@ -80,11 +80,17 @@ fn whole(more: &[&'static str]) -> Vec<&'static str> {
     [&WHOLE, more].concat()
 }
 
+/// As an operator would, in a pod with two addresses.
+fn load_file(path: &Path) -> Config {
+    let arguments = ["--config", path.to_str().unwrap()];
+    config(&arguments, &[("POD_IPS", "10.1.2.3,fd00::3")])
+}
+
 #[test]
 fn every_example_and_every_valid_file_loads() {
     for folder in ["config", "tests/config/valid"] {
         for path in files(folder) {
-            let config = parse(&path).unwrap_or_else(|error| panic!("{error}"));
+            let config = load_file(&path);
             assert!(!config.listeners.is_empty(), "{}", path.display());
         }
     }
@@ -106,7 +112,7 @@ fn every_invalid_file_is_refused_with_the_message_beside_it() {
 fn what_check_prints_loads_to_the_same_configuration() {
     for folder in ["config", "tests/config/valid"] {
         for path in files(folder) {
-            let config = parse(&path).unwrap();
+            let config = load_file(&path);
             let again = Config::parse("printed", &config.to_string()).unwrap();
             assert_eq!(
                 format!("{config:?}"),
@@ -409,7 +415,7 @@ fn ports_that_contradict_something_are_refused() {
         ),
         (
             vec!["--listen", "127.0.0.1", "--cert", "c", "--key", "k"],
-            "--ports: 127.0.0.1:8000 is an address that listener `port-8000` accepts on (127.0.0.1:8000): the sidecar would call itself; write the inference server's own address",
+            "--ports: 127.0.0.1:8000 is an address that listener `port-8000` (127.0.0.1:8000) accepts on: the sidecar would call itself; write the inference server's own address",
         ),
     ] {
         let arguments = [&["--ports", "8000=127.0.0.1:8000"], arguments.as_slice()].concat();

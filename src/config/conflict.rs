@@ -57,8 +57,7 @@ fn addresses(config: &Config, process: &Layer, listeners: &Listeners<'_>) -> Res
         {
             return Err(Error::AddressTaken {
                 at: claim.layer.place(claim.key),
-                address: claim.address.to_string(),
-                one: claim.owner,
+                claim: format!("{} of {}", claim.address, claim.owner),
                 other: format!("{} ({})", other.owner, other.address),
             });
         }
@@ -116,8 +115,7 @@ fn loops(listeners: &Listeners<'_>) -> Result<(), Error> {
                 return Err(Error::CallsItself {
                     at: layer.place(Key::Upstream),
                     upstream: upstream.to_string(),
-                    listener: other.socket.name.clone(),
-                    listen: listen.to_string(),
+                    listener: format!("listener `{}` ({listen})", other.socket.name),
                 });
             }
         }

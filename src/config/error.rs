@@ -74,30 +74,26 @@ pub enum Error {
         problem: AddressError,
     },
     /// Two sockets on one address and port.
-    #[error("{at}: {address} of {one} is also taken by {other}: give each its own port")]
+    #[error("{at}: {claim} is also taken by {other}: give each its own port")]
     AddressTaken {
         /// Where the later one was written.
         at: Origin,
-        /// The later address.
-        address: String,
-        /// Whose it is.
-        one: String,
+        /// The later one and whose it is.
+        claim: String,
         /// Who else has it, with the address.
         other: String,
     },
     /// A listener that would feed itself.
     #[error(
-        "{at}: {upstream} is an address that listener `{listener}` accepts on ({listen}): the sidecar would call itself; write the inference server's own address"
+        "{at}: {upstream} is an address that {listener} accepts on: the sidecar would call itself; write the inference server's own address"
     )]
     CallsItself {
         /// Where the upstream was written.
         at: Origin,
         /// The upstream.
         upstream: String,
-        /// The listener that owns the address.
+        /// The listener and its address.
         listener: String,
-        /// The address that accepts.
-        listen: String,
     },
     /// A setting that is given together with one it excludes.
     #[error("{at}: cannot stand beside {other}: {remedy}")]
@@ -110,7 +106,7 @@ pub enum Error {
         remedy: &'static str,
     },
     /// A value that is not of its form.
-    #[error("{at}: `{written}` is not {form}{hint}", hint = did_you_mean(*nearest))]
+    #[error("{at}: `{written}` is not {form}{examples}{hint}", examples = form.examples(), hint = did_you_mean(*nearest))]
     Form {
         /// Where it was written.
         at: Origin,
@@ -191,7 +187,7 @@ pub enum Error {
         /// Where the value was written.
         at: Origin,
         /// The listener.
-        listener: String,
+        listener: Box<str>,
         /// The contradiction.
         problem: PolicyError,
     },

@@ -37,7 +37,17 @@ pub enum Form {
 /// The longest duration a setting takes, in seconds: 30 days.
 pub(super) const LONGEST: u64 = 30 * 24 * 3600;
 
-const DURATIONS: &str = "\"250ms\", \"5s\", \"2m\" or \"1h\"";
+impl Form {
+    /// Continues the description, in messages, with what it may look like.
+    pub(super) fn examples(self) -> &'static str {
+        match self {
+            Self::Delay | Self::Duration | Self::Timeout => {
+                ", such as \"250ms\", \"5s\", \"2m\" or \"1h\""
+            }
+            _ => "",
+        }
+    }
+}
 
 impl fmt::Display for Form {
     /// Completes "is not …" in messages and the column "form" of the documentation.
@@ -46,13 +56,8 @@ impl fmt::Display for Form {
             Self::Addresses => f.write_str("an address such as \"0.0.0.0:8443\", or a list"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Count(least, most) => write!(f, "a whole number from {least} to {most}"),
-            Self::Delay => write!(f, "a duration from \"0s\" to \"720h\", such as {DURATIONS}"),
-            Self::Duration => {
-                write!(
-                    f,
-                    "a duration above zero up to \"720h\", such as {DURATIONS}"
-                )
-            }
+            Self::Delay => f.write_str("a duration from \"0s\" to \"720h\""),
+            Self::Duration => f.write_str("a duration above zero up to \"720h\""),
             Self::Names => f.write_str("a list of names"),
             Self::Path => f.write_str("the path of a file"),
             Self::Size(least, most) => {
@@ -64,10 +69,7 @@ impl fmt::Display for Form {
             }
             Self::Switch => f.write_str("true or false"),
             Self::Text => f.write_str("a text"),
-            Self::Timeout => write!(
-                f,
-                "\"none\" or a duration above zero up to \"720h\", such as {DURATIONS}"
-            ),
+            Self::Timeout => f.write_str("\"none\" or a duration above zero up to \"720h\""),
             Self::Upstream => f.write_str("an address such as \"127.0.0.1:8000\""),
         }
     }
@@ -270,4 +272,31 @@ impl Key {
 /// The environment variable of a flag.
 pub(super) fn variable(flag: &str) -> String {
     format!("HYBRIDGE_{}", flag.to_ascii_uppercase().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::policy::Mode;
+
+    #[test]
+    fn paths_and_flags_are_unique() {
+        for (index, key) in Key::ALL.iter().enumerate() {
+            let rest = &Key::ALL[index + 1..];
+            assert!(
+                rest.iter().all(|other| other.path() != key.path()),
+                "{key:?}"
+            );
+            assert!(
+                rest.iter().all(|other| other.flag() != key.flag()),
+                "{key:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_policies_of_the_table_are_those_of_tls() {
+        let words = Mode::ALL.map(Mode::name);
+        assert_eq!(Key::Policy.form(), Form::Choice(&words));
+    }
 }

@@ -192,7 +192,7 @@ fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
     let at = |key| {
         move |problem: PolicyError| Error::Policy {
             at: layer.place(key),
-            listener: name.to_owned(),
+            listener: name.into(),
             problem,
         }
     };
