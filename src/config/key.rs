@@ -141,9 +141,9 @@ keys! {
     Name: "listener.name", "name", Form::Text, Fixed("default"),
         "Label of metrics and log lines; needed in a file with several listeners";
     Listen: "listener.listen", "listen", Form::Addresses, Required,
-        "Addresses to accept TLS on: IP:PORT, [IP]:PORT, :PORT for every address, $POD_IPS:PORT";
+        "Addresses to accept TLS on: IP:PORT (IPv6 in brackets), :PORT for all, $POD_IPS:PORT";
     Upstream: "listener.upstream", "upstream", Form::Upstream, Required,
-        "Where the inference server listens: 127.0.0.1:PORT, [::1]:PORT or unix:/PATH";
+        "Where the inference server listens: IP:PORT of loopback, or unix:/PATH";
     UnsafeRemoteUpstream: "listener.unsafe-remote-upstream", "unsafe-remote-upstream", Form::Switch, Fixed("false"),
         "Allow an upstream that is not loopback: plaintext leaves the host";
     Protocol: "listener.protocol", "protocol", Form::Choice(&["http", "tcp"]), Fixed("http"),
@@ -296,7 +296,9 @@ mod tests {
 
     #[test]
     fn the_policies_of_the_table_are_those_of_tls() {
-        let words = Mode::ALL.map(Mode::name);
-        assert_eq!(Key::Policy.form(), Form::Choice(&words));
+        let Form::Choice(words) = Key::Policy.form() else {
+            panic!("{:?}", Key::Policy.form());
+        };
+        assert_eq!(words, Mode::ALL.map(Mode::name));
     }
 }
