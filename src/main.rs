@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use hybridge::certgen::{self, CertgenError};
 use hybridge::cli::{Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
 use thiserror::Error;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(flags) => check(&flags),
+        Command::Certs(args) => certs(&args),
         Command::Run(_) | Command::Demo(_) | Command::Ctl(_) => Err(Failure::NotBuilt),
     }
 }
@@ -42,9 +44,17 @@ fn check(flags: &Flags) -> Result<(), Failure> {
     Ok(())
 }
 
+fn certs(args: &certgen::Args) -> Result<(), Failure> {
+    let report = certgen::run(args)?;
+    writeln!(io::stdout().lock(), "{report}")?;
+    Ok(())
+}
+
 /// Why a command did not do its work.
 #[derive(Debug, Error)]
 enum Failure {
+    #[error(transparent)]
+    Certs(#[from] CertgenError),
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error("this command is not part of this build")]
@@ -57,7 +67,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(EX_USAGE),
-            Self::NotBuilt | Self::Output(_) => ExitCode::FAILURE,
+            Self::Certs(_) | Self::NotBuilt | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
