@@ -8,6 +8,7 @@ use clap::{
     value_parser,
 };
 
+use crate::certgen;
 use crate::config::{Flags, Form, Key, Preset};
 
 /// Post-quantum TLS sidecar for AI inference.
@@ -30,6 +31,8 @@ pub enum Command {
     Check(Flags),
     /// Try everything on this machine: a stub inference server behind a hybrid and a classical port
     Demo(Demo),
+    /// Make a certificate authority and a server certificate to try with
+    Certs(certgen::Args),
     /// Talk to a sidecar on this host or in this pod through its admin port
     Ctl(Ctl),
 }

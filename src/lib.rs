@@ -6,6 +6,7 @@ pub mod build;
 pub mod certgen;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod drain;
 pub mod io;
 pub mod listener;

@@ -212,7 +212,10 @@ where
 
 /// The label of an accept error (accept(2)).
 fn accept_reason(error: &io::Error) -> &'static str {
-    match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+    match error
+        .raw_os_error()
+        .map(rustix::io::Errno::from_raw_os_error)
+    {
         Some(rustix::io::Errno::MFILE) => "process_file_limit",
         Some(rustix::io::Errno::NFILE) => "system_file_limit",
         Some(rustix::io::Errno::CONNABORTED) => "aborted",
@@ -220,4 +223,3 @@ fn accept_reason(error: &io::Error) -> &'static str {
         _ => "other",
     }
 }
-

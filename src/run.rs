@@ -4,6 +4,7 @@
 mod lifecycle;
 mod logging;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::drain::Drain;
 use crate::listener::{BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::connection::{Accepted, Service};
-use crate::tls::credentials::{CertificateFacts, CredentialError};
+use crate::tls::credentials::{CertificateFacts, CredentialError, Credentials, rfc3339};
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
@@ -72,6 +73,31 @@ pub fn run(config: Config) -> Result<End, Error> {
         let sidecar = Sidecar::start(config).await?;
         sidecar.until_signalled().await
     })
+}
+
+/// Loads every certificate of a configuration and describes it, as TOML comments.
+pub fn describe_certificates(config: &Config) -> Result<String, Error> {
+    let mut text = String::new();
+    for listener in &config.listeners {
+        let name = &listener.socket.name;
+        let facts = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
+            Error::Credentials {
+                listener: name.clone(),
+                source,
+            }
+        })?;
+        let facts = facts.facts();
+        let _ = writeln!(
+            text,
+            "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
+            facts.subject,
+            facts.key_algorithm,
+            facts.names.join(" "),
+            rfc3339(facts.not_after),
+            facts.sha256,
+        );
+    }
+    Ok(text)
 }
 
 /// One thread needs no work stealing.

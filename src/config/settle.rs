@@ -224,10 +224,10 @@ fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
 /// A path, and never the PEM text itself: that would end up in messages.
 fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {
     let text = layer.text(key)?;
-    if text.contains("-----BEGIN") {
+    if text.contains(char::is_control) || text.contains("-----BEGIN") {
         return Err(Error::Refused {
             at: layer.place(key),
-            problem: "holds PEM text: put it in a file and write the file's path",
+            problem: "is no path but PEM text or several lines: put it in a file and write the file's path",
         });
     }
     Ok(PathBuf::from(text))

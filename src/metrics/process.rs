@@ -101,7 +101,11 @@ impl Collector for Process {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.read();
         let gauges = self.gauges().into_iter().flat_map(|gauge| gauge.collect());
-        self.cpu_seconds.collect().into_iter().chain(gauges).collect()
+        self.cpu_seconds
+            .collect()
+            .into_iter()
+            .chain(gauges)
+            .collect()
     }
 }
 

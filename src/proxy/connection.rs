@@ -122,12 +122,7 @@ impl Service {
         self.record(&closed, outcome);
     }
 
-    async fn speak<IO>(
-        &self,
-        stream: TlsStream<IO>,
-        session: &Session,
-        context: Context,
-    ) -> Outcome
+    async fn speak<IO>(&self, stream: TlsStream<IO>, session: &Session, context: Context) -> Outcome
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin,
     {

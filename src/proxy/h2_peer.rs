@@ -235,7 +235,9 @@ impl Peer for OpenedStream {
     }
 
     fn at_end(&self) -> bool {
-        self.receiver.as_ref().is_some_and(RecvStream::is_end_stream)
+        self.receiver
+            .as_ref()
+            .is_some_and(RecvStream::is_end_stream)
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {

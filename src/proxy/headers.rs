@@ -60,7 +60,10 @@ impl Identity {
     }
 
     /// The fields to add to a request, as name and value.
-    pub(crate) fn fields(&self, host: Option<&[u8]>) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    pub(crate) fn fields(
+        &self,
+        host: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
         let mut forwarded = format!("for={};proto=https", self.node).into_bytes();
         if let Some(host) = host.filter(|host| quotable(host)) {
             forwarded.extend_from_slice(b";host=\"");
@@ -247,7 +250,10 @@ mod tests {
             );
         }
         strip_hop_by_hop(&mut headers);
-        let mut left: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_bytes()))
+            .collect();
         left.sort_unstable();
         assert_eq!(left, [("accept", &b"*/*"[..]), ("te", b"trailers")]);
     }

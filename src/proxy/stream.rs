@@ -51,7 +51,11 @@ pub(super) async fn serve(
         to_head: parts.method == Method::HEAD,
     };
     if let Err(answer) = stream.prepare(&mut parts, websocket) {
-        tracing::info!(reason = answer.reason, status = answer.status, "request refused");
+        tracing::info!(
+            reason = answer.reason,
+            status = answer.status,
+            "request refused"
+        );
         return stream.answer(answer, &mut sample);
     }
     let over_http2 = !websocket
@@ -63,7 +67,9 @@ pub(super) async fn serve(
     if over_http2 {
         stream.over_http2(parts, ended, &mut sample).await;
     } else {
-        stream.over_http1(&parts, ended, websocket, &mut sample).await;
+        stream
+            .over_http1(&parts, ended, websocket, &mut sample)
+            .await;
     }
 }
 
@@ -324,11 +330,19 @@ fn framing_of(fields: &HeaderMap, ended: bool) -> Framing {
 /// Writes a head for an HTTP/1.1 inference server (RFC 9113 §8.3, in reverse).
 fn write_head(parts: &Parts, framing: Framing, websocket: bool, context: &Context) -> Bytes {
     let mut out = BytesMut::with_capacity(512);
-    let method = if websocket { "GET" } else { parts.method.as_str() };
+    let method = if websocket {
+        "GET"
+    } else {
+        parts.method.as_str()
+    };
     let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     out.extend_from_slice(format!("{method} {target} HTTP/1.1\r\n").as_bytes());
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
-    put_field(&mut out, b"host", host.unwrap_or(context.upstream.default_host.as_bytes()));
+    put_field(
+        &mut out,
+        b"host",
+        host.unwrap_or(context.upstream.default_host.as_bytes()),
+    );
     for (name, value) in &parts.headers {
         if !matches!(*name, HOST | CONTENT_LENGTH | COOKIE | TE) {
             put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
@@ -337,7 +351,11 @@ fn write_head(parts: &Parts, framing: Framing, websocket: bool, context: &Contex
     put_cookies(&mut out, &parts.headers);
     framing.put_fields(&mut out);
     if websocket {
-        put_field(&mut out, b"sec-websocket-key", upgrade::new_key().as_bytes());
+        put_field(
+            &mut out,
+            b"sec-websocket-key",
+            upgrade::new_key().as_bytes(),
+        );
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     } else if parts.headers.contains_key(TE) {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
@@ -348,7 +366,11 @@ fn write_head(parts: &Parts, framing: Framing, websocket: bool, context: &Contex
 
 /// Cookies that HTTP/2 splits are one field in HTTP/1.1 (RFC 9113 §8.2.3).
 fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
-    let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let crumbs: Vec<&[u8]> = fields
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if !crumbs.is_empty() {
         put_field(out, b"cookie", &crumbs.join(&b"; "[..]));
     }
@@ -357,7 +379,9 @@ fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
 /// The request for an HTTP/2 inference server.
 fn to_request(mut parts: Parts, default_host: &str) -> Option<Request<()>> {
     let host = parts.headers.remove(HOST);
-    let authority = host.as_ref().map_or(default_host.as_bytes(), HeaderValue::as_bytes);
+    let authority = host
+        .as_ref()
+        .map_or(default_host.as_bytes(), HeaderValue::as_bytes);
     let mut request = Request::new(());
     *request.uri_mut() = Uri::builder()
         .scheme("http")

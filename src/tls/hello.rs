@@ -94,7 +94,14 @@ pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
 /// Whether the first bytes of a connection are a plain HTTP request (a method and a space).
 pub(crate) fn is_plain_http(first: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] = [
-        b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ",
+        b"GET ",
+        b"HEAD ",
+        b"POST ",
+        b"PUT ",
+        b"DELETE ",
+        b"OPTIONS ",
+        b"PATCH ",
+        b"CONNECT ",
         b"PRI ",
     ];
     METHODS.iter().any(|method| first.starts_with(method))
@@ -172,10 +179,7 @@ mod tests {
             Group::Secp384r1,
         ];
         assert_eq!(offer.groups, codes(&listed));
-        assert_eq!(
-            offer.shares,
-            codes(&[Group::X25519MlKem768, Group::X25519])
-        );
+        assert_eq!(offer.shares, codes(&[Group::X25519MlKem768, Group::X25519]));
     }
 
     #[test]

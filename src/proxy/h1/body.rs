@@ -298,7 +298,8 @@ mod tests {
         Ok((content, trailers, false))
     }
 
-    const CHUNKED: &[u8] = b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nx-sum: 7\r\nhost: evil\r\n\r\n";
+    const CHUNKED: &[u8] =
+        b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nx-sum: 7\r\nhost: evil\r\n\r\n";
 
     #[test]
     fn chunks_decode_the_same_however_they_arrive() {

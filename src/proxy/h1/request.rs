@@ -322,8 +322,13 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 /// Whether a content type is gRPC (gRPC over HTTP/2, "Requests").
 pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    content_type.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-        && matches!(content_type.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
+    content_type
+        .get(..GRPC.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+        && matches!(
+            content_type.get(GRPC.len()),
+            None | Some(b'+' | b';' | b' ')
+        )
 }
 
 /// The target in origin-form, and the authority if it was in absolute-form (RFC 9112 §3.2).
@@ -341,7 +346,9 @@ fn split_target<'b>(
         .into_iter()
         .find_map(|scheme| {
             let start = target.get(..scheme.len())?;
-            start.eq_ignore_ascii_case(scheme).then(|| &target[scheme.len()..])
+            start
+                .eq_ignore_ascii_case(scheme)
+                .then(|| &target[scheme.len()..])
         })
         .ok_or(HeadError::Target)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -356,8 +363,28 @@ fn split_target<'b>(
 /// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
 fn valid_host(host: &[u8]) -> bool {
     host.iter().all(|byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\''
-            | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'%'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+                    | b':'
+                    | b'['
+                    | b']'
+            )
     })
 }
 
