@@ -143,7 +143,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, admin: Arc<Admin>) {
 }
 
 impl Admin {
-    async fn respond(&self, request: &Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/startupz" | "/livez") => text(StatusCode::OK, "ok\n"),

@@ -90,7 +90,12 @@ async fn post(admin: SocketAddr, action: Action) -> Result<(), Error> {
     }
     let response = sender.send_request(request).await.map_err(http)?;
     let status = response.status();
-    let body = response.into_body().collect().await.map_err(http)?.to_bytes();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(http)?
+        .to_bytes();
     if status.is_success() {
         return Ok(());
     }

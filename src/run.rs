@@ -286,11 +286,7 @@ struct Observer {
 }
 
 impl ReloadObserver for Observer {
-    fn reloaded(
-        &self,
-        store: &CredentialStore,
-        result: Result<&CertificateFacts, &ReloadError>,
-    ) {
+    fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
         let Ok(facts) = result else { return };
         for (watched, metrics) in &self.listeners {

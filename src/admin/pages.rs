@@ -67,11 +67,7 @@ impl Admin {
             "phase": phase_name(self.drain.phase()),
             "listeners": self.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
         });
-        page(
-            StatusCode::OK,
-            "application/json",
-            format!("{status:#}\n"),
-        )
+        page(StatusCode::OK, "application/json", format!("{status:#}\n"))
     }
 
     fn listener(&self, listener: &ListenerStatus) -> Value {
@@ -154,8 +150,14 @@ mod tests {
     #[test]
     fn the_timeout_of_a_drain_wait_is_read_or_refused() {
         assert_eq!(wait_timeout(None), Ok(DRAIN_WAIT));
-        assert_eq!(wait_timeout(Some("a=b&timeout=120s")), Ok(Duration::from_secs(120)));
-        assert_eq!(wait_timeout(Some("timeout=2m")), Ok(Duration::from_secs(120)));
+        assert_eq!(
+            wait_timeout(Some("a=b&timeout=120s")),
+            Ok(Duration::from_secs(120))
+        );
+        assert_eq!(
+            wait_timeout(Some("timeout=2m")),
+            Ok(Duration::from_secs(120))
+        );
         for wrong in ["timeout=", "timeout=5", "timeout=-1s", "timeout=xs"] {
             assert!(wait_timeout(Some(wrong)).is_err(), "{wrong}");
         }

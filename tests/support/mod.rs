@@ -1,5 +1,11 @@
 //! A sidecar on port 0 with throw-away certificates, clients for it, and inference servers behind it.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc
+)]
 
 pub mod pki;
 
@@ -169,7 +175,9 @@ impl Sidecar {
 
     /// A rustls client connected with the given ALPN protocols.
     pub async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
-        self.try_connect(client_config(&self.ca, alpn)).await.unwrap()
+        self.try_connect(client_config(&self.ca, alpn))
+            .await
+            .unwrap()
     }
 
     pub async fn try_connect(&self, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
