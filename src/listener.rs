@@ -62,7 +62,7 @@ pub struct Listener {
 }
 
 /// When TCP begins to ask a silent peer whether it is there, how often, and how many times.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMES: u32 = 4;
 

@@ -39,7 +39,7 @@ pub enum Error {
         /// The listener's name.
         listener: String,
         /// What is wrong with which file.
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// Metrics could not be registered.
     #[error("metrics: {0}")]
@@ -70,7 +70,7 @@ impl Error {
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(config: Config) -> Result<End, Error> {
     runtime(config.workers)?.block_on(async {
-        let sidecar = Sidecar::start(config).await?;
+        let sidecar = Sidecar::start(config)?;
         sidecar.until_signalled().await
     })
 }
@@ -83,7 +83,7 @@ pub fn describe_certificates(config: &Config) -> Result<String, Error> {
         let facts = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
             Error::Credentials {
                 listener: name.clone(),
-                source,
+                source: Box::new(source),
             }
         })?;
         let facts = facts.facts();
@@ -132,7 +132,7 @@ struct Bound {
 
 impl Sidecar {
     /// Loads every certificate and binds every address before the first connection is accepted.
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub fn start(config: Config) -> Result<Self, Error> {
         let Config {
             admin,
             probes,
@@ -224,7 +224,7 @@ impl Ready {
         let store = CredentialStore::load(&config.tls.cert, &config.tls.key).map_err(|source| {
             Error::Credentials {
                 listener: name.clone(),
-                source,
+                source: Box::new(source),
             }
         })?;
         let store = Arc::new(store);

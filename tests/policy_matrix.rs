@@ -21,7 +21,7 @@ fn openssl_handshake(address: std::net::SocketAddr, groups: &str) -> Result<Stri
 #[tokio::test(flavor = "multi_thread")]
 async fn a_classical_first_client_still_ends_on_hybrid() {
     let app = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let sidecar = Setup::in_front_of(app).start().await;
+    let sidecar = Setup::in_front_of(app).start();
     let address = sidecar.address;
     tokio::task::spawn_blocking(move || openssl_handshake(address, "X25519:X25519MLKEM768"))
         .await

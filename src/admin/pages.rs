@@ -13,7 +13,7 @@ use crate::proxy::Protocol;
 use crate::tls::reload::Health;
 
 /// How long `/drain/wait` waits if it is not told.
-const DRAIN_WAIT: Duration = Duration::from_secs(300);
+const DRAIN_WAIT: Duration = Duration::from_mins(5);
 
 impl Admin {
     /// 503 while draining or with an expired certificate; a failed reload is detail, not failure.
@@ -152,12 +152,9 @@ mod tests {
         assert_eq!(wait_timeout(None), Ok(DRAIN_WAIT));
         assert_eq!(
             wait_timeout(Some("a=b&timeout=120s")),
-            Ok(Duration::from_secs(120))
+            Ok(Duration::from_mins(2))
         );
-        assert_eq!(
-            wait_timeout(Some("timeout=2m")),
-            Ok(Duration::from_secs(120))
-        );
+        assert_eq!(wait_timeout(Some("timeout=2m")), Ok(Duration::from_mins(2)));
         for wrong in ["timeout=", "timeout=5", "timeout=-1s", "timeout=xs"] {
             assert!(wait_timeout(Some(wrong)).is_err(), "{wrong}");
         }

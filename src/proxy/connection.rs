@@ -166,9 +166,10 @@ impl Service {
             };
         }
         // A TCP health check is routine.
-        match failure.error {
-            HandshakeError::NoHello => line!(debug),
-            _ => line!(info),
+        if matches!(failure.error, HandshakeError::NoHello) {
+            line!(debug);
+        } else {
+            line!(info);
         }
     }
 

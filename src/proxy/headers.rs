@@ -41,6 +41,7 @@ impl Identity {
     ///
     /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
     pub(crate) fn owns(&self, name: &[u8]) -> bool {
+        const PREFIX: &[u8] = b"x-forwarded-";
         let is = |ours: &str| {
             name.len() == ours.len()
                 && name
@@ -51,7 +52,6 @@ impl Identity {
         if is(EVIDENCE) {
             return true;
         }
-        const PREFIX: &[u8] = b"x-forwarded-";
         let forwarding = is("forwarded")
             || name
                 .get(..PREFIX.len())

@@ -110,7 +110,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
     let read = tokio::time::timeout(context.settings.head_timeout, reading).await;
     let length = match read {
         Ok(Ok(length)) => length,
-        Ok(Err(ReadError::Head(error))) => return refuse(client, context, error).await,
+        Ok(Err(ReadError::Head(error))) => return refuse(client, context, error),
         Ok(Err(ReadError::Closed)) => return Next::Done(Outcome::Closed),
         Ok(Err(ReadError::Broken)) => return Next::Break(Outcome::ClientGone),
         Err(_) => {
@@ -118,7 +118,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
                 status: 408,
                 reason: "head_timeout",
             };
-            return answer_and_close(client, context, answer, Outcome::Timeout).await;
+            return answer_and_close(client, context, answer, Outcome::Timeout);
         }
     };
     match judge(client.head(length), context) {
@@ -126,7 +126,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             client.start_body(length, asked.facts.framing);
             pass_on(client, context, asked).await
         }
-        Err(error) => refuse(client, context, error).await,
+        Err(error) => refuse(client, context, error),
     }
 }
 
@@ -168,16 +168,16 @@ pub(super) fn is_idempotent(method: &str) -> bool {
     )
 }
 
-async fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
+fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
     let answer = Answer {
         status: error.status(),
         reason: "bad_request",
     };
     tracing::info!(reason = %error, status = answer.status, "request refused");
-    answer_and_close(client, context, answer, Outcome::ProtocolError).await
+    answer_and_close(client, context, answer, Outcome::ProtocolError)
 }
 
-async fn answer_and_close<S: Duplex>(
+fn answer_and_close<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
     answer: Answer,

@@ -193,7 +193,7 @@ impl Served<'_> {
         if self.client.start_response(response, false).is_err() {
             return sample.broken();
         }
-        up.into_tunnel();
+        up.start_tunnel();
         let outcome = upgrade::run(&mut self.client, &mut up, self.context).await;
         if outcome != Outcome::Closed {
             sample.broken();

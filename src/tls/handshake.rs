@@ -102,7 +102,7 @@ pub async fn accept<IO>(
     mut io: IO,
     server: &TlsServer,
     counters: TrafficCounters,
-) -> Result<(TlsStream<IO>, Session), Failure>
+) -> Result<(TlsStream<IO>, Session), Box<Failure>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -241,13 +241,13 @@ impl Progress {
             }
             self.received.reserve(2048);
             match io.read_buf(&mut self.received).await {
-                Ok(0) if self.first_byte.is_none() => return Err(HandshakeError::NoHello),
-                Ok(0) => return Err(HandshakeError::Vanished),
+                Ok(0) | Err(_) if self.first_byte.is_none() => {
+                    return Err(HandshakeError::NoHello);
+                }
+                Ok(0) | Err(_) => return Err(HandshakeError::Vanished),
                 Ok(_) => {
                     self.first_byte.get_or_insert_with(Instant::now);
                 }
-                Err(_) if self.first_byte.is_none() => return Err(HandshakeError::NoHello),
-                Err(_) => return Err(HandshakeError::Vanished),
             }
         }
     }
@@ -292,7 +292,7 @@ impl Progress {
         io: IO,
         conn: ServerConnection,
         counters: TrafficCounters,
-    ) -> Result<(TlsStream<IO>, Session), Failure> {
+    ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
         let Some(session) = self.session(&conn) else {
             return Err(self.fail(HandshakeError::Internal));
         };
@@ -322,14 +322,14 @@ impl Progress {
         })
     }
 
-    fn fail(mut self, error: HandshakeError) -> Failure {
+    fn fail(mut self, error: HandshakeError) -> Box<Failure> {
         self.cost.elapsed = self.since_first_byte();
         self.cost.bytes_in += self.received.len() as u64;
-        Failure {
+        Box::new(Failure {
             error,
             offer: self.offer,
             cost: self.cost,
-        }
+        })
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub fn in_front_of(upstream: impl ToString) -> Self {
+    pub fn in_front_of(upstream: impl std::fmt::Display) -> Self {
         Self {
             upstream: upstream.to_string(),
             process: "[drain]\ndelay = \"0s\"\ntimeout = \"10s\"".to_owned(),
@@ -107,12 +107,13 @@ impl Setup {
         )
     }
 
-    pub async fn start(&self) -> Sidecar {
+    /// Must run inside a runtime.
+    pub fn start(&self) -> Sidecar {
         let dir = tempfile::tempdir().unwrap();
         let pki = TestPki::new(self.algorithm);
         pki.leaf(&["localhost", "127.0.0.1"]).write_to(dir.path());
         let config = Config::parse("test.toml", &self.toml(&dir)).unwrap();
-        let running = run::Sidecar::start(config).await.unwrap();
+        let running = run::Sidecar::start(config).unwrap();
         Sidecar {
             address: running.addresses("test")[0],
             admin: running.admin_addresses()[0],

@@ -176,11 +176,11 @@ impl Decoder {
     /// `chunk-size [ chunk-ext ] CRLF` (RFC 9112 §7.1); extensions are dropped.
     fn chunk_size(&mut self, buf: &mut BytesMut) -> Result<Option<u64>, FramingError> {
         let Some(end) = memchr::memchr2(b'\n', b'\r', buf) else {
-            return self.unfinished(buf.len());
+            return unfinished(buf.len());
         };
         match (buf[end], buf.get(end + 1)) {
             (b'\r', Some(b'\n')) => {}
-            (b'\r', None) => return self.unfinished(buf.len()),
+            (b'\r', None) => return unfinished(buf.len()),
             _ => return Err(FramingError::ChunkSize),
         }
         let line = buf.split_to(end + 2);
@@ -202,13 +202,13 @@ impl Decoder {
             .fold(0, |size, digit| size << 4 | u64::from(hex(*digit)));
         Ok(Some(size))
     }
+}
 
-    fn unfinished(&self, length: usize) -> Result<Option<u64>, FramingError> {
-        if length > MAX_SIZE_LINE {
-            return Err(FramingError::ChunkSize);
-        }
-        Ok(None)
+fn unfinished(length: usize) -> Result<Option<u64>, FramingError> {
+    if length > MAX_SIZE_LINE {
+        return Err(FramingError::ChunkSize);
     }
+    Ok(None)
 }
 
 fn hex(digit: u8) -> u8 {

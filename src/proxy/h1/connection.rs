@@ -23,7 +23,7 @@ const READ_AHEAD: usize = 64 * 1024;
 const MAX_SLICES: usize = 32;
 
 /// Why a head could not be read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum ReadError {
     /// The stream ended before the first byte of a head.
     Closed,
@@ -159,7 +159,7 @@ impl<S: Duplex> H1<S> {
     }
 
     /// From here on bytes are passed as they are, in both directions.
-    pub(crate) fn into_tunnel(&mut self) {
+    pub(crate) fn start_tunnel(&mut self) {
         self.decoder = Decoder::new(Framing::UntilClose);
         self.encoder = Encoder::Raw;
     }

@@ -41,13 +41,11 @@ impl Place {
     /// A sender that is ready to open the stream.
     pub(crate) async fn sender(&self) -> Result<SendRequest<Bytes>, UpstreamError> {
         let mut sender = self.shared.sender.clone();
-        match poll_fn(|cx| sender.poll_ready(cx)).await {
-            Ok(()) => Ok(sender),
-            Err(_) => {
-                self.shared.closed.store(true, Ordering::Relaxed);
-                Err(UpstreamError::Closed)
-            }
+        if poll_fn(|cx| sender.poll_ready(cx)).await.is_ok() {
+            return Ok(sender);
         }
+        self.shared.closed.store(true, Ordering::Relaxed);
+        Err(UpstreamError::Closed)
     }
 }
 
