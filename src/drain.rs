@@ -38,11 +38,11 @@ pub struct Drain {
     work: Arc<watch::Sender<()>>,
 }
 
-/// Sees the phase; while it lives, a drain is not complete.
+/// Sees the phase; while it lives, a drain is not complete. Clones are the same piece of work.
 #[derive(Clone)]
 pub struct Watch {
     phase: watch::Receiver<Phase>,
-    _work: watch::Receiver<()>,
+    _work: Arc<watch::Receiver<()>>,
 }
 
 impl Default for Drain {
@@ -86,7 +86,7 @@ impl Drain {
     pub fn watch(&self) -> Watch {
         Watch {
             phase: self.phase.subscribe(),
-            _work: self.work.subscribe(),
+            _work: Arc::new(self.work.subscribe()),
         }
     }
 
@@ -137,6 +137,18 @@ mod tests {
         });
         drop(watch);
         assert!(complete.await.is_ok());
+    }
+
+    #[test]
+    fn a_piece_of_work_counts_once_however_many_hold_it() {
+        let drain = Drain::default();
+        let watch = drain.watch();
+        let clone = watch.clone();
+        assert_eq!(drain.open(), 1);
+        drop(watch);
+        assert_eq!(drain.open(), 1);
+        drop(clone);
+        assert_eq!(drain.open(), 0);
     }
 
     #[test]
