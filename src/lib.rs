@@ -7,6 +7,7 @@ pub mod certgen;
 pub mod cli;
 pub mod config;
 pub mod ctl;
+pub mod demo;
 pub mod drain;
 pub mod io;
 pub mod listener;

@@ -9,8 +9,8 @@ use clap::Parser;
 use hybridge::certgen::{self, CertgenError};
 use hybridge::cli::{self, Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
-use hybridge::ctl;
 use hybridge::run::{self, End};
+use hybridge::{ctl, demo};
 use thiserror::Error;
 
 const EX_USAGE: u8 = 64;
@@ -35,7 +35,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Check(flags) => check(&flags),
         Command::Certs(args) => certs(&args),
         Command::Ctl(call) => ctl(&call),
-        Command::Demo(_) => Err(Failure::NotBuilt),
+        Command::Demo(addresses) => Ok(demo::run(&addresses)?),
     }
 }
 
@@ -88,8 +88,8 @@ enum Failure {
     Ctl(#[from] ctl::Error),
     #[error("{0} connections were cut at the end of the drain")]
     Cut(usize),
-    #[error("this command is not part of this build")]
-    NotBuilt,
+    #[error(transparent)]
+    Demo(#[from] demo::Error),
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -100,6 +100,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(EX_USAGE),
+            Self::Demo(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             _ => ExitCode::FAILURE,
         }
