@@ -110,8 +110,8 @@ fn say(text: &str) -> Result<(), Error> {
         .map_err(Error::Output)
 }
 
-/// The demo is a configuration like any other. Connections are logged one by one, to be seen; nothing
-/// routes here by endpoints, so a drain starts at once, and nobody waits long for one.
+/// The demo is a configuration like any other. Nothing routes here by endpoints, so a drain starts at
+/// once, and nobody waits long for one.
 fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) -> String {
     let listener = |name: &str, listen: SocketAddr, policy: &str| {
         format!(
@@ -123,7 +123,7 @@ fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) 
     };
     format!(
         "[admin]\nlisten = \"{}\"\n[drain]\ndelay = \"0s\"\ntimeout = \"2s\"\n\
-         [log]\nlevel = \"warn,hybridge=info,hybridge::proxy::connection=debug\"\n{}{}",
+         {}{}",
         at.admin,
         listener(HYBRID, at.listen, "hybrid-preferred"),
         listener(CLASSICAL, at.classical_listen, "classical-only"),

@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, read_json, streamed, typed};
-use super::stub::{MODEL, known, now};
+use super::stub::{MODEL, now};
 
 const DEFAULT_TOKENS: u64 = 16;
 const MAX_TOKENS: u64 = 100_000;
-const DEFAULT_INTERVAL_MS: u64 = 50;
-const MAX_INTERVAL_MS: u64 = 3_600_000;
+const DEFAULT_INTERVAL_MS: f64 = 50.0;
+const MAX_INTERVAL_MS: f64 = 3_600_000.0;
 
 /// What a client asks for; other parameters of OpenAI's API change nothing.
 #[derive(Debug, Deserialize)]
@@ -30,14 +30,15 @@ struct Question {
     stream: Option<bool>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
-    /// Ours: milliseconds between two tokens, or before the next one that never seems to come.
-    hybridge_interval_ms: Option<u64>,
+    /// Ours: milliseconds between two tokens.
+    hybridge_interval_ms: Option<f64>,
 }
 
 /// An answer under way.
 struct Answer {
     id: String,
     created: u64,
+    model: String,
     group: Option<String>,
     words: Vec<String>,
     tokens: usize,
@@ -61,7 +62,6 @@ pub(super) async fn complete(request: Request<Incoming>) -> Result<Reply, Refusa
 
 impl Answer {
     fn new(question: &Question, group: Option<String>) -> Result<Self, Refusal> {
-        known(question.model.as_deref())?;
         if question.messages.is_empty() {
             return Err(Refusal::bad("messages is empty").about("messages"));
         }
@@ -72,18 +72,20 @@ impl Answer {
             return Err(Refusal::bad(message).about("max_tokens"));
         }
         let interval = question.hybridge_interval_ms.unwrap_or(DEFAULT_INTERVAL_MS);
-        if interval > MAX_INTERVAL_MS {
-            let message = format!("hybridge_interval_ms is {interval}: at most {MAX_INTERVAL_MS}");
+        if !(0.0..=MAX_INTERVAL_MS).contains(&interval) {
+            let message =
+                format!("hybridge_interval_ms is {interval}: choose 0 to {MAX_INTERVAL_MS}");
             return Err(Refusal::bad(message).about("hybridge_interval_ms"));
         }
         let created = now();
         Ok(Self {
             id: format!("chatcmpl-{created:x}"),
             created,
+            model: question.model.clone().unwrap_or_else(|| MODEL.to_owned()),
             words: words(group.as_deref()),
             group,
             tokens: tokens as usize,
-            interval: Duration::from_millis(interval),
+            interval: Duration::from_secs_f64(interval / 1e3),
             finish_reason: if limit.is_some() { "length" } else { "stop" },
         })
     }
@@ -97,7 +99,7 @@ impl Answer {
             "id": self.id,
             "object": kind,
             "created": self.created,
-            "model": MODEL,
+            "model": self.model,
             "choices": [choice],
             EVIDENCE: self.group,
         })

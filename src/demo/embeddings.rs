@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, read_json};
-use super::stub::{MODEL, known};
+use super::stub::MODEL;
 
 const MAX_INPUTS: usize = 2048;
 
@@ -21,7 +21,6 @@ struct Question {
 pub(super) async fn embed(request: Request<Incoming>) -> Result<Reply, Refusal> {
     let group = evidence(&request);
     let question: Question = read_json(request.into_body()).await?;
-    known(question.model.as_deref())?;
     let inputs = inputs(question.input)?;
     let data: Vec<_> = inputs
         .iter()
@@ -33,7 +32,7 @@ pub(super) async fn embed(request: Request<Incoming>) -> Result<Reply, Refusal> 
     let list = json!({
         "object": "list",
         "data": data,
-        "model": MODEL,
+        "model": question.model.as_deref().unwrap_or(MODEL),
         "usage": { "prompt_tokens": inputs.len(), "total_tokens": inputs.len() },
         EVIDENCE: group,
     });

@@ -38,7 +38,8 @@ impl fmt::Display for Guide {
             admin,
             process,
         } = self;
-        let ca = shell_quoted(&ca.display().to_string());
+        let ca = ca.display().to_string();
+        let word = shell_quoted(&ca);
         let (strong, weak) = (first(KxClass::Hybrid), first(KxClass::Classical));
         write!(
             f,
@@ -48,17 +49,17 @@ classical: https://{classical}/  classical key exchange alone, for comparison
 admin:     http://{admin}/metrics
 
 1. Stream a chat completion. Each chunk says in x-tls-key-exchange what keyed its connection:
-     curl -N --cacert {ca} https://{hybrid}/v1/chat/completions -H 'content-type: application/json' -d '{{"stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'
+     curl -N --cacert {word} https://{hybrid}/v1/chat/completions -H 'content-type: application/json' -d '{{"stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'
 
 2. Ask the classical port too, then compare what a handshake costs in bytes and seconds:
-     curl -s --cacert {ca} https://{classical}/health; echo; curl -s http://{admin}/metrics | grep -E '^hybridge_handshake_(bytes|duration_seconds)_(sum|count)'
+     curl -s --cacert {word} https://{classical}/health; echo; curl -s http://{admin}/metrics | grep -E '^hybridge_handshake_(bytes|duration_seconds)_(sum|count)'
 
 3. Stop with Ctrl-C, or:
      kill {process}
 
 If the first answer says {weak}, that curl does not know hybrid groups (OpenSSL before 3.5).
 A client that can, even though it lists {weak} first (openssl 3.5 or newer):
-     openssl s_client -connect {hybrid} -CAfile {ca} -groups {weak}:{strong} </dev/null 2>/dev/null | grep -E 'group:|Temp Key'
+     openssl s_client -connect {hybrid} -CAfile {word} -groups {weak}:{strong} </dev/null 2>/dev/null | grep -E 'group:|Temp Key'
 A browser shows it at https://{hybrid}/ once it trusts the CA."#
         )
     }

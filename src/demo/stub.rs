@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, typed, whole};
 use super::{bulk, chat, embeddings, grpc, websocket};
 
-/// The one model there is.
+/// The model that is listed; the stub answers for every other as well.
 pub(super) const MODEL: &str = "hybridge-demo";
 
 const PAGE: &str = include_str!("page.html");
@@ -112,18 +112,6 @@ fn models(request: &Request<Incoming>) -> Reply {
     let model = json!({ "id": MODEL, "object": "model", "created": now(), "owned_by": "hybridge" });
     let list = json!({ "object": "list", "data": [model], EVIDENCE: evidence(request) });
     json(StatusCode::OK, &list)
-}
-
-/// Refuses a model there is not; a request without one means the only one.
-pub(super) fn known(model: Option<&str>) -> Result<(), Refusal> {
-    match model {
-        None | Some(MODEL) => Ok(()),
-        Some(other) => {
-            let message = format!("the model `{other}` does not exist: this stub has `{MODEL}`");
-            let refusal = Refusal::new(StatusCode::NOT_FOUND, message);
-            Err(refusal.about("model").code("model_not_found"))
-        }
-    }
 }
 
 /// Unix time in seconds.
