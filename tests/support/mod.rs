@@ -190,6 +190,14 @@ impl Sidecar {
         .await;
     }
 
+    /// Waits until a metric is a value.
+    pub async fn metric_is(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        eventually(&format!("{name}{labels:?} to be {value}"), async || {
+            self.metric(name, labels).await == value
+        })
+        .await;
+    }
+
     /// A rustls client connected with the given ALPN protocols.
     pub async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
         self.try_connect(client_config(&self.ca, alpn))

@@ -69,6 +69,12 @@ impl Client {
         self
     }
 
+    /// Verifies, and accepts no certificate.
+    pub fn trusting_nobody(mut self) -> Self {
+        self.trust = Some(Vec::new());
+        self
+    }
+
     /// Offers no TLS 1.3.
     pub fn tls12_only(mut self) -> Self {
         self.tls12 = true;
@@ -160,7 +166,9 @@ impl Client {
             None => context.set_verify(SslVerifyMode::NONE),
             Some(authority) => {
                 let mut store = X509StoreBuilder::new().unwrap();
-                store.add_cert(X509::from_pem(authority).unwrap()).unwrap();
+                for certificate in X509::stack_from_pem(authority).unwrap() {
+                    store.add_cert(certificate).unwrap();
+                }
                 context.set_cert_store(store.build());
                 context.set_verify(SslVerifyMode::PEER);
             }
