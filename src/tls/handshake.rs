@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::HandshakeError;
 use super::hello::{self, RECORD_HEADER};
-use super::kx;
-use super::policy::{Group, KxClass, Offer, suite_name};
+
+use super::policy::{Group, KxClass, Offer, kx, suite_name};
 use super::server::TlsServer;
 use super::stream::{Below, TlsStream};
 use crate::io::{Traffic, TrafficCounters};
