@@ -210,6 +210,24 @@ impl Connected {
         name.to_str().unwrap().to_owned()
     }
 
+    /// The scheme of the server's signature by OpenSSL's name.
+    pub fn signature(&self) -> String {
+        const GET_PEER_SIGNATURE_NAME: i32 = 141;
+        let mut name: *const std::ffi::c_char = std::ptr::null();
+        // A control number of SSL_ctrl(3) that takes a place for a static text.
+        let name = unsafe {
+            let found = openssl_sys::SSL_ctrl(
+                self.stream.ssl().as_ptr(),
+                GET_PEER_SIGNATURE_NAME,
+                0,
+                (&raw mut name).cast(),
+            );
+            assert_eq!(found, 1);
+            CStr::from_ptr(name)
+        };
+        name.to_str().unwrap().to_owned()
+    }
+
     pub fn suite(&self) -> &'static str {
         self.stream
             .ssl()
