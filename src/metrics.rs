@@ -144,7 +144,7 @@ impl Connections {
             )?,
             payload_bytes: family.counter(
                 "payload_bytes_total",
-                "Bytes inside TLS; the difference to wire_bytes_total is record overhead.",
+                "Bytes inside TLS; the difference to wire_bytes_total is what records add, alerts and key updates included.",
                 &["listener", "direction"],
             )?,
             certificate_expiry: family.gauge_f64(

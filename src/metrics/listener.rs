@@ -108,9 +108,6 @@ impl ListenerMetrics {
         let HandshakeSample { group, kind, .. } = *sample;
         let all = &self.all.handshakes;
         let labels = [name, group, kind];
-        all.completed
-            .with_label_values(&[name, group, kind, sample.offered])
-            .inc();
         all.duration
             .with_label_values(&labels)
             .observe(sample.elapsed.as_secs_f64());
@@ -128,6 +125,10 @@ impl ListenerMetrics {
         if sample.retried {
             all.retried.with_label_values(&[name, group]).inc();
         }
+        // Last: whoever sees a handshake counted sees all of it.
+        all.completed
+            .with_label_values(&[name, group, kind, sample.offered])
+            .inc();
     }
 
     /// Counts a handshake that did not complete.

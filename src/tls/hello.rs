@@ -91,7 +91,8 @@ pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
         && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
 }
 
-/// Whether the first bytes of a connection are a plain HTTP request (a method and a space).
+/// Whether the first bytes of a connection are a plain HTTP request (a method and a space), or so
+/// many of them as have arrived: rustls gives up at the length of a record header.
 pub(crate) fn is_plain_http(first: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] = [
         b"GET ",
@@ -104,7 +105,8 @@ pub(crate) fn is_plain_http(first: &[u8]) -> bool {
         b"CONNECT ",
         b"PRI ",
     ];
-    METHODS.iter().any(|method| first.starts_with(method))
+    let begins = |method: &&[u8]| first.starts_with(method) || method.starts_with(first);
+    first.len() >= RECORD_HEADER && METHODS.iter().any(|method| begins(&method))
 }
 
 /// Reads big-endian fields; `None` once the bytes run out.

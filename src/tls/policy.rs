@@ -4,6 +4,7 @@
 //! data, the decision goes out as data. Sources: RFC 8446 §4.2.7 and §9.1, draft-ietf-tls-ecdhe-mlkem.
 
 mod error;
+pub(super) mod kx;
 mod suite;
 
 use std::fmt;
@@ -14,7 +15,6 @@ use rustls::{NamedGroup, SupportedProtocolVersion, version};
 pub use self::error::PolicyError;
 pub use self::suite::Suite;
 pub(crate) use self::suite::suite_name;
-use super::kx;
 use crate::nearest::nearest;
 
 /// The only version this product speaks (RFC 8446).

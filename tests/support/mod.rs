@@ -7,6 +7,8 @@
     clippy::missing_panics_doc
 )]
 
+pub mod hello;
+pub mod openssl;
 pub mod pki;
 
 use std::future::Future;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
 use hybridge::run;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -40,6 +43,8 @@ pub struct Setup {
     pub tls: String,
     pub limits: String,
     pub timeouts: String,
+    /// TLS settings of a second listener, if there is one.
+    pub second: Option<String>,
     pub algorithm: Algorithm,
 }
 
@@ -52,6 +57,7 @@ impl Setup {
             tls: String::new(),
             limits: String::new(),
             timeouts: String::new(),
+            second: None,
             algorithm: Algorithm::EcdsaP256,
         }
     }
@@ -86,6 +92,12 @@ impl Setup {
         self
     }
 
+    /// A second listener named `second`, with the same upstream and certificate.
+    pub fn second_listener(mut self, tls: &str) -> Self {
+        self.second = Some(tls.to_owned());
+        self
+    }
+
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
@@ -100,10 +112,14 @@ impl Setup {
             tls,
             limits,
             timeouts,
+            second,
             ..
         } = self;
+        let second = second.as_ref().map_or(String::new(), |tls| {
+            format!("[[listener]]\nname = \"second\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n[listener.tls]\ncert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"\n{tls}\n")
+        });
         format!(
-            "{process}\n[admin]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"test\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n{listener}\n[listener.tls]\ncert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"\n{tls}\n[listener.limits]\n{limits}\n[listener.timeouts]\n{timeouts}\n"
+            "{process}\n[admin]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"test\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n{listener}\n[listener.tls]\ncert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"\n{tls}\n[listener.limits]\n{limits}\n[listener.timeouts]\n{timeouts}\n{second}"
         )
     }
 
@@ -174,6 +190,14 @@ impl Sidecar {
         .await;
     }
 
+    /// Waits until a metric is a value.
+    pub async fn metric_is(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        eventually(&format!("{name}{labels:?} to be {value}"), async || {
+            self.metric(name, labels).await == value
+        })
+        .await;
+    }
+
     /// A rustls client connected with the given ALPN protocols.
     pub async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
         self.try_connect(client_config(&self.ca, alpn))
@@ -210,11 +234,15 @@ impl Sidecar {
 
 /// A client configuration that trusts one authority.
 pub fn client_config(ca: &[u8], alpn: &[&str]) -> ClientConfig {
+    client_config_with(ca, alpn, Arc::new(rustls_post_quantum::provider()))
+}
+
+/// A client configuration of chosen groups and suites.
+pub fn client_config_with(ca: &[u8], alpn: &[&str], provider: Arc<CryptoProvider>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca) {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let provider = Arc::new(rustls_post_quantum::provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
