@@ -41,22 +41,8 @@ impl Identity {
     ///
     /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
     pub(crate) fn owns(&self, name: &[u8]) -> bool {
-        const PREFIX: &[u8] = b"x-forwarded-";
-        let is = |ours: &str| {
-            name.len() == ours.len()
-                && name
-                    .iter()
-                    .zip(ours.bytes())
-                    .all(|(given, our)| folded(*given) == our)
-        };
-        if is(EVIDENCE) {
-            return true;
-        }
-        let forwarding = is("forwarded")
-            || name
-                .get(..PREFIX.len())
-                .is_some_and(|start| start.iter().map(|b| folded(*b)).eq(PREFIX.iter().copied()));
-        forwarding && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
+        same(name, EVIDENCE)
+            || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
     }
 
     /// The fields to add to a request, as name and value.
@@ -80,6 +66,19 @@ impl Identity {
         .into_iter()
         .flatten()
     }
+}
+
+/// Whether a name is ours, letter case and underscores aside.
+fn same(name: &[u8], ours: &str) -> bool {
+    name.len() == ours.len() && name.iter().map(|b| folded(*b)).eq(ours.bytes())
+}
+
+fn is_forwarding(name: &[u8]) -> bool {
+    const PREFIX: &str = "x-forwarded-";
+    same(name, "forwarded")
+        || name
+            .get(..PREFIX.len())
+            .is_some_and(|start| same(start, PREFIX))
 }
 
 fn folded(byte: u8) -> u8 {
@@ -135,9 +134,8 @@ pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
     ];
     is_hop_by_hop(name)
         || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
-        || name.to_ascii_lowercase().starts_with(b"x-forwarded-")
-        || name.eq_ignore_ascii_case(EVIDENCE.as_bytes())
-        || name.eq_ignore_ascii_case(b"forwarded")
+        || is_forwarding(name)
+        || same(name, EVIDENCE)
 }
 
 /// Removes from an HTTP/2 message what ends here, and the fields `connection` names.

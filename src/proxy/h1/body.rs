@@ -71,6 +71,8 @@ const MAX_EXTENSIONS: usize = 64 * 1024;
 /// Bytes of a trailer section.
 const MAX_TRAILERS: usize = 16 * 1024;
 const MAX_TRAILER_FIELDS: usize = 64;
+/// Bytes below which a copy costs less than what it would keep.
+const SMALL_PIECE: usize = 1024;
 
 /// Turns received bytes into frames.
 #[derive(Debug)]
@@ -218,8 +220,13 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
+/// A small piece is copied: unsent, it would otherwise keep the whole buffer it arrived in.
 fn data(piece: BytesMut) -> Decoded {
-    Decoded::Frame(Frame::Data(piece.freeze()))
+    Decoded::Frame(Frame::Data(if piece.len() < SMALL_PIECE {
+        Bytes::copy_from_slice(&piece)
+    } else {
+        piece.freeze()
+    }))
 }
 
 fn take(buf: &mut BytesMut, left: &mut u64) -> BytesMut {

@@ -19,6 +19,8 @@ const HIGH_WATER: usize = 64 * 1024;
 /// Bytes of a next request that are taken in while one is served: enough to notice a client that
 /// goes away, not enough to be a burden.
 const READ_AHEAD: usize = 64 * 1024;
+/// Unsent pieces at which no more is taken in: many small ones cost more than their bytes.
+const HIGH_WATER_PIECES: usize = 1024;
 /// Pieces handed to the socket in one call.
 const MAX_SLICES: usize = 32;
 
@@ -139,6 +141,12 @@ impl<S: Duplex> H1<S> {
         self.decoder = Decoder::new(framing);
     }
 
+    /// Gives back the buffers of a connection that will wait.
+    pub(crate) fn rest(&mut self) {
+        self.received = BytesMut::new();
+        self.out = VecDeque::new();
+    }
+
     /// Queues a head whose body will have this framing.
     pub(crate) fn start_message(&mut self, head: Bytes, framing: Framing) {
         self.encoder = match framing {
@@ -249,7 +257,7 @@ impl<S: Duplex> Peer for H1<S> {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
-        if self.unsent >= HIGH_WATER {
+        if self.unsent >= HIGH_WATER || self.out.len() >= HIGH_WATER_PIECES {
             ready!(self.poll_send(cx))?;
         }
         Poll::Ready(Ok(()))

@@ -135,7 +135,12 @@ impl<'b> RequestHead<'b> {
             framing,
             keep_alive: facts.keep_alive(minor),
             trailers: facts.trailers,
-            websocket: facts.upgrade && facts.websocket && method == "GET" && minor == 1,
+            // With a body, the bytes after the head would be two things at once.
+            websocket: facts.upgrade
+                && facts.websocket
+                && method == "GET"
+                && minor == 1
+                && matches!(framing, Framing::None | Framing::Length(0)),
             grpc: facts.grpc,
             fields: request.headers,
             nominated: facts.nominated,
@@ -361,7 +366,7 @@ fn split_target<'b>(
 }
 
 /// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
-fn valid_host(host: &[u8]) -> bool {
+pub(crate) fn valid_host(host: &[u8]) -> bool {
     host.iter().all(|byte| {
         byte.is_ascii_alphanumeric()
             || matches!(

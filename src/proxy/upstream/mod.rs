@@ -81,7 +81,8 @@ impl Upstream {
     }
 
     /// Keeps a connection for the next request, or drops it if there are enough.
-    pub(crate) fn keep(&self, connection: H1<Socket>) {
+    pub(crate) fn keep(&self, mut connection: H1<Socket>) {
+        connection.rest();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.max_idle {
             idle.push(Kept {
