@@ -70,11 +70,11 @@ pub struct Ctl {
 /// What `ctl` asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
 pub enum Action {
-    /// Start draining
+    /// Become not ready, then refuse new connections; the process stays
     Drain,
     /// Exit 0 if the sidecar is ready, 1 if not
     Ready,
-    /// End the sidecar at once
+    /// Drain and end, as SIGTERM does; a second time: end at once
     Quit,
 }
 

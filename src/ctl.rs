@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Empty};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Collected, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -16,6 +16,8 @@ use crate::cli::Action;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of an answer that are read.
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// Why an order was not carried out.
 #[derive(Debug, Error)]
@@ -36,6 +38,12 @@ pub enum Error {
         /// What was wrong with the answer.
         source: hyper::Error,
     },
+    /// It runs, and says that it is not ready.
+    #[error("{message}")]
+    NotReady {
+        /// What it says, with reasons.
+        message: String,
+    },
     /// The sidecar refuses.
     #[error("admin port {admin}: {status}: {message}")]
     Refused {
@@ -54,7 +62,7 @@ pub enum Error {
     },
 }
 
-/// Gives an order and waits until it is accepted.
+/// Gives an order and waits until it is accepted, or asks whether the sidecar is ready.
 pub fn order(admin: SocketAddr, action: Action) -> Result<(), Error> {
     let unreachable = |source| Error::Unreachable { admin, source };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -62,18 +70,36 @@ pub fn order(admin: SocketAddr, action: Action) -> Result<(), Error> {
         .build()
         .map_err(unreachable)?;
     runtime.block_on(async {
-        tokio::time::timeout(TIMEOUT, post(admin, action))
+        tokio::time::timeout(TIMEOUT, ask(admin, action))
             .await
             .map_err(|_| Error::Timeout { admin })?
     })
 }
 
-async fn post(admin: SocketAddr, action: Action) -> Result<(), Error> {
-    let path = match action {
-        Action::Drain => "/drain",
-        Action::Ready => "/ready",
-        Action::Quit => "/quit",
+async fn ask(admin: SocketAddr, action: Action) -> Result<(), Error> {
+    let (method, path) = match action {
+        Action::Drain => (Method::POST, "/drain"),
+        Action::Ready => (Method::GET, "/readyz"),
+        Action::Quit => (Method::POST, "/quit"),
     };
+    let (status, message) = exchange(admin, method, path).await?;
+    match (status, action) {
+        (status, _) if status.is_success() => Ok(()),
+        (StatusCode::SERVICE_UNAVAILABLE, Action::Ready) => Err(Error::NotReady { message }),
+        (status, _) => Err(Error::Refused {
+            admin,
+            status: status.as_u16(),
+            message,
+        }),
+    }
+}
+
+/// One request; the status and the text of the answer, its lines joined.
+async fn exchange(
+    admin: SocketAddr,
+    method: Method,
+    path: &'static str,
+) -> Result<(StatusCode, String), Error> {
     let stream = TcpStream::connect(admin)
         .await
         .map_err(|source| Error::Unreachable { admin, source })?;
@@ -83,25 +109,22 @@ async fn post(admin: SocketAddr, action: Action) -> Result<(), Error> {
         .map_err(http)?;
     tokio::spawn(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = method;
     *request.uri_mut() = http::Uri::from_static(path);
     if let Ok(host) = admin.to_string().parse() {
         request.headers_mut().insert(http::header::HOST, host);
     }
     let response = sender.send_request(request).await.map_err(http)?;
     let status = response.status();
-    let body = response
-        .into_body()
+    // A stranger on that port must not fill the memory.
+    let body = Limited::new(response.into_body(), MAX_ANSWER)
         .collect()
-        .await
-        .map_err(http)?
-        .to_bytes();
-    if status.is_success() {
-        return Ok(());
-    }
-    Err(Error::Refused {
-        admin,
-        status: status.as_u16(),
-        message: String::from_utf8_lossy(&body).trim().to_owned(),
-    })
+        .await;
+    let body = body.map(Collected::to_bytes).unwrap_or_default();
+    let lines: Vec<_> = body.split(|byte| *byte == b'\n').collect();
+    let lines = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(line.trim_ascii()));
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    Ok((status, lines.join("; ")))
 }

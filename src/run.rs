@@ -7,13 +7,14 @@ mod logging;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use self::lifecycle::Commands;
 pub use self::lifecycle::End;
+use self::lifecycle::{Commands, Signals};
 use crate::admin::{self, Admin};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
@@ -69,11 +70,20 @@ impl Error {
 
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(config: Config) -> Result<End, Error> {
-    runtime(config.workers)?.block_on(async {
+    let runtime = runtime(config.workers)?;
+    let end = runtime.block_on(async {
+        // Before anything else: as PID 1 a signal without a handler is lost.
+        let signals = Signals::install().map_err(Error::Signals)?;
         let sidecar = Sidecar::start(config)?;
-        sidecar.until_signalled().await
-    })
+        Ok(sidecar.until_signalled(signals).await)
+    });
+    // A look at a certificate file that hangs must not hold up the end.
+    runtime.shutdown_timeout(LAST_TASKS);
+    end
 }
+
+/// How long the end waits for tasks that block a thread.
+const LAST_TASKS: Duration = Duration::from_millis(500);
 
 /// Loads every certificate of a configuration and describes it, as TOML comments.
 pub fn describe_certificates(config: &Config) -> Result<String, Error> {
@@ -261,7 +271,7 @@ impl Ready {
     }
 
     fn spawn(self, drain: &Drain) -> JoinHandle<()> {
-        let (service, watch) = (self.service, drain.watch());
+        let (service, entrance) = (self.service, drain.entrance());
         let metrics = Arc::clone(service.metrics());
         // The watch of a connection: taken from the drain itself, so that the closure holds none.
         let drain = drain.clone();
@@ -275,7 +285,7 @@ impl Ready {
             tokio::spawn(Arc::clone(&service).serve(accepted, drain.watch()));
         };
         let failed = move |reason: &'static str| metrics.accept_failed(reason);
-        tokio::spawn(self.listener.run(watch, accepted, failed))
+        tokio::spawn(self.listener.run(entrance, accepted, failed))
     }
 }
 

@@ -104,10 +104,15 @@ impl Admin {
         };
         match tokio::time::timeout(timeout, drained).await {
             Ok(()) => text(StatusCode::OK, "drained\n"),
-            Err(_) => text(
-                StatusCode::GATEWAY_TIMEOUT,
-                format!("{} still open\n", self.drain.open()),
-            ),
+            Err(_) => text(StatusCode::GATEWAY_TIMEOUT, self.not_drained()),
+        }
+    }
+
+    fn not_drained(&self) -> String {
+        match (self.drain.phase(), self.drain.open()) {
+            (Phase::Running, _) => "no drain has begun\n".to_owned(),
+            (Phase::Lame, open) => format!("still accepting, {open} connections open\n"),
+            (_, open) => format!("{open} connections still open\n"),
         }
     }
 }

@@ -6,6 +6,9 @@ pub mod connection;
 mod context;
 pub mod error;
 mod exchange;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod h1;
 mod h2_peer;
 mod headers;
