@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod drain;
+pub mod inject;
 pub mod io;
 pub mod listener;
 pub mod metrics;

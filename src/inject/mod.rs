@@ -1,0 +1,40 @@
+//! Injection of the sidecar into pods: `hybridge inject` (offline), `inject serve` (webhook) and
+//! `inject certs`. `plan` is the pure core over raw JSON; `offline`, `review` and `webhook` are its fronts.
+//! Imports nothing of the proxy; the sidecar imports only `probes` from here.
+
+pub mod annotations;
+mod bind;
+mod catalog;
+pub mod certs;
+mod cli;
+mod container;
+mod deny;
+mod documents;
+mod drain;
+mod error;
+mod handlers;
+mod labels;
+mod notes;
+pub mod offline;
+mod patch;
+mod plan;
+mod pod;
+mod ports;
+pub mod probes;
+mod refuse;
+mod resources;
+mod review;
+mod settings;
+mod webhook;
+mod yaml;
+mod yaml_out;
+
+pub use cli::{CertsArgs, InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
+pub use deny::Deny;
+pub use error::Error;
+pub use labels::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
+pub use notes::Step;
+pub use plan::{Plan, plan};
+pub use settings::Settings;
+pub use webhook::{BODY_LIMIT, Injections, NAMESPACE_PATH, OBJECT_PATH, Webhook};
+pub use yaml::YamlError;
