@@ -189,6 +189,12 @@ impl Owner {
 
     fn append_env_argument(&self, editor: &mut Editor, variable: &str) -> Result<(), Deny> {
         let slot = self.slot(editor);
+        let computed = pod::array(slot.value, "env").iter().any(|e| pod::string(e, "name") == Some(variable) && e.get("valueFrom").is_some());
+        if computed {
+            return Err(Deny::new(Reason::NotMovable, format!(
+                "container {:?} takes {variable} from elsewhere (valueFrom); add --host {LOOPBACK} there and set annotation hybridge.dev/bind: none", slot.name()
+            )));
+        }
         let current = pod::env(slot.value, variable).unwrap_or_default().to_owned();
         let flag = format!("--host {LOOPBACK}");
         if current.contains(&flag) {

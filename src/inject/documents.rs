@@ -17,13 +17,18 @@ impl Document<'_> {
         &self.raw[..lengths.sum()]
     }
 
+    /// What follows the preamble.
+    pub(crate) fn content(&self) -> &str {
+        &self.raw[self.preamble().len()..]
+    }
+
     /// Whether its content begins on the separator line itself.
     pub(crate) fn opens_inline(&self) -> bool {
-        self.raw[self.preamble().len()..].lines().next().is_some_and(is_separator)
+        self.content().lines().next().is_some_and(is_separator)
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.raw[self.preamble().len()..].trim_start().starts_with(['{', '['])
+        self.content().trim_start().starts_with(['{', '['])
     }
 }
 
@@ -60,11 +65,11 @@ fn is_separator(line: &str) -> bool {
     line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
-/// A line that may stand before the content of a document: blank, comment, bare separator.
+/// A line that may stand before the content of a document: blank, comment, directive, bare separator.
 fn is_preamble(line: &str) -> bool {
     let text = if is_separator(line) { line.trim_start_matches(['\u{feff}', '-']) } else { line };
     let text = text.trim();
-    text.is_empty() || text.starts_with('#')
+    text.is_empty() || text.starts_with(['#', '%'])
 }
 
 /// A pod inside an object: how to call it, and the JSON pointer to it.

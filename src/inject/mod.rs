@@ -38,3 +38,8 @@ pub use plan::{Plan, plan};
 pub use settings::Settings;
 pub use webhook::{BODY_LIMIT, Injections, NAMESPACE_PATH, OBJECT_PATH, Webhook};
 pub use yaml::YamlError;
+
+/// Reads one YAML document as the offline front does, which is as `kubectl` does.
+pub fn read_yaml(text: &str) -> Result<serde_json::Value, YamlError> {
+    yaml::read(text)
+}

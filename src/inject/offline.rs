@@ -89,10 +89,10 @@ fn inject_file(path: &Path, input: &str, args: &OfflineArgs, judged: &mut Vec<Ju
 }
 
 fn parse(document: Document<'_>) -> Result<Value, yaml::YamlError> {
-    if document.is_json() && let Ok(value) = serde_json::from_str(&document.raw[document.preamble().len()..]) {
+    if document.is_json() && let Ok(value) = serde_json::from_str(document.content()) {
         return Ok(value);
     }
-    yaml::read(document.raw)
+    yaml::read(document.content())
 }
 
 /// The object with its pods injected, or `None` when nothing in it changes.
