@@ -11,7 +11,10 @@ pub(crate) enum Binding {
     /// A flag with an address.
     Flag(&'static str),
     /// An environment variable with an address; the flag wins where it is given.
-    FlagOrEnv { flag: &'static str, env: &'static str },
+    FlagOrEnv {
+        flag: &'static str,
+        env: &'static str,
+    },
     /// An environment variable with `address:port`.
     EnvHostPort(&'static str),
     /// Triton: one flag per listener, metrics follow HTTP unless told otherwise.
@@ -41,7 +44,11 @@ pub(crate) struct Server {
 
 const VLLM: Server = Server {
     title: "vLLM",
-    words: &["vllm", "vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server"],
+    words: &[
+        "vllm",
+        "vllm.entrypoints.openai.api_server",
+        "vllm.entrypoints.api_server",
+    ],
     images: &["vllm"],
     ports: &[8000],
     port_flag: Some("--port"),
@@ -85,7 +92,10 @@ const LLAMA_CPP: Server = Server {
     images: &["llama.cpp", "llama-server", "llama-cpp-server"],
     ports: &[8080],
     port_flag: Some("--port"),
-    binding: Binding::FlagOrEnv { flag: "--host", env: "LLAMA_ARG_HOST" },
+    binding: Binding::FlagOrEnv {
+        flag: "--host",
+        env: "LLAMA_ARG_HOST",
+    },
 };
 const TORCHSERVE: Server = Server {
     title: "TorchServe",
@@ -106,18 +116,41 @@ const KSERVE_LLM: Server = Server {
 const KSERVE_PYTHON: Server = Server {
     title: "KServe's Python ModelServer",
     words: &[],
-    images: &["sklearnserver", "xgbserver", "lgbserver", "paddleserver", "pmmlserver", "huggingfaceserver", "predictiveserver", "custom-model", "custom-transformer"],
+    images: &[
+        "sklearnserver",
+        "xgbserver",
+        "lgbserver",
+        "paddleserver",
+        "pmmlserver",
+        "huggingfaceserver",
+        "predictiveserver",
+        "custom-model",
+        "custom-transformer",
+    ],
     ports: &[8080, 8081],
     port_flag: Some("--http_port"),
     binding: Binding::Fixed,
 };
 
 const SERVERS: &[&Server] = &[
-    &VLLM, &SGLANG, &TGI, &TRITON, &OLLAMA, &LLAMA_CPP, &TORCHSERVE,
+    &VLLM,
+    &SGLANG,
+    &TGI,
+    &TRITON,
+    &OLLAMA,
+    &LLAMA_CPP,
+    &TORCHSERVE,
 ];
 
 /// Containers that other systems inject: they never own a port that is put behind TLS.
-const INFRASTRUCTURE: &[&str] = &["istio-proxy", "linkerd-proxy", "queue-proxy", "agent", "envoy", "daprd"];
+const INFRASTRUCTURE: &[&str] = &[
+    "istio-proxy",
+    "linkerd-proxy",
+    "queue-proxy",
+    "agent",
+    "envoy",
+    "daprd",
+];
 
 pub(crate) fn is_infrastructure(container: &Value) -> bool {
     INFRASTRUCTURE.contains(&pod::name(container))
@@ -126,7 +159,10 @@ pub(crate) fn is_infrastructure(container: &Value) -> bool {
 /// The server a container runs, as far as its manifest tells: the command line first, then the image.
 pub(crate) fn recognise(container: &Value) -> Option<&'static Server> {
     let argv = pod::argv(container);
-    if argv.iter().any(|word| word.contains("VLLM_ADDITIONAL_ARGS")) {
+    if argv
+        .iter()
+        .any(|word| word.contains("VLLM_ADDITIONAL_ARGS"))
+    {
         return Some(&KSERVE_LLM);
     }
     let image = repository(pod::string(container, "image").unwrap_or_default());
@@ -135,7 +171,11 @@ pub(crate) fn recognise(container: &Value) -> Option<&'static Server> {
         return Some(&KSERVE_PYTHON);
     }
     let by_words = |server: &&Server| {
-        argv.iter().any(|word| server.words.contains(&word.rsplit('/').next().unwrap_or(word)))
+        argv.iter().any(|word| {
+            server
+                .words
+                .contains(&word.rsplit('/').next().unwrap_or(word))
+        })
     };
     SERVERS
         .iter()
@@ -178,19 +218,46 @@ mod tests {
     fn servers_are_recognised_by_command_line_or_image() {
         for (container, expected) in [
             (json!({"image": "vllm/vllm-openai:v0.11.0"}), "vLLM"),
-            (json!({"image": "python:3.12", "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"]}), "vLLM"),
-            (json!({"image": "lmsysorg/sglang:v0.5", "command": ["python3", "-m", "sglang.launch_server"]}), "SGLang"),
-            (json!({"image": "ghcr.io/huggingface/text-generation-inference:3.3"}), "Text Generation Inference"),
-            (json!({"image": "nvcr.io/nvidia/tritonserver:25.01-py3", "command": ["/opt/tritonserver/bin/tritonserver"]}), "Triton"),
+            (
+                json!({"image": "python:3.12", "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"]}),
+                "vLLM",
+            ),
+            (
+                json!({"image": "lmsysorg/sglang:v0.5", "command": ["python3", "-m", "sglang.launch_server"]}),
+                "SGLang",
+            ),
+            (
+                json!({"image": "ghcr.io/huggingface/text-generation-inference:3.3"}),
+                "Text Generation Inference",
+            ),
+            (
+                json!({"image": "nvcr.io/nvidia/tritonserver:25.01-py3", "command": ["/opt/tritonserver/bin/tritonserver"]}),
+                "Triton",
+            ),
             (json!({"image": "ollama/ollama:0.12.0@sha256:00"}), "Ollama"),
-            (json!({"image": "ghcr.io/ggml-org/llama.cpp:server-b1"}), "llama.cpp server"),
-            (json!({"image": "pytorch/torchserve:0.12.0-gpu"}), "TorchServe"),
-            (json!({"image": "kserve/huggingfaceserver:v0.15.0"}), "KServe's Python ModelServer"),
-            (json!({"image": "x:1", "command": ["/bin/bash", "-c"], "args": ["eval \"exec vllm serve /m ${VLLM_ADDITIONAL_ARGS}\""]}), "KServe LLMInferenceService"),
+            (
+                json!({"image": "ghcr.io/ggml-org/llama.cpp:server-b1"}),
+                "llama.cpp server",
+            ),
+            (
+                json!({"image": "pytorch/torchserve:0.12.0-gpu"}),
+                "TorchServe",
+            ),
+            (
+                json!({"image": "kserve/huggingfaceserver:v0.15.0"}),
+                "KServe's Python ModelServer",
+            ),
+            (
+                json!({"image": "x:1", "command": ["/bin/bash", "-c"], "args": ["eval \"exec vllm serve /m ${VLLM_ADDITIONAL_ARGS}\""]}),
+                "KServe LLMInferenceService",
+            ),
         ] {
             assert_eq!(title(&container), Some(expected), "{container}");
         }
-        assert_eq!(title(&json!({"image": "registry:5000/vllm/tools/redis:7"})), None);
+        assert_eq!(
+            title(&json!({"image": "registry:5000/vllm/tools/redis:7"})),
+            None
+        );
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use serde_json::{Value, json};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
@@ -25,7 +28,9 @@ const CLOCK_SKEW: Duration = Duration::hours(1);
 #[non_exhaustive]
 pub enum CertsError {
     /// The names cannot be put into a certificate.
-    #[error("cannot make a certificate for {name:?}; give a Service and a namespace as they are called in the cluster")]
+    #[error(
+        "cannot make a certificate for {name:?}; give a Service and a namespace as they are called in the cluster"
+    )]
     Name {
         /// What was tried.
         name: String,
@@ -80,7 +85,11 @@ pub fn run(args: &CertsArgs, now: OffsetDateTime, out: &mut impl Write) -> Resul
         return out.write_all(report.as_bytes()).map_err(CertsError::Write);
     }
     let made = Made::new(args, now)?;
-    let previous = args.previous_ca.as_deref().map(|path| still_valid(path, now)).transpose()?;
+    let previous = args
+        .previous_ca
+        .as_deref()
+        .map(|path| still_valid(path, now))
+        .transpose()?;
     let secret = yaml_out::write(&made.secret(args));
     let bundle = yaml_out::write(&made.bundle(args, previous.as_deref().unwrap_or_default()));
     match &args.dir {
@@ -108,7 +117,11 @@ impl Made {
         let ca = ca_params.self_signed(&ca_key)?;
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let leaf = leaf(&name, now, end)?.signed_by(&key, &Issuer::new(ca_params, ca_key))?;
-        Ok(Self { ca: ca.pem(), chain: leaf.pem(), key })
+        Ok(Self {
+            ca: ca.pem(),
+            chain: leaf.pem(),
+            key,
+        })
     }
 
     fn secret(&self, args: &CertsArgs) -> Value {
@@ -128,7 +141,10 @@ impl Made {
     /// A partial configuration: a kustomize patch, and fit for `kubectl apply --server-side`.
     fn bundle(&self, args: &CertsArgs, previous: &str) -> Value {
         let bundle = BASE64_STANDARD.encode(format!("{}{previous}", self.ca));
-        let webhooks: Vec<Value> = WEBHOOKS.iter().map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}})).collect();
+        let webhooks: Vec<Value> = WEBHOOKS
+            .iter()
+            .map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}))
+            .collect();
         json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
@@ -140,7 +156,10 @@ impl Made {
 
 fn authority(now: OffsetDateTime, end: OffsetDateTime) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, format!("hybridge webhook CA {}", now.unix_timestamp()));
+    params.distinguished_name.push(
+        DnType::CommonName,
+        format!("hybridge webhook CA {}", now.unix_timestamp()),
+    );
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.not_before = now - CLOCK_SKEW;
@@ -148,9 +167,19 @@ fn authority(now: OffsetDateTime, end: OffsetDateTime) -> CertificateParams {
     params
 }
 
-fn leaf(name: &str, now: OffsetDateTime, end: OffsetDateTime) -> Result<CertificateParams, CertsError> {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(|source| CertsError::Name { name: name.to_owned(), source })?;
-    params.distinguished_name.push(DnType::CommonName, "hybridge webhook");
+fn leaf(
+    name: &str,
+    now: OffsetDateTime,
+    end: OffsetDateTime,
+) -> Result<CertificateParams, CertsError> {
+    let mut params =
+        CertificateParams::new(vec![name.to_owned()]).map_err(|source| CertsError::Name {
+            name: name.to_owned(),
+            source,
+        })?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "hybridge webhook");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.insert_extended_key_usage(ExtendedKeyUsagePurpose::ServerAuth);
     params.use_authority_key_identifier_extension = true;
@@ -160,7 +189,11 @@ fn leaf(name: &str, now: OffsetDateTime, end: OffsetDateTime) -> Result<Certific
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), CertsError> {
-    let failed = |source| CertsError::File { what: "write", path: path.to_owned(), source };
+    let failed = |source| CertsError::File {
+        what: "write",
+        path: path.to_owned(),
+        source,
+    };
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -171,15 +204,25 @@ fn write_file(path: &Path, text: &str) -> Result<(), CertsError> {
 
 /// The PEM text of a file, or of `data.tls.crt` (`ca.crt` for a CA) when the file is a Secret.
 fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CertsError::File { what: "read", path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| CertsError::File {
+        what: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     if text.contains("-----BEGIN CERTIFICATE-----") {
         return Ok(text);
     }
     yaml::read(&text)
         .ok()
-        .and_then(|secret| BASE64_STANDARD.decode(secret.get("data")?.get(field)?.as_str()?).ok())
+        .and_then(|secret| {
+            BASE64_STANDARD
+                .decode(secret.get("data")?.get(field)?.as_str()?)
+                .ok()
+        })
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| CertsError::NoCertificate { path: path.to_owned() })
+        .ok_or_else(|| CertsError::NoCertificate {
+            path: path.to_owned(),
+        })
 }
 
 /// One certificate of a file.
@@ -190,18 +233,33 @@ struct Entry {
 }
 
 fn entries(text: &str, path: &Path) -> Result<Vec<Entry>, CertsError> {
-    let unreadable = || CertsError::NoCertificate { path: path.to_owned() };
-    let blocks = Pem::iter_from_buffer(text.as_bytes()).collect::<Result<Vec<_>, _>>().map_err(|_| unreadable())?;
+    let unreadable = || CertsError::NoCertificate {
+        path: path.to_owned(),
+    };
+    let blocks = Pem::iter_from_buffer(text.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| unreadable())?;
     let found = blocks
         .into_iter()
         .filter(|pem| pem.label == "CERTIFICATE")
         .map(|pem| {
             let cert = pem.parse_x509().map_err(|_| unreadable())?;
-            let (subject, ends) = (cert.subject().to_string(), cert.validity().not_after.to_datetime());
-            Ok(Entry { subject, ends, der: pem.contents })
+            let (subject, ends) = (
+                cert.subject().to_string(),
+                cert.validity().not_after.to_datetime(),
+            );
+            Ok(Entry {
+                subject,
+                ends,
+                der: pem.contents,
+            })
         })
         .collect::<Result<Vec<_>, CertsError>>()?;
-    if found.is_empty() { Err(unreadable()) } else { Ok(found) }
+    if found.is_empty() {
+        Err(unreadable())
+    } else {
+        Ok(found)
+    }
 }
 
 fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, CertsError> {
@@ -210,14 +268,25 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
     for entry in entries(&pem_text(path, "tls.crt")?, path)? {
         let left = (entry.ends - now).whole_days();
         late |= entry.ends - now < Duration::days(warn_days.into());
-        let _ = writeln!(report, "{}: ends {}, {left} days left", entry.subject, entry.ends.date());
+        let _ = writeln!(
+            report,
+            "{}: ends {}, {left} days left",
+            entry.subject,
+            entry.ends.date()
+        );
     }
-    if late { Err(CertsError::Expiring { report }) } else { Ok(report) }
+    if late {
+        Err(CertsError::Expiring { report })
+    } else {
+        Ok(report)
+    }
 }
 
 /// The certificates of the CA in use that have not ended, as PEM.
 fn still_valid(path: &Path, now: OffsetDateTime) -> Result<String, CertsError> {
-    let kept = entries(&pem_text(path, "ca.crt")?, path)?.into_iter().filter(|entry| entry.ends > now);
+    let kept = entries(&pem_text(path, "ca.crt")?, path)?
+        .into_iter()
+        .filter(|entry| entry.ends > now);
     Ok(kept.map(|entry| pem_block(&entry.der)).collect())
 }
 

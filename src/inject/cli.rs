@@ -55,10 +55,18 @@ pub struct ServeArgs {
     #[arg(long, env = "HYBRIDGE_LISTEN", default_value = "0.0.0.0:9443")]
     pub listen: SocketAddr,
     /// Certificate chain of the webhook, PEM; followed when it changes.
-    #[arg(long, env = "HYBRIDGE_CERT", default_value = "/etc/hybridge/tls/tls.crt")]
+    #[arg(
+        long,
+        env = "HYBRIDGE_CERT",
+        default_value = "/etc/hybridge/tls/tls.crt"
+    )]
     pub cert: PathBuf,
     /// Its private key, PEM.
-    #[arg(long, env = "HYBRIDGE_KEY", default_value = "/etc/hybridge/tls/tls.key")]
+    #[arg(
+        long,
+        env = "HYBRIDGE_KEY",
+        default_value = "/etc/hybridge/tls/tls.key"
+    )]
     pub key: PathBuf,
     /// Plaintext address of /livez, /readyz and /metrics.
     #[arg(long, env = "HYBRIDGE_ADMIN", default_value = "0.0.0.0:15400")]

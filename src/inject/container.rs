@@ -34,18 +34,27 @@ pub(crate) struct Previous {
 
 /// Reads what an earlier run left; a container or volume that merely has our name is refused.
 pub(crate) fn previous(pod: &Value, settings: &Settings) -> Result<Previous, Deny> {
-    let status = pod::metadata(pod, "annotations").and_then(|a| a.get(annotations::STATUS)).and_then(Value::as_str);
+    let status = pod::metadata(pod, "annotations")
+        .and_then(|a| a.get(annotations::STATUS))
+        .and_then(Value::as_str);
     let expected = list(settings);
     for slot in pod::all_slots(pod).filter(|slot| slot.name() == NAME) {
         if status.is_none() || slot.list != expected {
-            return Err(taken(&format!("spec.{} has a container", slot.list.key()), NAME));
+            return Err(taken(
+                &format!("spec.{} has a container", slot.list.key()),
+                NAME,
+            ));
         }
     }
-    let has_volume = pod::array(pod::spec(pod), "volumes").iter().any(|v| pod::name(v) == TLS_VOLUME);
+    let has_volume = pod::array(pod::spec(pod), "volumes")
+        .iter()
+        .any(|v| pod::name(v) == TLS_VOLUME);
     if has_volume && status.is_none() {
         return Err(taken("the pod has a volume", TLS_VOLUME));
     }
-    let table = existing(pod, settings).and_then(|slot| pod::env(slot.value, "HYBRIDGE_PROBES")).map(ProbeTable::from_json);
+    let table = existing(pod, settings)
+        .and_then(|slot| pod::env(slot.value, "HYBRIDGE_PROBES"))
+        .map(ProbeTable::from_json);
     Ok(Previous {
         table: table.and_then(Result::ok).unwrap_or_default(),
         ports: status.map(status_ports).unwrap_or_default(),
@@ -53,16 +62,28 @@ pub(crate) fn previous(pod: &Value, settings: &Settings) -> Result<Previous, Den
 }
 
 fn taken(what: &str, name: &str) -> Deny {
-    Deny::new(Reason::NameTaken, format!("{what} named {name:?} that this injector did not make; rename it, or label the pod hybridge.dev/inject: disabled if the sidecar was written by hand"))
+    Deny::new(
+        Reason::NameTaken,
+        format!(
+            "{what} named {name:?} that this injector did not make; rename it, or label the pod hybridge.dev/inject: disabled if the sidecar was written by hand"
+        ),
+    )
 }
 
 fn status_ports(status: &str) -> Vec<u16> {
     let parsed: Value = serde_json::from_str(status).unwrap_or_default();
-    pod::array(&parsed, "ports").iter().filter_map(pod::port_number).collect()
+    pod::array(&parsed, "ports")
+        .iter()
+        .filter_map(pod::port_number)
+        .collect()
 }
 
 fn list(settings: &Settings) -> List {
-    if settings.native() { List::Init } else { List::App }
+    if settings.native() {
+        List::Init
+    } else {
+        List::App
+    }
 }
 
 fn existing<'a>(pod: &'a Value, settings: &Settings) -> Option<Slot<'a>> {
@@ -85,15 +106,30 @@ impl Sidecar<'_> {
         self.put_volume(editor, notes)?;
         let digest = self.put_container(editor, notes)?;
         let status = self.status(&digest);
-        notes.step("annotation hybridge.dev/status", "records what was injected; whatever was there is overwritten");
-        editor.set(&path(&["metadata", "annotations", annotations::STATUS]), json!(status))
+        notes.step(
+            "annotation hybridge.dev/status",
+            "records what was injected; whatever was there is overwritten",
+        );
+        editor.set(
+            &path(&["metadata", "annotations", annotations::STATUS]),
+            json!(status),
+        )
     }
 
     fn put_volume(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
-        notes.step(format!("volume {TLS_VOLUME} from Secret {}", self.request.tls_secret), "mounted into the sidecar alone; the pod waits until the Secret exists");
+        notes.step(
+            format!(
+                "volume {TLS_VOLUME} from Secret {}",
+                self.request.tls_secret
+            ),
+            "mounted into the sidecar alone; the pod waits until the Secret exists",
+        );
         let volumes = pod::array(pod::spec(editor.pod()), "volumes");
         match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
-            Some(index) => editor.set(&path(&["spec", "volumes", &index.to_string()]), self.volume()),
+            Some(index) => editor.set(
+                &path(&["spec", "volumes", &index.to_string()]),
+                self.volume(),
+            ),
             None => editor.push(&path(&["spec", "volumes"]), self.volume()),
         }
     }
@@ -106,24 +142,41 @@ impl Sidecar<'_> {
         match found {
             Some(slot) => {
                 let kept = keep_foreign(self.container(guaranteed, Some(slot.value)), slot.value);
-                notes.step("sidecar container: rebuilt in place", "it was there already; mounts and variables of others stay");
+                notes.step(
+                    "sidecar container: rebuilt in place",
+                    "it was there already; mounts and variables of others stay",
+                );
                 let at = slot.path(&[]);
                 editor.set(&at, kept)?;
             }
             None => {
                 let first = list == List::Init && self.request.init_order == InitOrder::First;
-                notes.step(self.what(list), "a native sidecar starts before the app, stops after it, and lets Jobs finish");
-                editor.insert(&path(&["spec", list.key()]), if first { 0 } else { usize::MAX }, fresh.clone())?;
+                notes.step(
+                    self.what(list),
+                    "a native sidecar starts before the app, stops after it, and lets Jobs finish",
+                );
+                editor.insert(
+                    &path(&["spec", list.key()]),
+                    if first { 0 } else { usize::MAX },
+                    fresh.clone(),
+                )?;
             }
         }
         if guaranteed {
-            notes.step("sidecar limits equal its requests", "the pod is Guaranteed and stays so");
+            notes.step(
+                "sidecar limits equal its requests",
+                "the pod is Guaranteed and stays so",
+            );
         }
         Ok(short_digest(&fresh))
     }
 
     fn what(&self, list: List) -> String {
-        let ports: Vec<String> = self.exposed.iter().map(|e| format!("{} -> 127.0.0.1:{}", e.listen, e.app)).collect();
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{} -> 127.0.0.1:{}", e.listen, e.app))
+            .collect();
         format!("sidecar in spec.{}: {}", list.key(), ports.join(", "))
     }
 
@@ -155,10 +208,12 @@ impl Sidecar<'_> {
         container["startupProbe"] = probe("/startupz", 1, 60);
         container["readinessProbe"] = probe("/readyz", 2, 3);
         container["livenessProbe"] = probe("/livez", 10, 6);
-        container["lifecycle"] = json!({"preStop": {"exec": {"command": ["/hybridge", "ctl", "drain"]}}});
+        container["lifecycle"] =
+            json!({"preStop": {"exec": {"command": ["/hybridge", "ctl", "drain"]}}});
         container["terminationMessagePath"] = json!("/dev/termination-log");
         container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
-        container["volumeMounts"] = json!([{"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": true}]);
+        container["volumeMounts"] =
+            json!([{"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": true}]);
         container
     }
 
@@ -180,10 +235,15 @@ impl Sidecar<'_> {
     }
 
     fn ports(&self) -> Value {
-        let mut ports = vec![json!({"name": "pq-admin", "containerPort": ADMIN_PORT, "protocol": "TCP"})];
+        let mut ports =
+            vec![json!({"name": "pq-admin", "containerPort": ADMIN_PORT, "protocol": "TCP"})];
         if self.request.mode == Mode::Explicit {
             ports.extend(self.exposed.iter().enumerate().map(|(position, e)| {
-                let name = if position == 0 { "pq-tls".to_owned() } else { format!("pq-tls-{}", position + 1) };
+                let name = if position == 0 {
+                    "pq-tls".to_owned()
+                } else {
+                    format!("pq-tls-{}", position + 1)
+                };
                 json!({"name": name, "containerPort": e.listen, "protocol": "TCP"})
             }));
         }
@@ -196,15 +256,28 @@ impl Sidecar<'_> {
             downward("POD_NAME", "metadata.name"),
             downward("POD_NAMESPACE", "metadata.namespace"),
         ];
-        let ports: Vec<String> = self.exposed.iter().map(|e| format!("{}=127.0.0.1:{}", e.listen, e.app)).collect();
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{}=127.0.0.1:{}", e.listen, e.app))
+            .collect();
         env.extend([
             literal("HYBRIDGE_PORTS", ports.join(",")),
             literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
             literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
-            literal("HYBRIDGE_POLICY", annotations::spelling(self.request.policy)),
-            literal("HYBRIDGE_PROTOCOL", annotations::spelling(self.request.protocol)),
+            literal(
+                "HYBRIDGE_POLICY",
+                annotations::spelling(self.request.policy),
+            ),
+            literal(
+                "HYBRIDGE_PROTOCOL",
+                annotations::spelling(self.request.protocol),
+            ),
             literal("HYBRIDGE_ADMIN", format!("0.0.0.0:{ADMIN_PORT}")),
-            literal("HYBRIDGE_LOG_LEVEL", annotations::spelling(self.request.log_level)),
+            literal(
+                "HYBRIDGE_LOG_LEVEL",
+                annotations::spelling(self.request.log_level),
+            ),
             literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
         ]);
         if !self.table.probes().is_empty() {
@@ -269,10 +342,17 @@ fn security_context(existing: Option<&Value>) -> Value {
 
 /// Keeps the mounts, variables and resize rules that others put into our container.
 fn keep_foreign(mut ours: Value, theirs: &Value) -> Value {
-    ours["env"] = merge(&ours["env"], pod::array(theirs, "env"), |entry| !is_our_variable(pod::name(entry)));
-    ours["volumeMounts"] = merge(&ours["volumeMounts"], pod::array(theirs, "volumeMounts"), |mount| {
-        pod::name(mount) != TLS_VOLUME && pod::string(mount, "mountPath").is_some_and(harmless_mount)
+    ours["env"] = merge(&ours["env"], pod::array(theirs, "env"), |entry| {
+        !is_our_variable(pod::name(entry))
     });
+    ours["volumeMounts"] = merge(
+        &ours["volumeMounts"],
+        pod::array(theirs, "volumeMounts"),
+        |mount| {
+            pod::name(mount) != TLS_VOLUME
+                && pod::string(mount, "mountPath").is_some_and(harmless_mount)
+        },
+    );
     if let Some(policy) = theirs.get("resizePolicy") {
         ours["resizePolicy"] = policy.clone();
     }
@@ -296,14 +376,18 @@ fn merge(ours: &Value, theirs: &[Value], keep: impl Fn(&Value) -> bool) -> Value
     for entry in theirs {
         let name = pod::name(entry);
         let replacement = ours.iter().find(|o| pod::name(o) == name);
-        let seen = merged.iter().any(|m| pod::name(m) == name && replacement.is_some());
+        let seen = merged
+            .iter()
+            .any(|m| pod::name(m) == name && replacement.is_some());
         match replacement {
             Some(own) if !seen => merged.push(own.clone()),
             None if keep(entry) => merged.push(entry.clone()),
             _ => {}
         }
     }
-    let missing = ours.iter().filter(|o| !merged.iter().any(|m| pod::name(m) == pod::name(o)));
+    let missing = ours
+        .iter()
+        .filter(|o| !merged.iter().any(|m| pod::name(m) == pod::name(o)));
     let missing: Vec<_> = missing.cloned().collect();
     merged.extend(missing);
     Value::Array(merged)
@@ -312,5 +396,9 @@ fn merge(ours: &Value, theirs: &[Value], keep: impl Fn(&Value) -> bool) -> Value
 /// First 12 hex digits of SHA-256, to tell two injections apart; not a signature.
 fn short_digest(container: &Value) -> String {
     let hash = digest::digest(&digest::SHA256, container.to_string().as_bytes());
-    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -13,7 +13,11 @@ pub(crate) struct Document<'a> {
 impl Document<'_> {
     /// Comments and separator before the content; kept when the content is rewritten.
     pub(crate) fn preamble(&self) -> &str {
-        let lengths = self.raw.split_inclusive('\n').take_while(|line| is_preamble(line)).map(str::len);
+        let lengths = self
+            .raw
+            .split_inclusive('\n')
+            .take_while(|line| is_preamble(line))
+            .map(str::len);
         &self.raw[..lengths.sum()]
     }
 
@@ -40,14 +44,18 @@ pub(crate) fn split(text: &str) -> Vec<Document<'_>> {
     for line in lines(text) {
         let content = &text[line.clone()];
         if is_separator(content) && has_content {
-            documents.push(Document { raw: &text[start..line.start] });
+            documents.push(Document {
+                raw: &text[start..line.start],
+            });
             start = line.start;
             has_content = false;
         }
         has_content |= !is_preamble(content);
     }
     if start < text.len() {
-        documents.push(Document { raw: &text[start..] });
+        documents.push(Document {
+            raw: &text[start..],
+        });
     }
     documents
 }
@@ -61,13 +69,20 @@ fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn is_separator(line: &str) -> bool {
-    let line = line.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
-    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+    let line = line
+        .trim_start_matches('\u{feff}')
+        .trim_end_matches(['\r', '\n']);
+    line.strip_prefix("---")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
 /// A line that may stand before the content of a document: blank, comment, directive, bare separator.
 fn is_preamble(line: &str) -> bool {
-    let text = if is_separator(line) { line.trim_start_matches(['\u{feff}', '-']) } else { line };
+    let text = if is_separator(line) {
+        line.trim_start_matches(['\u{feff}', '-'])
+    } else {
+        line
+    };
     let text = text.trim();
     text.is_empty() || text.starts_with(['#', '%'])
 }
@@ -95,7 +110,13 @@ fn collect(object: &Value, at: String, depth: usize, found: &mut Vec<Workload>) 
             // Items of a typed list carry no kind of their own.
             let typed = item.get("kind").is_none() && kind != "List";
             if typed {
-                push(item, kind.trim_end_matches("List"), version, format!("{at}/items/{index}"), found);
+                push(
+                    item,
+                    kind.trim_end_matches("List"),
+                    version,
+                    format!("{at}/items/{index}"),
+                    found,
+                );
             } else {
                 collect(item, format!("{at}/items/{index}"), depth + 1, found);
             }
@@ -110,9 +131,15 @@ fn push(object: &Value, kind: &str, version: &str, at: String, found: &mut Vec<W
         return;
     };
     let pointer = format!("{at}{inner}");
-    if object.pointer(inner).is_some_and(|pod| pod.get("spec").is_some()) || inner.is_empty() {
+    if object
+        .pointer(inner)
+        .is_some_and(|pod| pod.get("spec").is_some())
+        || inner.is_empty()
+    {
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
-        let name = [text(metadata, "name"), text(metadata, "generateName")].into_iter().find(|n| !n.is_empty());
+        let name = [text(metadata, "name"), text(metadata, "generateName")]
+            .into_iter()
+            .find(|n| !n.is_empty());
         found.push(Workload {
             title: format!("{kind}/{}", name.unwrap_or("(unnamed)")),
             pointer,
@@ -167,13 +194,34 @@ mod tests {
     fn pods_are_found_in_every_kind_that_has_them() {
         let pod = json!({"spec": {}});
         for (object, pointers) in [
-            (json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}), vec![""]),
-            (json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"template": pod}}), vec!["/spec/template"]),
-            (json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": pod}}}}), vec!["/spec/jobTemplate/spec/template"]),
-            (json!({"apiVersion": "v1", "kind": "List", "items": [{"kind": "Service", "apiVersion": "v1"}, {"kind": "Job", "apiVersion": "batch/v1", "spec": {"template": pod}}]}), vec!["/items/1/spec/template"]),
-            (json!({"apiVersion": "v1", "kind": "PodList", "items": [{"spec": {}}]}), vec!["/items/0"]),
-            (json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "spec": {}}), vec![]),
-            (json!({"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": pod}}), vec![]),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}),
+                vec![""],
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"template": pod}}),
+                vec!["/spec/template"],
+            ),
+            (
+                json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": pod}}}}),
+                vec!["/spec/jobTemplate/spec/template"],
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "List", "items": [{"kind": "Service", "apiVersion": "v1"}, {"kind": "Job", "apiVersion": "batch/v1", "spec": {"template": pod}}]}),
+                vec!["/items/1/spec/template"],
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "PodList", "items": [{"spec": {}}]}),
+                vec!["/items/0"],
+            ),
+            (
+                json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "spec": {}}),
+                vec![],
+            ),
+            (
+                json!({"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": pod}}),
+                vec![],
+            ),
         ] {
             let found: Vec<_> = workloads(&object).into_iter().map(|w| w.pointer).collect();
             assert_eq!(found, pointers, "{object}");

@@ -22,17 +22,23 @@ const PATH: &str = "/drain/wait";
 
 /// Seconds that streams may run on; zero where the grace period has no room for a gate.
 pub(crate) fn timeout(pod: &Value, request: &Request, notes: &mut Notes) -> Result<u64, Deny> {
-    let grace = pod::spec(pod).get("terminationGracePeriodSeconds").and_then(Value::as_u64).unwrap_or(DEFAULT_GRACE);
+    let grace = pod::spec(pod)
+        .get("terminationGracePeriodSeconds")
+        .and_then(Value::as_u64)
+        .unwrap_or(DEFAULT_GRACE);
     let reserve = APP_STOP + SIDECAR_STOP;
     let Some(asked) = request.drain_timeout else {
         return Ok(default_timeout(grace, notes));
     };
     let sum = asked.saturating_add(reserve);
     if asked >= grace {
-        return Err(Deny::new(Reason::DrainExceedsGrace, format!(
-            "annotation hybridge.dev/drain-timeout {asked}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
-            remedy(grace, reserve)
-        )));
+        return Err(Deny::new(
+            Reason::DrainExceedsGrace,
+            format!(
+                "annotation hybridge.dev/drain-timeout {asked}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
+                remedy(grace, reserve)
+            ),
+        ));
     }
     if sum > grace {
         notes.warn(format!("drain-timeout {asked}s leaves the app {}s to stop before terminationGracePeriodSeconds {grace} ends; {sum} would leave room", grace - asked));
@@ -48,7 +54,9 @@ fn remedy(grace: u64, reserve: u64) -> String {
 }
 
 fn default_timeout(grace: u64, notes: &mut Notes) -> u64 {
-    let room = grace.saturating_sub(APP_STOP + SIDECAR_STOP).min(LONGEST_DEFAULT);
+    let room = grace
+        .saturating_sub(APP_STOP + SIDECAR_STOP)
+        .min(LONGEST_DEFAULT);
     if room == 0 {
         notes.warn(format!("terminationGracePeriodSeconds {grace} has no room for draining; open streams are cut when the pod is deleted"));
     }
@@ -56,9 +64,15 @@ fn default_timeout(grace: u64, notes: &mut Notes) -> u64 {
 }
 
 /// Adds the gate to every container that owns an exposed port and has no preStop of its own.
-pub(crate) fn gate(editor: &mut Editor, exposed: &[Exposed], seconds: u64, notes: &mut Notes) -> Result<(), Deny> {
+pub(crate) fn gate(
+    editor: &mut Editor,
+    exposed: &[Exposed],
+    seconds: u64,
+    notes: &mut Notes,
+) -> Result<(), Deny> {
     let pod = editor.pod().clone();
-    let owners = pod::slots(&pod, List::App).filter(|slot| exposed.iter().any(|e| e.owner == slot.index));
+    let owners =
+        pod::slots(&pod, List::App).filter(|slot| exposed.iter().any(|e| e.owner == slot.index));
     for slot in owners {
         if has_foreign_pre_stop(&slot) {
             keep_foreign(&slot, notes);
@@ -68,18 +82,30 @@ pub(crate) fn gate(editor: &mut Editor, exposed: &[Exposed], seconds: u64, notes
                 "SIGTERM comes after preStop, so streams that are open when the pod is deleted can finish",
             );
             let call = handlers::admin_get(&format!("{PATH}?timeout={seconds}s"));
-            editor.set(&slot.path(&["lifecycle", "preStop"]), json!({"httpGet": call}))?;
+            editor.set(
+                &slot.path(&["lifecycle", "preStop"]),
+                json!({"httpGet": call}),
+            )?;
         }
     }
     Ok(())
 }
 
 fn has_foreign_pre_stop(slot: &Slot<'_>) -> bool {
-    let hook = slot.value.get("lifecycle").and_then(|l| l.get("preStop")).and_then(Value::as_object);
-    hook.is_some_and(|hook| !handlers::rewritten_path(hook).is_some_and(|path| path.starts_with(PATH)))
+    let hook = slot
+        .value
+        .get("lifecycle")
+        .and_then(|l| l.get("preStop"))
+        .and_then(Value::as_object);
+    hook.is_some_and(|hook| {
+        !handlers::rewritten_path(hook).is_some_and(|path| path.starts_with(PATH))
+    })
 }
 
 fn keep_foreign(slot: &Slot<'_>, notes: &mut Notes) {
-    notes.step(format!("lifecycle.preStop of container {}: left alone", slot.name()), "an existing hook is never overwritten");
+    notes.step(
+        format!("lifecycle.preStop of container {}: left alone", slot.name()),
+        "an existing hook is never overwritten",
+    );
     notes.warn(format!("container {} has a preStop of its own, so there is no drain gate; streams open after that hook are cut", slot.name()));
 }

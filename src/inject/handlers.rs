@@ -12,18 +12,34 @@ use super::pod::{self, Slot};
 use super::ports::ADMIN_PORT;
 use super::probes::{Probe, ProbeHeader, ProbeKind, ProbeTable};
 
-const PROBES: &[(&str, &str)] = &[("readinessProbe", "readiness"), ("livenessProbe", "liveness"), ("startupProbe", "startup")];
+const PROBES: &[(&str, &str)] = &[
+    ("readinessProbe", "readiness"),
+    ("livenessProbe", "liveness"),
+    ("startupProbe", "startup"),
+];
 const HOOKS: &[&str] = &["postStart", "preStop"];
 const HANDLER_KEYS: &[&str] = &["httpGet", "tcpSocket", "grpc"];
 
 /// Points every probe of a port that is now `closed` to the kubelet at the sidecar; returns the originals.
 /// Calls that an earlier run rewrote keep their entry from the `previous` table.
-pub(crate) fn rewrite(editor: &mut Editor, closed: &[u16], previous: &ProbeTable, notes: &mut Notes) -> Result<ProbeTable, Deny> {
+pub(crate) fn rewrite(
+    editor: &mut Editor,
+    closed: &[u16],
+    previous: &ProbeTable,
+    notes: &mut Notes,
+) -> Result<ProbeTable, Deny> {
     let mut table = ProbeTable::default();
     let pod = editor.pod().clone();
     let slots = pod::all_slots(&pod).filter(|slot| slot.name() != super::container::NAME);
     for slot in slots {
-        let mut rewriter = Rewriter { editor, closed, previous, notes, table: &mut table, slot };
+        let mut rewriter = Rewriter {
+            editor,
+            closed,
+            previous,
+            notes,
+            table: &mut table,
+            slot,
+        };
         for (field, kind) in PROBES {
             rewriter.probe(field, kind)?;
         }
@@ -53,18 +69,28 @@ impl Rewriter<'_> {
             return Ok(());
         };
         self.notes.step(
-            format!("{field} of container {}: httpGet {path} on port {ADMIN_PORT}", self.slot.name()),
-            format!("the app's port {} is reachable on loopback only; timings are kept", original.port),
+            format!(
+                "{field} of container {}: httpGet {path} on port {ADMIN_PORT}",
+                self.slot.name()
+            ),
+            format!(
+                "the app's port {} is reachable on loopback only; timings are kept",
+                original.port
+            ),
         );
         self.table.push(original);
         let mut changed = without_handlers(probe);
         changed.insert("httpGet".into(), admin_get(&path));
-        self.editor.set(&self.slot.path(&[field]), Value::Object(changed))
+        self.editor
+            .set(&self.slot.path(&[field]), Value::Object(changed))
     }
 
     fn hook(&mut self, hook: &str) -> Result<(), Deny> {
         let lifecycle = self.slot.value.get("lifecycle");
-        let Some(handler) = lifecycle.and_then(|l| l.get(hook)).and_then(Value::as_object) else {
+        let Some(handler) = lifecycle
+            .and_then(|l| l.get(hook))
+            .and_then(Value::as_object)
+        else {
             return Ok(());
         };
         let path = format!("/probe/{}/{hook}", self.slot.name());
@@ -73,8 +99,14 @@ impl Rewriter<'_> {
             return Ok(());
         };
         self.notes.step(
-            format!("{field} of container {}: httpGet {path} on port {ADMIN_PORT}", self.slot.name()),
-            format!("the app's port {} is reachable on loopback only", original.port),
+            format!(
+                "{field} of container {}: httpGet {path} on port {ADMIN_PORT}",
+                self.slot.name()
+            ),
+            format!(
+                "the app's port {} is reachable on loopback only",
+                original.port
+            ),
         );
         self.notes.warn(format!(
             "container {}: its {hook} hook now goes through port {ADMIN_PORT}, where neighbours can call it as they could call the app before",
@@ -83,22 +115,42 @@ impl Rewriter<'_> {
         self.table.push(original);
         let mut changed = without_handlers(handler);
         changed.insert("httpGet".into(), admin_get(&path));
-        self.editor.set(&self.slot.path(&["lifecycle", hook]), Value::Object(changed))
+        self.editor.set(
+            &self.slot.path(&["lifecycle", hook]),
+            Value::Object(changed),
+        )
     }
 
     /// The check to keep in the table, or `None` when the call needs no change.
-    fn original(&mut self, field: &str, handler: &Map<String, Value>, path: &str) -> Result<Option<Probe>, Deny> {
+    fn original(
+        &mut self,
+        field: &str,
+        handler: &Map<String, Value>,
+        path: &str,
+    ) -> Result<Option<Probe>, Deny> {
         if rewritten_path(handler) == Some(path) {
-            return self.previous.lookup(path).cloned().map(Some).ok_or_else(|| self.lost(field, path));
+            return self
+                .previous
+                .lookup(path)
+                .cloned()
+                .map(Some)
+                .ok_or_else(|| self.lost(field, path));
         }
-        let Some((key, action)) = HANDLER_KEYS.iter().find_map(|key| Some((*key, handler.get(*key)?.as_object()?))) else {
+        let Some((key, action)) = HANDLER_KEYS
+            .iter()
+            .find_map(|key| Some((*key, handler.get(*key)?.as_object()?)))
+        else {
             return Ok(None);
         };
         let port = self.port(field, action)?;
         if !self.closed.contains(&port) {
             return Ok(None);
         }
-        if action.get("host").and_then(Value::as_str).is_some_and(|host| !host.is_empty()) {
+        if action
+            .get("host")
+            .and_then(Value::as_str)
+            .is_some_and(|host| !host.is_empty())
+        {
             self.notes.warn(format!("{field} of container {} names a host and was left alone; it reaches TLS on port {port} now", self.slot.name()));
             return Ok(None);
         }
@@ -109,7 +161,11 @@ impl Rewriter<'_> {
     fn port(&self, field: &str, action: &Map<String, Value>) -> Result<u16, Deny> {
         let value = action.get("port").unwrap_or(&Value::Null);
         let named = |name: &str| {
-            pod::tcp_ports(self.slot.value).iter().find(|p| p.name == Some(name)).map(|p| p.number).or_else(|| name.parse().ok())
+            pod::tcp_ports(self.slot.value)
+                .iter()
+                .find(|p| p.name == Some(name))
+                .map(|p| p.number)
+                .or_else(|| name.parse().ok())
         };
         let number = match value {
             Value::String(name) => named(name),
@@ -124,21 +180,32 @@ impl Rewriter<'_> {
         if action.get("scheme").and_then(Value::as_str) != Some("HTTPS") {
             return Ok(());
         }
-        Err(Deny::new(Reason::AppServesTls, format!(
-            "{field} of container {:?} uses scheme HTTPS: the app serves TLS itself; let it serve plaintext and the probe use HTTP, hybridge adds the TLS", self.slot.name()
-        )))
+        Err(Deny::new(
+            Reason::AppServesTls,
+            format!(
+                "{field} of container {:?} uses scheme HTTPS: the app serves TLS itself; let it serve plaintext and the probe use HTTP, hybridge adds the TLS",
+                self.slot.name()
+            ),
+        ))
     }
 
     fn lost(&self, field: &str, path: &str) -> Deny {
-        Deny::new(Reason::ProbeTable, format!(
-            "{field} of container {:?} already asks {path}, but the sidecar's probe table does not say what stands behind it; restore the original probe", self.slot.name()
-        ))
+        Deny::new(
+            Reason::ProbeTable,
+            format!(
+                "{field} of container {:?} already asks {path}, but the sidecar's probe table does not say what stands behind it; restore the original probe",
+                self.slot.name()
+            ),
+        )
     }
 }
 
 fn without_handlers(handler: &Map<String, Value>) -> Map<String, Value> {
-    let kept = handler.iter().filter(|(key, _)| !HANDLER_KEYS.contains(&key.as_str()));
-    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+    let kept = handler
+        .iter()
+        .filter(|(key, _)| !HANDLER_KEYS.contains(&key.as_str()));
+    kept.map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// A GET on the admin port, with every default spelled out as the API server would.
@@ -162,7 +229,13 @@ fn timeout(handler: &Map<String, Value>) -> u32 {
         .unwrap_or(1)
 }
 
-fn check(key: &str, action: &Map<String, Value>, port: u16, path: &str, timeout_seconds: u32) -> Probe {
+fn check(
+    key: &str,
+    action: &Map<String, Value>,
+    port: u16,
+    path: &str,
+    timeout_seconds: u32,
+) -> Probe {
     let kind = match key {
         "httpGet" => ProbeKind::Http,
         "grpc" => ProbeKind::Grpc,
@@ -176,7 +249,11 @@ fn check(key: &str, action: &Map<String, Value>, port: u16, path: &str, timeout_
         port,
         target: (kind == ProbeKind::Http).then(|| target(text("path"))),
         headers: headers(action),
-        service: if kind == ProbeKind::Grpc { text("service") } else { None },
+        service: if kind == ProbeKind::Grpc {
+            text("service")
+        } else {
+            None
+        },
         timeout_seconds,
     }
 }

@@ -34,13 +34,23 @@ pub(crate) fn verdict(pod: &Value, decision: Decision) -> Result<Verdict, Deny> 
         .and_then(|labels| labels.get(INJECT_LABEL))
         .and_then(Value::as_str);
     match (value, decision) {
-        (Some("enabled"), _) => Ok(Verdict::Inject("the pod's label hybridge.dev/inject is enabled")),
-        (Some("disabled"), _) => Ok(Verdict::Skip("the pod's label hybridge.dev/inject is disabled")),
-        (None, Decision::Namespace) => Ok(Verdict::Inject("injection is on for everything here and the pod does not opt out")),
-        (None, Decision::Object) => Ok(Verdict::Skip("the pod has no label hybridge.dev/inject: enabled")),
+        (Some("enabled"), _) => Ok(Verdict::Inject(
+            "the pod's label hybridge.dev/inject is enabled",
+        )),
+        (Some("disabled"), _) => Ok(Verdict::Skip(
+            "the pod's label hybridge.dev/inject is disabled",
+        )),
+        (None, Decision::Namespace) => Ok(Verdict::Inject(
+            "injection is on for everything here and the pod does not opt out",
+        )),
+        (None, Decision::Object) => Ok(Verdict::Skip(
+            "the pod has no label hybridge.dev/inject: enabled",
+        )),
         (Some(other), _) => Err(Deny::new(
             Reason::LabelValue,
-            format!("label {INJECT_LABEL}: {other:?} is not understood; use \"enabled\" or \"disabled\""),
+            format!(
+                "label {INJECT_LABEL}: {other:?} is not understood; use \"enabled\" or \"disabled\""
+            ),
         )),
     }
 }
@@ -79,13 +89,22 @@ mod tests {
     #[test]
     fn a_silent_pod_follows_the_namespace() {
         let silent = pod(&Value::Null);
-        assert!(matches!(verdict(&silent, Decision::Namespace), Ok(Verdict::Inject(_))));
-        assert!(matches!(verdict(&silent, Decision::Object), Ok(Verdict::Skip(_))));
+        assert!(matches!(
+            verdict(&silent, Decision::Namespace),
+            Ok(Verdict::Inject(_))
+        ));
+        assert!(matches!(
+            verdict(&silent, Decision::Object),
+            Ok(Verdict::Skip(_))
+        ));
     }
 
     #[test]
     fn a_wrong_value_is_denied_with_the_right_ones() {
-        let error = verdict(&pod(&json!({"hybridge.dev/inject": "true"})), Decision::Object);
+        let error = verdict(
+            &pod(&json!({"hybridge.dev/inject": "true"})),
+            Decision::Object,
+        );
         let Err(deny) = error else { panic!("accepted") };
         assert_eq!(deny.reason(), "label_value");
         assert!(deny.to_string().contains("\"enabled\" or \"disabled\""));

@@ -23,9 +23,16 @@ struct Judged {
 }
 
 /// Runs the offline front. The result goes to `out`; warnings and what was skipped go to `notices`.
-pub fn run(args: &OfflineArgs, stdin: &mut impl Read, out: &mut impl Write, notices: &mut impl Write) -> Result<(), Error> {
+pub fn run(
+    args: &OfflineArgs,
+    stdin: &mut impl Read,
+    out: &mut impl Write,
+    notices: &mut impl Write,
+) -> Result<(), Error> {
     if args.files.is_empty() {
-        return Err(Error::Usage("nothing to inject: give -f FILE, or -f - for standard input".into()));
+        return Err(Error::Usage(
+            "nothing to inject: give -f FILE, or -f - for standard input".into(),
+        ));
     }
     let mut text = String::new();
     let mut judged = Vec::new();
@@ -46,11 +53,18 @@ pub fn run(args: &OfflineArgs, stdin: &mut impl Read, out: &mut impl Write, noti
     out.write_all(printed.as_bytes()).map_err(Error::Write)?;
     out.flush().map_err(Error::Write)?;
     let changes = judged.iter().filter(|j| changes(j)).count();
-    if args.check && changes > 0 { Err(Error::WouldChange(changes)) } else { Ok(()) }
+    if args.check && changes > 0 {
+        Err(Error::WouldChange(changes))
+    } else {
+        Ok(())
+    }
 }
 
 fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
     if path == Path::new("-") {
         let mut text = String::new();
         stdin.read_to_string(&mut text).map_err(failed)?;
@@ -72,7 +86,12 @@ fn separate(text: &mut String, next: &str) {
     }
 }
 
-fn inject_file(path: &Path, input: &str, args: &OfflineArgs, judged: &mut Vec<Judged>) -> Result<String, Error> {
+fn inject_file(
+    path: &Path,
+    input: &str,
+    args: &OfflineArgs,
+    judged: &mut Vec<Judged>,
+) -> Result<String, Error> {
     let mut output = String::new();
     for (index, document) in documents::split(input).into_iter().enumerate() {
         let object = parse(document).map_err(|source| Error::Document {
@@ -89,7 +108,9 @@ fn inject_file(path: &Path, input: &str, args: &OfflineArgs, judged: &mut Vec<Ju
 }
 
 fn parse(document: Document<'_>) -> Result<Value, yaml::YamlError> {
-    if document.is_json() && let Ok(value) = serde_json::from_str(document.content()) {
+    if document.is_json()
+        && let Ok(value) = serde_json::from_str(document.content())
+    {
         return Ok(value);
     }
     yaml::read(document.content())
@@ -97,7 +118,11 @@ fn parse(document: Document<'_>) -> Result<Value, yaml::YamlError> {
 
 /// The object with its pods injected, or `None` when nothing in it changes.
 fn inject_object(mut object: Value, args: &OfflineArgs, judged: &mut Vec<Judged>) -> Option<Value> {
-    let decision = if args.only_labelled { Decision::Object } else { Decision::Namespace };
+    let decision = if args.only_labelled {
+        Decision::Object
+    } else {
+        Decision::Namespace
+    };
     let mut changed = false;
     for workload in documents::workloads(&object) {
         let pod = object.pointer_mut(&workload.pointer)?;
@@ -106,7 +131,10 @@ fn inject_object(mut object: Value, args: &OfflineArgs, judged: &mut Vec<Judged>
             *pod = plan.patched().clone();
             changed = true;
         }
-        judged.push(Judged { title: workload.title, plan });
+        judged.push(Judged {
+            title: workload.title,
+            plan,
+        });
     }
     changed.then_some(object)
 }
@@ -148,12 +176,18 @@ fn state(judged: &Judged) -> &'static str {
 }
 
 fn check_report(judged: &[Judged]) -> String {
-    judged.iter().map(|j| format!("{}: {}\n", j.title, state(j))).collect()
+    judged
+        .iter()
+        .map(|j| format!("{}: {}\n", j.title, state(j)))
+        .collect()
 }
 
 fn explanation(judged: &[Judged]) -> String {
     let mut text = String::new();
-    for (title, plan) in judged.iter().filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?))) {
+    for (title, plan) in judged
+        .iter()
+        .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
+    {
         let _ = writeln!(text, "{title}: {} operations", plan.ops.len());
         for step in &plan.explanation {
             let _ = writeln!(text, "  {}\n      because {}", step.what, step.why);
@@ -165,17 +199,31 @@ fn explanation(judged: &[Judged]) -> String {
     text
 }
 
-fn write_notices(judged: &[Judged], args: &OfflineArgs, notices: &mut impl Write) -> std::io::Result<()> {
-    for (title, plan) in judged.iter().filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?))) {
+fn write_notices(
+    judged: &[Judged],
+    args: &OfflineArgs,
+    notices: &mut impl Write,
+) -> std::io::Result<()> {
+    for (title, plan) in judged
+        .iter()
+        .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
+    {
         for warning in &plan.warnings {
             writeln!(notices, "warning: {title}: {warning}")?;
         }
-        if let Some(step) = plan.explanation.first().filter(|_| !plan.injected && !args.explain) {
+        if let Some(step) = plan
+            .explanation
+            .first()
+            .filter(|_| !plan.injected && !args.explain)
+        {
             writeln!(notices, "note: {title}: not injected: {}", step.why)?;
         }
     }
     if judged.is_empty() && !args.explain {
-        writeln!(notices, "note: no pod and no pod template found; everything passes through unchanged")?;
+        writeln!(
+            notices,
+            "note: no pod and no pod template found; everything passes through unchanged"
+        )?;
     }
     Ok(())
 }

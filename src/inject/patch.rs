@@ -48,10 +48,19 @@ impl Editor {
     }
 
     /// Puts `value` into the list at `path` before `index`, creating the list where it is absent or null.
-    pub(crate) fn insert(&mut self, path: &[String], index: usize, value: Value) -> Result<(), Deny> {
+    pub(crate) fn insert(
+        &mut self,
+        path: &[String],
+        index: usize,
+        value: Value,
+    ) -> Result<(), Deny> {
         match lookup(&self.pod, path) {
             Some(Value::Array(items)) => {
-                let token = if index >= items.len() { "-".to_owned() } else { index.to_string() };
+                let token = if index >= items.len() {
+                    "-".to_owned()
+                } else {
+                    index.to_string()
+                };
                 let mut at = path.to_vec();
                 at.push(token);
                 self.apply(add(&at, value))
@@ -67,7 +76,10 @@ impl Editor {
 
     fn apply(&mut self, op: PatchOperation) -> Result<(), Deny> {
         json_patch::patch(&mut self.pod, std::slice::from_ref(&op)).map_err(|error| {
-            Deny::new(Reason::Malformed, format!("this pod cannot be changed: {error}"))
+            Deny::new(
+                Reason::Malformed,
+                format!("this pod cannot be changed: {error}"),
+            )
         })?;
         self.ops.push(op);
         Ok(())
@@ -90,9 +102,7 @@ fn lookup<'a>(root: &'a Value, path: &[String]) -> Option<&'a Value> {
 /// How many leading tokens of `path` lead to a value; a null above the last token counts as absent.
 fn present_prefix(root: &Value, path: &[String]) -> usize {
     (1..=path.len())
-        .take_while(|&n| {
-            lookup(root, &path[..n]).is_some_and(|v| n == path.len() || !v.is_null())
-        })
+        .take_while(|&n| lookup(root, &path[..n]).is_some_and(|v| n == path.len() || !v.is_null()))
         .last()
         .unwrap_or(0)
 }
@@ -127,10 +137,19 @@ mod tests {
 
     #[test]
     fn missing_and_null_parents_are_created_in_one_operation() {
-        for pod in [json!({}), json!({"metadata": null}), json!({"metadata": {"annotations": null}})] {
+        for pod in [
+            json!({}),
+            json!({"metadata": null}),
+            json!({"metadata": {"annotations": null}}),
+        ] {
             let mut editor = Editor::new(&pod);
-            editor.set(&path(&["metadata", "annotations", "a/b~c"]), json!("x")).unwrap_or_default();
-            assert_eq!(editor.pod(), &json!({"metadata": {"annotations": {"a/b~c": "x"}}}));
+            editor
+                .set(&path(&["metadata", "annotations", "a/b~c"]), json!("x"))
+                .unwrap_or_default();
+            assert_eq!(
+                editor.pod(),
+                &json!({"metadata": {"annotations": {"a/b~c": "x"}}})
+            );
             assert_eq!(editor.ops.len(), 1);
         }
     }
@@ -138,8 +157,13 @@ mod tests {
     #[test]
     fn keys_with_slash_and_tilde_are_escaped() {
         let mut editor = Editor::new(&json!({"m": {}}));
-        editor.set(&path(&["m", "a/b~c"]), json!(1)).unwrap_or_default();
-        assert_eq!(ops(editor), json!([{"op": "add", "path": "/m/a~1b~0c", "value": 1}]));
+        editor
+            .set(&path(&["m", "a/b~c"]), json!(1))
+            .unwrap_or_default();
+        assert_eq!(
+            ops(editor),
+            json!([{"op": "add", "path": "/m/a~1b~0c", "value": 1}])
+        );
     }
 
     #[test]

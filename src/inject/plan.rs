@@ -72,7 +72,13 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     let table = handlers::rewrite(&mut editor, &closed, &previous.table, &mut notes)?;
     let drain_seconds = drain::timeout(pod, &request, &mut notes)?;
     drain::gate(&mut editor, &exposed, drain_seconds, &mut notes)?;
-    let sidecar = Sidecar { request: &request, settings, exposed: &exposed, table: &table, drain_seconds };
+    let sidecar = Sidecar {
+        request: &request,
+        settings,
+        exposed: &exposed,
+        table: &table,
+        drain_seconds,
+    };
     sidecar.put(&mut editor, &mut notes)?;
 
     let (patched, ops) = editor.finish();

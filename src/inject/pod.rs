@@ -36,7 +36,11 @@ impl Slot<'_> {
 
     /// The JSON pointer tokens of a field of this container.
     pub(crate) fn path(&self, rest: &[&str]) -> Vec<String> {
-        let mut path = vec!["spec".into(), self.list.key().into(), self.index.to_string()];
+        let mut path = vec![
+            "spec".into(),
+            self.list.key().into(),
+            self.index.to_string(),
+        ];
         path.extend(rest.iter().map(|s| (*s).to_owned()));
         path
     }
@@ -64,7 +68,9 @@ fn check_named_list(spec: &Value, key: &str) -> Result<(), Deny> {
     match spec.get(key) {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(items)) if items.iter().all(has_name) => Ok(()),
-        Some(Value::Array(_)) => Err(malformed(&format!("spec.{key} has an entry without a name"))),
+        Some(Value::Array(_)) => Err(malformed(&format!(
+            "spec.{key} has an entry without a name"
+        ))),
         Some(_) => Err(malformed(&format!("spec.{key} is not a list"))),
     }
 }
@@ -84,12 +90,18 @@ fn check_string_map(pod: &Value, key: &str) -> Result<(), Deny> {
 }
 
 fn malformed(what: &str) -> Deny {
-    Deny::new(Reason::Malformed, format!("this is not a valid pod: {what}"))
+    Deny::new(
+        Reason::Malformed,
+        format!("this is not a valid pod: {what}"),
+    )
 }
 
 /// The list under `key`, empty when absent, null or of another type.
 pub(crate) fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 pub(crate) fn string<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
@@ -141,7 +153,10 @@ pub(crate) fn tcp_ports(container: &Value) -> Vec<Port<'_>> {
 }
 
 pub(crate) fn port_number(value: &Value) -> Option<u16> {
-    value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0)
+    value
+        .as_u64()
+        .and_then(|n| u16::try_from(n).ok())
+        .filter(|n| *n != 0)
 }
 
 /// `command` followed by `args`: what the container runs, as far as the manifest says.

@@ -20,9 +20,16 @@ pub(crate) struct Exposed {
 }
 
 /// Settles the ports; `previous` is what an earlier run recorded, used only where the pod alone leaves a choice.
-pub(crate) fn choose(pod: &Value, request: &Request, previous: &[u16]) -> Result<Vec<Exposed>, Deny> {
+pub(crate) fn choose(
+    pod: &Value,
+    request: &Request,
+    previous: &[u16],
+) -> Result<Vec<Exposed>, Deny> {
     let numbers = match &request.ports {
-        Some(wanted) => wanted.iter().map(|item| resolve(pod, item)).collect::<Result<_, _>>()?,
+        Some(wanted) => wanted
+            .iter()
+            .map(|item| resolve(pod, item))
+            .collect::<Result<_, _>>()?,
         None => vec![only_port(pod, previous)?],
     };
     refuse_repeats(&numbers)?;
@@ -38,9 +45,19 @@ pub(crate) fn choose(pod: &Value, request: &Request, previous: &[u16]) -> Result
         .iter()
         .enumerate()
         .map(|(position, &app)| {
-            let listen = if explicit { request.listen_port(position) } else { Some(app) };
-            let listen = listen.ok_or_else(|| conflict("there is no port left after hybridge.dev/listen-port".into()))?;
-            Ok(Exposed { app, listen, owner: owner(pod, app)? })
+            let listen = if explicit {
+                request.listen_port(position)
+            } else {
+                Some(app)
+            };
+            let listen = listen.ok_or_else(|| {
+                conflict("there is no port left after hybridge.dev/listen-port".into())
+            })?;
+            Ok(Exposed {
+                app,
+                listen,
+                owner: owner(pod, app)?,
+            })
         })
         .collect::<Result<Vec<_>, Deny>>()?;
     refuse_collisions(pod, &exposed, explicit)?;
@@ -54,10 +71,15 @@ fn conflict(message: String) -> Deny {
 fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
     if item.bytes().all(|b| b.is_ascii_digit()) {
         return item.parse().ok().filter(|n| *n != 0).ok_or_else(|| {
-            Deny::new(Reason::AnnotationValue, format!("annotation hybridge.dev/ports: {item} is not a port from 1 to 65535"))
+            Deny::new(
+                Reason::AnnotationValue,
+                format!("annotation hybridge.dev/ports: {item} is not a port from 1 to 65535"),
+            )
         });
     }
-    let mut named = candidates(pod).flat_map(|slot| pod::tcp_ports(slot.value)).filter(|port| port.name == Some(item));
+    let mut named = candidates(pod)
+        .flat_map(|slot| pod::tcp_ports(slot.value))
+        .filter(|port| port.name == Some(item));
     let found = named.next().ok_or_else(|| {
         Deny::new(Reason::AnnotationValue, format!("annotation hybridge.dev/ports: no container declares a TCP port named {item:?}; declared are {}", declared_text(pod)))
     })?;
@@ -66,12 +88,16 @@ fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
 
 /// App containers, without the sidecars of other systems and without ours.
 fn candidates(pod: &Value) -> impl Iterator<Item = Slot<'_>> {
-    pod::slots(pod, List::App)
-        .filter(|slot| !catalog::is_infrastructure(slot.value) && slot.name() != super::container::NAME)
+    pod::slots(pod, List::App).filter(|slot| {
+        !catalog::is_infrastructure(slot.value) && slot.name() != super::container::NAME
+    })
 }
 
 fn declared(pod: &Value) -> Vec<u16> {
-    let mut ports: Vec<u16> = candidates(pod).flat_map(|slot| pod::tcp_ports(slot.value)).map(|p| p.number).collect();
+    let mut ports: Vec<u16> = candidates(pod)
+        .flat_map(|slot| pod::tcp_ports(slot.value))
+        .map(|p| p.number)
+        .collect();
     ports.sort_unstable();
     ports.dedup();
     ports
@@ -81,13 +107,19 @@ fn declared_text(pod: &Value) -> String {
     let ports: Vec<String> = candidates(pod)
         .flat_map(|slot| {
             let owner = slot.name().to_owned();
-            pod::tcp_ports(slot.value).into_iter().map(move |port| match port.name {
-                Some(name) => format!("{} ({name}, {owner})", port.number),
-                None => format!("{} ({owner})", port.number),
-            })
+            pod::tcp_ports(slot.value)
+                .into_iter()
+                .map(move |port| match port.name {
+                    Some(name) => format!("{} ({name}, {owner})", port.number),
+                    None => format!("{} ({owner})", port.number),
+                })
         })
         .collect();
-    if ports.is_empty() { "none".into() } else { ports.join(", ") }
+    if ports.is_empty() {
+        "none".into()
+    } else {
+        ports.join(", ")
+    }
 }
 
 fn only_port(pod: &Value, previous: &[u16]) -> Result<u16, Deny> {
@@ -109,7 +141,8 @@ fn only_port(pod: &Value, previous: &[u16]) -> Result<u16, Deny> {
 
 /// The port of a pod that declares none: what its only recognised server listens on.
 fn undeclared_port(pod: &Value) -> Option<u16> {
-    let mut known = candidates(pod).filter_map(|slot| Some((catalog::recognise(slot.value)?, slot)));
+    let mut known =
+        candidates(pod).filter_map(|slot| Some((catalog::recognise(slot.value)?, slot)));
     let (server, slot) = known.next()?;
     if known.next().is_some() {
         return None;
@@ -127,7 +160,11 @@ fn owner(pod: &Value, port: u16) -> Result<usize, Deny> {
     match declaring.as_slice() {
         [one] => return Ok(one.index),
         [a, b, ..] => {
-            return Err(conflict(format!("containers {:?} and {:?} both declare port {port}; one pod has one port {port}", a.name(), b.name())));
+            return Err(conflict(format!(
+                "containers {:?} and {:?} both declare port {port}; one pod has one port {port}",
+                a.name(),
+                b.name()
+            )));
         }
         [] => {}
     }
@@ -135,19 +172,28 @@ fn owner(pod: &Value, port: u16) -> Result<usize, Deny> {
     if let [only] = all.as_slice() {
         return Ok(only.index);
     }
-    let known: Vec<_> = all.iter().filter(|slot| catalog::recognise(slot.value).is_some()).collect();
+    let known: Vec<_> = all
+        .iter()
+        .filter(|slot| catalog::recognise(slot.value).is_some())
+        .collect();
     match known.as_slice() {
         [one] => Ok(one.index),
-        _ => Err(Deny::new(Reason::PortsRequired, format!(
-            "no container declares port {port}, and the pod has {} that could own it; add it to the ports of the right container", all.len()
-        ))),
+        _ => Err(Deny::new(
+            Reason::PortsRequired,
+            format!(
+                "no container declares port {port}, and the pod has {} that could own it; add it to the ports of the right container",
+                all.len()
+            ),
+        )),
     }
 }
 
 fn refuse_repeats(numbers: &[u16]) -> Result<(), Deny> {
     for (position, number) in numbers.iter().enumerate() {
         if numbers[..position].contains(number) {
-            return Err(conflict(format!("annotation hybridge.dev/ports names port {number} twice")));
+            return Err(conflict(format!(
+                "annotation hybridge.dev/ports names port {number} twice"
+            )));
         }
     }
     Ok(())
@@ -159,17 +205,28 @@ fn refuse_collisions(pod: &Value, exposed: &[Exposed], explicit: bool) -> Result
         .flat_map(|slot| pod::tcp_ports(slot.value))
         .map(|port| port.number)
         .collect();
-    if taken.contains(&ADMIN_PORT) || exposed.iter().any(|e| e.app == ADMIN_PORT || e.listen == ADMIN_PORT) {
-        return Err(conflict(format!("port {ADMIN_PORT} is the sidecar's own (probes, metrics); move the app to another")));
+    if taken.contains(&ADMIN_PORT)
+        || exposed
+            .iter()
+            .any(|e| e.app == ADMIN_PORT || e.listen == ADMIN_PORT)
+    {
+        return Err(conflict(format!(
+            "port {ADMIN_PORT} is the sidecar's own (probes, metrics); move the app to another"
+        )));
     }
     if explicit {
         let clash = exposed.iter().enumerate().find(|(position, e)| {
             taken.contains(&e.listen)
                 || exposed.iter().any(|other| other.app == e.listen)
-                || exposed[..*position].iter().any(|other| other.listen == e.listen)
+                || exposed[..*position]
+                    .iter()
+                    .any(|other| other.listen == e.listen)
         });
         if let Some((_, e)) = clash {
-            return Err(conflict(format!("listen port {} is already used in this pod; choose another in annotation hybridge.dev/listen-port", e.listen)));
+            return Err(conflict(format!(
+                "listen port {} is already used in this pod; choose another in annotation hybridge.dev/listen-port",
+                e.listen
+            )));
         }
     }
     Ok(())

@@ -132,15 +132,27 @@ mod tests {
         let text = r#"[{"path":"/probe/a/readiness","kind":"http","address":"127.0.0.1","port":8000,"target":"/health","headers":[{"name":"X-A","value":"b"}],"timeoutSeconds":3}]"#;
         let table = ProbeTable::from_json(text).unwrap_or_default();
         assert_eq!(table.to_json(), text);
-        assert_eq!(table.lookup("/probe/a/readiness").map(|p| p.timeout_seconds), Some(3));
+        assert_eq!(
+            table
+                .lookup("/probe/a/readiness")
+                .map(|p| p.timeout_seconds),
+            Some(3)
+        );
         assert_eq!(table.lookup("/probe/a"), None);
     }
 
     #[test]
     fn a_table_that_leaves_loopback_is_refused() {
         let text = r#"[{"path":"/probe/a/b","kind":"tcp","address":"10.0.0.1","port":1,"timeoutSeconds":1}]"#;
-        assert!(matches!(ProbeTable::from_json(text), Err(ProbeTableError::NotLoopback { .. })));
-        let text = r#"[{"path":"/metrics","kind":"tcp","address":"::1","port":1,"timeoutSeconds":1}]"#;
-        assert!(matches!(ProbeTable::from_json(text), Err(ProbeTableError::Path { .. })));
+        assert!(matches!(
+            ProbeTable::from_json(text),
+            Err(ProbeTableError::NotLoopback { .. })
+        ));
+        let text =
+            r#"[{"path":"/metrics","kind":"tcp","address":"::1","port":1,"timeoutSeconds":1}]"#;
+        assert!(matches!(
+            ProbeTable::from_json(text),
+            Err(ProbeTableError::Path { .. })
+        ));
     }
 }

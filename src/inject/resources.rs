@@ -18,7 +18,10 @@ impl Quantity {
             .unwrap_or(text.len());
         let (number, suffix) = text.split_at(digits_end);
         let nano = nano(number)?;
-        let value = match suffix.strip_prefix(['e', 'E']).filter(|exp| !exp.is_empty()) {
+        let value = match suffix
+            .strip_prefix(['e', 'E'])
+            .filter(|exp| !exp.is_empty())
+        {
             Some(exponent) => nano.checked_mul(10_i128.checked_pow(exponent.parse().ok()?)?)?,
             None => scale(nano, suffix)?,
         };
@@ -39,12 +42,19 @@ fn nano(number: &str) -> Option<i128> {
     if (whole.is_empty() && fraction.is_empty()) || fraction.len() > 9 || whole.len() > 18 {
         return None;
     }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let fraction: i128 = if fraction.is_empty() {
         0
     } else {
         let padding = 9_u32.checked_sub(u32::try_from(fraction.len()).ok()?)?;
-        fraction.parse::<i128>().ok()?.checked_mul(10_i128.pow(padding))?
+        fraction
+            .parse::<i128>()
+            .ok()?
+            .checked_mul(10_i128.pow(padding))?
     };
     whole.checked_mul(1_000_000_000)?.checked_add(fraction)
 }
@@ -130,7 +140,13 @@ mod tests {
 
     #[test]
     fn quantities_compare_by_value_not_by_spelling() {
-        for (a, b) in [("1000m", "1"), ("0.5", "500m"), ("1Gi", "1024Mi"), ("1e3", "1k"), (".5", "500m")] {
+        for (a, b) in [
+            ("1000m", "1"),
+            ("0.5", "500m"),
+            ("1Gi", "1024Mi"),
+            ("1e3", "1k"),
+            (".5", "500m"),
+        ] {
             assert_eq!(Quantity::parse(a), Quantity::parse(b), "{a} {b}");
             assert!(Quantity::parse(a).is_some());
         }
@@ -139,7 +155,21 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_is_refused() {
-        for bad in ["", "m", "1.2.3", "100mm", "-1", "0", "1 Gi", "ten", "1e99", "99999999999999999999", "1Gb", "e", "."] {
+        for bad in [
+            "",
+            "m",
+            "1.2.3",
+            "100mm",
+            "-1",
+            "0",
+            "1 Gi",
+            "ten",
+            "1e99",
+            "99999999999999999999",
+            "1Gb",
+            "e",
+            ".",
+        ] {
             assert_eq!(Quantity::parse(bad), None, "{bad}");
         }
     }
@@ -148,9 +178,21 @@ mod tests {
     fn a_pod_is_guaranteed_only_when_every_container_is() {
         let full = json!({"name": "a", "resources": {"limits": {"cpu": 1, "memory": "1Gi"}, "requests": {"cpu": "1000m"}}});
         let part = json!({"name": "b", "resources": {"limits": {"memory": "1Gi"}}});
-        assert!(is_guaranteed(&json!({"spec": {"containers": [full]}}), "hybridge"));
-        assert!(!is_guaranteed(&json!({"spec": {"containers": [full, part]}}), "hybridge"));
-        assert!(!is_guaranteed(&json!({"spec": {"containers": [full], "initContainers": [part]}}), "hybridge"));
-        assert!(is_guaranteed(&json!({"spec": {"containers": [full], "initContainers": [{"name": "hybridge"}]}}), "hybridge"));
+        assert!(is_guaranteed(
+            &json!({"spec": {"containers": [full]}}),
+            "hybridge"
+        ));
+        assert!(!is_guaranteed(
+            &json!({"spec": {"containers": [full, part]}}),
+            "hybridge"
+        ));
+        assert!(!is_guaranteed(
+            &json!({"spec": {"containers": [full], "initContainers": [part]}}),
+            "hybridge"
+        ));
+        assert!(is_guaranteed(
+            &json!({"spec": {"containers": [full], "initContainers": [{"name": "hybridge"}]}}),
+            "hybridge"
+        ));
     }
 }

@@ -31,21 +31,34 @@ impl Outcome {
 pub(crate) enum BadReview {
     #[error("the body is not JSON")]
     Json(#[from] serde_json::Error),
-    #[error("apiVersion is {0:?}, kind {1:?}; this webhook speaks {API_VERSION} AdmissionReview alone")]
+    #[error(
+        "apiVersion is {0:?}, kind {1:?}; this webhook speaks {API_VERSION} AdmissionReview alone"
+    )]
     Version(String, String),
     #[error("request.uid is missing")]
     Uid,
 }
 
 /// Answers a review; the error is for bodies that are none.
-pub(crate) fn answer(body: &[u8], decision: Decision, settings: &Settings) -> Result<(Value, Outcome), BadReview> {
+pub(crate) fn answer(
+    body: &[u8],
+    decision: Decision,
+    settings: &Settings,
+) -> Result<(Value, Outcome), BadReview> {
     let review: Value = serde_json::from_slice(body)?;
     let text = |key: &str| review.get(key).and_then(Value::as_str).unwrap_or_default();
     if text("apiVersion") != API_VERSION || text("kind") != "AdmissionReview" {
-        return Err(BadReview::Version(text("apiVersion").into(), text("kind").into()));
+        return Err(BadReview::Version(
+            text("apiVersion").into(),
+            text("kind").into(),
+        ));
     }
     let request = review.get("request").unwrap_or(&Value::Null);
-    let uid = request.get("uid").and_then(Value::as_str).filter(|uid| !uid.is_empty()).ok_or(BadReview::Uid)?;
+    let uid = request
+        .get("uid")
+        .and_then(Value::as_str)
+        .filter(|uid| !uid.is_empty())
+        .ok_or(BadReview::Uid)?;
     let (mut response, outcome) = if is_new_pod(request) {
         let pod = request.get("object").unwrap_or(&Value::Null);
         judge(plan(pod, decision, settings))
@@ -54,14 +67,24 @@ pub(crate) fn answer(body: &[u8], decision: Decision, settings: &Settings) -> Re
     };
     response.insert("uid".into(), json!(uid));
     response.insert("auditAnnotations".into(), audit(outcome));
-    let review = json!({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response});
+    let review =
+        json!({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response});
     Ok((review, outcome))
 }
 
 fn is_new_pod(request: &Value) -> bool {
-    let part = |outer: &str, key: &str| request.get(outer).and_then(|o| o.get(key)).and_then(Value::as_str).unwrap_or_default();
+    let part = |outer: &str, key: &str| {
+        request
+            .get(outer)
+            .and_then(|o| o.get(key))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let create = request.get("operation").and_then(Value::as_str) == Some("CREATE");
-    let whole = request.get("subResource").and_then(Value::as_str).is_none_or(str::is_empty);
+    let whole = request
+        .get("subResource")
+        .and_then(Value::as_str)
+        .is_none_or(str::is_empty);
     create && whole && part("kind", "group").is_empty() && part("kind", "kind") == "Pod"
 }
 
@@ -109,5 +132,9 @@ fn shorten(warning: &str) -> String {
     if warning.chars().count() <= LONGEST_WARNING {
         return warning.to_owned();
     }
-    warning.chars().take(LONGEST_WARNING - 3).chain("...".chars()).collect()
+    warning
+        .chars()
+        .take(LONGEST_WARNING - 3)
+        .chain("...".chars())
+        .collect()
 }

@@ -20,7 +20,12 @@ pub struct Settings {
     #[arg(long, env = "HYBRIDGE_TLS_SECRET", default_value = "hybridge-tls", value_parser = secret_name)]
     pub tls_secret: String,
     /// Key-exchange policy for pods without the annotation hybridge.dev/policy.
-    #[arg(long = "default-policy", env = "HYBRIDGE_DEFAULT_POLICY", default_value = "hybrid-preferred", value_enum)]
+    #[arg(
+        long = "default-policy",
+        env = "HYBRIDGE_DEFAULT_POLICY",
+        default_value = "hybrid-preferred",
+        value_enum
+    )]
     pub policy: Policy,
     /// Version of the cluster, such as 1.33; below 1.29 native sidecars do not exist and pods are refused.
     #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", default_value = "1.33", value_parser = minor_version)]
@@ -65,9 +70,13 @@ fn image(text: &str) -> Result<String, String> {
 /// `1.29`, `v1.29.3` or `1.29.3-gke.1` to 29.
 fn minor_version(text: &str) -> Result<u32, String> {
     let rest = text.trim_start_matches('v').strip_prefix("1.");
-    rest.map(|r| r.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default())
-        .and_then(|minor| minor.parse().ok())
-        .ok_or_else(|| format!("{text:?} is not a Kubernetes version such as 1.33"))
+    rest.map(|r| {
+        r.split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+    })
+    .and_then(|minor| minor.parse().ok())
+    .ok_or_else(|| format!("{text:?} is not a Kubernetes version such as 1.33"))
 }
 
 /// Checks a DNS-1123 subdomain, the form of a Secret's name.
@@ -75,7 +84,9 @@ pub(crate) fn secret_name(text: &str) -> Result<String, String> {
     let label = |l: &str| {
         let bytes = l.as_bytes();
         !bytes.is_empty()
-            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
             && bytes.first() != Some(&b'-')
             && bytes.last() != Some(&b'-')
     };
@@ -106,7 +117,11 @@ mod tests {
         for bad in ["hybridge", "hybridge:latest", "registry:5000/hybridge", ""] {
             assert!(image(bad).is_err(), "{bad}");
         }
-        for good in ["hybridge:0.1.0", "registry:5000/a/hybridge:1", "hybridge@sha256:ab"] {
+        for good in [
+            "hybridge:0.1.0",
+            "registry:5000/a/hybridge:1",
+            "hybridge@sha256:ab",
+        ] {
             assert!(image(good).is_ok(), "{good}");
         }
     }

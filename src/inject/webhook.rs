@@ -29,7 +29,10 @@ pub struct Injections {
 impl Injections {
     /// Registers the counter.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let opts = Opts::new("hybridge_injections_total", "Admission reviews answered, by result and reason of a refusal or error.");
+        let opts = Opts::new(
+            "hybridge_injections_total",
+            "Admission reviews answered, by result and reason of a refusal or error.",
+        );
         let total = IntCounterVec::new(opts, &["result", "reason"])?;
         registry.register(Box::new(total.clone()))?;
         for result in ["injected", "unchanged"] {
@@ -39,7 +42,9 @@ impl Injections {
     }
 
     pub(crate) fn count(&self, outcome: Outcome) {
-        self.total.with_label_values(&[outcome.result, outcome.reason]).inc();
+        self.total
+            .with_label_values(&[outcome.result, outcome.reason])
+            .inc();
     }
 }
 
@@ -56,15 +61,31 @@ type Answer = fn(&[u8], Decision, &Settings) -> Result<(Value, Outcome), BadRevi
 impl Webhook {
     /// A webhook that plans with `settings`.
     pub fn new(settings: Settings, injections: Injections) -> Self {
-        Self { settings, injections }
+        Self {
+            settings,
+            injections,
+        }
     }
 
     /// Answers one request whose body has been read.
-    pub fn respond(&self, method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
+    pub fn respond(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Response<Bytes> {
         self.respond_with(review::answer, method, path, headers, body)
     }
 
-    fn respond_with(&self, answer: Answer, method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
+    fn respond_with(
+        &self,
+        answer: Answer,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Response<Bytes> {
         let decision = match check(method, path, headers, body.len()) {
             Ok(decision) => decision,
             Err(refusal) => return self.refuse(refusal),
@@ -72,22 +93,40 @@ impl Webhook {
         match catch_unwind(AssertUnwindSafe(|| answer(body, decision, &self.settings))) {
             Ok(Ok((review, outcome))) => {
                 self.injections.count(outcome);
-                tracing::debug!(result = outcome.result, reason = outcome.reason, "reviewed a pod");
+                tracing::debug!(
+                    result = outcome.result,
+                    reason = outcome.reason,
+                    "reviewed a pod"
+                );
                 json(&review)
             }
-            Ok(Err(bad)) => self.refuse(Refusal { status: StatusCode::BAD_REQUEST, reason: "bad_review", message: bad.to_string() }),
-            Err(_) => self.refuse(Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "panic", message: "the planner failed on this pod; its log says where".into() }),
+            Ok(Err(bad)) => self.refuse(Refusal {
+                status: StatusCode::BAD_REQUEST,
+                reason: "bad_review",
+                message: bad.to_string(),
+            }),
+            Err(_) => self.refuse(Refusal {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                reason: "panic",
+                message: "the planner failed on this pod; its log says where".into(),
+            }),
         }
     }
 
     /// Answers a request that cannot be reviewed, and counts it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
         self.injections.count(Outcome::new("error", refusal.reason));
-        tracing::info!(status = refusal.status.as_u16(), reason = refusal.reason, "refused a request");
+        tracing::info!(
+            status = refusal.status.as_u16(),
+            reason = refusal.reason,
+            "refused a request"
+        );
         let mut response = Response::new(Bytes::from(refusal.message + "\n"));
         *response.status_mut() = refusal.status;
         if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("POST"));
         }
         response
     }
@@ -103,24 +142,54 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn body_too_large() -> Self {
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, reason: "body_too_large", message: format!("the body is larger than {BODY_LIMIT} bytes") }
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            reason: "body_too_large",
+            message: format!("the body is larger than {BODY_LIMIT} bytes"),
+        }
     }
 }
 
-fn check(method: &Method, path: &str, headers: &HeaderMap, length: usize) -> Result<Decision, Refusal> {
-    let refusal = |status, reason, message: &str| Refusal { status, reason, message: message.to_owned() };
+fn check(
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    length: usize,
+) -> Result<Decision, Refusal> {
+    let refusal = |status, reason, message: &str| Refusal {
+        status,
+        reason,
+        message: message.to_owned(),
+    };
     let decision = match path {
         NAMESPACE_PATH => Decision::Namespace,
         OBJECT_PATH => Decision::Object,
-        _ => return Err(refusal(StatusCode::NOT_FOUND, "path", "paths are /inject/namespace and /inject/object")),
+        _ => {
+            return Err(refusal(
+                StatusCode::NOT_FOUND,
+                "path",
+                "paths are /inject/namespace and /inject/object",
+            ));
+        }
     };
     if method != Method::POST {
-        return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "method", "use POST"));
+        return Err(refusal(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+            "use POST",
+        ));
     }
-    let media = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let media = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
-        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", "content-type must be application/json"));
+        return Err(refusal(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_type",
+            "content-type must be application/json",
+        ));
     }
     if length > BODY_LIMIT {
         return Err(Refusal::body_too_large());
@@ -130,7 +199,9 @@ fn check(method: &Method, path: &str, headers: &HeaderMap, length: usize) -> Res
 
 fn json(value: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(value.to_string()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -140,15 +211,34 @@ mod tests {
 
     fn webhook() -> Option<Webhook> {
         let registry = Registry::new();
-        Some(Webhook::new(Settings::default(), Injections::register(&registry).ok()?))
+        Some(Webhook::new(
+            Settings::default(),
+            Injections::register(&registry).ok()?,
+        ))
     }
 
     #[test]
     fn a_panic_in_the_planner_becomes_a_500() {
-        let Some(webhook) = webhook() else { panic!("no webhook") };
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let response = webhook.respond_with(|_, _, _| panic!("planted"), &Method::POST, OBJECT_PATH, &headers, b"{}");
+        let Some(webhook) = webhook() else {
+            panic!("no webhook")
+        };
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let response = webhook.respond_with(
+            |_, _, _| panic!("planted"),
+            &Method::POST,
+            OBJECT_PATH,
+            &headers,
+            b"{}",
+        );
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(webhook.injections.total.with_label_values(&["error", "panic"]).get(), 1);
+        assert_eq!(
+            webhook
+                .injections
+                .total
+                .with_label_values(&["error", "panic"])
+                .get(),
+            1
+        );
     }
 }

@@ -55,7 +55,11 @@ struct Open {
 enum Node {
     List(Vec<Value>),
     /// The finished pairs, the merge sources, and the key that waits for its value.
-    Mapping { map: Map<String, Value>, merged: Vec<Value>, key: Option<String> },
+    Mapping {
+        map: Map<String, Value>,
+        merged: Vec<Value>,
+        key: Option<String>,
+    },
 }
 
 impl Builder {
@@ -67,31 +71,58 @@ impl Builder {
                     self.count(1)?;
                     return self.key(text.into_owned(), anchor);
                 }
-                let value = if is_text { Value::String(text.into_owned()) } else { resolve(&text) };
+                let value = if is_text {
+                    Value::String(text.into_owned())
+                } else {
+                    resolve(&text)
+                };
                 self.finish(value, anchor)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, Node::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.open(anchor, Node::Mapping { map: Map::new(), merged: Vec::new(), key: None }),
+            Event::MappingStart(anchor, _) => self.open(
+                anchor,
+                Node::Mapping {
+                    map: Map::new(),
+                    merged: Vec::new(),
+                    key: None,
+                },
+            ),
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
-                let value = self.anchors.get(&anchor).cloned().ok_or(YamlError::NotJson("an alias to an enclosing node"))?;
+                let value = self
+                    .anchors
+                    .get(&anchor)
+                    .cloned()
+                    .ok_or(YamlError::NotJson("an alias to an enclosing node"))?;
                 self.count(size(&value))?;
                 self.finish(value, 0)
             }
-            Event::DocumentStart(_) if self.root.is_some() => Err(YamlError::NotJson("a second document here")),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(YamlError::NotJson("a second document here"))
+            }
             _ => Ok(()),
         }
     }
 
     fn awaits_key(&self) -> bool {
-        matches!(self.stack.last(), Some(Open { node: Node::Mapping { key: None, .. }, .. }))
+        matches!(
+            self.stack.last(),
+            Some(Open {
+                node: Node::Mapping { key: None, .. },
+                ..
+            })
+        )
     }
 
     fn key(&mut self, text: String, anchor: usize) -> Result<(), YamlError> {
         if anchor != 0 {
             self.anchors.insert(anchor, Value::String(text.clone()));
         }
-        if let Some(Open { node: Node::Mapping { map, key, .. }, .. }) = self.stack.last_mut() {
+        if let Some(Open {
+            node: Node::Mapping { map, key, .. },
+            ..
+        }) = self.stack.last_mut()
+        {
             if map.contains_key(&text) {
                 return Err(YamlError::DuplicateKey(text));
             }
@@ -135,7 +166,14 @@ impl Builder {
                 Some(key) => {
                     map.insert(key, value);
                 }
-                None => *key = Some(value.as_str().ok_or(YamlError::NotJson("a mapping key that is not text"))?.to_owned()),
+                None => {
+                    *key = Some(
+                        value
+                            .as_str()
+                            .ok_or(YamlError::NotJson("a mapping key that is not text"))?
+                            .to_owned(),
+                    )
+                }
             },
         }
         Ok(())
@@ -143,7 +181,11 @@ impl Builder {
 
     fn count(&mut self, nodes: usize) -> Result<(), YamlError> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES { Err(YamlError::TooBig("large")) } else { Ok(()) }
+        if self.nodes > MAX_NODES {
+            Err(YamlError::TooBig("large"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -173,8 +215,12 @@ fn merge(mut map: Map<String, Value>, sources: Vec<Value>) -> Map<String, Value>
 pub(crate) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Value::Bool(true),
-        "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Value::Bool(false),
+        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            return Value::Bool(true);
+        }
+        "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+            return Value::Bool(false);
+        }
         _ => {}
     }
     number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
@@ -231,16 +277,22 @@ mod tests {
     #[test]
     fn plain_scalars_have_the_types_kubectl_gives_them() {
         let text = "{a: 0644, b: '0644', c: yes, d: \"yes\", e: 1_000, f: 0x1F, g: 1.50, h: ~, i: 1e3, j: -5, k: 12:30:45, l: v1.2, m: .5, n: 0o17, o: +7, p: 08, q: 1.2.3}";
-        assert_eq!(value(text), json!({
-            "a": 420, "b": "0644", "c": true, "d": "yes", "e": 1000, "f": 31, "g": 1.5, "h": null, "i": 1000.0,
-            "j": -5, "k": "12:30:45", "l": "v1.2", "m": 0.5, "n": 15, "o": 7, "p": 8, "q": "1.2.3"
-        }));
+        assert_eq!(
+            value(text),
+            json!({
+                "a": 420, "b": "0644", "c": true, "d": "yes", "e": 1000, "f": 31, "g": 1.5, "h": null, "i": 1000.0,
+                "j": -5, "k": "12:30:45", "l": "v1.2", "m": 0.5, "n": 15, "o": 7, "p": 8, "q": "1.2.3"
+            })
+        );
     }
 
     #[test]
     fn aliases_and_merge_keys_are_expanded() {
         let text = "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\nlist: [*b]\n";
-        assert_eq!(value(text), json!({"base": {"x": 1, "y": 2}, "other": {"y": 3, "x": 1}, "list": [{"x": 1, "y": 2}]}));
+        assert_eq!(
+            value(text),
+            json!({"base": {"x": 1, "y": 2}, "other": {"y": 3, "x": 1}, "list": [{"x": 1, "y": 2}]})
+        );
     }
 
     #[test]
@@ -250,7 +302,10 @@ mod tests {
 
     #[test]
     fn what_is_no_kubernetes_object_is_refused() {
-        assert!(matches!(read("a: 1\na: 2\n"), Err(YamlError::DuplicateKey(_))));
+        assert!(matches!(
+            read("a: 1\na: 2\n"),
+            Err(YamlError::DuplicateKey(_))
+        ));
         assert!(matches!(read("? [a]\n: 1\n"), Err(YamlError::NotJson(_))));
         assert!(matches!(read("a: [\n"), Err(YamlError::Syntax(_))));
         let deep = "[".repeat(200) + &"]".repeat(200);

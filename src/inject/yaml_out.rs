@@ -125,7 +125,10 @@ fn is_literal(s: &str) -> bool {
         && !body.starts_with([' ', '\n'])
         && !body.ends_with('\n')
         && body.lines().all(|line| !line.ends_with([' ', '\t']))
-        && !s.chars().any(|c| (c.is_control() && c != '\n' && c != '\t') || "\u{2028}\u{2029}\u{feff}\u{85}".contains(c))
+        && !s.chars().any(|c| {
+            (c.is_control() && c != '\n' && c != '\t')
+                || "\u{2028}\u{2029}\u{feff}\u{85}".contains(c)
+        })
 }
 
 fn literal(out: &mut String, s: &str, depth: usize) {
@@ -160,9 +163,27 @@ mod tests {
 
     #[test]
     fn ambiguous_words_are_quoted() {
-        for word in ["y", "on", "0644", "1e3", "null", "~", "12:30", "2026-11-22", "=", "<<", "-", "a: b", "a #b", "0x1"] {
+        for word in [
+            "y",
+            "on",
+            "0644",
+            "1e3",
+            "null",
+            "~",
+            "12:30",
+            "2026-11-22",
+            "=",
+            "<<",
+            "-",
+            "a: b",
+            "a #b",
+            "0x1",
+        ] {
             assert!(write(&json!([word])).contains('"'), "{word}");
         }
-        assert_eq!(write(&json!({"image": "vllm/vllm-openai:v0.11.0"})), "image: vllm/vllm-openai:v0.11.0\n");
+        assert_eq!(
+            write(&json!({"image": "vllm/vllm-openai:v0.11.0"})),
+            "image: vllm/vllm-openai:v0.11.0\n"
+        );
     }
 }

@@ -20,7 +20,11 @@ fn compare(name: &str, actual: &Value) -> Result<(), String> {
         std::fs::write(&path, &text).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    if expected == text { Ok(()) } else { Err(format!("{} differs; now:\n{text}", path.display())) }
+    if expected == text {
+        Ok(())
+    } else {
+        Err(format!("{} differs; now:\n{text}", path.display()))
+    }
 }
 
 #[test]
@@ -37,7 +41,13 @@ fn every_pod_shape_gives_its_golden_patch() {
 fn every_captured_review_gives_its_golden_patch() {
     let failures: Vec<String> = support::captured()
         .iter()
-        .filter_map(|(name, review)| compare(&format!("review-{name}"), &result(&review["request"]["object"])).err())
+        .filter_map(|(name, review)| {
+            compare(
+                &format!("review-{name}"),
+                &result(&review["request"]["object"]),
+            )
+            .err()
+        })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Parser;
-use hybridge::inject::{Decision, Error, InjectArgs, OfflineArgs, Settings, offline, plan, read_yaml};
+use hybridge::inject::{
+    Decision, Error, InjectArgs, OfflineArgs, Settings, offline, plan, read_yaml,
+};
 use serde_json::Value;
 
 use crate::support::{dir, files, pod, stem};
@@ -23,14 +25,23 @@ struct Ran {
 }
 
 fn run(flags: &[&str], input: &str) -> Ran {
-    let words = ["inject", "-f", "-"].into_iter().chain(flags.iter().copied());
-    run_args(&Cli::try_parse_from(words).unwrap().inject.offline, &mut input.as_bytes())
+    let words = ["inject", "-f", "-"]
+        .into_iter()
+        .chain(flags.iter().copied());
+    run_args(
+        &Cli::try_parse_from(words).unwrap().inject.offline,
+        &mut input.as_bytes(),
+    )
 }
 
 fn run_args(args: &OfflineArgs, stdin: &mut impl Read) -> Ran {
     let (mut out, mut notices) = (Vec::new(), Vec::new());
     let result = offline::run(args, stdin, &mut out, &mut notices);
-    Ran { out: String::from_utf8(out).unwrap(), notices: String::from_utf8(notices).unwrap(), result }
+    Ran {
+        out: String::from_utf8(out).unwrap(),
+        notices: String::from_utf8(notices).unwrap(),
+        result,
+    }
 }
 
 const DEPLOYMENT: &str = "\
@@ -59,7 +70,13 @@ const SERVICE: &str = "apiVersion: v1\nkind: Service   # keep me\nmetadata: {nam
 
 #[test]
 fn other_kinds_pass_through_byte_for_byte() {
-    for text in [SERVICE, "", "# nothing\n", "---\r\n# x\r\n---\r\napiVersion: v1\r\nkind: ConfigMap\r\ndata: {a: \"--- b\"}\r\n", "{\"kind\":\"Service\",\"apiVersion\":\"v1\"}"] {
+    for text in [
+        SERVICE,
+        "",
+        "# nothing\n",
+        "---\r\n# x\r\n---\r\napiVersion: v1\r\nkind: ConfigMap\r\ndata: {a: \"--- b\"}\r\n",
+        "{\"kind\":\"Service\",\"apiVersion\":\"v1\"}",
+    ] {
         let ran = run(&[], text);
         assert!(ran.result.is_ok());
         assert_eq!(ran.out, text);
@@ -71,7 +88,10 @@ fn a_file_of_several_documents_keeps_the_others_and_their_order() {
     let text = format!("{SERVICE}---\n{DEPLOYMENT}---\n{SERVICE}");
     let ran = run(&[], &text);
     let documents: Vec<&str> = ran.out.split("---\n").collect();
-    assert_eq!((documents.len(), documents[0], documents[2]), (3, SERVICE, SERVICE));
+    assert_eq!(
+        (documents.len(), documents[0], documents[2]),
+        (3, SERVICE, SERVICE)
+    );
     assert!(documents[1].starts_with("# deployed by hand\n"));
     assert!(documents[1].contains("name: hybridge"));
 }
@@ -90,25 +110,52 @@ fn values_keep_the_type_that_kubectl_gives_them() {
     let pod = &read_yaml(&out).unwrap()["spec"]["template"]["spec"];
     assert_eq!(pod["volumes"][0]["secret"]["defaultMode"], 0o440);
     assert_eq!(pod["containers"][0]["env"][0]["value"], "yes");
-    assert!(out.contains("value: \"yes\"") && out.contains("value: \"0644\"") && out.contains("defaultMode: 288"), "{out}");
+    assert!(
+        out.contains("value: \"yes\"")
+            && out.contains("value: \"0644\"")
+            && out.contains("defaultMode: 288"),
+        "{out}"
+    );
 }
 
 #[test]
 fn every_kind_with_a_pod_is_injected() {
-    let template = "{spec: {containers: [{name: a, image: 'vllm:1', ports: [{containerPort: 8000}]}]}}";
+    let template =
+        "{spec: {containers: [{name: a, image: 'vllm:1', ports: [{containerPort: 8000}]}]}}";
     for (head, at) in [
-        ("apiVersion: apps/v1\nkind: StatefulSet\nspec: {template: @}", "/spec/template"),
-        ("apiVersion: apps/v1\nkind: DaemonSet\nspec: {template: @}", "/spec/template"),
-        ("apiVersion: apps/v1\nkind: ReplicaSet\nspec: {template: @}", "/spec/template"),
-        ("apiVersion: batch/v1\nkind: Job\nspec: {template: @}", "/spec/template"),
-        ("apiVersion: batch/v1\nkind: CronJob\nspec: {jobTemplate: {spec: {template: @}}}", "/spec/jobTemplate/spec/template"),
-        ("apiVersion: v1\nkind: List\nitems: [{apiVersion: apps/v1, kind: Deployment, spec: {template: @}}]", "/items/0/spec/template"),
+        (
+            "apiVersion: apps/v1\nkind: StatefulSet\nspec: {template: @}",
+            "/spec/template",
+        ),
+        (
+            "apiVersion: apps/v1\nkind: DaemonSet\nspec: {template: @}",
+            "/spec/template",
+        ),
+        (
+            "apiVersion: apps/v1\nkind: ReplicaSet\nspec: {template: @}",
+            "/spec/template",
+        ),
+        (
+            "apiVersion: batch/v1\nkind: Job\nspec: {template: @}",
+            "/spec/template",
+        ),
+        (
+            "apiVersion: batch/v1\nkind: CronJob\nspec: {jobTemplate: {spec: {template: @}}}",
+            "/spec/jobTemplate/spec/template",
+        ),
+        (
+            "apiVersion: v1\nkind: List\nitems: [{apiVersion: apps/v1, kind: Deployment, spec: {template: @}}]",
+            "/items/0/spec/template",
+        ),
     ] {
         let ran = run(&[], &head.replace('@', template));
         assert!(ran.result.is_ok(), "{head}: {:?}", ran.result);
         let out = ran.out;
         let pod = read_yaml(&out).unwrap().pointer(at).unwrap().clone();
-        assert_eq!(pod["spec"]["initContainers"][0]["name"], "hybridge", "{head}");
+        assert_eq!(
+            pod["spec"]["initContainers"][0]["name"], "hybridge",
+            "{head}"
+        );
     }
 }
 
@@ -116,16 +163,28 @@ fn every_kind_with_a_pod_is_injected() {
 fn json_stays_json() {
     let text = serde_json::to_string(&read_yaml(DEPLOYMENT).unwrap()).unwrap();
     let out: Value = serde_json::from_str(&run(&[], &text).out).unwrap();
-    assert_eq!(out["spec"]["template"]["spec"]["initContainers"][0]["name"], "hybridge");
+    assert_eq!(
+        out["spec"]["template"]["spec"]["initContainers"][0]["name"],
+        "hybridge"
+    );
 }
 
 #[test]
 fn one_refusal_prints_nothing_that_could_be_applied() {
-    let text = format!("{DEPLOYMENT}---\n{}", DEPLOYMENT.replace("containers:\n", "hostNetwork: true\n      containers:\n"));
+    let text = format!(
+        "{DEPLOYMENT}---\n{}",
+        DEPLOYMENT.replace("containers:\n", "hostNetwork: true\n      containers:\n")
+    );
     let ran = run(&[], &text);
     let error = ran.result.unwrap_err();
     assert_eq!((ran.out.as_str(), error.exit_code()), ("", 1));
-    assert!(error.to_string().contains("1 of 2 workloads refused") && error.to_string().contains("Deployment/llama: the pod uses hostNetwork"), "{error}");
+    assert!(
+        error.to_string().contains("1 of 2 workloads refused")
+            && error
+                .to_string()
+                .contains("Deployment/llama: the pod uses hostNetwork"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -141,7 +200,12 @@ fn check_fails_while_something_would_change() {
 #[test]
 fn explain_names_each_step_and_its_reason() {
     let ran = run(&["--explain"], DEPLOYMENT);
-    for part in ["Deployment/llama: 5 operations", "bind: --host 127.0.0.1", "because vLLM is recognised", "sidecar in spec.initContainers: 8000 -> 127.0.0.1:8000"] {
+    for part in [
+        "Deployment/llama: 5 operations",
+        "bind: --host 127.0.0.1",
+        "because vLLM is recognised",
+        "sidecar in spec.initContainers: 8000 -> 127.0.0.1:8000",
+    ] {
         assert!(ran.out.contains(part), "{part} not in\n{}", ran.out);
     }
 }
@@ -150,8 +214,15 @@ fn explain_names_each_step_and_its_reason() {
 fn labels_decide_when_asked_and_a_skip_is_said() {
     let ran = run(&["--only-labelled"], DEPLOYMENT);
     assert_eq!(ran.out, DEPLOYMENT);
-    assert!(ran.notices.contains("not injected: the pod has no label"), "{}", ran.notices);
-    let out = DEPLOYMENT.replace("metadata:\n      annotations", "metadata:\n      labels: {hybridge.dev/inject: disabled}\n      annotations");
+    assert!(
+        ran.notices.contains("not injected: the pod has no label"),
+        "{}",
+        ran.notices
+    );
+    let out = DEPLOYMENT.replace(
+        "metadata:\n      annotations",
+        "metadata:\n      labels: {hybridge.dev/inject: disabled}\n      annotations",
+    );
     assert_eq!(run(&[], &out).out, out);
 }
 
@@ -159,8 +230,17 @@ fn labels_decide_when_asked_and_a_skip_is_said() {
 fn wrong_use_and_unreadable_input_end_with_64() {
     let none = run_args(&OfflineArgs::default(), &mut std::io::empty());
     assert_eq!(none.result.unwrap_err().exit_code(), 64);
-    let missing = OfflineArgs { files: vec![PathBuf::from("/nonexistent.yaml")], ..OfflineArgs::default() };
-    assert_eq!(run_args(&missing, &mut std::io::empty()).result.unwrap_err().exit_code(), 64);
+    let missing = OfflineArgs {
+        files: vec![PathBuf::from("/nonexistent.yaml")],
+        ..OfflineArgs::default()
+    };
+    assert_eq!(
+        run_args(&missing, &mut std::io::empty())
+            .result
+            .unwrap_err()
+            .exit_code(),
+        64
+    );
     let broken = run(&[], "a: 1\n---\na: [\n").result.unwrap_err();
     assert_eq!(broken.exit_code(), 64);
     assert!(broken.to_string().contains("document 2"), "{broken}");
@@ -171,7 +251,10 @@ fn wrong_use_and_unreadable_input_end_with_64() {
 #[test]
 fn several_files_are_kept_apart() {
     let pods = dir("pods");
-    let args = OfflineArgs { files: vec![pods.join("vllm.yaml"), pods.join("ollama.yaml")], ..OfflineArgs::default() };
+    let args = OfflineArgs {
+        files: vec![pods.join("vllm.yaml"), pods.join("ollama.yaml")],
+        ..OfflineArgs::default()
+    };
     let ran = run_args(&args, &mut std::io::empty());
     assert!(ran.result.is_ok());
     assert_eq!(ran.out.matches("kind: Pod").count(), 2);
@@ -182,8 +265,13 @@ fn several_files_are_kept_apart() {
 fn offline_and_webhook_give_the_same_pod() {
     for path in files("pods", ".yaml") {
         let pod = pod(&stem(&path));
-        let Ok(plan) = plan(&pod, Decision::Namespace, &Settings::default()) else { continue };
-        let args = OfflineArgs { files: vec![path.clone()], ..OfflineArgs::default() };
+        let Ok(plan) = plan(&pod, Decision::Namespace, &Settings::default()) else {
+            continue;
+        };
+        let args = OfflineArgs {
+            files: vec![path.clone()],
+            ..OfflineArgs::default()
+        };
         let printed = read_yaml(&run_args(&args, &mut std::io::empty()).out).unwrap();
         assert_eq!(&printed, plan.patched(), "{}", path.display());
     }

@@ -19,7 +19,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((key(), inner), 0..4).prop_map(|pairs| Value::Object(Map::from_iter(pairs))),
+            prop::collection::vec((key(), inner), 0..4)
+                .prop_map(|pairs| Value::Object(Map::from_iter(pairs))),
         ]
     })
 }
@@ -27,9 +28,33 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// Keys that mean something in a pod, and some that do not.
 fn key() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
-        "metadata", "annotations", "labels", "spec", "containers", "initContainers", "volumes", "name", "image", "args", "command", "env",
-        "ports", "containerPort", "protocol", "readinessProbe", "lifecycle", "preStop", "httpGet", "port", "path", "restartPolicy",
-        "hybridge.dev/ports", "hybridge.dev/status", "hybridge.dev/inject", "volumeMounts", "a/b~c",
+        "metadata",
+        "annotations",
+        "labels",
+        "spec",
+        "containers",
+        "initContainers",
+        "volumes",
+        "name",
+        "image",
+        "args",
+        "command",
+        "env",
+        "ports",
+        "containerPort",
+        "protocol",
+        "readinessProbe",
+        "lifecycle",
+        "preStop",
+        "httpGet",
+        "port",
+        "path",
+        "restartPolicy",
+        "hybridge.dev/ports",
+        "hybridge.dev/status",
+        "hybridge.dev/inject",
+        "volumeMounts",
+        "a/b~c",
     ]);
     prop_oneof![4 => known.prop_map(str::to_owned), 1 => "[a-z/~.]{1,8}"]
 }
@@ -51,8 +76,27 @@ fn probe() -> impl Strategy<Value = Value> {
 }
 
 fn container() -> impl Strategy<Value = Value> {
-    let image = prop::sample::select(vec!["vllm/vllm-openai:1", "ollama/ollama:1", "own:1", "tritonserver:1", "llama.cpp:1", "torchserve:1", "sglang:1"]);
-    let args = prop::collection::vec(prop::sample::select(vec!["--host", "0.0.0.0", "--host=::", "--port", "8000", "serve", "-x"]), 0..5);
+    let image = prop::sample::select(vec![
+        "vllm/vllm-openai:1",
+        "ollama/ollama:1",
+        "own:1",
+        "tritonserver:1",
+        "llama.cpp:1",
+        "torchserve:1",
+        "sglang:1",
+    ]);
+    let args = prop::collection::vec(
+        prop::sample::select(vec![
+            "--host",
+            "0.0.0.0",
+            "--host=::",
+            "--port",
+            "8000",
+            "serve",
+            "-x",
+        ]),
+        0..5,
+    );
     (image, args, prop::option::of(probe()), prop::option::of(probe()), any_json(), any::<bool>()).prop_map(
         |(image, args, readiness, liveness, extra, command)| {
             let mut container = json!({"name": "app", "image": image, "args": args, "ports": [{"containerPort": 8000, "name": "http"}], "unknownField": extra});
@@ -91,10 +135,26 @@ fn foreign_part(pod: &Value) -> Value {
     let mut rest = pod.clone();
     let spec = rest["spec"].as_object_mut().unwrap();
     for key in ["initContainers", "volumes"] {
-        let list: Vec<Value> = spec.get(key).and_then(Value::as_array).into_iter().flatten().filter(|item| !item["name"].as_str().unwrap_or_default().starts_with("hybridge")).cloned().collect();
+        let list: Vec<Value> = spec
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|item| {
+                !item["name"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .starts_with("hybridge")
+            })
+            .cloned()
+            .collect();
         spec.insert(key.into(), json!(list));
     }
-    for container in spec.get_mut("containers").and_then(Value::as_array_mut).unwrap() {
+    for container in spec
+        .get_mut("containers")
+        .and_then(Value::as_array_mut)
+        .unwrap()
+    {
         for key in ["args", "env", "lifecycle"] {
             container.as_object_mut().unwrap().shift_remove(key);
         }
@@ -106,7 +166,10 @@ fn foreign_part(pod: &Value) -> Value {
             }
         }
     }
-    rest["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("hybridge.dev/status");
+    rest["metadata"]["annotations"]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("hybridge.dev/status");
     rest
 }
 

@@ -6,7 +6,9 @@ use hybridge::inject::{Decision, Deny, Plan, Settings, plan};
 use serde_json::{Value, json};
 
 pub(crate) fn dir(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inject").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/inject")
+        .join(name)
 }
 
 /// Every file of a test directory with this ending; fails when there is none.
@@ -47,7 +49,8 @@ pub(crate) fn captured() -> Vec<(String, Value)> {
 }
 
 pub(crate) fn inject(pod: &Value) -> Plan {
-    plan(pod, Decision::Namespace, &Settings::default()).unwrap_or_else(|deny| panic!("denied: {deny}"))
+    plan(pod, Decision::Namespace, &Settings::default())
+        .unwrap_or_else(|deny| panic!("denied: {deny}"))
 }
 
 pub(crate) fn refuse(pod: &Value) -> Deny {
@@ -86,7 +89,10 @@ pub(crate) fn sidecar(pod: &Value) -> &Value {
 
 pub(crate) fn sidecar_env(pod: &Value, name: &str) -> Option<String> {
     let env = sidecar(pod)["env"].as_array().unwrap();
-    env.iter().find(|e| e["name"] == name).and_then(|e| e["value"].as_str()).map(str::to_owned)
+    env.iter()
+        .find(|e| e["name"] == name)
+        .and_then(|e| e["value"].as_str())
+        .map(str::to_owned)
 }
 
 pub(crate) fn probe_table(pod: &Value) -> Vec<Value> {
@@ -97,7 +103,8 @@ pub(crate) fn probe_table(pod: &Value) -> Vec<Value> {
 /// The pod after an independent application of the operations.
 pub(crate) fn apply(pod: &Value, plan: &Plan) -> Value {
     let mut patched = pod.clone();
-    let ops: json_patch::Patch = serde_json::from_value(serde_json::to_value(&plan.ops).unwrap()).unwrap();
+    let ops: json_patch::Patch =
+        serde_json::from_value(serde_json::to_value(&plan.ops).unwrap()).unwrap();
     json_patch::patch(&mut patched, &ops).unwrap();
     patched
 }

@@ -11,7 +11,12 @@ fn lost(original: &Value, decoded: &Value, at: &str, found: &mut Vec<String>) {
     match (original, decoded) {
         (Value::Object(a), Value::Object(b)) => {
             for (key, value) in a.iter().filter(|(_, v)| !v.is_null()) {
-                lost(value, b.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"), found);
+                lost(
+                    value,
+                    b.get(key).unwrap_or(&Value::Null),
+                    &format!("{at}/{key}"),
+                    found,
+                );
             }
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
@@ -52,5 +57,8 @@ fn no_key_of_an_injected_pod_is_misspelled() {
 fn the_check_catches_a_planted_misspelling() {
     let mut patched = inject(&vllm()).patched().clone();
     patched["spec"]["initContainers"][0]["securityContext"]["readOnlyRootFilesytem"] = json!(true);
-    assert_eq!(lost_keys(&patched), ["/spec/initContainers/0/securityContext/readOnlyRootFilesytem"]);
+    assert_eq!(
+        lost_keys(&patched),
+        ["/spec/initContainers/0/securityContext/readOnlyRootFilesytem"]
+    );
 }

@@ -2,7 +2,9 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use hybridge::inject::{BODY_LIMIT, Decision, Injections, NAMESPACE_PATH, OBJECT_PATH, Settings, Webhook, plan};
+use hybridge::inject::{
+    BODY_LIMIT, Decision, Injections, NAMESPACE_PATH, OBJECT_PATH, Settings, Webhook, plan,
+};
 use prometheus::{Encoder, Registry, TextEncoder};
 use serde_json::{Value, json};
 
@@ -17,11 +19,15 @@ impl Fixture {
     fn new() -> Self {
         let registry = Registry::new();
         let injections = Injections::register(&registry).unwrap();
-        Self { webhook: Webhook::new(Settings::default(), injections), registry }
+        Self {
+            webhook: Webhook::new(Settings::default(), injections),
+            registry,
+        }
     }
 
     fn post(&self, path: &str, body: &[u8]) -> http::Response<bytes::Bytes> {
-        self.webhook.respond(&Method::POST, path, &json_headers(), body)
+        self.webhook
+            .respond(&Method::POST, path, &json_headers(), body)
     }
 
     fn review(&self, path: &str, review: &Value) -> Value {
@@ -29,20 +35,28 @@ impl Fixture {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "application/json");
         let answer: Value = serde_json::from_slice(response.body()).unwrap();
-        assert_eq!((&answer["apiVersion"], &answer["kind"]), (&json!("admission.k8s.io/v1"), &json!("AdmissionReview")));
+        assert_eq!(
+            (&answer["apiVersion"], &answer["kind"]),
+            (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+        );
         assert_eq!(answer["response"]["uid"], review["request"]["uid"]);
         answer["response"].clone()
     }
 
     fn metrics(&self) -> String {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).unwrap();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .unwrap();
         String::from_utf8(text).unwrap()
     }
 }
 
 fn json_headers() -> HeaderMap {
-    HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+    HeaderMap::from_iter([(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )])
 }
 
 fn review_of(pod: &Value) -> Value {
@@ -53,7 +67,9 @@ fn review_of(pod: &Value) -> Value {
 }
 
 fn patch_of(response: &Value) -> Option<json_patch::Patch> {
-    let bytes = BASE64_STANDARD.decode(response.get("patch")?.as_str()?).unwrap();
+    let bytes = BASE64_STANDARD
+        .decode(response.get("patch")?.as_str()?)
+        .unwrap();
     Some(serde_json::from_slice(&bytes).unwrap())
 }
 
@@ -93,7 +109,10 @@ fn patch_and_patch_type_come_together_or_not_at_all() {
     for (path, pod) in [(NAMESPACE_PATH, pod), (OBJECT_PATH, vllm())] {
         let response = fixture.review(path, &review_of(&pod));
         assert_eq!(response["allowed"], true);
-        assert!(response.get("patch").is_none() && response.get("patchType").is_none(), "{response}");
+        assert!(
+            response.get("patch").is_none() && response.get("patchType").is_none(),
+            "{response}"
+        );
     }
 }
 
@@ -113,13 +132,19 @@ fn requests_that_are_no_new_pod_are_allowed_untouched() {
     let fixture = Fixture::new();
     for (key, value) in [
         ("operation", json!("UPDATE")),
-        ("kind", json!({"group": "apps", "version": "v1", "kind": "Deployment"})),
+        (
+            "kind",
+            json!({"group": "apps", "version": "v1", "kind": "Deployment"}),
+        ),
         ("subResource", json!("ephemeralcontainers")),
     ] {
         let mut review = review_of(&vllm());
         review["request"][key] = value;
         let response = fixture.review(NAMESPACE_PATH, &review);
-        assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
+        assert_eq!(
+            (&response["allowed"], response.get("patch")),
+            (&json!(true), None)
+        );
     }
 }
 
@@ -128,7 +153,13 @@ fn a_pod_that_is_none_is_denied_in_a_review() {
     let fixture = Fixture::new();
     for pod in [json!(null), json!("pod"), json!({"spec": 1})] {
         let response = fixture.review(NAMESPACE_PATH, &review_of(&pod));
-        assert_eq!((&response["allowed"], &response["auditAnnotations"]["reason"]), (&json!(false), &json!("malformed")));
+        assert_eq!(
+            (
+                &response["allowed"],
+                &response["auditAnnotations"]["reason"]
+            ),
+            (&json!(false), &json!("malformed"))
+        );
     }
 }
 
@@ -139,15 +170,41 @@ fn what_is_no_review_gets_an_http_error_that_says_why() {
     old["apiVersion"] = json!("admission.k8s.io/v1beta1");
     let mut anonymous = review_of(&vllm());
     anonymous["request"]["uid"] = json!("");
-    for body in [b"not json".to_vec(), b"{}".to_vec(), b"\xff\xfe".to_vec(), old.to_string().into_bytes(), anonymous.to_string().into_bytes()] {
+    for body in [
+        b"not json".to_vec(),
+        b"{}".to_vec(),
+        b"\xff\xfe".to_vec(),
+        old.to_string().into_bytes(),
+        anonymous.to_string().into_bytes(),
+    ] {
         let response = fixture.post(OBJECT_PATH, &body);
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert!(response.body().len() > 10);
     }
-    assert_eq!(fixture.post("/inject", b"{}").status(), StatusCode::NOT_FOUND);
-    assert_eq!(fixture.webhook.respond(&Method::GET, OBJECT_PATH, &json_headers(), b"").status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(fixture.webhook.respond(&Method::POST, OBJECT_PATH, &HeaderMap::new(), b"{}").status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    assert_eq!(fixture.post(OBJECT_PATH, &vec![b' '; BODY_LIMIT + 1]).status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        fixture.post("/inject", b"{}").status(),
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        fixture
+            .webhook
+            .respond(&Method::GET, OBJECT_PATH, &json_headers(), b"")
+            .status(),
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    assert_eq!(
+        fixture
+            .webhook
+            .respond(&Method::POST, OBJECT_PATH, &HeaderMap::new(), b"{}")
+            .status(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+    assert_eq!(
+        fixture
+            .post(OBJECT_PATH, &vec![b' '; BODY_LIMIT + 1])
+            .status(),
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
 }
 
 #[test]
@@ -162,12 +219,17 @@ fn a_pod_of_nearly_four_mebibytes_is_answered() {
 fn warnings_fit_into_what_the_api_server_passes_on() {
     let mut pod = vllm();
     let name = "n".repeat(63);
-    pod["spec"]["containers"][0] = json!({"name": name, "image": "own:1", "ports": [{"containerPort": 80}]});
+    pod["spec"]["containers"][0] =
+        json!({"name": name, "image": "own:1", "ports": [{"containerPort": 80}]});
     pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
     let response = Fixture::new().review(NAMESPACE_PATH, &review_of(&pod));
     let warnings = response["warnings"].as_array().unwrap();
     assert!(warnings.len() >= 3);
-    assert!(warnings.iter().all(|w| w.as_str().unwrap().chars().count() <= 256));
+    assert!(
+        warnings
+            .iter()
+            .all(|w| w.as_str().unwrap().chars().count() <= 256)
+    );
 }
 
 #[test]
