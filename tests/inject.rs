@@ -5,6 +5,8 @@
 #[path = "inject/support.rs"]
 mod support;
 
+#[path = "inject/binding.rs"]
+mod binding;
 #[path = "inject/certs.rs"]
 mod certs;
 #[path = "inject/docs.rs"]

@@ -1,141 +1,26 @@
-//! The annotations that tune one pod's injection: the table that the documentation is generated
-//! from, and its parser. An unknown name or a wrong value is refused, with the right one named.
+//! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
+//! with the right one named. Names and meanings are in `annotation_table`.
 
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::annotation_table::{PREFIX, is_known, unknown_message};
 use super::deny::{Deny, Reason};
 use super::pod;
 use super::resources::Quantity;
 use super::settings::{self, Settings};
+use crate::tls::policy::Mode as KeyExchange;
 
-pub(crate) const PREFIX: &str = "hybridge.dev/";
 /// Written by the injector, never read as a wish.
 pub(crate) const STATUS: &str = "hybridge.dev/status";
 /// First port of the sidecar in explicit mode.
 const FIRST_LISTEN_PORT: u16 = 8443;
-
-/// One row of the annotations table.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// Name without the prefix `hybridge.dev/`.
-    pub name: &'static str,
-    /// What counts when it is absent.
-    pub default: &'static str,
-    /// What it means and which values it takes.
-    pub meaning: &'static str,
-}
-
-/// Every annotation, in the order of the documentation.
-pub const TABLE: &[Row] = &[
-    Row {
-        name: "ports",
-        default: "the pod's only TCP port",
-        meaning: "Ports of the app to put behind TLS, as numbers or names, separated by commas. Required unless exactly one TCP port is declared.",
-    },
-    Row {
-        name: "mode",
-        default: "takeover",
-        meaning: "`takeover`: the sidecar listens on the pod's addresses, the app on loopback, same port. `explicit`: the sidecar has a port of its own.",
-    },
-    Row {
-        name: "listen-port",
-        default: "8443",
-        meaning: "Mode explicit: the sidecar's port; for several ports a list of the same length (default 8443, 8444, ...).",
-    },
-    Row {
-        name: "protocol",
-        default: "http",
-        meaning: "`http`, or `tcp` for anything that is not HTTP or gRPC.",
-    },
-    Row {
-        name: "tls-secret",
-        default: "the injector's `--tls-secret`",
-        meaning: "Secret with `tls.crt` and `tls.key`; the pod waits until it exists.",
-    },
-    Row {
-        name: "client-ca",
-        default: "none",
-        meaning: "Secret with `ca.crt`: clients must show a certificate that it signed.",
-    },
-    Row {
-        name: "policy",
-        default: "the injector's `--default-policy`",
-        meaning: "`hybrid-preferred`, `hybrid-required` or `classical-only`.",
-    },
-    Row {
-        name: "bind",
-        default: "auto",
-        meaning: "`auto` moves a known server to loopback; `none` leaves the app alone (it must listen on 127.0.0.1 already).",
-    },
-    Row {
-        name: "bind-env",
-        default: "none",
-        meaning: "Environment variable that tells the app where to listen: `NAME` (set to 127.0.0.1) or `NAME=value`.",
-    },
-    Row {
-        name: "drain-timeout",
-        default: "grace period - 7s, at most 120s",
-        meaning: "How long open streams may run on after the pod is deleted, such as `90s` or `5m`; less than terminationGracePeriodSeconds.",
-    },
-    Row {
-        name: "init-order",
-        default: "first",
-        meaning: "`first` or `last` among the init containers. With `first`, the app's init containers start after the sidecar.",
-    },
-    Row {
-        name: "cpu-request",
-        default: "100m",
-        meaning: "CPU request of the sidecar.",
-    },
-    Row {
-        name: "cpu-limit",
-        default: "none; the request in a Guaranteed pod",
-        meaning: "CPU limit of the sidecar, for namespaces whose quota demands one.",
-    },
-    Row {
-        name: "memory",
-        default: "64Mi",
-        meaning: "Memory request and limit of the sidecar.",
-    },
-    Row {
-        name: "log-level",
-        default: "info",
-        meaning: "`error`, `warn`, `info`, `debug` or `trace`.",
-    },
-    Row {
-        name: "allow-shared-pid",
-        default: "false",
-        meaning: "`true` accepts shareProcessNamespace or hostPID, where other processes can read the TLS key through /proc.",
-    },
-    Row {
-        name: "status",
-        default: "-",
-        meaning: "Written by the injector: version, mode, ports, digest. Whatever a pod brings here is overwritten.",
-    },
-];
-
-/// Whether `name` (without prefix) is in the table.
-pub(crate) fn is_known(name: &str) -> bool {
-    TABLE.iter().any(|row| row.name == name)
-}
 
 /// How the app is put behind the sidecar.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Mode {
     Takeover,
     Explicit,
-}
-
-/// Which key exchanges the sidecar accepts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Policy {
-    /// Hybrid for every client that offers it, classical for the others.
-    HybridPreferred,
-    /// Hybrid or refused.
-    HybridRequired,
-    /// Never hybrid; for comparison.
-    ClassicalOnly,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -166,7 +51,7 @@ pub(crate) enum LogLevel {
 }
 
 /// The spelling of a value, as in the table.
-pub(crate) fn spelling(value: impl ValueEnum) -> String {
+pub(crate) fn spelling(value: &impl ValueEnum) -> String {
     value
         .to_possible_value()
         .map(|v| v.get_name().to_owned())
@@ -175,6 +60,7 @@ pub(crate) fn spelling(value: impl ValueEnum) -> String {
 
 /// What one pod asks for, complete.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "cpu_request is the name of the annotation")]
 pub(crate) struct Request {
     /// As written: numbers or names; `None` when the annotation is absent.
     pub(crate) ports: Option<Vec<String>>,
@@ -184,7 +70,7 @@ pub(crate) struct Request {
     pub(crate) protocol: Protocol,
     pub(crate) tls_secret: String,
     pub(crate) client_ca: Option<String>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: KeyExchange,
     pub(crate) bind: Bind,
     pub(crate) bind_env: Option<(String, String)>,
     /// Seconds; `None` leaves the choice to the grace period.
@@ -218,7 +104,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
         client_ca: read.secret("client-ca")?,
-        policy: read.choice("policy", settings.policy)?,
+        policy: read.policy()?.unwrap_or(settings.policy),
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?,
@@ -308,13 +194,15 @@ impl Reader<'_> {
     }
 
     fn choice<T: ValueEnum>(&self, name: &str, default: T) -> Result<T, Deny> {
-        let values: Vec<_> = T::value_variants()
-            .iter()
-            .map(|v| spelling(v.clone()))
-            .collect();
+        let values: Vec<_> = T::value_variants().iter().map(|v| spelling(v)).collect();
         let what = format!("use one of {}", values.join(", "));
         let parse = |text: &str| T::from_str(text, false).ok();
         Ok(self.parsed(name, &what, parse)?.unwrap_or(default))
+    }
+
+    fn policy(&self) -> Result<Option<KeyExchange>, Deny> {
+        let what = "use one of hybrid-preferred, hybrid-required, classical-only";
+        self.parsed("policy", what, |text| KeyExchange::parse(text).ok())
     }
 
     fn flag(&self, name: &str) -> Result<bool, Deny> {
@@ -390,48 +278,4 @@ fn seconds(text: &str) -> Option<u64> {
     };
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
     number.checked_mul(factor).filter(|n| *n > 0)
-}
-
-fn unknown_message(name: &str) -> String {
-    if name == "inject" || name == "injection" {
-        return format!(
-            "{PREFIX}{name} is a label, not an annotation; move it to metadata.labels of the pod (inject) or the namespace (injection)"
-        );
-    }
-    let nearest = TABLE
-        .iter()
-        .map(|row| (strsim::damerau_levenshtein(row.name, name), row.name))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    match nearest {
-        Some((_, known)) => {
-            format!("annotation {PREFIX}{name} is not known; did you mean {PREFIX}{known}?")
-        }
-        None => format!(
-            "annotation {PREFIX}{name} is not known; known are {}",
-            known_names()
-        ),
-    }
-}
-
-fn known_names() -> String {
-    TABLE
-        .iter()
-        .map(|row| row.name)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// The table as Markdown, for `docs/kubernetes.md`.
-pub fn markdown() -> String {
-    let rows = TABLE.iter().map(|row| {
-        format!(
-            "| `{PREFIX}{}` | {} | {} |\n",
-            row.name, row.default, row.meaning
-        )
-    });
-    format!(
-        "| annotation | default | meaning |\n|---|---|---|\n{}",
-        rows.collect::<String>()
-    )
 }

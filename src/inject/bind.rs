@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::annotations::{Bind, Mode, Request};
+use super::argv::{Form, find_flag, is_loopback, starts_through_shell};
 use super::catalog::{self, Binding, Server};
 use super::deny::{Deny, Reason};
 use super::notes::Notes;
@@ -16,7 +17,6 @@ const LOOPBACK: &str = "127.0.0.1";
 const COMMON_FLAGS: &[&str] = &["--host", "--hostname", "--bind-address", "--listen-address"];
 /// Triton's listeners for clients, with its default ports.
 const TRITON_LISTENERS: &[(u16, &str)] = &[(8000, "HTTP"), (8001, "gRPC")];
-const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "busybox"];
 
 /// Moves the owners of the exposed ports; returns every port that only loopback reaches from now on.
 pub(crate) fn to_loopback(
@@ -343,68 +343,6 @@ impl Owner {
         editor.push(&path, json!(flag))?;
         editor.push(&path, json!(value))
     }
-}
-
-/// Where a flag's value stands.
-struct Found {
-    list: &'static str,
-    index: usize,
-    form: Form,
-}
-
-enum Form {
-    /// `--flag=value`
-    Joined,
-    /// `--flag` followed by the value at this place.
-    Separate { list: &'static str, index: usize },
-    /// `--flag` as the last word of all.
-    Last,
-}
-
-/// The last occurrence of `flag`, which is the one that counts for every argument parser concerned.
-fn find_flag(container: &Value, flag: &str) -> Option<Found> {
-    let words: Vec<(&'static str, usize, &str)> = ["command", "args"]
-        .into_iter()
-        .flat_map(|list| {
-            let items = pod::array(container, list).iter().enumerate();
-            items.filter_map(move |(index, word)| Some((list, index, word.as_str()?)))
-        })
-        .collect();
-    let joined = |word: &str| {
-        word.strip_prefix(flag)
-            .is_some_and(|rest| rest.starts_with('='))
-    };
-    let at = words
-        .iter()
-        .rposition(|(_, _, word)| *word == flag || joined(word))?;
-    let (list, index, word) = words[at];
-    let form = match words.get(at + 1) {
-        _ if word != flag => Form::Joined,
-        Some((list, index, _)) => Form::Separate {
-            list,
-            index: *index,
-        },
-        None => Form::Last,
-    };
-    Some(Found { list, index, form })
-}
-
-fn is_loopback(address: &str) -> bool {
-    address == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
-}
-
-fn starts_through_shell(container: &Value) -> bool {
-    let argv = pod::argv(container);
-    let base = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    argv.iter()
-        .map(|word| base(word))
-        .find(|word| {
-            word != "env" && word != "exec" && word != "tini" && word != "--" && word != "-g"
-        })
-        .is_some_and(|first| SHELLS.contains(&first.as_str()))
 }
 
 fn warn_shell(container: &Value, server: &Server, notes: &mut Notes) {

@@ -134,7 +134,7 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT);
             let connection = pin!(builder.serve_connection(io, service));
-            let _ = until_drained(connection, watch, |c| c.graceful_shutdown()).await;
+            let _ = until_drained(connection, watch, http1::Connection::graceful_shutdown).await;
         }
         Alpn::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -143,7 +143,7 @@ where
                 .max_concurrent_streams(MAX_STREAMS)
                 .keep_alive_interval(Duration::from_secs(30));
             let connection = pin!(builder.serve_connection(io, service));
-            let _ = until_drained(connection, watch, |c| c.graceful_shutdown()).await;
+            let _ = until_drained(connection, watch, http2::Connection::graceful_shutdown).await;
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The sidecar container, its TLS volume and the status annotation. Built from scratch on every run,
 //! so that a forged or damaged sidecar is repaired; what other webhooks may add (mounts, variables) stays.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use super::annotations::{self, InitOrder, Mode, Protocol, Request};
-use super::deny::{Deny, Reason};
+use super::deny::Deny;
+use super::foreign::{keep_foreign, security_context};
 use super::handlers::admin_get;
 use super::notes::Notes;
 use super::patch::{Editor, path};
@@ -20,65 +23,10 @@ pub(crate) const NAME: &str = "hybridge";
 /// Name of the volume with the key.
 pub(crate) const TLS_VOLUME: &str = "hybridge-tls";
 const TLS_DIR: &str = "/etc/hybridge/tls";
-/// User and group of the sidecar; the number of distroless' `nonroot`.
-const USER: u32 = 65532;
 /// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
 const FILE_MODE: u32 = 0o444;
 
-/// What an earlier run left in the pod.
-#[derive(Debug, Default)]
-pub(crate) struct Previous {
-    pub(crate) table: ProbeTable,
-    pub(crate) ports: Vec<u16>,
-}
-
-/// Reads what an earlier run left; a container or volume that merely has our name is refused.
-pub(crate) fn previous(pod: &Value, settings: &Settings) -> Result<Previous, Deny> {
-    let status = pod::metadata(pod, "annotations")
-        .and_then(|a| a.get(annotations::STATUS))
-        .and_then(Value::as_str);
-    let expected = list(settings);
-    for slot in pod::all_slots(pod).filter(|slot| slot.name() == NAME) {
-        if status.is_none() || slot.list != expected {
-            return Err(taken(
-                &format!("spec.{} has a container", slot.list.key()),
-                NAME,
-            ));
-        }
-    }
-    let has_volume = pod::array(pod::spec(pod), "volumes")
-        .iter()
-        .any(|v| pod::name(v) == TLS_VOLUME);
-    if has_volume && status.is_none() {
-        return Err(taken("the pod has a volume", TLS_VOLUME));
-    }
-    let table = existing(pod, settings)
-        .and_then(|slot| pod::env(slot.value, "HYBRIDGE_PROBES"))
-        .map(ProbeTable::from_json);
-    Ok(Previous {
-        table: table.and_then(Result::ok).unwrap_or_default(),
-        ports: status.map(status_ports).unwrap_or_default(),
-    })
-}
-
-fn taken(what: &str, name: &str) -> Deny {
-    Deny::new(
-        Reason::NameTaken,
-        format!(
-            "{what} named {name:?} that this injector did not make; rename it, or label the pod hybridge.dev/inject: disabled if the sidecar was written by hand"
-        ),
-    )
-}
-
-fn status_ports(status: &str) -> Vec<u16> {
-    let parsed: Value = serde_json::from_str(status).unwrap_or_default();
-    pod::array(&parsed, "ports")
-        .iter()
-        .filter_map(pod::port_number)
-        .collect()
-}
-
-fn list(settings: &Settings) -> List {
+pub(crate) fn list(settings: &Settings) -> List {
     if settings.native() {
         List::Init
     } else {
@@ -86,7 +34,7 @@ fn list(settings: &Settings) -> List {
     }
 }
 
-fn existing<'a>(pod: &'a Value, settings: &Settings) -> Option<Slot<'a>> {
+pub(crate) fn existing<'a>(pod: &'a Value, settings: &Settings) -> Option<Slot<'a>> {
     pod::slots(pod, list(settings)).find(|slot| slot.name() == NAME)
 }
 
@@ -265,18 +213,15 @@ impl Sidecar<'_> {
             literal("HYBRIDGE_PORTS", ports.join(",")),
             literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
             literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
-            literal(
-                "HYBRIDGE_POLICY",
-                annotations::spelling(self.request.policy),
-            ),
+            literal("HYBRIDGE_POLICY", self.request.policy.name()),
             literal(
                 "HYBRIDGE_PROTOCOL",
-                annotations::spelling(self.request.protocol),
+                annotations::spelling(&self.request.protocol),
             ),
             literal("HYBRIDGE_ADMIN", format!("0.0.0.0:{ADMIN_PORT}")),
             literal(
                 "HYBRIDGE_LOG_LEVEL",
-                annotations::spelling(self.request.log_level),
+                annotations::spelling(&self.request.log_level),
             ),
             literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
         ]);
@@ -288,7 +233,7 @@ impl Sidecar<'_> {
 
     fn status(&self, digest: &str) -> String {
         let ports: Vec<u16> = self.exposed.iter().map(|e| e.app).collect();
-        json!({"v": env!("CARGO_PKG_VERSION"), "mode": annotations::spelling(self.request.mode), "ports": ports, "sha": digest}).to_string()
+        json!({"v": env!("CARGO_PKG_VERSION"), "mode": annotations::spelling(&self.request.mode), "ports": ports, "sha": digest}).to_string()
     }
 }
 
@@ -321,84 +266,14 @@ fn probe(path: &str, period: u32, failures: u32) -> Value {
     json!({"httpGet": admin_get(path), "timeoutSeconds": 1, "periodSeconds": period, "successThreshold": 1, "failureThreshold": failures})
 }
 
-/// Pod Security "restricted"; only node-level labels of others are kept.
-fn security_context(existing: Option<&Value>) -> Value {
-    let mut context = json!({
-        "allowPrivilegeEscalation": false,
-        "capabilities": {"drop": ["ALL"]},
-        "privileged": false,
-        "readOnlyRootFilesystem": true,
-        "runAsGroup": USER,
-        "runAsNonRoot": true,
-        "runAsUser": USER,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    });
-    let theirs = existing.and_then(|e| e.get("securityContext"));
-    if let Some(options) = theirs.and_then(|c| c.get("seLinuxOptions")) {
-        context["seLinuxOptions"] = options.clone();
-    }
-    context
-}
-
-/// Keeps the mounts, variables and resize rules that others put into our container.
-fn keep_foreign(mut ours: Value, theirs: &Value) -> Value {
-    ours["env"] = merge(&ours["env"], pod::array(theirs, "env"), |entry| {
-        !is_our_variable(pod::name(entry))
-    });
-    ours["volumeMounts"] = merge(
-        &ours["volumeMounts"],
-        pod::array(theirs, "volumeMounts"),
-        |mount| {
-            pod::name(mount) != TLS_VOLUME
-                && pod::string(mount, "mountPath").is_some_and(harmless_mount)
-        },
-    );
-    if let Some(policy) = theirs.get("resizePolicy") {
-        ours["resizePolicy"] = policy.clone();
-    }
-    ours
-}
-
-fn is_our_variable(name: &str) -> bool {
-    name.starts_with("HYBRIDGE_") || name.starts_with("POD_")
-}
-
-/// A mount may not replace the binary or the TLS directory.
-fn harmless_mount(path: &str) -> bool {
-    let path = path.trim_end_matches('/');
-    !path.is_empty() && path != "/hybridge" && !path.starts_with("/etc/hybridge") && path != "/etc"
-}
-
-/// Their order where it holds our entry or a foreign one that may stay; then what is missing of ours.
-fn merge(ours: &Value, theirs: &[Value], keep: impl Fn(&Value) -> bool) -> Value {
-    let ours = ours.as_array().map_or(&[][..], Vec::as_slice);
-    let mut merged: Vec<Value> = Vec::new();
-    for entry in theirs {
-        let name = pod::name(entry);
-        let replacement = ours.iter().find(|o| pod::name(o) == name);
-        let seen = merged
-            .iter()
-            .any(|m| pod::name(m) == name && replacement.is_some());
-        match replacement {
-            Some(own) if !seen => merged.push(own.clone()),
-            None if keep(entry) => merged.push(entry.clone()),
-            _ => {}
-        }
-    }
-    let missing = ours
-        .iter()
-        .filter(|o| !merged.iter().any(|m| pod::name(m) == pod::name(o)));
-    let missing: Vec<_> = missing.cloned().collect();
-    merged.extend(missing);
-    Value::Array(merged)
-}
-
 /// First 12 hex digits of SHA-256, to tell two injections apart; not a signature.
 fn short_digest(container: &Value) -> String {
     let hash = digest::digest(&digest::SHA256, container.to_string().as_bytes());
     hash.as_ref()
         .iter()
         .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

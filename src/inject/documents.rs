@@ -97,11 +97,11 @@ pub(crate) struct Workload {
 /// Every pod and pod template in `object`, those in lists included; empty for other kinds.
 pub(crate) fn workloads(object: &Value) -> Vec<Workload> {
     let mut found = Vec::new();
-    collect(object, String::new(), 0, &mut found);
+    collect(object, "", 0, &mut found);
     found
 }
 
-fn collect(object: &Value, at: String, depth: usize, found: &mut Vec<Workload>) {
+fn collect(object: &Value, at: &str, depth: usize, found: &mut Vec<Workload>) {
     let kind = text(object, "kind");
     let version = text(object, "apiVersion");
     if kind.ends_with("List") && depth < 4 {
@@ -114,11 +114,11 @@ fn collect(object: &Value, at: String, depth: usize, found: &mut Vec<Workload>) 
                     item,
                     kind.trim_end_matches("List"),
                     version,
-                    format!("{at}/items/{index}"),
+                    &format!("{at}/items/{index}"),
                     found,
                 );
             } else {
-                collect(item, format!("{at}/items/{index}"), depth + 1, found);
+                collect(item, &format!("{at}/items/{index}"), depth + 1, found);
             }
         }
         return;
@@ -126,7 +126,7 @@ fn collect(object: &Value, at: String, depth: usize, found: &mut Vec<Workload>) 
     push(object, kind, version, at, found);
 }
 
-fn push(object: &Value, kind: &str, version: &str, at: String, found: &mut Vec<Workload>) {
+fn push(object: &Value, kind: &str, version: &str, at: &str, found: &mut Vec<Workload>) {
     let Some(inner) = template(kind, version) else {
         return;
     };

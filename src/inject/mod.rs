@@ -2,7 +2,9 @@
 //! `inject certs`. `plan` is the pure core over raw JSON; `offline`, `review` and `webhook` are its fronts.
 //! Imports nothing of the proxy; the sidecar imports only `probes` from here.
 
-pub mod annotations;
+pub mod annotation_table;
+mod annotations;
+mod argv;
 mod bind;
 mod catalog;
 pub mod certs;
@@ -13,6 +15,7 @@ mod deny;
 mod documents;
 mod drain;
 mod error;
+mod foreign;
 mod handlers;
 mod labels;
 mod notes;
@@ -22,6 +25,7 @@ mod patch;
 mod plan;
 mod pod;
 mod ports;
+mod previous;
 pub mod probes;
 mod refuse;
 mod resources;

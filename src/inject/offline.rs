@@ -176,10 +176,10 @@ fn state(judged: &Judged) -> &'static str {
 }
 
 fn check_report(judged: &[Judged]) -> String {
-    judged
-        .iter()
-        .map(|j| format!("{}: {}\n", j.title, state(j)))
-        .collect()
+    judged.iter().fold(String::new(), |mut text, j| {
+        let _ = writeln!(text, "{}: {}", j.title, state(j));
+        text
+    })
 }
 
 fn explanation(judged: &[Judged]) -> String {

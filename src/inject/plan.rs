@@ -15,6 +15,7 @@ use super::notes::{Notes, Step};
 use super::patch::Editor;
 use super::pod;
 use super::ports;
+use super::previous;
 use super::refuse;
 use super::settings::Settings;
 
@@ -62,7 +63,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     notes.step("injected", why);
     let request = annotations::parse(pod, settings)?;
     refuse::check(pod, &request, settings, &mut notes)?;
-    let previous = container::previous(pod, settings)?;
+    let previous = previous::read(pod, settings)?;
     let exposed = ports::choose(pod, &request, &previous.ports)?;
     container::explain_protocol(&request, &mut notes);
     container::warn_privileged_ports(&exposed, &mut notes);

@@ -147,7 +147,7 @@ fn undeclared_port(pod: &Value) -> Option<u16> {
     if known.next().is_some() {
         return None;
     }
-    catalog::moved_port(server, slot.value).or_else(|| match server.ports {
+    catalog::moved_port(server, slot.value).or(match server.ports {
         [only] => Some(*only),
         _ => None,
     })

@@ -269,7 +269,7 @@ impl ReloadObserver for Follow {
         match result {
             Ok(facts) => self.shared.metrics.set_certificate_expiry(facts.not_after),
             Err(error) => {
-                tracing::warn!(reason = error.reason, %error, "the certificate was not reloaded")
+                tracing::warn!(reason = error.reason, %error, "the certificate was not reloaded");
             }
         }
     }

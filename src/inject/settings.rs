@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::annotations::Policy;
+use crate::tls::policy::Mode;
 
 /// First Kubernetes minor version whose default configuration has native sidecars.
 pub(crate) const FIRST_NATIVE_MINOR: u32 = 29;
@@ -24,9 +24,9 @@ pub struct Settings {
         long = "default-policy",
         env = "HYBRIDGE_DEFAULT_POLICY",
         default_value = "hybrid-preferred",
-        value_enum
+        value_parser = Mode::parse
     )]
-    pub policy: Policy,
+    pub policy: Mode,
     /// Version of the cluster, such as 1.33; below 1.29 native sidecars do not exist and pods are refused.
     #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", default_value = "1.33", value_parser = minor_version)]
     pub kubernetes_version: u32,
@@ -41,7 +41,7 @@ impl Default for Settings {
             image: concat!("hybridge:", env!("CARGO_PKG_VERSION")).into(),
             image_pull_policy: "IfNotPresent".into(),
             tls_secret: "hybridge-tls".into(),
-            policy: Policy::HybridPreferred,
+            policy: Mode::HybridPreferred,
             kubernetes_version: 33,
             plain_container: false,
         }

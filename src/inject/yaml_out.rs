@@ -1,6 +1,8 @@
 //! Writing YAML that every reader takes the same way: block style, and quotes around each text that
 //! YAML 1.1 or 1.2 could take for something else.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::yaml;
@@ -110,7 +112,7 @@ fn quoted(out: &mut String, s: &str) {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             c if c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c) => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),
         }
