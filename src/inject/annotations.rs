@@ -60,7 +60,10 @@ pub(crate) fn spelling(value: &impl ValueEnum) -> String {
 
 /// What one pod asks for, complete.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "cpu_request is the name of the annotation")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "cpu_request is the name of the annotation"
+)]
 pub(crate) struct Request {
     /// As written: numbers or names; `None` when the annotation is absent.
     pub(crate) ports: Option<Vec<String>>,

@@ -87,28 +87,22 @@ impl Sidecar<'_> {
         let guaranteed = resources::is_guaranteed(editor.pod(), NAME);
         let fresh = self.container(guaranteed, None);
         let found = existing(editor.pod(), self.settings);
-        match found {
-            Some(slot) => {
-                let kept = keep_foreign(self.container(guaranteed, Some(slot.value)), slot.value);
-                notes.step(
-                    "sidecar container: rebuilt in place",
-                    "it was there already; mounts and variables of others stay",
-                );
-                let at = slot.path(&[]);
-                editor.set(&at, kept)?;
-            }
-            None => {
-                let first = list == List::Init && self.request.init_order == InitOrder::First;
-                notes.step(
-                    self.what(list),
-                    "a native sidecar starts before the app, stops after it, and lets Jobs finish",
-                );
-                editor.insert(
-                    &path(&["spec", list.key()]),
-                    if first { 0 } else { usize::MAX },
-                    fresh.clone(),
-                )?;
-            }
+        if let Some(slot) = found {
+            let kept = keep_foreign(self.container(guaranteed, Some(slot.value)), slot.value);
+            notes.step(
+                "sidecar container: rebuilt in place",
+                "it was there already; mounts and variables of others stay",
+            );
+            let at = slot.path(&[]);
+            editor.set(&at, kept)?;
+        } else {
+            notes.step(
+                self.what(list),
+                "a native sidecar starts before the app, stops after it, and lets Jobs finish",
+            );
+            let first = list == List::Init && self.request.init_order == InitOrder::First;
+            let at = if first { 0 } else { usize::MAX };
+            editor.insert(&path(&["spec", list.key()]), at, fresh.clone())?;
         }
         if guaranteed {
             notes.step(

@@ -167,12 +167,10 @@ impl Builder {
                     map.insert(key, value);
                 }
                 None => {
-                    *key = Some(
-                        value
-                            .as_str()
-                            .ok_or(YamlError::NotJson("a mapping key that is not text"))?
-                            .to_owned(),
-                    )
+                    let text = value
+                        .as_str()
+                        .ok_or(YamlError::NotJson("a mapping key that is not text"))?;
+                    *key = Some(text.to_owned());
                 }
             },
         }
