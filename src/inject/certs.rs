@@ -29,7 +29,7 @@ const CLOCK_SKEW: Duration = Duration::hours(1);
 pub enum CertsError {
     /// The names cannot be put into a certificate.
     #[error(
-        "cannot make a certificate for {name:?}; give a Service and a namespace as they are called in the cluster"
+        "cannot make a certificate for {name:?}; give a Service and a namespace as they are called in the cluster: {source}"
     )]
     Name {
         /// What was tried.
@@ -39,10 +39,10 @@ pub enum CertsError {
         source: rcgen::Error,
     },
     /// Key generation or signing failed.
-    #[error("cannot make the certificates")]
+    #[error("cannot make the certificates: {0}")]
     Generate(#[from] rcgen::Error),
     /// A file cannot be read or written.
-    #[error("cannot {what} {path}")]
+    #[error("cannot {what} {path}: {source}")]
     File {
         /// `read` or `write`.
         what: &'static str,
@@ -65,7 +65,7 @@ pub enum CertsError {
         report: String,
     },
     /// Standard output is gone.
-    #[error("cannot write the result")]
+    #[error("cannot write the result: {0}")]
     Write(#[source] io::Error),
 }
 

@@ -71,6 +71,9 @@ pub struct ServeArgs {
     /// Plaintext address of /livez, /readyz and /metrics.
     #[arg(long, env = "HYBRIDGE_ADMIN", default_value = "0.0.0.0:15400")]
     pub admin: SocketAddr,
+    /// error, warn, info, debug or trace.
+    #[arg(long, env = "HYBRIDGE_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
     /// Settings shared with the offline front.
     #[command(flatten)]
     pub settings: Settings,

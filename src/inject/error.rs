@@ -16,7 +16,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// An input or configuration file cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file, `-` for standard input.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An input document is not YAML or JSON.
-    #[error("{path}, document {document}")]
+    #[error("{path}, document {document}: {source}")]
     Document {
         /// The file, `-` for standard input.
         path: PathBuf,
@@ -49,13 +49,13 @@ pub enum Error {
     #[error("{0} workloads would change; run without --check to see how")]
     WouldChange(usize),
     /// Writing the result failed.
-    #[error("cannot write the result")]
+    #[error("cannot write the result: {0}")]
     Write(#[source] io::Error),
     /// `inject certs` failed.
     #[error(transparent)]
     Certs(#[from] CertsError),
     /// `inject serve` could not start or broke off.
-    #[error("{what}")]
+    #[error("{what}: {source}")]
     Serve {
         /// What was tried, on what.
         what: String,

@@ -9,6 +9,7 @@ mod bind;
 mod catalog;
 pub mod certs;
 mod cli;
+mod command;
 mod connection;
 mod container;
 mod deny;
@@ -37,6 +38,7 @@ mod yaml;
 mod yaml_out;
 
 pub use cli::{CertsArgs, InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
+pub use command::command;
 pub use deny::Deny;
 pub use error::Error;
 pub use labels::{Decision, INJECT_LABEL, NAMESPACE_LABEL};

@@ -66,7 +66,7 @@ pub struct ProbeHeader {
 #[non_exhaustive]
 pub enum ProbeTableError {
     /// Not JSON, or not of this form.
-    #[error("the probe table is not a JSON array of probes")]
+    #[error("the probe table is not a JSON array of probes: {0}")]
     Json(#[from] serde_json::Error),
     /// A table could otherwise make the sidecar call any host.
     #[error("probe {path} goes to {address}, which is not a loopback address")]

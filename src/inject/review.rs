@@ -29,7 +29,7 @@ impl Outcome {
 /// A body that is no AdmissionReview this program can answer.
 #[derive(Debug, Error)]
 pub(crate) enum BadReview {
-    #[error("the body is not JSON")]
+    #[error("the body is not JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error(
         "apiVersion is {0:?}, kind {1:?}; this webhook speaks {API_VERSION} AdmissionReview alone"
