@@ -17,6 +17,8 @@ mod golden;
 mod hard_cases;
 #[path = "inject/idempotence.rs"]
 mod idempotence;
+#[path = "inject/manifests.rs"]
+mod manifests;
 #[path = "inject/offline.rs"]
 mod offline;
 #[path = "inject/properties.rs"]
