@@ -155,7 +155,17 @@ impl Rewriter<'_> {
             return Ok(None);
         }
         self.refuse_https(field, action)?;
-        Ok(Some(check(key, action, port, path, timeout(handler))))
+        let original = check(key, action, port, path, timeout(handler));
+        if !original.is_http_clean() {
+            return Err(Deny::new(
+                Reason::ProbeTable,
+                format!(
+                    "{field} of container {:?} has a path or header that cannot be sent as it is; encode spaces and control characters",
+                    self.slot.name()
+                ),
+            ));
+        }
+        Ok(Some(original))
     }
 
     fn port(&self, field: &str, action: &Map<String, Value>) -> Result<u16, Deny> {

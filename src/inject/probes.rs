@@ -39,6 +39,22 @@ pub struct Probe {
     pub timeout_seconds: u32,
 }
 
+impl Probe {
+    /// Whether target and headers can be written into a request as they are.
+    pub(crate) fn is_http_clean(&self) -> bool {
+        let target = self.target.as_deref().unwrap_or("/");
+        let headers = self.headers.iter();
+        target.starts_with('/')
+            && target.bytes().all(|b| b.is_ascii_graphic() || b >= 0x80)
+            && headers
+                .clone()
+                .all(|h| http::HeaderName::try_from(h.name.as_str()).is_ok())
+            && headers
+                .clone()
+                .all(|h| http::HeaderValue::try_from(h.value.as_str()).is_ok())
+    }
+}
+
 /// What kind of check is made.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,6 +92,12 @@ pub enum ProbeTableError {
         /// Its address.
         address: IpAddr,
     },
+    /// A line break in a request would make two of it.
+    #[error("probe {path} has a target or header that HTTP does not allow")]
+    NotHttp {
+        /// Path of the probe.
+        path: String,
+    },
     /// The path is outside the space reserved for probes.
     #[error("probe path {path:?} does not start with /probe/")]
     Path {
@@ -93,6 +115,11 @@ impl ProbeTable {
                 return Err(ProbeTableError::NotLoopback {
                     path: probe.path.clone(),
                     address: probe.address,
+                });
+            }
+            if !probe.is_http_clean() {
+                return Err(ProbeTableError::NotHttp {
+                    path: probe.path.clone(),
                 });
             }
             if !probe.path.starts_with("/probe/") {

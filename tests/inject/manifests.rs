@@ -20,7 +20,9 @@ fn first(name: &str) -> Value {
 
 #[test]
 fn the_hand_written_sidecar_is_what_the_injector_makes() {
-    let example = inject(&first("examples/vllm.yaml")["spec"]["template"]).patched().clone();
+    let example = inject(&first("examples/vllm.yaml")["spec"]["template"])
+        .patched()
+        .clone();
     let mut by_hand = first("base/standalone/deployment.yaml")["spec"]["template"].clone();
     // kustomize puts the tag on.
     by_hand["spec"]["initContainers"][0]["image"] = json!("hybridge:0.1.0");
@@ -32,10 +34,15 @@ fn the_webhook_configuration_has_the_names_and_paths_of_the_code() {
     let config = first("injector/webhook.yaml");
     let of = |field: &str| -> Vec<Value> {
         let hooks = config["webhooks"].as_array().unwrap().iter();
-        hooks.map(|hook| hook.pointer(field).unwrap().clone()).collect()
+        hooks
+            .map(|hook| hook.pointer(field).unwrap().clone())
+            .collect()
     };
     assert_eq!(of("/name"), WEBHOOKS);
-    assert_eq!(of("/clientConfig/service/path"), [NAMESPACE_PATH, OBJECT_PATH]);
+    assert_eq!(
+        of("/clientConfig/service/path"),
+        [NAMESPACE_PATH, OBJECT_PATH]
+    );
 }
 
 #[test]

@@ -225,3 +225,15 @@ fn what_is_no_pod_is_refused_not_guessed_at() {
         assert_eq!(refuse(&pod).reason(), "malformed", "{pod}");
     }
 }
+
+#[test]
+fn a_probe_that_cannot_be_sent_as_it_is_is_refused() {
+    for action in [
+        json!({"path": "/a b", "port": 8000}),
+        json!({"port": 8000, "httpHeaders": [{"name": "a", "value": "b\r\nc: d"}]}),
+    ] {
+        let mut pod = vllm();
+        pod["spec"]["containers"][0]["readinessProbe"] = json!({"httpGet": action});
+        assert_eq!(refuse(&pod).reason(), "probe_table");
+    }
+}
