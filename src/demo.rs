@@ -15,7 +15,6 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::pin;
 
 use thiserror::Error;
 
@@ -25,7 +24,7 @@ pub use self::stub::Stub;
 use crate::certgen::CertgenError;
 use crate::cli;
 use crate::config::{self, Config};
-use crate::run::{self, End, Sidecar};
+use crate::run::{End, Sidecar, Signals, self};
 
 const HYBRID: &str = "hybrid";
 const CLASSICAL: &str = "classical";
@@ -84,19 +83,11 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
     run::init_logging(&config.log);
     run::runtime(config.workers)?.block_on(async {
         tokio::spawn(stub.serve());
+        // Signals are caught before anybody is told how to stop.
+        let signals = Signals::install().map_err(run::Error::Signals)?;
         let sidecar = Sidecar::start(config)?;
-        let guide = guide(&sidecar, &certificates).to_string();
-        let mut serving = pin!(sidecar.until_signalled());
-        // In this order: signals are caught before anybody is told how to stop.
-        let end = tokio::select! {
-            biased;
-            end = &mut serving => end?,
-            () = std::future::ready(()) => {
-                say(&guide)?;
-                serving.await?
-            }
-        };
-        if let End::Cut(open) = end {
+        say(&guide(&sidecar, &certificates).to_string())?;
+        if let End::Cut(open) = sidecar.until_signalled(signals).await {
             say(&format!("connections cut: {open}"))?;
         }
         Ok(())

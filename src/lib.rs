@@ -9,6 +9,7 @@ pub mod config;
 pub mod ctl;
 pub mod demo;
 pub mod drain;
+pub mod inject;
 pub mod io;
 pub mod listener;
 pub mod metrics;

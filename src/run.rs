@@ -13,8 +13,8 @@ use rustls::server::ResolvesServerCert;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-pub use self::lifecycle::End;
-use self::lifecycle::{Commands, Signals};
+use self::lifecycle::Commands;
+pub use self::lifecycle::{End, Signals};
 use crate::admin::{self, Admin};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;

@@ -35,7 +35,7 @@ impl Commands {
 }
 
 /// The signals a sidecar listens to; as PID 1 it would ignore them without handlers.
-pub(super) struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -48,7 +48,8 @@ enum Event {
 }
 
 impl Signals {
-    pub(super) fn install() -> std::io::Result<Self> {
+    /// Catches them from now on.
+    pub fn install() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -68,7 +69,7 @@ impl Signals {
 
 impl Sidecar {
     /// Serves until SIGTERM, SIGINT or `ctl quit`, then drains.
-    pub(super) async fn until_signalled(mut self, mut signals: Signals) -> End {
+    pub async fn until_signalled(mut self, mut signals: Signals) -> End {
         let mut orders = self.commands.take();
         // `ctl drain` began the countdown to refusing connections; SIGTERM joins it.
         let mut refuse_at: Option<Instant> = None;
