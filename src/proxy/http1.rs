@@ -1,10 +1,12 @@
 //! An HTTP/1.1 client: request after request, each passed on and answered (RFC 9112 §9.3).
 
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
+use tokio::time::error::Elapsed;
 
 use super::answer::Answer;
 use super::ask::{self, Answered, Ask, Unanswered};
@@ -15,9 +17,9 @@ use super::h1::body::Framing;
 use super::h1::connection::{H1, ReadError};
 use super::h1::request::{HeadError, RequestHead, no_fields};
 use super::h1::response::{After, ResponseHead, stated_length, write_from_http2};
+use super::pause::Pause;
 use super::peer::Peer;
 use super::{UpstreamHttp, upgrade};
-use crate::drain::Phase;
 use crate::io::Duplex;
 use crate::metrics::RequestProtocol;
 
@@ -60,8 +62,9 @@ enum Next {
 /// Serves a connection to its end.
 pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
     let client = &mut H1::new(stream);
+    let mut pause = Pause::new(context);
     loop {
-        if let Err(outcome) = next_request(client, context).await {
+        if let Err(outcome) = pause.next_request(client).await {
             if outcome != Outcome::ClientGone {
                 let _ = poll_fn(|cx| client.poll_close(cx)).await;
             }
@@ -82,33 +85,8 @@ pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
     }
 }
 
-/// Waits between two requests: for the next, for a drain, or for the client to close.
-async fn next_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<(), Outcome> {
-    let mut drain = context.drain.clone();
-    let silence = context.settings.keep_alive_timeout;
-    tokio::select! {
-        biased;
-        readable = poll_fn(|cx| client.poll_readable(cx)) => match readable {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Outcome::Closed),
-        },
-        () = drain.reached(Phase::Draining) => Err(Outcome::Drained),
-        () = sleep_or_never(silence) => Err(Outcome::Timeout),
-    }
-}
-
-async fn sleep_or_never(after: Option<Duration>) {
-    match after {
-        Some(after) => tokio::time::sleep(after).await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
-    let limit = context.settings.max_head_bytes;
-    let reading = poll_fn(|cx| client.poll_head(cx, limit));
-    let read = tokio::time::timeout(context.settings.head_timeout, reading).await;
-    let length = match read {
+    let length = match read_head(client, context).await {
         Ok(Ok(length)) => length,
         Ok(Err(ReadError::Head(error))) => return refuse(client, context, error),
         Ok(Err(ReadError::Closed)) => return Next::Done(Outcome::Closed),
@@ -128,6 +106,20 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         }
         Err(error) => refuse(client, context, error),
     }
+}
+
+/// Reads a head under its deadline. One that is there already needs no timer.
+async fn read_head<S: Duplex>(
+    client: &mut H1<S>,
+    context: &Context,
+) -> Result<Result<usize, ReadError>, Elapsed> {
+    let limit = context.settings.max_head_bytes;
+    let at_once = poll_fn(|cx| Poll::Ready(client.poll_head(cx, limit))).await;
+    if let Poll::Ready(read) = at_once {
+        return Ok(read);
+    }
+    let reading = poll_fn(|cx| client.poll_head(cx, limit));
+    tokio::time::timeout(context.settings.head_timeout, reading).await
 }
 
 fn judge(head: &[u8], context: &Context) -> Result<Asked, HeadError> {
@@ -290,9 +282,7 @@ async fn respond<S: Duplex>(
         length,
         upload,
     } = answered;
-    let mut out = BytesMut::new();
-    let mut room = no_fields();
-    let head = match ResponseHead::parse(up.head(length), &mut room, asked.to_head) {
+    let head = match rewrite(up.head(length), asked, context) {
         Ok(head) => head,
         Err(error) => {
             let why = UpstreamError::BadResponse(error).into();
@@ -300,18 +290,13 @@ async fn respond<S: Duplex>(
         }
     };
     sample.answered_with(head.status);
+    up.start_body(length, head.incoming);
+    client.start_message(head.bytes, head.outgoing);
     if head.status == 101 {
-        head.write_upgrade_to(&mut out);
-        up.start_body(length, Framing::None);
-        client.start_message(out.freeze(), Framing::None);
         let outcome = upgrade::tunnel(client, &mut up, context, sample).await;
         return Next::Break(outcome);
     }
-    let (incoming, kept) = (head.framing, head.keep_alive);
-    let (outgoing, after) = outgoing(asked, incoming, context);
-    head.write_to(&mut out, outgoing, after);
-    up.start_body(length, incoming);
-    client.start_message(out.freeze(), outgoing);
+    let (kept, after) = (head.kept, head.after);
     let mut exchange = Exchange::resumed(client, &mut up, context.settings.idle_timeout, upload);
     let result = exchange.run().await;
     let upload = exchange.upload();
@@ -361,6 +346,37 @@ async fn over_http2<S: Duplex>(
         answered.stream.cancel();
     }
     conclude(context, result, upload, after, sample)
+}
+
+/// A response head as the client gets it.
+struct Rewritten {
+    status: u16,
+    bytes: Bytes,
+    incoming: Framing,
+    outgoing: Framing,
+    /// The inference server keeps its connection.
+    kept: bool,
+    after: After,
+}
+
+fn rewrite(head: &[u8], asked: &Facts, context: &Context) -> Result<Rewritten, HeadError> {
+    let mut room = no_fields();
+    let head = ResponseHead::parse(head, &mut room, asked.to_head)?;
+    let (outgoing, after) = outgoing(asked, head.framing, context);
+    let mut bytes = BytesMut::new();
+    if head.status == 101 {
+        head.write_upgrade_to(&mut bytes);
+    } else {
+        head.write_to(&mut bytes, outgoing, after);
+    }
+    Ok(Rewritten {
+        status: head.status,
+        bytes: bytes.freeze(),
+        incoming: head.framing,
+        outgoing,
+        kept: head.keep_alive,
+        after,
+    })
 }
 
 /// The framing for the client, and how the connection goes on.
