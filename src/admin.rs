@@ -1,5 +1,5 @@
 //! The operator's port, plaintext: `/startupz`, `/livez`, `/readyz`, `/metrics`, `/status`,
-//! `/drain/wait`; and from loopback alone `POST /drain`, `/ready`, `/quit`, `/reload` for `ctl`.
+//! `/drain/wait`; and from loopback alone `POST /drain` and `/quit` for `ctl`.
 
 mod pages;
 
@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::drain::{Drain, Phase};
+use crate::drain::Drain;
 use crate::listener::{BindError, Listener};
 use crate::metrics::Metrics;
 use crate::proxy::Protocol;
@@ -37,9 +37,7 @@ pub struct Settings {
 pub enum Order {
     /// Become not ready, then refuse new connections; stay.
     Drain,
-    /// Take a drain back that does not refuse connections yet.
-    Ready,
-    /// Drain and end.
+    /// Drain and end; a second time: end at once.
     Quit,
 }
 
@@ -143,7 +141,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, admin: Arc<Admin>) {
 }
 
 impl Admin {
-    async fn respond(&self, request: &Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/startupz" | "/livez") => text(StatusCode::OK, "ok\n"),
@@ -151,10 +153,9 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
             (&Method::GET | &Method::HEAD, "/status") => self.status_page(),
             (&Method::GET, "/drain/wait") => self.drain_wait(request.uri().query()).await,
-            (&Method::POST, "/drain") => self.order(Order::Drain, peer).await,
-            (&Method::POST, "/ready") => self.order(Order::Ready, peer).await,
-            (&Method::POST, "/quit") => self.order(Order::Quit, peer).await,
-            (_, "/drain" | "/ready" | "/quit") => text(
+            (&Method::POST, "/drain") => self.order(Order::Drain, peer),
+            (&Method::POST, "/quit") => self.order(Order::Quit, peer),
+            (_, "/drain" | "/quit") => text(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
             ),
@@ -163,20 +164,14 @@ impl Admin {
     }
 
     /// A neighbour in the network must not be able to end the sidecar.
-    async fn order(&self, order: Order, peer: SocketAddr) -> Response<Full<Bytes>> {
+    fn order(&self, order: Order, peer: SocketAddr) -> Response<Full<Bytes>> {
         if !peer.ip().to_canonical().is_loopback() {
             return text(
                 StatusCode::FORBIDDEN,
                 "state changes are accepted from loopback alone\n",
             );
         }
-        if order == Order::Ready && self.drain.phase() >= Phase::Draining {
-            return text(
-                StatusCode::CONFLICT,
-                "connections are refused already: a drain cannot be taken back\n",
-            );
-        }
-        match self.orders.send(order).await {
+        match self.orders.try_send(order) {
             Ok(()) => text(StatusCode::ACCEPTED, "ok\n"),
             Err(_) => text(StatusCode::CONFLICT, "the sidecar is ending already\n"),
         }

@@ -8,6 +8,7 @@ use clap::{
     value_parser,
 };
 
+use crate::certgen;
 use crate::config::{Flags, Form, Key, Preset};
 
 /// Post-quantum TLS sidecar for AI inference.
@@ -30,6 +31,8 @@ pub enum Command {
     Check(Flags),
     /// Try everything on this machine: a stub inference server behind a hybrid and a classical port
     Demo(Demo),
+    /// Make a certificate authority and a server certificate to try with
+    Certs(certgen::Args),
     /// Talk to a sidecar on this host or in this pod through its admin port
     Ctl(Ctl),
 }
@@ -67,11 +70,11 @@ pub struct Ctl {
 /// What `ctl` asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
 pub enum Action {
-    /// Start draining
+    /// Become not ready, then refuse new connections; the process stays
     Drain,
     /// Exit 0 if the sidecar is ready, 1 if not
     Ready,
-    /// End the sidecar at once
+    /// Drain and end, as SIGTERM does; a second time: end at once
     Quit,
 }
 

@@ -1,7 +1,7 @@
 //! Shutdown: the signal goes down, the completion comes up. Imports nothing of ours.
 //!
-//! Three phases: running; lame (not ready, still serving, while endpoints notice); draining (nothing
-//! new, what is open may end). Whoever holds a `Watch` counts as open work.
+//! Running; lame (not ready, still serving, while endpoints notice); draining (nothing new, what is
+//! open may end); cut. A `Watch` and its clones are one piece of open work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,20 +35,24 @@ pub enum Phase {
 #[derive(Clone)]
 pub struct Drain {
     phase: Arc<watch::Sender<Phase>>,
+    /// Whoever lets new work in.
+    entrances: Arc<watch::Sender<()>>,
     work: Arc<watch::Sender<()>>,
 }
 
-/// Sees the phase; while it lives, a drain is not complete.
+/// Sees the phase; while it or a clone of it lives, a drain is not complete.
 #[derive(Clone)]
 pub struct Watch {
     phase: watch::Receiver<Phase>,
-    _work: watch::Receiver<()>,
+    /// Shared by clones: a connection counts once, however many of its parts look at the phase.
+    _held: Arc<watch::Receiver<()>>,
 }
 
 impl Default for Drain {
     fn default() -> Self {
         Self {
             phase: Arc::new(watch::Sender::new(Phase::Running)),
+            entrances: Arc::new(watch::Sender::new(())),
             work: Arc::new(watch::Sender::new(())),
         }
     }
@@ -71,22 +75,20 @@ impl Drain {
         });
     }
 
-    /// Takes a drain back that has not begun to refuse work (`ctl ready`).
-    pub fn resume(&self) -> bool {
-        self.phase.send_if_modified(|phase| {
-            let lame = *phase == Phase::Lame;
-            if lame {
-                *phase = Phase::Running;
-            }
-            lame
-        })
-    }
-
     /// A handle for a piece of work.
     pub fn watch(&self) -> Watch {
+        self.hold(&self.work)
+    }
+
+    /// A handle for what lets new work in: a drain is not complete before it is closed.
+    pub fn entrance(&self) -> Watch {
+        self.hold(&self.entrances)
+    }
+
+    fn hold(&self, kind: &watch::Sender<()>) -> Watch {
         Watch {
             phase: self.phase.subscribe(),
-            _work: self.work.subscribe(),
+            _held: Arc::new(kind.subscribe()),
         }
     }
 
@@ -97,10 +99,11 @@ impl Drain {
 
     /// Waits until nobody holds a `Watch` any more.
     pub async fn finished(&self) {
+        self.entrances.closed().await;
         self.work.closed().await;
     }
 
-    /// Pieces of work that are open.
+    /// Pieces of work that are open; entrances are none.
     pub fn open(&self) -> usize {
         self.work.receiver_count()
     }
@@ -140,14 +143,37 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_never_goes_back_except_from_lame() {
+    fn the_parts_of_one_piece_of_work_count_once() {
         let drain = Drain::default();
-        drain.advance(Phase::Lame);
-        assert!(drain.resume());
-        assert_eq!(drain.phase(), Phase::Running);
+        let (one, other) = (drain.watch(), drain.watch());
+        let part = one.clone();
+        assert_eq!(drain.open(), 2);
+        drop((one, other));
+        assert_eq!(drain.open(), 1);
+        drop(part);
+        assert_eq!(drain.open(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_drain_does_not_complete_while_an_entrance_is_open() {
+        let drain = Drain::default();
+        let entrance = drain.entrance();
+        assert_eq!(drain.open(), 0);
+        let complete = tokio::spawn({
+            let drain = drain.clone();
+            async move { drain.finished().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!complete.is_finished());
+        drop(entrance);
+        assert!(complete.await.is_ok());
+    }
+
+    #[test]
+    fn a_phase_never_goes_back() {
+        let drain = Drain::default();
         drain.advance(Phase::Draining);
         drain.advance(Phase::Lame);
         assert_eq!(drain.phase(), Phase::Draining);
-        assert!(!drain.resume());
     }
 }

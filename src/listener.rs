@@ -3,9 +3,11 @@
 //! SO_REUSEPORT is never set: beside an app that sets it, both could bind one port, and a sidecar
 //! that takes a port over would no longer make a forgotten `0.0.0.0` fail.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -62,7 +64,7 @@ pub struct Listener {
 }
 
 /// When TCP begins to ask a silent peer whether it is there, how often, and how many times.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMES: u32 = 4;
 
@@ -111,27 +113,71 @@ impl Listener {
 
     /// Accepts until the drain begins. `accepted` gets each connection with its place among the
     /// permitted ones; `failed` hears of errors, which never end the loop.
-    pub async fn run<A, F>(self, drain: Watch, accepted: A, failed: F)
+    pub async fn run<A, F>(self, mut drain: Watch, accepted: A, failed: F)
     where
         A: Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) + Send + Sync + 'static,
         F: Fn(&'static str) + Send + Sync + 'static,
     {
         let places = Arc::new(Semaphore::new(self.max_connections));
-        let (accepted, failed) = (Arc::new(accepted), Arc::new(failed));
-        let mut loops = tokio::task::JoinSet::new();
-        for socket in self.sockets {
-            let accept = AcceptLoop {
-                name: self.name.clone(),
-                socket,
-                places: Arc::clone(&places),
-                accepted: Arc::clone(&accepted),
-                failed: Arc::clone(&failed),
+        let (mut back_off, mut turn) = (BACK_OFF_MIN, 0);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = drain.reached(Phase::Draining) => return,
+                next = self.next(&places, &mut turn) => next,
             };
-            loops.spawn(accept.run(drain.clone()));
+            match next {
+                Ok((stream, client, place)) => {
+                    back_off = BACK_OFF_MIN;
+                    accepted(stream, client, place);
+                }
+                Err(error) => {
+                    failed(accept_reason(&error));
+                    tracing::warn!(listener = %self.name, %error, "accept failed, backing off");
+                    tokio::select! {
+                        () = drain.reached(Phase::Draining) => return,
+                        () = tokio::time::sleep(back_off) => {}
+                    }
+                    back_off = (back_off * 2).min(BACK_OFF_MAX);
+                }
+            }
         }
-        while loops.join_next().await.is_some() {}
+    }
+
+    /// Takes the place first: without one the connection waits in the kernel's queue. One place for
+    /// all sockets: a socket that waited with a place of its own would keep it from the others.
+    async fn next(
+        &self,
+        places: &Arc<Semaphore>,
+        turn: &mut usize,
+    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = Arc::clone(places)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let (stream, client) = poll_fn(|cx| self.poll_accept(turn, cx)).await?;
+        Ok((stream, client, place))
+    }
+
+    /// Accepts on whichever socket has a connection, beginning after the one that had the last.
+    fn poll_accept(
+        &self,
+        turn: &mut usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        for offset in 0..self.sockets.len() {
+            let index = (*turn + offset) % self.sockets.len();
+            if let Poll::Ready(accepted) = self.sockets[index].poll_accept(cx) {
+                *turn = index + 1;
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
     }
 }
+
+const BACK_OFF_MIN: Duration = Duration::from_millis(5);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
 fn bound(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(
@@ -157,62 +203,12 @@ fn bound(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-struct AcceptLoop<A, F> {
-    name: String,
-    socket: TcpListener,
-    places: Arc<Semaphore>,
-    accepted: Arc<A>,
-    failed: Arc<F>,
-}
-
-const BACK_OFF_MIN: Duration = Duration::from_millis(5);
-const BACK_OFF_MAX: Duration = Duration::from_secs(1);
-
-impl<A, F> AcceptLoop<A, F>
-where
-    A: Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
-    F: Fn(&'static str),
-{
-    async fn run(self, mut drain: Watch) {
-        let mut back_off = BACK_OFF_MIN;
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = drain.reached(Phase::Draining) => return,
-                next = self.next() => next,
-            };
-            match next {
-                Ok((stream, client, place)) => {
-                    back_off = BACK_OFF_MIN;
-                    (self.accepted)(stream, client, place);
-                }
-                Err(error) => {
-                    (self.failed)(accept_reason(&error));
-                    tracing::warn!(listener = %self.name, %error, "accept failed, backing off");
-                    tokio::select! {
-                        () = drain.reached(Phase::Draining) => return,
-                        () = tokio::time::sleep(back_off) => {}
-                    }
-                    back_off = (back_off * 2).min(BACK_OFF_MAX);
-                }
-            }
-        }
-    }
-
-    /// Takes the place first: without one the connection waits in the kernel's queue.
-    async fn next(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
-        let (stream, client) = self.socket.accept().await?;
-        Ok((stream, client, place))
-    }
-}
-
 /// The label of an accept error (accept(2)).
 fn accept_reason(error: &io::Error) -> &'static str {
-    match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+    match error
+        .raw_os_error()
+        .map(rustix::io::Errno::from_raw_os_error)
+    {
         Some(rustix::io::Errno::MFILE) => "process_file_limit",
         Some(rustix::io::Errno::NFILE) => "system_file_limit",
         Some(rustix::io::Errno::CONNABORTED) => "aborted",
@@ -220,4 +216,3 @@ fn accept_reason(error: &io::Error) -> &'static str {
         _ => "other",
     }
 }
-

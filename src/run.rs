@@ -4,22 +4,24 @@
 mod lifecycle;
 mod logging;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use self::lifecycle::Commands;
-pub use self::lifecycle::End;
+pub use self::lifecycle::{End, Signals};
 use crate::admin::{self, Admin};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
 use crate::listener::{BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::connection::{Accepted, Service};
-use crate::tls::credentials::{CertificateFacts, CredentialError};
+use crate::tls::credentials::{CertificateFacts, CredentialError, Credentials, rfc3339};
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
@@ -38,7 +40,7 @@ pub enum Error {
         /// The listener's name.
         listener: String,
         /// What is wrong with which file.
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// Metrics could not be registered.
     #[error("metrics: {0}")]
@@ -68,10 +70,44 @@ impl Error {
 
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(config: Config) -> Result<End, Error> {
-    runtime(config.workers)?.block_on(async {
-        let sidecar = Sidecar::start(config).await?;
-        sidecar.until_signalled().await
-    })
+    let runtime = runtime(config.workers)?;
+    let end = runtime.block_on(async {
+        // Before anything else: as PID 1 a signal without a handler is lost.
+        let signals = Signals::install().map_err(Error::Signals)?;
+        let sidecar = Sidecar::start(config)?;
+        Ok(sidecar.until_signalled(signals).await)
+    });
+    // A look at a certificate file that hangs must not hold up the end.
+    runtime.shutdown_timeout(LAST_TASKS);
+    end
+}
+
+/// How long the end waits for tasks that block a thread.
+const LAST_TASKS: Duration = Duration::from_millis(500);
+
+/// Loads every certificate of a configuration and describes it, as TOML comments.
+pub fn describe_certificates(config: &Config) -> Result<String, Error> {
+    let mut text = String::new();
+    for listener in &config.listeners {
+        let name = &listener.socket.name;
+        let facts = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
+            Error::Credentials {
+                listener: name.clone(),
+                source: Box::new(source),
+            }
+        })?;
+        let facts = facts.facts();
+        let _ = writeln!(
+            text,
+            "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
+            facts.subject,
+            facts.key_algorithm,
+            facts.names.join(" "),
+            rfc3339(facts.not_after),
+            facts.sha256,
+        );
+    }
+    Ok(text)
 }
 
 /// One thread needs no work stealing.
@@ -106,7 +142,7 @@ struct Bound {
 
 impl Sidecar {
     /// Loads every certificate and binds every address before the first connection is accepted.
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub fn start(config: Config) -> Result<Self, Error> {
         let Config {
             admin,
             probes,
@@ -198,7 +234,7 @@ impl Ready {
         let store = CredentialStore::load(&config.tls.cert, &config.tls.key).map_err(|source| {
             Error::Credentials {
                 listener: name.clone(),
-                source,
+                source: Box::new(source),
             }
         })?;
         let store = Arc::new(store);
@@ -235,7 +271,7 @@ impl Ready {
     }
 
     fn spawn(self, drain: &Drain) -> JoinHandle<()> {
-        let (service, watch) = (self.service, drain.watch());
+        let (service, entrance) = (self.service, drain.entrance());
         let metrics = Arc::clone(service.metrics());
         // The watch of a connection: taken from the drain itself, so that the closure holds none.
         let drain = drain.clone();
@@ -249,7 +285,7 @@ impl Ready {
             tokio::spawn(Arc::clone(&service).serve(accepted, drain.watch()));
         };
         let failed = move |reason: &'static str| metrics.accept_failed(reason);
-        tokio::spawn(self.listener.run(watch, accepted, failed))
+        tokio::spawn(self.listener.run(entrance, accepted, failed))
     }
 }
 
@@ -260,11 +296,7 @@ struct Observer {
 }
 
 impl ReloadObserver for Observer {
-    fn reloaded(
-        &self,
-        store: &CredentialStore,
-        result: Result<&CertificateFacts, &ReloadError>,
-    ) {
+    fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
         let Ok(facts) = result else { return };
         for (watched, metrics) in &self.listeners {

@@ -116,3 +116,16 @@ fn every_setting_of_run_is_one_of_check() {
     assert!(flags("run").len() > 30, "{:?}", flags("run"));
     assert_eq!(flags("run"), flags("check"));
 }
+
+#[test]
+fn certs_writes_a_pair_once_and_the_second_time_exits_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["certs", "--dir", folder.path().to_str().unwrap()];
+    let first = hybridge(&arguments, &[]);
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    assert!(text(&first.stdout).contains("tls.crt"), "{first:?}");
+    assert!(folder.path().join("tls.key").is_file());
+    let second = hybridge(&arguments, &[]);
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(text(&second.stderr).contains("--force"), "{second:?}");
+}

@@ -109,6 +109,25 @@ fn every_invalid_file_is_refused_with_the_message_beside_it() {
 }
 
 #[test]
+fn whatever_byte_is_wrong_the_error_is_one_line_that_names_the_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid/every-key.toml");
+    let good = fs::read_to_string(path).unwrap();
+    let mut refused = 0;
+    for (at, wrong) in
+        (0..good.len()).flat_map(|at| ["", "\"", "\n", "[", "9"].map(|wrong| (at, wrong)))
+    {
+        let text = format!("{}{wrong}{}", &good[..at], &good[at + 1..]);
+        if let Err(error) = Config::parse("mutated.toml", &text) {
+            let message = error.to_string();
+            assert!(message.starts_with("mutated.toml:"), "{message}");
+            assert!(!message.contains('\n'), "{message}");
+            refused += 1;
+        }
+    }
+    assert!(refused > good.len(), "{refused}");
+}
+
+#[test]
 fn what_check_prints_loads_to_the_same_configuration() {
     for folder in ["config", "tests/config/valid"] {
         for path in files(folder) {
@@ -440,7 +459,6 @@ fn workers_default_to_what_the_container_may_use() {
     let available = std::thread::available_parallelism().unwrap().get();
     let config = config(&WHOLE, &[]);
     assert_eq!(config.workers, available);
-    assert_eq!(config.listeners[0].tls.max_handshakes, 64 * available);
 }
 
 #[test]

@@ -253,11 +253,11 @@ fn a_pair_read_while_generations_change_never_mixes_two() {
         reasons
     });
     assert!(reasons.contains(&None), "not one load succeeded");
-    // A directory that is removed under the reader three times in a row is missing, never mixed.
+    // A volume that is replaced under the reader time and again is unreadable, never mixed.
     let mut mixed = reasons
         .into_iter()
         .flatten()
-        .filter(|reason| *reason != "missing");
+        .filter(|reason| *reason != "unreadable");
     assert_eq!(mixed.next(), None);
 }
 
@@ -290,26 +290,40 @@ async fn a_broken_pair_keeps_the_old_one_and_a_good_one_recovers() {
 
 #[tokio::test]
 async fn a_failure_is_counted_once_however_often_the_files_are_looked_at() {
-    let beside = Unwatched::start(WATCH_ONLY).await;
-    let broken = Running::start(WATCH_ONLY).await;
-    let stores = vec![Arc::clone(&broken.store), Arc::clone(&beside.running.store)];
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let [broken, beside, links] = [(), (), ()].map(|()| TempDir::new().unwrap());
+    let broken_files = pki.leaf(&["first.test"]).write_to(broken.path());
+    pki.leaf(&["first.test"]).write_to(beside.path());
+    let beside_files = linked(beside.path(), links.path());
+    let [broken_store, beside_store] = [&broken_files, &beside_files]
+        .map(|files| Arc::new(CredentialStore::load(&files.cert, &files.key).unwrap()));
     let patient = ReloadSettings {
         settle: DEADLINE,
         ..OFTEN
     };
-    let (_handle, counted) = run(stores, patient);
-    broken.replace(&broken.pki.expired(&["first.test"]));
+    let (_handle, counted) = run(vec![broken_store, Arc::clone(&beside_store)], patient);
+    pki.expired(&["first.test"]).write_to(broken.path());
     until(|| counted.all() == [Err("expired")]).await;
     // Only a re-check finds these, so each of them proves one that went over the expired pair.
     for name in ["second.test", "third.test", "fourth.test"] {
-        beside.replace(&beside.running.pki.leaf(&[name]));
-        beside.running.serves(&format!("CN={name}")).await;
+        pki.leaf(&[name]).write_to(beside.path());
+        until(|| beside_store.current().facts().names == [name]).await;
     }
     until(|| counted.all().len() >= 4).await;
     let failures = |all: Vec<Result<_, _>>| all.into_iter().filter(Result::is_err).count();
     assert_eq!(failures(counted.all()), 1);
-    broken.replace(&broken.pki.expired(&["first.test"]));
+    pki.expired(&["first.test"]).write_to(broken.path());
     until(|| failures(counted.all()) == 2).await;
+}
+
+/// Links in `dir` to a pair that lies elsewhere.
+fn linked(real: &Path, dir: &Path) -> PairFiles {
+    let [cert, key] = ["tls.crt", "tls.key"].map(|name| {
+        let link = dir.join(name);
+        symlink(real.join(name), &link).unwrap();
+        link
+    });
+    PairFiles { cert, key }
 }
 
 #[tokio::test]
@@ -407,13 +421,8 @@ impl Unwatched {
     async fn start(settings: ReloadSettings) -> Self {
         let pki = TestPki::new(Algorithm::EcdsaP256);
         let (dir, real) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let real_files = pki.leaf(&["first.test"]).write_to(real.path());
-        let files = PairFiles {
-            cert: dir.path().join("tls.crt"),
-            key: dir.path().join("tls.key"),
-        };
-        symlink(&real_files.cert, &files.cert).unwrap();
-        symlink(&real_files.key, &files.key).unwrap();
+        pki.leaf(&["first.test"]).write_to(real.path());
+        let files = linked(real.path(), dir.path());
         Self {
             running: Running::with(pki, dir, files, settings).await,
             real,

@@ -13,7 +13,7 @@ use crate::proxy::Protocol;
 use crate::tls::reload::Health;
 
 /// How long `/drain/wait` waits if it is not told.
-const DRAIN_WAIT: Duration = Duration::from_secs(300);
+const DRAIN_WAIT: Duration = Duration::from_mins(5);
 
 impl Admin {
     /// 503 while draining or with an expired certificate; a failed reload is detail, not failure.
@@ -67,11 +67,7 @@ impl Admin {
             "phase": phase_name(self.drain.phase()),
             "listeners": self.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
         });
-        page(
-            StatusCode::OK,
-            "application/json",
-            format!("{status:#}\n"),
-        )
+        page(StatusCode::OK, "application/json", format!("{status:#}\n"))
     }
 
     fn listener(&self, listener: &ListenerStatus) -> Value {
@@ -108,10 +104,15 @@ impl Admin {
         };
         match tokio::time::timeout(timeout, drained).await {
             Ok(()) => text(StatusCode::OK, "drained\n"),
-            Err(_) => text(
-                StatusCode::GATEWAY_TIMEOUT,
-                format!("{} still open\n", self.drain.open()),
-            ),
+            Err(_) => text(StatusCode::GATEWAY_TIMEOUT, self.not_drained()),
+        }
+    }
+
+    fn not_drained(&self) -> String {
+        match (self.drain.phase(), self.drain.open()) {
+            (Phase::Running, _) => "no drain has begun\n".to_owned(),
+            (Phase::Lame, open) => format!("still accepting, {open} connections open\n"),
+            (_, open) => format!("{open} connections still open\n"),
         }
     }
 }
@@ -154,8 +155,11 @@ mod tests {
     #[test]
     fn the_timeout_of_a_drain_wait_is_read_or_refused() {
         assert_eq!(wait_timeout(None), Ok(DRAIN_WAIT));
-        assert_eq!(wait_timeout(Some("a=b&timeout=120s")), Ok(Duration::from_secs(120)));
-        assert_eq!(wait_timeout(Some("timeout=2m")), Ok(Duration::from_secs(120)));
+        assert_eq!(
+            wait_timeout(Some("a=b&timeout=120s")),
+            Ok(Duration::from_mins(2))
+        );
+        assert_eq!(wait_timeout(Some("timeout=2m")), Ok(Duration::from_mins(2)));
         for wrong in ["timeout=", "timeout=5", "timeout=-1s", "timeout=xs"] {
             assert!(wait_timeout(Some(wrong)).is_err(), "{wrong}");
         }

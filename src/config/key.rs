@@ -167,7 +167,7 @@ keys! {
         "Session tickets sent after a full handshake; 0 turns resumption off";
     HandshakeTimeout: "listener.tls.handshake-timeout", "handshake-timeout", Form::Duration, Fixed("10s"),
         "From the accepted connection to the finished handshake, the hello included";
-    MaxHandshakes: "listener.tls.max-handshakes", "max-handshakes", Form::Count(1, 1_000_000), Derived("64 per worker"),
+    MaxHandshakes: "listener.tls.max-handshakes", "max-handshakes", Form::Count(1, 1_000_000), Fixed("1024"),
         "Handshakes under way at once; more wait their turn";
 
     MaxConnections: "listener.limits.max-connections", "max-connections", Form::Count(1, 1_000_000), Fixed("10000"),

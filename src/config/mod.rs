@@ -23,7 +23,7 @@ pub use self::error::{Error, Origin};
 use self::file::Layers;
 pub use self::key::{Form, Key, Preset};
 use self::layer::Layer;
-use self::settle::Surroundings;
+
 pub use self::sources::Flags;
 use self::value::{Given, Raw};
 use crate::{admin, drain, listener, proxy, tls};
@@ -102,21 +102,17 @@ impl Config {
 
     fn settle(layers: &Layers, environment: &Environment) -> Result<Self, Error> {
         let process = &layers.process;
-        let workers = settle::workers(process)?;
-        let around = Surroundings {
-            pod_ips: environment.pod_ips(),
-            workers,
-        };
+        let pod_ips = environment.pod_ips();
         let listeners = layers.listeners.iter();
         let config = Self {
-            admin: settle::admin(process, around.pod_ips)?,
+            admin: settle::admin(process, pod_ips)?,
             probes: settle::probes(process)?,
             drain: settle::drain(process)?,
             log: settle::log(process)?,
             listeners: listeners
-                .map(|layer| settle::listener(layer, around))
+                .map(|layer| settle::listener(layer, pod_ips))
                 .collect::<Result<_, _>>()?,
-            workers,
+            workers: settle::workers(process)?,
         };
         conflict::check(&config, process, &layers.listeners)?;
         Ok(config)

@@ -15,18 +15,6 @@ use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy};
 use crate::{admin, drain, listener, proxy, tls};
 
-/// Handshakes that may be under way at once, for each worker thread.
-const HANDSHAKES_PER_WORKER: usize = 64;
-
-/// What a listener's settings depend on beside its own layer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings<'a> {
-    /// The variable POD_IPS.
-    pub(super) pod_ips: Option<&'a str>,
-    /// Worker threads of the process.
-    pub(super) workers: usize,
-}
-
 pub(super) fn workers(layer: &Layer) -> Result<usize, Error> {
     match layer.explicit(Key::Workers) {
         Some(given) => given.count(Key::Workers),
@@ -90,12 +78,12 @@ fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
     }
 }
 
-pub(super) fn listener(layer: &Layer, around: Surroundings<'_>) -> Result<ListenerConfig, Error> {
+pub(super) fn listener(layer: &Layer, pod_ips: Option<&str>) -> Result<ListenerConfig, Error> {
     let name = name(layer)?;
     Ok(ListenerConfig {
-        socket: socket(layer, &name, around)?,
+        socket: socket(layer, &name, pod_ips)?,
         proxy: proxy(layer, &name)?,
-        tls: tls(layer, &name, around)?,
+        tls: tls(layer, &name)?,
     })
 }
 
@@ -111,31 +99,24 @@ fn name(layer: &Layer) -> Result<String, Error> {
     Ok(name)
 }
 
-fn socket(
-    layer: &Layer,
-    name: &str,
-    around: Surroundings<'_>,
-) -> Result<listener::Settings, Error> {
+fn socket(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<listener::Settings, Error> {
     let items = layer.list(Key::Listen)?;
     Ok(listener::Settings {
         name: name.to_owned(),
-        addresses: address::listening(&items, around.pod_ips)
+        addresses: address::listening(&items, pod_ips)
             .map_err(|problem| at(layer, Key::Listen, problem))?,
         max_connections: layer.count(Key::MaxConnections)?,
         backlog: layer.count::<u16>(Key::Backlog)?.into(),
     })
 }
 
-fn tls(layer: &Layer, name: &str, around: Surroundings<'_>) -> Result<tls::Settings, Error> {
+fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
     Ok(tls::Settings {
         policy: policy(layer, name)?,
         cert: file(layer, Key::Cert)?,
         key: file(layer, Key::PrivateKey)?,
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
-        max_handshakes: match layer.explicit(Key::MaxHandshakes) {
-            Some(given) => given.count(Key::MaxHandshakes)?,
-            None => HANDSHAKES_PER_WORKER * around.workers,
-        },
+        max_handshakes: layer.count(Key::MaxHandshakes)?,
         tickets: layer.count(Key::Tickets)?,
     })
 }
@@ -224,10 +205,10 @@ fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
 /// A path, and never the PEM text itself: that would end up in messages.
 fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {
     let text = layer.text(key)?;
-    if text.contains("-----BEGIN") {
+    if text.contains(char::is_control) || text.contains("-----BEGIN") {
         return Err(Error::Refused {
             at: layer.place(key),
-            problem: "holds PEM text: put it in a file and write the file's path",
+            problem: "is no path but PEM text or several lines: put it in a file and write the file's path",
         });
     }
     Ok(PathBuf::from(text))

@@ -36,7 +36,7 @@ impl Given {
     /// A text of the operator.
     pub(super) fn text(&self, key: Key) -> Result<&str, Error> {
         match &self.raw {
-            Raw::Word(text) | Raw::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
+            Raw::Word(text) | Raw::Text(text) if is_printable(text, key) => Ok(text.trim()),
             _ => Err(self.mismatch(key)),
         }
     }
@@ -44,8 +44,10 @@ impl Given {
     /// A list; a text is split at its commas.
     pub(super) fn list(&self, key: Key) -> Result<Vec<String>, Error> {
         match &self.raw {
-            Raw::List(items) => Ok(items.iter().map(|item| item.trim().to_owned()).collect()),
-            Raw::Word(text) | Raw::Text(text) if !text.trim().is_empty() => {
+            Raw::List(items) if items.iter().all(|item| is_printable(item, key)) => {
+                Ok(items.iter().map(|item| item.trim().to_owned()).collect())
+            }
+            Raw::Word(text) | Raw::Text(text) if is_printable(text, key) => {
                 Ok(text.split(',').map(|item| item.trim().to_owned()).collect())
             }
             _ => Err(self.mismatch(key)),
@@ -143,6 +145,13 @@ impl Given {
         };
         shortened(&text)
     }
+}
+
+/// Whether there is something to read, in one line: values are repeated in messages and logs.
+/// Probes are JSON and never repeated; what a path may not be, its reader says.
+fn is_printable(text: &str, key: Key) -> bool {
+    let any_line = matches!(key, Key::Probes | Key::Cert | Key::PrivateKey);
+    !text.trim().is_empty() && (any_line || !text.trim().contains(char::is_control))
 }
 
 /// The first line of a text, at most 60 characters of it: messages stay one line, and no key gets in.

@@ -91,9 +91,7 @@ fn grpc_code_of_http(status: u16) -> usize {
     }
 }
 
-pub(super) fn per_protocol<T>(
-    make: impl Fn(&'static str) -> T,
-) -> [T; RequestProtocol::COUNT] {
+pub(super) fn per_protocol<T>(make: impl Fn(&'static str) -> T) -> [T; RequestProtocol::COUNT] {
     RequestProtocol::ALL.map(|protocol| make(protocol.as_str()))
 }
 

@@ -100,8 +100,12 @@ impl Collector for Process {
     fn collect(&self) -> Vec<MetricFamily> {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.read();
-        let gauges = self.gauges().into_iter().flat_map(|gauge| gauge.collect());
-        self.cpu_seconds.collect().into_iter().chain(gauges).collect()
+        let gauges = self.gauges().into_iter().flat_map(Collector::collect);
+        self.cpu_seconds
+            .collect()
+            .into_iter()
+            .chain(gauges)
+            .collect()
     }
 }
 

@@ -55,7 +55,10 @@ impl Answer {
         let mut response = Response::new(());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert("grpc-status", HeaderValue::from(u16::from(self.grpc_status())));
+        headers.insert(
+            "grpc-status",
+            HeaderValue::from(u16::from(self.grpc_status())),
+        );
         if let Ok(message) = HeaderValue::from_str(&format!("hybridge: {}", self.reason)) {
             headers.insert("grpc-message", message);
         }

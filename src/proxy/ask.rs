@@ -1,7 +1,6 @@
 //! Asks the inference server: a request out, its body passed on meanwhile, the response head back.
 //! The client may be of either HTTP version.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -16,8 +15,9 @@ use super::h1::connection::{H1, ReadError};
 use super::h1::request::{HeadError, no_fields};
 use super::h1::response::ResponseHead;
 use super::h2_peer::OpenedStream;
+use super::http1::is_idempotent;
 use super::peer::{Peer, PeerError};
-use super::upstream::http2::Place;
+use super::upstream::http2::{Opening, Place};
 use super::upstream::{Lease, Socket};
 
 /// Bytes of a response head before it counts as malformed.
@@ -93,7 +93,7 @@ pub(crate) async fn over_http1<D: Peer>(
     ask: &Ask<'_>,
     mut interim: impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<Answered, Unanswered> {
-    let mut lease = context.upstream.lease().await?;
+    let mut lease = context.upstream.lease(!ask.idempotent).await?;
     loop {
         let Lease { connection, reused } = &mut lease;
         connection.start_message(ask.head.clone(), ask.framing);
@@ -135,19 +135,31 @@ async fn final_head<D: Peer>(
             .upload_until(|up, cx| up.poll_head(cx, MAX_RESPONSE_HEAD))
             .await?
             .map_err(unreadable)?;
-        let mut room = no_fields();
-        let head = ResponseHead::parse(exchange.up.head(length), &mut room, ask.to_head)
-            .map_err(UpstreamError::BadResponse)?;
-        match head.status {
-            101 if ask.upgrade => return Ok(length),
-            101 => return Err(UpstreamError::BadResponse(HeadError::Malformed).into()),
-            100..200 => {
-                interim(exchange.down, &head);
-                exchange.up.start_body(length, Framing::None);
-                flush_now(exchange.down).await?;
-            }
-            _ => return Ok(length),
+        if is_final(exchange, length, ask, interim)? {
+            return Ok(length);
         }
+        exchange.up.start_body(length, Framing::None);
+    }
+}
+
+/// Judges a head that was read; an interim one is passed on.
+fn is_final<D: Peer>(
+    exchange: &mut Exchange<'_, D, H1<Socket>>,
+    length: usize,
+    ask: &Ask<'_>,
+    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<bool, UpstreamError> {
+    let mut room = no_fields();
+    let head = ResponseHead::parse(exchange.up.head(length), &mut room, ask.to_head)
+        .map_err(UpstreamError::BadResponse)?;
+    match head.status {
+        101 if ask.upgrade => Ok(true),
+        101 => Err(UpstreamError::BadResponse(HeadError::Malformed)),
+        100..200 => {
+            interim(exchange.down, &head);
+            Ok(false)
+        }
+        _ => Ok(true),
     }
 }
 
@@ -158,21 +170,14 @@ fn unreadable(error: ReadError) -> UpstreamError {
     }
 }
 
-/// Sends what can be sent without waiting; the rest leaves with the next write.
-async fn flush_now<D: Peer>(down: &mut D) -> Result<(), Unanswered> {
-    poll_fn(|cx| match down.poll_flush(cx) {
-        Poll::Ready(Err(_)) => Poll::Ready(Err(Unanswered::Client)),
-        _ => Poll::Ready(Ok(())),
-    })
-    .await
-}
-
 enum Head {
     Interim(Response<()>),
     Final(Response<h2::RecvStream>),
 }
 
 /// Asks over HTTP/2; `without_body`: the request ends with its head.
+///
+/// A shared connection that turns out to be closed is replaced once, as over HTTP/1.1.
 pub(crate) async fn over_http2<D: Peer>(
     down: &mut D,
     context: &Context,
@@ -180,11 +185,36 @@ pub(crate) async fn over_http2<D: Peer>(
     without_body: bool,
     mut interim: impl FnMut(&mut D, Response<()>),
 ) -> Result<AnsweredOverHttp2, Unanswered> {
-    let place = context.upstream.place().await?;
-    let mut sender = place.sender().await?;
+    let opening = context.upstream.open_stream().await?;
+    let again =
+        (opening.reused && is_idempotent(request.method().as_str())).then(|| request.clone());
+    let first = attempt(down, context, opening, request, without_body, &mut interim).await;
+    match (first, again) {
+        (Err((Unanswered::Upstream(UpstreamError::Closed), false)), Some(request)) => {
+            let opening = context.upstream.open_stream().await?;
+            attempt(down, context, opening, request, without_body, &mut interim)
+                .await
+                .map_err(|(why, _)| why)
+        }
+        (first, _) => first.map_err(|(why, _)| why),
+    }
+}
+
+/// Asks once; what failed comes with whether any of the body was taken from the client.
+async fn attempt<D: Peer>(
+    down: &mut D,
+    context: &Context,
+    opening: Opening,
+    request: Request<()>,
+    without_body: bool,
+    interim: &mut impl FnMut(&mut D, Response<()>),
+) -> Result<AnsweredOverHttp2, (Unanswered, bool)> {
+    let Opening {
+        mut sender, place, ..
+    } = opening;
     let (mut pending, stream) = sender
         .send_request(request, without_body)
-        .map_err(|_| UpstreamError::Closed)?;
+        .map_err(|_| (UpstreamError::Closed.into(), false))?;
     let mut stream = OpenedStream::new(stream, without_body);
     let mut exchange = Exchange::new(down, &mut stream, context.settings.idle_timeout);
     let waited = loop {
@@ -199,14 +229,13 @@ pub(crate) async fn over_http2<D: Peer>(
         match head {
             Ok(Ok(Head::Interim(response))) => {
                 interim(exchange.down, response);
-                flush_now(exchange.down).await?;
             }
             Ok(Ok(Head::Final(response))) => break Ok(response),
             Ok(Err(_)) => break Err(UpstreamError::Closed.into()),
             Err(broken) => break Err(Unanswered::from(broken)),
         }
     };
-    let upload = exchange.upload();
+    let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
     match waited {
         Ok(response) => {
             let (head, body) = response.into_parts();
@@ -220,7 +249,7 @@ pub(crate) async fn over_http2<D: Peer>(
         }
         Err(unanswered) => {
             stream.cancel();
-            Err(unanswered)
+            Err((unanswered, body_taken))
         }
     }
 }

@@ -42,6 +42,10 @@ pub(crate) struct Exchange<'a, D, U> {
     pub(crate) up: &'a mut U,
     upload: Upload,
     download: Download,
+    /// How the inference server broke off; told when what came before it has left.
+    broken: Option<PeerError>,
+    /// The inference server takes no more for now.
+    stalled: bool,
     /// Whether any piece of the request body was taken from the client.
     pub(crate) body_taken: bool,
     idle: Option<Idle>,
@@ -61,6 +65,8 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
             up,
             upload: Upload::Open,
             download: Download::Open,
+            broken: None,
+            stalled: false,
             body_taken: false,
             idle: idle.map(Idle::new),
         }
@@ -95,6 +101,10 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
             if let Poll::Ready(value) = wanted(self.up, cx) {
                 return Poll::Ready(Ok(value));
             }
+            // An interim answer that did not leave at once.
+            if let Poll::Ready(Err(error)) = self.down.poll_flush(cx) {
+                return Poll::Ready(Err(Broken::Client(error)));
+            }
             match uploaded {
                 Poll::Ready(Err(broken)) => Poll::Ready(Err(broken)),
                 Poll::Ready(Ok(())) | Poll::Pending => self.poll_idle(cx),
@@ -127,7 +137,10 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 downloaded = self.poll_download(cx)?.is_ready();
             }
             if downloaded && uploaded.is_ready() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(match self.upload {
+                    Upload::Refused => Err(Broken::Upstream(PeerError::Ended)),
+                    _ => Ok(()),
+                });
             }
             self.poll_idle(cx)
         })
@@ -137,7 +150,11 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
     /// Ready only with an error: a request that is passed on keeps watching for its client.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         if self.upload == Upload::Open {
-            ready!(self.poll_request_body(cx))?;
+            match self.poll_request_body(cx)? {
+                // The client is not read now, and may go away all the same.
+                Poll::Pending if self.stalled => {}
+                polled => ready!(polled),
+            }
         }
         if self.upload == Upload::Ending {
             match self.up.poll_flush(cx) {
@@ -150,23 +167,26 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
         Poll::Ready(Err(Broken::Client(gone)))
     }
 
+    /// Ready when nothing more goes up; what the server takes no more is no reason to lose what it
+    /// still has to say.
     fn poll_tunnel_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         if self.upload == Upload::Open {
             ready!(self.poll_request_body(cx))?;
         }
         if self.upload == Upload::Ending {
-            ready!(self.up.poll_flush(cx)).map_err(Broken::Upstream)?;
-            self.upload = Upload::Done;
+            self.upload = match ready!(self.up.poll_flush(cx)) {
+                Ok(()) => Upload::Done,
+                Err(_) => Upload::Refused,
+            };
         }
-        Poll::Ready(match self.upload {
-            Upload::Refused => Err(Broken::Upstream(PeerError::Ended)),
-            _ => Ok(()),
-        })
+        Poll::Ready(Ok(()))
     }
 
     fn poll_request_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
-            if ready!(self.up.poll_room(cx)).is_err() {
+            let room = self.up.poll_room(cx);
+            self.stalled = room.is_pending();
+            if ready!(room).is_err() {
                 self.upload = Upload::Refused;
                 return Poll::Ready(Ok(()));
             }
@@ -214,8 +234,8 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 }
                 Poll::Ready(Err(error)) => {
                     // What came before the break belongs to the client.
-                    let _ = self.down.poll_flush(cx);
-                    return Poll::Ready(Err(Broken::Upstream(error)));
+                    self.broken = Some(error);
+                    self.download = Download::Ending;
                 }
                 Poll::Pending => {
                     if let Poll::Ready(Err(error)) = self.down.poll_flush(cx) {
@@ -225,7 +245,11 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 }
             }
         }
-        self.down.poll_flush(cx).map_err(Broken::Client)
+        ready!(self.down.poll_flush(cx)).map_err(Broken::Client)?;
+        Poll::Ready(match self.broken.take() {
+            Some(error) => Err(Broken::Upstream(error)),
+            None => Ok(()),
+        })
     }
 
     fn progress(&mut self) {

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Response};
+use tokio::sync::oneshot;
 
 use super::h1::body::Frame;
+use super::headers;
 use super::peer::{Peer, PeerError};
 
 /// The half that sends.
@@ -89,7 +91,29 @@ fn poll_frame(
         }
     }
     let trailers = ready!(stream.poll_trailers(cx))?;
-    Poll::Ready(Ok(trailers.map(Frame::Trailers)))
+    Poll::Ready(Ok(trailers.map(|fields| Frame::Trailers(crossing(fields)))))
+}
+
+/// Trailers without what must not come as one.
+fn crossing(mut trailers: HeaderMap) -> HeaderMap {
+    let forbidden: Vec<_> = trailers
+        .keys()
+        .filter(|name| headers::forbidden_in_trailers(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in forbidden {
+        trailers.remove(name);
+    }
+    trailers
+}
+
+/// Says when it is dropped.
+struct Mark(#[allow(dead_code, reason = "its drop is the message")] oneshot::Sender<()>);
+
+impl AsRef<[u8]> for Mark {
+    fn as_ref(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// The client's side of a stream we serve.
@@ -143,6 +167,23 @@ impl ServedStream {
     /// The grpc-status of the trailers, once they were sent.
     pub(crate) fn grpc_status(&self) -> Option<u8> {
         self.grpc_status
+    }
+
+    /// Waits until everything handed over has left for the socket: a reset would overtake it.
+    ///
+    /// h2 does not tell. An empty frame behind all others does, when it is dropped.
+    pub(crate) async fn flushed(&mut self) {
+        let Some(sender) = self.sender.as_mut().filter(|sender| !sender.ended) else {
+            return;
+        };
+        let (mark, passed) = oneshot::channel();
+        if sender
+            .stream
+            .send_data(Bytes::from_owner(Mark(mark)), false)
+            .is_ok()
+        {
+            let _ = passed.await;
+        }
     }
 
     /// Breaks the stream off.
@@ -235,7 +276,9 @@ impl Peer for OpenedStream {
     }
 
     fn at_end(&self) -> bool {
-        self.receiver.as_ref().is_some_and(RecvStream::is_end_stream)
+        self.receiver
+            .as_ref()
+            .is_some_and(RecvStream::is_end_stream)
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {

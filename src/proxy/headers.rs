@@ -4,9 +4,11 @@
 
 use std::net::IpAddr;
 
+use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::ForwardedMode;
+use super::h1::request::put_field;
 
 /// The field that tells the app how the connection it serves was keyed.
 pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
@@ -17,8 +19,10 @@ pub(crate) struct Identity {
     group: &'static str,
     /// As `x-forwarded-for` writes it.
     address: String,
-    /// As `forwarded` writes it: IPv6 in brackets and quotes (RFC 7239 §6).
-    node: String,
+    /// `forwarded` up to its host: IPv6 in brackets and quotes (RFC 7239 §6).
+    forwarded: String,
+    /// The field lines that are the same for every request.
+    lines: String,
 }
 
 impl Identity {
@@ -32,8 +36,11 @@ impl Identity {
         Self {
             mode,
             group,
+            lines: format!(
+                "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
+            ),
             address: client.to_string(),
-            node,
+            forwarded: format!("for={node};proto=https"),
         }
     }
 
@@ -41,27 +48,32 @@ impl Identity {
     ///
     /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
     pub(crate) fn owns(&self, name: &[u8]) -> bool {
-        let is = |ours: &str| {
-            name.len() == ours.len()
-                && name
-                    .iter()
-                    .zip(ours.bytes())
-                    .all(|(given, our)| folded(*given) == our)
-        };
-        if is(EVIDENCE) {
-            return true;
+        same(name, EVIDENCE)
+            || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
+    }
+
+    /// Writes the fields to add to a request as HTTP/1.1 field lines.
+    pub(crate) fn put_lines(&self, out: &mut BytesMut, host: Option<&[u8]>) {
+        out.extend_from_slice(self.lines.as_bytes());
+        if let Some(host) = host {
+            put_field(out, b"x-forwarded-host", host);
         }
-        const PREFIX: &[u8] = b"x-forwarded-";
-        let forwarding = is("forwarded")
-            || name
-                .get(..PREFIX.len())
-                .is_some_and(|start| start.iter().map(|b| folded(*b)).eq(PREFIX.iter().copied()));
-        forwarding && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
+        out.extend_from_slice(b"forwarded: ");
+        out.extend_from_slice(self.forwarded.as_bytes());
+        if let Some(host) = host.filter(|host| quotable(host)) {
+            out.extend_from_slice(b";host=\"");
+            out.extend_from_slice(host);
+            out.extend_from_slice(b"\"");
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     /// The fields to add to a request, as name and value.
-    pub(crate) fn fields(&self, host: Option<&[u8]>) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-        let mut forwarded = format!("for={};proto=https", self.node).into_bytes();
+    pub(crate) fn fields(
+        &self,
+        host: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+        let mut forwarded = self.forwarded.clone().into_bytes();
         if let Some(host) = host.filter(|host| quotable(host)) {
             forwarded.extend_from_slice(b";host=\"");
             forwarded.extend_from_slice(host);
@@ -77,6 +89,19 @@ impl Identity {
         .into_iter()
         .flatten()
     }
+}
+
+/// Whether a name is ours, letter case and underscores aside.
+fn same(name: &[u8], ours: &str) -> bool {
+    name.len() == ours.len() && name.iter().map(|b| folded(*b)).eq(ours.bytes())
+}
+
+fn is_forwarding(name: &[u8]) -> bool {
+    const PREFIX: &str = "x-forwarded-";
+    same(name, "forwarded")
+        || name
+            .get(..PREFIX.len())
+            .is_some_and(|start| same(start, PREFIX))
 }
 
 fn folded(byte: u8) -> u8 {
@@ -132,9 +157,8 @@ pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
     ];
     is_hop_by_hop(name)
         || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
-        || name.to_ascii_lowercase().starts_with(b"x-forwarded-")
-        || name.eq_ignore_ascii_case(EVIDENCE.as_bytes())
-        || name.eq_ignore_ascii_case(b"forwarded")
+        || is_forwarding(name)
+        || same(name, EVIDENCE)
 }
 
 /// Removes from an HTTP/2 message what ends here, and the fields `connection` names.
@@ -247,7 +271,10 @@ mod tests {
             );
         }
         strip_hop_by_hop(&mut headers);
-        let mut left: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_bytes()))
+            .collect();
         left.sort_unstable();
         assert_eq!(left, [("accept", &b"*/*"[..]), ("te", b"trailers")]);
     }

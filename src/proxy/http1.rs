@@ -1,23 +1,24 @@
 //! An HTTP/1.1 client: request after request, each passed on and answered (RFC 9112 §9.3).
 
+mod reply;
+
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
+use tokio::time::error::Elapsed;
 
+use self::reply::pass_on;
+use super::UpstreamHttp;
 use super::answer::Answer;
-use super::ask::{self, Answered, Ask, Unanswered};
-use super::context::{Context, Sample};
-use super::error::{Outcome, UpstreamError};
-use super::exchange::{Broken, Exchange, Upload};
+use super::context::Context;
+use super::error::Outcome;
 use super::h1::body::Framing;
 use super::h1::connection::{H1, ReadError};
 use super::h1::request::{HeadError, RequestHead, no_fields};
-use super::h1::response::{After, ResponseHead, stated_length, write_from_http2};
-use super::peer::Peer;
-use super::{UpstreamHttp, upgrade};
-use crate::drain::Phase;
+use super::pause::Pause;
 use crate::io::Duplex;
 use crate::metrics::RequestProtocol;
 
@@ -60,11 +61,10 @@ enum Next {
 /// Serves a connection to its end.
 pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
     let client = &mut H1::new(stream);
+    let mut pause = Pause::new(context);
     loop {
-        if let Err(outcome) = next_request(client, context).await {
-            if outcome != Outcome::ClientGone {
-                let _ = poll_fn(|cx| client.poll_close(cx)).await;
-            }
+        if let Err(outcome) = pause.next_request(client).await {
+            close(client).await;
             return outcome;
         }
         match serve_request(client, context).await {
@@ -75,42 +75,17 @@ pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
             }
             Next::Break(outcome) => return outcome,
             Next::Done(outcome) => {
-                let _ = poll_fn(|cx| client.poll_close(cx)).await;
+                close(client).await;
                 return outcome;
             }
         }
     }
 }
 
-/// Waits between two requests: for the next, for a drain, or for the client to close.
-async fn next_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<(), Outcome> {
-    let mut drain = context.drain.clone();
-    let silence = context.settings.keep_alive_timeout;
-    tokio::select! {
-        biased;
-        readable = poll_fn(|cx| client.poll_readable(cx)) => match readable {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Outcome::Closed),
-        },
-        () = drain.reached(Phase::Draining) => Err(Outcome::Drained),
-        () = sleep_or_never(silence) => Err(Outcome::Timeout),
-    }
-}
-
-async fn sleep_or_never(after: Option<Duration>) {
-    match after {
-        Some(after) => tokio::time::sleep(after).await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
-    let limit = context.settings.max_head_bytes;
-    let reading = poll_fn(|cx| client.poll_head(cx, limit));
-    let read = tokio::time::timeout(context.settings.head_timeout, reading).await;
-    let length = match read {
+    let length = match read_head(client, context).await {
         Ok(Ok(length)) => length,
-        Ok(Err(ReadError::Head(error))) => return refuse(client, context, error).await,
+        Ok(Err(ReadError::Head(error))) => return refuse(client, context, error),
         Ok(Err(ReadError::Closed)) => return Next::Done(Outcome::Closed),
         Ok(Err(ReadError::Broken)) => return Next::Break(Outcome::ClientGone),
         Err(_) => {
@@ -118,7 +93,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
                 status: 408,
                 reason: "head_timeout",
             };
-            return answer_and_close(client, context, answer, Outcome::Timeout).await;
+            return answer_and_close(client, context, answer, Outcome::Timeout);
         }
     };
     match judge(client.head(length), context) {
@@ -126,8 +101,22 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             client.start_body(length, asked.facts.framing);
             pass_on(client, context, asked).await
         }
-        Err(error) => refuse(client, context, error).await,
+        Err(error) => refuse(client, context, error),
     }
+}
+
+/// Reads a head under its deadline. One that is there already needs no timer.
+async fn read_head<S: Duplex>(
+    client: &mut H1<S>,
+    context: &Context,
+) -> Result<Result<usize, ReadError>, Elapsed> {
+    let limit = context.settings.max_head_bytes;
+    let at_once = poll_fn(|cx| Poll::Ready(client.poll_head(cx, limit))).await;
+    if let Poll::Ready(read) = at_once {
+        return Ok(read);
+    }
+    let reading = poll_fn(|cx| client.poll_head(cx, limit));
+    tokio::time::timeout(context.settings.head_timeout, reading).await
 }
 
 fn judge(head: &[u8], context: &Context) -> Result<Asked, HeadError> {
@@ -168,16 +157,16 @@ pub(super) fn is_idempotent(method: &str) -> bool {
     )
 }
 
-async fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
+fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
     let answer = Answer {
         status: error.status(),
         reason: "bad_request",
     };
     tracing::info!(reason = %error, status = answer.status, "request refused");
-    answer_and_close(client, context, answer, Outcome::ProtocolError).await
+    answer_and_close(client, context, answer, Outcome::ProtocolError)
 }
 
-async fn answer_and_close<S: Duplex>(
+fn answer_and_close<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
     answer: Answer,
@@ -189,6 +178,11 @@ async fn answer_and_close<S: Duplex>(
     Next::Linger(outcome)
 }
 
+/// Ends our direction in order, if the client lets us.
+async fn close<S: Duplex>(client: &mut H1<S>) {
+    let _ = tokio::time::timeout(LINGER, poll_fn(|cx| client.poll_close(cx))).await;
+}
+
 async fn linger<S: Duplex>(client: &mut H1<S>) {
     let closing = async {
         if poll_fn(|cx| client.poll_close(cx)).await.is_ok() {
@@ -196,213 +190,4 @@ async fn linger<S: Duplex>(client: &mut H1<S>) {
         }
     };
     let _ = tokio::time::timeout(LINGER, closing).await;
-}
-
-async fn pass_on<S: Duplex>(client: &mut H1<S>, context: &Context, asked: Asked) -> Next {
-    let Asked { route, facts } = asked;
-    let mut sample = context.sample(if facts.websocket {
-        RequestProtocol::Websocket
-    } else {
-        RequestProtocol::Http1
-    });
-    match route {
-        Route::Http1(head) => over_http1(client, context, &facts, &head, &mut sample).await,
-        Route::Http2(request) => over_http2(client, context, &facts, *request, &mut sample).await,
-    }
-}
-
-/// The end of a request that the inference server did not answer.
-async fn unanswered<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    asked: &Facts,
-    why: Unanswered,
-    sample: &mut Sample<'_>,
-) -> Next {
-    let error = match why {
-        Unanswered::Client => return Next::Break(Outcome::ClientGone),
-        Unanswered::BadBody => {
-            let answer = Answer {
-                status: 400,
-                reason: "bad_request_body",
-            };
-            sample.answered_with(answer.status);
-            client.queue(answer.to_http1(true, true));
-            return Next::Linger(Outcome::ProtocolError);
-        }
-        Unanswered::Upstream(error) => error,
-    };
-    context.upstream_failed(&error);
-    let answer = Answer {
-        status: error.status(),
-        reason: error.reason(),
-    };
-    sample.answered_with(answer.status);
-    // A body that is still coming would be read as the next request.
-    let close = !client.body_done() || !asked.keep_alive || asked.minor == 0;
-    client.queue(answer.to_http1(close, !asked.to_head));
-    if close {
-        return Next::Linger(Outcome::Closed);
-    }
-    match poll_fn(|cx| client.poll_flush(cx)).await {
-        Ok(()) => Next::Keep,
-        Err(_) => Next::Break(Outcome::ClientGone),
-    }
-}
-
-async fn over_http1<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    asked: &Facts,
-    head: &Bytes,
-    sample: &mut Sample<'_>,
-) -> Next {
-    let ask = Ask {
-        head,
-        framing: asked.framing,
-        to_head: asked.to_head,
-        idempotent: asked.idempotent,
-        upgrade: asked.websocket,
-    };
-    let interim = |client: &mut H1<S>, head: &ResponseHead<'_>| {
-        if asked.minor == 1 {
-            let mut out = BytesMut::new();
-            head.write_to(&mut out, Framing::None, After::Keep);
-            client.queue(out.freeze());
-        }
-    };
-    match ask::over_http1(client, context, &ask, interim).await {
-        Ok(answered) => respond(client, context, asked, answered, sample).await,
-        Err(why) => unanswered(client, context, asked, why, sample).await,
-    }
-}
-
-/// Passes a response on whose head stands in the connection's buffer.
-async fn respond<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    asked: &Facts,
-    answered: Answered,
-    sample: &mut Sample<'_>,
-) -> Next {
-    let Answered {
-        connection: mut up,
-        length,
-        upload,
-    } = answered;
-    let mut out = BytesMut::new();
-    let mut room = no_fields();
-    let head = match ResponseHead::parse(up.head(length), &mut room, asked.to_head) {
-        Ok(head) => head,
-        Err(error) => {
-            let why = UpstreamError::BadResponse(error).into();
-            return unanswered(client, context, asked, why, sample).await;
-        }
-    };
-    sample.answered_with(head.status);
-    if head.status == 101 {
-        head.write_upgrade_to(&mut out);
-        up.start_body(length, Framing::None);
-        client.start_message(out.freeze(), Framing::None);
-        let outcome = upgrade::tunnel(client, &mut up, context, sample).await;
-        return Next::Break(outcome);
-    }
-    let (incoming, kept) = (head.framing, head.keep_alive);
-    let (outgoing, after) = outgoing(asked, incoming, context);
-    head.write_to(&mut out, outgoing, after);
-    up.start_body(length, incoming);
-    client.start_message(out.freeze(), outgoing);
-    let mut exchange = Exchange::resumed(client, &mut up, context.settings.idle_timeout, upload);
-    let result = exchange.run().await;
-    let upload = exchange.upload();
-    if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
-        context.upstream.keep(up);
-    }
-    conclude(context, result, upload, after, sample)
-}
-
-/// Passes a request on to an HTTP/2 inference server.
-async fn over_http2<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    asked: &Facts,
-    request: Request<()>,
-    sample: &mut Sample<'_>,
-) -> Next {
-    let without_body = matches!(asked.framing, Framing::None | Framing::Length(0));
-    let interim = |client: &mut H1<S>, response: http::Response<()>| {
-        if asked.minor == 1 {
-            let mut out = BytesMut::new();
-            write_from_http2(&response, &mut out, Framing::None, After::Keep);
-            client.queue(out.freeze());
-        }
-    };
-    let asking = ask::over_http2(client, context, request, without_body, interim);
-    let mut answered = match asking.await {
-        Ok(answered) => answered,
-        Err(why) => return unanswered(client, context, asked, why, sample).await,
-    };
-    let status = answered.response.status().as_u16();
-    sample.answered_with(status);
-    let incoming = match stated_length(&answered.response) {
-        _ if asked.to_head || matches!(status, 204 | 304) => Framing::None,
-        Some(length) => Framing::Length(length),
-        None => Framing::Chunked,
-    };
-    let (framing, after) = outgoing(asked, incoming, context);
-    let mut out = BytesMut::new();
-    write_from_http2(&answered.response, &mut out, framing, after);
-    client.start_message(out.freeze(), framing);
-    let idle = context.settings.idle_timeout;
-    let mut exchange = Exchange::resumed(client, &mut answered.stream, idle, answered.upload);
-    let result = exchange.run().await;
-    let upload = exchange.upload();
-    if result.is_err() || upload != Upload::Done {
-        answered.stream.cancel();
-    }
-    conclude(context, result, upload, after, sample)
-}
-
-/// The framing for the client, and how the connection goes on.
-fn outgoing(asked: &Facts, incoming: Framing, context: &Context) -> (Framing, After) {
-    let framing = match incoming {
-        Framing::Chunked | Framing::UntilClose if asked.minor == 1 => Framing::Chunked,
-        Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
-        known => known,
-    };
-    let keep = asked.keep_alive && framing != Framing::UntilClose && !context.drain.is_draining();
-    let after = match (keep, asked.minor) {
-        (true, 1) => After::Keep,
-        (true, _) => After::KeepAndSay,
-        (false, _) => After::Close,
-    };
-    (framing, after)
-}
-
-fn conclude(
-    context: &Context,
-    result: Result<(), Broken>,
-    upload: Upload,
-    after: After,
-    sample: &mut Sample<'_>,
-) -> Next {
-    match result {
-        Ok(()) if upload != Upload::Done => Next::Linger(Outcome::Closed),
-        Ok(()) if after == After::Close && context.drain.is_draining() => {
-            Next::Done(Outcome::Drained)
-        }
-        Ok(()) if after == After::Close => Next::Done(Outcome::Closed),
-        Ok(()) => Next::Keep,
-        Err(broken) => {
-            sample.broken();
-            Next::Break(match broken {
-                Broken::Client(_) => Outcome::ClientGone,
-                Broken::Idle => Outcome::IdleTimeout,
-                Broken::Upstream(_) => {
-                    context.answer_broken();
-                    Outcome::UpstreamBroken
-                }
-            })
-        }
-    }
 }

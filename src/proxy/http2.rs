@@ -72,7 +72,7 @@ struct Serving<S> {
 }
 
 enum Event {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    Stream(Box<Request<RecvStream>>, SendResponse<Bytes>),
     Closed(Result<(), h2::Error>),
     StreamEnded,
     Draining,
@@ -100,7 +100,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             match self.next().await {
                 Event::Stream(request, respond) => {
                     let context = Arc::clone(&self.context);
-                    self.streams.spawn(stream::serve(request, respond, context));
+                    self.streams
+                        .spawn(stream::serve(*request, respond, context));
                 }
                 Event::StreamEnded => self.quiet_since = Instant::now(),
                 Event::Draining => self.close(Outcome::Drained),
@@ -125,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         let (pings, ping_open) = (&mut self.pings, self.ping_open);
         tokio::select! {
             accepted = self.connection.accept() => match accepted {
-                Some(Ok((request, respond))) => Event::Stream(request, respond),
+                Some(Ok((request, respond))) => Event::Stream(Box::new(request), respond),
                 Some(Err(error)) => Event::Closed(Err(error)),
                 None => Event::Closed(Ok(())),
             },

@@ -6,11 +6,15 @@ pub mod connection;
 mod context;
 pub mod error;
 mod exchange;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod h1;
 mod h2_peer;
 mod headers;
 mod http1;
 mod http2;
+mod pause;
 mod peer;
 mod stream;
 mod upgrade;

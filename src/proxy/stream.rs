@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderValue, TE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response};
 
+mod head;
+
+use self::head::{framing_of, host_of, to_request, write_head};
 use super::answer::Answer;
 use super::ask::{self, Answered, AnsweredOverHttp2, Ask, Unanswered};
 use super::context::{Context, Sample};
@@ -16,7 +20,7 @@ use super::error::{Outcome, UpstreamError};
 use super::exchange::{Broken, Exchange, Upload};
 use super::h1::body::Framing;
 use super::h1::connection::H1;
-use super::h1::request::{is_grpc, no_fields, put_field};
+use super::h1::request::{HeadError, is_grpc, no_fields, valid_host};
 use super::h1::response::ResponseHead;
 use super::h2_peer::{ServedStream, grpc_status};
 use super::headers::{set_identity, strip_hop_by_hop};
@@ -51,7 +55,11 @@ pub(super) async fn serve(
         to_head: parts.method == Method::HEAD,
     };
     if let Err(answer) = stream.prepare(&mut parts, websocket) {
-        tracing::info!(reason = answer.reason, status = answer.status, "request refused");
+        tracing::info!(
+            reason = answer.reason,
+            status = answer.status,
+            "request refused"
+        );
         return stream.answer(answer, &mut sample);
     }
     let over_http2 = !websocket
@@ -63,7 +71,9 @@ pub(super) async fn serve(
     if over_http2 {
         stream.over_http2(parts, ended, &mut sample).await;
     } else {
-        stream.over_http1(&parts, ended, websocket, &mut sample).await;
+        stream
+            .over_http1(&parts, ended, websocket, &mut sample)
+            .await;
     }
 }
 
@@ -74,6 +84,15 @@ fn is_websocket(parts: &Parts) -> bool {
             .extensions
             .get::<h2::ext::Protocol>()
             .is_some_and(|protocol| protocol.as_str() == "websocket")
+}
+
+/// `:path` is what RFC 9113 §8.3.1 allows; a WebSocket's is no different.
+fn has_target(parts: &Parts) -> bool {
+    match parts.uri.path_and_query().map(PathAndQuery::as_str) {
+        Some("*") => parts.method == Method::OPTIONS,
+        Some(path) => path.starts_with('/'),
+        None => false,
+    }
 }
 
 struct Served<'a> {
@@ -98,6 +117,9 @@ impl Served<'_> {
             return bad(400, "bad_request");
         }
         let host = host_of(parts);
+        if host.as_ref().is_some_and(|host| !valid_host(host)) || !has_target(parts) {
+            return bad(400, "bad_request");
+        }
         strip_hop_by_hop(&mut parts.headers);
         parts.headers.remove(HOST);
         set_identity(&mut parts.headers, &self.context.identity, host.as_deref());
@@ -117,7 +139,7 @@ impl Served<'_> {
         let framing = if websocket {
             Framing::None
         } else {
-            framing_of(&parts.headers, ended)
+            framing_of(parts, ended)
         };
         let head = write_head(parts, framing, websocket, self.context);
         let ask = Ask {
@@ -134,33 +156,34 @@ impl Served<'_> {
             }
         };
         match ask::over_http1(&mut self.client, self.context, &ask, interim).await {
-            Ok(answered) => self.respond(answered, sample).await,
+            Ok(answered) => self.respond(answered, websocket, sample).await,
             Err(why) => self.unanswered(why, sample),
         }
     }
 
     /// Passes a response on whose head stands in the connection's buffer.
-    async fn respond(&mut self, answered: Answered, sample: &mut Sample<'_>) {
+    async fn respond(&mut self, answered: Answered, websocket: bool, sample: &mut Sample<'_>) {
         let Answered {
             connection: mut up,
             length,
             upload,
         } = answered;
-        let mut room = no_fields();
-        let parsed = ResponseHead::parse(up.head(length), &mut room, self.to_head)
-            .and_then(|head| Ok((head.to_http2()?, head)));
-        let (mut response, head) = match parsed {
-            Ok(parsed) => parsed,
+        let (mut response, incoming, kept) = match read_head(up.head(length), self.to_head) {
+            Ok(head) => head,
             Err(error) => {
                 return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
             }
         };
-        let (incoming, kept) = (head.framing, head.keep_alive);
         up.start_body(length, incoming);
         if response.status() == 101 {
             *response.status_mut() = http::StatusCode::OK;
             response.headers_mut().remove("sec-websocket-accept");
             return self.tunnel(response, up, sample).await;
+        }
+        if websocket && response.status().is_success() {
+            // It would tell the client that the tunnel stands (RFC 8441 §5).
+            let error = UpstreamError::BadResponse(HeadError::Malformed);
+            return self.unanswered(error.into(), sample);
         }
         let last = matches!(incoming, Framing::None | Framing::Length(0));
         self.head(&response, sample);
@@ -187,10 +210,13 @@ impl Served<'_> {
         if self.client.start_response(response, false).is_err() {
             return sample.broken();
         }
-        up.into_tunnel();
+        up.start_tunnel();
         let outcome = upgrade::run(&mut self.client, &mut up, self.context).await;
         if outcome != Outcome::Closed {
             sample.broken();
+            if outcome == Outcome::UpstreamBroken {
+                self.client.flushed().await;
+            }
             self.client.reset(Reason::CANCEL);
         }
     }
@@ -233,9 +259,6 @@ impl Served<'_> {
         if result.is_err() || exchange.upload() != Upload::Done {
             up.cancel();
         }
-        if let Some(status) = self.client.grpc_status().filter(|_| self.grpc) {
-            sample.code = Code::Grpc(status);
-        }
         self.conclude(result, sample).await;
     }
 
@@ -256,20 +279,22 @@ impl Served<'_> {
     /// What the client still sends of its request is refused when the stream is dropped
     /// (RFC 9113 §8.1); a response that broke off is reset, never ended.
     async fn conclude(&mut self, result: Result<(), Broken>, sample: &mut Sample<'_>) {
+        if let Some(status) = self.client.grpc_status().filter(|_| self.grpc) {
+            sample.code = Code::Grpc(status);
+        }
         let Err(broken) = result else { return };
         sample.broken();
         let reason = match broken {
             Broken::Client(_) | Broken::Idle => Reason::CANCEL,
             Broken::Upstream(error) => {
                 self.context.answer_broken();
+                self.client.flushed().await;
                 match error {
                     PeerError::Reset(reason) => reason,
                     _ => Reason::INTERNAL_ERROR,
                 }
             }
         };
-        // A reset overtakes what is queued: let the connection send that first.
-        tokio::task::yield_now().await;
         self.client.reset(reason);
     }
 
@@ -301,72 +326,9 @@ impl Served<'_> {
     }
 }
 
-/// The authority a request means: `:authority`, else the field.
-fn host_of(parts: &Parts) -> Option<Vec<u8>> {
-    match parts.uri.authority() {
-        Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
-        None => parts.headers.get(HOST).map(|host| host.as_bytes().to_vec()),
-    }
-}
-
-/// h2 has checked that the content agrees with a content-length.
-fn framing_of(fields: &HeaderMap, ended: bool) -> Framing {
-    let length = fields
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    match length {
-        Some(length) => Framing::Length(length),
-        None if ended => Framing::None,
-        None => Framing::Chunked,
-    }
-}
-
-/// Writes a head for an HTTP/1.1 inference server (RFC 9113 §8.3, in reverse).
-fn write_head(parts: &Parts, framing: Framing, websocket: bool, context: &Context) -> Bytes {
-    let mut out = BytesMut::with_capacity(512);
-    let method = if websocket { "GET" } else { parts.method.as_str() };
-    let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    out.extend_from_slice(format!("{method} {target} HTTP/1.1\r\n").as_bytes());
-    let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
-    put_field(&mut out, b"host", host.unwrap_or(context.upstream.default_host.as_bytes()));
-    for (name, value) in &parts.headers {
-        if !matches!(*name, HOST | CONTENT_LENGTH | COOKIE | TE) {
-            put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
-    put_cookies(&mut out, &parts.headers);
-    framing.put_fields(&mut out);
-    if websocket {
-        put_field(&mut out, b"sec-websocket-key", upgrade::new_key().as_bytes());
-        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
-    } else if parts.headers.contains_key(TE) {
-        out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    out.freeze()
-}
-
-/// Cookies that HTTP/2 splits are one field in HTTP/1.1 (RFC 9113 §8.2.3).
-fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
-    let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if !crumbs.is_empty() {
-        put_field(out, b"cookie", &crumbs.join(&b"; "[..]));
-    }
-}
-
-/// The request for an HTTP/2 inference server.
-fn to_request(mut parts: Parts, default_host: &str) -> Option<Request<()>> {
-    let host = parts.headers.remove(HOST);
-    let authority = host.as_ref().map_or(default_host.as_bytes(), HeaderValue::as_bytes);
-    let mut request = Request::new(());
-    *request.uri_mut() = Uri::builder()
-        .scheme("http")
-        .authority(authority)
-        .path_and_query(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
-        .build()
-        .ok()?;
-    *request.method_mut() = parts.method;
-    *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = parts.headers;
-    Some(request)
+/// A response head for HTTP/2, the framing of its body, and whether the server keeps the connection.
+fn read_head(head: &[u8], to_head: bool) -> Result<(Response<()>, Framing, bool), HeadError> {
+    let mut room = no_fields();
+    let head = ResponseHead::parse(head, &mut room, to_head)?;
+    Ok((head.to_http2()?, head.framing, head.keep_alive))
 }

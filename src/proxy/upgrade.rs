@@ -19,8 +19,8 @@ pub(super) async fn tunnel<S: Duplex>(
     context: &Context,
     sample: &mut Sample<'_>,
 ) -> Outcome {
-    client.into_tunnel();
-    up.into_tunnel();
+    client.start_tunnel();
+    up.start_tunnel();
     let outcome = run(client, up, context).await;
     if outcome == Outcome::Closed {
         sample.code = Code::Http(101);
@@ -63,7 +63,7 @@ pub(crate) async fn relay<S: Duplex>(stream: S, context: &Context) -> Outcome {
         }
     };
     let (mut client, mut up) = (H1::new(stream), H1::new(socket));
-    client.into_tunnel();
-    up.into_tunnel();
+    client.start_tunnel();
+    up.start_tunnel();
     run(&mut client, &mut up, context).await
 }

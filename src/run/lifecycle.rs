@@ -1,4 +1,4 @@
-//! Signals and orders: reload, drain, end. A second signal ends at once.
+//! Signals and orders: reload, drain, end. A second one to end, signal or `ctl quit`, ends at once.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Error, Sidecar};
+use super::Sidecar;
 use crate::admin::Order;
 use crate::drain::Phase;
 
@@ -27,10 +27,15 @@ impl Commands {
         let (sender, receiver) = mpsc::channel(8);
         (Self(receiver), sender)
     }
+
+    /// Leaves a closed channel behind.
+    fn take(&mut self) -> mpsc::Receiver<Order> {
+        std::mem::replace(&mut self.0, mpsc::channel(1).1)
+    }
 }
 
 /// The signals a sidecar listens to; as PID 1 it would ignore them without handlers.
-struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -43,7 +48,8 @@ enum Event {
 }
 
 impl Signals {
-    fn install() -> std::io::Result<Self> {
+    /// Catches them from now on.
+    pub fn install() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -63,13 +69,13 @@ impl Signals {
 
 impl Sidecar {
     /// Serves until SIGTERM, SIGINT or `ctl quit`, then drains.
-    pub async fn until_signalled(mut self) -> Result<End, Error> {
-        let mut signals = Signals::install().map_err(Error::Signals)?;
+    pub async fn until_signalled(mut self, mut signals: Signals) -> End {
+        let mut orders = self.commands.take();
         // `ctl drain` began the countdown to refusing connections; SIGTERM joins it.
         let mut refuse_at: Option<Instant> = None;
         loop {
             let event = tokio::select! {
-                event = signals.next(&mut self.commands.0) => event,
+                event = signals.next(&mut orders) => event,
                 () = until(refuse_at) => {
                     refuse_at = None;
                     self.drain.advance(Phase::Draining);
@@ -78,20 +84,15 @@ impl Sidecar {
             };
             match event {
                 Event::Reload => self.reload_now(),
-                Event::Order(Order::Drain) => {
+                Event::Order(Order::Drain) if self.drain.phase() < Phase::Draining => {
                     refuse_at.get_or_insert_with(|| self.become_lame());
                 }
-                Event::Order(Order::Ready) => {
-                    if self.drain.resume() {
-                        refuse_at = None;
-                        self.metrics.set_draining(false);
-                    }
-                }
+                Event::Order(Order::Drain) => {}
                 Event::Shutdown | Event::Order(Order::Quit) => break,
             }
         }
         let refuse_at = refuse_at.unwrap_or_else(|| self.become_lame());
-        Ok(self.shut_down(signals, refuse_at).await)
+        self.shut_down(signals, orders, refuse_at).await
     }
 
     /// Drains without a signal, and returns when it is over.
@@ -120,31 +121,41 @@ impl Sidecar {
         Instant::now() + delay
     }
 
-    async fn shut_down(self, mut signals: Signals, refuse_at: Instant) -> End {
-        let (drain, tasks) = (self.drain.clone(), abort_handles(&self));
-        let mut nobody = mpsc::channel(1).1;
+    async fn shut_down(
+        self,
+        mut signals: Signals,
+        mut orders: mpsc::Receiver<Order>,
+        refuse_at: Instant,
+    ) -> End {
         let again = async {
             loop {
-                if let Event::Shutdown = signals.next(&mut nobody).await {
-                    return;
+                match signals.next(&mut orders).await {
+                    Event::Shutdown | Event::Order(Order::Quit) => return,
+                    Event::Reload => self.reload_now(),
+                    Event::Order(Order::Drain) => {}
                 }
             }
         };
         tokio::select! {
             end = self.finish(refuse_at) => end,
-            () = again => {
-                tracing::warn!("second signal: ending at once");
-                let open = drain.open();
-                drain.advance(Phase::Cut);
-                for task in tasks {
-                    task.abort();
-                }
-                if open == 0 { End::Drained } else { End::Cut(open) }
-            }
+            () = again => self.end_at_once(),
         }
     }
 
-    async fn finish(self, refuse_at: Instant) -> End {
+    fn end_at_once(&self) -> End {
+        for task in &self.tasks {
+            task.abort();
+        }
+        let open = self.drain.open();
+        tracing::warn!(open, "told to end a second time: ending at once");
+        self.drain.advance(Phase::Cut);
+        match open {
+            0 => End::Drained,
+            open => End::Cut(open),
+        }
+    }
+
+    async fn finish(&self, refuse_at: Instant) -> End {
         tokio::time::sleep_until(refuse_at).await;
         self.drain.advance(Phase::Draining);
         let deadline = Instant::now() + self.drain_settings.timeout;
@@ -170,14 +181,6 @@ impl Sidecar {
         let _ = timeout_at(grace, self.drain.finished()).await;
         End::Cut(open)
     }
-}
-
-fn abort_handles(sidecar: &Sidecar) -> Vec<tokio::task::AbortHandle> {
-    sidecar
-        .tasks
-        .iter()
-        .map(tokio::task::JoinHandle::abort_handle)
-        .collect()
 }
 
 async fn until(at: Option<Instant>) {

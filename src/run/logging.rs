@@ -6,7 +6,13 @@ use crate::config::{LogFormat, LogSettings};
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(settings: &LogSettings) {
-    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A bare level is about this product; what its libraries say is asked for by name.
+    let directives = if settings.level.contains(['=', ',']) {
+        settings.level.clone()
+    } else {
+        format!("warn,hybridge={}", settings.level)
+    };
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

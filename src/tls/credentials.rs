@@ -52,17 +52,18 @@ impl Credentials {
         now: SystemTime,
     ) -> Result<Self, CredentialError> {
         let provider = Arc::new(rustls_post_quantum::provider());
-        let chain = Chain::parse(cert, &text.cert, unix_seconds(now))?;
+        let chain = Chain::parse(cert, &text.cert)?;
         let signing_key = key::load(key, &text.key, &provider)?;
-        let (facts, subject) = (chain.facts.clone(), chain.title.clone());
-        let certified_key = Arc::new(CertifiedKey::new(chain.into_certificates(), signing_key));
+        let certificates = chain.certificates();
+        let certified_key = Arc::new(CertifiedKey::new(certificates, signing_key));
         if let Err(cause) = certified_key.keys_match() {
-            return Err(not_a_pair(cert, key, subject, cause));
+            return Err(not_a_pair(cert, key, chain.title, cause));
         }
+        chain.check_dates(cert, unix_seconds(now))?;
         trial::handshake(&certified_key, &provider).map_err(|cause| refused(cert, key, cause))?;
         Ok(Self {
             certified_key,
-            facts,
+            facts: chain.facts,
             digest: text.digest(),
         })
     }

@@ -117,9 +117,7 @@ impl From<rustls::Error> for HandshakeError {
             Tls::AlertReceived(alert) => alert_received(alert),
             Tls::DecryptError => Self::Decrypt,
             Tls::InvalidMessage(
-                InvalidMessage::InvalidContentType
-                | InvalidMessage::UnknownProtocolVersion
-                | InvalidMessage::MessageTooLarge,
+                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
             ) => Self::NotTls,
             Tls::InappropriateHandshakeMessage { .. }
             | Tls::InappropriateMessage { .. }
@@ -136,7 +134,9 @@ impl From<rustls::Error> for HandshakeError {
 
 fn alert_received(alert: AlertDescription) -> HandshakeError {
     match alert {
-        AlertDescription::BadCertificate
+        // OpenSSL says decrypt_error of a certificate that another authority of the same name signed.
+        AlertDescription::DecryptError
+        | AlertDescription::BadCertificate
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::HandshakeError;
 use super::hello::{self, RECORD_HEADER};
-use super::kx;
-use super::policy::{Group, KxClass, Offer, suite_name};
+
+use super::policy::{Group, KxClass, Offer, kx, suite_name};
 use super::server::TlsServer;
 use super::stream::{Below, TlsStream};
 use crate::io::{Traffic, TrafficCounters};
@@ -102,7 +102,7 @@ pub async fn accept<IO>(
     mut io: IO,
     server: &TlsServer,
     counters: TrafficCounters,
-) -> Result<(TlsStream<IO>, Session), Failure>
+) -> Result<(TlsStream<IO>, Session), Box<Failure>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -165,8 +165,7 @@ impl Progress {
             }
             let record = self.record(io).await?;
             let fed = self.timed(|| {
-                conn.read_tls(&mut &record[..])
-                    .map_err(|_| HandshakeError::Malformed)?;
+                feed(&record, |rest| conn.read_tls(rest))?;
                 conn.process_new_packets().map_err(HandshakeError::from)
             });
             if let Err(error) = fed {
@@ -188,11 +187,8 @@ impl Progress {
         loop {
             let record = self.record(io).await?;
             self.first_flight.extend_from_slice(&record);
-            let fed = self.timed(|| {
-                acceptor.read_tls(&mut &record[..]).ok();
-                acceptor.accept()
-            });
-            match fed {
+            feed(&record, |rest| acceptor.read_tls(rest))?;
+            match self.timed(|| acceptor.accept()) {
                 Ok(Some(accepted)) => return Ok(accepted),
                 Ok(None) => {}
                 Err(_) if hello::is_plain_http(&self.first_flight) => {
@@ -241,13 +237,13 @@ impl Progress {
             }
             self.received.reserve(2048);
             match io.read_buf(&mut self.received).await {
-                Ok(0) if self.first_byte.is_none() => return Err(HandshakeError::NoHello),
-                Ok(0) => return Err(HandshakeError::Vanished),
+                Ok(0) | Err(_) if self.first_byte.is_none() => {
+                    return Err(HandshakeError::NoHello);
+                }
+                Ok(0) | Err(_) => return Err(HandshakeError::Vanished),
                 Ok(_) => {
                     self.first_byte.get_or_insert_with(Instant::now);
                 }
-                Err(_) if self.first_byte.is_none() => return Err(HandshakeError::NoHello),
-                Err(_) => return Err(HandshakeError::Vanished),
             }
         }
     }
@@ -292,7 +288,7 @@ impl Progress {
         io: IO,
         conn: ServerConnection,
         counters: TrafficCounters,
-    ) -> Result<(TlsStream<IO>, Session), Failure> {
+    ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
         let Some(session) = self.session(&conn) else {
             return Err(self.fail(HandshakeError::Internal));
         };
@@ -322,15 +318,30 @@ impl Progress {
         })
     }
 
-    fn fail(mut self, error: HandshakeError) -> Failure {
+    fn fail(mut self, error: HandshakeError) -> Box<Failure> {
         self.cost.elapsed = self.since_first_byte();
         self.cost.bytes_in += self.received.len() as u64;
-        Failure {
+        Box::new(Failure {
             error,
             offer: self.offer,
             cost: self.cost,
+        })
+    }
+}
+
+/// Hands a record over whole: rustls takes 4 KiB at a time, and several key shares are more.
+fn feed(
+    record: &[u8],
+    mut read_tls: impl FnMut(&mut dyn io::Read) -> io::Result<usize>,
+) -> Result<(), HandshakeError> {
+    let mut rest = record;
+    while !rest.is_empty() {
+        match read_tls(&mut rest) {
+            Ok(0) | Err(_) => return Err(HandshakeError::Malformed),
+            Ok(_) => {}
         }
     }
+    Ok(())
 }
 
 /// Length of the first record if it is there in full. What cannot become a record counts as one.

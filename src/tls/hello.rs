@@ -91,13 +91,22 @@ pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
         && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
 }
 
-/// Whether the first bytes of a connection are a plain HTTP request (a method and a space).
+/// Whether the first bytes of a connection are a plain HTTP request (a method and a space), or so
+/// many of them as have arrived: rustls gives up at the length of a record header.
 pub(crate) fn is_plain_http(first: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] = [
-        b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ",
+        b"GET ",
+        b"HEAD ",
+        b"POST ",
+        b"PUT ",
+        b"DELETE ",
+        b"OPTIONS ",
+        b"PATCH ",
+        b"CONNECT ",
         b"PRI ",
     ];
-    METHODS.iter().any(|method| first.starts_with(method))
+    let begins = |method: &&[u8]| first.starts_with(method) || method.starts_with(first);
+    first.len() >= RECORD_HEADER && METHODS.iter().any(|method| begins(&method))
 }
 
 /// Reads big-endian fields; `None` once the bytes run out.
@@ -172,10 +181,7 @@ mod tests {
             Group::Secp384r1,
         ];
         assert_eq!(offer.groups, codes(&listed));
-        assert_eq!(
-            offer.shares,
-            codes(&[Group::X25519MlKem768, Group::X25519])
-        );
+        assert_eq!(offer.shares, codes(&[Group::X25519MlKem768, Group::X25519]));
     }
 
     #[test]

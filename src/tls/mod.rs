@@ -4,7 +4,6 @@ pub mod credentials;
 pub mod error;
 pub mod handshake;
 pub mod hello;
-mod kx;
 mod pem;
 pub mod policy;
 pub mod reload;

@@ -1,15 +1,20 @@
 //! Which key exchange a client gets: the groups, the suites and the three policies.
 //!
-//! The only file that names a concrete group, cipher suite or TLS version. Pure: the hello comes in as
+//! With its folder the only place that names a concrete group, cipher suite or TLS version. Pure: the hello comes in as
 //! data, the decision goes out as data. Sources: RFC 8446 §4.2.7 and §9.1, draft-ietf-tls-ecdhe-mlkem.
+
+mod error;
+pub(super) mod kx;
+mod suite;
 
 use std::fmt;
 
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::{CipherSuite, NamedGroup, SupportedProtocolVersion, version};
-use thiserror::Error;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::{NamedGroup, SupportedProtocolVersion, version};
 
-use super::kx;
+pub use self::error::PolicyError;
+pub use self::suite::Suite;
+pub(crate) use self::suite::suite_name;
 use crate::nearest::nearest;
 
 /// The only version this product speaks (RFC 8446).
@@ -137,94 +142,6 @@ impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// A TLS 1.3 cipher suite.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Suite {
-    /// 0x1301.
-    Aes128GcmSha256,
-    /// 0x1302.
-    Aes256GcmSha384,
-    /// 0x1303.
-    ChaCha20Poly1305Sha256,
-}
-
-impl Suite {
-    /// Every suite.
-    pub const ALL: [Self; 3] = [
-        Self::Aes128GcmSha256,
-        Self::Aes256GcmSha384,
-        Self::ChaCha20Poly1305Sha256,
-    ];
-
-    /// The IANA name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Aes128GcmSha256 => "TLS_AES_128_GCM_SHA256",
-            Self::Aes256GcmSha384 => "TLS_AES_256_GCM_SHA384",
-            Self::ChaCha20Poly1305Sha256 => "TLS_CHACHA20_POLY1305_SHA256",
-        }
-    }
-
-    /// Reads an IANA name, letter case aside.
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        Self::ALL
-            .into_iter()
-            .find(|suite| suite.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| PolicyError::UnknownSuite {
-                given: text.to_owned(),
-                nearest: nearest(text, Self::ALL.map(Self::name)),
-            })
-    }
-
-    /// The suites in the order that costs least on this CPU: AES-128-GCM-SHA256 first where AES and
-    /// carry-less multiplication are instructions, ChaCha20-Poly1305 first elsewhere.
-    pub fn by_cost() -> Vec<Self> {
-        if has_aes_instructions() {
-            Self::ALL.to_vec()
-        } else {
-            vec![
-                Self::ChaCha20Poly1305Sha256,
-                Self::Aes128GcmSha256,
-                Self::Aes256GcmSha384,
-            ]
-        }
-    }
-
-    fn implementation(self) -> rustls::SupportedCipherSuite {
-        use aws_lc_rs::cipher_suite as cs;
-        match self {
-            Self::Aes128GcmSha256 => cs::TLS13_AES_128_GCM_SHA256,
-            Self::Aes256GcmSha384 => cs::TLS13_AES_256_GCM_SHA384,
-            Self::ChaCha20Poly1305Sha256 => cs::TLS13_CHACHA20_POLY1305_SHA256,
-        }
-    }
-}
-
-/// The IANA name of a negotiated suite.
-pub(crate) fn suite_name(suite: CipherSuite) -> &'static str {
-    suite.as_str().map_or("unknown", |name| match name {
-        "TLS13_AES_128_GCM_SHA256" => Suite::Aes128GcmSha256.name(),
-        "TLS13_AES_256_GCM_SHA384" => Suite::Aes256GcmSha384.name(),
-        "TLS13_CHACHA20_POLY1305_SHA256" => Suite::ChaCha20Poly1305Sha256.name(),
-        other => other,
-    })
-}
-
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-fn has_aes_instructions() -> bool {
-    std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq")
-}
-
-#[cfg(target_arch = "aarch64")]
-fn has_aes_instructions() -> bool {
-    std::arch::is_aarch64_feature_detected!("aes")
-}
-
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
-fn has_aes_instructions() -> bool {
-    false
 }
 
 /// What a listener promises about the key exchange.
@@ -441,83 +358,6 @@ fn agreeing(mode: Mode, list: &[Group]) -> Result<Vec<Group>, PolicyError> {
         }
     }
     Ok(list.to_vec())
-}
-
-fn class_of(group: Group) -> &'static str {
-    group.class().as_str()
-}
-
-/// A policy that contradicts itself or names what does not exist.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub enum PolicyError {
-    /// A hybrid group after a classical one under hybrid-preferred.
-    #[error(
-        "groups: `{hybrid}` stands after `{classical}`, but policy `hybrid-preferred` gives every client that lists a hybrid group a hybrid one: put the hybrid groups first"
-    )]
-    ClassicalFirst {
-        /// The entry that comes too late.
-        hybrid: Group,
-        /// The entry before it.
-        classical: Group,
-    },
-    /// An entry of the class the mode excludes.
-    #[error("groups: `{group}` is {class} and contradicts policy `{name}`: remove it or change the policy", class = class_of(*group), name = mode.name())]
-    Contradiction {
-        /// The promise.
-        mode: Mode,
-        /// The entry.
-        group: Group,
-    },
-    /// The same group twice.
-    #[error("groups: `{group}` is listed twice: remove one")]
-    Duplicate {
-        /// The entry.
-        group: Group,
-    },
-    /// hybrid-preferred with hybrid groups alone.
-    #[error(
-        "groups: no classical group is listed, but policy `hybrid-preferred` serves clients without a hybrid group too: add `X25519`, or set policy `hybrid-required`"
-    )]
-    NeverClassical,
-    /// hybrid-preferred with classical groups alone.
-    #[error(
-        "groups: no hybrid group is listed, but policy `hybrid-preferred` promises one: add `X25519MLKEM768`, or set policy `classical-only`"
-    )]
-    NeverHybrid,
-    /// An empty list of groups.
-    #[error("groups: the list is empty: name at least one group, or leave it out for the default")]
-    NoGroups,
-    /// An empty list of suites.
-    #[error(
-        "cipher-suites: the list is empty: name at least one suite, or leave it out for the default"
-    )]
-    NoSuites,
-    /// A group nobody knows.
-    #[error("groups: `{given}` is not a group known here: did you mean `{nearest}`?")]
-    UnknownGroup {
-        /// What was written.
-        given: String,
-        /// The closest known name.
-        nearest: &'static str,
-    },
-    /// A policy nobody knows.
-    #[error("policy: `{given}` is not a policy: did you mean `{nearest}`?")]
-    UnknownMode {
-        /// What was written.
-        given: String,
-        /// The closest known name.
-        nearest: &'static str,
-    },
-    /// A suite nobody knows.
-    #[error(
-        "cipher-suites: `{given}` is not a TLS 1.3 suite known here: did you mean `{nearest}`?"
-    )]
-    UnknownSuite {
-        /// What was written.
-        given: String,
-        /// The closest known name.
-        nearest: &'static str,
-    },
 }
 
 #[cfg(test)]

@@ -89,6 +89,6 @@ impl TlsServer {
                 let _ = exchange.start_and_complete(active.pub_key());
             }
         }
-        super::kx::take_spent();
+        super::policy::kx::take_spent();
     }
 }

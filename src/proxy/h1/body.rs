@@ -71,6 +71,8 @@ const MAX_EXTENSIONS: usize = 64 * 1024;
 /// Bytes of a trailer section.
 const MAX_TRAILERS: usize = 16 * 1024;
 const MAX_TRAILER_FIELDS: usize = 64;
+/// Bytes below which a copy costs less than what it would keep.
+const SMALL_PIECE: usize = 1024;
 
 /// Turns received bytes into frames.
 #[derive(Debug)]
@@ -176,11 +178,11 @@ impl Decoder {
     /// `chunk-size [ chunk-ext ] CRLF` (RFC 9112 §7.1); extensions are dropped.
     fn chunk_size(&mut self, buf: &mut BytesMut) -> Result<Option<u64>, FramingError> {
         let Some(end) = memchr::memchr2(b'\n', b'\r', buf) else {
-            return self.unfinished(buf.len());
+            return unfinished(buf.len());
         };
         match (buf[end], buf.get(end + 1)) {
             (b'\r', Some(b'\n')) => {}
-            (b'\r', None) => return self.unfinished(buf.len()),
+            (b'\r', None) => return unfinished(buf.len()),
             _ => return Err(FramingError::ChunkSize),
         }
         let line = buf.split_to(end + 2);
@@ -202,13 +204,13 @@ impl Decoder {
             .fold(0, |size, digit| size << 4 | u64::from(hex(*digit)));
         Ok(Some(size))
     }
+}
 
-    fn unfinished(&self, length: usize) -> Result<Option<u64>, FramingError> {
-        if length > MAX_SIZE_LINE {
-            return Err(FramingError::ChunkSize);
-        }
-        Ok(None)
+fn unfinished(length: usize) -> Result<Option<u64>, FramingError> {
+    if length > MAX_SIZE_LINE {
+        return Err(FramingError::ChunkSize);
     }
+    Ok(None)
 }
 
 fn hex(digit: u8) -> u8 {
@@ -218,8 +220,13 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
+/// A small piece is copied: unsent, it would otherwise keep the whole buffer it arrived in.
 fn data(piece: BytesMut) -> Decoded {
-    Decoded::Frame(Frame::Data(piece.freeze()))
+    Decoded::Frame(Frame::Data(if piece.len() < SMALL_PIECE {
+        Bytes::copy_from_slice(&piece)
+    } else {
+        piece.freeze()
+    }))
 }
 
 fn take(buf: &mut BytesMut, left: &mut u64) -> BytesMut {
@@ -248,11 +255,17 @@ fn parse_trailers(section: &[u8]) -> Result<HeaderMap, FramingError> {
     Ok(trailers)
 }
 
-/// Writes the framing around a piece of content: what comes before it, and after.
-pub(crate) fn chunk_around(length: usize) -> (Bytes, &'static [u8]) {
-    let mut line = BytesMut::with_capacity(18);
-    line.put_slice(format!("{length:x}\r\n").as_bytes());
-    (line.freeze(), b"\r\n")
+/// Writes the line before a chunk's content.
+pub(crate) fn put_chunk_size(out: &mut BytesMut, length: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = (usize::BITS - length.leading_zeros()).div_ceil(4).max(1);
+    if out.capacity() < 18 {
+        out.reserve(256);
+    }
+    for digit in (0..digits).rev() {
+        out.put_u8(DIGITS[length >> (4 * digit) & 0xf]);
+    }
+    out.put_slice(b"\r\n");
 }
 
 /// The end of a chunked body.
@@ -298,7 +311,8 @@ mod tests {
         Ok((content, trailers, false))
     }
 
-    const CHUNKED: &[u8] = b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nx-sum: 7\r\nhost: evil\r\n\r\n";
+    const CHUNKED: &[u8] =
+        b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nx-sum: 7\r\nhost: evil\r\n\r\n";
 
     #[test]
     fn chunks_decode_the_same_however_they_arrive() {

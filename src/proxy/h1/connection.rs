@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::body::{Decoded, Decoder, Frame, Framing, chunk_around, last_chunk};
+use super::body::{Decoded, Decoder, Frame, Framing, last_chunk, put_chunk_size};
 use super::request::HeadError;
 use super::scan::HeadScan;
 use crate::io::Duplex;
@@ -19,11 +19,15 @@ const HIGH_WATER: usize = 64 * 1024;
 /// Bytes of a next request that are taken in while one is served: enough to notice a client that
 /// goes away, not enough to be a burden.
 const READ_AHEAD: usize = 64 * 1024;
+/// Unsent pieces at which no more is taken in: many small ones cost more than their bytes.
+const HIGH_WATER_PIECES: usize = 1024;
+/// Room for received bytes that is kept while waiting for more of the same message.
+const SMALL_BUFFER: usize = 4 * 1024;
 /// Pieces handed to the socket in one call.
 const MAX_SLICES: usize = 32;
 
 /// Why a head could not be read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum ReadError {
     /// The stream ended before the first byte of a head.
     Closed,
@@ -42,6 +46,8 @@ pub(crate) struct H1<S> {
     out: VecDeque<Bytes>,
     unsent: usize,
     encoder: Encoder,
+    /// Where chunk sizes are written, so that one piece of memory serves many.
+    sizes: BytesMut,
     /// Bytes that left since the last head was queued.
     sent: u64,
 }
@@ -68,6 +74,7 @@ impl<S: Duplex> H1<S> {
             out: VecDeque::new(),
             unsent: 0,
             encoder: Encoder::Ended,
+            sizes: BytesMut::new(),
             sent: 0,
         }
     }
@@ -97,9 +104,13 @@ impl<S: Duplex> H1<S> {
         if !self.received.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        match ready!(self.poll_receive(cx)) {
-            Ok(0) | Err(_) => Poll::Ready(Err(ReadError::Closed)),
-            Ok(_) => Poll::Ready(Ok(())),
+        match self.poll_receive(cx) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(ReadError::Closed)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Pending => {
+                self.release();
+                Poll::Pending
+            }
         }
     }
 
@@ -139,6 +150,12 @@ impl<S: Duplex> H1<S> {
         self.decoder = Decoder::new(framing);
     }
 
+    /// Gives back the buffers of a connection that will wait.
+    pub(crate) fn rest(&mut self) {
+        self.received = BytesMut::new();
+        self.out = VecDeque::new();
+    }
+
     /// Queues a head whose body will have this framing.
     pub(crate) fn start_message(&mut self, head: Bytes, framing: Framing) {
         self.encoder = match framing {
@@ -159,7 +176,7 @@ impl<S: Duplex> H1<S> {
     }
 
     /// From here on bytes are passed as they are, in both directions.
-    pub(crate) fn into_tunnel(&mut self) {
+    pub(crate) fn start_tunnel(&mut self) {
         self.decoder = Decoder::new(Framing::UntilClose);
         self.encoder = Encoder::Raw;
     }
@@ -181,11 +198,17 @@ impl<S: Duplex> H1<S> {
         }
     }
 
+    /// Gives back the room for received bytes if there are none.
+    pub(crate) fn release(&mut self) {
+        if self.received.is_empty() {
+            self.received = BytesMut::new();
+        }
+    }
+
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let polled = self.stream.poll_append(cx, &mut self.received);
-        if polled.is_pending() && self.received.is_empty() && self.received.capacity() > 0 {
-            // Waiting holds no buffer.
-            self.received = BytesMut::new();
+        if polled.is_pending() && self.received.capacity() > SMALL_BUFFER {
+            self.release();
         }
         polled
     }
@@ -249,7 +272,7 @@ impl<S: Duplex> Peer for H1<S> {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
-        if self.unsent >= HIGH_WATER {
+        if self.unsent >= HIGH_WATER || self.out.len() >= HIGH_WATER_PIECES {
             ready!(self.poll_send(cx))?;
         }
         Poll::Ready(Ok(()))
@@ -258,10 +281,11 @@ impl<S: Duplex> Peer for H1<S> {
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
         match (frame, self.encoder) {
             (Frame::Data(content), Encoder::Chunked) if !content.is_empty() => {
-                let (before, after) = chunk_around(content.len());
-                self.queue(before);
+                put_chunk_size(&mut self.sizes, content.len());
+                let size = self.sizes.split().freeze();
+                self.queue(size);
                 self.queue(content);
-                self.queue(Bytes::from_static(after));
+                self.queue(Bytes::from_static(b"\r\n"));
             }
             (Frame::Data(content), Encoder::Plain | Encoder::Raw) => self.queue(content),
             (Frame::Trailers(fields), Encoder::Chunked) => {

@@ -135,7 +135,12 @@ impl<'b> RequestHead<'b> {
             framing,
             keep_alive: facts.keep_alive(minor),
             trailers: facts.trailers,
-            websocket: facts.upgrade && facts.websocket && method == "GET" && minor == 1,
+            // With a body, the bytes after the head would be two things at once.
+            websocket: facts.upgrade
+                && facts.websocket
+                && method == "GET"
+                && minor == 1
+                && matches!(framing, Framing::None | Framing::Length(0)),
             grpc: facts.grpc,
             fields: request.headers,
             nominated: facts.nominated,
@@ -171,9 +176,7 @@ impl<'b> RequestHead<'b> {
         for field in self.crossing(identity) {
             put_field(out, field.name.as_bytes(), field.value);
         }
-        for (name, value) in identity.fields(self.host) {
-            put_field(out, name.as_bytes(), &value);
-        }
+        identity.put_lines(out, self.host);
         self.framing.put_fields(out);
         match (self.websocket, self.trailers) {
             (true, _) => out.put_slice(b"connection: upgrade\r\nupgrade: websocket\r\n"),
@@ -322,8 +325,13 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 /// Whether a content type is gRPC (gRPC over HTTP/2, "Requests").
 pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    content_type.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-        && matches!(content_type.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
+    content_type
+        .get(..GRPC.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+        && matches!(
+            content_type.get(GRPC.len()),
+            None | Some(b'+' | b';' | b' ')
+        )
 }
 
 /// The target in origin-form, and the authority if it was in absolute-form (RFC 9112 §3.2).
@@ -341,7 +349,9 @@ fn split_target<'b>(
         .into_iter()
         .find_map(|scheme| {
             let start = target.get(..scheme.len())?;
-            start.eq_ignore_ascii_case(scheme).then(|| &target[scheme.len()..])
+            start
+                .eq_ignore_ascii_case(scheme)
+                .then(|| &target[scheme.len()..])
         })
         .ok_or(HeadError::Target)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -354,10 +364,30 @@ fn split_target<'b>(
 }
 
 /// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
-fn valid_host(host: &[u8]) -> bool {
+pub(crate) fn valid_host(host: &[u8]) -> bool {
     host.iter().all(|byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\''
-            | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'%'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+                    | b':'
+                    | b'['
+                    | b']'
+            )
     })
 }
 

@@ -155,8 +155,11 @@ pub(crate) fn write_from_http2(
     }
     if !status.is_informational() {
         match stated_length(response) {
-            Some(length) => Framing::Length(length).put_fields(out),
-            None => framing.put_fields(out),
+            // RFC 9110 §8.6: a 204 has none.
+            Some(length) if status != StatusCode::NO_CONTENT => {
+                Framing::Length(length).put_fields(out);
+            }
+            _ => framing.put_fields(out),
         }
     }
     put_end(out, after);

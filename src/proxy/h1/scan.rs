@@ -37,7 +37,7 @@ impl HeadScan {
                     Some(_) => return Err(HeadError::BareCarriageReturn),
                     None => {
                         self.seen = at;
-                        return self.limited(buf, limit);
+                        return limited(buf, limit);
                     }
                 },
                 b'\n' => return Err(HeadError::BareLineFeed),
@@ -57,15 +57,15 @@ impl HeadScan {
             }
         }
         self.seen = buf.len();
-        self.limited(buf, limit)
+        limited(buf, limit)
     }
+}
 
-    fn limited(&self, buf: &[u8], limit: usize) -> Result<Option<usize>, HeadError> {
-        if buf.len() > limit {
-            return Err(HeadError::TooLarge);
-        }
-        Ok(None)
+fn limited(buf: &[u8], limit: usize) -> Result<Option<usize>, HeadError> {
+    if buf.len() > limit {
+        return Err(HeadError::TooLarge);
     }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -29,7 +30,8 @@ pub(crate) struct Pool {
 struct Shared {
     sender: SendRequest<Bytes>,
     streams: AtomicUsize,
-    closed: AtomicBool,
+    /// The server closed it, or takes no more streams on it.
+    closed: Arc<AtomicBool>,
 }
 
 /// A place for one stream; given back when dropped.
@@ -37,17 +39,28 @@ pub(crate) struct Place {
     shared: Arc<Shared>,
 }
 
+/// A stream that may be opened.
+pub(crate) struct Opening {
+    pub(crate) sender: SendRequest<Bytes>,
+    /// Kept until the stream ends.
+    pub(crate) place: Place,
+    /// The connection served a stream before, so it may have been closed meanwhile.
+    pub(crate) reused: bool,
+}
+
 impl Place {
-    /// A sender that is ready to open the stream.
-    pub(crate) async fn sender(&self) -> Result<SendRequest<Bytes>, UpstreamError> {
+    /// A sender that is ready to open the stream, unless the server has closed the connection.
+    async fn open(self, reused: bool) -> Option<Opening> {
         let mut sender = self.shared.sender.clone();
-        match poll_fn(|cx| sender.poll_ready(cx)).await {
-            Ok(()) => Ok(sender),
-            Err(_) => {
-                self.shared.closed.store(true, Ordering::Relaxed);
-                Err(UpstreamError::Closed)
-            }
+        if poll_fn(|cx| sender.poll_ready(cx)).await.is_err() {
+            self.shared.closed.store(true, Ordering::Relaxed);
+            return None;
         }
+        Some(Opening {
+            sender,
+            place: self,
+            reused,
+        })
     }
 }
 
@@ -58,19 +71,29 @@ impl Drop for Place {
 }
 
 impl Upstream {
-    /// A place on a shared connection, opened if none has room.
-    pub(crate) async fn place(&self) -> Result<Place, UpstreamError> {
-        if let Some(place) = self.http2.existing() {
-            return Ok(place);
+    /// A stream on a shared connection, which is opened if none has room.
+    pub(crate) async fn open_stream(&self) -> Result<Opening, UpstreamError> {
+        while let Some(place) = self.http2.existing() {
+            if let Some(opening) = place.open(true).await {
+                return Ok(opening);
+            }
         }
-        let _dialling = self.http2.dialling.lock().await;
-        if let Some(place) = self.http2.existing() {
-            return Ok(place);
-        }
-        let shared = Arc::new(open(self.connect().await?).await?);
-        let place = shared.place();
-        self.http2.lock().push(shared);
-        Ok(place)
+        self.open_stream_anew().await
+    }
+
+    /// A stream on a connection that others may be opening right now.
+    async fn open_stream_anew(&self) -> Result<Opening, UpstreamError> {
+        let _dialling = self.http2.turn(self.connect_timeout).await?;
+        let (place, reused) = match self.http2.existing() {
+            Some(place) => (place, true),
+            None => {
+                let shared = Arc::new(open(self.connect().await?).await?);
+                let place = shared.place();
+                self.http2.lock().push(shared);
+                (place, false)
+            }
+        };
+        place.open(reused).await.ok_or(UpstreamError::Closed)
     }
 }
 
@@ -81,6 +104,16 @@ impl Pool {
         open.iter()
             .find(|shared| shared.has_room())
             .map(Shared::place)
+    }
+
+    /// The turn to dial; waiting for it counts as waiting for a connection.
+    async fn turn(
+        &self,
+        timeout: Duration,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>, UpstreamError> {
+        tokio::time::timeout(timeout, self.dialling.lock())
+            .await
+            .map_err(|_| UpstreamError::Timeout)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Shared>>> {
@@ -111,11 +144,16 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
         .handshake(socket)
         .await
         .map_err(|_| UpstreamError::Closed)?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.
-    tokio::spawn(connection);
+    tokio::spawn(async move {
+        let _ = connection.await;
+        ended.store(true, Ordering::Relaxed);
+    });
     Ok(Shared {
         sender,
         streams: AtomicUsize::new(0),
-        closed: AtomicBool::new(false),
+        closed,
     })
 }

@@ -1,4 +1,4 @@
-//! The certificate file: every block an X.509 certificate, each issued by the next, all valid now.
+//! The certificate file: every block an X.509 certificate, each issued by the next, all of them in date.
 //! Signatures are the client's business: a server sends what it was given (RFC 8446, 4.4.2).
 
 use std::path::Path;
@@ -21,14 +21,16 @@ const LABEL: &str = "CERTIFICATE";
 /// The certificates of a file in its order, the server's own first; never empty.
 pub(super) struct Chain {
     certificates: Vec<CertificateDer<'static>>,
+    validity: Vec<Validity>,
     pub(super) facts: CertificateFacts,
     /// How messages call the server's certificate.
     pub(super) title: String,
 }
 
 impl Chain {
-    pub(super) fn parse(path: &Path, text: &[u8], now: i64) -> Result<Self, CredentialError> {
-        let file = CertificateFile { path, now };
+    /// Everything but the dates.
+    pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Self, CredentialError> {
+        let file = CertificateFile { path };
         let (positions, certificates) = file.decode(text)?;
         let parsed = positions
             .iter()
@@ -40,20 +42,25 @@ impl Chain {
         };
         file.check_key_algorithm(leaf)?;
         file.check_links(&parsed)?;
-        parsed
-            .iter()
-            .try_for_each(|entry| file.check_dates(entry))?;
+        let validity = parsed.iter().map(Validity::of).collect();
         let facts = CertificateFacts::new(&leaf.x509, parsed.len());
         let title = title(&leaf.x509);
         Ok(Self {
             certificates,
+            validity,
             facts,
             title,
         })
     }
 
-    pub(super) fn into_certificates(self) -> Vec<CertificateDer<'static>> {
-        self.certificates
+    /// Apart from parsing, because half a pair is to be told from one that is out of date.
+    pub(super) fn check_dates(&self, path: &Path, now: i64) -> Result<(), CredentialError> {
+        let mut validity = self.validity.iter();
+        validity.try_for_each(|validity| validity.check(path, now))
+    }
+
+    pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.certificates.clone()
     }
 }
 
@@ -64,7 +71,6 @@ struct Entry<'a> {
 
 struct CertificateFile<'a> {
     path: &'a Path,
-    now: i64,
 }
 
 impl CertificateFile<'_> {
@@ -169,29 +175,44 @@ impl CertificateFile<'_> {
             }),
         }
     }
+}
 
-    fn check_dates(&self, entry: &Entry<'_>) -> Result<(), CredentialError> {
+/// When one certificate of a chain may be used, unix seconds.
+struct Validity {
+    at: Position,
+    title: String,
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Validity {
+    fn of(entry: &Entry<'_>) -> Self {
         let validity = entry.x509.validity();
-        let (not_before, not_after) = (
-            validity.not_before.timestamp(),
-            validity.not_after.timestamp(),
-        );
-        if self.now > not_after {
+        Self {
+            at: entry.at,
+            title: title(&entry.x509),
+            not_before: validity.not_before.timestamp(),
+            not_after: validity.not_after.timestamp(),
+        }
+    }
+
+    fn check(&self, path: &Path, now: i64) -> Result<(), CredentialError> {
+        if now > self.not_after {
             return Err(CredentialError::Expired {
-                path: self.path.to_owned(),
-                at: entry.at,
-                subject: title(&entry.x509),
-                not_after,
-                now: self.now,
+                path: path.to_owned(),
+                at: self.at,
+                subject: self.title.clone(),
+                not_after: self.not_after,
+                now,
             });
         }
-        if self.now < not_before {
+        if now < self.not_before {
             return Err(CredentialError::NotYetValid {
-                path: self.path.to_owned(),
-                at: entry.at,
-                subject: title(&entry.x509),
-                not_before,
-                now: self.now,
+                path: path.to_owned(),
+                at: self.at,
+                subject: self.title.clone(),
+                not_before: self.not_before,
+                now,
             });
         }
         Ok(())

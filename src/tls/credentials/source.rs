@@ -14,7 +14,7 @@ use super::error::{CredentialError, Role};
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
 
 /// A generation may be replaced between resolving it and reading the second file.
-const GENERATION_TRIES: usize = 3;
+const GENERATION_TRIES: usize = 5;
 
 /// SHA-256 over the content of both files.
 pub(crate) type PairDigest = [u8; 32];
@@ -28,17 +28,18 @@ pub(crate) struct PairText {
 impl PairText {
     /// Reads both files; errors name the paths given here, not what they resolve to.
     pub(crate) fn read(cert: &Path, key: &Path) -> Result<Self, CredentialError> {
-        let mut generation = Generation::of(cert, key);
-        let mut pair = Self::read_from(&generation, cert, key);
-        for _ in 1..GENERATION_TRIES {
-            let now = Generation::of(cert, key);
-            if now == generation {
-                break;
+        for _ in 0..GENERATION_TRIES {
+            let generation = Generation::of(cert, key);
+            let pair = Self::read_from(&generation, cert, key);
+            if Generation::of(cert, key) == generation {
+                return pair;
             }
-            pair = Self::read_from(&now, cert, key);
-            generation = now;
         }
-        pair
+        Err(CredentialError::Unreadable {
+            role: Role::Certificate,
+            path: cert.to_owned(),
+            cause: io::Error::other("its volume is replaced faster than it can be read"),
+        })
     }
 
     fn read_from(

@@ -40,13 +40,19 @@ fn a_request_crosses_without_its_hops_and_with_our_facts() {
 #[test]
 fn an_absolute_target_decides_the_host() {
     let out = rewritten("GET http://real.example:81/a?b HTTP/1.1\r\nHost: other.example\r\n\r\n");
-    assert!(out.starts_with("GET /a?b HTTP/1.1\r\nhost: real.example:81\r\n"), "{out}");
+    assert!(
+        out.starts_with("GET /a?b HTTP/1.1\r\nhost: real.example:81\r\n"),
+        "{out}"
+    );
 }
 
 #[test]
 fn an_http_1_0_client_without_host_gets_the_default() {
     let out = rewritten("GET / HTTP/1.0\r\n\r\n");
-    assert!(out.starts_with("GET / HTTP/1.1\r\nhost: localhost\r\n"), "{out}");
+    assert!(
+        out.starts_with("GET / HTTP/1.1\r\nhost: localhost\r\n"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -56,8 +62,14 @@ fn ambiguous_framing_is_refused() {
         with("Content-Length: 5\r\nContent-Length: 5\r\n"),
         Err(HeadError::ContentLength)
     );
-    assert_eq!(with("Content-Length: 5, 5\r\n"), Err(HeadError::ContentLength));
-    assert_eq!(with("Content-Length: +5\r\n"), Err(HeadError::ContentLength));
+    assert_eq!(
+        with("Content-Length: 5, 5\r\n"),
+        Err(HeadError::ContentLength)
+    );
+    assert_eq!(
+        with("Content-Length: +5\r\n"),
+        Err(HeadError::ContentLength)
+    );
     assert_eq!(
         with("Content-Length: 99999999999999999999\r\n"),
         Err(HeadError::ContentLength)
@@ -97,7 +109,10 @@ fn hosts_and_targets_are_judged() {
         judged("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
         Err(HeadError::Connect)
     );
-    assert_eq!(judged("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), Err(HeadError::Version));
+    assert_eq!(
+        judged("GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+        Err(HeadError::Version)
+    );
     assert_eq!(
         judged("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
         Err(HeadError::TransferEncoding)
@@ -115,10 +130,18 @@ fn more_fields_than_the_limit_are_too_many() {
 
 #[test]
 fn grpc_content_types_are_known_from_their_lookalikes() {
-    for yes in ["application/grpc", "application/grpc+proto", "Application/gRPC;x=1"] {
+    for yes in [
+        "application/grpc",
+        "application/grpc+proto",
+        "Application/gRPC;x=1",
+    ] {
         assert!(is_grpc(yes.as_bytes()), "{yes}");
     }
-    for no in ["application/grpc-web", "application/json", "application/grpcx"] {
+    for no in [
+        "application/grpc-web",
+        "application/json",
+        "application/grpcx",
+    ] {
         assert!(!is_grpc(no.as_bytes()), "{no}");
     }
 }

@@ -1,0 +1,47 @@
+# The image is one static binary on nothing: no shell, no libc, no package to patch.
+#
+#   from source    docker build --build-arg BUILDER=rust:1.95.0-slim-bookworm@sha256:<digest> -t hybridge:0.1.0 .
+#   from a binary  cargo build and `docker build --target prebuilt` as in tests/k8s/image.sh: no registry is asked
+#
+# BUILDER has no default, so that no build uses a base that is not pinned by digest; look it up with
+# `docker buildx imagetools inspect rust:1.95.0-slim-bookworm`.
+#
+# SBOM: `docker buildx build --sbom=true --provenance=mode=max ...` attaches one to the image; for the
+# crates alone, `cargo cyclonedx --format json` reads Cargo.lock.
+
+# --- The same image around a static binary that is already there, in dist/hybridge.
+FROM scratch AS prebuilt
+LABEL org.opencontainers.image.title="hybridge" \
+      org.opencontainers.image.description="Post-quantum TLS sidecar for AI inference" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0 OR MIT"
+COPY dist/hybridge /hybridge
+USER 65532:65532
+ENTRYPOINT ["/hybridge"]
+CMD ["run"]
+
+# --- Build: glibc linked statically; the C compiler is for AWS-LC.
+ARG BUILDER
+FROM ${BUILDER} AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+# --target keeps the flag away from build scripts and macros, which cannot be static.
+RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
+ && cargo build --locked --release --bin hybridge --target "$target" \
+ && install -D "target/$target/release/hybridge" /out/hybridge
+
+# --- Final stage, as above.
+FROM scratch
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="hybridge" \
+      org.opencontainers.image.description="Post-quantum TLS sidecar for AI inference" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0 OR MIT"
+COPY --from=build /out/hybridge /hybridge
+USER 65532:65532
+ENTRYPOINT ["/hybridge"]
+CMD ["run"]

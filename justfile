@@ -1,0 +1,53 @@
+# What is checked before a change goes in; .ci/run calls these recipes.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+registry := "registry+https://github.com/rust-lang/crates.io-index"
+
+[private]
+default:
+    @just --list --unsorted
+
+# Everything that needs nothing but this repository and the crates
+check: fmt clippy test doc deny
+
+fmt:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Every test in the workspace
+test *arguments:
+    cargo test --workspace {{ arguments }}
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, banned crates and sources of what ships, and the source of everything else
+deny:
+    cargo deny --log-level error check bans licenses sources
+    ! grep '^source = ' Cargo.lock fuzz/Cargo.lock | grep -vF '"{{ registry }}"'
+
+# Known vulnerabilities (asks RustSec's database on github.com)
+advisories:
+    cargo deny --log-level error check advisories
+
+# Against other people's clients, servers and browsers
+e2e *cases:
+    tests/e2e/run {{ cases }}
+
+# Each fuzz target for some seconds (needs a nightly compiler and cargo-fuzz)
+fuzz seconds="15":
+    fuzz/run {{ seconds }}
+
+bench *arguments:
+    cargo bench -p hybridge {{ arguments }}
+
+# Every benchmark once, unmeasured: that they run
+bench-smoke:
+    cargo bench -p hybridge --profile dev -- --test
+
+# Line coverage of the tests (needs cargo-llvm-cov); reported, not gated
+coverage:
+    cargo llvm-cov --workspace --html

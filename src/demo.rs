@@ -1,0 +1,164 @@
+//! `hybridge demo`: a stub inference server behind a hybrid and a classical-only listener, all in one
+//! process, with throw-away certificates. What runs in front of the stub is the real sidecar.
+
+mod bulk;
+mod chat;
+mod embeddings;
+mod files;
+mod grpc;
+mod guide;
+mod reply;
+mod stub;
+mod websocket;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use self::files::Certificates;
+use self::guide::Guide;
+pub use self::stub::Stub;
+use crate::certgen::CertgenError;
+use crate::cli;
+use crate::config::{self, Config};
+use crate::run::{self, End, Sidecar, Signals};
+
+const HYBRID: &str = "hybrid";
+const CLASSICAL: &str = "classical";
+
+/// Why the demo did not start, or did not end well.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No certificates could be made.
+    #[error(transparent)]
+    Certificates(Box<CertgenError>),
+    /// The addresses contradict each other.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The certificates could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Files {
+        /// File or directory.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// What to try could not be printed.
+    #[error("standard output: {0}")]
+    Output(#[source] io::Error),
+    /// The sidecar did not start.
+    #[error(transparent)]
+    Run(#[from] run::Error),
+    /// The stub inference server did not start.
+    #[error("cannot bind a loopback port for the stub inference server: {0}")]
+    Stub(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether the command line is to blame (exit code 64) rather than the world (1).
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) => true,
+            Self::Run(error) => error.is_configuration(),
+            _ => false,
+        }
+    }
+}
+
+impl From<CertgenError> for Error {
+    fn from(error: CertgenError) -> Self {
+        Self::Certificates(Box::new(error))
+    }
+}
+
+/// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
+pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
+    let certificates = Certificates::make(&[addresses.listen, addresses.classical_listen])?;
+    let stub = Stub::bind().map_err(Error::Stub)?;
+    let text = configuration(addresses, stub.address(), &certificates);
+    let config = Config::parse("demo", &text)?;
+    run::init_logging(&config.log);
+    run::runtime(config.workers)?.block_on(async {
+        tokio::spawn(stub.serve());
+        // Signals are caught before anybody is told how to stop.
+        let signals = Signals::install().map_err(run::Error::Signals)?;
+        let sidecar = Sidecar::start(config)?;
+        say(&guide(&sidecar, &certificates).to_string())?;
+        if let End::Cut(open) = sidecar.until_signalled(signals).await {
+            say(&format!("connections cut: {open}"))?;
+        }
+        Ok(())
+    })
+}
+
+fn say(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
+}
+
+/// The demo is a configuration like any other. Nothing routes here by endpoints, so a drain starts at
+/// once, and nobody waits long for one.
+fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) -> String {
+    let listener = |name: &str, listen: SocketAddr, policy: &str| {
+        format!(
+            "[[listener]]\nname = \"{name}\"\nlisten = \"{listen}\"\nupstream = \"{stub}\"\n\
+             [listener.tls]\npolicy = \"{policy}\"\ncert = {}\nkey = {}\n",
+            toml_string(certificates.cert.display()),
+            toml_string(certificates.key.display()),
+        )
+    };
+    format!(
+        "[admin]\nlisten = \"{}\"\n[drain]\ndelay = \"0s\"\ntimeout = \"2s\"\n\
+         {}{}",
+        at.admin,
+        listener(HYBRID, at.listen, "hybrid-preferred"),
+        listener(CLASSICAL, at.classical_listen, "classical-only"),
+    )
+}
+
+fn toml_string(text: impl Display) -> toml::Value {
+    toml::Value::String(text.to_string())
+}
+
+fn guide(sidecar: &Sidecar, certificates: &Certificates) -> Guide {
+    let first = |addresses: &[SocketAddr]| addresses.first().copied().map(guide::reachable);
+    let at = |name| first(sidecar.addresses(name)).unwrap_or(guide::NOWHERE);
+    Guide {
+        ca: certificates.ca.clone(),
+        hybrid: at(HYBRID),
+        classical: at(CLASSICAL),
+        admin: first(sidecar.admin_addresses()).unwrap_or(guide::NOWHERE),
+        process: std::process::id(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_is_a_configuration_that_check_accepts() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let certificates = Certificates::make(&[]).unwrap();
+        let demo = cli::Demo {
+            listen: address(8443),
+            classical_listen: address(8444),
+            admin: address(9443),
+        };
+        let text = configuration(&demo, address(8000), &certificates);
+        let config = Config::parse("demo", &text).unwrap();
+        let modes: Vec<_> = config
+            .listeners
+            .iter()
+            .map(|listener| listener.tls.policy.mode().name())
+            .collect();
+        assert_eq!(modes, ["hybrid-preferred", "classical-only"]);
+        assert!(run::describe_certificates(&config).is_ok());
+    }
+}

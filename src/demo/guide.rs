@@ -1,0 +1,107 @@
+//! What the demo prints once it is ready: where everything is and what to type. Pure.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::tls::policy::{Group, KxClass};
+
+/// Stands for an address that is not there.
+pub(super) const NOWHERE: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Where everything is.
+pub(super) struct Guide {
+    pub(super) ca: PathBuf,
+    pub(super) hybrid: SocketAddr,
+    pub(super) classical: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) process: u32,
+}
+
+/// The address a client on this machine uses: loopback for a wildcard.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        ip if ip.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
+        _ => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+impl fmt::Display for Guide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ca,
+            hybrid,
+            classical,
+            admin,
+            process,
+        } = self;
+        let ca = ca.display().to_string();
+        let word = shell_quoted(&ca);
+        let (strong, weak) = (first(KxClass::Hybrid), first(KxClass::Classical));
+        write!(
+            f,
+            r#"CA: {ca}
+hybrid:    https://{hybrid}/  {strong} for every client that lists a hybrid group
+classical: https://{classical}/  classical key exchange alone, for comparison
+admin:     http://{admin}/metrics
+
+1. Stream a chat completion. Each chunk says in x-tls-key-exchange what keyed its connection:
+     curl -N --cacert {word} https://{hybrid}/v1/chat/completions -H 'content-type: application/json' -d '{{"stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'
+
+2. Ask the classical port too, then compare what a handshake costs in bytes and seconds:
+     curl -s --cacert {word} https://{classical}/health; echo; curl -s http://{admin}/metrics | grep -E '^hybridge_handshake_(bytes|duration_seconds)_(sum|count)'
+
+3. Stop with Ctrl-C, or:
+     kill {process}
+
+If the first answer says {weak}, that curl does not know hybrid groups (OpenSSL before 3.5).
+A client that can, even though it lists {weak} first (openssl 3.5 or newer):
+     openssl s_client -connect {hybrid} -CAfile {word} -groups {weak}:{strong} </dev/null 2>/dev/null | grep -E 'group:|Temp Key'
+A browser shows it at https://{hybrid}/ once it trusts the CA."#
+        )
+    }
+}
+
+fn first(class: KxClass) -> &'static str {
+    let mut groups = Group::ALL.into_iter();
+    groups
+        .find(|group| group.class() == class)
+        .map_or("", Group::name)
+}
+
+/// As one word of a POSIX shell.
+fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_reached_on_loopback() {
+        for (bound, reached) in [
+            ("0.0.0.0:8443", "127.0.0.1:8443"),
+            ("[::]:8443", "[::1]:8443"),
+            ("192.0.2.7:1", "192.0.2.7:1"),
+        ] {
+            let bound: SocketAddr = bound.parse().unwrap();
+            assert_eq!(reachable(bound).to_string(), reached);
+        }
+    }
+
+    #[test]
+    fn an_awkward_path_stays_one_word() {
+        assert_eq!(shell_quoted("/tmp/a-b_c.d/ca.crt"), "/tmp/a-b_c.d/ca.crt");
+        assert_eq!(shell_quoted("/tmp/it's here"), r"'/tmp/it'\''s here'");
+    }
+}

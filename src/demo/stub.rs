@@ -1,0 +1,121 @@
+//! The stub inference server: plaintext HTTP/1.1 and HTTP/2 on one loopback port, and its routes. Each
+//! answer that is JSON says how the sidecar keyed the connection.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, typed, whole};
+use super::{bulk, chat, embeddings, grpc, websocket};
+
+/// The model that is listed; the stub answers for every other as well.
+pub(super) const MODEL: &str = "hybridge-demo";
+
+const PAGE: &str = include_str!("page.html");
+/// After an error of accept(2), which is most likely a lack of file descriptors.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// A stub inference server that is bound.
+#[derive(Debug)]
+pub struct Stub {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Stub {
+    /// Binds a free port of 127.0.0.1.
+    pub fn bind() -> io::Result<Self> {
+        let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until the task is aborted.
+    pub async fn serve(self) {
+        let socket = match TcpListener::from_std(self.socket) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "stub inference server: no polling"),
+        };
+        loop {
+            match socket.accept().await {
+                Ok((stream, _)) => {
+                    tokio::spawn(connection(stream));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "stub inference server: accept failed, backing off");
+                    tokio::time::sleep(BACK_OFF).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream) {
+    // Tokens are small: none may wait for the next.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(async |request| Ok::<_, Infallible>(route(request).await));
+    // A client that goes away is no news here.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn route(request: Request<Incoming>) -> Reply {
+    let path = request.uri().path();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let posts = request.method() == Method::POST;
+    match path {
+        "/" | "/health" | "/v1/models" | "/ws" if !reads => Refusal::method("GET"),
+        "/v1/chat/completions" | "/v1/embeddings" if !posts => Refusal::method("POST"),
+        "/" => typed("text/html; charset=utf-8", whole(PAGE)),
+        "/health" => json(
+            StatusCode::OK,
+            &json!({ "status": "ok", EVIDENCE: evidence(&request) }),
+        ),
+        "/v1/models" => models(&request),
+        "/v1/chat/completions" => answered(chat::complete(request).await),
+        "/v1/embeddings" => answered(embeddings::embed(request).await),
+        "/sink" => answered(bulk::sink(request).await),
+        "/ws" => answered(websocket::upgrade(request)),
+        _ if path.starts_with(bulk::BLOB) && !reads => Refusal::method("GET"),
+        _ if path.starts_with(bulk::BLOB) => answered(bulk::blob(path)),
+        _ if path.starts_with(grpc::SERVICE) => grpc::call(request).await,
+        _ => answered(Err(unknown(path))),
+    }
+}
+
+fn answered(result: Result<Reply, Refusal>) -> Reply {
+    result.unwrap_or_else(Refusal::reply)
+}
+
+fn unknown(path: &str) -> Refusal {
+    let message = format!("there is nothing at {path}");
+    Refusal::new(StatusCode::NOT_FOUND, message).code("unknown_url")
+}
+
+fn models(request: &Request<Incoming>) -> Reply {
+    let model = json!({ "id": MODEL, "object": "model", "created": now(), "owned_by": "hybridge" });
+    let list = json!({ "object": "list", "data": [model], EVIDENCE: evidence(request) });
+    json(StatusCode::OK, &list)
+}
+
+/// Unix time in seconds.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}

@@ -1,0 +1,64 @@
+//! The entry point that `main` calls: standard streams, clock, runtime and signals for the three
+//! commands of `hybridge inject`.
+
+use std::io;
+
+use time::OffsetDateTime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::certs;
+use super::cli::{InjectArgs, InjectCommand, ServeArgs};
+use super::error::Error;
+use super::offline;
+use super::serve::Server;
+use crate::config::{LogFormat, LogSettings};
+use crate::run::init_logging;
+
+/// Runs `hybridge inject`. Blocks; `serve` returns after a signal and its drain.
+pub fn command(args: &InjectArgs) -> Result<(), Error> {
+    match &args.command {
+        None => offline::run(
+            &args.offline,
+            &mut io::stdin().lock(),
+            &mut io::stdout().lock(),
+            &mut io::stderr().lock(),
+        ),
+        Some(InjectCommand::Certs(args)) => {
+            let now = OffsetDateTime::now_utc();
+            Ok(certs::run(args, now, &mut io::stdout().lock())?)
+        }
+        Some(InjectCommand::Serve(args)) => serve(args),
+    }
+}
+
+fn serve(args: &ServeArgs) -> Result<(), Error> {
+    init_logging(&LogSettings {
+        format: LogFormat::Text,
+        level: args.log_level.clone(),
+    });
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |source| Error::Serve { what, source }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failed("cannot start"))?;
+    runtime.block_on(async {
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(failed("cannot install signal handlers"))?;
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(failed("cannot install signal handlers"))?;
+        let server = Server::bind(args).await?;
+        tracing::info!(webhook = %args.listen, admin = %args.admin, "serving the webhook");
+        server
+            .run(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            })
+            .await;
+        Ok(())
+    })
+}

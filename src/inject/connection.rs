@@ -1,0 +1,165 @@
+//! One connection of the webhook: HTTP/1.1 or HTTP/2 over any byte stream, with limits on what a client
+//! can hold: time for a head, time for a body, memory for large bodies, time for the plan.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::webhook::{BODY_LIMIT, Refusal, Webhook};
+use crate::drain::{Phase, Watch};
+use crate::tls::handshake::Alpn;
+
+/// From the first byte of a request head to its end.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a body; the API server gives up after its own timeoutSeconds, which is 5.
+const BODY_TIMEOUT: Duration = Duration::from_secs(4);
+/// For one plan; usual is well under a millisecond.
+const PLAN_BUDGET: Duration = Duration::from_secs(1);
+/// Bodies above this share the `large` permits; usual is 4 to 12 KiB.
+const SMALL_BODY: usize = 128 << 10;
+/// Large bodies in memory at once.
+const LARGE_BODIES: usize = 4;
+/// Streams of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 64;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Reviews {
+    webhook: Webhook,
+    large: Semaphore,
+}
+
+impl Reviews {
+    pub(crate) fn new(webhook: Webhook) -> Arc<Self> {
+        Arc::new(Self {
+            webhook,
+            large: Semaphore::new(LARGE_BODIES),
+        })
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
+            Ok(Ok((body, _permit))) => self.plan(head, body).await,
+            Ok(Err(refusal)) => self.webhook.refuse(refusal),
+            Err(_) => self.webhook.refuse(Refusal {
+                status: StatusCode::REQUEST_TIMEOUT,
+                reason: "slow_body",
+                message: "the body did not arrive in time".into(),
+            }),
+        };
+        Ok(response.map(Full::new))
+    }
+
+    /// Reads a body up to the limit; beyond the usual size only a few at a time.
+    async fn read(
+        &self,
+        body: Incoming,
+    ) -> Result<(Bytes, Option<tokio::sync::SemaphorePermit<'_>>), Refusal> {
+        if body.size_hint().lower() > BODY_LIMIT as u64 {
+            return Err(Refusal::body_too_large());
+        }
+        let broken = || Refusal {
+            status: StatusCode::BAD_REQUEST,
+            reason: "broken_body",
+            message: "the body broke off".into(),
+        };
+        let (mut body, mut text, mut permit) = (pin!(body), BytesMut::new(), None);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| broken())?.into_data() else {
+                continue;
+            };
+            if text.len() + data.len() > BODY_LIMIT {
+                return Err(Refusal::body_too_large());
+            }
+            if permit.is_none() && text.len() + data.len() > SMALL_BODY {
+                permit = Some(self.large.acquire().await.map_err(|_| broken())?);
+            }
+            text.extend_from_slice(&data);
+        }
+        Ok((text.freeze(), permit))
+    }
+
+    /// Small pods are planned in place; a large one must not hold up the others.
+    async fn plan(self: &Arc<Self>, head: http::request::Parts, body: Bytes) -> Response<Bytes> {
+        if body.len() <= SMALL_BODY {
+            return self.respond(&head, &body);
+        }
+        let this = Arc::clone(self);
+        let planned = tokio::task::spawn_blocking(move || this.respond(&head, &body));
+        match timeout(PLAN_BUDGET, planned).await {
+            Ok(Ok(response)) => response,
+            _ => self.webhook.refuse(Refusal {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                reason: "budget",
+                message: "the plan took too long".into(),
+            }),
+        }
+    }
+
+    fn respond(&self, head: &http::request::Parts, body: &[u8]) -> Response<Bytes> {
+        let headers: &HeaderMap = &head.headers;
+        self.webhook
+            .respond(&head.method, head.uri.path(), headers, body)
+    }
+}
+
+/// Serves a connection until the client closes it or a drain ends it.
+pub(crate) async fn serve<IO>(io: IO, alpn: Alpn, reviews: Arc<Reviews>, watch: Watch)
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |request| Arc::clone(&reviews).answer(request));
+    let io = TokioIo::new(io);
+    // A broken connection is the client's affair; whatever it asked was answered or is lost with it.
+    match alpn {
+        Alpn::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT);
+            let connection = pin!(builder.serve_connection(io, service));
+            let _ = until_drained(connection, watch, http1::Connection::graceful_shutdown).await;
+        }
+        Alpn::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_STREAMS)
+                .keep_alive_interval(Duration::from_secs(30));
+            let connection = pin!(builder.serve_connection(io, service));
+            let _ = until_drained(connection, watch, http2::Connection::graceful_shutdown).await;
+        }
+    }
+}
+
+/// Drives a connection; a drain lets the request under way finish and takes no other.
+async fn until_drained<C>(
+    mut connection: Pin<&mut C>,
+    mut watch: Watch,
+    shut_down: impl Fn(Pin<&mut C>),
+) -> Result<(), hyper::Error>
+where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = watch.reached(Phase::Draining) => shut_down(connection.as_mut()),
+    }
+    connection.await
+}

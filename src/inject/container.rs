@@ -1,0 +1,273 @@
+//! The sidecar container, its TLS volume and the status annotation. Built from scratch on every run,
+//! so that a forged or damaged sidecar is repaired; what other webhooks may add (mounts, variables) stays.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
+
+use super::annotations::{self, InitOrder, Mode, Protocol, Request};
+use super::deny::Deny;
+use super::foreign::{keep_foreign, security_context};
+use super::handlers::admin_get;
+use super::notes::Notes;
+use super::patch::{Editor, path};
+use super::pod::{self, List, Slot};
+use super::ports::{ADMIN_PORT, Exposed};
+use super::probes::ProbeTable;
+use super::resources;
+use super::settings::Settings;
+
+/// Name of the sidecar container.
+pub(crate) const NAME: &str = "hybridge";
+/// Name of the volume with the key.
+pub(crate) const TLS_VOLUME: &str = "hybridge-tls";
+const TLS_DIR: &str = "/etc/hybridge/tls";
+/// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
+const FILE_MODE: u32 = 0o444;
+
+pub(crate) fn list(settings: &Settings) -> List {
+    if settings.native() {
+        List::Init
+    } else {
+        List::App
+    }
+}
+
+pub(crate) fn existing<'a>(pod: &'a Value, settings: &Settings) -> Option<Slot<'a>> {
+    pod::slots(pod, list(settings)).find(|slot| slot.name() == NAME)
+}
+
+/// Everything the sidecar is built from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sidecar<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) settings: &'a Settings,
+    pub(crate) exposed: &'a [Exposed],
+    pub(crate) table: &'a ProbeTable,
+    pub(crate) drain_seconds: u64,
+}
+
+impl Sidecar<'_> {
+    /// Puts volume, container and status into the pod.
+    pub(crate) fn put(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
+        self.put_volume(editor, notes)?;
+        let digest = self.put_container(editor, notes)?;
+        let status = self.status(&digest);
+        notes.step(
+            "annotation hybridge.dev/status",
+            "records what was injected; whatever was there is overwritten",
+        );
+        editor.set(
+            &path(&["metadata", "annotations", annotations::STATUS]),
+            json!(status),
+        )
+    }
+
+    fn put_volume(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
+        notes.step(
+            format!(
+                "volume {TLS_VOLUME} from Secret {}",
+                self.request.tls_secret
+            ),
+            "mounted into the sidecar alone; the pod waits until the Secret exists",
+        );
+        let volumes = pod::array(pod::spec(editor.pod()), "volumes");
+        match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
+            Some(index) => editor.set(
+                &path(&["spec", "volumes", &index.to_string()]),
+                self.volume(),
+            ),
+            None => editor.push(&path(&["spec", "volumes"]), self.volume()),
+        }
+    }
+
+    fn put_container(&self, editor: &mut Editor, notes: &mut Notes) -> Result<String, Deny> {
+        let list = list(self.settings);
+        let guaranteed = resources::is_guaranteed(editor.pod(), NAME);
+        let fresh = self.container(guaranteed, None);
+        let found = existing(editor.pod(), self.settings);
+        if let Some(slot) = found {
+            let kept = keep_foreign(self.container(guaranteed, Some(slot.value)), slot.value);
+            notes.step(
+                "sidecar container: rebuilt in place",
+                "it was there already; mounts and variables of others stay",
+            );
+            let at = slot.path(&[]);
+            editor.set(&at, kept)?;
+        } else {
+            notes.step(
+                self.what(list),
+                "a native sidecar starts before the app, stops after it, and lets Jobs finish",
+            );
+            let first = list == List::Init && self.request.init_order == InitOrder::First;
+            let at = if first { 0 } else { usize::MAX };
+            editor.insert(&path(&["spec", list.key()]), at, fresh.clone())?;
+        }
+        if guaranteed {
+            notes.step(
+                "sidecar limits equal its requests",
+                "the pod is Guaranteed and stays so",
+            );
+        }
+        Ok(short_digest(&fresh))
+    }
+
+    fn what(&self, list: List) -> String {
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{} -> 127.0.0.1:{}", e.listen, e.app))
+            .collect();
+        format!("sidecar in spec.{}: {}", list.key(), ports.join(", "))
+    }
+
+    fn volume(&self) -> Value {
+        let mut sources = vec![json!({"secret": {
+            "name": self.request.tls_secret,
+            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+        }})];
+        if let Some(client_ca) = &self.request.client_ca {
+            sources.push(json!({"secret": {"name": client_ca, "items": [{"key": "ca.crt", "path": "client-ca.crt"}]}}));
+        }
+        json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
+    }
+
+    fn container(&self, guaranteed: bool, existing: Option<&Value>) -> Value {
+        let mut container = json!({
+            "name": NAME,
+            "image": self.settings.image,
+            "imagePullPolicy": self.pull_policy(existing),
+            "args": self.args(),
+        });
+        if self.settings.native() {
+            container["restartPolicy"] = json!("Always");
+        }
+        container["ports"] = self.ports();
+        container["env"] = self.env();
+        container["resources"] = resources::sidecar(self.request, guaranteed, existing);
+        container["securityContext"] = security_context(existing);
+        container["startupProbe"] = probe("/startupz", 1, 60);
+        container["readinessProbe"] = probe("/readyz", 2, 3);
+        container["livenessProbe"] = probe("/livez", 10, 6);
+        container["lifecycle"] =
+            json!({"preStop": {"exec": {"command": ["/hybridge", "ctl", "drain"]}}});
+        container["terminationMessagePath"] = json!("/dev/termination-log");
+        container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
+        container["volumeMounts"] =
+            json!([{"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": true}]);
+        container
+    }
+
+    /// The AlwaysPullImages admission plugin rewrites this field and later insists on it.
+    fn pull_policy(&self, existing: Option<&Value>) -> String {
+        match existing.and_then(|e| pod::string(e, "imagePullPolicy")) {
+            Some("Always") => "Always".into(),
+            _ => self.settings.image_pull_policy.clone(),
+        }
+    }
+
+    /// A flag, not a variable: a sidecar that cannot check client certificates must fail to start.
+    fn args(&self) -> Vec<String> {
+        let mut args = vec!["run".to_owned()];
+        if self.request.client_ca.is_some() {
+            args.extend(["--client-ca".to_owned(), format!("{TLS_DIR}/client-ca.crt")]);
+        }
+        args
+    }
+
+    fn ports(&self) -> Value {
+        let mut ports =
+            vec![json!({"name": "pq-admin", "containerPort": ADMIN_PORT, "protocol": "TCP"})];
+        if self.request.mode == Mode::Explicit {
+            ports.extend(self.exposed.iter().enumerate().map(|(position, e)| {
+                let name = if position == 0 {
+                    "pq-tls".to_owned()
+                } else {
+                    format!("pq-tls-{}", position + 1)
+                };
+                json!({"name": name, "containerPort": e.listen, "protocol": "TCP"})
+            }));
+        }
+        Value::Array(ports)
+    }
+
+    fn env(&self) -> Value {
+        let mut env = vec![
+            downward("POD_IPS", "status.podIPs"),
+            downward("POD_NAME", "metadata.name"),
+            downward("POD_NAMESPACE", "metadata.namespace"),
+        ];
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{}=127.0.0.1:{}", e.listen, e.app))
+            .collect();
+        env.extend([
+            literal("HYBRIDGE_PORTS", ports.join(",")),
+            literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
+            literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
+            literal("HYBRIDGE_POLICY", self.request.policy.name()),
+            literal(
+                "HYBRIDGE_PROTOCOL",
+                annotations::spelling(&self.request.protocol),
+            ),
+            literal("HYBRIDGE_ADMIN", format!("0.0.0.0:{ADMIN_PORT}")),
+            literal(
+                "HYBRIDGE_LOG_LEVEL",
+                annotations::spelling(&self.request.log_level),
+            ),
+            literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
+        ]);
+        if !self.table.probes().is_empty() {
+            env.push(literal("HYBRIDGE_PROBES", self.table.to_json()));
+        }
+        Value::Array(env)
+    }
+
+    fn status(&self, digest: &str) -> String {
+        let ports: Vec<u16> = self.exposed.iter().map(|e| e.app).collect();
+        json!({"v": env!("CARGO_PKG_VERSION"), "mode": annotations::spelling(&self.request.mode), "ports": ports, "sha": digest}).to_string()
+    }
+}
+
+/// Warns about what the sidecar may be unable to do as an unprivileged user.
+pub(crate) fn warn_privileged_ports(exposed: &[Exposed], notes: &mut Notes) {
+    for e in exposed.iter().filter(|e| e.listen < 1024) {
+        notes.warn(format!(
+            "port {} is below 1024 and the sidecar has no capability: the node must set net.ipv4.ip_unprivileged_port_start=0 (containerd 2 and CRI-O do), or the pod its sysctl, or move the app to a higher port", e.listen
+        ));
+    }
+}
+
+/// Warns that bytes other than HTTP are not drained by request.
+pub(crate) fn explain_protocol(request: &Request, notes: &mut Notes) {
+    if request.protocol == Protocol::Tcp {
+        notes.step("protocol: tcp", "asked for by annotation; no headers are added and a drain waits for connections to close");
+    }
+}
+
+fn downward(name: &str, field: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}})
+}
+
+fn literal(name: &str, value: impl Into<String>) -> Value {
+    json!({"name": name, "value": value.into()})
+}
+
+/// A probe with every field that the API server would fill in.
+fn probe(path: &str, period: u32, failures: u32) -> Value {
+    json!({"httpGet": admin_get(path), "timeoutSeconds": 1, "periodSeconds": period, "successThreshold": 1, "failureThreshold": failures})
+}
+
+/// First 12 hex digits of SHA-256, to tell two injections apart; not a signature.
+fn short_digest(container: &Value) -> String {
+    let hash = digest::digest(&digest::SHA256, container.to_string().as_bytes());
+    hash.as_ref()
+        .iter()
+        .take(6)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

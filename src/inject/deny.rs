@@ -1,0 +1,83 @@
+//! Why a pod is refused: the closed set of reasons (metric label values) and the message the user sees.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// A refusal. The message names the thing, its value and the remedy; the API server shows it to the user.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{message}")]
+pub struct Deny {
+    reason: Reason,
+    message: String,
+}
+
+impl Deny {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// The label value for metrics and the audit annotation.
+    pub fn reason(&self) -> &'static str {
+        self.reason.as_str()
+    }
+}
+
+/// Every cause of a refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reason {
+    AnnotationValue,
+    AppServesTls,
+    DrainExceedsGrace,
+    HostNetwork,
+    LabelValue,
+    Malformed,
+    NameTaken,
+    NativeUnsupported,
+    NotMovable,
+    PortConflict,
+    PortsRequired,
+    ProbePort,
+    ProbeTable,
+    QueueProxy,
+    SharedPid,
+    TlsVolumeShared,
+    UnknownAnnotation,
+    UnknownLabel,
+    Windows,
+}
+
+impl Reason {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::AnnotationValue => "annotation_value",
+            Self::AppServesTls => "app_serves_tls",
+            Self::DrainExceedsGrace => "drain_exceeds_grace",
+            Self::HostNetwork => "host_network",
+            Self::LabelValue => "label_value",
+            Self::Malformed => "malformed",
+            Self::NameTaken => "name_taken",
+            Self::NativeUnsupported => "native_unsupported",
+            Self::NotMovable => "not_movable",
+            Self::PortConflict => "port_conflict",
+            Self::PortsRequired => "ports_required",
+            Self::ProbePort => "probe_port",
+            Self::ProbeTable => "probe_table",
+            Self::QueueProxy => "queue_proxy",
+            Self::SharedPid => "shared_pid",
+            Self::TlsVolumeShared => "tls_volume_shared",
+            Self::UnknownAnnotation => "unknown_annotation",
+            Self::UnknownLabel => "unknown_label",
+            Self::Windows => "windows",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,230 @@
+//! Splitting a file into YAML documents without losing a byte, and finding the pods in an object.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+/// One document of a file, separator line included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Document<'a> {
+    pub(crate) raw: &'a str,
+}
+
+impl Document<'_> {
+    /// Comments and separator before the content; kept when the content is rewritten.
+    pub(crate) fn preamble(&self) -> &str {
+        let lengths = self
+            .raw
+            .split_inclusive('\n')
+            .take_while(|line| is_preamble(line))
+            .map(str::len);
+        &self.raw[..lengths.sum()]
+    }
+
+    /// What follows the preamble.
+    pub(crate) fn content(&self) -> &str {
+        &self.raw[self.preamble().len()..]
+    }
+
+    /// Whether its content begins on the separator line itself.
+    pub(crate) fn opens_inline(&self) -> bool {
+        self.content().lines().next().is_some_and(is_separator)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.content().trim_start().starts_with(['{', '['])
+    }
+}
+
+/// The documents in order; concatenated they are the file.
+pub(crate) fn split(text: &str) -> Vec<Document<'_>> {
+    let mut documents = Vec::new();
+    let mut start = 0;
+    let mut has_content = false;
+    for line in lines(text) {
+        let content = &text[line.clone()];
+        if is_separator(content) && has_content {
+            documents.push(Document {
+                raw: &text[start..line.start],
+            });
+            start = line.start;
+            has_content = false;
+        }
+        has_content |= !is_preamble(content);
+    }
+    if start < text.len() {
+        documents.push(Document {
+            raw: &text[start..],
+        });
+    }
+    documents
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.split_inclusive('\n').scan(0, |offset, line| {
+        let start = *offset;
+        *offset += line.len();
+        Some(start..*offset)
+    })
+}
+
+fn is_separator(line: &str) -> bool {
+    let line = line
+        .trim_start_matches('\u{feff}')
+        .trim_end_matches(['\r', '\n']);
+    line.strip_prefix("---")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+}
+
+/// A line that may stand before the content of a document: blank, comment, directive, bare separator.
+fn is_preamble(line: &str) -> bool {
+    let text = if is_separator(line) {
+        line.trim_start_matches(['\u{feff}', '-'])
+    } else {
+        line
+    };
+    let text = text.trim();
+    text.is_empty() || text.starts_with(['#', '%'])
+}
+
+/// A pod inside an object: how to call it, and the JSON pointer to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Workload {
+    pub(crate) title: String,
+    pub(crate) pointer: String,
+}
+
+/// Every pod and pod template in `object`, those in lists included; empty for other kinds.
+pub(crate) fn workloads(object: &Value) -> Vec<Workload> {
+    let mut found = Vec::new();
+    collect(object, "", 0, &mut found);
+    found
+}
+
+fn collect(object: &Value, at: &str, depth: usize, found: &mut Vec<Workload>) {
+    let kind = text(object, "kind");
+    let version = text(object, "apiVersion");
+    if kind.ends_with("List") && depth < 4 {
+        let items = object.get("items").and_then(Value::as_array);
+        for (index, item) in items.into_iter().flatten().enumerate() {
+            // Items of a typed list carry no kind of their own.
+            let typed = item.get("kind").is_none() && kind != "List";
+            if typed {
+                push(
+                    item,
+                    kind.trim_end_matches("List"),
+                    version,
+                    &format!("{at}/items/{index}"),
+                    found,
+                );
+            } else {
+                collect(item, &format!("{at}/items/{index}"), depth + 1, found);
+            }
+        }
+        return;
+    }
+    push(object, kind, version, at, found);
+}
+
+fn push(object: &Value, kind: &str, version: &str, at: &str, found: &mut Vec<Workload>) {
+    let Some(inner) = template(kind, version) else {
+        return;
+    };
+    let pointer = format!("{at}{inner}");
+    if object
+        .pointer(inner)
+        .is_some_and(|pod| pod.get("spec").is_some())
+        || inner.is_empty()
+    {
+        let metadata = object.get("metadata").unwrap_or(&Value::Null);
+        let name = [text(metadata, "name"), text(metadata, "generateName")]
+            .into_iter()
+            .find(|n| !n.is_empty());
+        found.push(Workload {
+            title: format!("{kind}/{}", name.unwrap_or("(unnamed)")),
+            pointer,
+        });
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Where a kind keeps its pod; `None` for kinds that have none.
+fn template(kind: &str, version: &str) -> Option<&'static str> {
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    match (group, kind) {
+        ("", "Pod") => Some(""),
+        ("", "PodTemplate") => Some("/template"),
+        ("", "ReplicationController")
+        | ("apps" | "extensions", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("batch", "Job") => Some("/spec/template"),
+        ("batch", "CronJob") => Some("/spec/jobTemplate/spec/template"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn documents_concatenate_to_the_file() {
+        let files = [
+            "a: 1\n---\nb: 2\n",
+            "---\n# c\na: 1\n---\n---\nb: |\n  --- x\n--- # note\nc: 3",
+            "# only a comment\n",
+            "",
+            "\n\n---\na: 1\r\n---\r\nb: 2\r\n",
+            "--- {a: 1}\n--- {b: 2}\n",
+        ];
+        for file in files {
+            let joined: String = split(file).iter().map(|d| d.raw).collect();
+            assert_eq!(joined, file);
+        }
+        assert_eq!(split(files[0]).len(), 2);
+        assert_eq!(split(files[1]).len(), 3, "{:?}", split(files[1]));
+        assert_eq!(split(files[5]).len(), 2, "{:?}", split(files[5]));
+    }
+
+    #[test]
+    fn pods_are_found_in_every_kind_that_has_them() {
+        let pod = json!({"spec": {}});
+        for (object, pointers) in [
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}),
+                vec![""],
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"template": pod}}),
+                vec!["/spec/template"],
+            ),
+            (
+                json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": pod}}}}),
+                vec!["/spec/jobTemplate/spec/template"],
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "List", "items": [{"kind": "Service", "apiVersion": "v1"}, {"kind": "Job", "apiVersion": "batch/v1", "spec": {"template": pod}}]}),
+                vec!["/items/1/spec/template"],
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "PodList", "items": [{"spec": {}}]}),
+                vec!["/items/0"],
+            ),
+            (
+                json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "spec": {}}),
+                vec![],
+            ),
+            (
+                json!({"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": pod}}),
+                vec![],
+            ),
+        ] {
+            let found: Vec<_> = workloads(&object).into_iter().map(|w| w.pointer).collect();
+            assert_eq!(found, pointers, "{object}");
+        }
+    }
+}

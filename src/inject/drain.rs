@@ -1,0 +1,111 @@
+//! The drain gate: the app's preStop waits at the sidecar until open streams have ended, so that
+//! SIGTERM does not cut them. All times must fit into the pod's grace period.
+
+use serde_json::{Value, json};
+
+use super::annotations::Request;
+use super::deny::{Deny, Reason};
+use super::handlers;
+use super::notes::Notes;
+use super::patch::Editor;
+use super::pod::{self, List, Slot};
+use super::ports::Exposed;
+
+/// Seconds the app gets between its SIGTERM and the end of the grace period.
+const APP_STOP: u64 = 5;
+/// Seconds the kubelet leaves the native sidecar after the last app container.
+const SIDECAR_STOP: u64 = 2;
+const LONGEST_DEFAULT: u64 = 120;
+/// Kubernetes' own default of terminationGracePeriodSeconds.
+const DEFAULT_GRACE: u64 = 30;
+const PATH: &str = "/drain/wait";
+
+/// Seconds that streams may run on; zero where the grace period has no room for a gate.
+pub(crate) fn timeout(pod: &Value, request: &Request, notes: &mut Notes) -> Result<u64, Deny> {
+    let grace = pod::spec(pod)
+        .get("terminationGracePeriodSeconds")
+        .and_then(Value::as_u64)
+        .unwrap_or(DEFAULT_GRACE);
+    let reserve = APP_STOP + SIDECAR_STOP;
+    let Some(asked) = request.drain_timeout else {
+        return Ok(default_timeout(grace, notes));
+    };
+    let sum = asked.saturating_add(reserve);
+    if asked >= grace {
+        return Err(Deny::new(
+            Reason::DrainExceedsGrace,
+            format!(
+                "annotation hybridge.dev/drain-timeout {asked}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
+                remedy(grace, reserve)
+            ),
+        ));
+    }
+    if sum > grace {
+        notes.warn(format!("drain-timeout {asked}s leaves the app {}s to stop before terminationGracePeriodSeconds {grace} ends; {sum} would leave room", grace - asked));
+    }
+    Ok(asked)
+}
+
+fn remedy(grace: u64, reserve: u64) -> String {
+    match grace.saturating_sub(reserve) {
+        0 => "nothing (the grace period has no room)".into(),
+        room => format!("{room}s"),
+    }
+}
+
+fn default_timeout(grace: u64, notes: &mut Notes) -> u64 {
+    let room = grace
+        .saturating_sub(APP_STOP + SIDECAR_STOP)
+        .min(LONGEST_DEFAULT);
+    if room == 0 {
+        notes.warn(format!("terminationGracePeriodSeconds {grace} has no room for draining; open streams are cut when the pod is deleted"));
+    }
+    room
+}
+
+/// Adds the gate to every container that owns an exposed port and has no preStop of its own.
+pub(crate) fn gate(
+    editor: &mut Editor,
+    exposed: &[Exposed],
+    seconds: u64,
+    notes: &mut Notes,
+) -> Result<(), Deny> {
+    let pod = editor.pod().clone();
+    let owners =
+        pod::slots(&pod, List::App).filter(|slot| exposed.iter().any(|e| e.owner == slot.index));
+    for slot in owners {
+        if has_foreign_pre_stop(&slot) {
+            keep_foreign(&slot, notes);
+        } else if seconds > 0 {
+            notes.step(
+                format!("lifecycle.preStop of container {}: wait at most {seconds}s for streams to end", slot.name()),
+                "SIGTERM comes after preStop, so streams that are open when the pod is deleted can finish",
+            );
+            let call = handlers::admin_get(&format!("{PATH}?timeout={seconds}s"));
+            editor.set(
+                &slot.path(&["lifecycle", "preStop"]),
+                json!({"httpGet": call}),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn has_foreign_pre_stop(slot: &Slot<'_>) -> bool {
+    let hook = slot
+        .value
+        .get("lifecycle")
+        .and_then(|l| l.get("preStop"))
+        .and_then(Value::as_object);
+    hook.is_some_and(|hook| {
+        !handlers::rewritten_path(hook).is_some_and(|path| path.starts_with(PATH))
+    })
+}
+
+fn keep_foreign(slot: &Slot<'_>, notes: &mut Notes) {
+    notes.step(
+        format!("lifecycle.preStop of container {}: left alone", slot.name()),
+        "an existing hook is never overwritten",
+    );
+    notes.warn(format!("container {} has a preStop of its own, so there is no drain gate; streams open after that hook are cut", slot.name()));
+}

@@ -1,0 +1,77 @@
+//! What `hybridge inject` can fail with, and the exit code it ends with.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::certs::CertsError;
+use super::yaml::YamlError;
+
+/// Failure of one of the inject commands.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line contradicts itself.
+    #[error("{0}")]
+    Usage(String),
+    /// An input or configuration file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file, `-` for standard input.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An input document is not YAML or JSON.
+    #[error("{path}, document {document}: {source}")]
+    Document {
+        /// The file, `-` for standard input.
+        path: PathBuf,
+        /// Counted from 1.
+        document: usize,
+        /// Why.
+        #[source]
+        source: YamlError,
+    },
+    /// At least one pod was refused; nothing was printed that could be applied.
+    #[error("{refused} of {objects} workloads refused:\n{details}")]
+    Refused {
+        /// How many.
+        refused: usize,
+        /// Of how many.
+        objects: usize,
+        /// One line per refusal.
+        details: String,
+    },
+    /// `--check` found something that injection would change.
+    #[error("{0} workloads would change; run without --check to see how")]
+    WouldChange(usize),
+    /// Writing the result failed.
+    #[error("cannot write the result: {0}")]
+    Write(#[source] io::Error),
+    /// `inject certs` failed.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// `inject serve` could not start or broke off.
+    #[error("{what}: {source}")]
+    Serve {
+        /// What was tried, on what.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// 64 for a wrong command line or unreadable input (sysexits EX_USAGE), else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Read { .. } | Self::Document { .. } => 64,
+            Self::Certs(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}

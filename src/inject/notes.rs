@@ -1,0 +1,29 @@
+//! What a plan says besides its operations: warnings for the user, and each step with its reason.
+
+/// One step of an injection and why it was taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// What was done.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Notes {
+    pub(crate) fn step(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        self.steps.push(Step {
+            what: what.into(),
+            why: why.into(),
+        });
+    }
+
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+}

@@ -1,0 +1,229 @@
+//! The offline front: manifests in, injected manifests out. What holds no pod, and what is right
+//! already, passes through byte for byte. If one pod is refused nothing is printed, so that a pipe into
+//! `kubectl apply` never applies half of a file.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::cli::OfflineArgs;
+use super::deny::Deny;
+use super::documents::{self, Document};
+use super::error::Error;
+use super::labels::Decision;
+use super::plan::{Plan, plan};
+use super::{yaml, yaml_out};
+
+/// The plan for one workload.
+struct Judged {
+    title: String,
+    plan: Result<Plan, Deny>,
+}
+
+/// Runs the offline front. The result goes to `out`; warnings and what was skipped go to `notices`.
+pub fn run(
+    args: &OfflineArgs,
+    stdin: &mut impl Read,
+    out: &mut impl Write,
+    notices: &mut impl Write,
+) -> Result<(), Error> {
+    if args.files.is_empty() {
+        return Err(Error::Usage(
+            "nothing to inject: give -f FILE, or -f - for standard input".into(),
+        ));
+    }
+    let mut text = String::new();
+    let mut judged = Vec::new();
+    for path in &args.files {
+        let input = read(path, stdin)?;
+        separate(&mut text, &input);
+        text.push_str(&inject_file(path, &input, args, &mut judged)?);
+    }
+    refuse(&judged)?;
+    let printed = if args.explain {
+        explanation(&judged)
+    } else if args.check {
+        check_report(&judged)
+    } else {
+        text
+    };
+    write_notices(&judged, args, notices).map_err(Error::Write)?;
+    out.write_all(printed.as_bytes()).map_err(Error::Write)?;
+    out.flush().map_err(Error::Write)?;
+    let changes = judged.iter().filter(|j| changes(j)).count();
+    if args.check && changes > 0 {
+        Err(Error::WouldChange(changes))
+    } else {
+        Ok(())
+    }
+}
+
+fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if path == Path::new("-") {
+        let mut text = String::new();
+        stdin.read_to_string(&mut text).map_err(failed)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+/// Keeps documents of different files apart.
+fn separate(text: &mut String, next: &str) {
+    if text.is_empty() {
+        return;
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    if !next.starts_with("---") {
+        text.push_str("---\n");
+    }
+}
+
+fn inject_file(
+    path: &Path,
+    input: &str,
+    args: &OfflineArgs,
+    judged: &mut Vec<Judged>,
+) -> Result<String, Error> {
+    let mut output = String::new();
+    for (index, document) in documents::split(input).into_iter().enumerate() {
+        let object = parse(document).map_err(|source| Error::Document {
+            path: PathBuf::from(path),
+            document: index + 1,
+            source,
+        })?;
+        match inject_object(object, args, judged) {
+            Some(changed) => output.push_str(&emit(document, &changed)),
+            None => output.push_str(document.raw),
+        }
+    }
+    Ok(output)
+}
+
+fn parse(document: Document<'_>) -> Result<Value, yaml::YamlError> {
+    if document.is_json()
+        && let Ok(value) = serde_json::from_str(document.content())
+    {
+        return Ok(value);
+    }
+    yaml::read(document.content())
+}
+
+/// The object with its pods injected, or `None` when nothing in it changes.
+fn inject_object(mut object: Value, args: &OfflineArgs, judged: &mut Vec<Judged>) -> Option<Value> {
+    let decision = if args.only_labelled {
+        Decision::Object
+    } else {
+        Decision::Namespace
+    };
+    let mut changed = false;
+    for workload in documents::workloads(&object) {
+        let pod = object.pointer_mut(&workload.pointer)?;
+        let plan = plan(pod, decision, &args.settings);
+        if let Some(plan) = plan.as_ref().ok().filter(|plan| !plan.ops.is_empty()) {
+            *pod = plan.patched().clone();
+            changed = true;
+        }
+        judged.push(Judged {
+            title: workload.title,
+            plan,
+        });
+    }
+    changed.then_some(object)
+}
+
+fn emit(document: Document<'_>, value: &Value) -> String {
+    let preamble = document.preamble();
+    if document.is_json() {
+        return format!("{preamble}{value:#}\n");
+    }
+    let separator = if document.opens_inline() { "---\n" } else { "" };
+    format!("{preamble}{separator}{}", yaml_out::write(value))
+}
+
+fn refuse(judged: &[Judged]) -> Result<(), Error> {
+    let refusals: Vec<String> = judged
+        .iter()
+        .filter_map(|j| Some(format!("  {}: {}", j.title, j.plan.as_ref().err()?)))
+        .collect();
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        refused: refusals.len(),
+        objects: judged.len(),
+        details: refusals.join("\n"),
+    })
+}
+
+fn changes(judged: &Judged) -> bool {
+    judged.plan.as_ref().is_ok_and(|plan| !plan.ops.is_empty())
+}
+
+fn state(judged: &Judged) -> &'static str {
+    match &judged.plan {
+        Ok(plan) if !plan.injected => "not injected",
+        Ok(plan) if plan.ops.is_empty() => "already injected",
+        _ => "would change",
+    }
+}
+
+fn check_report(judged: &[Judged]) -> String {
+    judged.iter().fold(String::new(), |mut text, j| {
+        let _ = writeln!(text, "{}: {}", j.title, state(j));
+        text
+    })
+}
+
+fn explanation(judged: &[Judged]) -> String {
+    let mut text = String::new();
+    for (title, plan) in judged
+        .iter()
+        .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
+    {
+        let _ = writeln!(text, "{title}: {} operations", plan.ops.len());
+        for step in &plan.explanation {
+            let _ = writeln!(text, "  {}\n      because {}", step.what, step.why);
+        }
+    }
+    if judged.is_empty() {
+        text.push_str("no pod and no pod template found\n");
+    }
+    text
+}
+
+fn write_notices(
+    judged: &[Judged],
+    args: &OfflineArgs,
+    notices: &mut impl Write,
+) -> std::io::Result<()> {
+    for (title, plan) in judged
+        .iter()
+        .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
+    {
+        for warning in &plan.warnings {
+            writeln!(notices, "warning: {title}: {warning}")?;
+        }
+        if let Some(step) = plan
+            .explanation
+            .first()
+            .filter(|_| !plan.injected && !args.explain)
+        {
+            writeln!(notices, "note: {title}: not injected: {}", step.why)?;
+        }
+    }
+    if judged.is_empty() && !args.explain {
+        writeln!(
+            notices,
+            "note: no pod and no pod template found; everything passes through unchanged"
+        )?;
+    }
+    Ok(())
+}

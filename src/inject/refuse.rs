@@ -1,0 +1,136 @@
+//! Pods that are refused whatever their annotations say, because TLS in them would be a promise
+//! that does not hold. Never skipped silently.
+
+use serde_json::Value;
+
+use super::annotations::{Mode, Request};
+use super::container;
+use super::deny::{Deny, Reason};
+use super::notes::Notes;
+use super::pod::{self, List};
+use super::settings::Settings;
+
+pub(crate) fn check(
+    pod: &Value,
+    request: &Request,
+    settings: &Settings,
+    notes: &mut Notes,
+) -> Result<(), Deny> {
+    host_network(pod)?;
+    windows(pod)?;
+    shared_pid(pod, request, notes)?;
+    queue_proxy(pod, request)?;
+    tls_volume(pod)?;
+    native(pod, settings, notes)
+}
+
+fn flag(pod: &Value, key: &str) -> bool {
+    pod::spec(pod)
+        .get(key)
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+}
+
+fn host_network(pod: &Value) -> Result<(), Deny> {
+    if flag(pod, "hostNetwork") {
+        return Err(Deny::new(
+            Reason::HostNetwork,
+            "the pod uses hostNetwork: its loopback is the node's, so every process of the node could reach the app in plaintext; remove hostNetwork or label the pod hybridge.dev/inject: disabled",
+        ));
+    }
+    Ok(())
+}
+
+fn windows(pod: &Value) -> Result<(), Deny> {
+    let spec = pod::spec(pod);
+    let os = spec.get("os").and_then(|os| pod::string(os, "name"));
+    let selector = spec
+        .get("nodeSelector")
+        .and_then(|s| pod::string(s, "kubernetes.io/os"));
+    if os == Some("windows") || selector == Some("windows") {
+        return Err(Deny::new(
+            Reason::Windows,
+            "the pod runs on Windows, the sidecar on Linux only; label the pod hybridge.dev/inject: disabled",
+        ));
+    }
+    Ok(())
+}
+
+fn shared_pid(pod: &Value, request: &Request, notes: &mut Notes) -> Result<(), Deny> {
+    let Some(key) = ["shareProcessNamespace", "hostPID"]
+        .into_iter()
+        .find(|key| flag(pod, key))
+    else {
+        return Ok(());
+    };
+    if request.allow_shared_pid {
+        notes.warn(format!("{key} is accepted by annotation: processes of the same user can read the TLS key through /proc"));
+        return Ok(());
+    }
+    Err(Deny::new(
+        Reason::SharedPid,
+        format!(
+            "the pod sets {key}: other processes could read the TLS key through /proc; remove it, or accept that with annotation hybridge.dev/allow-shared-pid: \"true\""
+        ),
+    ))
+}
+
+fn queue_proxy(pod: &Value, request: &Request) -> Result<(), Deny> {
+    let knative = pod::slots(pod, List::App).any(|slot| slot.name() == "queue-proxy");
+    if knative && request.mode != Mode::Explicit {
+        return Err(Deny::new(
+            Reason::QueueProxy,
+            "the pod has Knative's queue-proxy, which must stay the first to receive requests: TLS in front of it breaks the activator's probes; use annotation hybridge.dev/mode: explicit",
+        ));
+    }
+    Ok(())
+}
+
+fn tls_volume(pod: &Value) -> Result<(), Deny> {
+    let foreign = pod::all_slots(pod)
+        .filter(|slot| slot.name() != container::NAME)
+        .find(|slot| {
+            pod::array(slot.value, "volumeMounts")
+                .iter()
+                .any(|m| pod::name(m) == container::TLS_VOLUME)
+        });
+    match foreign {
+        Some(slot) => Err(Deny::new(
+            Reason::TlsVolumeShared,
+            format!(
+                "container {:?} mounts volume {}, which holds the TLS key and belongs to the sidecar alone; give the container a volume of its own",
+                slot.name(),
+                container::TLS_VOLUME
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn native(pod: &Value, settings: &Settings, notes: &mut Notes) -> Result<(), Deny> {
+    if settings.native() {
+        return Ok(());
+    }
+    if !settings.plain_container {
+        return Err(Deny::new(
+            Reason::NativeUnsupported,
+            format!(
+                "the cluster is 1.{}: native sidecars, which start before and stop after the app, need 1.29; upgrade, or run the injector with --plain-container and accept its limits",
+                settings.kubernetes_version
+            ),
+        ));
+    }
+    let policy = pod::string(pod::spec(pod), "restartPolicy");
+    if policy.is_some_and(|p| p != "Always") {
+        return Err(Deny::new(
+            Reason::NativeUnsupported,
+            format!(
+                "the cluster is 1.{} and the pod has restartPolicy {}: a plain sidecar container would keep the Job from finishing; native sidecars need 1.29",
+                settings.kubernetes_version,
+                policy.unwrap_or_default()
+            ),
+        ));
+    }
+    notes.warn("plain container: the app may start before the sidecar, and at deletion both stop at once; streams that outlive the sidecar are cut");
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What the operator of the injector decides for every pod; what one pod decides is in `annotations`.
+
+use clap::Args;
+
+use crate::tls::policy::Mode;
+
+/// First Kubernetes minor version whose default configuration has native sidecars.
+pub(crate) const FIRST_NATIVE_MINOR: u32 = 29;
+
+/// Settings shared by the offline front and the webhook.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Image of the sidecar; give a tag or a digest, never `latest`.
+    #[arg(long, env = "HYBRIDGE_IMAGE", default_value = concat!("hybridge:", env!("CARGO_PKG_VERSION")), value_parser = image)]
+    pub image: String,
+    /// When the kubelet pulls the sidecar image.
+    #[arg(long, env = "HYBRIDGE_IMAGE_PULL_POLICY", default_value = "IfNotPresent", value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub image_pull_policy: String,
+    /// Secret with tls.crt and tls.key for pods without the annotation hybridge.dev/tls-secret.
+    #[arg(long, env = "HYBRIDGE_TLS_SECRET", default_value = "hybridge-tls", value_parser = secret_name)]
+    pub tls_secret: String,
+    /// Key-exchange policy for pods without the annotation hybridge.dev/policy.
+    #[arg(
+        long = "default-policy",
+        env = "HYBRIDGE_DEFAULT_POLICY",
+        default_value = "hybrid-preferred",
+        value_parser = Mode::parse
+    )]
+    pub policy: Mode,
+    /// Version of the cluster, such as 1.33; below 1.29 native sidecars do not exist and pods are refused.
+    #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", default_value = "1.33", value_parser = minor_version)]
+    pub kubernetes_version: u32,
+    /// On clusters before 1.29, inject a plain container: no start order, no stop order, Jobs are refused.
+    #[arg(long, env = "HYBRIDGE_PLAIN_CONTAINER")]
+    pub plain_container: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            image: concat!("hybridge:", env!("CARGO_PKG_VERSION")).into(),
+            image_pull_policy: "IfNotPresent".into(),
+            tls_secret: "hybridge-tls".into(),
+            policy: Mode::HybridPreferred,
+            kubernetes_version: 33,
+            plain_container: false,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn native(&self) -> bool {
+        self.kubernetes_version >= FIRST_NATIVE_MINOR
+    }
+}
+
+fn image(text: &str) -> Result<String, String> {
+    let last = text.rsplit('/').next().unwrap_or_default();
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err("an image name has no spaces and is not empty".into());
+    }
+    if last.ends_with(":latest") || !last.contains([':', '@']) {
+        return Err(format!(
+            "{text:?} does not say which version runs; give a tag other than latest, or a digest"
+        ));
+    }
+    Ok(text.into())
+}
+
+/// `1.29`, `v1.29.3` or `1.29.3-gke.1` to 29.
+fn minor_version(text: &str) -> Result<u32, String> {
+    let rest = text.trim_start_matches('v').strip_prefix("1.");
+    rest.map(|r| {
+        r.split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+    })
+    .and_then(|minor| minor.parse().ok())
+    .ok_or_else(|| format!("{text:?} is not a Kubernetes version such as 1.33"))
+}
+
+/// Checks a DNS-1123 subdomain, the form of a Secret's name.
+pub(crate) fn secret_name(text: &str) -> Result<String, String> {
+    let label = |l: &str| {
+        let bytes = l.as_bytes();
+        !bytes.is_empty()
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+            && bytes.first() != Some(&b'-')
+            && bytes.last() != Some(&b'-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.into())
+    } else {
+        Err(format!(
+            "{text:?} is not the name of a Secret: lower-case letters, digits, '-' and '.', at most 253"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_clusters_write_them() {
+        assert_eq!(minor_version("1.28"), Ok(28));
+        assert_eq!(minor_version("v1.36.2"), Ok(36));
+        assert_eq!(minor_version("1.30.4-gke.100"), Ok(30));
+        assert!(minor_version("2.0").is_err());
+        assert!(minor_version("latest").is_err());
+    }
+
+    #[test]
+    fn an_image_without_a_version_is_refused() {
+        for bad in ["hybridge", "hybridge:latest", "registry:5000/hybridge", ""] {
+            assert!(image(bad).is_err(), "{bad}");
+        }
+        for good in [
+            "hybridge:0.1.0",
+            "registry:5000/a/hybridge:1",
+            "hybridge@sha256:ab",
+        ] {
+            assert!(image(good).is_ok(), "{good}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The HTTP side of the webhook as a pure function: method, path, headers and body in, response out.
+//! Sockets, TLS and time limits are in `serve`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use prometheus::{IntCounterVec, Opts, Registry};
+use serde_json::Value;
+
+use super::labels::Decision;
+use super::review::{self, BadReview, Outcome};
+use super::settings::Settings;
+
+/// Largest body that is read, in bytes; the API server's own limit for an object is about 3 MiB.
+pub const BODY_LIMIT: usize = 4 << 20;
+/// Path for namespaces that ask for injection.
+pub const NAMESPACE_PATH: &str = "/inject/namespace";
+/// Path for pods that ask for it themselves.
+pub const OBJECT_PATH: &str = "/inject/object";
+
+/// The counter of reviews by result and reason.
+#[derive(Clone, Debug)]
+pub struct Injections {
+    total: IntCounterVec,
+}
+
+impl Injections {
+    /// Registers the counter.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let opts = Opts::new(
+            "hybridge_injections_total",
+            "Admission reviews answered, by result and reason of a refusal or error.",
+        );
+        let total = IntCounterVec::new(opts, &["result", "reason"])?;
+        registry.register(Box::new(total.clone()))?;
+        for result in ["injected", "unchanged"] {
+            total.with_label_values(&[result, "none"]);
+        }
+        Ok(Self { total })
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.total
+            .with_label_values(&[outcome.result, outcome.reason])
+            .inc();
+    }
+}
+
+/// The webhook: settings and the counter.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    settings: Settings,
+    injections: Injections,
+}
+
+/// Answers one body, as `review::answer` does; a parameter so that a test can make it panic.
+type Answer = fn(&[u8], Decision, &Settings) -> Result<(Value, Outcome), BadReview>;
+
+impl Webhook {
+    /// A webhook that plans with `settings`.
+    pub fn new(settings: Settings, injections: Injections) -> Self {
+        Self {
+            settings,
+            injections,
+        }
+    }
+
+    /// Answers one request whose body has been read.
+    pub fn respond(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Response<Bytes> {
+        self.respond_with(review::answer, method, path, headers, body)
+    }
+
+    fn respond_with(
+        &self,
+        answer: Answer,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Response<Bytes> {
+        let decision = match check(method, path, headers, body.len()) {
+            Ok(decision) => decision,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        match catch_unwind(AssertUnwindSafe(|| answer(body, decision, &self.settings))) {
+            Ok(Ok((review, outcome))) => {
+                self.injections.count(outcome);
+                tracing::debug!(
+                    result = outcome.result,
+                    reason = outcome.reason,
+                    "reviewed a pod"
+                );
+                json(&review)
+            }
+            Ok(Err(bad)) => self.refuse(Refusal {
+                status: StatusCode::BAD_REQUEST,
+                reason: "bad_review",
+                message: bad.to_string(),
+            }),
+            Err(_) => self.refuse(Refusal {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                reason: "panic",
+                message: "the planner failed on this pod; its log says where".into(),
+            }),
+        }
+    }
+
+    /// Answers a request that cannot be reviewed, and counts it.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
+        self.injections.count(Outcome::new("error", refusal.reason));
+        tracing::info!(
+            status = refusal.status.as_u16(),
+            reason = refusal.reason,
+            "refused a request"
+        );
+        let mut response = Response::new(Bytes::from(refusal.message + "\n"));
+        *response.status_mut() = refusal.status;
+        if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
+}
+
+/// Why a request is not reviewed.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn body_too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            reason: "body_too_large",
+            message: format!("the body is larger than {BODY_LIMIT} bytes"),
+        }
+    }
+}
+
+fn check(
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    length: usize,
+) -> Result<Decision, Refusal> {
+    let refusal = |status, reason, message: &str| Refusal {
+        status,
+        reason,
+        message: message.to_owned(),
+    };
+    let decision = match path {
+        NAMESPACE_PATH => Decision::Namespace,
+        OBJECT_PATH => Decision::Object,
+        _ => {
+            return Err(refusal(
+                StatusCode::NOT_FOUND,
+                "path",
+                "paths are /inject/namespace and /inject/object",
+            ));
+        }
+    };
+    if method != Method::POST {
+        return Err(refusal(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+            "use POST",
+        ));
+    }
+    let media = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") {
+        return Err(refusal(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content_type",
+            "content-type must be application/json",
+        ));
+    }
+    if length > BODY_LIMIT {
+        return Err(Refusal::body_too_large());
+    }
+    Ok(decision)
+}
+
+fn json(value: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(value.to_string()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn webhook() -> Option<Webhook> {
+        let registry = Registry::new();
+        Some(Webhook::new(
+            Settings::default(),
+            Injections::register(&registry).ok()?,
+        ))
+    }
+
+    #[test]
+    fn a_panic_in_the_planner_becomes_a_500() {
+        let Some(webhook) = webhook() else {
+            panic!("no webhook")
+        };
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let response = webhook.respond_with(
+            |_, _, _| panic!("planted"),
+            &Method::POST,
+            OBJECT_PATH,
+            &headers,
+            b"{}",
+        );
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            webhook
+                .injections
+                .total
+                .with_label_values(&["error", "panic"])
+                .get(),
+            1
+        );
+    }
+}

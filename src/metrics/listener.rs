@@ -1,0 +1,191 @@
+//! The families of one listener, resolved once, so that recording is an atomic addition.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use super::{Code, Metrics, RequestProtocol, labels};
+
+/// A counter for each direction as the proxy sees it.
+#[derive(Clone)]
+pub struct Directions {
+    /// From the client.
+    pub inward: IntCounter,
+    /// To the client.
+    pub outward: IntCounter,
+}
+
+/// What one completed handshake contributes.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeSample {
+    /// IANA name of the negotiated group.
+    pub group: &'static str,
+    /// `full`, `hrr` or `resumed`.
+    pub kind: &'static str,
+    /// `hybrid` or `classical`: what the client listed.
+    pub offered: &'static str,
+    /// A HelloRetryRequest was sent.
+    pub retried: bool,
+    /// First byte to completion.
+    pub elapsed: Duration,
+    /// Inside TLS code.
+    pub compute: Duration,
+    /// Inside the key exchange.
+    pub key_exchange: Duration,
+    /// Bytes below TLS from the client.
+    pub bytes_in: u64,
+    /// Bytes below TLS to the client.
+    pub bytes_out: u64,
+}
+
+/// The families of one listener.
+pub struct ListenerMetrics {
+    /// Connections open.
+    pub open: IntGauge,
+    /// Requests under way.
+    pub requests_open: IntGauge,
+    /// Bytes below TLS after the handshake.
+    pub wire: Directions,
+    /// Bytes inside TLS.
+    pub payload: Directions,
+    requests: [Vec<IntCounter>; RequestProtocol::COUNT],
+    request_duration: [Histogram; RequestProtocol::COUNT],
+    time_to_first_byte: [Histogram; RequestProtocol::COUNT],
+    name: String,
+    all: Arc<Metrics>,
+}
+
+impl Metrics {
+    /// The families of one listener, resolved.
+    pub fn listener(self: &Arc<Self>, name: &str) -> ListenerMetrics {
+        let direction = |family: &IntCounterVec| Directions {
+            inward: family.with_label_values(&[name, "in"]),
+            outward: family.with_label_values(&[name, "out"]),
+        };
+        ListenerMetrics {
+            open: self.connections.open.with_label_values(&[name]),
+            requests_open: self.requests.open.with_label_values(&[name]),
+            wire: direction(&self.connections.wire_bytes),
+            payload: direction(&self.connections.payload_bytes),
+            requests: labels::per_protocol(|protocol| {
+                labels::per_code(protocol, |code| {
+                    self.requests
+                        .answered
+                        .with_label_values(&[name, protocol, code])
+                })
+            }),
+            request_duration: labels::per_protocol(|protocol| {
+                self.requests.duration.with_label_values(&[name, protocol])
+            }),
+            time_to_first_byte: labels::per_protocol(|protocol| {
+                self.requests
+                    .time_to_first_byte
+                    .with_label_values(&[name, protocol])
+            }),
+            name: name.to_owned(),
+            all: Arc::clone(self),
+        }
+    }
+}
+
+impl ListenerMetrics {
+    /// Makes the closed sets visible from the start, so that a rate has its zero.
+    pub fn announce(&self, failures: &[&str], outcomes: &[&str], upstream: &[&str]) {
+        let start = |family: &IntCounterVec, values: &[&str]| {
+            for value in values {
+                family.with_label_values(&[&self.name, *value]);
+            }
+        };
+        start(&self.all.handshakes.failed, failures);
+        start(&self.all.connections.closed, outcomes);
+        start(&self.all.requests.upstream_failures, upstream);
+    }
+
+    /// Records a completed handshake.
+    pub fn handshake(&self, sample: &HandshakeSample) {
+        let name = self.name.as_str();
+        let HandshakeSample { group, kind, .. } = *sample;
+        let all = &self.all.handshakes;
+        let labels = [name, group, kind];
+        all.duration
+            .with_label_values(&labels)
+            .observe(sample.elapsed.as_secs_f64());
+        all.compute
+            .with_label_values(&labels)
+            .observe(sample.compute.as_secs_f64());
+        all.key_exchange
+            .with_label_values(&[group])
+            .observe(sample.key_exchange.as_secs_f64());
+        for (direction, bytes) in [("in", sample.bytes_in), ("out", sample.bytes_out)] {
+            all.bytes
+                .with_label_values(&[name, group, kind, direction])
+                .observe(bytes as f64);
+        }
+        if sample.retried {
+            all.retried.with_label_values(&[name, group]).inc();
+        }
+        // Last: whoever sees a handshake counted sees all of it.
+        all.completed
+            .with_label_values(&[name, group, kind, sample.offered])
+            .inc();
+    }
+
+    /// Counts a handshake that did not complete.
+    pub fn handshake_failed(&self, reason: &str) {
+        self.all
+            .handshakes
+            .failed
+            .with_label_values(&[&self.name, reason])
+            .inc();
+    }
+
+    /// Counts a closed connection.
+    pub fn closed(&self, outcome: &str) {
+        self.all
+            .connections
+            .closed
+            .with_label_values(&[&self.name, outcome])
+            .inc();
+    }
+
+    /// Counts an error of accept(2).
+    pub fn accept_failed(&self, reason: &str) {
+        self.all
+            .connections
+            .accept_errors
+            .with_label_values(&[&self.name, reason])
+            .inc();
+    }
+
+    /// Counts a failure of the inference server's side.
+    pub fn upstream_failed(&self, reason: &str) {
+        self.all
+            .requests
+            .upstream_failures
+            .with_label_values(&[&self.name, reason])
+            .inc();
+    }
+
+    /// Records the head of a response.
+    pub fn first_byte(&self, protocol: RequestProtocol, after: Duration) {
+        self.time_to_first_byte[protocol as usize].observe(after.as_secs_f64());
+    }
+
+    /// Records the end of a request.
+    pub fn request(&self, protocol: RequestProtocol, code: Code, took: Duration) {
+        if let Some(counter) = self.requests[protocol as usize].get(code.index(protocol)) {
+            counter.inc();
+        }
+        self.request_duration[protocol as usize].observe(took.as_secs_f64());
+    }
+
+    /// States the end of validity of the certificate in use.
+    pub fn set_certificate_expiry(&self, unix_seconds: i64) {
+        self.all
+            .connections
+            .certificate_expiry
+            .with_label_values(&[&self.name])
+            .set(unix_seconds as f64);
+    }
+}

@@ -1,0 +1,90 @@
+//! Doors for the fuzz targets into what parses a peer's bytes. Built for them alone (`cfg(fuzzing)`).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use bytes::BytesMut;
+
+use super::ForwardedMode;
+use super::h1::body::{Decoded, Decoder, Frame, Framing};
+use super::h1::request::{RequestHead, no_fields};
+use super::h1::scan::HeadScan;
+use super::headers::Identity;
+
+/// A request head that was accepted.
+pub struct Rewritten {
+    /// What it says.
+    pub facts: Facts,
+    /// How it goes to an HTTP/1.1 inference server.
+    pub rewritten: Vec<u8>,
+}
+
+/// What a request head says, as far as the proxy acts on it.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Facts {
+    pub method: String,
+    pub target: String,
+    pub host: Vec<u8>,
+    pub framing: String,
+    pub websocket: bool,
+}
+
+const DEFAULT_HOST: &str = "127.0.0.1:8000";
+
+/// Reads and rewrites the head that the bytes begin with, if it is accepted.
+pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
+    let length = HeadScan::default().advance(data, 64 * 1024).ok()??;
+    let mut room = no_fields();
+    let head = RequestHead::parse(&data[..length], &mut room, max_fields).ok()?;
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let identity = Identity::new(client, "X25519MLKEM768", ForwardedMode::Replace);
+    let _ = head.to_http2(&identity, DEFAULT_HOST);
+    let mut out = BytesMut::new();
+    head.write_to(&mut out, &identity, DEFAULT_HOST);
+    Some(Rewritten {
+        facts: Facts {
+            method: head.method.to_owned(),
+            target: head.target.to_owned(),
+            host: head.host.unwrap_or(DEFAULT_HOST.as_bytes()).to_vec(),
+            framing: format!("{:?}", head.framing),
+            websocket: head.websocket,
+        },
+        rewritten: out.to_vec(),
+    })
+}
+
+/// What a chunked body came to.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Body {
+    /// Content, trailers, and the bytes behind its end.
+    Whole(Vec<u8>, Vec<(String, Vec<u8>)>, Vec<u8>),
+    /// The bytes ran out; what was content until then.
+    Unfinished(Vec<u8>),
+    /// Refused.
+    Refused,
+}
+
+/// Decodes a chunked body that arrives in pieces.
+pub fn decode_chunked<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Body {
+    let mut decoder = Decoder::new(Framing::Chunked);
+    let (mut buf, mut content, mut trailers) = (BytesMut::new(), Vec::new(), Vec::new());
+    for piece in pieces {
+        buf.extend_from_slice(piece);
+        while !decoder.is_done() {
+            match decoder.decode(&mut buf) {
+                Ok(Decoded::Frame(Frame::Data(data))) => content.extend_from_slice(&data),
+                Ok(Decoded::Frame(Frame::Trailers(fields))) => {
+                    let fields = fields.iter();
+                    trailers.extend(fields.map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
+                }
+                Ok(Decoded::NeedMore) => break,
+                Ok(Decoded::End) => {}
+                Err(_) => return Body::Refused,
+            }
+        }
+    }
+    if decoder.is_done() {
+        Body::Whole(content, trailers, buf.to_vec())
+    } else {
+        Body::Unfinished(content)
+    }
+}

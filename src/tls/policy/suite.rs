@@ -1,0 +1,95 @@
+//! The cipher suites of TLS 1.3 and their order by cost.
+
+use rustls::CipherSuite;
+use rustls::crypto::aws_lc_rs;
+
+use super::PolicyError;
+use crate::nearest::nearest;
+
+/// A TLS 1.3 cipher suite.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Suite {
+    /// 0x1301.
+    Aes128GcmSha256,
+    /// 0x1302.
+    Aes256GcmSha384,
+    /// 0x1303.
+    ChaCha20Poly1305Sha256,
+}
+
+impl Suite {
+    /// Every suite.
+    pub const ALL: [Self; 3] = [
+        Self::Aes128GcmSha256,
+        Self::Aes256GcmSha384,
+        Self::ChaCha20Poly1305Sha256,
+    ];
+
+    /// The IANA name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aes128GcmSha256 => "TLS_AES_128_GCM_SHA256",
+            Self::Aes256GcmSha384 => "TLS_AES_256_GCM_SHA384",
+            Self::ChaCha20Poly1305Sha256 => "TLS_CHACHA20_POLY1305_SHA256",
+        }
+    }
+
+    /// Reads an IANA name, letter case aside.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Self::ALL
+            .into_iter()
+            .find(|suite| suite.name().eq_ignore_ascii_case(text))
+            .ok_or_else(|| PolicyError::UnknownSuite {
+                given: text.to_owned(),
+                nearest: nearest(text, Self::ALL.map(Self::name)),
+            })
+    }
+
+    /// The suites in the order that costs least on this CPU: AES-128-GCM-SHA256 first where AES and
+    /// carry-less multiplication are instructions, ChaCha20-Poly1305 first elsewhere.
+    pub fn by_cost() -> Vec<Self> {
+        if has_aes_instructions() {
+            Self::ALL.to_vec()
+        } else {
+            vec![
+                Self::ChaCha20Poly1305Sha256,
+                Self::Aes128GcmSha256,
+                Self::Aes256GcmSha384,
+            ]
+        }
+    }
+
+    pub(super) fn implementation(self) -> rustls::SupportedCipherSuite {
+        use aws_lc_rs::cipher_suite as cs;
+        match self {
+            Self::Aes128GcmSha256 => cs::TLS13_AES_128_GCM_SHA256,
+            Self::Aes256GcmSha384 => cs::TLS13_AES_256_GCM_SHA384,
+            Self::ChaCha20Poly1305Sha256 => cs::TLS13_CHACHA20_POLY1305_SHA256,
+        }
+    }
+}
+
+/// The IANA name of a negotiated suite.
+pub(crate) fn suite_name(suite: CipherSuite) -> &'static str {
+    suite.as_str().map_or("unknown", |name| match name {
+        "TLS13_AES_128_GCM_SHA256" => Suite::Aes128GcmSha256.name(),
+        "TLS13_AES_256_GCM_SHA384" => Suite::Aes256GcmSha384.name(),
+        "TLS13_CHACHA20_POLY1305_SHA256" => Suite::ChaCha20Poly1305Sha256.name(),
+        other => other,
+    })
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn has_aes_instructions() -> bool {
+    std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_aes_instructions() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes")
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+fn has_aes_instructions() -> bool {
+    false
+}

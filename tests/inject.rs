@@ -1,0 +1,31 @@
+//! The injector through its public API: golden patches per pod shape, the hard cases of real clusters,
+//! properties of the planner, the offline front, the webhook's HTTP side and its certificates.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "inject/support.rs"]
+mod support;
+
+#[path = "inject/binding.rs"]
+mod binding;
+#[path = "inject/certs.rs"]
+mod certs;
+#[path = "inject/docs.rs"]
+mod docs;
+#[path = "inject/golden.rs"]
+mod golden;
+#[path = "inject/hard_cases.rs"]
+mod hard_cases;
+#[path = "inject/idempotence.rs"]
+mod idempotence;
+#[path = "inject/manifests.rs"]
+mod manifests;
+#[path = "inject/offline.rs"]
+mod offline;
+#[path = "inject/properties.rs"]
+mod properties;
+#[path = "inject/refusals.rs"]
+mod refusals;
+#[path = "inject/typed.rs"]
+mod typed;
+#[path = "inject/webhook.rs"]
+mod webhook;

@@ -1,0 +1,138 @@
+//! Hard case 12: how an app is moved to loopback, in every form a start command takes.
+
+use serde_json::{Value, json};
+
+use crate::support::{annotated, inject, probe_table, vllm};
+
+fn app(pod: &Value) -> &Value {
+    &pod["spec"]["containers"][0]
+}
+
+fn with_app(key: &str, value: Value) -> Value {
+    let mut pod = vllm();
+    pod["spec"]["containers"][0][key] = value;
+    pod
+}
+
+fn args_of(pod: &Value) -> Value {
+    app(inject(pod).patched())["args"].clone()
+}
+
+#[test]
+fn the_host_flag_is_found_in_every_form() {
+    for (args, expected) in [
+        (
+            json!(["--host", "0.0.0.0", "--port", "8000"]),
+            json!(["--host", "127.0.0.1", "--port", "8000"]),
+        ),
+        (json!(["--host=0.0.0.0"]), json!(["--host=127.0.0.1"])),
+        (
+            json!(["--port", "8000", "--host"]),
+            json!(["--port", "8000", "--host", "127.0.0.1"]),
+        ),
+        (
+            json!(["--port", "8000"]),
+            json!(["--port", "8000", "--host", "127.0.0.1"]),
+        ),
+        (json!(["--host", "::1"]), json!(["--host", "::1"])),
+        (
+            json!(["--host", "10.0.0.1", "--host", "0.0.0.0"]),
+            json!(["--host", "10.0.0.1", "--host", "127.0.0.1"]),
+        ),
+        (
+            json!(["--host", "$(POD_IP)"]),
+            json!(["--host", "127.0.0.1"]),
+        ),
+    ] {
+        assert_eq!(args_of(&with_app("args", args.clone())), expected, "{args}");
+    }
+}
+
+#[test]
+fn a_flag_may_stand_in_command_and_its_value_in_args() {
+    let mut pod = with_app("command", json!(["vllm", "serve", "--host"]));
+    pod["spec"]["containers"][0]["args"] = json!(["0.0.0.0", "--x"]);
+    assert_eq!(args_of(&pod), json!(["127.0.0.1", "--x"]));
+}
+
+#[test]
+fn no_args_at_all_get_args_and_a_warning() {
+    let mut pod = vllm();
+    pod["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("args");
+    let plan = inject(&pod);
+    assert_eq!(app(plan.patched())["args"], json!(["--host", "127.0.0.1"]));
+    assert!(plan.warnings.iter().any(|w| w.contains("CMD")));
+}
+
+#[test]
+fn a_shell_script_is_warned_about_and_not_touched() {
+    let mut pod = with_app(
+        "command",
+        json!(["/bin/bash", "-c", "vllm serve --host 0.0.0.0"]),
+    );
+    pod["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("args");
+    let plan = inject(&pod);
+    assert_eq!(app(plan.patched()).get("args"), None);
+    assert!(plan.warnings.iter().any(|w| w.contains("shell")));
+}
+
+#[test]
+fn an_unknown_server_is_moved_by_its_variable_or_warned_about() {
+    let unknown = with_app("image", json!("own:1"));
+    let mut unknown_without_flag = unknown.clone();
+    unknown_without_flag["spec"]["containers"][0]["args"] = json!(["serve"]);
+    let plan = inject(&unknown_without_flag);
+    assert!(
+        plan.warnings.iter().any(|w| w.contains("bind-env")),
+        "{:?}",
+        plan.warnings
+    );
+    let plan = inject(&annotated(
+        unknown_without_flag.clone(),
+        "bind-env",
+        "ADDR=127.0.0.1:8000",
+    ));
+    assert_eq!(
+        app(plan.patched())["env"],
+        json!([{"name": "ADDR", "value": "127.0.0.1:8000"}])
+    );
+    assert!(plan.warnings.is_empty());
+    assert!(
+        inject(&annotated(unknown_without_flag, "bind", "none"))
+            .warnings
+            .is_empty()
+    );
+    assert_eq!(args_of(&unknown), json!(["--host", "127.0.0.1"]));
+}
+
+#[test]
+fn triton_listeners_move_together_and_its_metrics_stay_scrapable() {
+    let mut pod = annotated(vllm(), "ports", "8000");
+    pod["spec"]["containers"][0] = json!({
+        "name": "triton", "image": "tritonserver:25", "command": ["tritonserver"],
+        "ports": [{"containerPort": 8000}, {"containerPort": 8001}, {"containerPort": 8002}],
+        "livenessProbe": {"grpc": {"port": 8001}},
+    });
+    let plan = inject(&pod);
+    assert_eq!(
+        app(plan.patched())["args"],
+        json!([
+            "--http-address",
+            "127.0.0.1",
+            "--grpc-address",
+            "127.0.0.1",
+            "--metrics-address",
+            "0.0.0.0"
+        ])
+    );
+    assert_eq!(probe_table(plan.patched())[0]["port"], 8001);
+    assert!(plan.warnings.iter().any(|w| w.contains("8001")));
+    let all = inject(&annotated(pod, "ports", "8000,8001,8002"));
+    assert_eq!(app(all.patched())["args"][5], "127.0.0.1");
+}

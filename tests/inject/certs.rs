@@ -1,0 +1,139 @@
+//! `inject certs`: what is printed, rotation with an overlap, and the check before expiry.
+
+use std::path::Path;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use clap::Parser;
+use hybridge::inject::certs::{self, CertsError};
+use hybridge::inject::{CertsArgs, read_yaml};
+use openssl::x509::X509;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    certs: CertsArgs,
+}
+
+fn run(words: &[&str], now: OffsetDateTime) -> Result<String, CertsError> {
+    let cli = Cli::try_parse_from(["certs"].iter().chain(words)).unwrap();
+    let mut out = Vec::new();
+    certs::run(&cli.certs, now, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn made(text: &str) -> (Value, Value) {
+    let (secret, bundle) = text.split_once("---\n").unwrap();
+    (read_yaml(secret).unwrap(), read_yaml(bundle).unwrap())
+}
+
+fn decode(value: &Value) -> Vec<u8> {
+    BASE64_STANDARD.decode(value.as_str().unwrap()).unwrap()
+}
+
+fn bundle_of(webhook: &Value, index: usize) -> Vec<X509> {
+    X509::stack_from_pem(&decode(
+        &webhook["webhooks"][index]["clientConfig"]["caBundle"],
+    ))
+    .unwrap()
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_certificate_names_the_service_and_verifies_against_the_bundle() {
+    let (secret, webhook) = made(&run(&["--namespace", "pq", "--service", "inj"], now()).unwrap());
+    let leaf = X509::from_pem(&decode(&secret["data"]["tls.crt"])).unwrap();
+    let names: Vec<String> = leaf
+        .subject_alt_names()
+        .unwrap()
+        .iter()
+        .filter_map(|n| n.dnsname().map(str::to_owned))
+        .collect();
+    assert_eq!(names, ["inj.pq.svc"]);
+    let ca = &bundle_of(&webhook, 0)[0];
+    assert!(leaf.verify(&ca.public_key().unwrap()).unwrap());
+    assert_eq!(
+        bundle_of(&webhook, 1)[0].to_der().unwrap(),
+        ca.to_der().unwrap()
+    );
+    let key =
+        openssl::pkey::PKey::private_key_from_pem(&decode(&secret["data"]["tls.key"])).unwrap();
+    assert!(leaf.public_key().unwrap().public_eq(&key));
+    assert_eq!(secret["type"], "kubernetes.io/tls");
+    assert_eq!(webhook["webhooks"][0]["name"], certs::WEBHOOKS[0]);
+}
+
+#[test]
+fn a_rotation_trusts_the_old_and_the_new_authority() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = run(&[], now()).unwrap();
+    let old = write(dir.path(), "old.yaml", first.split("---\n").next().unwrap());
+    let (_, webhook) = made(&run(&["--previous-ca", &old], now()).unwrap());
+    assert_eq!(bundle_of(&webhook, 0).len(), 2);
+    let (_, later) = made(&run(&["--previous-ca", &old], now() + Duration::days(400)).unwrap());
+    assert_eq!(
+        bundle_of(&later, 0).len(),
+        1,
+        "an authority that has ended is not carried along"
+    );
+}
+
+#[test]
+fn the_check_fails_before_expiry() {
+    let dir = tempfile::tempdir().unwrap();
+    let (text, made_at) = (run(&["--days", "90"], now()).unwrap(), now());
+    let path = write(
+        dir.path(),
+        "secret.yaml",
+        text.split("---\n").next().unwrap(),
+    );
+    assert!(
+        run(&["--check", &path], made_at)
+            .unwrap()
+            .contains("days left")
+    );
+    let late = run(
+        &["--check", &path, "--warn-days", "30"],
+        made_at + Duration::days(61),
+    );
+    assert!(matches!(late, Err(CertsError::Expiring { .. })));
+    assert!(run(&["--check", &path], made_at + Duration::days(91)).is_err());
+}
+
+#[test]
+fn files_are_written_for_the_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    run(&["--dir", dir.path().to_str().unwrap()], now()).unwrap();
+    for name in ["secret.yaml", "ca-bundle.yaml"] {
+        let mode = std::fs::metadata(dir.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_file_without_certificate_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for text in [
+        "",
+        "a: 1",
+        "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n",
+    ] {
+        let path = write(dir.path(), "x", text);
+        let error = run(&["--check", &path], now()).unwrap_err();
+        assert!(matches!(error, CertsError::NoCertificate { .. }), "{error}");
+    }
+}

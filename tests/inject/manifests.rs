@@ -1,0 +1,55 @@
+//! The manifests under k8s/ agree with the code; tests/k8s/validate.sh checks the rest of them.
+
+use std::path::{Path, PathBuf};
+
+use hybridge::inject::certs::WEBHOOKS;
+use hybridge::inject::{NAMESPACE_PATH, OBJECT_PATH, read_yaml};
+use serde_json::{Value, json};
+
+use crate::support::inject;
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s").join(name)
+}
+
+/// The first document of a file.
+fn first(name: &str) -> Value {
+    let text = std::fs::read_to_string(file(name)).unwrap();
+    read_yaml(text.split("\n---\n").next().unwrap()).unwrap()
+}
+
+#[test]
+fn the_hand_written_sidecar_is_what_the_injector_makes() {
+    let example = inject(&first("examples/vllm.yaml")["spec"]["template"])
+        .patched()
+        .clone();
+    let mut by_hand = first("base/standalone/deployment.yaml")["spec"]["template"].clone();
+    // kustomize puts the tag on.
+    by_hand["spec"]["initContainers"][0]["image"] = json!("hybridge:0.1.0");
+    assert_eq!(by_hand["spec"], example["spec"]);
+}
+
+#[test]
+fn the_webhook_configuration_has_the_names_and_paths_of_the_code() {
+    let config = first("injector/webhook.yaml");
+    let of = |field: &str| -> Vec<Value> {
+        let hooks = config["webhooks"].as_array().unwrap().iter();
+        hooks
+            .map(|hook| hook.pointer(field).unwrap().clone())
+            .collect()
+    };
+    assert_eq!(of("/name"), WEBHOOKS);
+    assert_eq!(
+        of("/clientConfig/service/path"),
+        [NAMESPACE_PATH, OBJECT_PATH]
+    );
+}
+
+#[test]
+fn the_examples_are_accepted_without_a_warning() {
+    for name in ["vllm", "triton", "job"] {
+        let plan = inject(&first(&format!("examples/{name}.yaml"))["spec"]["template"]);
+        assert_eq!(plan.warnings, Vec::<String>::new(), "{name}");
+        assert!(plan.injected);
+    }
+}
