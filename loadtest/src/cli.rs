@@ -112,7 +112,7 @@ pub struct Common {
     /// Folder for results.json, report.md and report.html
     #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
     pub out: PathBuf,
-    /// Seed of the order of blocks; drawn if not given, recorded always
+    /// Seed of the order of blocks; drawn if not given (1 for shards), recorded always
     #[arg(long)]
     pub seed: Option<u64>,
     /// This generator's part of the load, such as 2/4; job/4 takes the part from the pod of an indexed Job

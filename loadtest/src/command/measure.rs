@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::oneshot;
+
 use super::provenance::provenance;
 use super::{INTERRUPTED, create, narrow, print, runtime, say, write_report};
 use crate::cli::{Common, Compare, Pin, RunPlan};
@@ -73,6 +75,14 @@ fn external_targets(arguments: &Compare) -> Vec<Target> {
     ]
 }
 
+/// Shards that are not told a seed must still order their blocks alike, or they could not be merged.
+const SHARED_SEED: u64 = 1;
+
+fn drawn_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(SHARED_SEED, |now| now.as_nanos() as u64 % 1_000_000_007)
+}
+
 type Groups = Option<(crate::tls::Group, crate::tls::Group)>;
 
 fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
@@ -92,12 +102,14 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
         })?;
     }
     let seed = common.seed.unwrap_or_else(|| {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(1, |now| now.as_nanos() as u64 % 1_000_000_007)
+        if shard.of > 1 {
+            SHARED_SEED
+        } else {
+            drawn_seed()
+        }
     });
     runtime()?.block_on(async {
-        let stop = on_interrupt();
+        let (stop, at_once) = on_interrupt();
         let (servers, mut targets) = match &program {
             Some(program) => start_servers(&plan, program, &cores).await?,
             None => (
@@ -140,9 +152,12 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
             progress: Progress::new(!common.quiet),
         };
         let path = common.out.join("results.json");
-        let outcome = run
-            .measure(&mut results, |results| file::save(&path, results))
-            .await;
+        let mut save = |results: &Results| file::save(&path, results);
+        let outcome = tokio::select! {
+            outcome = run.measure(&mut results, &mut save) => outcome,
+            Ok(()) = at_once => Ok(()),
+        };
+        results.provenance.interrupted = run.stop.load(Ordering::Relaxed);
         drop(servers);
         finish(&common.out, results, outcome)
     })
@@ -197,20 +212,22 @@ fn finish(out: &Path, mut results: Results, outcome: Result<()>) -> Result<u8> {
     })
 }
 
-fn on_interrupt() -> Stop {
+/// The flag the first Ctrl-C sets, and the word of the second.
+fn on_interrupt() -> (Stop, oneshot::Receiver<()>) {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
+    let (again, at_once) = oneshot::channel();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             flag.store(true, Ordering::Relaxed);
             say("\nstopping after this block; what was measured is kept (again to stop at once)");
         }
         if tokio::signal::ctrl_c().await.is_ok() {
-            #[expect(clippy::exit, reason = "the second Ctrl-C asks for exactly that")]
-            std::process::exit(i32::from(INTERRUPTED));
+            // A run that has just ended needs no word.
+            again.send(()).ok();
         }
     });
-    stop
+    (stop, at_once)
 }
 
 async fn start_servers(

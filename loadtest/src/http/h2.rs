@@ -3,11 +3,15 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Method, Request};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -21,19 +25,66 @@ const PIECE: usize = 64 * 1024;
 pub struct H2 {
     requests: SendRequest<Bytes>,
     driver: JoinHandle<()>,
+    /// The same stream the driver works on: what the peer says last is read after it has ended.
+    stream: Arc<Mutex<Stream<TcpStream>>>,
+}
+
+/// A stream the driver uses and gives back; only one of them uses it at a time.
+#[derive(Debug)]
+struct Lent(Arc<Mutex<Stream<TcpStream>>>);
+
+impl Lent {
+    fn with<T>(&self, then: impl FnOnce(Pin<&mut Stream<TcpStream>>) -> T) -> T {
+        then(Pin::new(
+            &mut self.0.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+}
+
+impl AsyncRead for Lent {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_read(cx, out))
+    }
+}
+
+impl AsyncWrite for Lent {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|stream| stream.poll_write(cx, data))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_shutdown(cx))
+    }
 }
 
 impl H2 {
     pub async fn start(stream: Stream<TcpStream>) -> io::Result<Self> {
+        let stream = Arc::new(Mutex::new(stream));
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(WINDOW)
             .initial_connection_window_size(4 * WINDOW)
-            .handshake(stream)
+            .handshake(Lent(Arc::clone(&stream)))
             .await
             .map_err(io::Error::other)?;
         // A connection error also fails the request under way, where it is reported.
         let driver = tokio::spawn(async move { connection.await.unwrap_or(()) });
-        Ok(Self { requests, driver })
+        Ok(Self {
+            requests,
+            driver,
+            stream,
+        })
     }
 
     /// One request; the status and the bytes of the response body.
@@ -95,10 +146,18 @@ impl H2 {
 
     /// Ends the connection in order, so that its last bytes are sent and counted.
     pub async fn close(self) {
-        let Self { requests, driver } = self;
+        let Self {
+            requests,
+            driver,
+            stream,
+        } = self;
         drop(requests);
         // A driver that was cancelled has nothing left to send.
         driver.await.unwrap_or(());
+        if let Some(Ok(mut stream)) = Arc::into_inner(stream).map(Mutex::into_inner) {
+            // The peer may be gone already; then there is nothing more to count.
+            stream.close().await.ok();
+        }
     }
 }
 

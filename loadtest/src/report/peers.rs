@@ -3,7 +3,7 @@
 
 use super::document::Node;
 use super::figures::{number, pairings};
-use crate::plan::{Role, Scenario};
+use crate::plan::Scenario;
 use crate::results::findings::{Metric, level, ratio};
 use crate::results::{CaseResult, Results};
 use crate::stats::Interval;
@@ -18,14 +18,15 @@ struct Ratio {
     metric: Metric,
 }
 
-/// More than one baseline makes it a comparison with peers.
+/// A case with more than one baseline makes it a comparison with peers.
 pub fn is_peer_run(results: &Results) -> bool {
-    results
-        .targets
-        .iter()
-        .filter(|target| target.role == Role::Baseline)
-        .count()
-        > 1
+    let several = |case: &CaseResult| {
+        let pairings = pairings(results, case);
+        pairings
+            .iter()
+            .any(|(baseline, _)| *baseline != pairings[0].0)
+    };
+    results.cases.iter().any(several)
 }
 
 /// The metric a scenario's cost is told in.
