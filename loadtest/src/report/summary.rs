@@ -81,7 +81,7 @@ fn handshake(results: &Results) -> Option<String> {
         signed(down.difference.mean)
     );
     if let Some(cpu) = told(results, case, Metric::ServerCpu) {
-        text += &format!("; of server CPU it costs {}", change(&cpu, "more", "less"));
+        text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
     }
     Some(text + ".")
 }
