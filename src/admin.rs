@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::drain::Drain;
 use crate::listener::{BindError, Listener};
+use crate::inject::probes::ProbeTable;
 use crate::metrics::Metrics;
 use crate::proxy::Protocol;
 use crate::tls::policy::TlsPolicy;
@@ -67,8 +68,8 @@ pub struct Admin {
     pub listeners: Vec<ListenerStatus>,
     /// Where orders go.
     pub orders: mpsc::Sender<Order>,
-    /// The app's probes, as JSON.
-    pub probes: Option<String>,
+    /// The app's probes.
+    pub probes: ProbeTable,
 }
 
 /// Bound sockets of the admin port.
@@ -159,7 +160,19 @@ impl Admin {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
             ),
+            (&Method::GET, probe) => self.probe(probe).await,
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+        }
+    }
+
+    /// A probe of the app, made on loopback in the kubelet's place.
+    async fn probe(&self, path: &str) -> Response<Full<Bytes>> {
+        let Some(probe) = self.probes.lookup(path) else {
+            return text(StatusCode::NOT_FOUND, "no such page\n");
+        };
+        match probe.check().await {
+            Ok(()) => text(StatusCode::OK, "ok\n"),
+            Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         }
     }
 
