@@ -2,8 +2,8 @@
 //!
 //! A map; imports go down it and never back:
 //!
-//! - [`run`]: a [`config::Config`] becomes a running process. [`demo`], [`certgen`] and [`ctl`] are
-//!   the other commands, [`cli`] their flags.
+//! - [`run`]: a [`config::Config`] becomes a running process. [`demo`], [`certgen`], [`ctl`] and
+//!   [`inject`] are the other commands, [`cli`] their flags.
 //! - [`config`]: flags, environment and file, read once, with nothing left open.
 //! - [`proxy`]: a connection from accepted to closed ([`proxy::connection`] is the spine), HTTP and
 //!   tunnels. [`admin`]: the operator's port.
