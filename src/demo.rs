@@ -24,7 +24,7 @@ pub use self::stub::Stub;
 use crate::certgen::CertgenError;
 use crate::cli;
 use crate::config::{self, Config};
-use crate::run::{End, Sidecar, Signals, self};
+use crate::run::{self, End, Sidecar, Signals};
 
 const HYBRID: &str = "hybrid";
 const CLASSICAL: &str = "classical";
