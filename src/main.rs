@@ -13,6 +13,10 @@ use hybridge::run::{self, End};
 use hybridge::{ctl, demo};
 use thiserror::Error;
 
+/// Less time per allocation than the system's, and memory given back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const EX_USAGE: u8 = 64;
 
 fn main() -> ExitCode {

@@ -1,1 +1,28 @@
-fn main() {}
+//! The `hybridge-loadtest` program: parse, choose a runtime that fits the cores, dispatch, exit code.
+//! 0 done, 1 the run failed (what was measured is kept), 64 wrong question, 130 interrupted (likewise kept).
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use hybridge_loadtest::cli::Cli;
+use hybridge_loadtest::command;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, anything else is a wrong question.
+            let code = if error.use_stderr() { 64 } else { 0 };
+            error.print().ok();
+            return ExitCode::from(code);
+        }
+    };
+    match command::dispatch(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            writeln!(std::io::stderr(), "hybridge-loadtest: {error}").ok();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -93,7 +93,7 @@ pub(crate) async fn over_http1<D: Peer>(
     ask: &Ask<'_>,
     mut interim: impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<Answered, Unanswered> {
-    let mut lease = context.upstream.lease().await?;
+    let mut lease = context.upstream.lease(!ask.idempotent).await?;
     loop {
         let Lease { connection, reused } = &mut lease;
         connection.start_message(ask.head.clone(), ask.framing);
@@ -135,18 +135,31 @@ async fn final_head<D: Peer>(
             .upload_until(|up, cx| up.poll_head(cx, MAX_RESPONSE_HEAD))
             .await?
             .map_err(unreadable)?;
-        let mut room = no_fields();
-        let head = ResponseHead::parse(exchange.up.head(length), &mut room, ask.to_head)
-            .map_err(UpstreamError::BadResponse)?;
-        match head.status {
-            101 if ask.upgrade => return Ok(length),
-            101 => return Err(UpstreamError::BadResponse(HeadError::Malformed).into()),
-            100..200 => {
-                interim(exchange.down, &head);
-                exchange.up.start_body(length, Framing::None);
-            }
-            _ => return Ok(length),
+        if is_final(exchange, length, ask, interim)? {
+            return Ok(length);
         }
+        exchange.up.start_body(length, Framing::None);
+    }
+}
+
+/// Judges a head that was read; an interim one is passed on.
+fn is_final<D: Peer>(
+    exchange: &mut Exchange<'_, D, H1<Socket>>,
+    length: usize,
+    ask: &Ask<'_>,
+    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<bool, UpstreamError> {
+    let mut room = no_fields();
+    let head = ResponseHead::parse(exchange.up.head(length), &mut room, ask.to_head)
+        .map_err(UpstreamError::BadResponse)?;
+    match head.status {
+        101 if ask.upgrade => Ok(true),
+        101 => Err(UpstreamError::BadResponse(HeadError::Malformed)),
+        100..200 => {
+            interim(exchange.down, &head);
+            Ok(false)
+        }
+        _ => Ok(true),
     }
 }
 

@@ -100,10 +100,11 @@ impl Service {
         let mut cut = drain.clone();
         let mut closed = Closed::new(&accepted);
         let Accepted { io, client, .. } = accepted;
+        let handshake = Box::pin(handshake::accept(io, &self.tls, self.counters.clone()));
         let secured = tokio::select! {
             biased;
             () = cut.reached(Phase::Cut) => return self.record(&closed, Outcome::Cut),
-            secured = handshake::accept(io, &self.tls, self.counters.clone()) => secured,
+            secured = handshake => secured,
         };
         let (stream, session) = match secured {
             Ok(secured) => secured,
@@ -129,7 +130,10 @@ impl Service {
         match (self.settings.protocol, session.alpn) {
             (Protocol::Tcp, _) => upgrade::relay(stream, &context).await,
             (Protocol::Http, Alpn::Http1) => http1::serve(stream, &context).await,
-            (Protocol::Http, Alpn::Http2) => http2::serve(stream, Arc::new(context)).await,
+            // Boxed: an HTTP/1.1 connection must not pay for the state of the other.
+            (Protocol::Http, Alpn::Http2) => {
+                Box::pin(http2::serve(stream, Arc::new(context))).await
+            }
         }
     }
 

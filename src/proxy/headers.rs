@@ -4,9 +4,11 @@
 
 use std::net::IpAddr;
 
+use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::ForwardedMode;
+use super::h1::request::put_field;
 
 /// The field that tells the app how the connection it serves was keyed.
 pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
@@ -17,8 +19,10 @@ pub(crate) struct Identity {
     group: &'static str,
     /// As `x-forwarded-for` writes it.
     address: String,
-    /// As `forwarded` writes it: IPv6 in brackets and quotes (RFC 7239 §6).
-    node: String,
+    /// `forwarded` up to its host: IPv6 in brackets and quotes (RFC 7239 §6).
+    forwarded: String,
+    /// The field lines that are the same for every request.
+    lines: String,
 }
 
 impl Identity {
@@ -32,8 +36,11 @@ impl Identity {
         Self {
             mode,
             group,
+            lines: format!(
+                "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
+            ),
             address: client.to_string(),
-            node,
+            forwarded: format!("for={node};proto=https"),
         }
     }
 
@@ -45,12 +52,28 @@ impl Identity {
             || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
     }
 
+    /// Writes the fields to add to a request as HTTP/1.1 field lines.
+    pub(crate) fn put_lines(&self, out: &mut BytesMut, host: Option<&[u8]>) {
+        out.extend_from_slice(self.lines.as_bytes());
+        if let Some(host) = host {
+            put_field(out, b"x-forwarded-host", host);
+        }
+        out.extend_from_slice(b"forwarded: ");
+        out.extend_from_slice(self.forwarded.as_bytes());
+        if let Some(host) = host.filter(|host| quotable(host)) {
+            out.extend_from_slice(b";host=\"");
+            out.extend_from_slice(host);
+            out.extend_from_slice(b"\"");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
     /// The fields to add to a request, as name and value.
     pub(crate) fn fields(
         &self,
         host: Option<&[u8]>,
     ) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-        let mut forwarded = format!("for={};proto=https", self.node).into_bytes();
+        let mut forwarded = self.forwarded.clone().into_bytes();
         if let Some(host) = host.filter(|host| quotable(host)) {
             forwarded.extend_from_slice(b";host=\"");
             forwarded.extend_from_slice(host);

@@ -3,10 +3,12 @@
 mod reply;
 
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
+use tokio::time::error::Elapsed;
 
 use self::reply::pass_on;
 use super::UpstreamHttp;
@@ -16,7 +18,7 @@ use super::error::Outcome;
 use super::h1::body::Framing;
 use super::h1::connection::{H1, ReadError};
 use super::h1::request::{HeadError, RequestHead, no_fields};
-use crate::drain::Phase;
+use super::pause::Pause;
 use crate::io::Duplex;
 use crate::metrics::RequestProtocol;
 
@@ -59,15 +61,14 @@ enum Next {
 /// Serves a connection to its end.
 pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
     let client = &mut H1::new(stream);
-    // A new connection is there for a request, and soon.
-    let mut silence = Some(context.settings.head_timeout);
+    let mut pause = Pause::new(context);
     loop {
-        if let Err(outcome) = next_request(client, context, silence).await {
+        if let Err(outcome) = pause.next_request(client).await {
             close(client).await;
             return outcome;
         }
         match serve_request(client, context).await {
-            Next::Keep => silence = context.settings.keep_alive_timeout,
+            Next::Keep => {}
             Next::Linger(outcome) => {
                 linger(client).await;
                 return outcome;
@@ -81,36 +82,8 @@ pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
     }
 }
 
-/// Waits between two requests: for the next, for a drain, or for the client to close.
-async fn next_request<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    silence: Option<Duration>,
-) -> Result<(), Outcome> {
-    let mut drain = context.drain.clone();
-    tokio::select! {
-        biased;
-        readable = poll_fn(|cx| client.poll_readable(cx)) => match readable {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Outcome::Closed),
-        },
-        () = drain.reached(Phase::Draining) => Err(Outcome::Drained),
-        () = sleep_or_never(silence) => Err(Outcome::Timeout),
-    }
-}
-
-async fn sleep_or_never(after: Option<Duration>) {
-    match after {
-        Some(after) => tokio::time::sleep(after).await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
-    let limit = context.settings.max_head_bytes;
-    let reading = poll_fn(|cx| client.poll_head(cx, limit));
-    let read = tokio::time::timeout(context.settings.head_timeout, reading).await;
-    let length = match read {
+    let length = match read_head(client, context).await {
         Ok(Ok(length)) => length,
         Ok(Err(ReadError::Head(error))) => return refuse(client, context, error),
         Ok(Err(ReadError::Closed)) => return Next::Done(Outcome::Closed),
@@ -130,6 +103,20 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         }
         Err(error) => refuse(client, context, error),
     }
+}
+
+/// Reads a head under its deadline. One that is there already needs no timer.
+async fn read_head<S: Duplex>(
+    client: &mut H1<S>,
+    context: &Context,
+) -> Result<Result<usize, ReadError>, Elapsed> {
+    let limit = context.settings.max_head_bytes;
+    let at_once = poll_fn(|cx| Poll::Ready(client.poll_head(cx, limit))).await;
+    if let Poll::Ready(read) = at_once {
+        return Ok(read);
+    }
+    let reading = poll_fn(|cx| client.poll_head(cx, limit));
+    tokio::time::timeout(context.settings.head_timeout, reading).await
 }
 
 fn judge(head: &[u8], context: &Context) -> Result<Asked, HeadError> {

@@ -14,6 +14,7 @@ mod h2_peer;
 mod headers;
 mod http1;
 mod http2;
+mod pause;
 mod peer;
 mod stream;
 mod upgrade;

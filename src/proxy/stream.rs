@@ -168,16 +168,12 @@ impl Served<'_> {
             length,
             upload,
         } = answered;
-        let mut room = no_fields();
-        let parsed = ResponseHead::parse(up.head(length), &mut room, self.to_head)
-            .and_then(|head| Ok((head.to_http2()?, head)));
-        let (mut response, head) = match parsed {
-            Ok(parsed) => parsed,
+        let (mut response, incoming, kept) = match read_head(up.head(length), self.to_head) {
+            Ok(head) => head,
             Err(error) => {
                 return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
             }
         };
-        let (incoming, kept) = (head.framing, head.keep_alive);
         up.start_body(length, incoming);
         if response.status() == 101 {
             *response.status_mut() = http::StatusCode::OK;
@@ -328,4 +324,11 @@ impl Served<'_> {
         let body = if self.to_head { Bytes::new() } else { body };
         let _ = self.client.answer(response, body);
     }
+}
+
+/// A response head for HTTP/2, the framing of its body, and whether the server keeps the connection.
+fn read_head(head: &[u8], to_head: bool) -> Result<(Response<()>, Framing, bool), HeadError> {
+    let mut room = no_fields();
+    let head = ResponseHead::parse(head, &mut room, to_head)?;
+    Ok((head.to_http2()?, head.framing, head.keep_alive))
 }

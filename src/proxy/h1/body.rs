@@ -255,11 +255,17 @@ fn parse_trailers(section: &[u8]) -> Result<HeaderMap, FramingError> {
     Ok(trailers)
 }
 
-/// Writes the framing around a piece of content: what comes before it, and after.
-pub(crate) fn chunk_around(length: usize) -> (Bytes, &'static [u8]) {
-    let mut line = BytesMut::with_capacity(18);
-    line.put_slice(format!("{length:x}\r\n").as_bytes());
-    (line.freeze(), b"\r\n")
+/// Writes the line before a chunk's content.
+pub(crate) fn put_chunk_size(out: &mut BytesMut, length: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = (usize::BITS - length.leading_zeros()).div_ceil(4).max(1);
+    if out.capacity() < 18 {
+        out.reserve(256);
+    }
+    for digit in (0..digits).rev() {
+        out.put_u8(DIGITS[length >> (4 * digit) & 0xf]);
+    }
+    out.put_slice(b"\r\n");
 }
 
 /// The end of a chunked body.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::body::{Decoded, Decoder, Frame, Framing, chunk_around, last_chunk};
+use super::body::{Decoded, Decoder, Frame, Framing, last_chunk, put_chunk_size};
 use super::request::HeadError;
 use super::scan::HeadScan;
 use crate::io::Duplex;
@@ -21,6 +21,8 @@ const HIGH_WATER: usize = 64 * 1024;
 const READ_AHEAD: usize = 64 * 1024;
 /// Unsent pieces at which no more is taken in: many small ones cost more than their bytes.
 const HIGH_WATER_PIECES: usize = 1024;
+/// Room for received bytes that is kept while waiting for more of the same message.
+const SMALL_BUFFER: usize = 4 * 1024;
 /// Pieces handed to the socket in one call.
 const MAX_SLICES: usize = 32;
 
@@ -44,6 +46,8 @@ pub(crate) struct H1<S> {
     out: VecDeque<Bytes>,
     unsent: usize,
     encoder: Encoder,
+    /// Where chunk sizes are written, so that one piece of memory serves many.
+    sizes: BytesMut,
     /// Bytes that left since the last head was queued.
     sent: u64,
 }
@@ -70,6 +74,7 @@ impl<S: Duplex> H1<S> {
             out: VecDeque::new(),
             unsent: 0,
             encoder: Encoder::Ended,
+            sizes: BytesMut::new(),
             sent: 0,
         }
     }
@@ -99,9 +104,13 @@ impl<S: Duplex> H1<S> {
         if !self.received.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        match ready!(self.poll_receive(cx)) {
-            Ok(0) | Err(_) => Poll::Ready(Err(ReadError::Closed)),
-            Ok(_) => Poll::Ready(Ok(())),
+        match self.poll_receive(cx) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(ReadError::Closed)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Pending => {
+                self.release();
+                Poll::Pending
+            }
         }
     }
 
@@ -189,11 +198,17 @@ impl<S: Duplex> H1<S> {
         }
     }
 
+    /// Gives back the room for received bytes if there are none.
+    pub(crate) fn release(&mut self) {
+        if self.received.is_empty() {
+            self.received = BytesMut::new();
+        }
+    }
+
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let polled = self.stream.poll_append(cx, &mut self.received);
-        if polled.is_pending() && self.received.is_empty() && self.received.capacity() > 0 {
-            // Waiting holds no buffer.
-            self.received = BytesMut::new();
+        if polled.is_pending() && self.received.capacity() > SMALL_BUFFER {
+            self.release();
         }
         polled
     }
@@ -266,10 +281,11 @@ impl<S: Duplex> Peer for H1<S> {
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
         match (frame, self.encoder) {
             (Frame::Data(content), Encoder::Chunked) if !content.is_empty() => {
-                let (before, after) = chunk_around(content.len());
-                self.queue(before);
+                put_chunk_size(&mut self.sizes, content.len());
+                let size = self.sizes.split().freeze();
+                self.queue(size);
                 self.queue(content);
-                self.queue(Bytes::from_static(after));
+                self.queue(Bytes::from_static(b"\r\n"));
             }
             (Frame::Data(content), Encoder::Plain | Encoder::Raw) => self.queue(content),
             (Frame::Trailers(fields), Encoder::Chunked) => {

@@ -176,9 +176,7 @@ impl<'b> RequestHead<'b> {
         for field in self.crossing(identity) {
             put_field(out, field.name.as_bytes(), field.value);
         }
-        for (name, value) in identity.fields(self.host) {
-            put_field(out, name.as_bytes(), &value);
-        }
+        identity.put_lines(out, self.host);
         self.framing.put_fields(out);
         match (self.websocket, self.trailers) {
             (true, _) => out.put_slice(b"connection: upgrade\r\nupgrade: websocket\r\n"),

@@ -15,7 +15,7 @@ use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::h1::body::Framing;
 use crate::proxy::h1::connection::H1;
-use crate::proxy::h1::request::no_fields;
+use crate::proxy::h1::request::{HeadError, no_fields};
 use crate::proxy::h1::response::{After, ResponseHead, stated_length, write_from_http2};
 use crate::proxy::peer::{Peer, PeerError};
 use crate::proxy::upgrade;
@@ -117,9 +117,7 @@ async fn respond<S: Duplex>(
         length,
         upload,
     } = answered;
-    let mut out = BytesMut::new();
-    let mut room = no_fields();
-    let head = match ResponseHead::parse(up.head(length), &mut room, asked.to_head) {
+    let head = match rewrite(up.head(length), client, asked, context) {
         Ok(head) => head,
         Err(error) => {
             let why = UpstreamError::BadResponse(error).into();
@@ -127,18 +125,13 @@ async fn respond<S: Duplex>(
         }
     };
     sample.answered_with(head.status);
+    up.start_body(length, head.incoming);
+    client.start_message(head.bytes, head.outgoing);
     if head.status == 101 {
-        head.write_upgrade_to(&mut out);
-        up.start_body(length, Framing::None);
-        client.start_message(out.freeze(), Framing::None);
         let outcome = upgrade::tunnel(client, &mut up, context, sample).await;
         return Next::Break(outcome);
     }
-    let (incoming, kept) = (head.framing, head.keep_alive);
-    let (outgoing, after) = outgoing(client, asked, incoming, context);
-    head.write_to(&mut out, outgoing, after);
-    up.start_body(length, incoming);
-    client.start_message(out.freeze(), outgoing);
+    let (kept, after) = (head.kept, head.after);
     let mut exchange = Exchange::resumed(client, &mut up, context.settings.idle_timeout, upload);
     let result = exchange.run().await;
     let upload = exchange.upload();
@@ -189,6 +182,43 @@ async fn over_http2<S: Duplex>(
         answered.stream.cancel();
     }
     conclude(client, context, result, after, sample)
+}
+
+/// A response head as the client gets it. Made outside the future, which must not grow by the room
+/// that parsing needs.
+struct Rewritten {
+    status: u16,
+    bytes: Bytes,
+    incoming: Framing,
+    outgoing: Framing,
+    /// The inference server keeps its connection.
+    kept: bool,
+    after: After,
+}
+
+fn rewrite<S: Duplex>(
+    head: &[u8],
+    client: &H1<S>,
+    asked: &Facts,
+    context: &Context,
+) -> Result<Rewritten, HeadError> {
+    let mut room = no_fields();
+    let head = ResponseHead::parse(head, &mut room, asked.to_head)?;
+    let (outgoing, after) = outgoing(client, asked, head.framing, context);
+    let mut bytes = BytesMut::new();
+    if head.status == 101 {
+        head.write_upgrade_to(&mut bytes);
+    } else {
+        head.write_to(&mut bytes, outgoing, after);
+    }
+    Ok(Rewritten {
+        status: head.status,
+        bytes: bytes.freeze(),
+        incoming: head.framing,
+        outgoing,
+        kept: head.keep_alive,
+        after,
+    })
 }
 
 /// The framing for the client, and how the connection goes on.

@@ -62,8 +62,11 @@ impl Upstream {
     }
 
     /// A kept connection if there is a living one, else a new one.
-    pub(crate) async fn lease(&self) -> Result<Lease, UpstreamError> {
-        if let Some(connection) = self.take_kept() {
+    ///
+    /// `ask_kernel`: the request cannot be sent twice, so a close that has not been noticed yet is
+    /// worth a system call.
+    pub(crate) async fn lease(&self, ask_kernel: bool) -> Result<Lease, UpstreamError> {
+        if let Some(connection) = self.take_kept(ask_kernel) {
             return Ok(Lease {
                 connection,
                 reused: true,
@@ -93,27 +96,27 @@ impl Upstream {
     }
 
     /// The most recently used one that is still quiet; older ones are the first to go stale.
-    fn take_kept(&self) -> Option<H1<Socket>> {
+    fn take_kept(&self, ask_kernel: bool) -> Option<H1<Socket>> {
         loop {
             let kept = self
                 .idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if self.is_fresh(&kept) {
+            if self.is_fresh(&kept, ask_kernel) {
                 return Some(kept.connection);
             }
         }
     }
 
-    fn is_fresh(&self, kept: &Kept) -> bool {
-        kept.since.elapsed() < self.idle_timeout && kept.connection.stream().is_quiet()
+    fn is_fresh(&self, kept: &Kept, ask_kernel: bool) -> bool {
+        kept.since.elapsed() < self.idle_timeout && kept.connection.stream().is_quiet(ask_kernel)
     }
 
     /// Closes kept connections that are too old or were closed by the server.
     fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| self.is_fresh(kept));
+        idle.retain(|kept| self.is_fresh(kept, false));
         if idle.is_empty() {
             idle.shrink_to_fit();
         }

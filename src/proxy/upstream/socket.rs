@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
 use rustix::net::{RecvFlags, recv};
@@ -13,7 +13,7 @@ use crate::io::ByteSource;
 use crate::proxy::UpstreamAddr;
 
 /// Room made for a read: a small one for heads and tokens, a large one once bulk flows.
-const SMALL_READ: usize = 8 * 1024;
+const SMALL_READ: usize = 4 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 
 /// A connected socket.
@@ -42,8 +42,12 @@ impl Socket {
     }
 
     /// Whether the server has said nothing since its last answer: it neither closed nor erred.
-    /// Asks the kernel: the event may not have reached us yet.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Without asking the kernel, an event of this very moment may be missed.
+    pub(super) fn is_quiet(&self, ask_kernel: bool) -> bool {
+        let noticed = self.poll_read_ready(&mut Context::from_waker(Waker::noop()));
+        if noticed.is_pending() && !ask_kernel {
+            return true;
+        }
         let mut byte = [0_u8; 1];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let seen = match &self.kind {

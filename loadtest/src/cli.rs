@@ -1,0 +1,186 @@
+//! The command line, types only; what they mean is in `command`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::tls::Group;
+
+/// What hybrid post-quantum TLS costs, measured in pairs.
+#[derive(Debug, Parser)]
+#[command(name = "hybridge-loadtest", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare hybrid and classical in alternating blocks; without targets, against a demo of its own
+    Compare(Compare),
+    /// Run a plan: a TOML file, or quick, full, gradient-exchange, token-stream, peers
+    Run(RunPlan),
+    /// Time the algorithms themselves on this machine
+    Primitives(Primitives),
+    /// Render result files again; several are compared
+    Report(Report),
+    /// Add up the shards of one run
+    Merge(Merge),
+    /// Serve plain HTTP as the backend of the peers plan
+    Backend(Backend),
+}
+
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Two minutes instead of ten
+    #[arg(long)]
+    pub quick: bool,
+    /// The hybrid listener, such as https://127.0.0.1:8443; alone, it serves both and the client decides
+    #[arg(long, value_name = "URL")]
+    pub hybrid: Option<String>,
+    /// The classical-only listener
+    #[arg(long, value_name = "URL", requires = "hybrid")]
+    pub classical: Option<String>,
+    /// The hybrid group to compare
+    #[arg(long, value_name = "GROUP", default_value = "X25519MLKEM768")]
+    pub group: Group,
+    /// The classical group to compare with
+    #[arg(long, value_name = "GROUP", default_value = "X25519")]
+    pub classical_group: Group,
+    /// CA certificates (PEM) of the targets; the system's bundle if not given
+    #[arg(long, value_name = "FILE", requires = "hybrid")]
+    pub ca: Option<PathBuf>,
+    /// Name in the targets' certificate, if not the URL's host
+    #[arg(long, value_name = "NAME", requires = "hybrid")]
+    pub server_name: Option<String>,
+    /// Process id of the server, for its CPU and memory
+    #[arg(long, requires = "hybrid")]
+    pub pid: Option<u32>,
+    /// The server's metrics, such as http://127.0.0.1:9443/metrics
+    #[arg(long, value_name = "URL", requires = "hybrid")]
+    pub metrics: Option<String>,
+    #[command(flatten)]
+    pub narrow: Narrow,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct RunPlan {
+    /// Plan file, or the name of one that comes along
+    pub plan: String,
+    #[command(flatten)]
+    pub narrow: Narrow,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Replaces what the plan says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Narrow {
+    /// Only these scenarios
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub scenario: Vec<String>,
+    /// Round-trip times of the emulated link, such as 0,1ms,20ms,80ms
+    #[arg(long, value_name = "TIME,…", value_delimiter = ',')]
+    pub rtt: Vec<String>,
+    /// Bandwidths of the emulated link, such as 100Mbit,1Gbit
+    #[arg(long, value_name = "RATE,…", value_delimiter = ',')]
+    pub bandwidth: Vec<String>,
+    /// Concurrent connections, 1 to 10000
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub connections: Vec<u32>,
+    /// Open load: operations per second
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub rate: Vec<f64>,
+    /// Bytes down per operation, such as 1KiB
+    #[arg(long, value_name = "SIZE")]
+    pub down: Option<String>,
+    /// Bytes up per operation
+    #[arg(long, value_name = "SIZE")]
+    pub up: Option<String>,
+    /// Pairs of blocks
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+    /// Length of a block, such as 300ms
+    #[arg(long, value_name = "TIME")]
+    pub block: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Folder for results.json, report.md and report.html
+    #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
+    pub out: PathBuf,
+    /// Seed of the order of blocks; drawn if not given, recorded always
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// This generator's part of the load, such as 2/4; job/4 takes the part from the pod of an indexed Job
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub shard: String,
+    /// Set by Kubernetes in the pods of an indexed Job, from 0
+    #[arg(long, env = "JOB_COMPLETION_INDEX", hide = true)]
+    pub job_index: Option<u32>,
+    /// Wait for this Unix time before the first block, so that shards run together
+    #[arg(long, value_name = "SECONDS")]
+    pub start_at: Option<u64>,
+    /// The hybridge program to start, if not the one beside this one
+    #[arg(long, value_name = "FILE")]
+    pub hybridge: Option<PathBuf>,
+    /// Cores of servers the tool starts and of itself
+    #[arg(long, value_enum, default_value_t = Pin::Split)]
+    pub pin: Pin,
+    /// Kept in the results under versions, such as nginx=1.30; may be repeated
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub note: Vec<String>,
+    /// No progress line
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pin {
+    /// Half of the cores each
+    Split,
+    /// Wherever the kernel likes
+    None,
+}
+
+#[derive(Debug, Args)]
+pub struct Primitives {
+    /// Folder for primitives.json and primitives.md
+    #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
+    pub out: PathBuf,
+    /// Time for each figure, such as 300ms
+    #[arg(long, value_name = "TIME", default_value = "300ms")]
+    pub time: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// results.json files, or folders that hold one
+    #[arg(required = true)]
+    pub results: Vec<PathBuf>,
+    /// Folder for the report; the first file's if not given
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Merge {
+    /// results.json files of the shards
+    #[arg(required = true)]
+    pub results: Vec<PathBuf>,
+    /// Folder for the whole
+    #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Backend {
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub listen: String,
+    /// Also serve the raw TCP block protocol here
+    #[arg(long, value_name = "ADDR")]
+    pub blocks: Option<String>,
+}

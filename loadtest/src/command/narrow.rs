@@ -1,0 +1,164 @@
+//! Flags that replace what a plan says: fewer scenarios, other links, another load.
+
+use crate::cli::Narrow;
+use crate::error::{Error, Result};
+use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
+use crate::plan::{Case, Load, Plan, Scenario};
+
+/// The plan with the flags applied; an error where nothing is left.
+pub(super) fn apply(plan: &mut Plan, flags: &Narrow) -> Result<()> {
+    let wrong = |flag: &str, message: String| Error::Usage(format!("{flag}: {message}"));
+    if !flags.scenario.is_empty() {
+        let wanted = flags
+            .scenario
+            .iter()
+            .map(|name| scenario(name))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|message| wrong("--scenario", message))?;
+        plan.cases.retain(|case| wanted.contains(&case.scenario));
+    }
+    if let Some(links) =
+        links(flags).map_err(|message| Error::Usage(format!("--rtt, --bandwidth: {message}")))?
+    {
+        replace(plan, &links, |case, link| case.link = *link);
+    }
+    if let Some(loads) = loads(flags).map_err(|message| wrong("--connections", message))? {
+        replace(plan, &loads, |case, load| case.load = *load);
+    }
+    let size = |text: &Option<String>| text.as_deref().map(parse_size).transpose();
+    let (up, down) = (
+        size(&flags.up).map_err(|message| wrong("--up", message))?,
+        size(&flags.down).map_err(|message| wrong("--down", message))?,
+    );
+    let block = flags
+        .block
+        .as_deref()
+        .map(parse_duration)
+        .transpose()
+        .map_err(|message| wrong("--block", message))?;
+    if flags.rounds.is_some_and(|rounds| rounds < 2) {
+        return Err(wrong(
+            "--rounds",
+            "must be at least 2, or there is no spread to measure".into(),
+        ));
+    }
+    for case in &mut plan.cases {
+        case.up = up.unwrap_or(case.up);
+        case.down = down.unwrap_or(case.down);
+        case.rounds = flags.rounds.unwrap_or(case.rounds);
+        case.block_ms = block.map_or(case.block_ms, |block| block.as_millis() as u64);
+    }
+    if plan.cases.is_empty() {
+        return Err(Error::Usage(format!(
+            "plan {} has none of the wanted scenarios; nothing to measure",
+            plan.name
+        )));
+    }
+    Ok(())
+}
+
+fn scenario(name: &str) -> std::result::Result<Scenario, String> {
+    serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(|_| {
+        let known: Vec<_> = Scenario::ALL
+            .iter()
+            .filter_map(|scenario| {
+                serde_json::to_value(scenario)
+                    .ok()?
+                    .as_str()
+                    .map(str::to_owned)
+            })
+            .collect();
+        format!(
+            "unknown scenario \"{name}\"; known are {}",
+            known.join(", ")
+        )
+    })
+}
+
+fn links(flags: &Narrow) -> std::result::Result<Option<Vec<Link>>, String> {
+    if flags.rtt.is_empty() && flags.bandwidth.is_empty() {
+        return Ok(None);
+    }
+    let zero = vec!["0".to_owned()];
+    let mut links = Vec::new();
+    for rtt in if flags.rtt.is_empty() {
+        &zero
+    } else {
+        &flags.rtt
+    } {
+        for bandwidth in if flags.bandwidth.is_empty() {
+            &zero
+        } else {
+            &flags.bandwidth
+        } {
+            let rtt_us = parse_duration(rtt)?.as_micros() as u64;
+            links.push(Link {
+                rtt_us,
+                bits_per_second: parse_bandwidth(bandwidth)?,
+            });
+        }
+    }
+    Ok(Some(links))
+}
+
+fn loads(flags: &Narrow) -> std::result::Result<Option<Vec<Load>>, String> {
+    if flags
+        .connections
+        .iter()
+        .any(|count| !(1..=10_000).contains(count))
+    {
+        return Err("must be 1 to 10000".into());
+    }
+    if flags.rate.iter().any(|rate| *rate <= 0.0) {
+        return Err("--rate must be above 0".into());
+    }
+    let counts = if flags.connections.is_empty() {
+        vec![32]
+    } else {
+        flags.connections.clone()
+    };
+    let open = |rate: &f64| {
+        counts
+            .iter()
+            .map(|count| Load::Open {
+                per_second: *rate,
+                connections: *count,
+            })
+            .collect()
+    };
+    Ok(
+        match (flags.rate.is_empty(), flags.connections.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some(
+                counts
+                    .iter()
+                    .map(|count| Load::Closed {
+                        connections: *count,
+                    })
+                    .collect(),
+            ),
+            (false, _) => Some(
+                flags
+                    .rate
+                    .iter()
+                    .flat_map(|rate| -> Vec<Load> { open(rate) })
+                    .collect(),
+            ),
+        },
+    )
+}
+
+/// Each case once with every value; cases that become the same are kept once.
+fn replace<T>(plan: &mut Plan, values: &[T], set: impl Fn(&mut Case, &T)) {
+    let mut cases: Vec<Case> = Vec::new();
+    for case in &plan.cases {
+        for value in values {
+            let mut case = case.clone();
+            set(&mut case, value);
+            if !cases.iter().any(|known| known.title() == case.title()) {
+                cases.push(case);
+            }
+        }
+    }
+    plan.cases = cases;
+}

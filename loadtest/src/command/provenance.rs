@@ -1,0 +1,64 @@
+//! What stands in a result file so that it can be judged and repeated: machine, versions, command, plan, seed.
+
+use std::collections::BTreeMap;
+
+use crate::cli::Common;
+use crate::observe::{machine, metrics};
+use crate::plan::Plan;
+use crate::results::Provenance;
+use crate::run::Shard;
+use crate::run::managed::Cores;
+use crate::run::target::Resolved;
+use crate::versions;
+
+pub(super) async fn provenance(
+    plan: &Plan,
+    common: &Common,
+    (seed, shard): (u64, Shard),
+    cores: &Cores,
+    targets: &[Resolved],
+) -> Provenance {
+    let client = format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs"));
+    let mut versions = BTreeMap::from([("client".to_owned(), client)]);
+    for note in &common.note {
+        let (name, text) = note.split_once('=').unwrap_or((note, ""));
+        versions.insert(name.to_owned(), text.to_owned());
+    }
+    for target in targets {
+        let Some(address) = target.probe.metrics else {
+            continue;
+        };
+        let scraped = metrics::scrape(address).await.ok();
+        if let Some(build) = scraped
+            .as_ref()
+            .and_then(|samples| samples.labels("hybridge_build_info"))
+        {
+            versions.insert(target.plan.name.clone(), build.replace('"', ""));
+        }
+    }
+    let format = time::format_description::well_known::Rfc3339;
+    let now = time::OffsetDateTime::now_utc();
+    Provenance {
+        started: now
+            .replace_nanosecond(0)
+            .unwrap_or(now)
+            .format(&format)
+            .unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "optimised"
+        }
+        .to_owned(),
+        command: std::env::args().skip(1).collect(),
+        plan_name: plan.name.clone(),
+        plan: plan.text.clone(),
+        seed,
+        shard: format!("{}/{}", shard.index, shard.of),
+        machine: machine::describe(),
+        versions,
+        pinning: cores.describe(),
+        interrupted: false,
+    }
+}

@@ -1,0 +1,19 @@
+//! From results to the report's files.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::report;
+use crate::results::{Results, file};
+
+/// Writes `report.md` and `report.html` beside the results.
+pub fn write_report(folder: &Path, results: &Results) -> Result<()> {
+    file::write(
+        &folder.join("report.md"),
+        report::markdown(results).as_bytes(),
+    )?;
+    file::write(
+        &folder.join("report.html"),
+        report::html::page(results).as_bytes(),
+    )
+}

@@ -1,0 +1,97 @@
+//! What can end a run, told to the user: each message names the thing, the value and the remedy.
+//! Exit codes: 1 the run failed, 64 the question was wrong (flags, plan, results file), 130 interrupted.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a run or a report could not be completed.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("{0}")]
+    Usage(String),
+    #[error("plan {name}: {message}")]
+    Plan { name: String, message: String },
+    #[error("{path} is not a result file this version reads: {message}")]
+    Results { path: PathBuf, message: String },
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}: {source}; free some space or choose another --out")]
+    Write { path: PathBuf, source: io::Error },
+    #[error(
+        "target {target} does not answer at {address}: {source}; is it running and is the port right?"
+    )]
+    Unreachable {
+        target: String,
+        address: String,
+        source: io::Error,
+    },
+    #[error("target {target}: TLS handshake failed: {message}")]
+    Handshake { target: String, message: String },
+    #[error(
+        "target {target} negotiated {got} where {expected} was asked for: the run would compare the wrong things"
+    )]
+    Negotiated {
+        target: String,
+        expected: String,
+        got: String,
+    },
+    #[error("target {target}: {message}")]
+    Protocol { target: String, message: String },
+    #[error("target {target} stopped answering during {case}: {message}")]
+    Died {
+        target: String,
+        case: String,
+        message: String,
+    },
+    #[error("{0}")]
+    Process(String),
+    #[error("{what}: {source}")]
+    System {
+        what: &'static str,
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The process exit code this error asks for (sysexits: 64 is a usage error).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Plan { .. } | Self::Results { .. } => 64,
+            _ => 1,
+        }
+    }
+
+    /// True where another attempt on the same connection settings cannot succeed or would hide a wrong measurement.
+    pub fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Self::Negotiated { .. } | Self::Usage(_) | Self::Plan { .. }
+        )
+    }
+
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn protocol(target: &str, message: impl Into<String>) -> Self {
+        Self::Protocol {
+            target: target.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The result of everything here that can fail.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,239 @@
+//! HTTP/2 requests and gRPC calls over one counted connection (RFC 9113; gRPC over HTTP/2, length-prefixed
+//! messages and `grpc-status` in the trailers).
+
+use std::future::poll_fn;
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Method, Request};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::net::stream::Stream;
+
+const WINDOW: u32 = 1024 * 1024;
+const PIECE: usize = 64 * 1024;
+
+/// An HTTP/2 connection; its driver ends with it.
+#[derive(Debug)]
+pub struct H2 {
+    requests: SendRequest<Bytes>,
+    driver: JoinHandle<()>,
+}
+
+impl H2 {
+    pub async fn start(stream: Stream<TcpStream>) -> io::Result<Self> {
+        let (requests, connection) = h2::client::Builder::new()
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(4 * WINDOW)
+            .handshake(stream)
+            .await
+            .map_err(io::Error::other)?;
+        // A connection error also fails the request under way, where it is reported.
+        let driver = tokio::spawn(async move { connection.await.unwrap_or(()) });
+        Ok(Self { requests, driver })
+    }
+
+    /// One request; the status and the bytes of the response body.
+    pub async fn request(&mut self, request: &Request<()>, body: u64) -> io::Result<(u16, u64)> {
+        let (response, stream) = self.open(request, body == 0).await?;
+        if body > 0 {
+            send_filler(stream, body).await?;
+        }
+        let (head, mut incoming) = response.await.map_err(io::Error::other)?.into_parts();
+        let mut total = 0;
+        while let Some(data) = next(&mut incoming).await? {
+            total += data.len() as u64;
+        }
+        Ok((head.status.as_u16(), total))
+    }
+
+    /// A unary gRPC call with one message; the length of the answer's message.
+    pub async fn unary(&mut self, request: &Request<()>, message: usize) -> io::Result<usize> {
+        let (response, mut stream) = self.open(request, false).await?;
+        send(&mut stream, frame(message), true).await?;
+        let (head, mut incoming) = response.await.map_err(io::Error::other)?.into_parts();
+        let mut messages = Messages::default();
+        while let Some(data) = next(&mut incoming).await? {
+            messages.buffer.extend_from_slice(&data);
+        }
+        let trailers = incoming.trailers().await.map_err(io::Error::other)?;
+        check_status(&head.headers, trailers.as_ref())?;
+        messages
+            .take()
+            .ok_or_else(|| io::Error::other("gRPC answer without a whole message"))
+    }
+
+    /// Opens a bidirectional gRPC stream, to be used message by message.
+    pub async fn stream(&mut self, request: &Request<()>) -> io::Result<Call> {
+        let (response, stream) = self.open(request, false).await?;
+        Ok(Call {
+            stream,
+            response: Some(response),
+            incoming: None,
+            messages: Messages::default(),
+        })
+    }
+
+    async fn open(
+        &mut self,
+        request: &Request<()>,
+        end: bool,
+    ) -> io::Result<(ResponseFuture, SendStream<Bytes>)> {
+        let mut ready = self
+            .requests
+            .clone()
+            .ready()
+            .await
+            .map_err(io::Error::other)?;
+        ready
+            .send_request(request.clone(), end)
+            .map_err(io::Error::other)
+    }
+
+    /// Ends the connection in order, so that its last bytes are sent and counted.
+    pub async fn close(self) {
+        let Self { requests, driver } = self;
+        drop(requests);
+        // A driver that was cancelled has nothing left to send.
+        driver.await.unwrap_or(());
+    }
+}
+
+/// A gRPC stream under way.
+#[derive(Debug)]
+pub struct Call {
+    stream: SendStream<Bytes>,
+    response: Option<ResponseFuture>,
+    incoming: Option<RecvStream>,
+    messages: Messages,
+}
+
+impl Call {
+    /// Sends one message and waits for one back; its length.
+    pub async fn exchange(&mut self, message: usize) -> io::Result<usize> {
+        send(&mut self.stream, frame(message), false).await?;
+        if let Some(response) = self.response.take() {
+            let (head, incoming) = response.await.map_err(io::Error::other)?.into_parts();
+            check_status(&head.headers, None)?;
+            self.incoming = Some(incoming);
+        }
+        let incoming = self
+            .incoming
+            .as_mut()
+            .ok_or_else(|| io::Error::other("gRPC stream without response"))?;
+        loop {
+            if let Some(length) = self.messages.take() {
+                return Ok(length);
+            }
+            let data = next(incoming)
+                .await?
+                .ok_or_else(|| io::Error::other("gRPC stream ended early"))?;
+            self.messages.buffer.extend_from_slice(&data);
+        }
+    }
+
+    /// Half-closes and reads the trailers.
+    pub async fn finish(mut self) -> io::Result<()> {
+        self.stream
+            .send_data(Bytes::new(), true)
+            .map_err(io::Error::other)?;
+        let Some(mut incoming) = self.incoming else {
+            return Ok(());
+        };
+        while next(&mut incoming).await?.is_some() {}
+        let trailers = incoming.trailers().await.map_err(io::Error::other)?;
+        check_status(&HeaderMap::new(), trailers.as_ref())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Messages {
+    buffer: BytesMut,
+}
+
+impl Messages {
+    /// Takes one whole length-prefixed message off and returns its length.
+    fn take(&mut self) -> Option<usize> {
+        let prefix = self.buffer.get(1..5)?;
+        let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize;
+        if self.buffer.len() < 5 + length {
+            return None;
+        }
+        // Dropped at once: only its length matters.
+        drop(self.buffer.split_to(5 + length));
+        Some(length)
+    }
+}
+
+/// A gRPC request head.
+pub fn grpc_request(authority: &str, path: &str) -> Result<Request<()>, http::Error> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(format!("https://{authority}{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+}
+
+fn frame(length: usize) -> Bytes {
+    let mut frame = BytesMut::with_capacity(5 + length);
+    frame.put_u8(0);
+    frame.put_u32(length as u32);
+    frame.put_bytes(b'g', length);
+    frame.freeze()
+}
+
+/// An error unless `grpc-status` is 0 or, before the trailers, absent.
+fn check_status(head: &HeaderMap, trailers: Option<&HeaderMap>) -> io::Result<()> {
+    let status = trailers
+        .unwrap_or(head)
+        .get("grpc-status")
+        .or_else(|| head.get("grpc-status"));
+    match status.map(http::HeaderValue::as_bytes) {
+        None | Some(b"0") => Ok(()),
+        Some(other) => Err(io::Error::other(format!(
+            "grpc-status {}",
+            String::from_utf8_lossy(other)
+        ))),
+    }
+}
+
+async fn next(incoming: &mut RecvStream) -> io::Result<Option<Bytes>> {
+    let Some(data) = incoming.data().await else {
+        return Ok(None);
+    };
+    let data = data.map_err(io::Error::other)?;
+    incoming
+        .flow_control()
+        .release_capacity(data.len())
+        .map_err(io::Error::other)?;
+    Ok(Some(data))
+}
+
+async fn send_filler(mut stream: SendStream<Bytes>, body: u64) -> io::Result<()> {
+    let filler = Bytes::from(vec![b'0'; PIECE.min(body as usize)]);
+    let mut left = body;
+    while left > 0 {
+        let piece = filler.slice(..filler.len().min(left as usize));
+        left -= piece.len() as u64;
+        send(&mut stream, piece, left == 0).await?;
+    }
+    Ok(())
+}
+
+/// Sends all of `data` as the peer's window opens.
+async fn send(stream: &mut SendStream<Bytes>, mut data: Bytes, end: bool) -> io::Result<()> {
+    while !data.is_empty() {
+        stream.reserve_capacity(data.len());
+        let granted = poll_fn(|cx| stream.poll_capacity(cx)).await;
+        let granted = granted.ok_or_else(|| io::Error::other("HTTP/2 stream was reset"))?;
+        let piece = data.split_to(granted.map_err(io::Error::other)?.min(data.len()));
+        stream
+            .send_data(piece, end && data.is_empty())
+            .map_err(io::Error::other)?;
+    }
+    Ok(())
+}

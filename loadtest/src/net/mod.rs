@@ -1,0 +1,8 @@
+//! Bytes on the wire: counted streams, dialling a target, the relay that emulates a link. No HTTP here.
+
+pub mod counts;
+pub mod dial;
+pub mod link;
+pub mod relay;
+pub mod stream;
+pub mod timer;

@@ -1,0 +1,341 @@
+//! A TLS 1.3 stream over tokio that counts the bytes below TLS and ends the handshake count exactly at Finished:
+//! until the first application data it hands rustls one record at a time (RFC 8446 section 5.1).
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::Connection;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::counts::Meter;
+
+/// Socket reads ask for this much; four records, so that bulk needs few system calls.
+const READ_AHEAD: usize = 64 * 1024;
+const RECORD_HEADER: usize = 5;
+
+/// Either side of a TLS connection, or plain bytes counted the same way.
+#[derive(Debug)]
+pub struct Stream<IO> {
+    io: IO,
+    tls: Option<Box<Tls>>,
+    meter: Arc<Meter>,
+}
+
+#[derive(Debug)]
+struct Tls {
+    connection: Connection,
+    incoming: Vec<u8>,
+    /// Start of what rustls has not been given yet.
+    given: usize,
+    /// Records go in one by one, to tell tickets from data.
+    stepwise: bool,
+    ended: bool,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
+    /// No TLS, as to the tool's own stub.
+    pub fn plain(io: IO, meter: Arc<Meter>) -> Self {
+        Self {
+            io,
+            tls: None,
+            meter,
+        }
+    }
+
+    /// Runs the handshake to its end on either side.
+    pub async fn handshake(io: IO, connection: Connection, meter: Arc<Meter>) -> io::Result<Self> {
+        let mut connection = connection;
+        connection.set_buffer_limit(Some(4 * READ_AHEAD));
+        let tls = Tls {
+            connection,
+            incoming: Vec::new(),
+            given: 0,
+            stepwise: true,
+            ended: false,
+        };
+        let mut stream = Self {
+            io,
+            tls: Some(Box::new(tls)),
+            meter,
+        };
+        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
+        let sums = stream.meter.read();
+        let read_ahead = stream
+            .tls
+            .as_ref()
+            .map_or(0, |tls| tls.incoming.len() - tls.given);
+        stream
+            .meter
+            .counter()
+            .handshake_done(sums.wire_up, sums.wire_down - read_ahead as u64);
+        Ok(stream)
+    }
+
+    /// The TLS session, once established; none for plain bytes.
+    pub fn session(&self) -> Option<&Connection> {
+        self.tls.as_deref().map(|tls| &tls.connection)
+    }
+
+    /// This connection's counter.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Says goodbye and reads to the end, so that tickets on the way are counted and the server closes in order.
+    pub async fn close(&mut self) -> io::Result<()> {
+        self.shutdown().await?;
+        let mut rest = [0; 2048];
+        while tokio::io::AsyncReadExt::read(self, &mut rest).await? > 0 {}
+        Ok(())
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_send(cx))?;
+            let Some(tls) = &mut self.tls else {
+                return Poll::Ready(Ok(()));
+            };
+            if !tls.connection.is_handshaking() {
+                return Poll::Ready(Ok(()));
+            }
+            let fed = tls.feed_record();
+            if fed.is_err() {
+                // The alert that says why, if the socket takes it at once.
+                let _sent = self.poll_send(cx);
+            }
+            if fed?.is_none() && ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Writes all records rustls holds.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            io,
+            tls: Some(tls),
+            meter,
+        } = self
+        else {
+            return Poll::Ready(Ok(()));
+        };
+        while tls.connection.wants_write() {
+            let mut socket = Socket {
+                io: Pin::new(&mut *io),
+                cx,
+            };
+            match tls.connection.write_tls(&mut socket) {
+                Ok(sent) => meter.counter().wire(sent, 0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads from the socket behind what is not given yet; 0 at its end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(tls) = &mut self.tls else {
+            return Poll::Ready(Ok(0));
+        };
+        tls.incoming.drain(..tls.given);
+        tls.given = 0;
+        let held = tls.incoming.len();
+        tls.incoming.resize(held + READ_AHEAD, 0);
+        let mut buffer = ReadBuf::new(&mut tls.incoming[held..]);
+        let outcome = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
+        let read = buffer.filled().len();
+        tls.incoming.truncate(held + read);
+        self.meter.counter().wire(0, read);
+        if outcome.is_pending() && held == 0 {
+            // An idle connection holds no read-ahead.
+            tls.incoming = Vec::new();
+        }
+        ready!(outcome)?;
+        Poll::Ready(Ok(read))
+    }
+}
+
+impl Tls {
+    /// Gives rustls the next whole record; none if it is not here yet, else its length.
+    fn feed_record(&mut self) -> io::Result<Option<usize>> {
+        let rest = &self.incoming[self.given..];
+        let Some(header) = rest.get(..RECORD_HEADER) else {
+            return Ok(None);
+        };
+        let length = RECORD_HEADER + usize::from(u16::from_be_bytes([header[3], header[4]]));
+        if rest.len() < length {
+            return Ok(None);
+        }
+        self.feed(length)?;
+        Ok(Some(length))
+    }
+
+    fn feed(&mut self, length: usize) -> io::Result<usize> {
+        let mut slice = &self.incoming[self.given..self.given + length];
+        let mut taken = 0;
+        while !slice.is_empty() {
+            let read = self.connection.read_tls(&mut slice)?;
+            if read == 0 {
+                break;
+            }
+            taken += read;
+            let state = self.connection.process_new_packets();
+            let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            if state.plaintext_bytes_to_read() > 0 && !self.stepwise {
+                break;
+            }
+        }
+        self.given += taken;
+        Ok(taken)
+    }
+
+    /// Moves on by one step of decryption: 0 when more must come from the socket.
+    fn advance(&mut self, meter: &Meter) -> io::Result<usize> {
+        if !self.stepwise {
+            return self.feed(self.incoming.len() - self.given);
+        }
+        let Some(length) = self.feed_record()? else {
+            return Ok(0);
+        };
+        let state = self
+            .connection
+            .process_new_packets()
+            .map_err(io::Error::other)?;
+        if state.plaintext_bytes_to_read() > 0 {
+            self.stepwise = false;
+        } else if !state.peer_has_closed() {
+            meter.counter().ticket(length);
+        }
+        Ok(length)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let Some(_) = &this.tls else {
+            return this.poll_read_plain(cx, out);
+        };
+        loop {
+            let Some(tls) = &mut this.tls else {
+                return Poll::Ready(Ok(()));
+            };
+            match tls.connection.reader().read(out.initialize_unfilled()) {
+                Ok(read) => {
+                    out.advance(read);
+                    this.meter.counter().plain(0, read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            if tls.advance(&this.meter)? > 0 {
+                continue;
+            }
+            if tls.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if ready!(this.poll_fill(cx))? == 0 {
+                // A peer that closes without close_notify has still ended the stream; callers check lengths.
+                if let Some(tls) = &mut this.tls {
+                    tls.ended = true;
+                }
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
+    fn poll_read_plain(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = out.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, out))?;
+        let read = out.filled().len() - before;
+        self.meter.counter().wire(0, read);
+        self.meter.counter().plain(0, read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let Some(tls) = &mut this.tls else {
+            let written = ready!(Pin::new(&mut this.io).poll_write(cx, data))?;
+            this.meter.counter().wire(written, 0);
+            this.meter.counter().plain(written, 0);
+            return Poll::Ready(Ok(written));
+        };
+        let mut taken = tls.connection.writer().write(data)?;
+        if taken == 0 && !data.is_empty() {
+            // Full: only what is sent makes room again.
+            ready!(this.poll_send(cx))?;
+            let Some(tls) = &mut this.tls else {
+                return Poll::Ready(Ok(0));
+            };
+            taken = tls.connection.writer().write(data)?;
+        }
+        this.meter.counter().plain(taken, 0);
+        match this.poll_send(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // What rustls holds goes out with the next write or flush.
+            _ => Poll::Ready(Ok(taken)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(tls) = &mut this.tls {
+            tls.connection.send_close_notify();
+        }
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+/// Lets rustls write into an asynchronous socket: pending shows as `WouldBlock`.
+struct Socket<'a, 'c, IO> {
+    io: Pin<&'a mut IO>,
+    cx: &'a mut Context<'c>,
+}
+
+impl<IO: AsyncWrite> Write for Socket<'_, '_, IO> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        settled(self.io.as_mut().poll_write(self.cx, data))
+    }
+
+    fn write_vectored(&mut self, data: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        settled(self.io.as_mut().poll_write_vectored(self.cx, data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn settled<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}

@@ -1,0 +1,308 @@
+//! The TOML form of a plan, and the plans that come with the tool. Unknown keys are errors; a list of link or load
+//! values makes one case for each combination.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Case, Load, Plan, Role, Scenario, Target};
+use crate::error::{Error, Result};
+use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
+use crate::tls::Group;
+
+const EMBEDDED: [(&str, &str); 5] = [
+    ("quick", include_str!("../../plans/quick.toml")),
+    ("full", include_str!("../../plans/full.toml")),
+    (
+        "gradient-exchange",
+        include_str!("../../plans/gradient-exchange.toml"),
+    ),
+    (
+        "token-stream",
+        include_str!("../../plans/token-stream.toml"),
+    ),
+    ("peers", include_str!("../../plans/peers.toml")),
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    #[serde(default = "default_rounds")]
+    rounds: u32,
+    #[serde(default = "default_block")]
+    block: String,
+    #[serde(default = "default_warmup")]
+    warmup: String,
+    #[serde(default)]
+    target: Vec<TargetFile>,
+    case: Vec<CaseFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetFile {
+    name: String,
+    url: String,
+    role: Role,
+    groups: Option<Vec<Group>>,
+    expect: Option<Group>,
+    ca: Option<PathBuf>,
+    server_name: Option<String>,
+    pid: Option<u32>,
+    pid_file: Option<PathBuf>,
+    metrics: Option<String>,
+    listener: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseFile {
+    scenario: Scenario,
+    connections: Option<Vec<u32>>,
+    /// Operations per second: makes the load open.
+    rate: Option<Vec<f64>>,
+    rtt: Option<Vec<String>>,
+    bandwidth: Option<Vec<String>>,
+    up: Option<String>,
+    down: Option<String>,
+    tokens: Option<u32>,
+    token_interval: Option<String>,
+    rounds: Option<u32>,
+    block: Option<String>,
+    warmup: Option<String>,
+}
+
+fn default_rounds() -> u32 {
+    8
+}
+
+fn default_block() -> String {
+    "300ms".into()
+}
+
+fn default_warmup() -> String {
+    "60ms".into()
+}
+
+/// Loads a plan by the name of one that comes along, or by path.
+pub fn load(name: &str) -> Result<Plan> {
+    if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
+        return parse(name, text);
+    }
+    let path = Path::new(name);
+    if !path.exists() {
+        let known: Vec<_> = EMBEDDED.iter().map(|(known, _)| *known).collect();
+        return Err(Error::Usage(format!(
+            "no plan \"{name}\": neither a file nor one of {}",
+            known.join(", ")
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+    parse(name, &text)
+}
+
+/// Parses and expands a plan; `name` is for messages.
+pub fn parse(name: &str, text: &str) -> Result<Plan> {
+    let fail = |message: String| Error::Plan {
+        name: name.to_owned(),
+        message,
+    };
+    let file: File = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+    let targets = file
+        .target
+        .iter()
+        .map(target)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(fail)?;
+    let mut cases = Vec::new();
+    for case in &file.case {
+        cases.extend(
+            expand(&file, case)
+                .map_err(|message| fail(format!("case {}: {message}", case.scenario.title())))?,
+        );
+    }
+    if cases.is_empty() {
+        return Err(fail("has no [[case]]; nothing would be measured".into()));
+    }
+    let plan = Plan {
+        name: file.name,
+        text: text.to_owned(),
+        targets,
+        cases,
+    };
+    check(&plan).map_err(fail)?;
+    Ok(plan)
+}
+
+fn target(file: &TargetFile) -> std::result::Result<Target, String> {
+    let groups = match (&file.groups, file.role) {
+        (Some(groups), _) if groups.is_empty() => {
+            return Err(format!("target {}: groups is empty", file.name));
+        }
+        (Some(groups), _) => groups.clone(),
+        (None, Role::Subject) => vec![Group::X25519MLKEM768, Group::X25519],
+        (None, Role::Baseline) => vec![Group::X25519],
+    };
+    let expect = file.expect.unwrap_or(groups[0]);
+    if !groups.contains(&expect) {
+        return Err(format!(
+            "target {}: expects {expect}, which its groups do not offer",
+            file.name
+        ));
+    }
+    Ok(Target {
+        expect,
+        ca: file.ca.clone(),
+        server_name: file.server_name.clone(),
+        pid: file.pid,
+        pid_file: file.pid_file.clone(),
+        metrics: file.metrics.clone(),
+        listener: file.listener.clone(),
+        ..Target::new(&file.name, file.url.clone(), file.role, groups)
+    })
+}
+
+fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String> {
+    let defaults = case.scenario.defaults();
+    let connections = case
+        .connections
+        .clone()
+        .unwrap_or_else(|| vec![defaults.connections]);
+    if connections
+        .iter()
+        .any(|count| !(1..=10_000).contains(count))
+    {
+        return Err("connections must be 1 to 10000".into());
+    }
+    let loads: Vec<Load> = match &case.rate {
+        None => connections
+            .into_iter()
+            .map(|connections| Load::Closed { connections })
+            .collect(),
+        Some(rates) if rates.iter().any(|rate| *rate <= 0.0) => {
+            return Err("rate must be above 0".into());
+        }
+        Some(rates) => rates
+            .iter()
+            .flat_map(|rate| {
+                connections.iter().map(|count| Load::Open {
+                    per_second: *rate,
+                    connections: *count,
+                })
+            })
+            .collect(),
+    };
+    let size = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), parse_size);
+    let time =
+        |text: &Option<String>, default: &str| parse_duration(text.as_deref().unwrap_or(default));
+    let base = Case {
+        scenario: case.scenario,
+        link: Link::default(),
+        load: loads[0],
+        up: size(&case.up, defaults.up)?,
+        down: size(&case.down, defaults.down)?,
+        tokens: case.tokens.unwrap_or(defaults.tokens),
+        token_interval_us: match &case.token_interval {
+            None => defaults.token_interval_us,
+            Some(text) => parse_duration(text)?.as_micros() as u64,
+        },
+        rounds: case.rounds.unwrap_or(file.rounds),
+        block_ms: time(&case.block, &file.block)?.as_millis() as u64,
+        warmup_ms: time(&case.warmup, &file.warmup)?.as_millis() as u64,
+    };
+    let mut cases = Vec::new();
+    for link in links(case)? {
+        cases.extend(loads.iter().map(|load| Case {
+            link,
+            load: *load,
+            ..base.clone()
+        }));
+    }
+    Ok(cases)
+}
+
+fn links(case: &CaseFile) -> std::result::Result<Vec<Link>, String> {
+    let zero = || vec!["0".to_owned()];
+    let mut links = Vec::new();
+    for rtt in case.rtt.clone().unwrap_or_else(zero) {
+        for bandwidth in case.bandwidth.clone().unwrap_or_else(zero) {
+            links.push(Link {
+                rtt_us: parse_duration(&rtt)?.as_micros() as u64,
+                bits_per_second: parse_bandwidth(&bandwidth)?,
+            });
+        }
+    }
+    Ok(links)
+}
+
+fn check(plan: &Plan) -> std::result::Result<(), String> {
+    if let Some(case) = plan.cases.iter().find(|case| case.rounds < 2) {
+        return Err(format!(
+            "{}: rounds must be at least 2, or there is no spread to measure",
+            case.title()
+        ));
+    }
+    let mut titles: Vec<_> = plan.cases.iter().map(Case::title).collect();
+    titles.sort();
+    if let Some([title, _]) = titles.array_windows().find(|[a, b]| a == b) {
+        return Err(format!("two cases are the same: {title}"));
+    }
+    for needed in [Role::Subject, Role::Baseline] {
+        if !plan.targets.is_empty() && !plan.targets.iter().any(|target| target.role == needed) {
+            return Err(format!(
+                "names targets, but none with role {needed:?}; there would be no pairs"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_plan_that_comes_along_is_valid() {
+        for (name, _) in EMBEDDED {
+            assert!(!load(name).unwrap().cases.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = parse("p", "name=\"p\"\nronds=3\n[[case]]\nscenario=\"mix\"").unwrap_err();
+        assert!(error.to_string().contains("ronds"), "{error}");
+        assert_eq!(error.exit_code(), 64);
+    }
+
+    #[test]
+    fn lists_of_links_and_loads_multiply() {
+        let text = "name=\"p\"\n[[case]]\nscenario=\"full-handshake\"\nrtt=[\"0\",\"20ms\"]\nconnections=[1,8,64]";
+        assert_eq!(parse("p", text).unwrap().cases.len(), 6);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for (text, what) in [
+            ("name=\"p\"\nrounds=1\n[[case]]\nscenario=\"mix\"", "rounds"),
+            (
+                "name=\"p\"\n[[case]]\nscenario=\"mix\"\n[[case]]\nscenario=\"mix\"",
+                "same",
+            ),
+            (
+                "name=\"p\"\n[[case]]\nscenario=\"mix\"\nconnections=[0]",
+                "connections",
+            ),
+            (
+                "name=\"p\"\n[[case]]\nscenario=\"mix\"\nrtt=[\"20\"]",
+                "\"20\"",
+            ),
+            ("name=\"p\"\n[[case]]\nscenario=\"mux\"", "mux"),
+        ] {
+            let error = parse("p", text).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What is run, once everything is decided: targets, cases, load and repetitions. The TOML form is in `file`,
+//! the scenarios in `scenario`.
+
+pub mod file;
+pub mod scenario;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::link::Link;
+use crate::tls::Group;
+pub use scenario::{Scenario, Speaks};
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub name: String,
+    /// The plan as it was written, kept in the results.
+    pub text: String,
+    /// Empty: the tool starts its own.
+    pub targets: Vec<Target>,
+    pub cases: Vec<Case>,
+}
+
+/// One side of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub name: String,
+    /// `https://host:port`, `http://…` (no TLS) or `tls://…` (raw TCP blocks inside TLS).
+    pub url: String,
+    pub role: Role,
+    /// Offered groups; a share is sent for the first.
+    pub groups: Vec<Group>,
+    /// The group every connection must have negotiated.
+    pub expect: Group,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Where the server's CPU and memory are read: its process (children included)…
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// …a file that holds its process id…
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_file: Option<PathBuf>,
+    /// …or its metrics, which also check the counted bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
+    /// The listener's name in those metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+}
+
+/// Which differences are taken: every subject against every baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Subject,
+    Baseline,
+}
+
+/// One scenario over one link under one load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub scenario: Scenario,
+    pub link: Link,
+    pub load: Load,
+    /// Bytes up per operation: request body, update, block.
+    pub up: u64,
+    /// Bytes down per operation: response body, model, block.
+    pub down: u64,
+    /// Tokens of one streamed answer.
+    pub tokens: u32,
+    /// Pause between tokens at the model, microseconds.
+    pub token_interval_us: u64,
+    /// Pairs of blocks.
+    pub rounds: u32,
+    /// Length of one block, milliseconds; a block is at least one operation per connection.
+    pub block_ms: u64,
+    /// Discarded before each block, milliseconds.
+    pub warmup_ms: u64,
+}
+
+/// How operations arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Load {
+    /// Each connection starts the next operation when the last has ended.
+    Closed { connections: u32 },
+    /// Operations are due at a constant rate per second, whoever is free takes the next; latency counts from the
+    /// scheduled moment.
+    Open { per_second: f64, connections: u32 },
+}
+
+impl Load {
+    pub fn connections(&self) -> u32 {
+        match self {
+            Self::Closed { connections } | Self::Open { connections, .. } => *connections,
+        }
+    }
+}
+
+impl Target {
+    /// A target that is observed by nothing but its answers.
+    pub fn new(name: &str, url: String, role: Role, groups: Vec<Group>) -> Self {
+        Self {
+            name: name.to_owned(),
+            url,
+            role,
+            expect: groups.first().copied().unwrap_or(Group::X25519),
+            groups,
+            ca: None,
+            server_name: None,
+            pid: None,
+            pid_file: None,
+            metrics: None,
+            listener: None,
+        }
+    }
+}
+
+impl Case {
+    /// Unique within a run, and what the report calls it.
+    pub fn title(&self) -> String {
+        let mut parts = vec![self.scenario.title().to_owned()];
+        for (amount, way) in [(self.up, "up"), (self.down, "down")] {
+            if amount > 0 {
+                parts.push(format!("{} {way}", show_size(amount)));
+            }
+        }
+        if self.tokens > 0 && self.scenario.streams_tokens() {
+            parts.push(format!("{} tokens", self.tokens));
+        }
+        match self.load {
+            Load::Closed { connections: 1 } => {}
+            Load::Closed { connections } => parts.push(format!("{connections} connections")),
+            Load::Open { per_second, .. } => parts.push(format!("{per_second} per second")),
+        }
+        if !self.link.is_direct() {
+            parts.push(format!("{}", self.link));
+        }
+        parts.join(", ")
+    }
+
+    /// How long this case should take with that many targets.
+    pub fn expected(&self, targets: usize) -> Duration {
+        self.block() * self.rounds * targets as u32
+    }
+
+    /// The same for one block.
+    pub fn block(&self) -> Duration {
+        if self.scenario == Scenario::Idle {
+            return Duration::from_millis(300 + u64::from(self.load.connections()));
+        }
+        Duration::from_millis(self.block_ms + self.warmup_ms) + self.link.rtt() * 4
+    }
+
+    /// A shard's part of the load: connections and rate divided, at least one connection.
+    pub fn shard(&mut self, of: u32) {
+        match &mut self.load {
+            Load::Closed { connections } => *connections = (*connections).div_ceil(of).max(1),
+            Load::Open {
+                per_second,
+                connections,
+            } => {
+                *per_second /= f64::from(of);
+                *connections = (*connections).div_ceil(of).max(1);
+            }
+        }
+    }
+}
+
+/// Bytes for people, in powers of two.
+pub fn show_size(bytes: u64) -> String {
+    [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        .into_iter()
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
+        .map_or_else(
+            || format!("{bytes} B"),
+            |(unit, name)| format!("{} {name}", bytes / unit),
+        )
+}

@@ -1,0 +1,84 @@
+//! The cost of the algorithms on this machine, one thread: what each operation takes and how large its outputs are.
+
+mod exchange;
+mod post_quantum;
+pub mod quoted;
+mod signing;
+pub mod table;
+mod timing;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observe::machine;
+use crate::results::Machine;
+pub use timing::Figure;
+
+/// All rows, with the machine they hold for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Primitives {
+    pub schema: String,
+    pub version: String,
+    pub profile: String,
+    pub machine: Machine,
+    pub rows: Vec<Row>,
+}
+
+/// One algorithm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    pub name: String,
+    pub implementation: String,
+    pub keygen: Option<Figure>,
+    /// Encapsulation, or the server's side of an agreement: key generation and agreement in one.
+    pub encapsulate: Option<Figure>,
+    /// Decapsulation, or the client's agreement with a key it has.
+    pub decapsulate: Option<Figure>,
+    pub sign: Option<Figure>,
+    pub verify: Option<Figure>,
+    /// Bytes: public key, ciphertext or the server's share, signature.
+    pub public_key: usize,
+    pub ciphertext: Option<usize>,
+    pub signature: Option<usize>,
+}
+
+/// Measures everything; `time` for each figure, `announce` before each algorithm.
+pub fn measure(time: Duration, announce: impl Fn(&str)) -> Primitives {
+    let mut rows = Vec::new();
+    for algorithm in exchange::all()
+        .into_iter()
+        .chain(signing::all())
+        .chain(post_quantum::all())
+    {
+        announce(algorithm.name);
+        rows.push((algorithm.measure)(time));
+    }
+    Primitives {
+        schema: "hybridge-loadtest-primitives/1".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        profile: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "optimised"
+        }
+        .into(),
+        machine: machine::describe(),
+        rows,
+    }
+}
+
+/// An algorithm to be measured.
+struct Algorithm {
+    name: &'static str,
+    measure: Box<dyn Fn(Duration) -> Row>,
+}
+
+impl Algorithm {
+    fn new(name: &'static str, measure: impl Fn(Duration) -> Row + 'static) -> Self {
+        Self {
+            name,
+            measure: Box::new(measure),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Several runs side by side: a difference is marked only where the two intervals share no value.
+
+use super::document::Node;
+use super::figures::{number, pairings, signed, tell};
+use super::render;
+use crate::results::findings::Metric;
+use crate::results::{CaseResult, Results};
+use crate::stats::Interval;
+
+/// A table for each case all runs have; the first run is what the others are held against.
+pub fn markdown(names: &[String], runs: &[Results]) -> String {
+    let Some((first, others)) = runs.split_first() else {
+        return String::new();
+    };
+    let mut nodes = vec![Node::Heading(1, "Runs compared".into())];
+    nodes.push(Node::List(
+        names
+            .iter()
+            .zip(runs)
+            .enumerate()
+            .map(|(index, (name, run))| describe(index, name, run))
+            .collect(),
+    ));
+    nodes.push(Node::Paragraph(
+        "Shown is the difference of subject and baseline in each run with its 95 % interval. A run is marked `*` where \
+         its interval lies wholly outside that of run 1: beyond the measured spread. Everything else is noise as far as \
+         these runs can tell."
+            .into(),
+    ));
+    let mut marked = 0;
+    for case in &first.cases {
+        let same: Vec<_> = others.iter().map(|run| find(run, case)).collect();
+        if same.iter().any(Option::is_none) {
+            continue;
+        }
+        let (rows, found) = rows(first, case, &same);
+        marked += found;
+        let mut head = vec![String::new(), "pair".to_owned()];
+        head.extend((1..=runs.len()).map(|run| format!("run {run}")));
+        nodes.extend([
+            Node::Heading(3, case.case.title()),
+            Node::Table { head, rows },
+        ]);
+    }
+    nodes.insert(
+        3,
+        Node::Paragraph(format!("Figures beyond the spread: {marked}.")),
+    );
+    render(&nodes)
+}
+
+fn describe(index: usize, name: &str, run: &Results) -> String {
+    let p = &run.provenance;
+    format!(
+        "run {}: {name}, {}, {} ({}), seed {}",
+        index + 1,
+        p.started,
+        p.version,
+        p.machine.cpu,
+        p.seed
+    )
+}
+
+fn find<'a>(run: &'a Results, case: &CaseResult) -> Option<&'a CaseResult> {
+    run.cases
+        .iter()
+        .find(|other| other.case.title() == case.case.title())
+}
+
+fn rows(
+    first: &Results,
+    case: &CaseResult,
+    others: &[Option<&CaseResult>],
+) -> (Vec<Vec<String>>, usize) {
+    let (mut rows, mut marked) = (Vec::new(), 0);
+    for (baseline, subject) in pairings(first, case) {
+        for metric in Metric::for_scenario(case.case.scenario) {
+            let Some(mine) = tell(case, &baseline, &subject, metric) else {
+                continue;
+            };
+            let mut row = vec![metric.title().to_owned(), format!("{subject} - {baseline}")];
+            row.push(cell(&mine.difference, metric));
+            for other in others.iter().flatten() {
+                let theirs = tell(other, &baseline, &subject, metric);
+                let apart = theirs
+                    .as_ref()
+                    .is_some_and(|theirs| theirs.difference.is_apart_from(&mine.difference));
+                marked += usize::from(apart);
+                let text =
+                    theirs.map_or_else(|| "-".into(), |theirs| cell(&theirs.difference, metric));
+                row.push(if apart { format!("{text} *") } else { text });
+            }
+            rows.push(row);
+        }
+    }
+    (rows, marked)
+}
+
+fn cell(interval: &Interval, metric: Metric) -> String {
+    format!(
+        "{} {} [{}, {}]",
+        signed(interval.mean),
+        metric.unit(),
+        number(interval.low),
+        number(interval.high)
+    )
+}

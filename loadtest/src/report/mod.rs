@@ -1,0 +1,69 @@
+//! Results to text: pure functions. `document` decides what is said and in which order, `summary` says it in one
+//! paragraph, `charts` draws it, `html` and the Markdown writer here only render.
+
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a report is written once; that it reads like the text it makes is worth more than an allocation"
+)]
+
+pub mod charts;
+pub mod compare;
+pub mod document;
+pub mod figures;
+pub mod html;
+pub mod peers;
+pub mod summary;
+mod svg;
+
+use crate::results::Results;
+use document::Node;
+
+/// The report as Markdown; charts stand in the HTML only.
+pub fn markdown(results: &Results) -> String {
+    render(&document::document(results))
+}
+
+pub(crate) fn render(nodes: &[Node]) -> String {
+    let mut text = String::new();
+    for node in nodes {
+        match node {
+            Node::Heading(level, title) => text += &format!("{} {title}\n\n", "#".repeat(*level)),
+            Node::Paragraph(words) => text += &format!("{words}\n\n"),
+            Node::Warning(words) => text += &format!("> **Note:** {words}\n\n"),
+            Node::List(items) => {
+                for item in items {
+                    text += &format!("- {item}\n");
+                }
+                text.push('\n');
+            }
+            Node::Table { head, rows } => table(&mut text, head, rows),
+            Node::Chart { caption, .. } => {
+                text += &format!("*{caption}: drawn in report.html.*\n\n")
+            }
+            Node::Code(code) => text += &format!("```toml\n{}\n```\n\n", code.trim_end()),
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn table(text: &mut String, head: &[String], rows: &[Vec<String>]) {
+    let escape = |cell: &String| cell.replace('|', "\\|");
+    let line = |cells: &[String]| {
+        format!(
+            "| {} |\n",
+            cells.iter().map(escape).collect::<Vec<_>>().join(" | ")
+        )
+    };
+    *text += &line(head);
+    let rule: Vec<_> = (0..head.len())
+        .map(|column| if column == 0 { "---" } else { "---:" })
+        .collect();
+    *text += &format!("| {} |\n", rule.join(" | "));
+    for row in rows {
+        *text += &line(row);
+    }
+    text.push('\n');
+}

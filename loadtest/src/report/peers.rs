@@ -1,0 +1,134 @@
+//! A run against other proxies: several baselines. The figure is the ratio of server CPU, or of memory, to the best
+//! of them, pair by pair.
+
+use super::document::Node;
+use super::figures::{number, pairings};
+use crate::plan::{Role, Scenario};
+use crate::results::findings::{Metric, level, ratio};
+use crate::results::{CaseResult, Results};
+use crate::stats::Interval;
+
+/// One cell of the ratio table.
+struct Ratio {
+    best: String,
+    best_level: f64,
+    subject: String,
+    level: f64,
+    to_best: Interval,
+    metric: Metric,
+}
+
+/// More than one baseline makes it a comparison with peers.
+pub fn is_peer_run(results: &Results) -> bool {
+    results
+        .targets
+        .iter()
+        .filter(|target| target.role == Role::Baseline)
+        .count()
+        > 1
+}
+
+/// The metric a scenario's cost is told in.
+fn cost(scenario: Scenario) -> Metric {
+    match scenario {
+        Scenario::Idle => Metric::IdleMemory,
+        Scenario::TokenStream => Metric::ServerCpuPerToken,
+        scenario if scenario.is_bulk() => Metric::ServerCpuPerGib,
+        _ => Metric::ServerCpu,
+    }
+}
+
+fn ratios(results: &Results, case: &CaseResult) -> Vec<Ratio> {
+    let metric = cost(case.case.scenario);
+    let pairings = pairings(results, case);
+    let baselines = pairings
+        .iter()
+        .filter_map(|(baseline, _)| Some((baseline.clone(), level(case, baseline, metric)?.mean)));
+    let Some((best, best_level)) = baselines.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return Vec::new();
+    };
+    pairings
+        .iter()
+        .filter(|(baseline, _)| *baseline == best)
+        .filter_map(|(_, subject)| {
+            Some(Ratio {
+                best: best.clone(),
+                best_level,
+                subject: subject.clone(),
+                level: level(case, subject, metric)?.mean,
+                to_best: ratio(case, &best, subject, metric)?,
+                metric,
+            })
+        })
+        .collect()
+}
+
+/// The table of ratios; nothing for a plain comparison.
+pub fn section(results: &Results) -> Vec<Node> {
+    if !is_peer_run(results) {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    for case in &results.cases {
+        rows.extend(ratios(results, case).into_iter().map(|found| {
+            vec![
+                case.case.title(),
+                found.subject,
+                format!("{} {}", number(found.level), found.metric.unit()),
+                format!(
+                    "{}: {} {}",
+                    found.best,
+                    number(found.best_level),
+                    found.metric.unit()
+                ),
+                format!(
+                    "{:.2} [{:.2}, {:.2}]",
+                    found.to_best.mean, found.to_best.low, found.to_best.high
+                ),
+                found.to_best.n.to_string(),
+            ]
+        }));
+    }
+    let head = [
+        "cost",
+        "target",
+        "its cost",
+        "best peer",
+        "ratio to the best peer",
+        "pairs",
+    ];
+    vec![
+        Node::Heading(2, "Ratio to the best other proxy".into()),
+        Node::Paragraph(
+            "Server CPU per operation, per token or per GiB, or memory per idle connection. Below 1 is cheaper than the \
+             cheapest peer; in brackets the 95 % interval."
+                .into(),
+        ),
+        Node::Table { head: head.map(str::to_owned).to_vec(), rows },
+    ]
+}
+
+/// The opening of a run against peers.
+pub fn paragraph(results: &Results) -> String {
+    let sentences: Vec<_> = results
+        .cases
+        .iter()
+        .filter_map(|case| {
+            let told: Vec<_> = ratios(results, case)
+                .into_iter()
+                .map(|found| {
+                    let r = found.to_best;
+                    format!(
+                        "{} {:.2} times [{:.2}, {:.2}] that of {}",
+                        found.subject, r.mean, r.low, r.high, found.best
+                    )
+                })
+                .collect();
+            (!told.is_empty()).then(|| format!("{}: {}.", case.case.title(), told.join(", ")))
+        })
+        .collect();
+    format!(
+        "Cost at the server, as a ratio to the best other proxy. {}",
+        sentences.join(" ")
+    )
+}

@@ -1,0 +1,185 @@
+//! From blocks to findings: one value per block and metric, paired differences, totals. Pure functions, shared by
+//! report, charts and comparison.
+
+use hdrhistogram::Histogram;
+
+use super::histogram::{empty, sum};
+use super::{Block, CaseResult};
+use crate::plan::Scenario;
+use crate::stats::{Interval, interval, paired, paired_ratio};
+
+/// A figure every block has, or has where it could be observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Median latency of an operation, microseconds.
+    Median,
+    /// 99th percentile, microseconds.
+    P99,
+    /// Median time to first token, microseconds.
+    FirstToken,
+    /// Median gap between tokens, microseconds.
+    TokenGap,
+    /// Operations per second.
+    Rate,
+    /// Payload, MiB per second.
+    Throughput,
+    /// Server CPU per operation, microseconds.
+    ServerCpu,
+    /// Server CPU per token, microseconds.
+    ServerCpuPerToken,
+    /// Server CPU per GiB of payload, milliseconds.
+    ServerCpuPerGib,
+    /// Wire bytes per operation beyond the application's own, in per cent of those.
+    Overhead,
+    /// Handshake bytes per connection: sent by the client.
+    HandshakeUp,
+    /// Handshake bytes per connection: sent by the server, tickets apart.
+    HandshakeDown,
+    /// All bytes on the wire per operation, both directions.
+    Wire,
+    /// Resident memory of the server per idle connection, KiB.
+    IdleMemory,
+}
+
+impl Metric {
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Median => "latency, median",
+            Self::P99 => "latency, p99",
+            Self::FirstToken => "time to first token, median",
+            Self::TokenGap => "gap between tokens, median",
+            Self::Rate => "operations per second",
+            Self::Throughput => "throughput",
+            Self::ServerCpu => "server CPU per operation",
+            Self::ServerCpuPerToken => "server CPU per token",
+            Self::ServerCpuPerGib => "server CPU per GiB",
+            Self::Overhead => "bytes beyond the payload",
+            Self::HandshakeUp => "handshake bytes up",
+            Self::HandshakeDown => "handshake bytes down",
+            Self::Wire => "bytes on the wire per operation",
+            Self::IdleMemory => "memory per idle connection",
+        }
+    }
+
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Median
+            | Self::P99
+            | Self::FirstToken
+            | Self::TokenGap
+            | Self::ServerCpu
+            | Self::ServerCpuPerToken => "us",
+            Self::Rate => "/s",
+            Self::Throughput => "MiB/s",
+            Self::ServerCpuPerGib => "ms",
+            Self::Overhead => "%",
+            Self::HandshakeUp | Self::HandshakeDown | Self::Wire => "B",
+            Self::IdleMemory => "KiB",
+        }
+    }
+
+    /// What one block says; none where it could not be seen.
+    pub fn of(self, block: &Block) -> Option<f64> {
+        let ops = block.ops as f64;
+        let units = block.units as f64;
+        let per = |amount: f64, of: f64| (of > 0.0).then(|| amount / of);
+        let bytes = &block.bytes;
+        let plain = (bytes.plain_up + bytes.plain_down) as f64;
+        let wire = (bytes.wire_up + bytes.wire_down) as f64;
+        match self {
+            Self::Median => quantile(&block.latency.histogram().ok()?, 0.5),
+            Self::P99 => quantile(&block.latency.histogram().ok()?, 0.99),
+            Self::FirstToken => quantile(&block.first.as_ref()?.histogram().ok()?, 0.5),
+            Self::TokenGap => quantile(&block.gap.as_ref()?.histogram().ok()?, 0.5),
+            Self::Rate => per(ops, block.elapsed_s),
+            Self::Throughput => per(plain / 1_048_576.0, block.elapsed_s),
+            Self::ServerCpu => per(block.server_cpu_s? * 1e6, ops),
+            Self::ServerCpuPerToken => per(block.server_cpu_s? * 1e6, units),
+            Self::ServerCpuPerGib => per(block.server_cpu_s? * 1e3, plain / 1_073_741_824.0),
+            Self::Overhead => per((wire - plain) * 100.0, plain),
+            Self::HandshakeUp => per(bytes.handshake_up as f64, bytes.handshakes as f64),
+            Self::HandshakeDown => per(bytes.handshake_down as f64, bytes.handshakes as f64),
+            Self::Wire => per(wire, ops),
+            Self::IdleMemory => per(block.rss_added? as f64 / 1024.0, ops),
+        }
+    }
+
+    /// The figures a scenario is told by, the most important first.
+    pub fn for_scenario(scenario: Scenario) -> Vec<Self> {
+        let tail = [Self::ServerCpu, Self::Rate];
+        match scenario {
+            Scenario::Idle => vec![Self::IdleMemory],
+            Scenario::TokenStream => vec![
+                Self::FirstToken,
+                Self::TokenGap,
+                Self::Median,
+                Self::ServerCpuPerToken,
+                Self::Wire,
+            ],
+            _ if scenario.is_handshake() => [
+                &[
+                    Self::Median,
+                    Self::P99,
+                    Self::HandshakeUp,
+                    Self::HandshakeDown,
+                ][..],
+                &tail,
+            ]
+            .concat(),
+            _ if scenario.is_bulk() => {
+                vec![
+                    Self::Median,
+                    Self::Throughput,
+                    Self::Wire,
+                    Self::Overhead,
+                    Self::ServerCpuPerGib,
+                ]
+            }
+            _ => [&[Self::Median, Self::P99, Self::Wire][..], &tail].concat(),
+        }
+    }
+}
+
+/// A quantile in microseconds; none of an empty histogram.
+pub fn quantile(histogram: &Histogram<u64>, q: f64) -> Option<f64> {
+    (!histogram.is_empty()).then(|| histogram.value_at_quantile(q) as f64 / 1000.0)
+}
+
+/// The values of one target, block by block.
+pub fn values(case: &CaseResult, target: &str, metric: Metric) -> Vec<f64> {
+    case.blocks_of(target)
+        .filter_map(|block| metric.of(block))
+        .collect()
+}
+
+/// The target's own level with its interval.
+pub fn level(case: &CaseResult, target: &str, metric: Metric) -> Option<Interval> {
+    interval(&values(case, target, metric))
+}
+
+/// Values of two targets, pair by pair.
+fn pairs(case: &CaseResult, from: &str, to: &str, metric: Metric) -> (Vec<f64>, Vec<f64>) {
+    case.blocks_of(from)
+        .filter_map(|a| {
+            let b = case.blocks_of(to).find(|b| b.pair == a.pair)?;
+            Some((metric.of(a)?, metric.of(b)?))
+        })
+        .unzip()
+}
+
+/// `to - from`, pair by pair.
+pub fn difference(case: &CaseResult, from: &str, to: &str, metric: Metric) -> Option<Interval> {
+    let (a, b) = pairs(case, from, to, metric);
+    paired(&a, &b)
+}
+
+/// `to / from`, pair by pair.
+pub fn ratio(case: &CaseResult, from: &str, to: &str, metric: Metric) -> Option<Interval> {
+    let (a, b) = pairs(case, from, to, metric);
+    paired_ratio(&a, &b)
+}
+
+/// All latencies of one target in one histogram.
+pub fn latencies(case: &CaseResult, target: &str) -> Histogram<u64> {
+    sum(case.blocks_of(target).map(|block| &block.latency)).unwrap_or_else(|_| empty())
+}

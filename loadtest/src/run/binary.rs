@@ -1,0 +1,96 @@
+//! Where the `hybridge` program is: named, beside this one, or to be built from the checkout this one lies in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result};
+
+/// The `hybridge` program: the one named, or beside this one, or built from the checkout this one was built in.
+pub fn find(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return if path.is_file() {
+            Ok(path.to_owned())
+        } else {
+            Err(Error::Usage(format!(
+                "--hybridge {}: no such file",
+                path.display()
+            )))
+        };
+    }
+    let own = std::env::current_exe().map_err(|source| Error::System {
+        what: "where this program lies",
+        source,
+    })?;
+    let folder = own.parent().unwrap_or(Path::new("."));
+    // Test programs lie one folder deeper.
+    let folder = if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    };
+    let beside = folder.join("hybridge");
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    build(folder)?;
+    if beside.is_file() {
+        Ok(beside)
+    } else {
+        Err(no_binary(&beside))
+    }
+}
+
+/// Builds the sidecar in the same profile, from the checkout above `folder`.
+fn build(folder: &Path) -> Result<()> {
+    let is_workspace = |path: &&Path| {
+        std::fs::read_to_string(path.join("Cargo.toml"))
+            .is_ok_and(|text| text.contains("name = \"hybridge\""))
+    };
+    let Some(checkout) = folder.ancestors().find(is_workspace) else {
+        return Err(no_binary(&folder.join("hybridge")));
+    };
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    say(&format!(
+        "building hybridge first (cargo build --profile {profile} --bin hybridge)"
+    ));
+    let status = Command::new("cargo")
+        .args([
+            "build",
+            "--profile",
+            profile,
+            "--package",
+            "hybridge",
+            "--bin",
+            "hybridge",
+        ])
+        .current_dir(checkout)
+        .status()
+        .map_err(|source| Error::System {
+            what: "cargo could not be started to build hybridge",
+            source,
+        })?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Process(format!(
+            "cargo build of hybridge failed: {status}"
+        )))
+    }
+}
+
+fn no_binary(path: &Path) -> Error {
+    Error::Usage(format!(
+        "the hybridge program is not at {}; name it with --hybridge FILE, build it with \
+         `cargo build --release`, or name running targets with --hybrid and --classical",
+        path.display()
+    ))
+}
+
+fn say(text: &str) {
+    // A closed standard error must not end the run.
+    writeln!(std::io::stderr(), "{text}").ok();
+}

@@ -1,0 +1,174 @@
+//! A server process of the tool's own: started on its cores, awaited, heard out when it fails, ended with its owner.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener as StdListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::managed::Cores;
+use crate::error::{Error, Result};
+use crate::observe::machine;
+
+/// A started server must answer by then.
+const START: Duration = Duration::from_secs(20);
+/// Lines of its output that are kept for an error message.
+const KEPT: usize = 8;
+
+type Log = Arc<Mutex<VecDeque<String>>>;
+
+/// A child process that is killed with its owner.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// What it is called in messages.
+    name: &'static str,
+    /// Its last lines of output, both streams.
+    log: Log,
+    /// Lines `CA: <path>` of its output.
+    ca: Receiver<PathBuf>,
+    /// Where its configuration and throw-away keys lie; removed at the end.
+    folder: Option<PathBuf>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if let Some(folder) = &self.folder {
+            std::fs::remove_dir_all(folder).ok();
+        }
+    }
+}
+
+impl Server {
+    /// Starts a child on the servers' cores: it inherits the binding of the thread that starts it.
+    pub(super) fn start(
+        name: &'static str,
+        mut command: Command,
+        cores: &Cores,
+        folder: Option<PathBuf>,
+    ) -> Result<Self> {
+        let bind = |cores: &[usize]| {
+            if cores.is_empty() {
+                Ok(())
+            } else {
+                machine::pin(cores)
+            }
+        };
+        let pinned = |source| Error::System {
+            what: "binding to a core",
+            source,
+        };
+        bind(&cores.server).map_err(pinned)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        bind(&cores.generator).map_err(pinned)?;
+        let mut child = child.map_err(|error| {
+            Error::Process(format!(
+                "{} could not be started: {error}",
+                command.get_program().display()
+            ))
+        })?;
+        let (found, ca) = channel();
+        let log = Log::default();
+        hear(child.stdout.take(), &log, Some(found));
+        hear(child.stderr.take(), &log, None);
+        Ok(Self {
+            child,
+            name,
+            log,
+            ca,
+            folder,
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The path in its line `CA: <path>`.
+    pub(super) fn ca(&self) -> Result<PathBuf> {
+        // The channel also ends when its output does.
+        self.ca
+            .recv_timeout(START)
+            .map_err(|_| self.failed("did not name its CA in a line `CA: <path>`"))
+    }
+
+    /// Waits until it listens on all of these ports.
+    pub(super) async fn listening(&mut self, ports: &[u16]) -> Result<()> {
+        let deadline = Instant::now() + START;
+        for port in ports {
+            while TcpStream::connect(("127.0.0.1", *port)).await.is_err() {
+                if let Some(status) = self.child.try_wait().ok().flatten() {
+                    return Err(self.failed(&format!("ended at once ({status})")));
+                }
+                if Instant::now() > deadline {
+                    return Err(
+                        self.failed(&format!("does not listen on port {port} after {START:?}"))
+                    );
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, how: &str) -> Error {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let said: Vec<_> = log.iter().map(String::as_str).collect();
+        let said = if said.is_empty() {
+            "it said nothing".to_owned()
+        } else {
+            format!("it said: {}", said.join(" | "))
+        };
+        Error::Process(format!("{} {how}; {said}", self.name))
+    }
+}
+
+/// Reads a stream to its end, since a full pipe would stop the server.
+fn hear(stream: Option<impl Read + Send + 'static>, log: &Log, ca: Option<Sender<PathBuf>>) {
+    let Some(stream) = stream else { return };
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream)
+            .lines()
+            .map_while(std::result::Result::ok)
+        {
+            if let (Some(ca), Some(path)) = (&ca, line.trim().strip_prefix("CA:")) {
+                // Nobody waits for a second one.
+                ca.send(PathBuf::from(path.trim())).ok();
+            }
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            if log.len() == KEPT {
+                log.pop_front();
+            }
+            log.push_back(line);
+        }
+    });
+}
+
+/// Three ports nobody listens on at this moment.
+pub(super) fn free_ports() -> Result<[u16; 3]> {
+    let bind = || {
+        let held = [0; 3].map(|_| StdListener::bind(("127.0.0.1", 0)));
+        let mut ports = [0; 3];
+        for (port, listener) in ports.iter_mut().zip(held) {
+            *port = listener?.local_addr()?.port();
+        }
+        Ok(ports)
+    };
+    bind().map_err(|source| Error::System {
+        what: "no free port on 127.0.0.1",
+        source,
+    })
+}

@@ -1,0 +1,78 @@
+//! Memory of idle connections: each block adds its connections to those already held and looks at what the server's
+//! resident memory grew by. Nothing is closed before the end, so that freed memory cannot hide the cost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::block_of;
+use super::load::Crew;
+use crate::error::Error;
+use crate::error::Result;
+use crate::http::h1::H1;
+use crate::net::dial::{Dialed, Dialer, Expect};
+use crate::net::stream::Stream;
+use crate::plan::Case;
+use crate::results::Block;
+use crate::session::Sample;
+use tokio::net::TcpStream;
+
+/// For the server to put its buffers away.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// Held until the case ends.
+pub type Held = Vec<H1<Stream<TcpStream>>>;
+
+/// Opens this block's connections, one request each, and leaves them idle.
+pub async fn block(case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block> {
+    let dialer = Dialer::new(&crew.target.endpoint, vec!["http/1.1"], false)?;
+    if crew.held.is_empty() {
+        // The first connections also pay for what the process sets up once.
+        for _ in 0..10 {
+            crew.held.push(open(&dialer, case).await?);
+        }
+    }
+    tokio::time::sleep(SETTLE).await;
+    let before = crew.target.probe.resident().await;
+    let start = Instant::now();
+    let mut sample = Sample::default();
+    for _ in 0..case.load.connections() {
+        let begun = Instant::now();
+        let h1 = open(&dialer, case).await?;
+        sample.record(begun.elapsed(), 0, &h1.stream.meter().read());
+        crew.held.push(h1);
+    }
+    let elapsed = start.elapsed();
+    tokio::time::sleep(SETTLE).await;
+    let after = crew.target.probe.resident().await;
+    let rss_added = before
+        .zip(after)
+        .map(|(before, after)| after.cast_signed() - before.cast_signed());
+    let block = block_of(pair, &crew.target.plan.name, &sample, elapsed);
+    Ok(Block {
+        rss_added,
+        server_rss: after,
+        ..block
+    })
+}
+
+async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<TcpStream>>> {
+    let Dialed { stream, .. } = dialer.dial(Expect::Full).await?;
+    let mut h1 = H1::new(stream);
+    let endpoint = dialer.endpoint();
+    let head = format!(
+        "GET /blob/{} HTTP/1.1\r\nhost: {}\r\n\r\n",
+        case.down, endpoint.authority
+    );
+    let request = async {
+        h1.send(head.as_bytes(), 0).await?;
+        let head = h1
+            .head(false)
+            .await?
+            .ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        h1.drain(head.body).await
+    };
+    request
+        .await
+        .map_err(|error| Error::protocol(&endpoint.name, error.to_string()))?;
+    Ok(h1)
+}

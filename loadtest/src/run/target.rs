@@ -1,0 +1,262 @@
+//! Targets of a plan made ready: address looked up, CA loaded, observation set up; and the counted bytes compared
+//! with what the server counted itself.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+
+use crate::error::{Error, Result};
+use crate::net::counts::Counter;
+use crate::net::dial::{Dialer, Endpoint, Expect, Tls};
+use crate::observe::{Probe, metrics};
+use crate::plan::{Speaks, Target};
+use crate::results::ByteCheck;
+use crate::tls::{Group, Trust};
+
+/// A target that can be dialled and observed.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub plan: Target,
+    pub endpoint: Arc<Endpoint>,
+    pub speaks: Speaks,
+    pub probe: Probe,
+}
+
+impl Resolved {
+    /// The same target reached through a relay.
+    #[must_use]
+    pub fn via(mut self, relay: SocketAddr, rtt: Duration) -> Self {
+        let mut endpoint = Endpoint::clone(&self.endpoint);
+        endpoint.address = relay;
+        endpoint.rtt = rtt;
+        self.endpoint = Arc::new(endpoint);
+        self
+    }
+
+    /// Replaces the groups the client offers; the first is the one that must come out.
+    pub fn offer(&mut self, groups: Vec<Group>) {
+        let mut endpoint = Endpoint::clone(&self.endpoint);
+        if let (Some(tls), Some(first)) = (&mut endpoint.tls, groups.first()) {
+            tls.expect = *first;
+            self.plan.expect = *first;
+            tls.groups.clone_from(&groups);
+        }
+        self.plan.groups = groups;
+        self.endpoint = Arc::new(endpoint);
+    }
+
+    /// One handshake, so that a wrong target is told before anything is measured.
+    pub async fn greet(&self) -> Result<()> {
+        let mut dialed = Dialer::new(&self.endpoint, Vec::new(), false)?
+            .dial(Expect::Full)
+            .await?;
+        // The handshake was the question; how the goodbye goes is not.
+        drop(tokio::time::timeout(Duration::from_secs(1), dialed.stream.close()).await);
+        Ok(())
+    }
+}
+
+/// Looks up and loads what a target names.
+pub fn resolve(target: &Target) -> Result<Resolved> {
+    let (scheme, authority) = split_url(target)?;
+    let unreachable = |source| Error::Unreachable {
+        target: target.name.clone(),
+        address: authority.clone(),
+        source,
+    };
+    let address = authority.to_socket_addrs().map_err(unreachable)?.next();
+    let address =
+        address.ok_or_else(|| unreachable(std::io::ErrorKind::AddrNotAvailable.into()))?;
+    let tls = if scheme == "http" {
+        None
+    } else {
+        Some(tls(target, &authority)?)
+    };
+    Ok(Resolved {
+        endpoint: Arc::new(Endpoint {
+            name: target.name.clone(),
+            address,
+            authority,
+            tls,
+            rtt: Duration::ZERO,
+            ledger: Arc::new(Counter::default()),
+        }),
+        speaks: if scheme == "tls" {
+            Speaks::Blocks
+        } else {
+            Speaks::Http
+        },
+        probe: Probe {
+            pid: pid(target)?,
+            metrics: target.metrics.as_deref().map(metrics_address).transpose()?,
+        },
+        plan: target.clone(),
+    })
+}
+
+fn tls(target: &Target, authority: &str) -> Result<Tls> {
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host)
+        .trim_matches(['[', ']']);
+    let name = target.server_name.as_deref().unwrap_or(host);
+    let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
+        Error::Usage(format!(
+            "target {}: \"{name}\" is not a server name; set server_name",
+            target.name
+        ))
+    })?;
+    let trust = Trust::load(target.ca.as_deref())?;
+    Ok(Tls {
+        server_name,
+        trust,
+        groups: target.groups.clone(),
+        expect: target.expect,
+    })
+}
+
+/// Scheme and `host:port` of a target's URL.
+fn split_url(target: &Target) -> Result<(&str, String)> {
+    let wrong = |message: &str| {
+        let example = "write such as https://127.0.0.1:8443";
+        Error::Usage(format!(
+            "target {}: URL \"{}\" {message}; {example}",
+            target.name, target.url
+        ))
+    };
+    let (scheme, rest) = target
+        .url
+        .split_once("://")
+        .ok_or_else(|| wrong("has no scheme"))?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !path.is_empty() {
+        return Err(wrong("has a path; the scenarios choose their own"));
+    }
+    let port = match scheme {
+        "https" => 443,
+        "http" => 80,
+        "tls" => 0,
+        _ => {
+            return Err(wrong(
+                "has an unknown scheme; known are https, http and tls",
+            ));
+        }
+    };
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    match (has_port, port) {
+        (true, _) => Ok((scheme, authority.to_owned())),
+        (false, 0) => Err(wrong("needs a port")),
+        (false, port) => Ok((scheme, format!("{authority}:{port}"))),
+    }
+}
+
+fn pid(target: &Target) -> Result<Option<u32>> {
+    let Some(path) = &target.pid_file else {
+        return Ok(target.pid);
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+    let pid = text.trim().parse().map_err(|_| {
+        Error::Usage(format!(
+            "target {}: {} holds \"{}\", not a process id",
+            target.name,
+            path.display(),
+            text.trim()
+        ))
+    })?;
+    if !Path::new(&format!("/proc/{pid}")).exists() {
+        return Err(Error::Usage(format!(
+            "target {}: no process {pid} (from {})",
+            target.name,
+            path.display()
+        )));
+    }
+    Ok(Some(pid))
+}
+
+fn metrics_address(url: &str) -> Result<SocketAddr> {
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let mut found = authority.to_socket_addrs().map_err(|error| {
+        Error::Usage(format!(
+            "metrics address \"{url}\": {error}; write such as http://127.0.0.1:9443/metrics"
+        ))
+    })?;
+    found
+        .next()
+        .ok_or_else(|| Error::Usage(format!("metrics address \"{url}\" does not resolve")))
+}
+
+/// What client and server had counted for a target at one moment.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    client: [u64; 5],
+    server: [u64; 5],
+}
+
+/// What the two count alike, seen from the client.
+const COUNTED: [&str; 5] = [
+    "handshakes",
+    "handshake bytes up",
+    "handshake bytes down, tickets included",
+    "bytes after the handshake, up",
+    "bytes after the handshake, down",
+];
+
+impl Totals {
+    /// None where the server exports no such counts.
+    pub async fn read(target: &Resolved) -> Option<Self> {
+        let samples = metrics::scrape(target.probe.metrics?).await.ok()?;
+        let listener = ("listener", target.plan.listener.as_deref()?);
+        let group = ("group", target.plan.expect.name());
+        let of =
+            |name: &str, labels: &[(&str, &str)]| samples.sum(name, labels).unwrap_or(0.0) as u64;
+        let handshake = |way| {
+            of(
+                "hybridge_handshake_bytes_sum",
+                &[listener, group, ("direction", way)],
+            )
+        };
+        let wire = |way| of("hybridge_wire_bytes_total", &[listener, ("direction", way)]);
+        let ledger = target.endpoint.ledger.read();
+        Some(Self {
+            client: [
+                ledger.handshakes,
+                ledger.handshake_up,
+                ledger.handshake_down + ledger.tickets,
+                ledger.wire_up - ledger.handshake_up,
+                ledger.wire_down - ledger.handshake_down - ledger.tickets,
+            ],
+            server: [
+                of("hybridge_handshakes_total", &[listener, group]),
+                handshake("in"),
+                handshake("out"),
+                wire("in"),
+                wire("out"),
+            ],
+        })
+    }
+}
+
+/// What both counted since `before`, side by side.
+pub async fn check_bytes(target: &Resolved, before: Option<Totals>) -> Vec<ByteCheck> {
+    let Some(before) = before else {
+        return Vec::new();
+    };
+    // The server counts a connection when it has seen its end.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let Some(after) = Totals::read(target).await else {
+        return Vec::new();
+    };
+    let check = |index: usize| ByteCheck {
+        target: target.plan.name.clone(),
+        what: COUNTED[index].to_owned(),
+        client: after.client[index] - before.client[index],
+        server: after.server[index].saturating_sub(before.server[index]),
+    };
+    (0..COUNTED.len()).map(check).collect()
+}

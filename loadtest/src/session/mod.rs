@@ -1,0 +1,316 @@
+//! One client of one target: keeps its connection where the scenario keeps it, does one operation at a time and
+//! says what it took. Load and blocks are in `run`.
+
+mod blocks;
+mod requests;
+mod sample;
+mod token_stream;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::{Error, Result};
+use crate::http::h1::H1;
+use crate::http::h2::{Call, H2};
+use crate::net::counts::{Bytes, Meter};
+use crate::net::dial::{Dialed, Dialer, Endpoint, Expect};
+use crate::net::stream::Stream;
+use crate::plan::{Case, Role, Scenario};
+use crate::rng::Rng;
+pub use blocks::serve as serve_blocks;
+pub use sample::Sample;
+
+/// A goodbye that is not answered by then is cut.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// One client.
+#[derive(Debug)]
+pub struct Session {
+    case: Arc<Case>,
+    dialer: Dialer,
+    expect: Expect,
+    open: Open,
+    rng: Rng,
+}
+
+/// The connection that outlives an operation, if the scenario has one.
+#[derive(Debug)]
+enum Open {
+    Nothing,
+    H1(H1<Stream<TcpStream>>),
+    H2(H2, Arc<Meter>),
+    Call(H2, Call, Arc<Meter>),
+    Tcp(Stream<TcpStream>),
+}
+
+/// What one operation took, before it is counted.
+#[derive(Debug)]
+struct Outcome {
+    latency: Duration,
+    units: u64,
+    bytes: Bytes,
+}
+
+impl Session {
+    /// A client for a case; `seed` decides its part of a mix.
+    pub fn new(case: &Arc<Case>, endpoint: &Arc<Endpoint>, role: Role, seed: u64) -> Result<Self> {
+        let (endpoint, expect) = for_scenario(case.scenario, endpoint, role);
+        let alpn = match case.scenario {
+            Scenario::H2Keepalive | Scenario::GrpcUnary | Scenario::GrpcStream => vec!["h2"],
+            _ if case.scenario.speaks() == crate::plan::Speaks::Blocks => vec![],
+            _ => vec!["http/1.1"],
+        };
+        let dialer = Dialer::new(&endpoint, alpn, case.scenario == Scenario::ResumedHandshake)?;
+        Ok(Self {
+            case: Arc::clone(case),
+            dialer,
+            expect,
+            open: Open::Nothing,
+            rng: Rng::new(seed),
+        })
+    }
+
+    /// Opens what outlives an operation, and fetches the first ticket of a resuming client.
+    pub async fn prepare(&mut self) -> Result<()> {
+        match self.case.scenario {
+            Scenario::ResumedHandshake => {
+                let dialed = self.dialer.dial(Expect::Any).await?;
+                farewell(dialed.stream).await;
+                Ok(())
+            }
+            scenario if scenario.connects_each_time() => Ok(()),
+            _ => self.connect().await,
+        }
+    }
+
+    /// One operation, counted into the sample; `due` is when it should have started.
+    pub async fn operate(&mut self, due: Instant, sample: &mut Sample) -> Result<()> {
+        let outcome = self.perform(due, sample).await;
+        match outcome {
+            Ok(outcome) => {
+                sample.record(outcome.latency, outcome.units, &outcome.bytes);
+                Ok(())
+            }
+            Err(error) => {
+                self.open = Open::Nothing;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a kept connection in order, so that both sides have counted the same.
+    pub async fn close(&mut self) {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => {}
+            Open::H1(h1) => farewell(h1.stream).await,
+            Open::Tcp(stream) => farewell(stream).await,
+            Open::H2(h2, _) => drop(timeout(FAREWELL, h2.close()).await),
+            Open::Call(h2, call, _) => {
+                // A stream that ends badly was an error of its last exchange, and counted there.
+                drop(timeout(FAREWELL, call.finish()).await);
+                drop(timeout(FAREWELL, h2.close()).await);
+            }
+        }
+    }
+
+    async fn perform(&mut self, due: Instant, sample: &mut Sample) -> Result<Outcome> {
+        let scenario = self.case.scenario;
+        if scenario == Scenario::Mix {
+            return self.mixed(due, sample).await;
+        }
+        if scenario.is_handshake() {
+            return self.handshake(due, self.expect).await;
+        }
+        if matches!(
+            scenario,
+            Scenario::RequestPerConnection | Scenario::ModelCheckpoint | Scenario::FederatedRound
+        ) {
+            return self.fresh(due).await;
+        }
+        if matches!(self.open, Open::Nothing) {
+            self.connect().await?;
+        }
+        let before = self.counted();
+        let units = self.exchange(sample).await?;
+        let bytes = self.counted().since(&before);
+        Ok(Outcome {
+            latency: due.elapsed(),
+            units,
+            bytes,
+        })
+    }
+
+    /// Seven requests in ten, two short token streams, and an upload or a fresh connection.
+    async fn mixed(&mut self, due: Instant, sample: &mut Sample) -> Result<Outcome> {
+        let draw = self.rng.below(20);
+        if draw == 0 {
+            return self.fresh_request(due, 0, self.case.down).await;
+        }
+        if matches!(self.open, Open::Nothing) {
+            self.connect().await?;
+        }
+        let before = self.counted();
+        let (up, down) = (self.case.up, self.case.down);
+        let units = match draw {
+            1 => self.request(up, 0).await?,
+            2..=5 => self.tokens(sample).await?,
+            _ => self.request(0, down).await?,
+        };
+        Ok(Outcome {
+            latency: due.elapsed(),
+            units,
+            bytes: self.counted().since(&before),
+        })
+    }
+
+    async fn handshake(&mut self, due: Instant, expect: Expect) -> Result<Outcome> {
+        let late = due.elapsed();
+        let dialed = self.dialer.dial(expect).await?;
+        // The scheduled wait counts, the TCP connect does not: the handshake is what is asked about.
+        let latency = late + dialed.handshake;
+        let meter = Arc::clone(dialed.stream.meter());
+        farewell(dialed.stream).await;
+        Ok(Outcome {
+            latency,
+            units: 0,
+            bytes: meter.read(),
+        })
+    }
+
+    /// A connection for this operation alone.
+    async fn fresh(&mut self, due: Instant) -> Result<Outcome> {
+        let (up, down) = (self.case.up, self.case.down);
+        match self.case.scenario {
+            Scenario::FederatedRound => self.federated(due).await,
+            _ => self.fresh_request(due, up, down).await,
+        }
+    }
+
+    async fn fresh_request(&mut self, due: Instant, up: u64, down: u64) -> Result<Outcome> {
+        let Dialed { stream, .. } = self.dialer.dial(self.expect).await?;
+        let meter = Arc::clone(stream.meter());
+        let mut h1 = H1::new(stream);
+        let units = self.http(&mut h1, up, down).await?;
+        let latency = due.elapsed();
+        farewell(h1.stream).await;
+        Ok(Outcome {
+            latency,
+            units,
+            bytes: meter.read(),
+        })
+    }
+
+    /// A federated client: takes the model, gives its update, leaves.
+    async fn federated(&mut self, due: Instant) -> Result<Outcome> {
+        let Dialed { stream, .. } = self.dialer.dial(self.expect).await?;
+        let meter = Arc::clone(stream.meter());
+        let mut h1 = H1::new(stream);
+        let units = self.http(&mut h1, 0, self.case.down).await?
+            + self.http(&mut h1, self.case.up, 0).await?;
+        let latency = due.elapsed();
+        farewell(h1.stream).await;
+        Ok(Outcome {
+            latency,
+            units,
+            bytes: meter.read(),
+        })
+    }
+
+    async fn connect(&mut self) -> Result<()> {
+        let dialed = self.dialer.dial(self.expect).await?;
+        let meter = Arc::clone(dialed.stream.meter());
+        let failed = |error: std::io::Error| self.failed(&error);
+        self.open = match self.case.scenario {
+            Scenario::H2Keepalive | Scenario::GrpcUnary => {
+                Open::H2(H2::start(dialed.stream).await.map_err(failed)?, meter)
+            }
+            Scenario::GrpcStream => {
+                let mut h2 = H2::start(dialed.stream).await.map_err(failed)?;
+                let call = h2
+                    .stream(&self.grpc("/hybridge.demo.Echo/Stream")?)
+                    .await
+                    .map_err(failed)?;
+                Open::Call(h2, call, meter)
+            }
+            scenario if scenario.speaks() == crate::plan::Speaks::Blocks => {
+                Open::Tcp(dialed.stream)
+            }
+            _ => Open::H1(H1::new(dialed.stream)),
+        };
+        Ok(())
+    }
+
+    /// One exchange on the kept connection; its units.
+    async fn exchange(&mut self, sample: &mut Sample) -> Result<u64> {
+        let (up, down) = (self.case.up, self.case.down);
+        match self.case.scenario {
+            Scenario::TokenStream => self.tokens(sample).await,
+            Scenario::GradientExchange => {
+                Ok(self.request(up, 0).await? + self.request(0, down).await?)
+            }
+            Scenario::GrpcUnary | Scenario::GrpcStream | Scenario::H2Keepalive => {
+                self.multiplexed().await
+            }
+            Scenario::TcpUpload | Scenario::TcpDownload | Scenario::TcpGradientExchange => {
+                let Open::Tcp(stream) = &mut self.open else {
+                    return Err(self.failed(&not_open()));
+                };
+                let done = blocks::exchange(stream, up, down).await;
+                done.map(|()| up + down)
+                    .map_err(|error| self.failed(&error))
+            }
+            _ => self.request(up, down).await,
+        }
+    }
+
+    /// The kept connection's bytes so far; nothing where there is none.
+    fn counted(&self) -> Bytes {
+        match &self.open {
+            Open::Nothing => Bytes::default(),
+            Open::H1(h1) => h1.stream.meter().read(),
+            Open::Tcp(stream) => stream.meter().read(),
+            Open::H2(_, meter) | Open::Call(_, _, meter) => meter.read(),
+        }
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Error {
+        Error::protocol(&self.dialer.endpoint().name, error.to_string())
+    }
+}
+
+/// The same client offers its share for a classical group first where a HelloRetryRequest is asked for; a baseline
+/// that chooses the classical group anyway answers at once, and that is the comparison.
+fn for_scenario(
+    scenario: Scenario,
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+) -> (Arc<Endpoint>, Expect) {
+    if scenario != Scenario::HelloRetryHandshake || role == Role::Baseline {
+        let resumed = scenario == Scenario::ResumedHandshake;
+        return (
+            Arc::clone(endpoint),
+            if resumed {
+                Expect::Resumed
+            } else {
+                Expect::Full
+            },
+        );
+    }
+    let mut endpoint = Endpoint::clone(endpoint);
+    if let Some(tls) = &mut endpoint.tls {
+        tls.groups = vec![crate::tls::Group::X25519, tls.expect];
+    }
+    (Arc::new(endpoint), Expect::HelloRetry)
+}
+
+async fn farewell(mut stream: Stream<TcpStream>) {
+    // A peer that does not answer the goodbye has still been measured; the connection is dropped.
+    drop(timeout(FAREWELL, stream.close()).await);
+}
+
+fn not_open() -> std::io::Error {
+    std::io::ErrorKind::NotConnected.into()
+}

@@ -1,0 +1,121 @@
+//! The exchanges of a session over HTTP/1.1, HTTP/2 and gRPC: what is sent, what must come back.
+
+use http::Request;
+use tokio::net::TcpStream;
+
+use super::{Open, Sample, Session, not_open, token_stream};
+use crate::error::{Error, Result};
+use crate::http::h1::H1;
+use crate::http::h2::grpc_request;
+use crate::net::stream::Stream;
+use crate::plan::Scenario;
+
+impl Session {
+    pub(super) async fn multiplexed(&mut self) -> Result<u64> {
+        let (up, down) = (self.case.up, self.case.down);
+        let unary = self.grpc("/hybridge.demo.Echo/Unary")?;
+        let plain = self.h2_request(up, down)?;
+        let done = match &mut self.open {
+            Open::Call(_, call, _) => call
+                .exchange(up as usize)
+                .await
+                .map(|length| (length as u64, up)),
+            Open::H2(h2, _) if self.case.scenario == Scenario::GrpcUnary => h2
+                .unary(&unary, up as usize)
+                .await
+                .map(|length| (length as u64, up)),
+            Open::H2(h2, _) => {
+                h2.request(&plain, up)
+                    .await
+                    .and_then(|(status, length)| match status {
+                        200 if up > 0 => Ok((down, down)),
+                        200 => Ok((length, down)),
+                        _ => Err(std::io::Error::other(format!(
+                            "{} answered {status}",
+                            plain.uri().path()
+                        ))),
+                    })
+            }
+            _ => Err(not_open()),
+        };
+        match done.map_err(|error| self.failed(&error))? {
+            (got, wanted) if got == wanted => Ok(0),
+            (got, wanted) => {
+                Err(self.failed(&std::io::Error::other(format!("{got} bytes for {wanted}"))))
+            }
+        }
+    }
+
+    /// One request on the kept connection; its payload bytes.
+    pub(super) async fn request(&mut self, up: u64, down: u64) -> Result<u64> {
+        let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
+            return Err(self.failed(&not_open()));
+        };
+        let units = self.http(&mut h1, up, down).await?;
+        self.open = Open::H1(h1);
+        Ok(units)
+    }
+
+    /// One HTTP/1.1 request: `up` bytes into the sink, or `down` bytes of blob.
+    pub(super) async fn http(
+        &self,
+        h1: &mut H1<Stream<TcpStream>>,
+        up: u64,
+        down: u64,
+    ) -> Result<u64> {
+        let authority = &self.dialer.endpoint().authority;
+        let head = if up > 0 {
+            format!("POST /sink HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {up}\r\n\r\n")
+        } else {
+            format!("GET /blob/{down} HTTP/1.1\r\nhost: {authority}\r\n\r\n")
+        };
+        let done = async {
+            h1.send(head.as_bytes(), up).await?;
+            let head = h1
+                .head(false)
+                .await?
+                .ok_or(std::io::ErrorKind::UnexpectedEof)?;
+            let got = h1.drain(head.body).await?;
+            match head.status {
+                200 if up > 0 || got == down => Ok(up + down),
+                200 => Err(std::io::Error::other(format!(
+                    "/blob/{down} gave {got} bytes"
+                ))),
+                status => Err(std::io::Error::other(format!("answered {status}"))),
+            }
+        };
+        done.await
+            .map_err(|error: std::io::Error| self.failed(&error))
+    }
+
+    /// One streamed answer on the kept connection; its tokens.
+    pub(super) async fn tokens(&mut self, sample: &mut Sample) -> Result<u64> {
+        let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
+            return Err(self.failed(&not_open()));
+        };
+        let authority = &self.dialer.endpoint().authority;
+        let streamed = token_stream::run(&mut h1, authority, &self.case, sample).await;
+        let tokens = streamed.map_err(|error| self.failed(&error))?;
+        self.open = Open::H1(h1);
+        Ok(tokens)
+    }
+
+    pub(super) fn grpc(&self, path: &str) -> Result<Request<()>> {
+        let authority = &self.dialer.endpoint().authority;
+        grpc_request(authority, path).map_err(|error| Error::Usage(format!("target URL: {error}")))
+    }
+
+    fn h2_request(&self, up: u64, down: u64) -> Result<Request<()>> {
+        let authority = &self.dialer.endpoint().authority;
+        let (method, path) = if up > 0 {
+            ("POST", "/sink".into())
+        } else {
+            ("GET", format!("/blob/{down}"))
+        };
+        Request::builder()
+            .method(method)
+            .uri(format!("https://{authority}{path}"))
+            .body(())
+            .map_err(|error| Error::Usage(format!("target URL: {error}")))
+    }
+}

@@ -1,0 +1,132 @@
+//! A streamed chat completion (server-sent events): when each token arrives.
+
+use std::io;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+
+use super::Sample;
+use crate::http::h1::H1;
+use crate::net::stream::Stream;
+use crate::plan::Case;
+
+/// Asks for the case's tokens and notes the time to the first and the gaps between them; the number of tokens.
+pub(super) async fn run(
+    h1: &mut H1<Stream<TcpStream>>,
+    authority: &str,
+    case: &Case,
+    sample: &mut Sample,
+) -> io::Result<u64> {
+    let start = Instant::now();
+    h1.send(request(authority, case).as_bytes(), 0).await?;
+    let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    if head.status != 200 {
+        return Err(io::Error::other(format!(
+            "/v1/chat/completions answered {}",
+            head.status
+        )));
+    }
+    let mut body = head.body;
+    let mut events = Events::default();
+    let (mut tokens, mut last) = (0, None::<Instant>);
+    while let Some(piece) = h1.piece(&mut body).await? {
+        let now = Instant::now();
+        for _ in 0..events.push(piece) {
+            tokens += 1;
+            match last {
+                None => sample
+                    .first
+                    .push(now.duration_since(start).as_nanos() as u64),
+                Some(last) => sample.gap.push(now.duration_since(last).as_nanos() as u64),
+            }
+            last = Some(now);
+        }
+    }
+    if tokens < u64::from(case.tokens) {
+        return Err(io::Error::other(format!(
+            "{tokens} tokens of {}",
+            case.tokens
+        )));
+    }
+    Ok(tokens)
+}
+
+fn request(authority: &str, case: &Case) -> String {
+    let body = format!(
+        "{{\"model\":\"stub\",\"stream\":true,\"max_tokens\":{},\"hybridge_interval_ms\":{},\
+         \"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}",
+        case.tokens,
+        case.token_interval_us as f64 / 1000.0,
+    );
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Counts events with data as they become whole; `[DONE]` and comments are none, nor is an event without content.
+#[derive(Debug, Default)]
+struct Events {
+    line: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl Events {
+    fn push(&mut self, piece: &[u8]) -> usize {
+        let mut found = 0;
+        for byte in piece {
+            match byte {
+                b'\n' => found += usize::from(self.end_line()),
+                b'\r' => {}
+                byte => self.line.push(*byte),
+            }
+        }
+        found
+    }
+
+    fn end_line(&mut self) -> bool {
+        if self.line.is_empty() {
+            let data = std::mem::take(&mut self.data);
+            return is_token(&data);
+        }
+        if let Some(data) = self.line.strip_prefix(b"data:") {
+            self.data.extend_from_slice(data.trim_ascii());
+        }
+        self.line.clear();
+        false
+    }
+}
+
+/// The first event of a completion names the role and the last says why it ended: neither carries a token.
+fn is_token(data: &[u8]) -> bool {
+    if data.is_empty() || data == b"[DONE]" {
+        return false;
+    }
+    let Ok(event) = serde_json::from_slice::<serde_json::Value>(data) else {
+        return true;
+    };
+    match event.pointer("/choices/0/delta") {
+        Some(delta) => delta
+            .get("content")
+            .is_some_and(|content| content.as_str() != Some("")),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_counted_when_whole_and_the_end_mark_is_none() {
+        let wire = b": ping\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n\
+            data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"choices\":[{\"delta\":\
+            {\"content\":\"b\"}}]}\r\n\r\ndata: [DONE]\n\n";
+        for cut in [1, 3, 1000] {
+            let mut events = Events::default();
+            let found: usize = wire.chunks(cut).map(|piece| events.push(piece)).sum();
+            assert_eq!(found, 2, "cut into {cut}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The tool's own model server in plain HTTP/1.1: the backend of the `peers` plan, the null target that shows what
+//! the generator alone costs, and the far end of tests. Paths as in `hybridge demo`; `/` is a small fixed answer.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::http::h1::{Body, H1, Head};
+use crate::net::timer::Timer;
+
+const SMALL: &str = "{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"model\":\"stub\",\
+                     \"choices\":[{\"index\":0,\"text\":\"hello\",\"finish_reason\":\"stop\"}]}";
+const TOKEN: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\
+                     \"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"}}]}\n\n";
+
+/// Serves connections until dropped.
+pub async fn serve(listener: TcpListener) -> io::Result<()> {
+    loop {
+        let (peer, _) = listener.accept().await?;
+        peer.set_nodelay(true)?;
+        // A connection that ends is the client's business.
+        tokio::spawn(async move { converse(peer).await.ok() });
+    }
+}
+
+/// Answers requests on one connection, plain or not, until it closes.
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> io::Result<()> {
+    let mut h1 = H1::new(stream);
+    while let Some(head) = h1.head(true).await? {
+        answer(&mut h1, &head).await?;
+        if !head.keep_alive {
+            break;
+        }
+    }
+    h1.stream.shutdown().await
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(h1: &mut H1<S>, head: &Head) -> io::Result<()> {
+    if head.expects_continue {
+        h1.send(b"HTTP/1.1 100 Continue\r\n\r\n", 0).await?;
+    }
+    if head.method == "POST" && head.target == "/v1/chat/completions" {
+        return stream_tokens(h1, head.body).await;
+    }
+    let received = h1.drain(head.body).await?;
+    if let Some(length) = head.target.strip_prefix("/blob/") {
+        return match length.parse() {
+            Ok(length) => {
+                h1.send(&response("application/octet-stream", length), length)
+                    .await
+            }
+            Err(_) => {
+                h1.send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", 0)
+                    .await
+            }
+        };
+    }
+    let text = if head.target == "/sink" {
+        format!("{received}\n")
+    } else {
+        SMALL.to_owned()
+    };
+    let head = response("application/json", text.len() as u64);
+    h1.send(&[head.as_slice(), text.as_bytes()].concat(), 0)
+        .await
+}
+
+fn response(kind: &str, length: u64) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n")
+        .into_bytes()
+}
+
+async fn stream_tokens<S: AsyncRead + AsyncWrite + Unpin>(
+    h1: &mut H1<S>,
+    mut body: Body,
+) -> io::Result<()> {
+    let mut text = Vec::new();
+    while let Some(piece) = h1.piece(&mut body).await? {
+        text.extend_from_slice(piece);
+    }
+    let asked: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let tokens = asked
+        .get("max_tokens")
+        .and_then(serde_json::Value::as_u64)
+        .unwrap_or(16)
+        .min(1_000_000);
+    let pause = asked
+        .get("hybridge_interval_ms")
+        .and_then(serde_json::Value::as_f64)
+        .unwrap_or(0.0);
+    let pause = Duration::try_from_secs_f64(pause / 1000.0).unwrap_or_default();
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    h1.send(head.as_bytes(), 0).await?;
+    let chunk = format!("{:x}\r\n{TOKEN}\r\n", TOKEN.len());
+    let (mut timer, start) = (Timer::new()?, Instant::now());
+    for token in 0..tokens {
+        timer.sleep_until(start + pause * token as u32).await?;
+        h1.send(chunk.as_bytes(), 0).await?;
+    }
+    h1.send(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n", 0).await
+}

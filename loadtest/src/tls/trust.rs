@@ -1,0 +1,135 @@
+//! Who is believed: a CA file, or the system's bundle. A chain is checked once per certificate and name,
+//! the signature of every handshake always, so that the generator's own work does not bound the run.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::error::{Error, Result};
+
+const SYSTEM_BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+/// The believed authorities, with the certificates already found good.
+#[derive(Clone, Debug)]
+pub struct Trust(Arc<Remembering>);
+
+impl Trust {
+    /// Reads a PEM file of CA certificates; without one, the system's bundle.
+    pub fn load(ca: Option<&Path>) -> Result<Self> {
+        let path = match ca {
+            Some(path) => path,
+            None => SYSTEM_BUNDLES
+                .iter()
+                .map(Path::new)
+                .find(|path| path.exists())
+                .ok_or_else(|| {
+                    Error::Usage(
+                        "no system certificate bundle found; name the CA with --ca FILE".into(),
+                    )
+                })?,
+        };
+        let pem = std::fs::read(path).map_err(|source| Error::read(path, source))?;
+        Self::from_pem(&pem)
+            .map_err(|message| Error::Usage(format!("CA file {}: {message}", path.display())))
+    }
+
+    /// The same, of PEM text in memory.
+    pub fn from_pem(pem: &[u8]) -> std::result::Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| format!("not PEM: {error}"))?;
+            // A bundle may hold an old root webpki refuses; the others are still good.
+            let _unreadable = roots.add(certificate);
+        }
+        if roots.is_empty() {
+            return Err("holds no usable CERTIFICATE block".into());
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self(Arc::new(Remembering {
+            inner,
+            good: Mutex::default(),
+        })))
+    }
+
+    pub(super) fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
+        Arc::clone(&self.0) as Arc<dyn ServerCertVerifier>
+    }
+}
+
+struct Remembering {
+    inner: Arc<WebPkiServerVerifier>,
+    good: Mutex<HashSet<(Vec<u8>, ServerName<'static>)>>,
+}
+
+impl fmt::Debug for Remembering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remembering")
+    }
+}
+
+impl ServerCertVerifier for Remembering {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let key = (end_entity.to_vec(), server_name.to_owned());
+        if self
+            .good
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&key)
+        {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let verified =
+            self.inner
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp, now)?;
+        self.good
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key);
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,130 @@
+//! Shards add up to the whole, without loss; what is no shard of the same run is refused.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use hybridge_loadtest::net::counts::Bytes;
+use hybridge_loadtest::net::link::Link;
+use hybridge_loadtest::plan::{Case, Load, Scenario};
+use hybridge_loadtest::results::histogram::{Packed, sum};
+use hybridge_loadtest::results::merge::merge;
+use hybridge_loadtest::results::{Block, CaseResult, Provenance, Results, SCHEMA};
+use hybridge_loadtest::rng::Rng;
+
+fn block(values: &[u64], cpu: Option<f64>) -> Block {
+    Block {
+        pair: 0,
+        target: "hybrid".into(),
+        elapsed_s: 1.0,
+        ops: values.len() as u64,
+        units: 7,
+        errors: 1,
+        unserved: 2,
+        bytes: Bytes {
+            handshakes: 3,
+            wire_up: 10,
+            ..Bytes::default()
+        },
+        latency: Packed::of(values),
+        first: None,
+        gap: Some(Packed::of(values)),
+        server_cpu_s: cpu,
+        generator_cpu_s: 0.5,
+        server_rss: None,
+        rss_added: None,
+    }
+}
+
+fn shard(shard: &str, seed: u64, values: &[u64], cpu: Option<f64>) -> Results {
+    let case = Case {
+        scenario: Scenario::FullHandshake,
+        link: Link::default(),
+        load: Load::Closed { connections: 4 },
+        up: 0,
+        down: 0,
+        tokens: 0,
+        token_interval_us: 0,
+        rounds: 2,
+        block_ms: 100,
+        warmup_ms: 0,
+    };
+    Results {
+        schema: SCHEMA.into(),
+        provenance: Provenance {
+            shard: shard.into(),
+            seed,
+            plan: "p".into(),
+            ..Provenance::default()
+        },
+        targets: Vec::new(),
+        headroom: None,
+        links: Vec::new(),
+        cases: vec![CaseResult {
+            case,
+            blocks: vec![block(values, cpu)],
+        }],
+        checks: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+#[test]
+fn the_merged_histogram_is_that_of_all_values_at_once() {
+    let mut rng = Rng::new(9);
+    let all: Vec<u64> = (0..9000)
+        .map(|_| 1000 + rng.below(50_000_000) as u64)
+        .collect();
+    let parts: Vec<_> = all.chunks(3000).collect();
+    let shards = vec![
+        shard("1/3", 4, parts[0], Some(0.25)),
+        shard("2/3", 4, parts[1], None),
+        shard("3/3", 4, parts[2], None),
+    ];
+    let whole = merge(shards).unwrap();
+    let merged = &whole.cases[0].blocks[0];
+    assert_eq!(
+        merged.latency.histogram().unwrap(),
+        Packed::of(&all).histogram().unwrap()
+    );
+    assert_eq!(
+        sum([&merged.latency]).unwrap().value_at_quantile(0.99),
+        Packed::of(&all)
+            .histogram()
+            .unwrap()
+            .value_at_quantile(0.99)
+    );
+    assert_eq!(
+        merged.gap.as_ref().unwrap().histogram().unwrap().len(),
+        9000
+    );
+    assert_eq!(
+        (merged.ops, merged.units, merged.errors, merged.unserved),
+        (9000, 21, 3, 6)
+    );
+    assert_eq!((merged.bytes.handshakes, merged.bytes.wire_up), (9, 30));
+    assert_eq!(
+        merged.server_cpu_s,
+        Some(0.25),
+        "the server is one; its CPU is not added up"
+    );
+    assert!((merged.generator_cpu_s - 1.5).abs() < 1e-9);
+}
+
+#[test]
+fn the_order_of_shards_does_not_matter() {
+    let one = || shard("1/2", 4, &[5_000, 6_000], Some(0.1));
+    let two = || shard("2/2", 4, &[7_000], None);
+    let latency = |results: Results| results.cases[0].blocks[0].latency.histogram().unwrap();
+    assert_eq!(
+        latency(merge(vec![one(), two()]).unwrap()),
+        latency(merge(vec![two(), one()]).unwrap())
+    );
+}
+
+#[test]
+fn results_of_different_runs_are_refused() {
+    let first = || shard("1/2", 4, &[5_000], None);
+    let other_seed = merge(vec![first(), shard("2/2", 5, &[5_000], None)]).unwrap_err();
+    assert!(other_seed.to_string().contains("the seed"), "{other_seed}");
+    let twice = merge(vec![first(), first()]).unwrap_err();
+    assert!(twice.to_string().contains("the shard"), "{twice}");
+}

@@ -1,0 +1,84 @@
+//! The wait between two requests of an HTTP/1.1 client. Its timer and its watch on the drain last as
+//! long as the connection: setting them up anew for each request would cost more than the wait.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+use super::context::Context;
+use super::error::Outcome;
+use super::h1::connection::H1;
+use crate::drain::{Phase, Watch};
+use crate::io::Duplex;
+
+/// The wait of one connection.
+pub(super) struct Pause {
+    drained: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Fires no later than the silence ends; moved on only when it fires.
+    timer: Option<Pin<Box<Sleep>>>,
+    silence: Option<Duration>,
+    /// What is allowed before the first request.
+    first: Option<Duration>,
+}
+
+impl Pause {
+    pub(super) fn new(context: &Context) -> Self {
+        Self {
+            drained: Box::pin(drained(context.drain.clone())),
+            timer: None,
+            silence: context.settings.keep_alive_timeout,
+            first: Some(context.settings.head_timeout),
+        }
+    }
+
+    /// Waits for the next request, for a drain, or for the client to close.
+    pub(super) async fn next_request<S: Duplex>(
+        &mut self,
+        client: &mut H1<S>,
+    ) -> Result<(), Outcome> {
+        let since = Instant::now();
+        let silence = self.first.take().or(self.silence);
+        let waited = poll_fn(|cx| {
+            if let Poll::Ready(readable) = client.poll_readable(cx) {
+                return Poll::Ready(readable.map_err(|_| Outcome::Closed));
+            }
+            if self.drained.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Outcome::Drained));
+            }
+            self.poll_silence(cx, since, silence)
+        });
+        waited.await
+    }
+
+    fn poll_silence(
+        &mut self,
+        cx: &mut Task<'_>,
+        since: Instant,
+        silence: Option<Duration>,
+    ) -> Poll<Result<(), Outcome>> {
+        let Some(silence) = silence else {
+            return Poll::Pending;
+        };
+        let end = since + silence;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        if timer.deadline() > end {
+            timer.as_mut().reset(end);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= end {
+                return Poll::Ready(Err(Outcome::Timeout));
+            }
+            timer.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
+}
+
+async fn drained(mut drain: Watch) {
+    drain.reached(Phase::Draining).await;
+}
