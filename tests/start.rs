@@ -218,7 +218,7 @@ async fn an_upstream_that_is_down_at_start_is_answered_with_502_until_it_is_up()
         let answer = sidecar.exchange(request).await;
         assert!(answer.starts_with(b"HTTP/1.1 502 "), "{answer:?}");
     }
-    let refused = [("reason", "connect_refused")];
+    let refused = [("reason", "refused")];
     let failures = "hybridge_upstream_failures_total";
     sidecar.metric_reaches(failures, &refused, 2.0).await;
 
