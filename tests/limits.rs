@@ -1,5 +1,5 @@
 //! What is bounded on the way in: connections, handshakes, file descriptors; and who owns a port.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
 
 mod support;
 
