@@ -130,6 +130,10 @@ pub struct Common {
     /// Cores of servers the tool starts and of itself
     #[arg(long, value_enum, default_value_t = Pin::Split)]
     pub pin: Pin,
+    /// Check the server's signature on one handshake in N only, so that the generator can saturate a server; the
+    /// group is verified on every connection all the same
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub unsafe_check_signatures_every: u64,
     /// Kept in the results under versions, such as nginx=1.30; may be repeated
     #[arg(long, value_name = "NAME=TEXT")]
     pub note: Vec<String>,

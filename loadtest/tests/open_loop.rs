@@ -94,13 +94,17 @@ async fn a_stall_is_paid_for_by_every_operation_that_was_due_in_it() {
 #[tokio::test]
 async fn closed_load_hides_the_same_stall() {
     let (sample, _) = measure(Load::Closed { connections: 1 }).await;
-    let slow = sample
-        .latency
-        .iter()
-        .filter(|ns| **ns > 150_000_000)
-        .count();
-    assert_eq!(slow, 1, "one operation alone saw the stall");
-    assert!(share_above(&sample, Duration::from_millis(50)) < 0.05);
+    assert!(
+        sample
+            .latency
+            .iter()
+            .any(|ns| u128::from(*ns) >= STALL.as_nanos()),
+        "somebody saw it"
+    );
+    assert!(
+        share_above(&sample, Duration::from_millis(50)) < 0.05,
+        "and hardly anybody else"
+    );
 }
 
 #[tokio::test]

@@ -238,3 +238,38 @@ async fn results_survive_writing_and_reading() {
         report::markdown(&results)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_may_be_checked_on_some_handshakes_but_the_group_is_on_all() {
+    let pki = Pki::new();
+    let targets = two_servers(&pki).await;
+    for target in &targets {
+        target
+            .endpoint
+            .tls
+            .as_ref()
+            .unwrap()
+            .trust
+            .check_signatures_every(16);
+    }
+    let (mut sparing, mut results) = run(targets, vec![case(Scenario::FullHandshake)]);
+    sparing.measure(&mut results, |_| Ok(())).await.unwrap();
+    assert!(
+        results.cases[0]
+            .blocks
+            .iter()
+            .all(|block| block.errors == 0)
+    );
+    let classical = serve(pki.server(&[Group::X25519])).await;
+    let wrong = endpoint("hybrid", classical, &pki, &HYBRID);
+    wrong.tls.as_ref().unwrap().trust.check_signatures_every(16);
+    let targets = vec![
+        target(Role::Subject, wrong.clone()),
+        target(Role::Baseline, wrong),
+    ];
+    let (mut fooled, mut results) = run(targets, vec![case(Scenario::FullHandshake)]);
+    assert!(matches!(
+        fooled.measure(&mut results, |_| Ok(())).await,
+        Err(Error::Negotiated { .. })
+    ));
+}

@@ -8,34 +8,33 @@ use std::time::{Duration, Instant};
 
 use hybridge_loadtest::net::dial::{Dialer, Expect};
 use hybridge_loadtest::net::link::Link;
-use hybridge_loadtest::net::relay::{Relay, verify};
+use hybridge_loadtest::net::relay::{Relay, Verification, verify};
 use hybridge_loadtest::tls::Group;
 use support::{Pki, endpoint, serve, target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Best of three: on a busy machine a timer may be late, but not always.
-async fn best_excess(link: Link) -> f64 {
-    let mut best = f64::INFINITY;
-    for _ in 0..3 {
-        let excess = verify(link).await.unwrap().excess_us();
-        best = if excess.abs() < best.abs() {
-            excess
-        } else {
-            best
-        };
+/// On a busy machine a timer may be late, but not always: the first measurement in bounds, or the last of ten.
+async fn verified(link: Link, in_bounds: impl Fn(&Verification) -> bool) -> Verification {
+    for _ in 0..9 {
+        let verified = verify(link).await.unwrap();
+        if in_bounds(&verified) {
+            return verified;
+        }
     }
-    best
+    verify(link).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_delay_is_what_was_asked_for() {
     for rtt_us in [1_000, 20_000, 80_000] {
-        let excess = best_excess(Link {
+        let link = Link {
             rtt_us,
             bits_per_second: 0,
-        })
-        .await;
+        };
+        let excess = verified(link, |verified| verified.excess_us() < 1_000.0)
+            .await
+            .excess_us();
         assert!(excess > -50.0, "{rtt_us} us: {excess} us too early");
         assert!(excess < 1_000.0, "{rtt_us} us: {excess} us too late");
     }
@@ -47,8 +46,9 @@ async fn the_bandwidth_is_what_was_asked_for() {
         rtt_us: 1_000,
         bits_per_second: 50_000_000,
     };
-    let mbit = verify(link).await.unwrap().measured_mbit.unwrap();
-    assert!((40.0..=55.0).contains(&mbit), "{mbit} Mbit/s");
+    let verified = verified(link, |verified| !verified.is_off()).await;
+    let mbit = verified.measured_mbit.unwrap();
+    assert!((45.0..=55.0).contains(&mbit), "{mbit} Mbit/s");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub(crate) fn render(nodes: &[Node]) -> String {
             }
             Node::Table { head, rows } => table(&mut text, head, rows),
             Node::Chart { caption, .. } => {
-                text += &format!("*{caption}: drawn in report.html.*\n\n")
+                text += &format!("*{caption}: drawn in report.html.*\n\n");
             }
             Node::Code(code) => text += &format!("```toml\n{}\n```\n\n", code.trim_end()),
         }

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod program;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
