@@ -1,11 +1,10 @@
 //! Reads the versions of the cryptographic libraries out of the lock file for `build_info`.
 
+use std::fs;
 use std::path::Path;
-use std::{env, fs};
 
 fn main() {
-    let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let lock = Path::new(&root).join("Cargo.lock");
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock.display());
     let lock = fs::read_to_string(lock).unwrap_or_default();
     for (variable, name) in [

@@ -5,7 +5,7 @@ mod pages;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::drain::Drain;
+use crate::inject::probes::ProbeTable;
 use crate::listener::{BindError, Listener};
 use crate::metrics::Metrics;
 use crate::proxy::Protocol;
@@ -67,8 +68,8 @@ pub struct Admin {
     pub listeners: Vec<ListenerStatus>,
     /// Where orders go.
     pub orders: mpsc::Sender<Order>,
-    /// The app's probes, as JSON.
-    pub probes: Option<String>,
+    /// The app's probes.
+    pub probes: ProbeTable,
 }
 
 /// Bound sockets of the admin port.
@@ -76,6 +77,8 @@ pub struct Listeners(Vec<TcpListener>);
 
 /// Connections at once: probes, a scraper, an operator.
 const MAX_CONNECTIONS: usize = 256;
+/// Answers when a drain is complete.
+const DRAIN_WAIT: &str = "/drain/wait";
 /// Until a request head must be there.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -128,9 +131,16 @@ async fn accept(socket: TcpListener, admin: Arc<Admin>, places: Arc<Semaphore>) 
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, admin: Arc<Admin>) {
-    let service = service_fn(move |request| {
-        let admin = Arc::clone(&admin);
-        async move { Ok::<_, Infallible>(admin.respond(&request, peer).await) }
+    // Held until the connection is closed: the process must not end before this answer has left.
+    let report = Arc::new(OnceLock::new());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (admin, report) = (Arc::clone(&admin), Arc::clone(&report));
+        async move {
+            if request.uri().path() == DRAIN_WAIT {
+                report.get_or_init(|| admin.drain.report());
+            }
+            Ok::<_, Infallible>(admin.respond(&request, peer).await)
+        }
     });
     // A client that goes away is no news here.
     let _ = http1::Builder::new()
@@ -152,14 +162,26 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/readyz") => self.readyz(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
             (&Method::GET | &Method::HEAD, "/status") => self.status_page(),
-            (&Method::GET, "/drain/wait") => self.drain_wait(request.uri().query()).await,
+            (&Method::GET, DRAIN_WAIT) => self.drain_wait(request.uri().query()).await,
             (&Method::POST, "/drain") => self.order(Order::Drain, peer),
             (&Method::POST, "/quit") => self.order(Order::Quit, peer),
             (_, "/drain" | "/quit") => text(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
             ),
+            (&Method::GET, probe) => self.probe(probe).await,
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+        }
+    }
+
+    /// A probe of the app, made on loopback in the kubelet's place.
+    async fn probe(&self, path: &str) -> Response<Full<Bytes>> {
+        let Some(probe) = self.probes.lookup(path) else {
+            return text(StatusCode::NOT_FOUND, "no such page\n");
+        };
+        match probe.check().await {
+            Ok(()) => text(StatusCode::OK, "ok\n"),
+            Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         }
     }
 

@@ -10,6 +10,7 @@ use clap::{
 
 use crate::certgen;
 use crate::config::{Flags, Form, Key, Preset};
+use crate::inject;
 
 /// Post-quantum TLS sidecar for AI inference.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ pub enum Command {
     Demo(Demo),
     /// Make a certificate authority and a server certificate to try with
     Certs(certgen::Args),
+    /// Put the sidecar into Kubernetes manifests, or serve the webhook that does
+    Inject(Box<inject::InjectArgs>),
     /// Talk to a sidecar on this host or in this pod through its admin port
     Ctl(Ctl),
 }

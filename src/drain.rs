@@ -38,6 +38,8 @@ pub struct Drain {
     /// Whoever lets new work in.
     entrances: Arc<watch::Sender<()>>,
     work: Arc<watch::Sender<()>>,
+    /// Answers to those who wait for the end: they leave after it.
+    reports: Arc<watch::Sender<()>>,
 }
 
 /// Sees the phase; while it or a clone of it lives, a drain is not complete.
@@ -54,6 +56,7 @@ impl Default for Drain {
             phase: Arc::new(watch::Sender::new(Phase::Running)),
             entrances: Arc::new(watch::Sender::new(())),
             work: Arc::new(watch::Sender::new(())),
+            reports: Arc::new(watch::Sender::new(())),
         }
     }
 }
@@ -101,6 +104,16 @@ impl Drain {
     pub async fn finished(&self) {
         self.entrances.closed().await;
         self.work.closed().await;
+    }
+
+    /// A handle for telling somebody of the end.
+    pub fn report(&self) -> watch::Receiver<()> {
+        self.reports.subscribe()
+    }
+
+    /// Waits until everybody who waits has been told.
+    pub async fn reported(&self) {
+        self.reports.closed().await;
     }
 
     /// Pieces of work that are open; entrances are none.

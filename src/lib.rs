@@ -1,4 +1,17 @@
 //! hybridge: hybrid post-quantum TLS in front of an inference server, with evidence of both.
+//!
+//! A map; imports go down it and never back:
+//!
+//! - [`run`]: a [`config::Config`] becomes a running process. [`demo`], [`certgen`], [`ctl`] and
+//!   [`inject`] are the other commands, [`cli`] their flags.
+//! - [`config`]: flags, environment and file, read once, with nothing left open.
+//! - [`proxy`]: a connection from accepted to closed ([`proxy::connection`] is the spine), HTTP and
+//!   tunnels. [`admin`]: the operator's port.
+//! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
+//!   [`tls::reload`] keep certificates. [`listener`]: sockets.
+//! - [`metrics`], [`drain`], [`io`]: leaves that import nothing of ours.
+//!
+//! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
 
 pub mod admin;

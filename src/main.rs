@@ -10,7 +10,7 @@ use hybridge::certgen::{self, CertgenError};
 use hybridge::cli::{self, Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
 use hybridge::run::{self, End};
-use hybridge::{ctl, demo};
+use hybridge::{ctl, demo, inject};
 use thiserror::Error;
 
 /// Less time per allocation than the system's, and memory given back.
@@ -40,6 +40,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Certs(args) => certs(&args),
         Command::Ctl(call) => ctl(&call),
         Command::Demo(addresses) => Ok(demo::run(&addresses)?),
+        Command::Inject(args) => Ok(inject::command(&args)?),
     }
 }
 
@@ -90,6 +91,8 @@ enum Failure {
     Config(#[from] config::Error),
     #[error(transparent)]
     Ctl(#[from] ctl::Error),
+    #[error(transparent)]
+    Inject(#[from] inject::Error),
     #[error("{0} connections were cut at the end of the drain")]
     Cut(usize),
     #[error(transparent)]
@@ -106,6 +109,7 @@ impl Failure {
             Self::Config(_) => ExitCode::from(EX_USAGE),
             Self::Demo(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
+            Self::Inject(error) => ExitCode::from(error.exit_code()),
             _ => ExitCode::FAILURE,
         }
     }

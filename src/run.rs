@@ -18,6 +18,7 @@ pub use self::lifecycle::{End, Signals};
 use crate::admin::{self, Admin};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
+use crate::inject::probes::{ProbeTable, ProbeTableError};
 use crate::listener::{BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::connection::{Accepted, Service};
@@ -45,6 +46,9 @@ pub enum Error {
     /// Metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The probe table is not one.
+    #[error("probes: {0}")]
+    Probes(#[from] ProbeTableError),
     /// The runtime could not be built.
     #[error("cannot start worker threads: {0}")]
     Runtime(#[source] std::io::Error),
@@ -64,7 +68,10 @@ pub enum Error {
 impl Error {
     /// Whether the configuration is to blame (exit code 64) rather than the world (1).
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Credentials { .. } | Self::Tls { .. })
+        matches!(
+            self,
+            Self::Credentials { .. } | Self::Probes(_) | Self::Tls { .. }
+        )
     }
 }
 
@@ -151,6 +158,10 @@ impl Sidecar {
             workers: _,
             log: _,
         } = config;
+        let probes = match probes {
+            Some(text) => ProbeTable::from_json(&text)?,
+            None => ProbeTable::default(),
+        };
         let metrics = Arc::new(Metrics::new()?);
         let versions = crate::build::VERSIONS;
         metrics.set_build_info(versions.hybridge, versions.rustls, versions.aws_lc)?;

@@ -1,5 +1,10 @@
 //! The admin port: every page, the reasons of `/readyz`, `/drain/wait`, and who may change state.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::print_stderr
+)]
 
 #[path = "support/process.rs"]
 mod process;

@@ -1,5 +1,5 @@
 //! The end of a process: what SIGTERM, SIGINT, SIGHUP and PID 1 come to, on the built binary.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 #[path = "support/process.rs"]
 mod process;

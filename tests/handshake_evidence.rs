@@ -1,5 +1,5 @@
 //! What a handshake cost and what was said in it: the metrics against what OpenSSL counted itself.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
 
 mod support;
 
@@ -199,7 +199,7 @@ async fn corked_request(sidecar: &Sidecar) -> (u64, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn wire_minus_payload_is_record_overhead_exactly() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n";
-    let long = [&head[..], &[b'x'; 100_000]].concat().leak();
+    let long = [&head[..], &vec![b'x'; 100_000]].concat().leak();
     let sidecar = Setup::in_front_of(answering(long).await).start();
     let connected = Client::new().connect(sidecar.address).await.unwrap();
     let sent_in_handshake = connected.written();

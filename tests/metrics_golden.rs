@@ -1,7 +1,7 @@
 //! The families of `/metrics` as an outside check relies on them: name, type, help, label keys.
 //!
 //! To accept a change: HYBRIDGE_BLESS=1 cargo test --test metrics_golden
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Certificates replaced under a running sidecar, as clients and operators see it. What the reloader
 //! makes of each kind of file is in `reload_files.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
 
 #[path = "support/process.rs"]
 mod process;

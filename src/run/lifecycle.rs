@@ -10,6 +10,9 @@ use super::Sidecar;
 use crate::admin::Order;
 use crate::drain::Phase;
 
+/// How long those who wait for the end may take to hear of it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum End {
@@ -163,6 +166,7 @@ impl Sidecar {
             Ok(()) => End::Drained,
             Err(_) => self.cut().await,
         };
+        let _ = timeout_at(Instant::now() + LAST_WORDS, self.drain.reported()).await;
         for task in &self.tasks {
             task.abort();
         }

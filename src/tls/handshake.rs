@@ -14,9 +14,10 @@ use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::HandshakeError;
-use super::hello::{self, RECORD_HEADER};
+use super::hello;
 
 use super::policy::{Group, KxClass, Offer, kx, suite_name};
+use super::record::{feed, record_length};
 use super::server::TlsServer;
 use super::stream::{Below, TlsStream};
 use crate::io::{Traffic, TrafficCounters};
@@ -115,16 +116,34 @@ where
     match outcome {
         Ok(conn) => progress.finish(io, conn, counters),
         Err(error) => {
-            if matches!(error, HandshakeError::PlainHttp) {
-                let _ = io.write_all(PLAIN_HTTP_ANSWER).await;
+            if matches!(error, HandshakeError::PlainHttp)
+                && io.write_all(PLAIN_HTTP_ANSWER).await.is_ok()
+            {
+                progress.cost.bytes_out += PLAIN_HTTP_ANSWER.len() as u64;
             }
             let _ = io.shutdown().await;
-            Err(progress.fail(error))
+            let failure = progress.fail(error);
+            if failure.cost.bytes_out > 0 {
+                let _ = tokio::time::timeout(LINGER, discard(&mut io)).await;
+            }
+            Err(failure)
         }
     }
 }
 
 const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 38\r\n\r\nThis port speaks TLS: use an https URL";
+
+/// How long a client that was refused may go on sending. To close over unread bytes would be a
+/// reset, and a reset takes the answer or the alert away from a client that has not read it yet.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Reads to the client's end.
+async fn discard<IO: AsyncRead + Unpin>(io: &mut IO) {
+    let mut unread = BytesMut::with_capacity(4096);
+    while io.read_buf(&mut unread).await.is_ok_and(|count| count > 0) {
+        unread.clear();
+    }
+}
 
 /// A handshake under way.
 #[derive(Default)]
@@ -231,7 +250,8 @@ impl Progress {
         io: &mut IO,
     ) -> Result<BytesMut, HandshakeError> {
         loop {
-            if let Some(length) = record_length(&self.received) {
+            let undecided = self.first_flight.is_empty() && hello::may_be_http(&self.received);
+            if let Some(length) = record_length(&self.received).filter(|_| !undecided) {
                 self.cost.bytes_in += length as u64;
                 return Ok(self.received.split_to(length));
             }
@@ -327,38 +347,6 @@ impl Progress {
             cost: self.cost,
         })
     }
-}
-
-/// Hands a record over whole: rustls takes 4 KiB at a time, and several key shares are more.
-fn feed(
-    record: &[u8],
-    mut read_tls: impl FnMut(&mut dyn io::Read) -> io::Result<usize>,
-) -> Result<(), HandshakeError> {
-    let mut rest = record;
-    while !rest.is_empty() {
-        match read_tls(&mut rest) {
-            Ok(0) | Err(_) => return Err(HandshakeError::Malformed),
-            Ok(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// Length of the first record if it is there in full. What cannot become a record counts as one.
-fn record_length(received: &[u8]) -> Option<usize> {
-    /// RFC 8446 §5.2: 2^14 and what encryption may add.
-    const MAX_FRAGMENT: usize = (1 << 14) + 256;
-    let content_type = *received.first()?;
-    if !(20..=24).contains(&content_type) {
-        return Some(received.len());
-    }
-    let header = received.get(..RECORD_HEADER)?;
-    let fragment = usize::from(u16::from_be_bytes([header[3], header[4]]));
-    if fragment > MAX_FRAGMENT {
-        return Some(received.len());
-    }
-    let length = RECORD_HEADER + fragment;
-    (received.len() >= length).then_some(length)
 }
 
 /// The server's flight on its way out; notices a HelloRetryRequest.

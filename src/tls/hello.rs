@@ -91,22 +91,27 @@ pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
         && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
 }
 
-/// Whether the first bytes of a connection are a plain HTTP request (a method and a space), or so
-/// many of them as have arrived: rustls gives up at the length of a record header.
+const HTTP_METHODS: [&[u8]; 9] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"PATCH ",
+    b"CONNECT ",
+    b"PRI ",
+];
+
+/// Whether the first bytes of a connection are a plain HTTP request: a method and a space.
 pub(crate) fn is_plain_http(first: &[u8]) -> bool {
-    const METHODS: [&[u8]; 9] = [
-        b"GET ",
-        b"HEAD ",
-        b"POST ",
-        b"PUT ",
-        b"DELETE ",
-        b"OPTIONS ",
-        b"PATCH ",
-        b"CONNECT ",
-        b"PRI ",
-    ];
-    let begins = |method: &&[u8]| first.starts_with(method) || method.starts_with(first);
-    first.len() >= RECORD_HEADER && METHODS.iter().any(|method| begins(&method))
+    HTTP_METHODS.iter().any(|method| first.starts_with(method))
+}
+
+/// Whether so few bytes have arrived that they may yet become a plain HTTP request.
+pub(crate) fn may_be_http(first: &[u8]) -> bool {
+    let begun = |method: &&[u8]| method.len() > first.len() && method.starts_with(first);
+    HTTP_METHODS.iter().any(begun)
 }
 
 /// Reads big-endian fields; `None` once the bytes run out.

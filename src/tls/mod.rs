@@ -6,6 +6,7 @@ pub mod handshake;
 pub mod hello;
 mod pem;
 pub mod policy;
+mod record;
 pub mod reload;
 pub mod server;
 pub mod stream;

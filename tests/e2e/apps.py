@@ -33,10 +33,16 @@ class Echo(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class EchoServer(http.server.ThreadingHTTPServer):
+    """Python's default queue of 5 drops connections under load."""
+
+    request_queue_size = 1024
+
+
 @contextlib.contextmanager
 def echo():
     """The address of a running `Echo`."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server = EchoServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_port}"

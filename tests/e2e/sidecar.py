@@ -49,10 +49,10 @@ class Sidecar:
             file.write(config)
         self._start(["run", "--log-level", "debug", "--config", path])
 
-    def _start(self, arguments):
+    def _start(self, arguments, stdout=None):
         self.log_path = tempfile.mktemp(prefix="sidecar-", suffix=".log", dir=ARTEFACTS)
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([BINARY, *arguments], stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([BINARY, *arguments], stdout=stdout, stderr=log, stdin=subprocess.DEVNULL)
         eventually("the sidecar to listen", lambda: "admin port" in self.log() or self.process.poll() is not None)
         assert self.process.poll() is None, self.log()
         self.hybrid = self._port(r"listening listener=hybrid")
@@ -86,6 +86,9 @@ class Sidecar:
             context.set_alpn_protocols(list(alpn))
         return context
 
+    def cleanup(self):
+        self.folder.cleanup()
+
     def __enter__(self):
         return self
 
@@ -97,6 +100,26 @@ class Sidecar:
             self.process.kill()
             raise
         finally:
-            self.folder.cleanup()
+            self.cleanup()
         if failure is None:
             assert code == 0, f"the sidecar ended with {code}:\n{self.log()[-2000:]}"
+
+
+class Demo(Sidecar):
+    """`hybridge demo`, read from what it prints."""
+
+    def __init__(self):
+        anywhere = "127.0.0.1:0"
+        command = ["demo", "--listen", anywhere, "--classical-listen", anywhere, "--admin", anywhere]
+        self.guide_path = tempfile.mktemp(prefix="demo-", suffix=".txt", dir=ARTEFACTS)
+        with open(self.guide_path, "wb") as guide:
+            self._start(command, stdout=guide)
+        guide = eventually("the demo's guide", self.guide)
+        self.ca = re.search(r"^CA: (\S+)$", guide, re.MULTILINE).group(1)
+
+    def guide(self):
+        with open(self.guide_path, encoding="utf-8") as guide:
+            return guide.read()
+
+    def cleanup(self):
+        """The demo keeps its files itself."""

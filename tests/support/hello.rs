@@ -94,9 +94,10 @@ fn with_extension(hello: &[u8], wanted: u16, replace: impl FnOnce(&[u8]) -> Vec<
     let (mut list, mut rest) = (Vec::new(), &hello[extensions + 2..]);
     while let [a, b, c, d, tail @ ..] = rest {
         let (data, tail) = tail.split_at(usize::from(u16::from_be_bytes([*c, *d])));
-        let data = match u16::from_be_bytes([*a, *b]) == wanted {
-            true => replace.take().expect("an extension comes once")(data),
-            false => data.to_vec(),
+        let data = if u16::from_be_bytes([*a, *b]) == wanted {
+            replace.take().expect("an extension comes once")(data)
+        } else {
+            data.to_vec()
         };
         list.extend_from_slice(&[*a, *b]);
         list.extend_from_slice(&with_length(&data));

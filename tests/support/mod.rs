@@ -4,6 +4,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::float_cmp,
     clippy::missing_panics_doc
 )]
 

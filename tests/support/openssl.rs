@@ -318,8 +318,8 @@ impl fmt::Debug for Connected {
 /// OpenSSL reports an alert of the peer as reason 1000 + alert (SSL_AD_REASON_OFFSET).
 fn alert_of(error: &openssl::ssl::Error) -> Option<u8> {
     let errors = error.ssl_error()?.errors();
-    let reasons = errors.iter().map(|error| error.reason_code() - 1000);
-    reasons.filter_map(|code| u8::try_from(code).ok()).next()
+    let mut reasons = errors.iter().map(|error| error.reason_code() - 1000);
+    reasons.find_map(|code| u8::try_from(code).ok())
 }
 
 /// The socket below OpenSSL, counted beside it.

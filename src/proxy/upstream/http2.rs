@@ -1,9 +1,11 @@
 //! HTTP/2 connections to the inference server, clear text with prior knowledge (RFC 9113 §3.3),
 //! shared by the streams of all clients.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,7 +89,9 @@ impl Upstream {
         let (place, reused) = match self.http2.existing() {
             Some(place) => (place, true),
             None => {
-                let shared = Arc::new(open(self.connect().await?).await?);
+                let opening = open(self.connect().await?);
+                let opened = tokio::time::timeout(self.connect_timeout, opening).await;
+                let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
                 let place = shared.place();
                 self.http2.lock().push(shared);
                 (place, false)
@@ -136,14 +140,22 @@ impl Shared {
 }
 
 async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
-    let (sender, connection) = h2::client::Builder::new()
+    let (sender, mut connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(64 * 1024)
         .enable_push(false)
+        // None before the server has said how many: it would refuse what exceeds its limit.
+        .initial_max_send_streams(0)
         .handshake(socket)
         .await
         .map_err(|_| UpstreamError::Closed)?;
+    poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        Poll::Ready(_) => Poll::Ready(Err(UpstreamError::Closed)),
+        Poll::Pending if connection.max_concurrent_send_streams() > 0 => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    })
+    .await?;
     let closed = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.

@@ -5,7 +5,7 @@ import re
 from apps import echo
 from harness import equal, eventually, run_cases
 from peers import peer
-from sidecar import Sidecar
+from sidecar import Demo, Sidecar
 
 
 def s_client(sidecar, port, *arguments):
@@ -15,9 +15,10 @@ def s_client(sidecar, port, *arguments):
 
 
 def group(said):
-    found = re.search(r"Negotiated TLS1\.3 group: (\S+)", said)
+    """A classical group is stated as the kind of the peer's temporary key."""
+    found = re.search(r"Negotiated TLS1\.3 group: (\S+)|Peer Temp Key: (?:ECDH, )?([^,\s]+)", said)
     assert found, said
-    return found.group(1)
+    return {"prime256v1": "secp256r1"}.get(found.group(2), found.group(1) or found.group(2))
 
 
 def case_a_client_that_lists_the_classical_group_first_gets_hybrid_or_classical_by_port():
@@ -29,6 +30,13 @@ def case_a_client_that_lists_the_classical_group_first_gets_hybrid_or_classical_
         equal((code, group(said)), (0, "X25519"))
         equal(sidecar.metric("hybridge_handshakes_total", listener="hybrid", group="X25519MLKEM768", kind="hrr"), 1)
         equal(sidecar.metric("hybridge_handshakes_total", listener="classical", group="X25519"), 1)
+
+
+def case_the_demo_is_hybrid_on_one_port_and_classical_on_the_other():
+    with Demo() as demo:
+        for port, wanted in ((demo.hybrid, "X25519MLKEM768"), (demo.classical, "X25519")):
+            code, said = s_client(demo, port, "-groups", "X25519:X25519MLKEM768")
+            equal((code, group(said)), (0, wanted))
 
 
 def case_every_group_is_negotiated():

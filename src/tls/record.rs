@@ -1,0 +1,74 @@
+//! Records of a handshake: where one ends, and how it is handed to rustls (RFC 8446 §5).
+
+use std::io;
+
+use super::error::HandshakeError;
+use super::hello::RECORD_HEADER;
+
+/// Hands a record over whole: rustls takes 4 KiB at a time, and several key shares are more.
+pub(super) fn feed(
+    record: &[u8],
+    mut read_tls: impl FnMut(&mut dyn io::Read) -> io::Result<usize>,
+) -> Result<(), HandshakeError> {
+    let mut rest = record;
+    while !rest.is_empty() {
+        match read_tls(&mut rest) {
+            Ok(0) | Err(_) => return Err(HandshakeError::Malformed),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Length of the first record if it is there in full. What cannot become a record counts as one.
+pub(super) fn record_length(received: &[u8]) -> Option<usize> {
+    /// RFC 8446 §5.2: 2^14 and what encryption may add.
+    const MAX_FRAGMENT: usize = (1 << 14) + 256;
+    let content_type = *received.first()?;
+    if !(20..=24).contains(&content_type) {
+        return Some(received.len());
+    }
+    let header = received.get(..RECORD_HEADER)?;
+    let fragment = usize::from(u16::from_be_bytes([header[3], header[4]]));
+    if fragment > MAX_FRAGMENT {
+        return Some(received.len());
+    }
+    let length = RECORD_HEADER + fragment;
+    (received.len() >= length).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_ends_where_its_header_says() {
+        let record = [22, 3, 1, 0, 2, 7, 7];
+        for end in 0..record.len() {
+            assert_eq!(record_length(&record[..end]), None, "{end}");
+        }
+        assert_eq!(record_length(&record), Some(7));
+        assert_eq!(record_length(&[&record[..], &record].concat()), Some(7));
+    }
+
+    #[test]
+    fn what_cannot_become_a_record_is_handed_on_as_it_is() {
+        assert_eq!(record_length(b"GET"), Some(3));
+        assert_eq!(record_length(&[22, 3, 1, 0x41, 0]), None);
+        assert_eq!(record_length(&[22, 3, 1, 0x41, 1]), Some(5));
+    }
+
+    #[test]
+    fn a_record_is_fed_however_little_is_taken_at_a_time() {
+        let mut taken = Vec::new();
+        let fed = feed(&[1; 10], |rest| {
+            let mut some = [0; 4];
+            let count = rest.read(&mut some)?;
+            taken.extend_from_slice(&some[..count]);
+            Ok(count)
+        });
+        assert!(fed.is_ok());
+        assert_eq!(taken, [1; 10]);
+        assert!(feed(&[1; 10], |_| Ok(0)).is_err());
+    }
+}
