@@ -359,10 +359,13 @@ async fn an_http2_connection_the_app_closed_harms_no_request() {
             respond.send_response(h2_response(200), true).unwrap();
             if round % 2 == 0 {
                 connection.graceful_shutdown();
-            }
-            tokio::select! {
-                _ = connection.accept() => {}
-                () = end.notified() => {}
+                while connection.accept().await.is_some() {}
+                end.notified().await;
+            } else {
+                tokio::select! {
+                    _ = connection.accept() => {}
+                    () = end.notified() => {}
+                }
             }
             drop(connection);
             tell.notify_one();

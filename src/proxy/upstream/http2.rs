@@ -145,6 +145,9 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(64 * 1024)
         .enable_push(false)
+        // The windows are limit enough: small frames that a slow client leaves lying must not cost
+        // all others their connection.
+        .data_frame_budget(CONNECTION_WINDOW as usize * 256)
         // None before the server has said how many: it would refuse what exceeds its limit.
         .initial_max_send_streams(0)
         .handshake(socket)
