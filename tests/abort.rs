@@ -1,5 +1,5 @@
 //! Who goes away in the middle is missed by the other side: at once, and never as a clean end.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/http.rs"]
 mod http_support;

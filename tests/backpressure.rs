@@ -2,7 +2,7 @@
 //! as a process of its own, whose resident memory the kernel tells.
 //!
 //! `HYBRIDGE_BIN` names another binary, such as the release build for the long transfers.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/http.rs"]
 mod http_support;
@@ -97,7 +97,7 @@ async fn source(way: &'static str, size: u64) -> (SocketAddr, Arc<AtomicU64>) {
 
 /// What a client reads from.
 enum Download {
-    Bytes(TlsStream<TcpStream>),
+    Bytes(Box<TlsStream<TcpStream>>),
     Frames(h2::RecvStream),
 }
 
@@ -127,7 +127,7 @@ impl Download {
         } else {
             stream.write_all(b"x").await.unwrap();
         }
-        Self::Bytes(stream)
+        Self::Bytes(Box::new(stream))
     }
 
     async fn read(&mut self, checked: &mut Checked, room: &mut [u8]) {

@@ -1,5 +1,5 @@
 //! The known HTTP/2 floods: frames by hand, as no library would send them.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/http.rs"]
 mod http_support;

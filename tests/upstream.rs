@@ -1,5 +1,5 @@
 //! The inference server as it is: reused, closed meanwhile, absent, late, broken.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/http.rs"]
 mod http_support;

@@ -133,14 +133,16 @@ impl Peer for ServedStream {
         if let Frame::Trailers(fields) = &frame {
             self.grpc_status = grpc_status(fields);
         }
-        match &mut self.sender {
-            Some(sender) => sender.send(frame, last),
-            None => Err(PeerError::Ended),
-        }
+        let sender = self.sender.as_mut().ok_or(PeerError::Ended)?;
+        sender.send(frame, last);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), PeerError> {
-        self.sender.as_mut().map_or(Ok(()), Sender::finish)
+        if let Some(sender) = &mut self.sender {
+            sender.finish();
+        }
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
@@ -207,11 +209,13 @@ impl Peer for OpenedStream {
     }
 
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
-        self.sender.send(frame, last)
+        self.sender.send(frame, last);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), PeerError> {
-        self.sender.finish()
+        self.sender.finish();
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {

@@ -6,6 +6,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stdout,
     clippy::missing_panics_doc
 )]
 
@@ -48,6 +49,7 @@ impl Program {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
+        #[allow(clippy::disallowed_methods, reason = "a test's own switch")]
         let binary = std::env::var("HYBRIDGE_BIN")
             .unwrap_or_else(|_| env!("CARGO_BIN_EXE_hybridge").to_owned());
         let child = Command::new(binary)
@@ -80,6 +82,7 @@ impl Program {
 
     pub async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         tokio_rustls::TlsConnector::from(Arc::new(client_config(&self.ca, alpn)))
             .connect(name, stream)

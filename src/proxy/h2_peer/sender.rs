@@ -138,7 +138,7 @@ impl Sender {
         Ok(())
     }
 
-    pub(super) fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
+    pub(super) fn send(&mut self, frame: Frame, last: bool) {
         match frame {
             Frame::Data(bytes) => {
                 let alone = self.pending.is_empty() && self.gathered.is_empty();
@@ -148,19 +148,14 @@ impl Sender {
                     self.gathered.extend_from_slice(&bytes);
                 }
                 self.last |= last;
-                Ok(())
             }
-            Frame::Trailers(fields) => {
-                self.trailers = Some(fields);
-                Ok(())
-            }
+            Frame::Trailers(fields) => self.trailers = Some(fields),
         }
     }
 
     /// Nothing follows; the next flush says so.
-    pub(super) fn finish(&mut self) -> Result<(), PeerError> {
+    pub(super) fn finish(&mut self) {
         self.last = true;
-        Ok(())
     }
 
     /// Ready when the peer reset the stream.
