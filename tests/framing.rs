@@ -223,7 +223,7 @@ async fn heads_over_the_limits_are_answered_431() {
     let get = |fields: String| format!("GET / HTTP/1.1\r\nhost: a\r\n{fields}\r\n").into_bytes();
     let long = get(format!("x: {}\r\n", "y".repeat(64 * 1024)));
     let endless = get(format!("x: {}", "y".repeat(200 * 1024)));
-    let many = get((0..100).map(|n| format!("x-{n}: 1\r\n")).collect());
+    let many = get((0..100).fold(String::new(), |all, n| all + &format!("x-{n}: 1\r\n")));
     for request in [long, endless, many] {
         let answer = String::from_utf8(sidecar.exchange(&request).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
@@ -232,7 +232,7 @@ async fn heads_over_the_limits_are_answered_431() {
     assert_eq!(connections.load(Ordering::SeqCst), 0);
     // Just within both limits.
     let mut stream = sidecar.connect(&["http/1.1"]).await;
-    let many: String = (0..98).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let many = (0..98).fold(String::new(), |all, n| all + &format!("x-{n}: 1\r\n"));
     let long = format!("x: {}\r\n", "y".repeat(62 * 1024));
     stream.write_all(&get(many + &long)).await.unwrap();
     assert_eq!(

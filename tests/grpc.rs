@@ -157,6 +157,51 @@ async fn a_server_stream_and_a_client_stream_arrive_whole() {
 }
 
 #[tokio::test]
+async fn small_messages_that_wait_for_a_slow_peer_break_no_connection() {
+    let sidecar = Setup::in_front_of(echo().await).start();
+    // Windows of a useful size, and a budget that bears what this test leaves lying.
+    let stream = sidecar.connect(&["h2"]).await;
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(16 << 20);
+    builder.data_frame_budget(1 << 30);
+    let (mut client, connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
+    tokio::spawn(connection);
+    // Nobody reads these: each stream of the app fills its window with short messages.
+    let mut unread = Vec::new();
+    for _ in 0..8 {
+        client = client.ready().await.unwrap();
+        let (response, mut stream) = call(&mut client, "ServerStream");
+        stream.send_data(message("token*100000"), true).unwrap();
+        unread.push(answer(response).await);
+    }
+    // Up: far more short messages than the echo of them is read.
+    client = client.ready().await.unwrap();
+    let (response, mut stream) = call(&mut client, "Bidi");
+    let (_, mut messages) = answer(response).await;
+    let upload = tokio::spawn(async move {
+        for number in 0..100_000 {
+            send_h2(&mut stream, message(&number.to_string()), number == 99_999).await?;
+        }
+        Ok::<_, h2::Error>(())
+    });
+    for number in 0..100_000 {
+        assert_eq!(within(messages.next()).await, Some(number.to_string()));
+    }
+    upload.await.unwrap().unwrap();
+    assert_eq!(within(messages.status()).await.as_deref(), Some("0"));
+    for (_, mut messages) in unread {
+        for _ in 0..1000 {
+            assert_eq!(
+                within(messages.next()).await.as_deref(),
+                Some("token*100000")
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bidirectional_stream_goes_back_and_forth_in_step() {
     let sidecar = Setup::in_front_of(echo().await).start();
     let (response, mut stream) = call(&mut sidecar.http2().await, "Bidi");

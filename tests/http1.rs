@@ -83,10 +83,8 @@ async fn pipelined_requests_are_answered_in_order() {
     let mut stream = client(&sidecar).await;
     let mut requests = String::new();
     for number in 0..20 {
-        requests += &format!(
-            "POST /{number} HTTP/1.1\r\nhost: a\r\ncontent-length: {number}\r\n\r\n{}",
-            "x".repeat(number)
-        );
+        let head = format!("POST /{number} HTTP/1.1\r\nhost: a\r\ncontent-length: {number}");
+        requests.extend([&head, "\r\n\r\n", &"x".repeat(number)]);
     }
     stream.write_all(requests.as_bytes()).await.unwrap();
     for number in 0..20 {

@@ -210,7 +210,7 @@ async fn what_the_client_pretends_about_itself_is_replaced_or_added_to() {
                 .uri("https://me.example/")
                 .header("te", "trailers");
             for (name, value) in SPOOFED {
-                request += &format!("{name}: {value}\r\n");
+                request.extend([name, ": ", value, "\r\n"]);
                 h2 = h2.header(name, value);
             }
             stream
@@ -237,7 +237,7 @@ async fn h2_fields() -> SocketAddr {
     h2_app(|request, mut respond| async move {
         let mut seen = String::new();
         for (name, value) in request.headers() {
-            seen += &format!("{name}: {}\r\n", value.to_str().unwrap());
+            seen.extend([name.as_str(), ": ", value.to_str().unwrap(), "\r\n"]);
         }
         let mut stream = respond.send_response(h2_response(200), false).unwrap();
         stream.send_data(seen.into(), true).unwrap();

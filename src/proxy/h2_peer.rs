@@ -1,82 +1,19 @@
 //! HTTP/2 streams as sides of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
 //! capacity is asked for before bytes are handed over, and given back when they are passed on.
 
+mod sender;
+
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Response};
-use tokio::sync::oneshot;
 
+use self::sender::Sender;
 use super::h1::body::Frame;
 use super::headers;
 use super::peer::{Peer, PeerError};
-
-/// The half that sends.
-struct Sender {
-    stream: SendStream<Bytes>,
-    pending: Bytes,
-    /// The pending bytes are the last.
-    last: bool,
-    ended: bool,
-}
-
-impl Sender {
-    fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
-        Self {
-            stream,
-            pending: Bytes::new(),
-            last: false,
-            ended,
-        }
-    }
-
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
-        while !self.pending.is_empty() {
-            self.stream.reserve_capacity(self.pending.len());
-            let mut room = self.stream.capacity();
-            while room == 0 {
-                room = match ready!(self.stream.poll_capacity(cx)) {
-                    Some(room) => room?,
-                    None => return Poll::Ready(Err(PeerError::Ended)),
-                };
-            }
-            let piece = self.pending.split_to(room.min(self.pending.len()));
-            let last = self.last && self.pending.is_empty();
-            self.stream.send_data(piece, last)?;
-            self.ended |= last;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
-        match frame {
-            Frame::Data(bytes) => {
-                self.pending = bytes;
-                self.last = last;
-                if last && self.pending.is_empty() {
-                    self.finish()?;
-                }
-            }
-            Frame::Trailers(fields) => {
-                self.stream.send_trailers(fields)?;
-                self.ended = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), PeerError> {
-        if !self.pending.is_empty() {
-            self.last = true;
-        } else if !self.ended {
-            self.ended = true;
-            self.stream.send_data(Bytes::new(), true)?;
-        }
-        Ok(())
-    }
-}
 
 /// Receives frames and gives their window back.
 fn poll_frame(
@@ -105,15 +42,6 @@ fn crossing(mut trailers: HeaderMap) -> HeaderMap {
         trailers.remove(name);
     }
     trailers
-}
-
-/// Says when it is dropped.
-struct Mark(#[allow(dead_code, reason = "its drop is the message")] oneshot::Sender<()>);
-
-impl AsRef<[u8]> for Mark {
-    fn as_ref(&self) -> &[u8] {
-        &[]
-    }
 }
 
 /// The client's side of a stream we serve.
@@ -170,26 +98,16 @@ impl ServedStream {
     }
 
     /// Waits until everything handed over has left for the socket: a reset would overtake it.
-    ///
-    /// h2 does not tell. An empty frame behind all others does, when it is dropped.
     pub(crate) async fn flushed(&mut self) {
-        let Some(sender) = self.sender.as_mut().filter(|sender| !sender.ended) else {
-            return;
-        };
-        let (mark, passed) = oneshot::channel();
-        if sender
-            .stream
-            .send_data(Bytes::from_owner(Mark(mark)), false)
-            .is_ok()
-        {
-            let _ = passed.await;
+        if let Some(sender) = &self.sender {
+            sender.flushed().await;
         }
     }
 
     /// Breaks the stream off.
     pub(crate) fn reset(&mut self, reason: h2::Reason) {
         match &mut self.sender {
-            Some(sender) => sender.stream.send_reset(reason),
+            Some(sender) => sender.reset(reason),
             None => self.respond.send_reset(reason),
         }
     }
@@ -215,25 +133,30 @@ impl Peer for ServedStream {
         if let Frame::Trailers(fields) = &frame {
             self.grpc_status = grpc_status(fields);
         }
-        match &mut self.sender {
-            Some(sender) => sender.send(frame, last),
-            None => Err(PeerError::Ended),
-        }
+        let sender = self.sender.as_mut().ok_or(PeerError::Ended)?;
+        sender.send(frame, last);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), PeerError> {
-        self.sender.as_mut().map_or(Ok(()), Sender::finish)
+        if let Some(sender) = &mut self.sender {
+            sender.finish();
+        }
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
-        self.poll_room(cx)
+        match &mut self.sender {
+            Some(sender) => sender.poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<PeerError> {
         let reset = match &mut self.sender {
             // After our end of the stream there is nobody left to go away.
-            Some(sender) if sender.ended => return Poll::Pending,
-            Some(sender) => ready!(sender.stream.poll_reset(cx)),
+            Some(sender) if sender.has_ended() => return Poll::Pending,
+            Some(sender) => ready!(sender.poll_reset(cx)),
             None => ready!(self.respond.poll_reset(cx)),
         };
         Poll::Ready(reset.map_or_else(PeerError::from, PeerError::Reset))
@@ -263,7 +186,7 @@ impl OpenedStream {
 
     /// Tells the server that nobody waits any more.
     pub(crate) fn cancel(&mut self) {
-        self.sender.stream.send_reset(h2::Reason::CANCEL);
+        self.sender.reset(h2::Reason::CANCEL);
     }
 }
 
@@ -286,15 +209,17 @@ impl Peer for OpenedStream {
     }
 
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {
-        self.sender.send(frame, last)
+        self.sender.send(frame, last);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), PeerError> {
-        self.sender.finish()
+        self.sender.finish();
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
-        self.sender.poll_room(cx)
+        self.sender.poll_flush(cx)
     }
 
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<PeerError> {

@@ -23,6 +23,9 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Bytes of a response that may wait for the client's window.
 const SEND_BUFFER: usize = 64 * 1024;
+/// What small DATA frames that the app has not taken may cost, at 256 a frame less its bytes: enough
+/// for a window full of short messages, which is back-pressure and no attack.
+const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 /// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
 const MAX_PENDING_RESETS: usize = 32;
 const MAX_LOCAL_RESETS: usize = 256;
@@ -45,6 +48,7 @@ where
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+        .data_frame_budget(SMALL_FRAME_BUDGET)
         .enable_connect_protocol();
     let preface = builder.handshake::<_, Bytes>(stream);
     match tokio::time::timeout(settings.head_timeout, preface).await {

@@ -86,16 +86,15 @@ impl Upstream {
     /// A stream on a connection that others may be opening right now.
     async fn open_stream_anew(&self) -> Result<Opening, UpstreamError> {
         let _dialling = self.http2.turn(self.connect_timeout).await?;
-        let (place, reused) = match self.http2.existing() {
-            Some(place) => (place, true),
-            None => {
-                let opening = open(self.connect().await?);
-                let opened = tokio::time::timeout(self.connect_timeout, opening).await;
-                let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
-                let place = shared.place();
-                self.http2.lock().push(shared);
-                (place, false)
-            }
+        let (place, reused) = if let Some(place) = self.http2.existing() {
+            (place, true)
+        } else {
+            let opening = open(self.connect().await?);
+            let opened = tokio::time::timeout(self.connect_timeout, opening).await;
+            let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
+            let place = shared.place();
+            self.http2.lock().push(shared);
+            (place, false)
         };
         place.open(reused).await.ok_or(UpstreamError::Closed)
     }
@@ -145,6 +144,9 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(64 * 1024)
         .enable_push(false)
+        // The windows are limit enough: small frames that a slow client leaves lying must not cost
+        // all others their connection.
+        .data_frame_budget(CONNECTION_WINDOW as usize * 256)
         // None before the server has said how many: it would refuse what exceeds its limit.
         .initial_max_send_streams(0)
         .handshake(socket)

@@ -1,0 +1,177 @@
+//! The half of an HTTP/2 stream that sends: within the peer's window, in frames of a useful size, and
+//! knowing when its bytes have left for the socket (RFC 9113 §5.2, §6.1).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use h2::{Reason, SendStream};
+use http::HeaderMap;
+use tokio::sync::Notify;
+
+use crate::proxy::h1::body::Frame;
+use crate::proxy::peer::PeerError;
+
+/// Bytes that are gathered before they become a frame, unless there is nothing to wait for: a burst
+/// of small frames costs more than its bytes, and peers count it as an attack.
+const GATHERED: usize = 4 * 1024;
+
+/// The half that sends.
+pub(super) struct Sender {
+    stream: SendStream<Bytes>,
+    /// Goes first.
+    pending: Bytes,
+    /// Small pieces, behind it.
+    gathered: BytesMut,
+    /// Go behind both.
+    trailers: Option<HeaderMap>,
+    /// The pending bytes are the last.
+    last: bool,
+    ended: bool,
+    in_flight: Arc<InFlight>,
+}
+
+/// Pieces that were handed to h2 and have not left for the socket.
+#[derive(Default)]
+struct InFlight {
+    pieces: AtomicUsize,
+    none_left: Notify,
+}
+
+/// A piece in flight: h2 drops it when it is written.
+struct Piece {
+    bytes: Bytes,
+    flight: Arc<InFlight>,
+}
+
+impl Piece {
+    fn launch(bytes: Bytes, flight: &Arc<InFlight>) -> Bytes {
+        flight.pieces.fetch_add(1, Ordering::AcqRel);
+        let flight = Arc::clone(flight);
+        Bytes::from_owner(Self { bytes, flight })
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if self.flight.pieces.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.flight.none_left.notify_one();
+        }
+    }
+}
+
+impl Sender {
+    pub(super) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+        Self {
+            stream,
+            pending: Bytes::new(),
+            gathered: BytesMut::new(),
+            trailers: None,
+            last: false,
+            ended,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// Whether the end was handed over.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        if self.pending.is_empty() && self.gathered.len() < GATHERED {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Hands over what is queued, as far as the peer's window goes.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        loop {
+            if self.pending.is_empty() {
+                self.pending = self.gathered.split().freeze();
+            }
+            if self.pending.is_empty() {
+                return Poll::Ready(self.end());
+            }
+            let room = ready!(self.poll_capacity(cx))?;
+            let piece = self.pending.split_to(room.min(self.pending.len()));
+            let queued = !(self.pending.is_empty() && self.gathered.is_empty());
+            let last = self.last && !queued && self.trailers.is_none();
+            let piece = Piece::launch(piece, &self.in_flight);
+            self.stream.send_data(piece, last)?;
+            self.ended |= last;
+        }
+    }
+
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, PeerError>> {
+        self.stream.reserve_capacity(self.pending.len());
+        loop {
+            let room = self.stream.capacity();
+            if room > 0 {
+                return Poll::Ready(Ok(room));
+            }
+            match ready!(self.stream.poll_capacity(cx)) {
+                Some(room) => room?,
+                None => return Poll::Ready(Err(PeerError::Ended)),
+            };
+        }
+    }
+
+    /// Ends the stream once everything before its end was handed over.
+    fn end(&mut self) -> Result<(), PeerError> {
+        if let Some(trailers) = self.trailers.take() {
+            self.stream.send_trailers(trailers)?;
+            self.ended = true;
+        }
+        if self.last && !self.ended {
+            self.stream.send_data(Bytes::new(), true)?;
+            self.ended = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, frame: Frame, last: bool) {
+        match frame {
+            Frame::Data(bytes) => {
+                let alone = self.pending.is_empty() && self.gathered.is_empty();
+                if alone && (last || bytes.len() >= GATHERED) {
+                    self.pending = bytes;
+                } else {
+                    self.gathered.extend_from_slice(&bytes);
+                }
+                self.last |= last;
+            }
+            Frame::Trailers(fields) => self.trailers = Some(fields),
+        }
+    }
+
+    /// Nothing follows; the next flush says so.
+    pub(super) fn finish(&mut self) {
+        self.last = true;
+    }
+
+    /// Ready when the peer reset the stream.
+    pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
+        self.stream.poll_reset(cx)
+    }
+
+    /// Breaks the stream off; what is still in flight is lost.
+    pub(super) fn reset(&mut self, reason: Reason) {
+        self.stream.send_reset(reason);
+    }
+
+    /// Waits until nothing is in flight.
+    pub(super) async fn flushed(&self) {
+        while self.in_flight.pieces.load(Ordering::Acquire) > 0 {
+            self.in_flight.none_left.notified().await;
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Who goes away in the middle is missed by the other side: at once, and never as a clean end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+#[path = "support/http.rs"]
+mod http_support;
+mod support;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::ext::Protocol;
+use http_support::{gone, h2_app, h2_request, h2_response, pattern, read_chunk, read_head};
+use support::{Setup, Sidecar, upstream, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_rustls::client::TlsStream;
+
+/// The product's figure is 100 ms (measured by a benchmark); a busy machine may take longer.
+const SOON: Duration = Duration::from_secs(2);
+
+/// What an app has to tell: the exchange has begun, and that its connection ended.
+#[derive(Debug, PartialEq)]
+enum News {
+    Begun,
+    Gone(Instant),
+}
+
+type Told = mpsc::UnboundedReceiver<News>;
+
+/// An app that reads a head, says `first`, and waits for its connection to end.
+async fn waiting_app(first: &'static [u8], head: bool) -> (SocketAddr, Told) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let address = upstream(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            if head && !matches!(read_head(&mut stream).await, Ok(Some(_))) {
+                return;
+            }
+            stream.write_all(first).await.unwrap();
+            tell.send(News::Begun).unwrap();
+            gone(&mut stream).await;
+            tell.send(News::Gone(Instant::now())).unwrap();
+        }
+    })
+    .await;
+    (address, told)
+}
+
+async fn begun(told: &mut Told) {
+    assert_eq!(within(told.recv()).await, Some(News::Begun));
+}
+
+/// The app has noticed, soon after `left`.
+async fn noticed(what: &str, told: &mut Told, left: Instant) {
+    let News::Gone(at) = within(told.recv()).await.unwrap() else {
+        panic!("{what}: begun twice");
+    };
+    let after = at.duration_since(left);
+    println!("{what}: noticed after {after:?}");
+    assert!(after < SOON, "{what}: noticed after {after:?}");
+}
+
+/// Ways to go away.
+#[derive(Clone, Copy, Debug)]
+enum Leave {
+    /// close_notify, then FIN.
+    Politely,
+    /// FIN alone.
+    Quietly,
+    /// RST.
+    Rudely,
+}
+
+const WAYS: [Leave; 3] = [Leave::Politely, Leave::Quietly, Leave::Rudely];
+
+async fn leave(mut stream: TlsStream<TcpStream>, how: Leave) -> Instant {
+    let at = Instant::now();
+    match how {
+        Leave::Politely => stream.shutdown().await.unwrap(),
+        Leave::Quietly => {}
+        Leave::Rudely => socket2::SockRef::from(stream.get_ref().0)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap(),
+    }
+    at
+}
+
+const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n";
+const SWITCH: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhi";
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+const UPGRADE: &[u8] =
+    b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+const PART: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\npart";
+
+#[tokio::test]
+async fn an_http1_or_tcp_client_that_goes_away_is_missed_by_the_app() {
+    for (what, request, first, http) in [
+        ("h1 waiting for the head", GET, &b""[..], true),
+        ("h1 in the middle of the answer", GET, STREAM, true),
+        ("h1 in the middle of the request", PART, b"", true),
+        ("h1 in the middle of both", PART, STREAM, true),
+        (
+            "h1 with a next request sent",
+            &[GET, GET].concat()[..],
+            STREAM,
+            true,
+        ),
+        ("websocket", UPGRADE, SWITCH, true),
+        ("tcp", b"x", b"hi", false),
+    ] {
+        for how in WAYS {
+            let (app, mut told) = waiting_app(first, http).await;
+            let protocol = if http { "http" } else { "tcp" };
+            let sidecar = Setup::in_front_of(app)
+                .listener(&format!("protocol = \"{protocol}\""))
+                .start();
+            let mut stream = sidecar.connect(&[]).await;
+            stream.write_all(request).await.unwrap();
+            begun(&mut told).await;
+            if !first.is_empty() {
+                within(stream.read_u8()).await.unwrap();
+            }
+            let left = leave(stream, how).await;
+            noticed(&format!("{what}, {how:?}"), &mut told, left).await;
+        }
+    }
+}
+
+/// Begins a stream of each kind; what it returns keeps it alive.
+async fn begin(
+    client: &mut h2::client::SendRequest<Bytes>,
+    kind: &str,
+) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
+    let mut request = match kind {
+        "websocket" => h2_request("CONNECT", "/"),
+        "grpc" => h2_request("POST", "/a/B").header("content-type", "application/grpc"),
+        _ => h2_request("GET", "/"),
+    }
+    .body(())
+    .unwrap();
+    if kind == "websocket" {
+        let probe = client.clone();
+        support::eventually("the settings", async || {
+            probe.is_extended_connect_protocol_enabled()
+        })
+        .await;
+        request
+            .extensions_mut()
+            .insert(Protocol::from_static("websocket"));
+    }
+    client.send_request(request, kind == "plain").unwrap()
+}
+
+#[tokio::test]
+async fn an_http2_stream_that_is_reset_is_missed_by_the_app() {
+    for (what, kind, first) in [
+        ("h2 waiting for the head", "plain", &b""[..]),
+        ("h2 in the middle of the answer", "plain", STREAM),
+        ("h2 in the middle of both", "upload", STREAM),
+        ("h2 websocket", "websocket", SWITCH),
+    ] {
+        for connection_lost in [false, true] {
+            let (app, mut told) = waiting_app(first, true).await;
+            let sidecar = Setup::in_front_of(app).start();
+            let stream = sidecar.connect(&["h2"]).await;
+            let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+            let connection = tokio::spawn(connection);
+            let (response, mut upload) = begin(&mut client, kind).await;
+            begun(&mut told).await;
+            let mut answer = None;
+            if first.is_empty() {
+                drop(tokio::spawn(response));
+            } else {
+                answer = Some(within(response).await.unwrap());
+            }
+            let left = Instant::now();
+            if connection_lost {
+                connection.abort();
+            } else {
+                upload.send_reset(h2::Reason::CANCEL);
+            }
+            noticed(
+                &format!("{what}, connection lost: {connection_lost}"),
+                &mut told,
+                left,
+            )
+            .await;
+            drop(answer);
+        }
+    }
+}
+
+/// A gRPC app that tells when its stream is reset or its connection lost.
+async fn grpc_app(answers: bool) -> (SocketAddr, Told) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let address = h2_app(move |request, mut respond| {
+        let tell = tell.clone();
+        async move {
+            let mut stream = None;
+            if answers {
+                let mut answer = respond.send_response(h2_response(200), false).unwrap();
+                answer.send_data(Bytes::from_static(b"hi"), false).unwrap();
+                stream = Some(answer);
+            }
+            tell.send(News::Begun).unwrap();
+            let _request = request;
+            let _ = std::future::poll_fn(|cx| match &mut stream {
+                Some(stream) => stream.poll_reset(cx),
+                None => respond.poll_reset(cx),
+            })
+            .await;
+            tell.send(News::Gone(Instant::now())).unwrap();
+        }
+    })
+    .await;
+    (address, told)
+}
+
+#[tokio::test]
+async fn a_grpc_call_that_is_cancelled_is_missed_by_the_app() {
+    for answers in [false, true] {
+        for connection_lost in [false, true] {
+            let (app, mut told) = grpc_app(answers).await;
+            let sidecar = Setup::in_front_of(app).start();
+            let stream = sidecar.connect(&["h2"]).await;
+            let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+            let connection = tokio::spawn(connection);
+            let (response, mut upload) = begin(&mut client, "grpc").await;
+            begun(&mut told).await;
+            let left = Instant::now();
+            if connection_lost {
+                connection.abort();
+            } else {
+                upload.send_reset(h2::Reason::CANCEL);
+            }
+            let what = format!("grpc, answered: {answers}, connection lost: {connection_lost}");
+            noticed(&what, &mut told, left).await;
+            drop(response);
+            let broken = [("protocol", "grpc"), ("code", "BROKEN")];
+            sidecar
+                .metric_reaches("hybridge_requests_total", &broken, 1.0)
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_reset_while_the_app_reads_nothing_is_ended() {
+    let (app, mut told) = {
+        let (tell, told) = mpsc::unbounded_channel();
+        let address = upstream(move |mut stream| {
+            let tell = tell.clone();
+            async move {
+                read_head(&mut stream).await.unwrap();
+                tell.send(News::Begun).unwrap();
+                std::future::pending::<()>().await;
+            }
+        })
+        .await;
+        (address, told)
+    };
+    let sidecar = Setup::in_front_of(app).start();
+    let mut client = sidecar.http2().await;
+    let request = h2_request("POST", "/").body(()).unwrap();
+    let (_response, mut upload) = client.send_request(request, false).unwrap();
+    begun(&mut told).await;
+    // Until every buffer on the way is full.
+    loop {
+        upload.reserve_capacity(1 << 20);
+        let room = std::future::poll_fn(|cx| upload.poll_capacity(cx));
+        match tokio::time::timeout(Duration::from_millis(300), room).await {
+            Ok(room) => upload
+                .send_data(vec![0; room.unwrap().unwrap()].into(), false)
+                .unwrap(),
+            Err(_) => break,
+        }
+    }
+    upload.send_reset(h2::Reason::CANCEL);
+    let open = async || sidecar.metric("hybridge_requests_open", &[]).await < 0.5;
+    support::eventually("the request to end", open).await;
+}
+
+/// An app that says something and dies: `rudely` with RST, else with FIN.
+async fn dying_app(said: Vec<u8>, rudely: bool, head: bool) -> SocketAddr {
+    upstream(move |mut stream| {
+        let said = said.clone();
+        async move {
+            if head {
+                read_head(&mut stream).await.unwrap();
+            } else {
+                stream.read_u8().await.unwrap();
+            }
+            stream.write_all(&said).await.unwrap();
+            if rudely {
+                // What was said shall arrive: a reset may overtake it.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                socket2::SockRef::from(&stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+            }
+        }
+    })
+    .await
+}
+
+const LONG: usize = 1_000_000;
+/// What the kernel of a receiver that does not read takes in: the rest dies with a sender that resets.
+const TAKEN_IN: usize = 100_000;
+
+fn long_answer(framing: &str, length: usize) -> Vec<u8> {
+    let mut answer = match framing {
+        "chunked" => format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n"),
+        _ => format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", length + 1),
+    }
+    .into_bytes();
+    answer.extend_from_slice(&pattern(length));
+    if framing == "chunked" {
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer
+}
+
+#[tokio::test]
+async fn an_app_that_dies_breaks_an_http1_answer_after_all_it_said() {
+    for framing in ["chunked", "length"] {
+        for (rudely, length) in [(false, LONG), (true, TAKEN_IN)] {
+            let app = dying_app(long_answer(framing, length), rudely, true).await;
+            let sidecar = Setup::in_front_of(app).start();
+            let mut stream = sidecar.connect(&["http/1.1"]).await;
+            stream.write_all(GET).await.unwrap();
+            let head = within(read_head(&mut stream)).await.unwrap().unwrap();
+            assert!(head.starts_with("HTTP/1.1 200"));
+            // The client is slow: the break comes long before it has read everything.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let mut content = Vec::new();
+            let error = if framing == "chunked" {
+                loop {
+                    match within(read_chunk(&mut stream)).await {
+                        Ok(Some(chunk)) => content.extend_from_slice(&chunk),
+                        Ok(None) => panic!("a clean end"),
+                        Err(error) => break error,
+                    }
+                }
+            } else {
+                within(stream.read_to_end(&mut content)).await.unwrap_err()
+            };
+            // No close_notify.
+            assert_eq!(
+                error.kind(),
+                std::io::ErrorKind::UnexpectedEof,
+                "{framing} {rudely}"
+            );
+            assert!(
+                content == pattern(length),
+                "{framing} {rudely}: {}",
+                content.len()
+            );
+            broken(&sidecar).await;
+        }
+    }
+}
+
+async fn broken(sidecar: &Sidecar) {
+    let reason = [("reason", "broken_body")];
+    sidecar
+        .metric_reaches("hybridge_upstream_failures_total", &reason, 1.0)
+        .await;
+    let code = [("code", "broken")];
+    sidecar
+        .metric_reaches("hybridge_requests_total", &code, 1.0)
+        .await;
+}
+
+#[tokio::test]
+async fn an_app_that_dies_resets_an_http2_stream_after_all_it_said() {
+    for framing in ["chunked", "length"] {
+        for (rudely, length) in [(false, LONG), (true, TAKEN_IN)] {
+            let app = dying_app(long_answer(framing, length), rudely, true).await;
+            let sidecar = Setup::in_front_of(app).start();
+            let mut client = sidecar.http2().await;
+            let request = h2_request("GET", "/").body(()).unwrap();
+            let (response, _) = client.send_request(request, true).unwrap();
+            let mut body = within(response).await.unwrap().into_body();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let mut content = Vec::new();
+            let error = loop {
+                match within(body.data()).await.expect("a clean end") {
+                    Ok(piece) => {
+                        body.flow_control().release_capacity(piece.len()).unwrap();
+                        content.extend_from_slice(&piece);
+                    }
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.reason(), Some(h2::Reason::INTERNAL_ERROR));
+            assert!(
+                content == pattern(length),
+                "{framing} {rudely}: {}",
+                content.len()
+            );
+            broken(&sidecar).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_resets_breaks_a_tunnel_without_a_clean_end() {
+    for http in [true, false] {
+        let mut said = if http {
+            SWITCH.to_vec()
+        } else {
+            b"hi".to_vec()
+        };
+        said.extend_from_slice(&pattern(TAKEN_IN));
+        let app = dying_app(said, true, http).await;
+        let protocol = if http { "http" } else { "tcp" };
+        let sidecar = Setup::in_front_of(app)
+            .listener(&format!("protocol = \"{protocol}\""))
+            .start();
+        let mut stream = sidecar.connect(&[]).await;
+        stream
+            .write_all(if http { UPGRADE } else { b"x" })
+            .await
+            .unwrap();
+        if http {
+            within(read_head(&mut stream)).await.unwrap().unwrap();
+        }
+        let mut content = Vec::new();
+        let error = within(stream.read_to_end(&mut content)).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        assert!(
+            content[2..] == pattern(TAKEN_IN),
+            "{protocol}: {}",
+            content.len()
+        );
+    }
+}
