@@ -116,10 +116,10 @@ where
     match outcome {
         Ok(conn) => progress.finish(io, conn, counters),
         Err(error) => {
-            if matches!(error, HandshakeError::PlainHttp) {
-                if io.write_all(PLAIN_HTTP_ANSWER).await.is_ok() {
-                    progress.cost.bytes_out += PLAIN_HTTP_ANSWER.len() as u64;
-                }
+            if matches!(error, HandshakeError::PlainHttp)
+                && io.write_all(PLAIN_HTTP_ANSWER).await.is_ok()
+            {
+                progress.cost.bytes_out += PLAIN_HTTP_ANSWER.len() as u64;
             }
             let _ = io.shutdown().await;
             let failure = progress.fail(error);
