@@ -19,9 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::drain::Drain;
-use crate::inject::probes::ProbeTable;
 use crate::listener::{BindError, Listener};
 use crate::metrics::Metrics;
+use crate::probes::ProbeTable;
 use crate::proxy::Protocol;
 use crate::tls::policy::TlsPolicy;
 use crate::tls::reload::CredentialStore;

@@ -27,6 +27,7 @@ pub mod io;
 pub mod listener;
 pub mod metrics;
 mod nearest;
+pub mod probes;
 pub mod proxy;
 pub mod run;
 pub mod tls;

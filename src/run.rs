@@ -18,9 +18,9 @@ pub use self::lifecycle::{End, Signals};
 use crate::admin::{self, Admin};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
-use crate::inject::probes::{ProbeTable, ProbeTableError};
 use crate::listener::{BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
+use crate::probes::{ProbeTable, ProbeTableError};
 use crate::proxy::connection::{Accepted, Service};
 use crate::tls::credentials::{CertificateFacts, CredentialError, Credentials, rfc3339};
 use crate::tls::reload::{

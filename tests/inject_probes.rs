@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use hybridge::inject::CheckError;
-use hybridge::inject::probes::{Probe, ProbeTable};
+use hybridge::probes::{Probe, ProbeTable};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -13,14 +13,17 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 9] = [
+const BELOW: [(&str, &[&str]); 10] = [
     (
         "admin",
-        &["build", "drain", "listener", "metrics", "proxy", "tls"],
+        &[
+            "build", "drain", "listener", "metrics", "probes", "proxy", "tls",
+        ],
     ),
     ("proxy", &["drain", "io", "metrics", "tls"]),
     ("tls", &["io", "nearest"]),
     ("listener", &["drain"]),
+    ("probes", &[]),
     ("metrics", &[]),
     ("drain", &[]),
     ("io", &[]),

@@ -14,9 +14,9 @@ use super::notes::Notes;
 use super::patch::{Editor, path};
 use super::pod::{self, List, Slot};
 use super::ports::{ADMIN_PORT, Exposed};
-use super::probes::ProbeTable;
 use super::resources;
 use super::settings::Settings;
+use crate::probes::ProbeTable;
 
 /// Name of the sidecar container.
 pub(crate) const NAME: &str = "hybridge";

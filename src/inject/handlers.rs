@@ -10,7 +10,7 @@ use super::notes::Notes;
 use super::patch::Editor;
 use super::pod::{self, Slot};
 use super::ports::ADMIN_PORT;
-use super::probes::{Probe, ProbeHeader, ProbeKind, ProbeTable};
+use crate::probes::{Probe, ProbeHeader, ProbeKind, ProbeTable};
 
 const PROBES: &[(&str, &str)] = &[
     ("readinessProbe", "readiness"),

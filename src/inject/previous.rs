@@ -6,8 +6,8 @@ use super::annotations;
 use super::container::{NAME, TLS_VOLUME, existing, list};
 use super::deny::{Deny, Reason};
 use super::pod;
-use super::probes::ProbeTable;
 use super::settings::Settings;
+use crate::probes::ProbeTable;
 
 /// What an earlier run left in the pod.
 #[derive(Debug, Default)]

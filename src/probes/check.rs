@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::probes::{Probe, ProbeKind};
+use super::{Probe, ProbeKind};
 
 /// A longer response head is a failure.
 const HEAD_LIMIT: usize = 16 << 10;

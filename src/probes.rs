@@ -1,10 +1,14 @@
 //! The probe table: the types that the sidecar's admin server reads from HYBRIDGE_PROBES.
 //! The kubelet asks the admin port under `path`; the sidecar makes the check on loopback.
 
+mod check;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use self::check::CheckError;
 
 /// Every rewritten probe of a pod, as a JSON array.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
