@@ -198,14 +198,8 @@ async fn a_reader_that_rests_blocks_the_app_and_then_gets_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_gibibytes_over_http1_leave_memory_flat() {
-    download("h1", 4096 * MIB).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes with an unoptimised build: run with HYBRIDGE_BIN=target/release/hybridge"]
-async fn four_gibibytes_over_http2_and_tcp_leave_memory_flat() {
-    for way in ["h2", "tcp"] {
+async fn four_gibibytes_leave_memory_flat() {
+    for way in WAYS {
         download(way, 4096 * MIB).await;
     }
 }
