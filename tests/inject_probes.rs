@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use hybridge::inject::CheckError;
-use hybridge::probes::{Probe, ProbeTable};
+
+use hybridge::probes::{CheckError, Probe, ProbeTable};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
