@@ -12,9 +12,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Response};
-use http_support::{h2_app, h2_exchange, h2_request, h2_response, send_h2};
+use http_support::{h2_app, h2_exchange, h2_request, h2_response, nobody, send_h2};
 use support::{Setup, Sidecar, within};
-use tokio::net::TcpListener;
 
 /// A length-prefixed message.
 fn message(text: &str) -> Bytes {
@@ -229,11 +228,7 @@ async fn an_answer_of_trailers_alone_stays_one() {
 
 #[tokio::test]
 async fn a_call_is_answered_unavailable_when_the_app_is_down() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_reserved, address) = nobody();
     let sidecar = Setup::in_front_of(address).start();
     let request = h2_request("POST", "/test.Echo/Unary").header("content-type", "application/grpc");
     let client = sidecar.http2().await;

@@ -7,10 +7,10 @@ mod support;
 
 use std::time::Duration;
 
-use http_support::{checksum, pattern};
+use http_support::{checksum, nobody, pattern};
 use support::{Setup, Sidecar, upstream, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpStream, UnixListener};
 use tokio_rustls::client::TlsStream;
 
 fn tcp(upstream: impl std::fmt::Display) -> Sidecar {
@@ -98,11 +98,7 @@ async fn a_server_that_ends_its_half_still_receives() {
 
 #[tokio::test]
 async fn an_app_that_is_down_is_a_connection_broken_without_a_clean_end() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_reserved, address) = nobody();
     let sidecar = tcp(address);
     let mut stream = client(&sidecar).await;
     assert!(rest(&mut stream).await.is_err());

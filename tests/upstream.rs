@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_support::{
-    Message, counted_app, h2_exchange, h2_request, h2_response, ok, read_request, read_response,
+    Message, counted_app, h2_exchange, h2_request, h2_response, nobody, ok, read_request,
+    read_response,
 };
 use socket2::{Domain, Socket, Type};
 use support::{Setup, Sidecar, answering, eventually, upstream, within};
@@ -28,12 +29,6 @@ async fn ask(sidecar: &Sidecar, request: &str) -> Message {
     let mut stream = sidecar.connect(&["http/1.1"]).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     within(read_response(&mut stream, false)).await.unwrap()
-}
-
-/// An address where nobody listens.
-async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
 }
 
 #[track_caller]
@@ -179,7 +174,7 @@ async fn a_close_that_is_already_visible_harms_no_request() {
 
 #[tokio::test]
 async fn an_app_that_is_not_up_yet_is_answered_for_and_found_once_it_is() {
-    let address = nobody().await;
+    let (reserved, address) = nobody();
     let sidecar = Setup::in_front_of(address).start();
     assert_failed(&ask(&sidecar, GET).await, 502, "refused");
     sidecar
@@ -189,7 +184,9 @@ async fn an_app_that_is_not_up_yet_is_answered_for_and_found_once_it_is() {
             1.0,
         )
         .await;
-    let listener = TcpListener::bind(address).await.unwrap();
+    reserved.listen(16).unwrap();
+    reserved.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(reserved.into()).unwrap();
     let app = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         read_request(&mut stream).await.unwrap();
@@ -202,7 +199,8 @@ async fn an_app_that_is_not_up_yet_is_answered_for_and_found_once_it_is() {
 
 #[tokio::test]
 async fn an_unanswered_request_leaves_the_connection_usable() {
-    let sidecar = Setup::in_front_of(nobody().await).start();
+    let (_reserved, address) = nobody();
+    let sidecar = Setup::in_front_of(address).start();
     let mut stream = sidecar.connect(&["http/1.1"]).await;
     for request in [GET, GET] {
         stream.write_all(request.as_bytes()).await.unwrap();

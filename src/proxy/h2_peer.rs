@@ -5,7 +5,7 @@ mod sender;
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Response};
@@ -14,6 +14,9 @@ use self::sender::Sender;
 use super::h1::body::Frame;
 use super::headers;
 use super::peer::{Peer, PeerError};
+
+/// Bytes that are passed on in one go of what was read ahead.
+const READ_AHEAD_PIECE: usize = 16 * 1024;
 
 /// Receives frames and gives their window back.
 fn poll_frame(
@@ -47,6 +50,9 @@ fn crossing(mut trailers: HeaderMap) -> HeaderMap {
 /// The client's side of a stream we serve.
 pub(crate) struct ServedStream {
     receiver: RecvStream,
+    /// Taken out of its frames while the inference server takes nothing: the client's window bounds
+    /// it, and it costs its bytes alone.
+    ahead: BytesMut,
     respond: SendResponse<Bytes>,
     sender: Option<Sender>,
     grpc_status: Option<u8>,
@@ -61,6 +67,7 @@ impl ServedStream {
     pub(crate) fn new(receiver: RecvStream, respond: SendResponse<Bytes>) -> Self {
         Self {
             receiver,
+            ahead: BytesMut::new(),
             respond,
             sender: None,
             grpc_status: None,
@@ -115,11 +122,18 @@ impl ServedStream {
 
 impl Peer for ServedStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
-        poll_frame(&mut self.receiver, cx)
+        if self.ahead.is_empty() {
+            return poll_frame(&mut self.receiver, cx);
+        }
+        let piece = self.ahead.len().min(READ_AHEAD_PIECE);
+        let piece = self.ahead.split_to(piece).freeze();
+        let window = self.receiver.flow_control();
+        window.release_capacity(piece.len())?;
+        Poll::Ready(Ok(Some(Frame::Data(piece))))
     }
 
     fn at_end(&self) -> bool {
-        self.receiver.is_end_stream()
+        self.ahead.is_empty() && self.receiver.is_end_stream()
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
@@ -153,6 +167,12 @@ impl Peer for ServedStream {
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<PeerError> {
+        while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
+            match data {
+                Ok(data) => self.ahead.extend_from_slice(&data),
+                Err(error) => return Poll::Ready(error.into()),
+            }
+        }
         let reset = match &mut self.sender {
             // After our end of the stream there is nobody left to go away.
             Some(sender) if sender.has_ended() => return Poll::Pending,

@@ -19,12 +19,12 @@ use super::stream;
 use crate::drain::Phase;
 
 /// Bytes a client may have under way on one stream, and on all of its streams.
-const STREAM_WINDOW: u32 = 1024 * 1024;
+const STREAM_WINDOW: u32 = 512 * 1024;
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Bytes of a response that may wait for the client's window.
 const SEND_BUFFER: usize = 64 * 1024;
-/// What small DATA frames that the app has not taken may cost, at 256 a frame less its bytes: enough
-/// for a window full of short messages, which is back-pressure and no attack.
+/// What small DATA frames may cost that came and were not looked at, at 256 a frame less its bytes:
+/// enough for a stream's window full of short messages, which is a burst and no attack.
 const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 /// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
 const MAX_PENDING_RESETS: usize = 32;

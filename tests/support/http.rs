@@ -327,6 +327,15 @@ pub fn pattern(length: usize) -> Vec<u8> {
         .collect()
 }
 
+/// An address where nobody listens as long as the socket is held, which also keeps it free.
+pub fn nobody() -> (socket2::Socket, SocketAddr) {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 /// Waits until the peer closes or resets; how long that took.
 pub async fn gone(stream: &mut TcpStream) -> Duration {
     let started = std::time::Instant::now();
