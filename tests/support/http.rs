@@ -331,6 +331,8 @@ pub fn pattern(length: usize) -> Vec<u8> {
 pub fn nobody() -> (socket2::Socket, SocketAddr) {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // So that the program under test may listen there, and nobody else is given it.
+    socket.set_reuse_address(true).unwrap();
     socket.bind(&any.into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     (socket, address)

@@ -17,9 +17,10 @@ use std::sync::Arc;
 use hybridge::certgen::Algorithm;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::http_support::nobody;
 use crate::support::pki::TestPki;
 use crate::support::{client_config, eventually};
 
@@ -31,6 +32,7 @@ pub struct Program {
     child: Child,
     address: SocketAddr,
     ca: Vec<u8>,
+    _reserved: socket2::Socket,
     _dir: TempDir,
 }
 
@@ -46,9 +48,7 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let pki = TestPki::new(Algorithm::EcdsaP256);
         pki.leaf(&["localhost"]).write_to(dir.path());
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let (reserved, address) = nobody();
         #[allow(clippy::disallowed_methods, reason = "a test's own switch")]
         let binary = std::env::var("HYBRIDGE_BIN")
             .unwrap_or_else(|_| env!("CARGO_BIN_EXE_hybridge").to_owned());
@@ -76,6 +76,7 @@ impl Program {
             child,
             address,
             ca: pki.ca_pem().as_bytes().to_vec(),
+            _reserved: reserved,
             _dir: dir,
         }
     }
