@@ -327,6 +327,8 @@ async fn large_bodies_cross_both_ways_unharmed() {
         let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {SIZE}\r\n\r\n");
         writer.write_all(head.as_bytes()).await.unwrap();
         writer.write_all(&body).await.unwrap();
+        // What the socket did not take at once waits inside the TLS client until it is flushed.
+        writer.flush().await.unwrap();
         writer
     });
     let head = tokio::time::timeout(3 * support::DEADLINE, read_head(&mut reader)).await;
