@@ -150,11 +150,20 @@ fn the_facts_are_those_that_openssl_reads() {
         .to_hex_str()
         .unwrap();
     assert_eq!(facts.sha256, hex.to_lowercase());
-    let serial = x509.serial_number().to_bn().unwrap().to_hex_str().unwrap();
-    assert_eq!(facts.serial, serial.to_lowercase());
     let json = serde_json::to_value(facts).unwrap();
     assert_eq!(json["names"], serde_json::json!(["api.test"]));
     assert_eq!(json["not_after"], facts.not_after);
+}
+
+#[test]
+fn the_serial_number_is_written_as_openssl_writes_it() {
+    for serial in [&[0x7f, 0xd7][..], &[0xd7, 0x00], &[0x0a, 0x01], &[0xff; 20]] {
+        let pair = pki().leaf_numbered(&["api.test"], serial);
+        let x509 = openssl::x509::X509::from_pem(pair.cert.as_bytes()).unwrap();
+        let number = x509.serial_number().to_bn().unwrap();
+        let written = number.to_hex_str().unwrap().to_lowercase();
+        assert_eq!(load(&pair).unwrap().facts().serial, written);
+    }
 }
 
 #[test]

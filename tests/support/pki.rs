@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use hybridge::certgen::Algorithm;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SignatureAlgorithm,
+    KeyUsagePurpose, SanType, SerialNumber, SignatureAlgorithm,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -83,9 +83,20 @@ impl TestPki {
         from: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Pair {
-        let key = new_key(self.algorithm);
         let mut params = server(names);
         (params.not_before, params.not_after) = (from, until);
+        self.issue(&params)
+    }
+
+    /// A certificate whose serial number is the big-endian number `serial`.
+    pub(crate) fn leaf_numbered(&self, names: &[&str], serial: &[u8]) -> Pair {
+        let mut params = server(names);
+        params.serial_number = Some(SerialNumber::from_slice(serial));
+        self.issue(&params)
+    }
+
+    fn issue(&self, params: &CertificateParams) -> Pair {
+        let key = new_key(self.algorithm);
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         Pair {
             cert: cert.pem(),

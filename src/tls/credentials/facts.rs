@@ -19,7 +19,7 @@ pub struct CertificateFacts {
     pub issuer: String,
     /// Subject alternative names: DNS names and IP addresses, in the certificate's order.
     pub names: Vec<String>,
-    /// Serial number in lower-case hexadecimal.
+    /// Serial number in lower-case hexadecimal, as `openssl x509 -serial` shows it.
     pub serial: String,
     /// Start of validity, unix seconds.
     pub not_before: i64,
@@ -39,7 +39,7 @@ impl CertificateFacts {
             subject: name_text(leaf.subject()),
             issuer: name_text(leaf.issuer()),
             names: alternative_names(leaf),
-            serial: hex(leaf.raw_serial()),
+            serial: hex(without_sign_octet(leaf.raw_serial())),
             not_before: leaf.validity().not_before.timestamp(),
             not_after: leaf.validity().not_after.timestamp(),
             key_algorithm: algorithm::describe(leaf.public_key()),
@@ -96,6 +96,14 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
     let v6 = || <[u8; 16]>::try_from(octets).map(IpAddr::from);
     v4.or_else(|_| v6()).ok()
+}
+
+/// DER puts a zero octet before a positive number whose first bit is set (X.690 8.3); it is no digit.
+fn without_sign_octet(integer: &[u8]) -> &[u8] {
+    match integer {
+        [0, digits @ ..] if !digits.is_empty() => digits,
+        digits => digits,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
