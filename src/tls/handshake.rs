@@ -3,23 +3,22 @@
 //! Driven record by record, so that what is counted ends exactly at the client's Finished; what came
 //! along behind it stays undecrypted in the stream. Sources: RFC 8446 §4 and §5.
 
-use std::future::poll_fn;
-use std::io;
-use std::task::{Context, Poll, ready};
+mod flight;
+
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use rustls::ServerConnection;
-use rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use bytes::{Buf, BytesMut};
+use rustls::server::UnbufferedServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use self::flight::Flight;
 use super::error::HandshakeError;
 use super::hello;
-
-use super::policy::{Group, KxClass, Offer, kx, suite_name};
-use super::record::{feed, record_length};
+use super::policy::{Group, KxClass, Offer, confidentiality_limit, kx, suite_name};
+use super::protection::Keys;
+use super::record::record_length;
 use super::server::TlsServer;
-use super::stream::{Below, TlsStream};
+use super::stream::{Established, TlsStream};
 use crate::io::{Traffic, TrafficCounters};
 
 /// How the keys came about.
@@ -150,11 +149,9 @@ async fn discard<IO: AsyncRead + Unpin>(io: &mut IO) {
 struct Progress {
     /// Received and not yet given to rustls.
     received: BytesMut,
-    /// The records of the first flight, for `hello::inspect`.
-    first_flight: Vec<u8>,
+    flight: Flight,
     first_byte: Option<Instant>,
     offer: Option<Offer>,
-    retried: bool,
     cost: Cost,
 }
 
@@ -163,85 +160,49 @@ impl Progress {
         &mut self,
         io: &mut IO,
         server: &TlsServer,
-    ) -> Result<ServerConnection, HandshakeError>
+    ) -> Result<UnbufferedServerConnection, HandshakeError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let accepted = self.client_hello(io).await?;
-        let offer = self.offer(&accepted);
-        let config = server.config_for(&offer).ok_or(HandshakeError::Internal)?;
-        self.offer = Some(offer);
+        self.client_hello(io).await?;
+        self.offer = hello::inspect(&self.flight.incoming);
+        // What could not be read is refused by rustls, whatever the config.
+        let config = server.config_for(self.offer.as_ref());
+        let config = config.ok_or(HandshakeError::Internal)?;
         let _slot = server.slots.acquire().await;
-        let started = self.timed(|| accepted.into_connection(config));
-        let mut conn = match started {
-            Ok(conn) => conn,
-            Err((error, alert)) => return Err(self.refuse(io, error, alert).await),
-        };
+        let mut conn = UnbufferedServerConnection::new(config)?;
         loop {
-            poll_fn(|cx| self.poll_send(io, &mut conn, cx)).await?;
+            let advanced = self.timed(|flight| flight.advance(&mut conn));
+            if advanced.is_ok() && !conn.is_handshaking() {
+                self.cost.elapsed = self.since_first_byte();
+            }
+            let sent = self.send(io).await;
+            advanced?;
+            sent?;
             if !conn.is_handshaking() {
                 return Ok(conn);
             }
             let record = self.record(io).await?;
-            let fed = self.timed(|| {
-                feed(&record, |rest| conn.read_tls(rest))?;
-                conn.process_new_packets().map_err(HandshakeError::from)
-            });
-            if let Err(error) = fed {
-                let _ = poll_fn(|cx| self.poll_send(io, &mut conn, cx)).await;
-                return Err(error);
-            }
-            if !conn.is_handshaking() {
-                self.cost.elapsed = self.since_first_byte();
-            }
+            self.flight.incoming.extend_from_slice(&record);
         }
     }
 
     /// Collects the ClientHello, however many records and reads it takes.
-    async fn client_hello<IO>(&mut self, io: &mut IO) -> Result<Accepted, HandshakeError>
+    async fn client_hello<IO>(&mut self, io: &mut IO) -> Result<(), HandshakeError>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
+        IO: AsyncRead + Unpin,
     {
-        let mut acceptor = Acceptor::default();
         loop {
             let record = self.record(io).await?;
-            self.first_flight.extend_from_slice(&record);
-            feed(&record, |rest| acceptor.read_tls(rest))?;
-            match self.timed(|| acceptor.accept()) {
-                Ok(Some(accepted)) => return Ok(accepted),
-                Ok(None) => {}
-                Err(_) if hello::is_plain_http(&self.first_flight) => {
-                    return Err(HandshakeError::PlainHttp);
-                }
-                Err((error, alert)) => return Err(self.refuse(io, error, alert).await),
+            let incoming = &mut self.flight.incoming;
+            incoming.extend_from_slice(&record);
+            if hello::is_plain_http(incoming) {
+                return Err(HandshakeError::PlainHttp);
+            }
+            if !hello::is_partial(incoming) {
+                return Ok(());
             }
         }
-    }
-
-    /// The offer as the bytes say it; rustls's own view stands in for a part that did not parse.
-    fn offer(&mut self, accepted: &Accepted) -> Offer {
-        let flight = std::mem::take(&mut self.first_flight);
-        hello::inspect(&flight).unwrap_or_else(|| Offer {
-            groups: accepted
-                .client_hello()
-                .named_groups()
-                .unwrap_or_default()
-                .to_vec(),
-            shares: Vec::new(),
-        })
-    }
-
-    async fn refuse<IO: AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut IO,
-        error: rustls::Error,
-        mut alert: AcceptedAlert,
-    ) -> HandshakeError {
-        let mut bytes = Vec::new();
-        if alert.write_all(&mut bytes).is_ok() && io.write_all(&bytes).await.is_ok() {
-            self.cost.bytes_out += bytes.len() as u64;
-        }
-        HandshakeError::from(error)
     }
 
     /// The next whole record. Anything that cannot be one is handed on for rustls to refuse.
@@ -250,7 +211,7 @@ impl Progress {
         io: &mut IO,
     ) -> Result<BytesMut, HandshakeError> {
         loop {
-            let undecided = self.first_flight.is_empty() && hello::may_be_http(&self.received);
+            let undecided = self.cost.bytes_in == 0 && hello::may_be_http(&self.received);
             if let Some(length) = record_length(&self.received).filter(|_| !undecided) {
                 self.cost.bytes_in += length as u64;
                 return Ok(self.received.split_to(length));
@@ -268,32 +229,24 @@ impl Progress {
         }
     }
 
-    fn poll_send<IO: AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut IO,
-        conn: &mut ServerConnection,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), HandshakeError>> {
-        while conn.wants_write() {
-            let mut socket = Flight {
-                below: Below { io, cx },
-                retried: &mut self.retried,
-            };
-            match conn.write_tls(&mut socket) {
-                Ok(0) => return Poll::Ready(Err(HandshakeError::Vanished)),
-                Ok(count) => self.cost.bytes_out += count as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(_) => return Poll::Ready(Err(HandshakeError::Vanished)),
+    /// Sends what rustls has to say, in one go if the socket takes it.
+    async fn send<IO: AsyncWrite + Unpin>(&mut self, io: &mut IO) -> Result<(), HandshakeError> {
+        while !self.flight.outgoing.is_empty() {
+            match io.write(&self.flight.outgoing).await {
+                Ok(0) | Err(_) => return Err(HandshakeError::Vanished),
+                Ok(count) => {
+                    self.cost.bytes_out += count as u64;
+                    self.flight.outgoing.advance(count);
+                }
             }
         }
-        ready!(std::pin::Pin::new(io).poll_flush(cx)).ok();
-        Poll::Ready(Ok(()))
+        io.flush().await.map_err(|_| HandshakeError::Vanished)
     }
 
-    fn timed<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
         kx::take_spent();
         let start = Instant::now();
-        let result = work();
+        let result = work(&mut self.flight);
         self.cost.compute += start.elapsed();
         self.cost.key_exchange += kx::take_spent();
         result
@@ -304,20 +257,20 @@ impl Progress {
     }
 
     fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
-        mut self,
+        self,
         io: IO,
-        conn: ServerConnection,
+        conn: UnbufferedServerConnection,
         counters: TrafficCounters,
     ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
-        let Some(session) = self.session(&conn) else {
+        let (Some(session), Some(keys)) = (self.session(&conn), establish(conn)) else {
             return Err(self.fail(HandshakeError::Internal));
         };
-        let pending = self.received.split().freeze();
-        let stream = TlsStream::new(io, conn, pending, Traffic::new(counters));
+        let pending = BytesMut::from(&self.received[..]);
+        let stream = TlsStream::new(io, keys, pending, Traffic::new(counters));
         Ok((stream, session))
     }
 
-    fn session(&self, conn: &ServerConnection) -> Option<Session> {
+    fn session(&self, conn: &UnbufferedServerConnection) -> Option<Session> {
         let group = conn.negotiated_key_exchange_group()?;
         let kind = match conn.handshake_kind()? {
             rustls::HandshakeKind::Full => HandshakeKind::Full,
@@ -327,7 +280,7 @@ impl Progress {
         Some(Session {
             group: Group::from_code_point(group.name())?,
             kind,
-            retried: self.retried,
+            retried: self.flight.retried,
             offered: self.offer.as_ref()?.class(),
             suite: suite_name(conn.negotiated_cipher_suite()?.suite()),
             alpn: match conn.alpn_protocol() {
@@ -349,23 +302,13 @@ impl Progress {
     }
 }
 
-/// The server's flight on its way out; notices a HelloRetryRequest.
-struct Flight<'a, 'b, IO> {
-    below: Below<'a, 'b, IO>,
-    retried: &'a mut bool,
-}
-
-impl<IO: AsyncWrite + Unpin> io::Write for Flight<'_, '_, IO> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[io::IoSlice::new(buf)])
-    }
-
-    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        *self.retried |= bufs.first().is_some_and(|buf| hello::is_retry_request(buf));
-        self.below.write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Takes the keys over from rustls.
+fn establish(conn: UnbufferedServerConnection) -> Option<Established> {
+    let (keys, secrets) = conn.dangerous_into_kernel_connection().ok()?;
+    Some(Established {
+        opener: Keys::new(keys.rx).ok()?,
+        sealer: Keys::new(keys.tx).ok()?,
+        limit: confidentiality_limit(secrets.negotiated_cipher_suite())?,
+        secrets,
+    })
 }

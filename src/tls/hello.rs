@@ -19,10 +19,9 @@ const RECORD_HANDSHAKE: u8 = 22;
 pub fn inspect(records: &[u8]) -> Option<Offer> {
     let message = handshake_bytes(records)?;
     let mut hello = Cursor(&message);
-    if hello.u8()? != CLIENT_HELLO {
+    let (CLIENT_HELLO, length) = hello.header()? else {
         return None;
-    }
-    let length = hello.u24()?;
+    };
     let mut body = Cursor(hello.take(length)?);
     body.take(2 + 32)?; // legacy_version, random
     body.vector8()?; // legacy_session_id
@@ -40,6 +39,21 @@ pub fn inspect(records: &[u8]) -> Option<Offer> {
         }
     }
     Some(offer)
+}
+
+/// Whether more records are needed before the hello is whole. What is no hello needs none: it is for
+/// rustls to refuse.
+pub(crate) fn is_partial(records: &[u8]) -> bool {
+    /// Far above any hello, and what rustls takes.
+    const MAX_LENGTH: usize = 0xffff;
+    match handshake_bytes(records) {
+        Some(message) => match Cursor(&message).header() {
+            Some((CLIENT_HELLO, length)) => length <= MAX_LENGTH && message.len() < 4 + length,
+            Some(_) => false,
+            None => message.first().is_none_or(|kind| *kind == CLIENT_HELLO),
+        },
+        None => false,
+    }
 }
 
 /// Joins the fragments of a handshake message that may span several records (RFC 8446 §5.1).
@@ -132,9 +146,11 @@ impl<'a> Cursor<'a> {
         self.take(2).map(|b| u16::from_be_bytes([b[0], b[1]]))
     }
 
-    fn u24(&mut self) -> Option<usize> {
-        self.take(3)
-            .map(|b| usize::from(b[0]) << 16 | usize::from(b[1]) << 8 | usize::from(b[2]))
+    /// Type and length of a handshake message (RFC 8446 §4).
+    fn header(&mut self) -> Option<(u8, usize)> {
+        let header = self.take(4)?;
+        let length = [0, header[1], header[2], header[3]];
+        Some((header[0], u32::from_be_bytes(length) as usize))
     }
 
     fn vector8(&mut self) -> Option<&'a [u8]> {
@@ -199,6 +215,22 @@ mod tests {
             split.extend_from_slice(fragment);
         }
         assert_eq!(inspect(&split), inspect(&whole));
+    }
+
+    #[test]
+    fn a_hello_is_partial_until_its_last_byte_and_nothing_else_is() {
+        let whole = client_hello();
+        let message = &whole[RECORD_HEADER..];
+        for end in 1..message.len() {
+            let length = (end as u16).to_be_bytes();
+            let record = [&[22, 3, 1], &length[..], &message[..end]].concat();
+            assert!(is_partial(&record), "{end}");
+        }
+        assert!(!is_partial(&whole));
+        assert!(!is_partial(b"GET / HTTP/1.1"));
+        assert!(!is_partial(&[22, 3, 1, 0, 1, 2]), "another message");
+        assert!(!is_partial(&[22, 3, 1, 0, 4, 1, 1, 0, 0]), "too long");
+        assert!(!is_partial(&[21, 3, 1, 0, 2, 1, 0]), "an alert");
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub mod handshake;
 pub mod hello;
 mod pem;
 pub mod policy;
+mod post_handshake;
+mod protection;
 mod record;
 pub mod reload;
 pub mod server;

@@ -14,7 +14,7 @@ use rustls::{NamedGroup, SupportedProtocolVersion, version};
 
 pub use self::error::PolicyError;
 pub use self::suite::Suite;
-pub(crate) use self::suite::suite_name;
+pub(crate) use self::suite::{confidentiality_limit, record_protection, suite_name};
 use crate::nearest::nearest;
 
 /// The only version this product speaks (RFC 8446).

@@ -1,24 +1,6 @@
-//! Records of a handshake: where one ends, and how it is handed to rustls (RFC 8446 §5).
+//! Where a record ends (RFC 8446 §5).
 
-use std::io;
-
-use super::error::HandshakeError;
 use super::hello::RECORD_HEADER;
-
-/// Hands a record over whole: rustls takes 4 KiB at a time, and several key shares are more.
-pub(super) fn feed(
-    record: &[u8],
-    mut read_tls: impl FnMut(&mut dyn io::Read) -> io::Result<usize>,
-) -> Result<(), HandshakeError> {
-    let mut rest = record;
-    while !rest.is_empty() {
-        match read_tls(&mut rest) {
-            Ok(0) | Err(_) => return Err(HandshakeError::Malformed),
-            Ok(_) => {}
-        }
-    }
-    Ok(())
-}
 
 /// Length of the first record if it is there in full. What cannot become a record counts as one.
 pub(super) fn record_length(received: &[u8]) -> Option<usize> {
@@ -56,19 +38,5 @@ mod tests {
         assert_eq!(record_length(b"GET"), Some(3));
         assert_eq!(record_length(&[22, 3, 1, 0x41, 0]), None);
         assert_eq!(record_length(&[22, 3, 1, 0x41, 1]), Some(5));
-    }
-
-    #[test]
-    fn a_record_is_fed_however_little_is_taken_at_a_time() {
-        let mut taken = Vec::new();
-        let fed = feed(&[1; 10], |rest| {
-            let mut some = [0; 4];
-            let count = rest.read(&mut some)?;
-            taken.extend_from_slice(&some[..count]);
-            Ok(count)
-        });
-        assert!(fed.is_ok());
-        assert_eq!(taken, [1; 10]);
-        assert!(feed(&[1; 10], |_| Ok(0)).is_err());
     }
 }

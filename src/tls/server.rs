@@ -46,6 +46,8 @@ impl TlsServer {
             config.ignore_client_order = true;
             config.send_tls13_tickets = settings.tickets;
             config.max_early_data_size = 0;
+            // Records are protected here, not by rustls: see `stream`.
+            config.enable_secret_extraction = true;
             config.session_storage = Arc::new(NoServerSessionStorage {});
             if let Some(ticketer) = &ticketer {
                 config.ticketer = Arc::clone(ticketer);
@@ -72,8 +74,8 @@ impl TlsServer {
 
     /// The config for this offer. Without a group in common it is one that refuses: rustls then
     /// answers `handshake_failure` before any key exchange is computed (RFC 8446 §4.1.1).
-    pub(super) fn config_for(&self, offer: &Offer) -> Option<Arc<ServerConfig>> {
-        let chosen = self.policy.choose(offer);
+    pub(super) fn config_for(&self, offer: Option<&Offer>) -> Option<Arc<ServerConfig>> {
+        let chosen = offer.and_then(|offer| self.policy.choose(offer));
         let wanted = chosen.or_else(|| self.policy.groups().first().copied())?;
         self.configs
             .iter()

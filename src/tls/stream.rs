@@ -1,50 +1,91 @@
 //! TLS over any byte stream, once the handshake is done: plaintext out of records, records out of
 //! plaintext, every byte counted on both sides (RFC 8446 §5).
 //!
-//! rustls does the protocol; this moves bytes. It has no buffer of its own for either form, so that
-//! an idle connection holds none.
+//! Records are opened and sealed in memory of the thread, not of the connection: an idle connection
+//! holds keys and no buffer. rustls made the keys and makes their successors.
 
 use std::cell::RefCell;
-use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use rustls::ServerConnection;
+use bytes::{Buf, BytesMut};
+use rustls::AlertDescription;
+use rustls::kernel::KernelConnection;
+use rustls::server::ServerConnectionData;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::hello::RECORD_HEADER;
+use super::post_handshake::{KeyUpdate, PostHandshake, Said, UPDATE_NOT_REQUESTED};
+use super::protection::{
+    ALERT, APPLICATION_DATA, HANDSHAKE, Keys, MAX_CONTENT, OVERHEAD, Unusable,
+};
+use super::record::record_length;
 use crate::io::{ByteSource, Traffic};
 
-/// Ciphertext read from the socket in one go; rustls itself would ask for 4 KiB at a time.
-const READ_AHEAD: usize = 32 * 1024;
+/// Ciphertext read from the socket in one go, and the records written to it in one go.
+const BATCH: usize = 4 * (MAX_CONTENT + OVERHEAD);
 
 thread_local! {
-    /// Where ciphertext lands before rustls takes it: one a thread, so that a connection holds none.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_AHEAD].into());
+    /// Where ciphertext lands and is opened: one a thread, so that a connection holds none.
+    static OPENED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BATCH].into());
+    /// Where plaintext is sealed.
+    static SEALED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BATCH].into());
+}
+
+/// The keys of an established connection and what rustls keeps to make the next ones.
+pub(super) struct Established {
+    pub(super) opener: Keys,
+    pub(super) sealer: Keys,
+    pub(super) secrets: KernelConnection<ServerConnectionData>,
+    /// Records after which our key is replaced (RFC 8446 §5.5).
+    pub(super) limit: u64,
 }
 
 /// An established TLS connection.
 pub struct TlsStream<IO> {
     io: IO,
-    conn: ServerConnection,
-    /// Ciphertext received and not yet taken by rustls.
-    pending: Bytes,
-    traffic: Traffic,
+    keys: Established,
+    post_handshake: PostHandshake,
+    inbound: Inbound,
+    /// The peer asked for a new key of ours; one answer serves any number of such requests.
+    update_asked: bool,
     close_sent: bool,
+    /// Ciphertext received that is no whole record yet.
+    pending: BytesMut,
+    /// Opened, and more than a reader had room for.
+    plaintext: BytesMut,
+    /// Sealed, and more than the socket had room for.
+    unsent: BytesMut,
+    traffic: Traffic,
+}
+
+/// What the peer may still send.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Inbound {
+    Open,
+    /// It said close_notify.
+    Ended,
+    /// Something that ends the connection was told.
+    Broken(io::ErrorKind),
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Takes over a connection whose handshake is complete; `pending` is what was read beyond it.
-    pub(super) fn new(io: IO, conn: ServerConnection, pending: Bytes, traffic: Traffic) -> Self {
-        let stream = Self {
+    pub(super) fn new(io: IO, keys: Established, pending: BytesMut, traffic: Traffic) -> Self {
+        traffic.add_wire_in(pending.len());
+        Self {
             io,
-            conn,
-            pending,
-            traffic,
+            keys,
+            post_handshake: PostHandshake::default(),
+            inbound: Inbound::Open,
+            update_asked: false,
             close_sent: false,
-        };
-        stream.traffic.add_wire_in(stream.pending.len());
-        stream
+            pending,
+            plaintext: BytesMut::new(),
+            unsent: BytesMut::new(),
+            traffic,
+        }
     }
 
     /// Bytes so far, after the handshake.
@@ -57,90 +98,194 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         &self.io
     }
 
-    /// Feeds rustls until plaintext is there, the peer closed, or the socket has no more.
-    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Opens what has arrived and hands it to `take`; how many bytes that was, 0 at the end.
+    fn poll_open(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
         loop {
-            match self.conn.reader().fill_buf() {
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+            match self.inbound {
+                Inbound::Open => {}
+                Inbound::Ended => return Poll::Ready(Ok(0)),
+                Inbound::Broken(kind) => return Poll::Ready(Err(kind.into())),
             }
-            if self.pending.is_empty() {
-                ready!(self.poll_receive(cx))?;
-            } else {
-                let taken = self.conn.read_tls(&mut self.pending.chunk())?;
-                self.pending.advance(taken);
-                if self.pending.is_empty() {
-                    self.pending = Bytes::new();
-                }
+            let opened = OPENED.with_borrow_mut(|room| self.poll_batch(cx, room, take));
+            let count = ready!(opened)?;
+            // A new key and an alert want to leave even if the application writes nothing.
+            if self.update_asked || self.inbound != Inbound::Open {
+                let _ = self.poll_send(cx);
             }
-            self.process(cx)?;
+            if count > 0 {
+                self.traffic.add_payload_in(count);
+                return Poll::Ready(Ok(count));
+            }
         }
     }
 
-    /// Reads once from the socket; what rustls does not take at once waits in `pending`.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buf = ReadBuf::new(scratch);
+    /// Reads once from the socket if no whole record is there, and opens every record that is.
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: &mut [u8],
+        take: &mut impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        let mut filled = self.pending.len().min(room.len());
+        if record_length(&self.pending).is_none() {
+            let mut buf = ReadBuf::new(&mut room[filled..]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
-            let mut received = buf.filled();
-            self.traffic.add_wire_in(received.len());
-            self.conn.read_tls(&mut received)?;
-            self.pending = Bytes::copy_from_slice(received);
-            Poll::Ready(Ok(()))
+            let count = buf.filled().len();
+            if count == 0 {
+                // Without close_notify it may have been cut off by anybody (RFC 8446 §6.1).
+                self.inbound = Inbound::Broken(io::ErrorKind::UnexpectedEof);
+                return Poll::Ready(Ok(0));
+            }
+            self.traffic.add_wire_in(count);
+            room[..filled].copy_from_slice(&self.pending);
+            self.pending = BytesMut::new();
+            filled += count;
+        } else {
+            room[..filled].copy_from_slice(&self.pending[..filled]);
+            self.pending.advance(filled);
+        }
+        let (mut used, mut count) = (0, 0);
+        while self.inbound == Inbound::Open
+            && let Some(length) = record_length(&room[used..filled])
+        {
+            count += self.open(&mut room[used..used + length], take);
+            used += length;
+        }
+        self.keep(&room[used..filled]);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Keeps the beginning of a record until the rest of it is there.
+    fn keep(&mut self, begun: &[u8]) {
+        if self.inbound != Inbound::Open {
+            self.pending = BytesMut::new();
+        } else if self.pending.is_empty() {
+            self.pending = BytesMut::from(begun);
+        } else {
+            let behind = std::mem::replace(&mut self.pending, BytesMut::from(begun));
+            self.pending.extend_from_slice(&behind);
+        }
+    }
+
+    /// Opens one record and does what it says; how many bytes of data it held.
+    fn open(&mut self, record: &mut [u8], take: &mut impl FnMut(&[u8])) -> usize {
+        let read = match self.keys.opener.open(record) {
+            Ok((APPLICATION_DATA, content)) => self.post_handshake.data(content.len()).map(|()| {
+                if !content.is_empty() {
+                    take(content);
+                }
+                content.len()
+            }),
+            Ok((HANDSHAKE, content)) => self.handshake(content).map(|()| 0),
+            Ok((ALERT, content)) => self.alert(content).map(|()| 0),
+            Ok(_) => Err(AlertDescription::UnexpectedMessage),
+            Err(alert) => Err(alert),
+        };
+        read.unwrap_or_else(|alert| {
+            self.refuse(alert);
+            0
         })
     }
 
-    fn process(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.conn.process_new_packets() {
-            Ok(_) => {
-                // Key updates and alerts want an answer even if the application writes nothing.
-                if self.conn.wants_write() {
-                    let _ = self.poll_send(cx)?;
+    fn handshake(&mut self, content: &[u8]) -> Result<(), AlertDescription> {
+        let Some(update) = self.post_handshake.handshake(content)? else {
+            return Ok(());
+        };
+        let next = self.keys.secrets.update_rx_secret();
+        let next = next.map_err(|_| AlertDescription::InternalError)?;
+        self.keys.opener = Keys::new(next).map_err(|_| AlertDescription::InternalError)?;
+        self.update_asked |= update == KeyUpdate::Both;
+        Ok(())
+    }
+
+    fn alert(&mut self, content: &[u8]) -> Result<(), AlertDescription> {
+        match self.post_handshake.alert(content)? {
+            Said::CloseNotify => self.inbound = Inbound::Ended,
+            Said::Nothing => {}
+            Said::Fatal(_) => self.inbound = Inbound::Broken(io::ErrorKind::ConnectionAborted),
+        }
+        Ok(())
+    }
+
+    /// Ends the connection with an alert, sent if the socket takes it.
+    fn refuse(&mut self, alert: AlertDescription) {
+        self.inbound = Inbound::Broken(io::ErrorKind::InvalidData);
+        const FATAL: u8 = 2;
+        let _ = self.queue(ALERT, &[FATAL, alert.into()]);
+    }
+
+    /// Seals a message of our own behind what is unsent.
+    fn queue(&mut self, content_type: u8, content: &[u8]) -> io::Result<()> {
+        let begin = self.unsent.len();
+        self.unsent.resize(begin + content.len() + OVERHEAD, 0);
+        let record = &mut self.unsent[begin..];
+        record[RECORD_HEADER..][..content.len()].copy_from_slice(content);
+        self.keys.sealer.seal(content_type, record)?;
+        Ok(())
+    }
+
+    /// Says that our key changes, and changes it.
+    fn update_key(&mut self) -> io::Result<()> {
+        self.queue(HANDSHAKE, &UPDATE_NOT_REQUESTED)?;
+        let next = self.keys.secrets.update_tx_secret();
+        self.keys.sealer = Keys::new(next.map_err(io::Error::other)?)?;
+        Ok(())
+    }
+
+    /// Sends what is sealed; ready when nothing is left.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while !self.unsent.is_empty() {
+                let io = Pin::new(&mut self.io);
+                let count = ready!(io.poll_write(cx, &self.unsent))?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                Ok(())
+                self.traffic.add_wire_out(count);
+                self.unsent.advance(count);
+                if self.unsent.is_empty() {
+                    self.unsent = BytesMut::new();
+                }
             }
-            Err(error) => {
-                let _ = self.poll_send(cx);
-                Err(io::Error::new(io::ErrorKind::InvalidData, error))
+            let due = self.keys.sealer.sequence() >= self.keys.limit;
+            if !due && !std::mem::take(&mut self.update_asked) {
+                return Poll::Ready(Ok(()));
             }
+            self.update_key()?;
         }
     }
 
-    /// Sends what is encrypted; ready when nothing is left.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.conn.wants_write() {
-            let mut socket = Below {
-                io: &mut self.io,
-                cx,
-            };
-            match self.conn.write_tls(&mut socket) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => self.traffic.add_wire_out(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error)),
+    /// Seals as much of `bufs` as one batch holds: bytes of content, bytes of records.
+    fn seal(&mut self, bufs: &[IoSlice<'_>], room: &mut [u8]) -> io::Result<(usize, usize)> {
+        let (mut content, mut records) = (0, 0);
+        let mut bufs = Gather(bufs.iter().map(|buf| &buf[..]), &[]);
+        while records + OVERHEAD < room.len() {
+            let most = MAX_CONTENT.min(room.len() - records - OVERHEAD);
+            let count = bufs.fill(&mut room[records + RECORD_HEADER..][..most]);
+            if count == 0 {
+                break;
             }
+            let record = &mut room[records..][..count + OVERHEAD];
+            self.keys.sealer.seal(APPLICATION_DATA, record)?;
+            content += count;
+            records += record.len();
         }
-        Poll::Ready(Ok(()))
+        Ok((content, records))
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> ByteSource for TlsStream<IO> {
     fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        ready!(self.poll_records(cx))?;
-        let mut plaintext = self.conn.reader();
-        let mut total = 0;
-        while let Ok(chunk) = plaintext.fill_buf() {
-            let count = chunk.len();
-            if count == 0 {
-                break;
-            }
-            buf.extend_from_slice(chunk);
-            plaintext.consume(count);
-            total += count;
+        if !self.plaintext.is_empty() {
+            let opened = std::mem::take(&mut self.plaintext);
+            buf.extend_from_slice(&opened);
+            return Poll::Ready(Ok(opened.len()));
         }
-        self.traffic.add_payload_in(total);
-        Poll::Ready(Ok(total))
+        self.poll_open(cx, &mut |content| buf.extend_from_slice(content))
     }
 }
 
@@ -150,10 +295,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_records(cx))?;
-        let count = self.conn.reader().read(buf.initialize_unfilled())?;
-        self.traffic.add_payload_in(count);
-        buf.advance(count);
+        let mut plaintext = std::mem::take(&mut self.plaintext);
+        if plaintext.is_empty() {
+            let opened = self.poll_open(cx, &mut |content| {
+                let (now, later) = content.split_at(content.len().min(buf.remaining()));
+                buf.put_slice(now);
+                plaintext.extend_from_slice(later);
+            });
+            self.plaintext = plaintext;
+            return opened.map_ok(|_| ());
+        }
+        let count = plaintext.len().min(buf.remaining());
+        buf.put_slice(&plaintext.split_to(count));
+        if !plaintext.is_empty() {
+            self.plaintext = plaintext;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -167,17 +323,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
-    /// Accepts plaintext only when nothing encrypted waits: what is unsent stays one write deep.
+    /// Accepts plaintext only when nothing sealed waits: what is unsent stays one batch deep.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
-        let count = self.conn.writer().write_vectored(bufs)?;
-        self.traffic.add_payload_out(count);
-        let _ = self.poll_send(cx)?;
-        Poll::Ready(Ok(count))
+        let this = &mut *self;
+        SEALED.with_borrow_mut(|room| {
+            let (content, records) = this.seal(bufs, room)?;
+            let sent = match Pin::new(&mut this.io).poll_write(cx, &room[..records]) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => 0,
+            };
+            this.traffic.add_payload_out(content);
+            this.traffic.add_wire_out(sent);
+            this.unsent.extend_from_slice(&room[sent..records]);
+            Poll::Ready(Ok(content))
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -192,7 +356,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
     /// Ends our direction: `close_notify`, then FIN. The other direction stays open.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.close_sent {
-            self.conn.send_close_notify();
+            const WARNING: u8 = 1;
+            let close_notify = AlertDescription::CloseNotify.into();
+            self.queue(ALERT, &[WARNING, close_notify])?;
             self.close_sent = true;
         }
         ready!(self.poll_send(cx))?;
@@ -200,25 +366,32 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
     }
 }
 
-/// The socket as rustls wants to write to it: synchronous, with `WouldBlock`.
-pub(super) struct Below<'a, 'b, IO> {
-    pub(super) io: &'a mut IO,
-    pub(super) cx: &'a mut Context<'b>,
+impl From<Unusable> for io::Error {
+    fn from(_: Unusable) -> Self {
+        Self::other("the keys of the connection are of no more use")
+    }
 }
 
-impl<IO: AsyncWrite + Unpin> Write for Below<'_, '_, IO> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
-    }
+/// Pieces of plaintext, taken from the front.
+struct Gather<'a, I>(I, &'a [u8]);
 
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        match Pin::new(&mut *self.io).poll_write_vectored(self.cx, bufs) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+impl<'a, I: Iterator<Item = &'a [u8]>> Gather<'a, I> {
+    /// Fills as much of `room` as there are bytes for.
+    fn fill(&mut self, room: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while filled < room.len() {
+            if self.1.is_empty() {
+                match self.0.next() {
+                    Some(next) => self.1 = next,
+                    None => break,
+                }
+            }
+            let count = self.1.len().min(room.len() - filled);
+            let (now, later) = self.1.split_at(count);
+            room[filled..filled + count].copy_from_slice(now);
+            filled += count;
+            self.1 = later;
         }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        filled
     }
 }

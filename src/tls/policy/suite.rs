@@ -1,7 +1,8 @@
 //! The cipher suites of TLS 1.3 and their order by cost.
 
-use rustls::CipherSuite;
+use ::aws_lc_rs::aead;
 use rustls::crypto::aws_lc_rs;
+use rustls::{CipherSuite, ConnectionTrafficSecrets};
 
 use super::PolicyError;
 use crate::nearest::nearest;
@@ -77,6 +78,26 @@ pub(crate) fn suite_name(suite: CipherSuite) -> &'static str {
         "TLS13_CHACHA20_POLY1305_SHA256" => Suite::ChaCha20Poly1305Sha256.name(),
         other => other,
     })
+}
+
+/// The AEAD, key and initial vector that protect records, if the suite is one of ours.
+pub(crate) fn record_protection(
+    secrets: &ConnectionTrafficSecrets,
+) -> Option<(&'static aead::Algorithm, &[u8], &[u8])> {
+    let (algorithm, key, iv) = match secrets {
+        ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&aead::AES_128_GCM, key, iv),
+        ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (&aead::AES_256_GCM, key, iv),
+        ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => {
+            (&aead::CHACHA20_POLY1305, key, iv)
+        }
+        _ => return None,
+    };
+    Some((algorithm, key.as_ref(), iv.as_ref()))
+}
+
+/// Records that one key may protect (RFC 8446 §5.5).
+pub(crate) fn confidentiality_limit(suite: rustls::SupportedCipherSuite) -> Option<u64> {
+    Some(suite.tls13()?.common.confidentiality_limit)
 }
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

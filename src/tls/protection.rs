@@ -1,0 +1,200 @@
+//! Record protection: the keys of one direction, and a record sealed or opened where it lies
+//! (RFC 8446 §5.2 and §5.3).
+//!
+//! rustls makes the keys and their successors; what it would do to each record is done here, without
+//! its buffers. Nothing here decides what a record means.
+
+use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use rustls::{AlertDescription, ConnectionTrafficSecrets};
+
+use super::hello::RECORD_HEADER;
+use super::policy::record_protection;
+
+/// Content types (RFC 8446 §5.1).
+pub(super) const ALERT: u8 = 21;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
+
+/// Content of one record at most (RFC 8446 §5.1).
+pub(super) const MAX_CONTENT: usize = 1 << 14;
+/// What encryption may add to the content (RFC 8446 §5.2).
+const MAX_EXPANSION: usize = 256;
+/// Of each of the three AEADs of TLS 1.3.
+const TAG: usize = 16;
+/// What sealing adds: header, content type, tag. Nothing is padded.
+pub(super) const OVERHEAD: usize = RECORD_HEADER + 1 + TAG;
+
+/// A connection cannot go on for a reason of ours: keys that do not fit, or sequence numbers used up.
+#[derive(Debug)]
+pub(super) struct Unusable;
+
+/// One direction's key, and how many records it has protected.
+pub(super) struct Keys {
+    key: LessSafeKey,
+    iv: [u8; NONCE_LEN],
+    sequence: u64,
+}
+
+impl Keys {
+    /// Takes over where rustls stands.
+    pub(super) fn new(
+        (sequence, secrets): (u64, ConnectionTrafficSecrets),
+    ) -> Result<Self, Unusable> {
+        let (algorithm, key, iv) = record_protection(&secrets).ok_or(Unusable)?;
+        let key = UnboundKey::new(algorithm, key).map_err(|_| Unusable)?;
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            iv: iv.try_into().map_err(|_| Unusable)?,
+            sequence,
+        })
+    }
+
+    /// Records protected by this key.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The nonce of the next record: no sequence number is ever used twice.
+    fn nonce(&mut self) -> Result<Nonce, Unusable> {
+        let mut nonce = self.iv;
+        for (byte, number) in nonce[NONCE_LEN - 8..]
+            .iter_mut()
+            .zip(self.sequence.to_be_bytes())
+        {
+            *byte ^= number;
+        }
+        self.sequence = self.sequence.checked_add(1).ok_or(Unusable)?;
+        Ok(Nonce::assume_unique_for_key(nonce))
+    }
+
+    /// Seals a record whose content stands behind the room for its header and before the room for
+    /// the rest of [`OVERHEAD`].
+    pub(super) fn seal(&mut self, content_type: u8, record: &mut [u8]) -> Result<(), Unusable> {
+        let fragment = record.len().checked_sub(RECORD_HEADER).ok_or(Unusable)?;
+        let length = u16::try_from(fragment).map_err(|_| Unusable)?.to_be_bytes();
+        let nonce = self.nonce()?;
+        let (header, rest) = record.split_at_mut(RECORD_HEADER);
+        header.copy_from_slice(&[APPLICATION_DATA, 3, 3, length[0], length[1]]);
+        let (inner, tag) = rest.split_at_mut_checked(fragment - TAG).ok_or(Unusable)?;
+        *inner.last_mut().ok_or(Unusable)? = content_type;
+        let sealed = self
+            .key
+            .seal_in_place_separate_tag(nonce, Aad::from(&*header), inner)
+            .map_err(|_| Unusable)?;
+        tag.copy_from_slice(sealed.as_ref());
+        Ok(())
+    }
+
+    /// Opens a whole record: its content type and content, or the alert that it deserves.
+    pub(super) fn open<'a>(
+        &mut self,
+        record: &'a mut [u8],
+    ) -> Result<(u8, &'a mut [u8]), AlertDescription> {
+        let (header, fragment) = record
+            .split_at_mut_checked(RECORD_HEADER)
+            .ok_or(AlertDescription::DecodeError)?;
+        if header[0] != APPLICATION_DATA {
+            return Err(AlertDescription::UnexpectedMessage);
+        }
+        if fragment.len() > MAX_CONTENT + MAX_EXPANSION {
+            return Err(AlertDescription::RecordOverflow);
+        }
+        let nonce = self.nonce().map_err(|_| AlertDescription::InternalError)?;
+        let inner = self
+            .key
+            .open_in_place(nonce, Aad::from(&*header), fragment)
+            .map_err(|_| AlertDescription::BadRecordMac)?;
+        let end = inner.iter().rposition(|byte| *byte != 0);
+        let end = end.ok_or(AlertDescription::UnexpectedMessage)?;
+        if end > MAX_CONTENT {
+            return Err(AlertDescription::RecordOverflow);
+        }
+        let (content, rest) = inner.split_at_mut(end);
+        Ok((rest[0], content))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rustls::crypto::cipher::{AeadKey, Iv};
+
+    use super::*;
+
+    /// Keys that both sides of a test know.
+    pub(in crate::tls) fn secrets(seed: u8) -> ConnectionTrafficSecrets {
+        ConnectionTrafficSecrets::Chacha20Poly1305 {
+            key: AeadKey::from([seed; 32]),
+            iv: Iv::from([seed; NONCE_LEN]),
+        }
+    }
+
+    pub(in crate::tls) fn sealed(keys: &mut Keys, content_type: u8, content: &[u8]) -> Vec<u8> {
+        let mut record = vec![0; content.len() + OVERHEAD];
+        record[RECORD_HEADER..][..content.len()].copy_from_slice(content);
+        keys.seal(content_type, &mut record).unwrap();
+        record
+    }
+
+    fn pair() -> (Keys, Keys) {
+        let keys = |sequence| Keys::new((sequence, secrets(1))).unwrap();
+        (keys(0), keys(0))
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_order_and_only_in_order() {
+        let (mut ours, mut theirs) = pair();
+        let mut first = sealed(&mut ours, APPLICATION_DATA, b"one");
+        let mut second = sealed(&mut ours, ALERT, &[1, 0]);
+        assert_eq!(
+            theirs.open(&mut second.clone()),
+            Err(AlertDescription::BadRecordMac)
+        );
+        let (_, mut theirs) = pair();
+        let content: &mut [u8] = &mut b"one".to_owned();
+        assert_eq!(theirs.open(&mut first), Ok((APPLICATION_DATA, content)));
+        let content: &mut [u8] = &mut [1, 0];
+        assert_eq!(theirs.open(&mut second), Ok((ALERT, content)));
+    }
+
+    #[test]
+    fn one_flipped_bit_anywhere_is_refused() {
+        let record = sealed(&mut pair().0, APPLICATION_DATA, b"content");
+        for bit in 0..record.len() * 8 {
+            let mut changed = record.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(pair().1.open(&mut changed).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn padding_is_taken_off_and_nothing_but_padding_is_refused() {
+        let (mut ours, mut theirs) = pair();
+        let mut padded = sealed(&mut ours, 0, b"hello\x17\0\0");
+        let content: &mut [u8] = &mut b"hello".to_owned();
+        assert_eq!(theirs.open(&mut padded), Ok((APPLICATION_DATA, content)));
+        let mut empty = sealed(&mut ours, 0, &[0; 9]);
+        assert_eq!(
+            theirs.open(&mut empty),
+            Err(AlertDescription::UnexpectedMessage)
+        );
+    }
+
+    #[test]
+    fn content_over_the_limit_of_a_record_is_refused() {
+        let (mut ours, mut theirs) = pair();
+        let mut most = sealed(&mut ours, APPLICATION_DATA, &[7; MAX_CONTENT]);
+        assert!(theirs.open(&mut most).is_ok());
+        let mut more = sealed(&mut ours, APPLICATION_DATA, &[7; MAX_CONTENT + 1]);
+        assert_eq!(
+            theirs.open(&mut more),
+            Err(AlertDescription::RecordOverflow)
+        );
+    }
+
+    #[test]
+    fn a_sequence_number_is_never_used_twice() {
+        let mut last = Keys::new((u64::MAX, secrets(1))).unwrap();
+        assert!(last.seal(ALERT, &mut [0; OVERHEAD]).is_err());
+    }
+}
