@@ -197,10 +197,10 @@ async fn records_against_the_protocol_are_malformed() {
     let mut oversized = vec![22, 3, 1, 0xff, 0xff];
     oversized.resize(5 + 0xffff, 1);
     answers(&oversized, &hello::alert(50), "malformed").await;
-    // A Finished in the place of a hello, which rustls closes without an alert.
+    // A Finished in the place of a hello.
     let mut too_early = hello::hybrid();
     too_early[5] = 20;
-    answers(&too_early, b"", "malformed").await;
+    answers(&too_early, &hello::alert(10), "malformed").await;
     // Lengths inside that reach beyond the message.
     let mut torn = hello::hybrid();
     torn[43] = 0xff;

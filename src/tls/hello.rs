@@ -56,7 +56,8 @@ pub(crate) fn is_partial(records: &[u8]) -> bool {
     }
 }
 
-/// Joins the fragments of a handshake message that may span several records (RFC 8446 §5.1).
+/// Joins the fragments of a handshake message that may span several records; none may be empty
+/// (RFC 8446 §5.1).
 fn handshake_bytes(records: &[u8]) -> Option<Vec<u8>> {
     let mut message = Vec::with_capacity(records.len());
     let mut records = Cursor(records);
@@ -65,7 +66,11 @@ fn handshake_bytes(records: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
         records.take(2)?;
-        message.extend_from_slice(records.vector16()?);
+        let fragment = records.vector16()?;
+        if fragment.is_empty() {
+            return None;
+        }
+        message.extend_from_slice(fragment);
     }
     Some(message)
 }
@@ -231,6 +236,7 @@ mod tests {
         assert!(!is_partial(&[22, 3, 1, 0, 1, 2]), "another message");
         assert!(!is_partial(&[22, 3, 1, 0, 4, 1, 1, 0, 0]), "too long");
         assert!(!is_partial(&[21, 3, 1, 0, 2, 1, 0]), "an alert");
+        assert!(!is_partial(&[22, 3, 1, 0, 0]), "an empty fragment");
     }
 
     #[test]

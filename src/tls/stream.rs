@@ -395,3 +395,6 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Gather<'a, I> {
         filled
     }
 }
+
+#[cfg(test)]
+mod tests;

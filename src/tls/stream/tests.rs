@@ -1,0 +1,216 @@
+//! Against a rustls client in memory: the keys change, streams end and break as the RFC says.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::IntCounter;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio_rustls::{TlsConnector, client};
+
+use super::*;
+use crate::io::TrafficCounters;
+use crate::tls::Settings;
+use crate::tls::handshake;
+use crate::tls::policy::{Mode, TlsPolicy};
+use crate::tls::server::TlsServer;
+
+/// Has just room for the tickets, which no client reads before it reads data.
+const SMALL_PIPE: usize = 2_500;
+
+type Ours = TlsStream<DuplexStream>;
+type Theirs = client::TlsStream<DuplexStream>;
+
+#[derive(Debug)]
+struct OneCertificate(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::server::ResolvesServerCert for OneCertificate {
+    fn resolve(
+        &self,
+        _: rustls::server::ClientHello<'_>,
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let root = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let certified = rustls::sign::CertifiedKey::new(vec![root.clone()], key);
+    let settings = Settings {
+        policy: TlsPolicy::new(Mode::HybridRequired, None, None).unwrap(),
+        cert: "unused".into(),
+        key: "unused".into(),
+        handshake_timeout: Duration::from_secs(10),
+        max_handshakes: 1,
+        tickets: 1,
+    };
+    let resolver: Arc<dyn rustls::server::ResolvesServerCert> =
+        Arc::new(OneCertificate(Arc::new(certified)));
+    (TlsServer::new(&settings, &resolver, &[]).unwrap(), root)
+}
+
+/// Both ends of a connection through a pipe of `room` bytes.
+async fn established(room: usize) -> (Ours, Theirs) {
+    let (server, root) = server_and_root();
+    let mut roots = RootCertStore::empty();
+    roots.add(root).unwrap();
+    let provider = Arc::new(rustls_post_quantum::provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(crate::tls::policy::VERSIONS)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let (near, far) = duplex(room);
+    let counter = || IntCounter::new("bytes", "bytes").unwrap();
+    let counters = TrafficCounters {
+        wire_in: counter(),
+        wire_out: counter(),
+        payload_in: counter(),
+        payload_out: counter(),
+    };
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("localhost").unwrap();
+    let (accepted, connected) = tokio::join!(
+        handshake::accept(far, &server, counters),
+        connector.connect(name, near)
+    );
+    (accepted.expect("accepted").0, connected.unwrap())
+}
+
+/// Sends `content` back and forth, and reads it on both sides.
+async fn echo(ours: &mut Ours, theirs: &mut Theirs, content: &[u8]) {
+    let mut received = vec![0; content.len()];
+    theirs.write_all(content).await.unwrap();
+    theirs.flush().await.unwrap();
+    ours.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, content);
+    received.fill(0);
+    ours.write_all(content).await.unwrap();
+    ours.flush().await.unwrap();
+    theirs.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, content);
+}
+
+#[tokio::test]
+async fn keys_are_replaced_when_the_client_asks_and_data_goes_on() {
+    let (mut ours, mut theirs) = established(1 << 16).await;
+    for round in 0..40_u8 {
+        theirs.get_mut().1.refresh_traffic_keys().unwrap();
+        echo(&mut ours, &mut theirs, &[round; 100]).await;
+    }
+    assert_eq!(ours.keys.opener.sequence(), 1, "records under the last key");
+    assert_eq!(ours.keys.sealer.sequence(), 1);
+}
+
+#[tokio::test]
+async fn our_key_is_replaced_at_its_limit() {
+    let (mut ours, mut theirs) = established(1 << 16).await;
+    ours.keys.limit = 5;
+    for round in 0..50_u8 {
+        echo(&mut ours, &mut theirs, &[round; 10]).await;
+        assert!(ours.keys.sealer.sequence() <= 5);
+    }
+}
+
+#[tokio::test]
+async fn requests_for_new_keys_that_nobody_reads_the_answers_of_hold_no_memory() {
+    let (mut ours, mut theirs) = established(SMALL_PIPE).await;
+    // Fill the pipe towards the client, so that nothing more can leave.
+    let stuck = std::future::poll_fn(|cx| {
+        Poll::Ready(Pin::new(&mut ours).poll_write(cx, &[7; 40_000]).is_ready())
+    });
+    assert!(stuck.await);
+    let before = ours.unsent.len();
+    assert!(before > 0, "the pipe holds it all");
+    for _ in 0..100 {
+        theirs.get_mut().1.refresh_traffic_keys().unwrap();
+        theirs.write_all(b"x").await.unwrap();
+        theirs.flush().await.unwrap();
+        let mut byte = [0];
+        ours.read_exact(&mut byte).await.unwrap();
+    }
+    assert!(ours.update_asked);
+    assert!(ours.unsent.len() <= before);
+}
+
+#[tokio::test]
+async fn content_of_any_size_arrives_through_a_pipe_of_any_size() {
+    let content: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    for room in [SMALL_PIPE, 16_406, 70_000] {
+        let (mut ours, mut theirs) = established(room).await;
+        let sending = async {
+            ours.write_all(&content).await.unwrap();
+            ours.shutdown().await.unwrap();
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(sending, theirs.read_to_end(&mut received));
+        read.unwrap();
+        assert!(received == content, "down, {room}");
+        let sending = async {
+            theirs.write_all(&content).await.unwrap();
+            theirs.shutdown().await.unwrap();
+        };
+        let mut received = BytesMut::new();
+        let receiving = async {
+            while std::future::poll_fn(|cx| ours.poll_append(cx, &mut received))
+                .await
+                .unwrap()
+                > 0
+            {}
+        };
+        tokio::join!(sending, receiving);
+        assert!(received == content, "up, {room}");
+        let totals = ours.traffic().totals();
+        assert_eq!(totals.payload_in, content.len() as u64);
+        assert_eq!(totals.payload_out, content.len() as u64);
+        assert!(totals.wire_in > totals.payload_in);
+    }
+}
+
+#[tokio::test]
+async fn small_reads_get_every_byte_in_order() {
+    let (mut ours, mut theirs) = established(1 << 16).await;
+    let content: Vec<u8> = (0..40_000_u32).map(|n| (n % 251) as u8).collect();
+    let sending = async {
+        theirs.write_all(&content).await.unwrap();
+        theirs.shutdown().await.unwrap();
+    };
+    let mut received = Vec::new();
+    let receiving = async {
+        let mut some = [0; 7];
+        loop {
+            match ours.read(&mut some).await.unwrap() {
+                0 => break,
+                count => received.extend_from_slice(&some[..count]),
+            }
+        }
+    };
+    tokio::join!(sending, receiving);
+    assert!(received == content);
+}
+
+#[tokio::test]
+async fn an_idle_connection_holds_no_buffer() {
+    let (mut ours, mut theirs) = established(1 << 16).await;
+    echo(&mut ours, &mut theirs, &[3; 50_000]).await;
+    assert_eq!(ours.pending.capacity(), 0);
+    assert_eq!(ours.plaintext.capacity(), 0);
+    assert_eq!(ours.unsent.capacity(), 0);
+}
+
+#[tokio::test]
+async fn an_end_without_close_notify_is_no_end() {
+    let (mut ours, theirs) = established(1 << 16).await;
+    drop(theirs.into_inner().0);
+    let error = ours.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    let (mut ours, mut theirs) = established(1 << 16).await;
+    theirs.shutdown().await.unwrap();
+    let ended = ours.read(&mut [0; 8]).await.unwrap();
+    assert_eq!(ended, 0, "with close_notify it is one");
+}
