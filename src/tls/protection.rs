@@ -96,7 +96,8 @@ impl Keys {
         if header[0] != APPLICATION_DATA {
             return Err(AlertDescription::UnexpectedMessage);
         }
-        if fragment.len() > MAX_CONTENT + MAX_EXPANSION {
+        let length = u16::from_be_bytes([header[3], header[4]]);
+        if usize::from(length) > MAX_CONTENT + MAX_EXPANSION {
             return Err(AlertDescription::RecordOverflow);
         }
         let nonce = self.nonce().map_err(|_| AlertDescription::InternalError)?;

@@ -15,6 +15,7 @@ use crate::io::TrafficCounters;
 use crate::tls::Settings;
 use crate::tls::handshake;
 use crate::tls::policy::{Mode, TlsPolicy};
+use crate::tls::protection::tests::sealed;
 use crate::tls::server::TlsServer;
 
 /// Has just room for the tickets, which no client reads before it reads data.
@@ -60,11 +61,12 @@ async fn established(room: usize) -> (Ours, Theirs) {
     let mut roots = RootCertStore::empty();
     roots.add(root).unwrap();
     let provider = Arc::new(rustls_post_quantum::provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(crate::tls::policy::VERSIONS)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.enable_secret_extraction = true;
     let (near, far) = duplex(room);
     let counter = || IntCounter::new("bytes", "bytes").unwrap();
     let counters = TrafficCounters {
@@ -213,4 +215,149 @@ async fn an_end_without_close_notify_is_no_end() {
     theirs.shutdown().await.unwrap();
     let ended = ours.read(&mut [0; 8]).await.unwrap();
     assert_eq!(ended, 0, "with close_notify it is one");
+}
+
+/// A client that sends records of its choice.
+struct Hostile {
+    io: DuplexStream,
+    sealer: Keys,
+    opener: Keys,
+}
+
+async fn hostile() -> (Ours, Hostile) {
+    let (ours, theirs) = established(1 << 18).await;
+    let (mut io, conn) = theirs.into_inner();
+    let secrets = conn.dangerous_extract_secrets().unwrap();
+    // Tickets come first: as many records as have been sealed so far.
+    let mut opener = Keys::new(secrets.rx).unwrap();
+    for _ in opener.sequence()..ours.keys.sealer.sequence() {
+        let mut ticket = read_record(&mut io).await.unwrap();
+        assert_eq!(opener.open(&mut ticket).unwrap().0, HANDSHAKE);
+    }
+    let sealer = Keys::new(secrets.tx).unwrap();
+    let hostile = Hostile { io, sealer, opener };
+    (ours, hostile)
+}
+
+async fn read_record(io: &mut DuplexStream) -> io::Result<Vec<u8>> {
+    let mut record = vec![0; RECORD_HEADER];
+    io.read_exact(&mut record).await?;
+    let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+    record.resize(RECORD_HEADER + length, 0);
+    io.read_exact(&mut record[RECORD_HEADER..]).await?;
+    Ok(record)
+}
+
+impl Hostile {
+    fn seal(&mut self, content_type: u8, content: &[u8]) -> Vec<u8> {
+        sealed(&mut self.sealer, content_type, content)
+    }
+
+    /// Sends bytes; what the stream gave out before it broke, how it broke, and the alert.
+    async fn sends(
+        mut self,
+        mut ours: Ours,
+        bytes: &[u8],
+    ) -> (Vec<u8>, io::ErrorKind, AlertDescription) {
+        self.io.write_all(bytes).await.unwrap();
+        let mut received = Vec::new();
+        let error = ours.read_to_end(&mut received).await.unwrap_err();
+        let again = ours.read_u8().await.unwrap_err();
+        assert_eq!(again.kind(), error.kind(), "it stays broken");
+        let mut alert = read_record(&mut self.io).await.unwrap();
+        let (content_type, content) = self.opener.open(&mut alert).unwrap();
+        assert_eq!((content_type, content[0]), (ALERT, 2));
+        (received, error.kind(), AlertDescription::from(content[1]))
+    }
+}
+
+#[tokio::test]
+async fn records_against_the_protocol_end_the_connection_with_their_alert() {
+    type Record = fn(&mut Hostile) -> Vec<u8>;
+    let cases: [(&str, Record, AlertDescription); 9] = [
+        (
+            "a flipped bit",
+            |client| {
+                let mut record = client.seal(APPLICATION_DATA, b"x");
+                record[RECORD_HEADER] ^= 1;
+                record
+            },
+            AlertDescription::BadRecordMac,
+        ),
+        (
+            "a record twice",
+            |client| client.seal(APPLICATION_DATA, b"x").repeat(2),
+            AlertDescription::BadRecordMac,
+        ),
+        (
+            "too short for a tag",
+            |_| vec![APPLICATION_DATA, 3, 3, 0, 2, 0, 0],
+            AlertDescription::BadRecordMac,
+        ),
+        (
+            "a length over the limit",
+            |_| vec![APPLICATION_DATA, 3, 3, 0xff, 0xff],
+            AlertDescription::RecordOverflow,
+        ),
+        (
+            "change_cipher_spec",
+            |_| vec![20, 3, 3, 0, 1, 1],
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "an alert in the clear",
+            |_| vec![ALERT, 3, 3, 0, 2, 2, 40],
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "another handshake message",
+            |client| client.seal(HANDSHAKE, &[11, 0, 0, 0]),
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "an unknown content type",
+            |client| client.seal(99, b"x"),
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "records without content for ever",
+            |client| {
+                let empty = |_| client.seal(APPLICATION_DATA, b"");
+                (0..40).flat_map(empty).collect()
+            },
+            AlertDescription::UnexpectedMessage,
+        ),
+    ];
+    for (name, record, expected) in cases {
+        let (ours, mut client) = hostile().await;
+        let mut bytes = client.seal(APPLICATION_DATA, b"before");
+        bytes.extend(record(&mut client));
+        let twice = name == "a record twice";
+        let (received, kind, alert) = client.sends(ours, &bytes).await;
+        let before: &[u8] = if twice { b"beforex" } else { b"before" };
+        assert_eq!(received, before, "{name}: what came before is given out");
+        assert_eq!(kind, io::ErrorKind::InvalidData, "{name}");
+        assert_eq!(alert, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_fatal_alert_of_the_client_ends_the_connection() {
+    let (mut ours, mut client) = hostile().await;
+    let alert = client.seal(ALERT, &[2, AlertDescription::InternalError.into()]);
+    client.io.write_all(&alert).await.unwrap();
+    let error = ours.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+}
+
+#[tokio::test]
+async fn nothing_behind_close_notify_is_read() {
+    let (mut ours, mut client) = hostile().await;
+    let mut bytes = client.seal(APPLICATION_DATA, b"last");
+    bytes.extend(client.seal(ALERT, &[1, 0]));
+    bytes.extend(client.seal(APPLICATION_DATA, b"more"));
+    client.io.write_all(&bytes).await.unwrap();
+    let mut received = Vec::new();
+    ours.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"last");
 }
