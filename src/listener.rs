@@ -203,8 +203,17 @@ fn bound(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The label of an accept error (accept(2)).
-fn accept_reason(error: &io::Error) -> &'static str {
+/// Every label of an accept error.
+pub(crate) const ACCEPT_REASONS: [&str; 5] = [
+    "process_file_limit",
+    "system_file_limit",
+    "aborted",
+    "memory",
+    "other",
+];
+
+/// The label of an accept error (accept(2)), one of `ACCEPT_REASONS`.
+pub(crate) fn accept_reason(error: &io::Error) -> &'static str {
     match error
         .raw_os_error()
         .map(rustix::io::Errno::from_raw_os_error)

@@ -4,6 +4,7 @@
 //! per listener (`ListenerMetrics`), so that recording is an atomic addition.
 
 mod families;
+mod injections;
 mod labels;
 mod listener;
 mod process;
@@ -17,6 +18,7 @@ use prometheus::{
 };
 
 use self::families::{Families, named};
+pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, RequestProtocol};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
 
@@ -265,18 +267,13 @@ impl Metrics {
                 else {
                     continue;
                 };
-                if name == listener {
-                    *counts.entry(group).or_default().entry(kind).or_default() +=
-                        metric.get_counter().get_value() as u64;
+                let count = metric.get_counter().get_value() as u64;
+                if name == listener && count > 0 {
+                    *counts.entry(group).or_default().entry(kind).or_default() += count;
                 }
             }
         }
         counts
-    }
-
-    /// The registry, for families of other parts (the injector).
-    pub fn registry(&self) -> &Registry {
-        &self.registry
     }
 
     /// The text exposition format 0.0.4.

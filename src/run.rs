@@ -3,6 +3,7 @@
 
 mod lifecycle;
 mod logging;
+mod series;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::tls::reload::{
 };
 
 pub use self::logging::init as init_logging;
+pub(crate) use self::series::announce;
 
 /// Why a run did not start.
 #[derive(Debug, Error)]
@@ -252,6 +254,7 @@ impl Ready {
         let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
         let families = metrics.listener(&name);
         families.set_certificate_expiry(store.current().facts().not_after);
+        announce(&families, &config.tls.policy);
         let service = Service::new(&name, &config.tls, &config.proxy, &certificates, families)
             .map_err(|source| Error::Tls {
                 listener: name.clone(),

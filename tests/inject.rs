@@ -11,6 +11,8 @@ mod binding;
 mod certs;
 #[path = "inject/docs.rs"]
 mod docs;
+#[path = "inject/environment.rs"]
+mod environment;
 #[path = "inject/golden.rs"]
 mod golden;
 #[path = "inject/hard_cases.rs"]

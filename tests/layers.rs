@@ -128,10 +128,7 @@ fn only_metrics_names_a_metric() {
             "with_label_values",
             "prometheus::opts",
         ],
-        |source| {
-            // The injector is a process of its own, with a page of one family.
-            source.part != "metrics" && source.path != "inject/webhook.rs"
-        },
+        |source| source.part != "metrics",
     );
     // A field of the demo's requests.
     let metrics = lines

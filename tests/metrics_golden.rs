@@ -1,7 +1,12 @@
 //! The families of `/metrics` as an outside check relies on them: name, type, help, label keys.
 //!
 //! To accept a change: HYBRIDGE_BLESS=1 cargo test --test metrics_golden
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::panic
+)]
 
 mod support;
 
@@ -34,6 +39,7 @@ fn everything() -> String {
         bytes_out: 1807,
     });
     listener.accept_failed("process_file_limit");
+    metrics.injections(&[("injected", "none")]).unwrap();
     listener.upstream_failed("refused");
     listener.first_byte(RequestProtocol::Http1, Duration::from_millis(5));
     listener.request(
@@ -226,6 +232,48 @@ async fn a_live_page_is_valid_and_all_of_it_is_recorded() {
         "{}",
         info[0].0
     );
+}
+
+/// An alert on a rate misses the first event of a series that begins with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_of_closed_sets_are_there_at_zero_before_anything_happens() {
+    let sidecar = Setup::in_front_of(answering(EMPTY).await).start();
+    let families = families(&sidecar.admin("/metrics").await.1);
+    for (name, least) in [
+        ("accept_errors_total", 5),
+        ("connections_total", 9),
+        ("credential_reloads_total", 2),
+        ("handshake_failures_total", 17),
+        ("handshakes_total", 20),
+        ("hello_retry_requests_total", 4),
+        ("payload_bytes_total", 2),
+        ("requests_total", 36),
+        ("upstream_failures_total", 7),
+        ("wire_bytes_total", 2),
+    ] {
+        let family = families
+            .get(&format!("hybridge_{name}"))
+            .unwrap_or_else(|| panic!("no {name}"));
+        assert!(family.series.len() >= least, "{name}: {:?}", family.series);
+        assert!(family.series.iter().all(|(_, value)| *value == 0.0));
+    }
+    let counters: BTreeSet<_> = golden_counters();
+    let missing: Vec<_> = counters
+        .iter()
+        .filter(|name| !families.contains_key(*name) && !name.contains("injections"))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The counters of the golden file.
+fn golden_counters() -> BTreeSet<String> {
+    let golden = golden();
+    let lines: Vec<_> = golden.lines().collect();
+    lines
+        .windows(2)
+        .filter(|pair| pair[1] == "  counter")
+        .map(|pair| pair[0].to_owned())
+        .collect()
 }
 
 /// The buckets of a histogram grow, and the last is its count.

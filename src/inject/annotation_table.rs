@@ -84,7 +84,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "memory",
         default: "64Mi",
-        meaning: "Memory request and limit of the sidecar.",
+        meaning: "Memory request and limit of the sidecar, at least 32Mi; it takes as many connections as fit (256 in 64Mi).",
     },
     Row {
         name: "log-level",

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::annotation_table::{PREFIX, is_known, unknown_message};
 use super::deny::{Deny, Reason};
 use super::pod;
-use super::resources::Quantity;
+use super::resources::{LEAST_MEMORY, Quantity};
 use super::settings::{self, Settings};
 use crate::tls::policy::Mode as KeyExchange;
 
@@ -87,6 +87,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        Quantity::parse(&self.memory).map_or(0, Quantity::whole)
+    }
+
     pub(crate) fn listen_port(&self, position: usize) -> Option<u16> {
         self.listen_ports
             .get(position)
@@ -141,6 +145,16 @@ fn refuse_contradictions(request: &Request) -> Result<(), Deny> {
         return Err(wrong(
             "bind-env",
             "has a meaning only with mode: takeover; explicit leaves the app where it is",
+        ));
+    }
+    if request.memory_bytes() < LEAST_MEMORY {
+        return Err(wrong(
+            "memory",
+            &format!(
+                "is {}, which the sidecar cannot start in; give at least {}Mi",
+                request.memory,
+                LEAST_MEMORY >> 20
+            ),
         ));
     }
     let limit = request.cpu_limit.as_deref().and_then(Quantity::parse);

@@ -212,7 +212,8 @@ impl Sidecar<'_> {
                 "HYBRIDGE_PROTOCOL",
                 annotations::spelling(&self.request.protocol),
             ),
-            literal("HYBRIDGE_ADMIN", format!("0.0.0.0:{ADMIN_PORT}")),
+            literal("HYBRIDGE_ADMIN", admin_addresses()),
+            literal("HYBRIDGE_MAX_CONNECTIONS", self.max_connections()),
             literal(
                 "HYBRIDGE_LOG_LEVEL",
                 annotations::spelling(&self.request.log_level),
@@ -225,10 +226,21 @@ impl Sidecar<'_> {
         Value::Array(env)
     }
 
+    fn max_connections(&self) -> String {
+        let listeners = u64::try_from(self.exposed.len()).unwrap_or(u64::MAX);
+        resources::connections(self.request.memory_bytes(), listeners).to_string()
+    }
+
     fn status(&self, digest: &str) -> String {
         let ports: Vec<u16> = self.exposed.iter().map(|e| e.app).collect();
         json!({"v": env!("CARGO_PKG_VERSION"), "mode": annotations::spelling(&self.request.mode), "ports": ports, "sha": digest}).to_string()
     }
+}
+
+/// The pod's addresses for kubelet and Prometheus, loopback for `ctl`, whose orders count from there alone.
+/// The sidecar itself fills in `$POD_IPS`: `$(POD_IPS)`, which the kubelet would, is ambiguous for IPv6.
+fn admin_addresses() -> String {
+    format!("$POD_IPS:{ADMIN_PORT},127.0.0.1:{ADMIN_PORT}")
 }
 
 /// Warns about what the sidecar may be unable to do as an unprivileged user.

@@ -51,6 +51,28 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    pub(crate) const ALL: [Self; 19] = [
+        Self::AnnotationValue,
+        Self::AppServesTls,
+        Self::DrainExceedsGrace,
+        Self::HostNetwork,
+        Self::LabelValue,
+        Self::Malformed,
+        Self::NameTaken,
+        Self::NativeUnsupported,
+        Self::NotMovable,
+        Self::PortConflict,
+        Self::PortsRequired,
+        Self::ProbePort,
+        Self::ProbeTable,
+        Self::QueueProxy,
+        Self::SharedPid,
+        Self::TlsVolumeShared,
+        Self::UnknownAnnotation,
+        Self::UnknownLabel,
+        Self::Windows,
+    ];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::AnnotationValue => "annotation_value",

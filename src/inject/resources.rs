@@ -10,7 +10,29 @@ use super::pod::{self, Slot};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Quantity(i128);
 
+/// Bytes of the sidecar without connections, and room for what comes and goes; a third of it is used.
+const BASE: u64 = 16 << 20;
+/// Bytes of a connection at most: an answer under way that its client does not read. tests/k8s/memory.py
+/// measures it; an idle connection holds about 25 KiB.
+const CONNECTION: u64 = 192 << 10;
+/// The default of `max-connections`; more memory than that needs does not raise it.
+const MOST_CONNECTIONS: u64 = 10_000;
+/// Less is taken for a slip, such as a unit that was forgotten.
+pub(crate) const LEAST_MEMORY: u64 = 32 << 20;
+
+/// Connections that each of `listeners` may have so that all of them fit into `memory` bytes. More wait
+/// in the kernel's queue; beyond the limit of memory the kernel would end the sidecar and cut them all.
+pub(crate) fn connections(memory: u64, listeners: u64) -> u64 {
+    let room = memory.saturating_sub(BASE) / CONNECTION;
+    (room / listeners.max(1)).clamp(1, MOST_CONNECTIONS)
+}
+
 impl Quantity {
+    /// The whole units in it: bytes for memory.
+    pub(crate) fn whole(self) -> u64 {
+        u64::try_from(self.0 / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
     /// Parses `100m`, `0.5`, `64Mi`, `1e3`; `None` for anything else, for zero and for negative values.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits_end = text
@@ -151,6 +173,16 @@ mod tests {
             assert!(Quantity::parse(a).is_some());
         }
         assert!(Quantity::parse("100m") < Quantity::parse("1"));
+    }
+
+    #[test]
+    fn connections_follow_the_memory_and_are_shared_by_listeners() {
+        let bytes = |text| Quantity::parse(text).map_or(0, Quantity::whole);
+        assert_eq!(bytes("64Mi"), 64 << 20);
+        assert_eq!(connections(bytes("64Mi"), 1), 256);
+        assert_eq!(connections(bytes("64Mi"), 3), 85);
+        assert_eq!(connections(bytes("4Gi"), 1), MOST_CONNECTIONS);
+        assert_eq!(connections(bytes("1"), 1), 1);
     }
 
     #[test]

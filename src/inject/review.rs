@@ -26,6 +26,13 @@ impl Outcome {
     }
 }
 
+const INJECTED: Outcome = Outcome::new("injected", "none");
+const UNCHANGED: Outcome = Outcome::new("unchanged", "none");
+const UNLABELLED: Outcome = Outcome::new("skipped", "labels");
+const NO_POD: Outcome = Outcome::new("skipped", "other_request");
+/// Every outcome of a review that is allowed.
+pub(crate) const ANSWERED: [Outcome; 4] = [INJECTED, UNCHANGED, UNLABELLED, NO_POD];
+
 /// A body that is no AdmissionReview this program can answer.
 #[derive(Debug, Error)]
 pub(crate) enum BadReview {
@@ -63,7 +70,7 @@ pub(crate) fn answer(
         let pod = request.get("object").unwrap_or(&Value::Null);
         judge(plan(pod, decision, settings))
     } else {
-        (allowed(), Outcome::new("skipped", "other_request"))
+        (allowed(), NO_POD)
     };
     response.insert("uid".into(), json!(uid));
     response.insert("auditAnnotations".into(), audit(outcome));
@@ -103,15 +110,15 @@ fn judge(plan: Result<Plan, Deny>) -> (Map<String, Value>, Outcome) {
         response.insert("warnings".into(), json!(warnings));
     }
     if !plan.injected {
-        return (response, Outcome::new("skipped", "labels"));
+        return (response, UNLABELLED);
     }
     if plan.ops.is_empty() {
-        return (response, Outcome::new("unchanged", "none"));
+        return (response, UNCHANGED);
     }
     let patch = serde_json::to_vec(&plan.ops).unwrap_or_default();
     response.insert("patchType".into(), json!("JSONPatch"));
     response.insert("patch".into(), json!(BASE64_STANDARD.encode(patch)));
-    (response, Outcome::new("injected", "none"))
+    (response, INJECTED)
 }
 
 fn denied(deny: &Deny) -> Map<String, Value> {

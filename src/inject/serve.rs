@@ -15,11 +15,14 @@ use super::cli::ServeArgs;
 use super::connection::{self, Reviews};
 use super::error::Error;
 use super::observe::{self, Observed};
-use super::webhook::{Injections, Webhook};
+use super::webhook::Webhook;
 use crate::drain::{Drain, Phase};
 use crate::io::TrafficCounters;
+use crate::listener::accept_reason;
 use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics};
+use crate::run::announce;
 use crate::tls::credentials::CertificateFacts;
+use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Session};
 use crate::tls::policy::{Mode, TlsPolicy};
 use crate::tls::reload::{
@@ -30,6 +33,8 @@ use crate::tls::{self};
 
 /// Name of the webhook's listener in metrics.
 const LISTENER: &str = "webhook";
+/// The one outcome of a connection with a handshake.
+const CLOSED: &str = "closed";
 /// Connections at once; the API servers of a cluster need a handful.
 const MAX_CONNECTIONS: usize = 256;
 /// From the accepted connection to the finished handshake.
@@ -66,13 +71,9 @@ impl Server {
                 .map_err(|e| start("load the certificate", e))?,
         );
         let metrics = Arc::new(Metrics::new().map_err(|e| start("register the metrics", e))?);
-        let injections = Injections::register(metrics.registry())
+        let webhook = Webhook::new(args.settings.clone(), &metrics)
             .map_err(|e| start("register the metrics", e))?;
-        let shared = Shared::new(
-            &store,
-            &metrics,
-            Webhook::new(args.settings.clone(), injections),
-        )?;
+        let shared = Shared::new(&store, &metrics, webhook)?;
         let drain = Drain::default();
         let observed = Observed::new(Arc::clone(&metrics), Arc::clone(&store), drain.observe());
         Ok(Self {
@@ -169,6 +170,8 @@ impl Shared {
             .map_err(|e| start("prepare TLS", e))?;
         tls.warm_up();
         let metrics = metrics.listener(LISTENER);
+        metrics.announce(&HandshakeError::REASONS, &[CLOSED], &[]);
+        announce(&metrics, tls.policy());
         let traffic = TrafficCounters {
             wire_in: metrics.wire.inward.clone(),
             wire_out: metrics.wire.outward.clone(),
@@ -196,7 +199,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, drain: Drain) {
                 tokio::spawn(converse(stream, Arc::clone(&shared), drain.clone(), slot));
             }
             Err(error) => {
-                shared.metrics.accept_failed("accept");
+                shared.metrics.accept_failed(accept_reason(&error));
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -217,7 +220,7 @@ async fn converse(
         Ok((stream, session)) => {
             shared.metrics.handshake(&sample(&session));
             connection::serve(stream, session.alpn, Arc::clone(&shared.reviews), watch).await;
-            shared.metrics.closed("closed");
+            shared.metrics.closed(CLOSED);
         }
         Err(failure) => {
             shared.metrics.handshake_failed(failure.error.reason());

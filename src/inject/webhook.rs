@@ -6,12 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use prometheus::{IntCounterVec, Opts, Registry};
 use serde_json::Value;
 
+use super::deny::Reason;
 use super::labels::Decision;
-use super::review::{self, BadReview, Outcome};
+use super::review::{self, ANSWERED, BadReview, Outcome};
 use super::settings::Settings;
+use crate::metrics::{Injections, Metrics};
 
 /// Largest body that is read, in bytes; the API server's own limit for an object is about 3 MiB.
 pub const BODY_LIMIT: usize = 4 << 20;
@@ -19,34 +20,6 @@ pub const BODY_LIMIT: usize = 4 << 20;
 pub const NAMESPACE_PATH: &str = "/inject/namespace";
 /// Path for pods that ask for it themselves.
 pub const OBJECT_PATH: &str = "/inject/object";
-
-/// The counter of reviews by result and reason.
-#[derive(Clone, Debug)]
-pub struct Injections {
-    total: IntCounterVec,
-}
-
-impl Injections {
-    /// Registers the counter.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let opts = Opts::new(
-            "hybridge_injections_total",
-            "Admission reviews answered, by result and reason of a refusal or error.",
-        );
-        let total = IntCounterVec::new(opts, &["result", "reason"])?;
-        registry.register(Box::new(total.clone()))?;
-        for result in ["injected", "unchanged"] {
-            total.with_label_values(&[result, "none"]);
-        }
-        Ok(Self { total })
-    }
-
-    pub(crate) fn count(&self, outcome: Outcome) {
-        self.total
-            .with_label_values(&[outcome.result, outcome.reason])
-            .inc();
-    }
-}
 
 /// The webhook: settings and the counter.
 #[derive(Clone, Debug)]
@@ -59,12 +32,12 @@ pub struct Webhook {
 type Answer = fn(&[u8], Decision, &Settings) -> Result<(Value, Outcome), BadReview>;
 
 impl Webhook {
-    /// A webhook that plans with `settings`.
-    pub fn new(settings: Settings, injections: Injections) -> Self {
-        Self {
+    /// A webhook that plans with `settings`; an error means that `metrics` counts for another one already.
+    pub fn new(settings: Settings, metrics: &Metrics) -> Result<Self, prometheus::Error> {
+        Ok(Self {
             settings,
-            injections,
-        }
+            injections: metrics.injections(&outcomes())?,
+        })
     }
 
     /// Answers one request whose body has been read.
@@ -92,7 +65,7 @@ impl Webhook {
         };
         match catch_unwind(AssertUnwindSafe(|| answer(body, decision, &self.settings))) {
             Ok(Ok((review, outcome))) => {
-                self.injections.count(outcome);
+                self.injections.count(outcome.result, outcome.reason);
                 tracing::debug!(
                     result = outcome.result,
                     reason = outcome.reason,
@@ -115,7 +88,7 @@ impl Webhook {
 
     /// Answers a request that cannot be reviewed, and counts it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
-        self.injections.count(Outcome::new("error", refusal.reason));
+        self.injections.count("error", refusal.reason);
         tracing::info!(
             status = refusal.status.as_u16(),
             reason = refusal.reason,
@@ -148,6 +121,29 @@ impl Refusal {
             message: format!("the body is larger than {BODY_LIMIT} bytes"),
         }
     }
+}
+
+/// Every reason of a `Refusal`.
+const ERRORS: [&str; 9] = [
+    "bad_review",
+    "body_too_large",
+    "broken_body",
+    "budget",
+    "content_type",
+    "method",
+    "panic",
+    "path",
+    "slow_body",
+];
+
+/// Every pair of labels that a review can end with.
+fn outcomes() -> Vec<(&'static str, &'static str)> {
+    let answered = ANSWERED
+        .iter()
+        .map(|outcome| (outcome.result, outcome.reason));
+    let denied = Reason::ALL.iter().map(|reason| ("denied", reason.as_str()));
+    let errors = ERRORS.iter().map(|reason| ("error", *reason));
+    answered.chain(denied).chain(errors).collect()
 }
 
 fn check(
@@ -206,22 +202,14 @@ fn json(value: &Value) -> Response<Bytes> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    fn webhook() -> Option<Webhook> {
-        let registry = Registry::new();
-        Some(Webhook::new(
-            Settings::default(),
-            Injections::register(&registry).ok()?,
-        ))
-    }
-
     #[test]
     fn a_panic_in_the_planner_becomes_a_500() {
-        let Some(webhook) = webhook() else {
-            panic!("no webhook")
-        };
+        let metrics = Metrics::new().unwrap();
+        let webhook = Webhook::new(Settings::default(), &metrics).unwrap();
         let headers =
             HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let response = webhook.respond_with(
@@ -232,13 +220,10 @@ mod tests {
             b"{}",
         );
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(
-            webhook
-                .injections
-                .total
-                .with_label_values(&["error", "panic"])
-                .get(),
-            1
+        let page = String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(
+            page.contains("{reason=\"panic\",result=\"error\"} 1\n"),
+            "{page}"
         );
     }
 }

@@ -102,6 +102,23 @@ impl ListenerMetrics {
         start(&self.all.requests.upstream_failures, upstream);
     }
 
+    /// The same for the reasons of accept(2).
+    pub fn announce_accept_errors(&self, reasons: &[&str]) {
+        let family = &self.all.connections.accept_errors;
+        for reason in reasons {
+            family.with_label_values(&[&self.name, *reason]);
+        }
+    }
+
+    /// The same for one way a handshake can go.
+    pub fn announce_handshake(&self, group: &str, kind: &str, offered: &str) {
+        let all = &self.all.handshakes;
+        let name = self.name.as_str();
+        all.completed
+            .with_label_values(&[name, group, kind, offered]);
+        all.retried.with_label_values(&[name, group]);
+    }
+
     /// Records a completed handshake.
     pub fn handshake(&self, sample: &HandshakeSample) {
         let name = self.name.as_str();

@@ -64,6 +64,7 @@ fn a_wrong_annotation_is_refused_with_the_right_one() {
         ("ports", "grpc", "annotation_value", "8000 (http, vllm)"),
         ("ports", "8000,8000", "port_conflict", "twice"),
         ("ports", "15400", "port_conflict", "sidecar's own"),
+        ("memory", "64", "annotation_value", "at least 32Mi"),
         ("listen-port", "9443", "annotation_value", "mode: explicit"),
         (
             "tls-secret",

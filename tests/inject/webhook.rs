@@ -3,25 +3,24 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hybridge::inject::{
-    BODY_LIMIT, Decision, Injections, NAMESPACE_PATH, OBJECT_PATH, Settings, Webhook, plan,
+    BODY_LIMIT, Decision, NAMESPACE_PATH, OBJECT_PATH, Settings, Webhook, plan,
 };
-use prometheus::{Encoder, Registry, TextEncoder};
+use hybridge::metrics::Metrics;
 use serde_json::{Value, json};
 
 use crate::support::{captured, vllm};
 
 struct Fixture {
     webhook: Webhook,
-    registry: Registry,
+    metrics: Metrics,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let registry = Registry::new();
-        let injections = Injections::register(&registry).unwrap();
+        let metrics = Metrics::new().unwrap();
         Self {
-            webhook: Webhook::new(Settings::default(), injections),
-            registry,
+            webhook: Webhook::new(Settings::default(), &metrics).unwrap(),
+            metrics,
         }
     }
 
@@ -44,11 +43,7 @@ impl Fixture {
     }
 
     fn metrics(&self) -> String {
-        let mut text = Vec::new();
-        TextEncoder::new()
-            .encode(&self.registry.gather(), &mut text)
-            .unwrap();
-        String::from_utf8(text).unwrap()
+        String::from_utf8(self.metrics.render().unwrap()).unwrap()
     }
 }
 
@@ -235,6 +230,9 @@ fn warnings_fit_into_what_the_api_server_passes_on() {
 #[test]
 fn reviews_are_counted_by_result_and_reason() {
     let fixture = Fixture::new();
+    let series = |text: &str| text.matches("\nhybridge_injections_total{").count();
+    let at_first = series(&fixture.metrics());
+    assert!(at_first > 30, "{at_first}");
     fixture.review(NAMESPACE_PATH, &review_of(&vllm()));
     fixture.review(OBJECT_PATH, &review_of(&vllm()));
     let mut host = vllm();
@@ -250,4 +248,9 @@ fn reviews_are_counted_by_result_and_reason() {
     ] {
         assert!(text.contains(line), "{line} not in\n{text}");
     }
+    assert_eq!(
+        series(&text),
+        at_first,
+        "a series that did not begin at zero"
+    );
 }

@@ -1,0 +1,33 @@
+//! The series of a listener that exist before anything happened, so that a rate has its beginning.
+//! Histograms by group are left to the first handshake: their buckets would be most of the page.
+
+use crate::listener::ACCEPT_REASONS;
+use crate::metrics::ListenerMetrics;
+use crate::tls::handshake::HandshakeKind;
+use crate::tls::policy::{Group, KxClass, TlsPolicy};
+
+const KINDS: [HandshakeKind; 3] = [
+    HandshakeKind::Full,
+    HandshakeKind::Retried,
+    HandshakeKind::Resumed,
+];
+
+/// Announces what the metrics of accepting and of handshakes can say under `policy`.
+pub(crate) fn announce(metrics: &ListenerMetrics, policy: &TlsPolicy) {
+    metrics.announce_accept_errors(&ACCEPT_REASONS);
+    for group in policy.groups() {
+        for kind in KINDS {
+            for offered in offered(*group) {
+                metrics.announce_handshake(group.name(), kind.as_str(), offered.as_str());
+            }
+        }
+    }
+}
+
+/// A classical group also serves clients that list hybrid ones: those that the listener does not have.
+fn offered(group: Group) -> &'static [KxClass] {
+    match group.class() {
+        KxClass::Hybrid => &[KxClass::Hybrid],
+        KxClass::Classical => &[KxClass::Hybrid, KxClass::Classical],
+    }
+}

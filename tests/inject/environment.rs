@@ -1,0 +1,78 @@
+//! The variables that the injector writes, read by the sidecar's own configuration: what the two agree on.
+
+use std::net::SocketAddr;
+
+use hybridge::config::{Config, Environment, Flags, admin_address};
+use serde_json::Value;
+
+use crate::support::{annotated, inject, pod, sidecar, vllm};
+
+const DUAL_STACK: &str = "10.1.2.3,fd00::3";
+
+/// The sidecar's variables as the kubelet of a pod with these addresses fills them in.
+fn environment(pod: &Value, pod_ips: &str) -> Environment {
+    let plan = inject(pod);
+    let env = sidecar(plan.patched())["env"].as_array().unwrap().clone();
+    env.iter()
+        .map(|entry| {
+            let value = entry["value"].as_str().unwrap_or(pod_ips);
+            (entry["name"].as_str().unwrap().to_owned(), value.to_owned())
+        })
+        .collect()
+}
+
+fn config(pod: &Value, pod_ips: &str) -> Config {
+    Config::load(&Flags::default(), &environment(pod, pod_ips))
+        .unwrap()
+        .config
+}
+
+fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn the_admin_port_is_on_the_addresses_of_the_pod_and_on_loopback() {
+    for (pod_ips, expected) in [
+        ("10.1.2.3", vec!["10.1.2.3:15400", "127.0.0.1:15400"]),
+        ("fd00::3", vec!["[fd00::3]:15400", "127.0.0.1:15400"]),
+        (
+            DUAL_STACK,
+            vec!["10.1.2.3:15400", "[fd00::3]:15400", "127.0.0.1:15400"],
+        ),
+    ] {
+        let config = config(&vllm(), pod_ips);
+        assert_eq!(config.admin.addresses, addresses(&expected), "{pod_ips}");
+    }
+}
+
+#[test]
+fn ctl_in_the_sidecar_asks_loopback_from_where_orders_are_accepted() {
+    for pod_ips in ["10.1.2.3", "fd00::3", DUAL_STACK] {
+        let found = admin_address(None, &environment(&vllm(), pod_ips)).unwrap();
+        assert_eq!(found.to_string(), "127.0.0.1:15400");
+    }
+}
+
+#[test]
+fn the_sidecar_takes_the_port_over_on_every_address_of_the_pod_and_not_on_loopback() {
+    let config = config(&vllm(), DUAL_STACK);
+    assert_eq!(config.listeners.len(), 1);
+    let listener = &config.listeners[0];
+    assert_eq!(
+        listener.socket.addresses,
+        addresses(&["10.1.2.3:8000", "[fd00::3]:8000"])
+    );
+    assert_eq!(listener.proxy.upstream.to_string(), "127.0.0.1:8000");
+}
+
+#[test]
+fn connections_fit_into_the_memory_that_is_asked_for() {
+    let most = |pod: &Value| config(pod, DUAL_STACK).listeners[0].socket.max_connections;
+    assert_eq!(most(&vllm()), 256);
+    assert_eq!(most(&annotated(vllm(), "memory", "256Mi")), 1280);
+    let triton = pod("triton");
+    let listeners = config(&triton, DUAL_STACK).listeners.len();
+    assert!(listeners > 1);
+    assert!(most(&triton) * listeners <= 256);
+}
