@@ -283,11 +283,16 @@ fn slow_and_broken_clients_do_not_block_others() {
 #[test]
 fn a_body_above_the_limit_is_refused_cleanly() {
     let server = Running::start();
-    let mut stream = server.connect();
-    stream.write_all(head((4 << 20) + 1).as_bytes()).unwrap();
-    let (status, body) = answer(&mut stream);
-    assert_eq!(status, "HTTP/1.1 413 Payload Too Large");
-    assert!(String::from_utf8_lossy(&body).contains("4194304"));
+    let length = (4 << 20) + 1;
+    for sent in [0, length] {
+        let mut stream = server.connect();
+        stream.write_all(head(length).as_bytes()).unwrap();
+        // Whoever writes on before reading must not find the connection reset.
+        stream.write_all(&vec![b'x'; sent]).unwrap();
+        let (status, body) = answer(&mut stream);
+        assert_eq!(status, "HTTP/1.1 413 Payload Too Large");
+        assert!(String::from_utf8_lossy(&body).contains("4194304"));
+    }
     ask(&mut server.connect());
 }
 

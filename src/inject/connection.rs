@@ -25,6 +25,11 @@ use crate::tls::handshake::Alpn;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a body; the API server gives up after its own timeoutSeconds, which is 5.
 const BODY_TIMEOUT: Duration = Duration::from_secs(4);
+/// For the rest of a body that is refused. A client that still writes when the connection is closed gets
+/// a reset and never reads why.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes of it that are waited for.
+const DISCARD_LIMIT: usize = 4 * BODY_LIMIT;
 /// For one plan; usual is well under a millisecond.
 const PLAN_BUDGET: Duration = Duration::from_secs(1);
 /// Bodies above this share the `large` permits; usual is 4 to 12 KiB.
@@ -71,7 +76,9 @@ impl Reviews {
         &self,
         body: Incoming,
     ) -> Result<(Bytes, Option<tokio::sync::SemaphorePermit<'_>>), Refusal> {
+        let mut body = pin!(body);
         if body.size_hint().lower() > BODY_LIMIT as u64 {
+            discard(body).await;
             return Err(Refusal::body_too_large());
         }
         let broken = || Refusal {
@@ -79,12 +86,14 @@ impl Reviews {
             reason: "broken_body",
             message: "the body broke off".into(),
         };
-        let (mut body, mut text, mut permit) = (pin!(body), BytesMut::new(), None);
+        let (mut text, mut permit) = (BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| broken())?.into_data() else {
                 continue;
             };
             if text.len() + data.len() > BODY_LIMIT {
+                drop((text, permit));
+                discard(body).await;
                 return Err(Refusal::body_too_large());
             }
             if permit.is_none() && text.len() + data.len() > SMALL_BODY {
@@ -117,6 +126,22 @@ impl Reviews {
         self.webhook
             .respond(&head.method, head.uri.path(), headers, body)
     }
+}
+
+/// Reads on and keeps nothing, within bounds.
+async fn discard(mut body: Pin<&mut Incoming>) {
+    let reading = async {
+        let mut left = DISCARD_LIMIT;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            left = match left.checked_sub(length) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    // Whether it ended or not, the answer is the same.
+    let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
 /// Serves a connection until the client closes it or a drain ends it.

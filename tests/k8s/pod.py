@@ -2,12 +2,18 @@
 """Runs an injected pod on this machine without a cluster, in a network namespace of its own.
 
 The pod is injected by `hybridge inject`; its sidecar is started with exactly the variables and arguments
-of the result, as uid 65532 without capabilities, and its probes and hooks are called as the kubelet
-would. Only the directory of the certificate differs. Needs root and iproute2 (else it says so and ends).
+of the result, as uid 65532 without capabilities or new privileges, and its probes and hooks are called as
+the kubelet would. Without an image only the directory of the certificate differs. With one (tests/k8s/image.sh
+makes it) the sidecar sees nothing but the image's files and its mounted Secret. Needs root and iproute2
+(else it says so and ends).
 
-    tests/k8s/pod.py [target/debug/hybridge]
+    tests/k8s/pod.py [target/debug/hybridge [dist/hybridge.tar]]
 """
 
+import argparse
+import ctypes
+import gzip
+import io
 import json
 import os
 import pathlib
@@ -15,11 +21,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-HYBRIDGE = sys.argv[1] if len(sys.argv) > 1 else "target/debug/hybridge"
+PARSER = argparse.ArgumentParser()
+PARSER.add_argument("binary", nargs="?", default="target/debug/hybridge")
+PARSER.add_argument("image", nargs="?")
+OPTIONS = PARSER.parse_args()
+HYBRIDGE = OPTIONS.binary
+CASE = "pod from the image" if OPTIONS.image else "pod"
 NAMESPACE = f"hybridge-pod-{os.getpid()}"
 ADDRESSES = ["10.42.0.7", "fd42::7"]
 DEADLINE = 20
@@ -42,13 +54,13 @@ results = []
 
 
 def skip(why):
-    print(f"SKIPPED: pod in a network namespace: {why}")
+    print(f"SKIP {CASE}: in a network namespace: {why}")
     sys.exit(0)
 
 
 def check(name, holds, detail=""):
     results.append(bool(holds))
-    print(f"{'ok' if holds else 'FAILED'}: {name}{'' if holds else f' ({detail})'}")
+    print(f"{'PASS' if holds else 'FAIL'} {CASE}: {name}{'' if holds else f' ({detail})'}", flush=True)
 
 
 def eventually(holds):
@@ -68,8 +80,8 @@ def run(*command, timeout=DEADLINE):
     return subprocess.run(inside(*command)[0], capture_output=True, text=True, timeout=timeout, check=False)
 
 
-def start(*command, env=None):
-    return subprocess.Popen(inside(*command)[0], env=env, stdout=subprocess.DEVNULL, stderr=open(WORK / "log", "a"))
+def start(*command):
+    return subprocess.Popen(inside(*command)[0], stdout=subprocess.DEVNULL, stderr=open(WORK / "log", "a"))
 
 
 def http(url, *options):
@@ -84,9 +96,10 @@ def tls(path="/health", address=ADDRESSES[0], *options):
     return http(f"https://{host}:8000{path}", "-k", *options)
 
 
-def admin(path, *options):
+def admin(path, *options, address=ADDRESSES[0]):
     """As the kubelet: on the pod's address."""
-    return http(f"http://{ADDRESSES[0]}:15400{path}", *options)
+    host = f"[{address}]" if ":" in address else address
+    return http(f"http://{host}:15400{path}", *options)
 
 
 def certificate():
@@ -97,43 +110,87 @@ def certificate():
 
 def write_secret(generation):
     """A generation of a mounted Secret: files in a dated directory, reached through ..data."""
-    folder = WORK / "tls" / f"..{generation}"
+    folder = SECRET / f"..{generation}"
     folder.mkdir(parents=True)
     subprocess.run([HYBRIDGE, "certs", "--dir", WORK / f"certs{generation}"], check=True, capture_output=True)
     for name in ("tls.crt", "tls.key"):
         shutil.copy(WORK / f"certs{generation}" / name, folder / name)
         (folder / name).chmod(0o444)
-        if not (WORK / "tls" / name).is_symlink():
-            (WORK / "tls" / name).symlink_to(f"..data/{name}")
-    (WORK / "tls/..next").symlink_to(folder.name)
-    (WORK / "tls/..next").rename(WORK / "tls/..data")
-    for old in (WORK / "tls").glob("..[0-9]*"):
+        if not (SECRET / name).is_symlink():
+            (SECRET / name).symlink_to(f"..data/{name}")
+    (SECRET / "..next").symlink_to(folder.name)
+    (SECRET / "..next").rename(SECRET / "..data")
+    for old in SECRET.glob("..[0-9]*"):
         if old.name != folder.name:
             shutil.rmtree(old)
 
 
-def sidecar_command(container):
-    known = {"status.podIPs": ",".join(ADDRESSES), "metadata.name": "stub", "metadata.namespace": "ai"}
-    env = {}
-    for entry in container["env"]:
-        value = entry.get("value") or known[entry["valueFrom"]["fieldRef"]["fieldPath"]]
-        env[entry["name"]] = value.replace("/etc/hybridge/tls", str(WORK / "tls"))
-    user = str(container["securityContext"]["runAsUser"])
-    restricted = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-    return [*restricted, str(WORK / "hybridge"), *container["args"]], {"PATH": os.environ["PATH"], **env}
+def unpack(image, root):
+    """The layers of an OCI layout in a tar, as a container engine would lay them on each other."""
+    with tarfile.open(image) as layout:
+        def blob(digest):
+            return layout.extractfile(f"blobs/sha256/{digest.removeprefix('sha256:')}").read()
+
+        index = json.load(layout.extractfile("index.json"))
+        manifest = json.loads(blob(index["manifests"][0]["digest"]))
+        for layer in manifest["layers"]:
+            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob(layer["digest"])))) as files:
+                files.extractall(root, filter="fully_trusted")
+        return json.loads(blob(manifest["config"]["digest"]))["config"]
+
+
+class Container:
+    """The sidecar's container: its variables, its user, and with an image its root."""
+
+    def __init__(self, spec):
+        known = {"status.podIPs": ",".join(ADDRESSES), "metadata.name": "stub", "metadata.namespace": "ai"}
+        self.env = {}
+        for entry in spec["env"]:
+            value = entry.get("value") or known[entry["valueFrom"]["fieldRef"]["fieldPath"]]
+            self.env[entry["name"]] = value if ROOT else value.replace("/etc/hybridge/tls", str(SECRET))
+        self.user, self.args = spec["securityContext"]["runAsUser"], spec["args"]
+        self.entrypoint = "/hybridge" if ROOT else str(WORK / "hybridge")
+
+    def enter(self):
+        """In the new process: namespace, root, no capability to come, user."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open(f"/run/netns/{NAMESPACE}") as namespace:
+            if libc.setns(namespace.fileno(), 0x40000000):
+                raise OSError(ctypes.get_errno(), "setns")
+        if ROOT:
+            os.chroot(ROOT)
+            os.chdir("/")
+        for capability in range(64):
+            libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+        os.setgroups([])
+        os.setgid(self.user)
+        os.setuid(self.user)
+        if libc.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS
+            raise OSError(ctypes.get_errno(), "no new privileges")
+
+    def start(self):
+        return subprocess.Popen([self.entrypoint, *self.args], env=self.env, preexec_fn=self.enter, stdout=subprocess.DEVNULL, stderr=open(WORK / "log", "a"))
+
+    def exec(self, *args):
+        """As `kubectl exec`, or a hook."""
+        return subprocess.run([self.entrypoint, *args], env=self.env, preexec_fn=self.enter, capture_output=True, text=True, timeout=DEADLINE, check=False)
 
 
 def main():
-    shutil.copy(HYBRIDGE, WORK / "hybridge")
+    if ROOT:
+        config = unpack(OPTIONS.image, ROOT)
+        check("the image runs hybridge as the user of the pod", config["Entrypoint"] == ["/hybridge"] and config["User"] == "65532:65532", config)
+    else:
+        shutil.copy(HYBRIDGE, WORK / "hybridge")
     done = subprocess.run([HYBRIDGE, "inject", "-f", "-"], input=json.dumps(POD), capture_output=True, text=True, check=False)
     check("the pod is injected", done.returncode == 0, done.stderr)
     spec = json.loads(done.stdout)["spec"]
     sidecar = next(c for c in spec["initContainers"] if c["name"] == "hybridge")
     app = spec["containers"][0]
     write_secret(1)
-    command, env = sidecar_command(sidecar)
+    container = Container(sidecar)
 
-    process = start(*command, env=env)
+    process = container.start()
     check("the sidecar starts before the app and needs nothing of it", eventually(lambda: admin(sidecar["startupProbe"]["httpGet"]["path"])[0] == 200), (WORK / "log").read_text())
     wild = subprocess.run(inside(sys.executable, HERE / "stub_server.py", "--host", "0.0.0.0")[0], capture_output=True, text=True, timeout=DEADLINE, check=False)
     check("an app on 0.0.0.0 fails closed, SO_REUSEPORT or not", wild.returncode != 0 and "Address already in use" in wild.stderr, wild.stderr)
@@ -144,11 +201,18 @@ def main():
     check("the sidecar is ready", eventually(lambda: admin(sidecar["readinessProbe"]["httpGet"]["path"])[0] == 200), admin("/readyz"))
     for address in ADDRESSES:
         check(f"TLS on the app's own port at {address}", tls(address=address) == (200, "healthy\n"), tls(address=address))
+        check(f"the admin port at {address}", admin("/livez", address=address)[0] == 200)
     plain = http(f"http://{ADDRESSES[0]}:8000/health")
     check("no plaintext on that port", plain[0] != 200, plain)
     check("paths that are not in the table are not there", admin("/probe/app/other")[0] == 404, admin("/probe/app/other"))
-    neighbour = [admin(path, "-X", "POST")[0] for path in ("/drain", "/quit")]
-    check("a neighbour cannot drain or end the sidecar", all(status in (403, 404, 405) for status in neighbour), neighbour)
+    neighbour = [admin(path, "-X", "POST", address=address)[0] for path in ("/drain", "/quit") for address in ADDRESSES]
+    check("a neighbour cannot drain or end the sidecar", neighbour == [403] * 4, neighbour)
+    asked = container.exec("ctl", "ready")
+    check("ctl ready in the container finds the sidecar", asked.returncode == 0, asked.stderr)
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    facts = {line.split(":")[0]: line.split()[1:] for line in status.splitlines()}
+    check("the sidecar has its user, no capability and no way to get one",
+          set(facts["Uid"]) == {"65532"} and facts["NoNewPrivs"] == ["1"] and all(int(facts[kind][0], 16) == 0 for kind in ("CapPrm", "CapEff", "CapBnd")), facts)
 
     before = certificate()
     write_secret(2)
@@ -156,7 +220,7 @@ def main():
 
     process.send_signal(signal.SIGKILL)
     process.wait()
-    process = start(*command, env=env)
+    process = container.start()
     check("a killed sidecar comes back, the app goes on", eventually(lambda: tls() == (200, "healthy\n")) and server.poll() is None)
 
     server.terminate()
@@ -171,21 +235,24 @@ def main():
     time.sleep(0.6)
     began = time.monotonic()
     hook = sidecar["lifecycle"]["preStop"]["exec"]["command"]
-    drained = subprocess.run(inside(str(WORK / "hybridge"), *hook[1:])[0], env=env, capture_output=True, text=True, timeout=DEADLINE, check=False)
-    check("the sidecar's preStop starts the drain", drained.returncode == 0, drained.stderr)
+    check("the sidecar's preStop is ctl drain", hook == ["/hybridge", "ctl", "drain"], hook)
+    drained = container.exec(*hook[1:])
+    check("and starts the drain", drained.returncode == 0, drained.stderr)
     gate = admin(app["lifecycle"]["preStop"]["httpGet"]["path"])
     waited = time.monotonic() - began
     server.terminate()
     lines = stream.communicate(timeout=DEADLINE)[0].count("data:")
     check("the gate holds the app until the stream has ended", gate[0] == 200 and waited > 2, f"{gate} after {waited:.1f} s")
     check("no line of the stream is lost", lines == 16, f"{lines} of 16")
-    check("a draining sidecar is not ready", admin("/readyz")[0] == 503, admin("/readyz"))
+    asked = container.exec("ctl", "ready")
+    check("a draining sidecar is not ready", admin("/readyz")[0] == 503 and asked.returncode == 1 and "drain" in asked.stderr, (admin("/readyz"), asked.stderr))
     process.send_signal(signal.SIGTERM)
     check("the sidecar ends with 0", process.wait(timeout=DEADLINE) == 0, process.returncode)
 
-    process = start(*command, env=env)
+    process = container.start()
     eventually(lambda: admin("/livez")[0] == 200)
-    subprocess.run(inside(str(WORK / "hybridge"), "ctl", "quit")[0], env=env, capture_output=True, timeout=DEADLINE, check=False)
+    asked = container.exec("ctl", "quit")
+    check("ctl quit is accepted", asked.returncode == 0, asked.stderr)
     ended = eventually(lambda: process.poll() is not None)
     check("ctl quit ends the sidecar, so a Job can complete", ended and process.returncode == 0, process.poll())
     if not ended:
@@ -194,7 +261,7 @@ def main():
 
 if os.geteuid() != 0:
     skip("not root")
-for tool in ("ip", "setpriv", "curl", "openssl"):
+for tool in ("ip", "curl", "openssl"):
     if not shutil.which(tool):
         skip(f"{tool} is not installed")
 if subprocess.run([HYBRIDGE, "inject", "--help"], capture_output=True, check=False).returncode != 0:
@@ -203,6 +270,8 @@ if subprocess.run(["ip", "netns", "add", NAMESPACE], capture_output=True, check=
     skip("no network namespace can be made")
 WORK = pathlib.Path(tempfile.mkdtemp())
 WORK.chmod(0o755)
+ROOT = WORK / "root" if OPTIONS.image else None
+SECRET = ROOT / "etc/hybridge/tls" if ROOT else WORK / "tls"
 try:
     # The pod's addresses are on lo, for want of another device everywhere; they are no loopback addresses.
     for setup in (["link", "set", "lo", "up"], ["addr", "add", f"{ADDRESSES[0]}/32", "dev", "lo"],
