@@ -42,6 +42,16 @@ def fail(where, what):
     errors.append(f"{where}: {what}")
 
 
+def passed(what):
+    """Said only when nothing failed since the last time."""
+    if len(errors) == passed.errors:
+        print(f"PASS validate: {what}")
+    passed.errors = len(errors)
+
+
+passed.errors = 0
+
+
 def minor(version):
     return int(version.split(".")[1])
 
@@ -272,7 +282,7 @@ def check_policy(injected):
             if not judge(policy, spoil(pod, change)):
                 fail(path.name, f"the policy accepts a pod with {name}")
             judged += 1
-    print(f"ok: policy judged {len(injected)} injected pods and {judged} spoiled ones")
+    passed(f"policy judged {len(injected)} injected pods and {judged} spoiled ones")
     labels = next(o for o in documents(WORK / "built/injector.yaml") if o["metadata"]["name"] == "hybridge-namespace-label" and o["kind"] == "ValidatingAdmissionPolicy")
     for labels_of, expected in [({}, True), (None, True), ({"hybridge.dev/injection": "enabled"}, True), ({"hybridge.dev/injection": "true"}, False)]:
         metadata = {"name": "x"} if labels_of is None else {"name": "x", "labels": labels_of}
@@ -305,7 +315,7 @@ def check_monitoring():
                 fail("monitoring", f"{name} is not a metric of the program: {query}")
     if len(used) < 10:
         fail("monitoring", f"only {sorted(used)} found in the queries")
-    print(f"ok: {len(queries)} queries name {len(used)} metrics, all of which exist")
+    passed(f"{len(queries)} queries name {len(used)} metrics, all of which exist")
 
 
 def main():
@@ -321,7 +331,7 @@ def main():
         check_selectors(path, objs) if path.name not in ("loadtest.yaml",) else None
         check_webhook(path, objs)
         check_disjoint(path, objs)
-    print(f"ok: {total} objects in {len(built)} kustomizations checked against {VERSIONS}")
+    passed(f"{total} objects in {len(built)} kustomizations checked against {VERSIONS}")
     injected = []
     for path in sorted((WORK / "injected").glob("*.yaml")):
         for obj in documents(path):
@@ -337,7 +347,7 @@ def main():
         check_policy(injected)
     check_monitoring()
     for error in errors:
-        print(f"FAILED: {error}")
+        print(f"FAIL validate: {error}")
     return 1 if errors else 0
 
 
