@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::annotation_table::{PREFIX, is_known, unknown_message};
 use super::deny::{Deny, Reason};
 use super::pod;
-use super::resources::{LEAST_MEMORY, Quantity};
+use super::resources::{DEFAULT_MEMORY, LEAST_MEMORY, Quantity};
 use super::settings::{self, Settings};
 use crate::tls::policy::Mode as KeyExchange;
 
@@ -120,7 +120,9 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
             .quantity("cpu-request")?
             .unwrap_or_else(|| "100m".into()),
         cpu_limit: read.quantity("cpu-limit")?,
-        memory: read.quantity("memory")?.unwrap_or_else(|| "64Mi".into()),
+        memory: read
+            .quantity("memory")?
+            .unwrap_or_else(|| DEFAULT_MEMORY.into()),
         log_level: read.choice("log-level", LogLevel::Info)?,
         allow_shared_pid: read.flag("allow-shared-pid")?,
     };

@@ -10,11 +10,14 @@ use super::pod::{self, Slot};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Quantity(i128);
 
-/// Bytes of the sidecar without connections, and room for what comes and goes; a third of it is used.
+/// Memory request and limit without an annotation: room for 298 connections, where vLLM generates 256
+/// sequences at once by default.
+pub(crate) const DEFAULT_MEMORY: &str = "128Mi";
+/// Bytes of the sidecar without connections (11 MiB), and of what the kernel counts to its container.
 const BASE: u64 = 16 << 20;
-/// Bytes of a connection at most: an answer under way that its client does not read. tests/k8s/memory.py
-/// measures it; an idle connection holds about 25 KiB.
-const CONNECTION: u64 = 192 << 10;
+/// Bytes of a connection at most: an answer under way that its client does not read, with what the
+/// allocator keeps beside it. tests/k8s/memory.py measures it; an idle one holds a tenth.
+const CONNECTION: u64 = 384 << 10;
 /// The default of `max-connections`; more memory than that needs does not raise it.
 const MOST_CONNECTIONS: u64 = 10_000;
 /// Less is taken for a slip, such as a unit that was forgotten.
@@ -179,8 +182,9 @@ mod tests {
     fn connections_follow_the_memory_and_are_shared_by_listeners() {
         let bytes = |text| Quantity::parse(text).map_or(0, Quantity::whole);
         assert_eq!(bytes("64Mi"), 64 << 20);
-        assert_eq!(connections(bytes("64Mi"), 1), 256);
-        assert_eq!(connections(bytes("64Mi"), 3), 85);
+        assert_eq!(connections(bytes(DEFAULT_MEMORY), 1), 298);
+        assert_eq!(connections(bytes("64Mi"), 1), 128);
+        assert_eq!(connections(bytes("64Mi"), 3), 42);
         assert_eq!(connections(bytes("4Gi"), 1), MOST_CONNECTIONS);
         assert_eq!(connections(bytes("1"), 1), 1);
     }

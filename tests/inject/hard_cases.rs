@@ -174,7 +174,7 @@ fn a_guaranteed_pod_stays_guaranteed_and_a_burstable_one_gets_no_cpu_limit() {
     assert_eq!(resources["limits"], resources["requests"]);
     assert_eq!(
         resources["limits"],
-        json!({"memory": "64Mi", "cpu": "100m"})
+        json!({"memory": "128Mi", "cpu": "100m"})
     );
     assert_eq!(
         sidecar(inject(&vllm()).patched())["resources"]["limits"].get("cpu"),
