@@ -37,6 +37,10 @@ advisories:
 e2e *cases:
     tests/e2e/run {{ cases }}
 
+# Injection, manifests, a pod in a network namespace, the webhook under load: without a cluster
+k8s *arguments:
+    tests/k8s/run {{ arguments }}
+
 # Each fuzz target for some seconds (needs a nightly compiler and cargo-fuzz)
 fuzz seconds="15":
     fuzz/run {{ seconds }}

@@ -52,6 +52,14 @@ pub enum CertsError {
         #[source]
         source: io::Error,
     },
+    /// A new CA beside one that is in use would make the API server refuse every pod.
+    #[error(
+        "{path} is there: to rotate, add --previous-ca {path}, and old and new CA are both trusted; to begin anew, remove it"
+    )]
+    Exists {
+        /// The Secret of earlier certificates.
+        path: PathBuf,
+    },
     /// A file is neither a PEM certificate nor a Secret that holds one.
     #[error("{path} holds no certificate: give PEM, or the Secret as YAML with data.tls.crt")]
     NoCertificate {
@@ -72,7 +80,10 @@ pub enum CertsError {
 impl CertsError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Name { .. } | Self::NoCertificate { .. } | Self::File { what: "read", .. } => 64,
+            Self::Name { .. }
+            | Self::Exists { .. }
+            | Self::NoCertificate { .. }
+            | Self::File { what: "read", .. } => 64,
             _ => 1,
         }
     }
@@ -83,6 +94,9 @@ pub fn run(args: &CertsArgs, now: OffsetDateTime, out: &mut impl Write) -> Resul
     if let Some(path) = &args.check {
         let report = check(path, args.warn_days, now)?;
         return out.write_all(report.as_bytes()).map_err(CertsError::Write);
+    }
+    if let Some(dir) = &args.dir {
+        prepare(dir, args.previous_ca.is_some())?;
     }
     let made = Made::new(args, now)?;
     let previous = args
@@ -186,6 +200,20 @@ fn leaf(
     params.not_before = now - CLOCK_SKEW;
     params.not_after = end;
     Ok(params)
+}
+
+/// Makes the folder; refuses to replace a Secret unless its CA goes on being trusted.
+fn prepare(dir: &Path, rotates: bool) -> Result<(), CertsError> {
+    std::fs::create_dir_all(dir).map_err(|source| CertsError::File {
+        what: "write",
+        path: dir.to_owned(),
+        source,
+    })?;
+    let path = dir.join("secret.yaml");
+    if path.exists() && !rotates {
+        return Err(CertsError::Exists { path });
+    }
+    Ok(())
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), CertsError> {

@@ -125,6 +125,26 @@ fn files_are_written_for_the_owner_alone() {
 }
 
 #[test]
+fn certificates_in_use_are_replaced_only_by_a_rotation() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("new/folder");
+    let folder = folder.to_str().unwrap();
+    run(&["--dir", folder], now()).unwrap();
+    let error = run(&["--dir", folder], now()).unwrap_err();
+    assert!(matches!(error, CertsError::Exists { .. }), "{error}");
+    let secret = format!("{folder}/secret.yaml");
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("--previous-ca {secret}"))
+    );
+    run(&["--dir", folder, "--previous-ca", &secret], now()).unwrap();
+    let bundle = std::fs::read_to_string(format!("{folder}/ca-bundle.yaml")).unwrap();
+    let webhook = read_yaml(&bundle).unwrap();
+    assert_eq!(bundle_of(&webhook, 0).len(), 2);
+}
+
+#[test]
 fn a_file_without_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();
     for text in [

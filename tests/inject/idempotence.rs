@@ -136,6 +136,60 @@ fn a_forged_sidecar_and_status_are_overwritten() {
     assert_eq!(apply(&forged, &inject(&forged)), clean);
 }
 
+/// While the injector is upgraded, the two reviews of one pod may be answered by two versions, and
+/// manifests that an older version injected offline go on being applied.
+#[test]
+fn a_sidecar_of_another_version_becomes_one_of_this_version() {
+    for older in [true, false] {
+        let mut probed = vllm();
+        probed["spec"]["containers"][0]["readinessProbe"] =
+            json!({"httpGet": {"path": "/health", "port": 8000}});
+        let here = apply(&probed, &inject(&probed));
+        let other = Settings {
+            image: "hybridge:9.9.9".into(),
+            ..Settings::default()
+        };
+        let plan_there = plan(&probed, Decision::Namespace, &other).unwrap();
+        let mut there = apply(&probed, &plan_there);
+        there["metadata"]["annotations"]["hybridge.dev/status"] =
+            json!(r#"{"v":"9.9.9","mode":"takeover","ports":[8000],"sha":"0","new":true}"#);
+        let env = list_mut(sidecar_mut(&mut there), "/env");
+        if older {
+            env.retain(|e| e["name"] != "HYBRIDGE_MAX_CONNECTIONS");
+        } else {
+            env.push(json!({"name": "HYBRIDGE_OF_THE_FUTURE", "value": "1"}));
+        }
+        let result = apply(&there, &inject(&there));
+        assert_eq!(sidecar(&result)["image"], "hybridge:0.1.0");
+        assert_eq!(probe_table(&result), probe_table(&here));
+        let names = |pod: &Value| -> Vec<String> {
+            let mut names: Vec<_> = sidecar(pod)["env"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|e| e["name"].to_string())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&result), names(&here));
+        assert!(inject(&result).ops.is_empty());
+    }
+}
+
+#[test]
+fn every_seed_of_the_fuzz_target_is_a_pod_that_is_accepted() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/plan");
+    let mut count = 0;
+    for entry in std::fs::read_dir(seeds).unwrap() {
+        let path = entry.unwrap().path();
+        let pod: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert!(inject(&pod).injected, "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 5, "{count}");
+}
+
 #[test]
 fn a_forged_status_without_a_sidecar_is_overwritten() {
     let forged = annotated(vllm(), "status", "{\"ports\":[1]}");

@@ -3,7 +3,8 @@
 
 Every answer is checked. Then a body above 4 MiB is sent whole, and reviews go on beside slow and broken
 clients. Latencies count from the moment a review was due. They are judged (p99 under 20 ms, best of
-three rounds) with --latency alone, which wants an optimised build and a machine that is not busy.
+three rounds) with --latency alone, which wants an optimised build and a machine that is not busy. A round
+in which the clients themselves were kept from running is not judged but done again.
 
     tests/k8s/webhook_load.py [--latency] [--rate 200] [--seconds 20] [target/debug/hybridge]
 """
@@ -28,6 +29,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONNECTIONS = 8
 P99_SECONDS = 0.020
+LONGEST_PAUSE, ROUNDS = 1.0, 4
 BODY_LIMIT = 4 << 20
 PATH = "/inject/object?timeout=5s"
 REVIEW = json.loads((ROOT / "tests/inject/fixtures/admission/pod-nogate-first-call.json").read_text())
@@ -46,6 +48,10 @@ def free_port():
         return server.getsockname()[1]
 
 
+class Disturbed(Exception):
+    """Nothing can be judged on this machine now."""
+
+
 class Webhook:
     """A running injector, on one core where there are two."""
 
@@ -56,12 +62,9 @@ class Webhook:
             encoded = re.search(rf'{re.escape(name)}: "?([A-Za-z0-9+/=]+)', made).group(1)
             (self.folder / name).write_bytes(base64.b64decode(encoded))
         self.address, self.admin = ("127.0.0.1", free_port()), ("127.0.0.1", free_port())
-        cores = sorted(os.sched_getaffinity(0))
         self.process = subprocess.Popen(
             [binary, "inject", "serve", "--listen", "%s:%d" % self.address, "--admin", "%s:%d" % self.admin, "--cert", self.folder / "tls.crt", "--key", self.folder / "tls.key"],
-            stderr=open(self.folder / "log", "w"), preexec_fn=lambda: os.sched_setaffinity(0, cores[:1]))
-        if cores[1:]:
-            os.sched_setaffinity(0, cores[1:])
+            stderr=open(self.folder / "log", "w"), preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}))
 
     def ready(self):
         for _ in range(200):
@@ -108,8 +111,38 @@ def review(connection):
     return None
 
 
+class Pulse(threading.Thread):
+    """Longest time for which this process was kept from running."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.longest, self.over = 0, threading.Event()
+        self.start()
+
+    def run(self):
+        last = time.perf_counter()
+        while not self.over.wait(0.01):
+            now = time.perf_counter()
+            self.longest, last = max(self.longest, now - last), now
+
+
 def load(webhook, rate, seconds):
-    """Sorted latencies and what went wrong."""
+    """Sorted latencies, what went wrong, seconds and the server's CPU seconds, of a round in which the
+    machine let the clients run."""
+    for _ in range(ROUNDS):
+        pulse = Pulse()
+        result = one_load(webhook, rate, seconds)
+        pulse.over.set()
+        pulse.join()
+        if pulse.longest < LONGEST_PAUSE:
+            return result
+        print(f"webhook: the clients were not run for {pulse.longest:.1f} s: once more", flush=True)
+    print(f"SKIP webhook: the rest: in {ROUNDS} rounds the machine never let the clients run without a pause")
+    raise Disturbed
+
+
+def one_load(webhook, rate, seconds):
+    cpu_before = webhook.cpu_seconds()
     latencies, errors, began = [], [], time.perf_counter() + 0.5
 
     def ask(number):
@@ -131,7 +164,7 @@ def load(webhook, rate, seconds):
         client.start()
     for client in clients:
         client.join()
-    return sorted(latencies), errors
+    return sorted(latencies), errors, time.perf_counter() - began, webhook.cpu_seconds() - cpu_before
 
 
 def at(latencies, share):
@@ -141,10 +174,7 @@ def at(latencies, share):
 def under_load(webhook, options):
     best = None
     for _ in range(3 if options.latency else 1):
-        before, began = webhook.cpu_seconds(), time.perf_counter()
-        latencies, errors = load(webhook, options.rate, options.seconds)
-        elapsed = time.perf_counter() - began - 0.5
-        used = webhook.cpu_seconds() - before
+        latencies, errors, elapsed, used = load(webhook, options.rate, options.seconds)
         figures = ", ".join(f"{name} {at(latencies, share) * 1000:.2f} ms" for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1)))
         print(f"webhook: {len(latencies)} reviews in {elapsed:.1f} s: {figures}; server {used / len(latencies) * 1000:.3f} ms CPU each", flush=True)
         check(f"{options.rate * options.seconds} reviews at {options.rate}/s are answered with the patch", not errors, errors[:3])
@@ -208,7 +238,7 @@ def bad_clients(webhook):
 
 def beside_bad_clients(webhook, options):
     kept = bad_clients(webhook)
-    latencies, errors = load(webhook, 50, 4)
+    latencies, errors, _, _ = load(webhook, 50, 3)
     for connection in kept:
         connection.close()
     figures = f"p50 {at(latencies, 0.5) * 1000:.2f} ms, max {at(latencies, 1) * 1000:.2f} ms"
@@ -231,6 +261,8 @@ def main():
         under_load(webhook, options)
         large_bodies(webhook)
         beside_bad_clients(webhook, options)
+    except Disturbed:
+        pass
     finally:
         webhook.end()
     return 1 if failed else 0
