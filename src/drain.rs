@@ -3,7 +3,9 @@
 //! Running; lame (not ready, still serving, while endpoints notice); draining (nothing new, what is
 //! open may end); cut. A `Watch` and its clones are one piece of open work.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -134,10 +136,50 @@ impl Watch {
             std::future::pending::<()>().await;
         }
     }
+
+    /// The same, for a wait that is polled far more often than the phase changes.
+    pub fn lasting(&self, phase: Phase) -> Lasting {
+        let mut watch = self.clone();
+        Lasting {
+            reached: Box::pin(async move { watch.reached(phase).await }),
+            phase: self.phase.clone(),
+            polled: None,
+        }
+    }
+}
+
+/// A wait for a phase that looks at it anew only when it, or the task that waits, has changed:
+/// whoever waits in a `select` beside a connection is polled with every message.
+pub struct Lasting {
+    reached: Pin<Box<dyn Future<Output = ()> + Send>>,
+    phase: watch::Receiver<Phase>,
+    /// The phase and the waker of the last look.
+    polled: Option<(Phase, Waker)>,
+}
+
+impl Future for Lasting {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Before the look: a change during it is then seen by the next one.
+        let phase = *self.phase.borrow();
+        if let Some((seen, waker)) = &self.polled
+            && *seen == phase
+            && waker.will_wake(cx.waker())
+        {
+            return Poll::Pending;
+        }
+        let reached = self.reached.as_mut().poll(cx);
+        if reached.is_pending() {
+            self.polled = Some((phase, cx.waker().clone()));
+        }
+        reached
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[tokio::test]
@@ -180,6 +222,31 @@ mod tests {
         assert!(!complete.is_finished());
         drop(entrance);
         assert!(complete.await.is_ok());
+    }
+
+    /// Polled by two tasks in turn, and through every phase: each change wakes whoever polled last.
+    #[tokio::test]
+    async fn a_lasting_wait_sees_every_change_and_every_task() {
+        let drain = Drain::default();
+        let mut wait = drain.watch().lasting(Phase::Cut);
+        for phase in [Phase::Lame, Phase::Draining] {
+            for _ in 0..3 {
+                let moved = tokio::spawn(async move {
+                    let pending = std::future::poll_fn(|cx| {
+                        Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending())
+                    });
+                    assert!(pending.await);
+                    wait
+                });
+                wait = moved.await.unwrap();
+            }
+            drain.advance(phase);
+        }
+        let waiting = tokio::spawn(wait);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drain.advance(Phase::Cut);
+        assert!(waiting.await.is_ok());
     }
 
     #[test]

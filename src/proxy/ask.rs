@@ -39,7 +39,7 @@ pub(crate) struct Ask<'a> {
 
 /// A final response head of an HTTP/1.1 server, still in the connection's buffer.
 pub(crate) struct Answered {
-    pub(crate) connection: H1<Socket>,
+    pub(crate) connection: Box<H1<Socket>>,
     /// Bytes of the head.
     pub(crate) length: usize,
     /// How far the request got.
@@ -104,7 +104,7 @@ pub(crate) async fn over_http1<D: Peer>(
             Upload::Open
         };
         let idle = context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(down, connection, idle, upload);
+        let mut exchange = Exchange::resumed(down, &mut **connection, idle, upload);
         let waited = final_head(&mut exchange, ask, &mut interim).await;
         let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
         match waited {
@@ -149,9 +149,14 @@ fn is_final<D: Peer>(
     ask: &Ask<'_>,
     interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<bool, UpstreamError> {
+    let head = exchange.up.head(length);
+    // Most are final by their first digit, and are parsed where they are passed on.
+    if matches!(head.get(..10), Some([.., b'2'..=b'5'])) {
+        return Ok(true);
+    }
     let mut room = no_fields();
-    let head = ResponseHead::parse(exchange.up.head(length), &mut room, ask.to_head)
-        .map_err(UpstreamError::BadResponse)?;
+    let head =
+        ResponseHead::parse(head, &mut room, ask.to_head).map_err(UpstreamError::BadResponse)?;
     match head.status {
         101 if ask.upgrade => Ok(true),
         101 => Err(UpstreamError::BadResponse(HeadError::Malformed)),

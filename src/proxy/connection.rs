@@ -97,13 +97,13 @@ impl Service {
         IO: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let _open = Open::new(&self.metrics);
-        let mut cut = drain.clone();
+        let mut cut = drain.lasting(Phase::Cut);
         let mut closed = Closed::new(&accepted);
         let Accepted { io, client, .. } = accepted;
         let handshake = Box::pin(handshake::accept(io, &self.tls, self.counters.clone()));
         let secured = tokio::select! {
             biased;
-            () = cut.reached(Phase::Cut) => return self.record(&closed, Outcome::Cut),
+            () = &mut cut => return self.record(&closed, Outcome::Cut),
             secured = handshake => secured,
         };
         let (stream, session) = match secured {
@@ -117,7 +117,7 @@ impl Service {
         let outcome = tokio::select! {
             biased;
             outcome = self.speak(stream, &session, context) => outcome,
-            () = cut.reached(Phase::Cut) => Outcome::Cut,
+            () = &mut cut => Outcome::Cut,
         };
         closed.traffic = traffic.totals();
         self.record(&closed, outcome);

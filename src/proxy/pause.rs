@@ -11,12 +11,12 @@ use tokio::time::{Instant, Sleep};
 use super::context::Context;
 use super::error::Outcome;
 use super::h1::connection::H1;
-use crate::drain::{Phase, Watch};
+use crate::drain::{Lasting, Phase};
 use crate::io::Duplex;
 
 /// The wait of one connection.
 pub(super) struct Pause {
-    drained: Pin<Box<dyn Future<Output = ()> + Send>>,
+    drained: Lasting,
     /// Fires no later than the silence ends; moved on only when it fires.
     timer: Option<Pin<Box<Sleep>>>,
     silence: Option<Duration>,
@@ -27,7 +27,7 @@ pub(super) struct Pause {
 impl Pause {
     pub(super) fn new(context: &Context) -> Self {
         Self {
-            drained: Box::pin(drained(context.drain.clone())),
+            drained: context.drain.lasting(Phase::Draining),
             timer: None,
             silence: context.settings.keep_alive_timeout,
             first: Some(context.settings.head_timeout),
@@ -45,7 +45,7 @@ impl Pause {
             if let Poll::Ready(readable) = client.poll_readable(cx) {
                 return Poll::Ready(readable.map_err(|_| Outcome::Closed));
             }
-            if self.drained.as_mut().poll(cx).is_ready() {
+            if Pin::new(&mut self.drained).poll(cx).is_ready() {
                 return Poll::Ready(Err(Outcome::Drained));
             }
             self.poll_silence(cx, since, silence)
@@ -77,8 +77,4 @@ impl Pause {
         }
         Poll::Pending
     }
-}
-
-async fn drained(mut drain: Watch) {
-    drain.reached(Phase::Draining).await;
 }

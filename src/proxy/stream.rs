@@ -178,7 +178,7 @@ impl Served<'_> {
         if response.status() == 101 {
             *response.status_mut() = http::StatusCode::OK;
             response.headers_mut().remove("sec-websocket-accept");
-            return self.tunnel(response, up, sample).await;
+            return self.tunnel(response, *up, sample).await;
         }
         if websocket && response.status().is_success() {
             // It would tell the client that the tunnel stands (RFC 8441 §5).
@@ -191,7 +191,7 @@ impl Served<'_> {
             return sample.broken();
         }
         let idle = self.context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(&mut self.client, &mut up, idle, upload);
+        let mut exchange = Exchange::resumed(&mut self.client, &mut *up, idle, upload);
         let result = exchange.run().await;
         let upload = exchange.upload();
         if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {

@@ -70,12 +70,10 @@ impl Keys {
     /// Seals a record whose content stands behind the room for its header and before the room for
     /// the rest of [`OVERHEAD`].
     pub(super) fn seal(&mut self, content_type: u8, record: &mut [u8]) -> Result<(), Unusable> {
-        let fragment = record.len().checked_sub(RECORD_HEADER).ok_or(Unusable)?;
-        let length = u16::try_from(fragment).map_err(|_| Unusable)?.to_be_bytes();
         let nonce = self.nonce()?;
-        let (header, rest) = record.split_at_mut(RECORD_HEADER);
-        header.copy_from_slice(&[APPLICATION_DATA, 3, 3, length[0], length[1]]);
-        let (inner, tag) = rest.split_at_mut_checked(fragment - TAG).ok_or(Unusable)?;
+        let (header, rest) = begin(record)?;
+        let inner = rest.len().checked_sub(TAG).ok_or(Unusable)?;
+        let (inner, tag) = rest.split_at_mut(inner);
         *inner.last_mut().ok_or(Unusable)? = content_type;
         let sealed = self
             .key
@@ -83,6 +81,29 @@ impl Keys {
             .map_err(|_| Unusable)?;
         tag.copy_from_slice(sealed.as_ref());
         Ok(())
+    }
+
+    /// Seals `content` into `record`, which has room for it and [`OVERHEAD`], without moving it there
+    /// first.
+    pub(super) fn seal_from(
+        &mut self,
+        content_type: u8,
+        content: &[u8],
+        record: &mut [u8],
+    ) -> Result<(), Unusable> {
+        let nonce = self.nonce()?;
+        let (header, rest) = begin(record)?;
+        let (sealed, tail) = rest.split_at_mut_checked(content.len()).ok_or(Unusable)?;
+        self.key
+            .seal_out_of_place_scatter(
+                nonce,
+                Aad::from(&*header),
+                content,
+                sealed,
+                &[content_type],
+                tail,
+            )
+            .map_err(|_| Unusable)
     }
 
     /// Opens a whole record: its content type and content, or the alert that it deserves.
@@ -113,6 +134,16 @@ impl Keys {
         let (content, rest) = inner.split_at_mut(end);
         Ok((rest[0], content))
     }
+}
+
+/// Writes the header of a record that will fill `record`; the header and the rest.
+fn begin(record: &mut [u8]) -> Result<(&mut [u8], &mut [u8]), Unusable> {
+    let (header, rest) = record.split_at_mut_checked(RECORD_HEADER).ok_or(Unusable)?;
+    let length = u16::try_from(rest.len())
+        .map_err(|_| Unusable)?
+        .to_be_bytes();
+    header.copy_from_slice(&[APPLICATION_DATA, 3, 3, length[0], length[1]]);
+    Ok((header, rest))
 }
 
 #[cfg(test)]
@@ -156,6 +187,19 @@ pub(super) mod tests {
         assert_eq!(theirs.open(&mut first), Ok((APPLICATION_DATA, content)));
         let content: &mut [u8] = &mut [1, 0];
         assert_eq!(theirs.open(&mut second), Ok((ALERT, content)));
+    }
+
+    #[test]
+    fn both_ways_of_sealing_make_the_same_record() {
+        let (mut one, mut other) = pair();
+        for content in [&b""[..], b"x", &[7; MAX_CONTENT]] {
+            let in_place = sealed(&mut one, APPLICATION_DATA, content);
+            let mut from = vec![0; content.len() + OVERHEAD];
+            other
+                .seal_from(APPLICATION_DATA, content, &mut from)
+                .unwrap();
+            assert!(in_place == from);
+        }
     }
 
     #[test]

@@ -265,14 +265,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         let mut bufs = Gather(bufs.iter().map(|buf| &buf[..]), &[]);
         while records + OVERHEAD < room.len() {
             let most = MAX_CONTENT.min(room.len() - records - OVERHEAD);
-            let count = bufs.fill(&mut room[records + RECORD_HEADER..][..most]);
-            if count == 0 {
-                break;
-            }
-            let record = &mut room[records..][..count + OVERHEAD];
-            self.keys.sealer.seal(APPLICATION_DATA, record)?;
+            let room = &mut room[records..];
+            let count = if let Some(piece) = bufs.whole(most) {
+                let record = &mut room[..piece.len() + OVERHEAD];
+                self.keys
+                    .sealer
+                    .seal_from(APPLICATION_DATA, piece, record)?;
+                piece.len()
+            } else {
+                let count = bufs.fill(&mut room[RECORD_HEADER..][..most]);
+                if count == 0 {
+                    break;
+                }
+                let record = &mut room[..count + OVERHEAD];
+                self.keys.sealer.seal(APPLICATION_DATA, record)?;
+                count
+            };
             content += count;
-            records += record.len();
+            records += count + OVERHEAD;
         }
         Ok((content, records))
     }
@@ -376,6 +386,16 @@ impl From<Unusable> for io::Error {
 struct Gather<'a, I>(I, &'a [u8]);
 
 impl<'a, I: Iterator<Item = &'a [u8]>> Gather<'a, I> {
+    /// A piece that fills `most` bytes by itself.
+    fn whole(&mut self, most: usize) -> Option<&'a [u8]> {
+        if self.1.is_empty() {
+            self.1 = self.0.next()?;
+        }
+        let (now, later) = self.1.split_at_checked(most)?;
+        self.1 = later;
+        Some(now)
+    }
+
     /// Fills as much of `room` as there are bytes for.
     fn fill(&mut self, room: &mut [u8]) -> usize {
         let mut filled = 0;

@@ -216,14 +216,7 @@ impl<S: Duplex> H1<S> {
     /// Writes what is queued; ready when nothing is left.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slice, bytes) in slices.iter_mut().zip(&self.out) {
-                *slice = IoSlice::new(bytes);
-                count += 1;
-            }
-            let stream = Pin::new(&mut self.stream);
-            let written = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;
+            let written = ready!(write_pieces(&mut self.stream, cx, &self.out))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -247,6 +240,25 @@ impl<S: Duplex> H1<S> {
             self.out.pop_front();
         }
     }
+}
+
+/// Writes as many pieces as one call takes; a single one without the cost of a list.
+fn write_pieces<S: Duplex>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    out: &VecDeque<Bytes>,
+) -> Poll<io::Result<usize>> {
+    let stream = Pin::new(stream);
+    if let (Some(only), 1) = (out.front(), out.len()) {
+        return stream.poll_write(cx, only);
+    }
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let mut count = 0;
+    for (slice, bytes) in slices.iter_mut().zip(out) {
+        *slice = IoSlice::new(bytes);
+        count += 1;
+    }
+    stream.poll_write_vectored(cx, &slices[..count])
 }
 
 impl<S: Duplex> Peer for H1<S> {

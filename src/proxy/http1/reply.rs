@@ -128,11 +128,11 @@ async fn respond<S: Duplex>(
     up.start_body(length, head.incoming);
     client.start_message(head.bytes, head.outgoing);
     if head.status == 101 {
-        let outcome = upgrade::tunnel(client, &mut up, context, sample).await;
+        let outcome = upgrade::tunnel(client, &mut *up, context, sample).await;
         return Next::Break(outcome);
     }
     let (kept, after) = (head.kept, head.after);
-    let mut exchange = Exchange::resumed(client, &mut up, context.settings.idle_timeout, upload);
+    let mut exchange = Exchange::resumed(client, &mut *up, context.settings.idle_timeout, upload);
     let result = exchange.run().await;
     let upload = exchange.upload();
     if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {

@@ -24,13 +24,13 @@ pub(crate) struct Upstream {
 }
 
 struct Kept {
-    connection: H1<Socket>,
+    connection: Box<H1<Socket>>,
     since: Instant,
 }
 
 /// A connection ready for a request.
 pub(crate) struct Lease {
-    pub(crate) connection: H1<Socket>,
+    pub(crate) connection: Box<H1<Socket>>,
     /// It served a request before, so it may have been closed meanwhile.
     pub(crate) reused: bool,
 }
@@ -78,13 +78,13 @@ impl Upstream {
     /// A new connection, whatever is kept.
     pub(crate) async fn lease_new(&self) -> Result<Lease, UpstreamError> {
         Ok(Lease {
-            connection: H1::new(self.connect().await?),
+            connection: Box::new(H1::new(self.connect().await?)),
             reused: false,
         })
     }
 
     /// Keeps a connection for the next request, or drops it if there are enough.
-    pub(crate) fn keep(&self, mut connection: H1<Socket>) {
+    pub(crate) fn keep(&self, mut connection: Box<H1<Socket>>) {
         connection.rest();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.max_idle {
@@ -96,7 +96,7 @@ impl Upstream {
     }
 
     /// The most recently used one that is still quiet; older ones are the first to go stale.
-    fn take_kept(&self, ask_kernel: bool) -> Option<H1<Socket>> {
+    fn take_kept(&self, ask_kernel: bool) -> Option<Box<H1<Socket>>> {
         loop {
             let kept = self
                 .idle

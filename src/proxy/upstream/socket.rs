@@ -1,6 +1,7 @@
 //! A socket to the inference server: TCP or Unix.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -34,6 +35,7 @@ impl Socket {
             UpstreamAddr::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
+                without_pacing(&stream, address.ip());
                 Kind::Tcp(stream)
             }
             UpstreamAddr::Unix(path) => Kind::Unix(UnixStream::connect(path).await?),
@@ -62,6 +64,15 @@ impl Socket {
             Kind::Tcp(stream) => stream.poll_read_ready(cx),
             Kind::Unix(stream) => stream.poll_read_ready(cx),
         }
+    }
+}
+
+/// On loopback there is no path to probe and nobody to be fair to: an algorithm that paces, which the
+/// host may use by default, only sends late and in small pieces. Reno is in every kernel.
+fn without_pacing(stream: &TcpStream, peer: IpAddr) {
+    if peer.is_loopback() {
+        // A refusal leaves the host's choice, which works too.
+        let _ = rustix::net::sockopt::set_tcp_congestion(stream, "reno");
     }
 }
 
