@@ -23,6 +23,8 @@ const READ_AHEAD: usize = 64 * 1024;
 const HIGH_WATER_PIECES: usize = 1024;
 /// Room for received bytes that is kept while waiting for more of the same message.
 const SMALL_BUFFER: usize = 4 * 1024;
+/// Room for pieces that is kept by a connection that waits: a head and a body.
+const SMALL_QUEUE: usize = 4;
 /// Pieces handed to the socket in one call.
 const MAX_SLICES: usize = 32;
 
@@ -153,7 +155,13 @@ impl<S: Duplex> H1<S> {
     /// Gives back the buffers of a connection that will wait.
     pub(crate) fn rest(&mut self) {
         self.received = BytesMut::new();
-        self.out = VecDeque::new();
+        self.shrink_queue();
+    }
+
+    fn shrink_queue(&mut self) {
+        if self.out.capacity() > SMALL_QUEUE {
+            self.out = VecDeque::new();
+        }
     }
 
     /// Queues a head whose body will have this framing.
@@ -224,8 +232,8 @@ impl<S: Duplex> H1<S> {
             self.unsent -= written;
             self.drop_sent(written);
         }
-        if self.out.capacity() > 0 && self.encoder == Encoder::Ended {
-            self.out = VecDeque::new();
+        if self.encoder == Encoder::Ended {
+            self.shrink_queue();
         }
         Poll::Ready(Ok(()))
     }
