@@ -152,7 +152,7 @@ impl Made {
         })
     }
 
-    /// A partial configuration: a kustomize patch, and fit for `kubectl apply --server-side`.
+    /// A partial configuration, as a patch for kustomize.
     fn bundle(&self, args: &CertsArgs, previous: &str) -> Value {
         let bundle = BASE64_STANDARD.encode(format!("{}{previous}", self.ca));
         let webhooks: Vec<Value> = WEBHOOKS

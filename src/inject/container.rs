@@ -104,6 +104,13 @@ impl Sidecar<'_> {
             let at = if first { 0 } else { usize::MAX };
             editor.insert(&path(&["spec", list.key()]), at, fresh.clone())?;
         }
+        notes.step(
+            format!("at most {} connections a port", self.max_connections()),
+            format!(
+                "that many fit into {} with certainty, more wait; hybridge.dev/memory raises it",
+                self.request.memory
+            ),
+        );
         if guaranteed {
             notes.step(
                 "sidecar limits equal its requests",

@@ -46,7 +46,7 @@ pub enum Error {
         details: String,
     },
     /// `--check` found something that injection would change.
-    #[error("{0} workloads would change; run without --check to see how")]
+    #[error("workloads that would change: {0}; run without --check to see how")]
     WouldChange(usize),
     /// Writing the result failed.
     #[error("cannot write the result: {0}")]

@@ -21,10 +21,11 @@ folder="$profile"
 mkdir -p dist
 install -m 0755 "target/$target/$folder/hybridge" dist/hybridge
 if command -v strip >/dev/null; then strip dist/hybridge; fi
-if readelf -l dist/hybridge | grep -q INTERP; then
-  echo "FAILED: dist/hybridge asks for a dynamic loader, which the image does not have"
+if readelf -lW dist/hybridge | grep -q INTERP || readelf -dW dist/hybridge | grep -q NEEDED; then
+  echo "FAIL image: dist/hybridge asks for a dynamic loader or library, which the image does not have"
   exit 1
 fi
+echo "PASS image: dist/hybridge is static: no loader and no library asked for"
 
 python3 - "$out" "$version" <<'PY'
 """Writes the OCI image: one layer with /hybridge, the configuration of the Dockerfile's stage."""
@@ -89,5 +90,5 @@ legacy = json.dumps([{"Config": blob(config), "RepoTags": [name], "Layers": [blo
 files = [("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), ("index.json", index), ("manifest.json", legacy)]
 files += [(blob(data), data) for data in (config, manifest, packed)]
 open(out, "wb").write(tar([(n, d, 0o644) for n, d in files]))
-print(f"{out}: {name}, {machine}, binary {len(binary)} bytes, layer {len(packed)} bytes")
+print(f"PASS image: {out}: {name}, {machine}, binary {len(binary)} bytes, layer {len(packed)} bytes")
 PY

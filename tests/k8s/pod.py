@@ -17,6 +17,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -176,6 +177,28 @@ class Container:
         return subprocess.run([self.entrypoint, *args], env=self.env, preexec_fn=self.enter, capture_output=True, text=True, timeout=DEADLINE, check=False)
 
 
+def check_monitoring():
+    """Every name that alerts and dashboard ask for is on the page of a sidecar that has served."""
+    monitoring = HERE.parents[1] / "k8s/monitoring"
+    queries = "".join((monitoring / name).read_text() for name in ("rules.yaml", "dashboard.json"))
+    asked = set(re.findall(r"(?<![:\w])hybridge_[a-z_]+", queries)) - {"hybridge_injections_total"}
+    page = admin("/metrics")[1]
+    missing = [name for name in sorted(asked) if f"\n{name}{{" not in page and f"\n{name} " not in page]
+    check(f"the {len(asked)} metrics that alerts and dashboard ask for are on its page", len(asked) > 10 and not missing, missing)
+
+
+def open_stream(lines):
+    """A client in the middle of a stream."""
+    stream = subprocess.Popen(inside("curl", "-skN", f"https://{ADDRESSES[0]}:8000/stream={lines}")[0], stdout=subprocess.PIPE, text=True)
+    under_way = lambda: sum(map(int, re.findall(r"\nhybridge_requests_open{.*} (\d+)", admin("/metrics")[1])))
+    check("a stream is under way", eventually(lambda: under_way() == 1))
+    return stream
+
+
+def received(stream):
+    return stream.communicate(timeout=DEADLINE)[0].count("data:")
+
+
 def main():
     if ROOT:
         config = unpack(OPTIONS.image, ROOT)
@@ -231,8 +254,8 @@ def main():
     eventually(lambda: tls()[0] == 200)
 
     # Deletion: both preStop hooks at once, then SIGTERM to the app, then to the sidecar.
-    stream = subprocess.Popen(inside("curl", "-skN", f"https://{ADDRESSES[0]}:8000/stream=16")[0], stdout=subprocess.PIPE, text=True)
-    time.sleep(0.6)
+    check_monitoring()
+    stream = open_stream(16)
     began = time.monotonic()
     hook = sidecar["lifecycle"]["preStop"]["exec"]["command"]
     check("the sidecar's preStop is ctl drain", hook == ["/hybridge", "ctl", "drain"], hook)
@@ -241,7 +264,7 @@ def main():
     gate = admin(app["lifecycle"]["preStop"]["httpGet"]["path"])
     waited = time.monotonic() - began
     server.terminate()
-    lines = stream.communicate(timeout=DEADLINE)[0].count("data:")
+    lines = received(stream)
     check("the gate holds the app until the stream has ended", gate[0] == 200 and waited > 2, f"{gate} after {waited:.1f} s")
     check("no line of the stream is lost", lines == 16, f"{lines} of 16")
     asked = container.exec("ctl", "ready")
@@ -250,7 +273,12 @@ def main():
     check("the sidecar ends with 0", process.wait(timeout=DEADLINE) == 0, process.returncode)
 
     process = container.start()
-    eventually(lambda: admin("/livez")[0] == 200)
+    server = start(sys.executable, HERE / "stub_server.py", *app["args"])
+    eventually(lambda: tls()[0] == 200)
+    stream = open_stream(16)
+    server.terminate()
+    lines = received(stream)
+    check("without the gate the same stream is cut, so the gate's check means something", lines < 16, f"{lines} of 16")
     asked = container.exec("ctl", "quit")
     check("ctl quit is accepted", asked.returncode == 0, asked.stderr)
     ended = eventually(lambda: process.poll() is not None)
