@@ -2,6 +2,9 @@
 
 pub mod credentials;
 pub mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handshake;
 pub mod hello;
 mod pem;
