@@ -224,21 +224,21 @@ mod tests {
         assert!(complete.await.is_ok());
     }
 
-    /// Polled by two tasks in turn, and through every phase: each change wakes whoever polled last.
+    async fn still_waiting(mut wait: Lasting) -> Lasting {
+        let pending =
+            std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending()));
+        assert!(pending.await);
+        wait
+    }
+
+    /// Polled by several tasks in turn, and through every phase: each change wakes whoever polled last.
     #[tokio::test]
     async fn a_lasting_wait_sees_every_change_and_every_task() {
         let drain = Drain::default();
         let mut wait = drain.watch().lasting(Phase::Cut);
         for phase in [Phase::Lame, Phase::Draining] {
             for _ in 0..3 {
-                let moved = tokio::spawn(async move {
-                    let pending = std::future::poll_fn(|cx| {
-                        Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending())
-                    });
-                    assert!(pending.await);
-                    wait
-                });
-                wait = moved.await.unwrap();
+                wait = tokio::spawn(still_waiting(wait)).await.unwrap();
             }
             drain.advance(phase);
         }

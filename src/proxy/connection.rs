@@ -1,6 +1,7 @@
 //! The spine: one connection from accepted to closed. Reads like a table of contents.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +34,9 @@ pub struct Accepted<IO> {
     /// When it was accepted.
     pub at: Instant,
 }
+
+/// A connection being served.
+type Speaking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// One listener's way from a socket to the inference server.
 pub struct Service {
@@ -94,7 +98,7 @@ impl Service {
     /// Serves one connection from accepted to closed; `drain` is held until then.
     pub async fn serve<IO>(self: Arc<Self>, accepted: Accepted<IO>, drain: Watch)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let _open = Open::new(&self.metrics);
         let mut cut = drain.lasting(Phase::Cut);
@@ -114,26 +118,27 @@ impl Service {
         closed.session = Some(session);
         let traffic = stream.traffic().clone();
         let context = self.context(client, session.group, drain);
+        let mut speaking = self.speak(stream, &session, context);
         let outcome = tokio::select! {
             biased;
-            outcome = self.speak(stream, &session, context) => outcome,
+            outcome = &mut speaking => outcome,
             () = &mut cut => Outcome::Cut,
         };
+        // Before it is recorded: whoever sees the record sees the sockets closed.
+        drop(speaking);
         closed.traffic = traffic.totals();
         self.record(&closed, outcome);
     }
 
-    async fn speak<IO>(&self, stream: TlsStream<IO>, session: &Session, context: Context) -> Outcome
+    /// Boxed, each protocol by itself: a connection holds the state of its own protocol alone.
+    fn speak<IO>(&self, stream: TlsStream<IO>, session: &Session, context: Context) -> Speaking
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         match (self.settings.protocol, session.alpn) {
-            (Protocol::Tcp, _) => upgrade::relay(stream, &context).await,
-            (Protocol::Http, Alpn::Http1) => http1::serve(stream, &context).await,
-            // Boxed: an HTTP/1.1 connection must not pay for the state of the other.
-            (Protocol::Http, Alpn::Http2) => {
-                Box::pin(http2::serve(stream, Arc::new(context))).await
-            }
+            (Protocol::Tcp, _) => Box::pin(upgrade::relay(stream, context)),
+            (Protocol::Http, Alpn::Http1) => Box::pin(http1::serve(stream, context)),
+            (Protocol::Http, Alpn::Http2) => Box::pin(http2::serve(stream, Arc::new(context))),
         }
     }
 

@@ -58,9 +58,16 @@ enum Next {
     Done(Outcome),
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve<S: Duplex>(stream: S, context: &Context) -> Outcome {
-    let client = &mut H1::new(stream);
+/// Serves a connection to its end. No `async fn`: that would hold its arguments twice.
+pub(crate) fn serve<S: Duplex>(
+    stream: S,
+    context: Context,
+) -> impl Future<Output = Outcome> + Send {
+    let mut client = H1::new(stream);
+    async move { requests(&mut client, &context).await }
+}
+
+async fn requests<S: Duplex>(client: &mut H1<S>, context: &Context) -> Outcome {
     let mut pause = Pause::new(context);
     loop {
         if let Err(outcome) = pause.next_request(client).await {

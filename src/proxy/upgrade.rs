@@ -53,17 +53,23 @@ pub(super) fn new_key() -> String {
     base64::prelude::BASE64_STANDARD.encode(nonce)
 }
 
-/// Relays raw TCP (`protocol = "tcp"`); the server may speak first.
-pub(crate) async fn relay<S: Duplex>(stream: S, context: &Context) -> Outcome {
-    let socket = match context.upstream.connect().await {
-        Ok(socket) => socket,
-        Err(error) => {
-            context.upstream_failed(&error);
-            return Outcome::UpstreamBroken;
-        }
-    };
-    let (mut client, mut up) = (H1::new(stream), H1::new(socket));
+/// Relays raw TCP (`protocol = "tcp"`); the server may speak first. No `async fn`: that would hold its
+/// arguments twice.
+pub(crate) fn relay<S: Duplex>(
+    stream: S,
+    context: Context,
+) -> impl Future<Output = Outcome> + Send {
+    let mut client = H1::new(stream);
     client.start_tunnel();
-    up.start_tunnel();
-    run(&mut client, &mut up, context).await
+    async move {
+        let mut up = match context.upstream.connect().await {
+            Ok(socket) => H1::new(socket),
+            Err(error) => {
+                context.upstream_failed(&error);
+                return Outcome::UpstreamBroken;
+            }
+        };
+        up.start_tunnel();
+        run(&mut client, &mut up, &context).await
+    }
 }

@@ -230,7 +230,7 @@ pub(super) mod tests {
         let (mut ours, mut theirs) = pair();
         let mut most = sealed(&mut ours, APPLICATION_DATA, &[7; MAX_CONTENT]);
         assert!(theirs.open(&mut most).is_ok());
-        let mut more = sealed(&mut ours, APPLICATION_DATA, &[7; MAX_CONTENT + 1]);
+        let mut more = sealed(&mut ours, APPLICATION_DATA, &vec![7; MAX_CONTENT + 1]);
         assert_eq!(
             theirs.open(&mut more),
             Err(AlertDescription::RecordOverflow)

@@ -213,8 +213,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 
     /// Ends the connection with an alert, sent if the socket takes it.
     fn refuse(&mut self, alert: AlertDescription) {
-        self.inbound = Inbound::Broken(io::ErrorKind::InvalidData);
         const FATAL: u8 = 2;
+        self.inbound = Inbound::Broken(io::ErrorKind::InvalidData);
         let _ = self.queue(ALERT, &[FATAL, alert.into()]);
     }
 

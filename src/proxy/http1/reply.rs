@@ -128,7 +128,7 @@ async fn respond<S: Duplex>(
     up.start_body(length, head.incoming);
     client.start_message(head.bytes, head.outgoing);
     if head.status == 101 {
-        let outcome = upgrade::tunnel(client, &mut *up, context, sample).await;
+        let outcome = upgrade::tunnel(client, &mut up, context, sample).await;
         return Next::Break(outcome);
     }
     let (kept, after) = (head.kept, head.after);

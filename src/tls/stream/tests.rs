@@ -123,8 +123,9 @@ async fn our_key_is_replaced_at_its_limit() {
 async fn requests_for_new_keys_that_nobody_reads_the_answers_of_hold_no_memory() {
     let (mut ours, mut theirs) = established(SMALL_PIPE).await;
     // Fill the pipe towards the client, so that nothing more can leave.
+    let flood = vec![7; 40_000];
     let stuck = std::future::poll_fn(|cx| {
-        Poll::Ready(Pin::new(&mut ours).poll_write(cx, &[7; 40_000]).is_ready())
+        Poll::Ready(Pin::new(&mut ours).poll_write(cx, &flood).is_ready())
     });
     assert!(stuck.await);
     let before = ours.unsent.len();
@@ -150,7 +151,7 @@ async fn content_of_any_size_arrives_through_a_pipe_of_any_size() {
             ours.shutdown().await.unwrap();
         };
         let mut received = Vec::new();
-        let (_, read) = tokio::join!(sending, theirs.read_to_end(&mut received));
+        let ((), read) = tokio::join!(sending, theirs.read_to_end(&mut received));
         read.unwrap();
         assert!(received == content, "down, {room}");
         let sending = async {
@@ -199,7 +200,7 @@ async fn small_reads_get_every_byte_in_order() {
 #[tokio::test]
 async fn an_idle_connection_holds_no_buffer() {
     let (mut ours, mut theirs) = established(1 << 16).await;
-    echo(&mut ours, &mut theirs, &[3; 50_000]).await;
+    echo(&mut ours, &mut theirs, &vec![3; 50_000]).await;
     assert_eq!(ours.pending.capacity(), 0);
     assert_eq!(ours.plaintext.capacity(), 0);
     assert_eq!(ours.unsent.capacity(), 0);
