@@ -2,7 +2,9 @@
 //! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +13,12 @@ use h2::{PingPong, RecvStream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::context::Context;
 use super::error::Outcome;
 use super::stream;
-use crate::drain::Phase;
+use crate::drain::{Lasting, Phase};
 
 /// Bytes a client may have under way on one stream, and on all of its streams.
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -66,6 +68,9 @@ struct Serving<S> {
     /// One task a stream; dropped with the connection, so that no stream outlives its client.
     streams: JoinSet<()>,
     pings: Option<PingPong>,
+    drained: Lasting,
+    /// Fires no later than anything is due; moved on only when it fires or something is due earlier.
+    timer: Pin<Box<Sleep>>,
     /// When the next ping goes out, or must have been answered.
     ping_at: Instant,
     ping_open: bool,
@@ -90,8 +95,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         Self {
             pings: connection.ping_pong(),
             connection,
+            drained: context.drain.lasting(Phase::Draining),
             context,
             streams: JoinSet::new(),
+            timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
             ping_at: Instant::now() + PING_EVERY,
             ping_open: false,
             quiet_since: Instant::now(),
@@ -101,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
 
     async fn run(mut self) -> Outcome {
         loop {
-            match self.next().await {
+            match poll_fn(|cx| self.poll_next(cx)).await {
                 Event::Stream(request, respond) => {
                     let context = Arc::clone(&self.context);
                     self.streams
@@ -121,25 +128,54 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         }
     }
 
-    async fn next(&mut self) -> Event {
-        let mut drain = self.context.drain.clone();
-        let open = self.closing.is_none();
-        let silence = self.context.settings.keep_alive_timeout;
-        let quiet = silence.filter(|_| self.streams.is_empty() && open);
-        let quiet_end = self.quiet_since + quiet.unwrap_or_default();
-        let (pings, ping_open) = (&mut self.pings, self.ping_open);
-        tokio::select! {
-            accepted = self.connection.accept() => match accepted {
-                Some(Ok((request, respond))) => Event::Stream(Box::new(request), respond),
-                Some(Err(error)) => Event::Closed(Err(error)),
-                None => Event::Closed(Ok(())),
-            },
-            Some(_) = self.streams.join_next() => Event::StreamEnded,
-            () = drain.reached(Phase::Draining), if open => Event::Draining,
-            () = sleep_until(quiet_end), if quiet.is_some() => Event::Quiet,
-            () = sleep_until(self.ping_at) => Event::PingDue,
-            Some(()) = pong(pings), if ping_open => Event::Pong,
+    /// What happens next. Polled with every message of the connection, so it sets nothing up.
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(Some(_)) = self.streams.poll_join_next(cx) {
+            return Poll::Ready(Event::StreamEnded);
         }
+        match self.connection.poll_accept(cx) {
+            Poll::Ready(Some(Ok((request, respond)))) => {
+                return Poll::Ready(Event::Stream(Box::new(request), respond));
+            }
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Closed(Err(error))),
+            Poll::Ready(None) => return Poll::Ready(Event::Closed(Ok(()))),
+            Poll::Pending => {}
+        }
+        if self.closing.is_none() && Pin::new(&mut self.drained).poll(cx).is_ready() {
+            return Poll::Ready(Event::Draining);
+        }
+        if let Some(pings) = self.pings.as_mut().filter(|_| self.ping_open)
+            && let Poll::Ready(Ok(_)) = pings.poll_pong(cx)
+        {
+            return Poll::Ready(Event::Pong);
+        }
+        self.poll_due(cx)
+    }
+
+    fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
+        let quiet_end = self.quiet_end();
+        let due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
+        if self.timer.deadline() > due {
+            self.timer.as_mut().reset(due);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let fired = self.timer.deadline();
+            self.timer.as_mut().reset(due.max(fired));
+            if quiet_end.is_some_and(|end| end <= fired) {
+                return Poll::Ready(Event::Quiet);
+            }
+            if self.ping_at <= fired {
+                return Poll::Ready(Event::PingDue);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// When a connection without streams has been silent for long enough.
+    fn quiet_end(&self) -> Option<Instant> {
+        let silence = self.context.settings.keep_alive_timeout?;
+        let quiet = self.streams.is_empty() && self.closing.is_none();
+        quiet.then(|| self.quiet_since + silence)
     }
 
     /// GOAWAY: streams that are open end by themselves (RFC 9113 §6.8).
@@ -170,9 +206,4 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             }
         }
     }
-}
-
-async fn pong(pings: &mut Option<PingPong>) -> Option<()> {
-    let pings = pings.as_mut()?;
-    poll_fn(|cx| pings.poll_pong(cx)).await.ok().map(drop)
 }
