@@ -25,7 +25,8 @@ pub fn is_peer_run(results: &Results) -> bool {
     same || has_several_baselines(results)
 }
 
-fn has_several_baselines(results: &Results) -> bool {
+/// More than one proxy to be measured against.
+pub fn has_several_baselines(results: &Results) -> bool {
     let several = |case: &CaseResult| {
         let pairings = pairings(results, case);
         pairings
