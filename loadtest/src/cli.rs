@@ -18,7 +18,7 @@ pub struct Cli {
 pub enum Command {
     /// Compare hybrid and classical in alternating blocks; without targets, against a demo of its own
     Compare(Compare),
-    /// Run a plan: a TOML file, or quick, full, gradient-exchange, token-stream, peers
+    /// Run a plan: a TOML file, or quick, full, gradient-exchange, token-stream, peers, peers-h2, scale, workers
     Run(RunPlan),
     /// Time the algorithms themselves on this machine
     Primitives(Primitives),
@@ -26,7 +26,7 @@ pub enum Command {
     Report(Report),
     /// Add up the shards of one run
     Merge(Merge),
-    /// Serve plain HTTP as the backend of the peers plan
+    /// Serve HTTP without TLS, versions 1.1 and 2 on one port, as the backend of the peers plans
     Backend(Backend),
 }
 

@@ -71,6 +71,7 @@ async fn run(target: &Resolved, connections: u32) -> Result<(Vec<u64>, Duration)
         down: 1024,
         tokens: 0,
         token_interval_us: 0,
+        streams: 1,
         rounds: 2,
         block_ms: 0,
         warmup_ms: 0,

@@ -55,6 +55,7 @@ fn case(scenario: Scenario, link: Link, connections: u32) -> Case {
         down: defaults.down,
         tokens: defaults.tokens,
         token_interval_us: defaults.token_interval_us,
+        streams: 1,
         rounds: 8,
         block_ms: 300,
         warmup_ms: 60,
@@ -96,6 +97,7 @@ fn blocks(case: &Case, rng: &mut Rng) -> Vec<Block> {
                 latency: Packed::of(&values),
                 first: streams.then(|| Packed::of(&values)),
                 gap: streams.then(|| Packed::of(&values)),
+                late: streams.then(|| Packed::of(&values)),
                 server_cpu_s: Some(ops as f64 * (cpu + rng.unit() * 4.0) / 1e6),
                 generator_cpu_s: 0.2,
                 server_rss: Some(14_000_000),
@@ -269,7 +271,7 @@ fn a_peer_run_is_told_as_ratios_to_the_best_peer() {
     assert!(text.contains("Ratio to the best other proxy"));
     let row = text
         .lines()
-        .find(|line| line.starts_with("| Full handshake | hybrid |"))
+        .find(|line| line.starts_with("| Full handshake | server CPU per operation | hybrid |"))
         .unwrap();
     assert!(
         row.contains("| classical: 131 us |"),
@@ -277,12 +279,30 @@ fn a_peer_run_is_told_as_ratios_to_the_best_peer() {
     );
     let ratio: f64 = row
         .split(" | ")
-        .nth(4)
+        .nth(5)
         .and_then(|cell| cell.split(' ').next())
         .unwrap()
         .parse()
         .unwrap();
     assert!((ratio - 154.0 / 130.5).abs() < 0.02, "{row}");
+    assert!(
+        text.contains("| SSE token stream, 64 tokens | added latency per token, p99 | hybrid |"),
+        "a token stream has a ratio of its delay too"
+    );
+}
+
+#[test]
+fn one_group_on_both_sides_is_told_as_a_ratio_of_servers() {
+    let mut alone = results();
+    alone.targets = vec![
+        target("hybrid", Role::Subject, Group::X25519MLKEM768),
+        target("classical", Role::Baseline, Group::X25519MLKEM768),
+    ];
+    let text = report::markdown(&alone);
+    assert!(text.starts_with("# Servers side by side: golden"), "{text}");
+    assert!(text.contains("Cost as a ratio to the baseline. "), "{text}");
+    assert!(!text.contains("A full handshake with"), "{text}");
+    assert!(!report::markdown(&results()).contains("Ratio to"));
 }
 
 #[test]

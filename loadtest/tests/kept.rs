@@ -66,6 +66,36 @@ async fn an_interrupt_keeps_what_was_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_pods_of_an_indexed_job_carry_their_shards() {
+    let place = Place::new().await;
+    let plan = place.plan(2);
+    for index in ["0", "1"] {
+        let status = Command::new(BIN)
+            .args(["run", &plan, "--shard", "job/2", "--out", index, "--quiet"])
+            .current_dir(place.folder.path())
+            .env("JOB_COMPLETION_INDEX", index)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+    let shard = |name: &str| {
+        let results = file::load(&place.folder.path().join(name)).unwrap();
+        results.provenance.shard
+    };
+    assert_eq!([shard("0"), shard("1")], ["1/2", "2/2"]);
+    let merged = tool(place.folder.path(), &["merge", "0", "1", "--out", "whole"]);
+    assert_told(&merged, 0, &["merged 2 shards"]);
+    let beyond = Command::new(BIN)
+        .args(["run", &plan, "--shard", "job/2"])
+        .current_dir(place.folder.path())
+        .env("JOB_COMPLETION_INDEX", "2")
+        .output()
+        .unwrap();
+    assert_told(&beyond, 64, &["--shard", "job/2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shards_run_by_several_processes_merge_into_one_run() {
     let place = Place::new().await;
     let plan = place.plan(3);

@@ -27,6 +27,7 @@ fn block(values: &[u64], cpu: Option<f64>) -> Block {
         latency: Packed::of(values),
         first: None,
         gap: Some(Packed::of(values)),
+        late: Some(Packed::of(values)),
         server_cpu_s: cpu,
         generator_cpu_s: 0.5,
         server_rss: None,
@@ -43,6 +44,7 @@ fn shard(shard: &str, seed: u64, values: &[u64], cpu: Option<f64>) -> Results {
         down: 0,
         tokens: 0,
         token_interval_us: 0,
+        streams: 1,
         rounds: 2,
         block_ms: 100,
         warmup_ms: 0,
@@ -94,6 +96,10 @@ fn the_merged_histogram_is_that_of_all_values_at_once() {
     );
     assert_eq!(
         merged.gap.as_ref().unwrap().histogram().unwrap().len(),
+        9000
+    );
+    assert_eq!(
+        merged.late.as_ref().unwrap().histogram().unwrap().len(),
         9000
     );
     assert_eq!(

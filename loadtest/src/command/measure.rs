@@ -311,10 +311,15 @@ async fn wait_for(start_at: Option<u64>) {
 
 /// Twice the connections of the largest case must fit: client and relay, or two targets at rest.
 fn check_files(plan: &Plan, limit: u64) -> Result<()> {
+    let of_targets = plan.targets.iter().filter_map(|target| target.connections);
+    let own = of_targets.max().unwrap_or(0);
     let largest = plan
         .cases
         .iter()
-        .map(|case| u64::from(case.load.connections()) * if case.link.is_direct() { 1 } else { 3 })
+        .map(|case| {
+            let connections = u64::from(case.load.connections().max(own));
+            connections * if case.link.is_direct() { 1 } else { 3 }
+        })
         .max();
     let needed = largest.unwrap_or(0) + 256;
     if needed > limit {

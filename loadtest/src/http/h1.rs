@@ -50,6 +50,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
         }
     }
 
+    /// Whether the peer's next bytes are these; reads on until that is decided.
+    pub async fn begins_with(&mut self, expected: &[u8]) -> io::Result<bool> {
+        loop {
+            let unread = &self.buffer[self.at..];
+            let seen = unread.len().min(expected.len());
+            if unread[..seen] != expected[..seen] {
+                return Ok(false);
+            }
+            if seen == expected.len() {
+                return Ok(true);
+            }
+            if self.fill().await? == 0 {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The stream, and what was read of it but not used.
+    pub fn into_parts(mut self) -> (S, Vec<u8>) {
+        (self.stream, self.buffer.split_off(self.at))
+    }
+
     /// Sends a ready head and `body` filler bytes.
     pub async fn send(&mut self, head: &[u8], body: u64) -> io::Result<()> {
         let first = (ZEROS.len() - head.len().min(ZEROS.len())).min(body as usize);

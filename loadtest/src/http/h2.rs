@@ -88,7 +88,7 @@ impl H2 {
     }
 
     /// One request; the status and the bytes of the response body.
-    pub async fn request(&mut self, request: &Request<()>, body: u64) -> io::Result<(u16, u64)> {
+    pub async fn request(&self, request: &Request<()>, body: u64) -> io::Result<(u16, u64)> {
         let (response, stream) = self.open(request, body == 0).await?;
         if body > 0 {
             send_filler(stream, body).await?;
@@ -102,7 +102,7 @@ impl H2 {
     }
 
     /// A unary gRPC call with one message; the length of the answer's message.
-    pub async fn unary(&mut self, request: &Request<()>, message: usize) -> io::Result<usize> {
+    pub async fn unary(&self, request: &Request<()>, message: usize) -> io::Result<usize> {
         let (response, mut stream) = self.open(request, false).await?;
         send(&mut stream, frame(message), true).await?;
         let (head, mut incoming) = response.await.map_err(io::Error::other)?.into_parts();
@@ -118,7 +118,7 @@ impl H2 {
     }
 
     /// Opens a bidirectional gRPC stream, to be used message by message.
-    pub async fn stream(&mut self, request: &Request<()>) -> io::Result<Call> {
+    pub async fn stream(&self, request: &Request<()>) -> io::Result<Call> {
         let (response, stream) = self.open(request, false).await?;
         Ok(Call {
             stream,
@@ -129,7 +129,7 @@ impl H2 {
     }
 
     async fn open(
-        &mut self,
+        &self,
         request: &Request<()>,
         end: bool,
     ) -> io::Result<(ResponseFuture, SendStream<Bytes>)> {
@@ -142,6 +142,11 @@ impl H2 {
         ready
             .send_request(request.clone(), end)
             .map_err(io::Error::other)
+    }
+
+    /// The peer, or an error, has ended the connection.
+    pub fn has_ended(&self) -> bool {
+        self.driver.is_finished()
     }
 
     /// Ends the connection in order, so that its last bytes are sent and counted.
@@ -260,7 +265,8 @@ fn check_status(head: &HeaderMap, trailers: Option<&HeaderMap>) -> io::Result<()
     }
 }
 
-async fn next(incoming: &mut RecvStream) -> io::Result<Option<Bytes>> {
+/// The next piece of a body; its part of the window is given back at once.
+pub(crate) async fn next(incoming: &mut RecvStream) -> io::Result<Option<Bytes>> {
     let Some(data) = incoming.data().await else {
         return Ok(None);
     };
@@ -272,7 +278,8 @@ async fn next(incoming: &mut RecvStream) -> io::Result<Option<Bytes>> {
     Ok(Some(data))
 }
 
-async fn send_filler(mut stream: SendStream<Bytes>, body: u64) -> io::Result<()> {
+/// Sends `body` filler bytes and ends the stream.
+pub(crate) async fn send_filler(mut stream: SendStream<Bytes>, body: u64) -> io::Result<()> {
     let filler = Bytes::from(vec![b'0'; PIECE.min(body as usize)]);
     let mut left = body;
     while left > 0 {
@@ -284,7 +291,11 @@ async fn send_filler(mut stream: SendStream<Bytes>, body: u64) -> io::Result<()>
 }
 
 /// Sends all of `data` as the peer's window opens.
-async fn send(stream: &mut SendStream<Bytes>, mut data: Bytes, end: bool) -> io::Result<()> {
+pub(crate) async fn send(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    end: bool,
+) -> io::Result<()> {
     while !data.is_empty() {
         stream.reserve_capacity(data.len());
         let granted = poll_fn(|cx| stream.poll_capacity(cx)).await;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
 use crate::tls::Group;
 
-const EMBEDDED: [(&str, &str); 5] = [
+const EMBEDDED: [(&str, &str); 8] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
     (
@@ -22,6 +22,9 @@ const EMBEDDED: [(&str, &str); 5] = [
         include_str!("../../plans/token-stream.toml"),
     ),
     ("peers", include_str!("../../plans/peers.toml")),
+    ("peers-h2", include_str!("../../plans/peers-h2.toml")),
+    ("scale", include_str!("../../plans/scale.toml")),
+    ("workers", include_str!("../../plans/workers.toml")),
 ];
 
 #[derive(Debug, Deserialize)]
@@ -53,6 +56,7 @@ struct TargetFile {
     pid_file: Option<PathBuf>,
     metrics: Option<String>,
     listener: Option<String>,
+    connections: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +66,7 @@ struct CaseFile {
     connections: Option<Vec<u32>>,
     /// Operations per second: makes the load open.
     rate: Option<Vec<f64>>,
+    streams: Option<u32>,
     rtt: Option<Vec<String>>,
     bandwidth: Option<Vec<String>>,
     up: Option<String>,
@@ -151,8 +156,13 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
             file.name
         ));
     }
+    if let Some(count) = file.connections {
+        check_connections(&[count])
+            .map_err(|message| format!("target {}: {message}", file.name))?;
+    }
     Ok(Target {
         expect,
+        connections: file.connections,
         ca: file.ca.clone(),
         server_name: file.server_name.clone(),
         pid: file.pid,
@@ -165,16 +175,7 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
 
 fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String> {
     let defaults = case.scenario.defaults();
-    let connections = case
-        .connections
-        .clone()
-        .unwrap_or_else(|| vec![defaults.connections]);
-    if connections
-        .iter()
-        .any(|count| !(1..=10_000).contains(count))
-    {
-        return Err("connections must be 1 to 10000".into());
-    }
+    let connections = connections(file, case)?;
     let loads: Vec<Load> = match &case.rate {
         None => connections
             .into_iter()
@@ -200,6 +201,7 @@ fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String
         scenario: case.scenario,
         link: Link::default(),
         load: loads[0],
+        streams: streams(case)?,
         up: size(&case.up, defaults.up)?,
         down: size(&case.down, defaults.down)?,
         tokens: case.tokens.unwrap_or(defaults.tokens),
@@ -220,6 +222,49 @@ fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String
         }));
     }
     Ok(cases)
+}
+
+/// How many connections the case is run with; one, which its title leaves out, where each target says it itself.
+fn connections(file: &File, case: &CaseFile) -> std::result::Result<Vec<u32>, String> {
+    let targets_say = file
+        .target
+        .iter()
+        .any(|target| target.connections.is_some());
+    match &case.connections {
+        Some(_) if targets_say => {
+            Err("connections stand at a target and at the case; leave them out at one".into())
+        }
+        Some(counts) => check_connections(counts).map(|()| counts.clone()),
+        None if targets_say
+            && file
+                .target
+                .iter()
+                .any(|target| target.connections.is_none()) =>
+        {
+            Err("connections stand at one target; write them at every target".into())
+        }
+        None if targets_say => Ok(vec![1]),
+        None => Ok(vec![case.scenario.defaults().connections]),
+    }
+}
+
+fn check_connections(counts: &[u32]) -> std::result::Result<(), String> {
+    if counts.iter().all(|count| (1..=10_000).contains(count)) {
+        Ok(())
+    } else {
+        Err("connections must be 1 to 10000".into())
+    }
+}
+
+fn streams(case: &CaseFile) -> std::result::Result<u32, String> {
+    match case.streams {
+        None | Some(1) => Ok(1),
+        Some(_) if !case.scenario.multiplexes() => {
+            Err("streams want HTTP/2: h2-keepalive, grpc-unary or grpc-stream".into())
+        }
+        Some(streams) if (1..=1000).contains(&streams) => Ok(streams),
+        Some(_) => Err("streams must be 1 to 1000".into()),
+    }
 }
 
 fn links(case: &CaseFile) -> std::result::Result<Vec<Link>, String> {
@@ -300,6 +345,19 @@ mod tests {
                 "\"20\"",
             ),
             ("name=\"p\"\n[[case]]\nscenario=\"mux\"", "mux"),
+            (
+                "name=\"p\"\n[[case]]\nscenario=\"mix\"\nstreams=2",
+                "streams want HTTP/2",
+            ),
+            (
+                "name=\"p\"\n[[case]]\nscenario=\"h2-keepalive\"\nstreams=0",
+                "streams must be",
+            ),
+            (
+                "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\nconnections=9\n\
+                 [[target]]\nname=\"b\"\nurl=\"https://b:1\"\nrole=\"baseline\"\n[[case]]\nscenario=\"mix\"",
+                "every target",
+            ),
         ] {
             let error = parse("p", text).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");

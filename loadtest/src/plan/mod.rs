@@ -52,6 +52,9 @@ pub struct Target {
     /// The listener's name in those metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
+    /// Connections to this target instead of the case's, to compare a server with itself under another load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
 }
 
 /// Which differences are taken: every subject against every baseline.
@@ -69,6 +72,9 @@ pub struct Case {
     pub scenario: Scenario,
     pub link: Link,
     pub load: Load,
+    /// Operations at the same time on each connection, where the scenario speaks HTTP/2.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub streams: u32,
     /// Bytes up per operation: request body, update, block.
     pub up: u64,
     /// Bytes down per operation: response body, model, block.
@@ -119,8 +125,21 @@ impl Target {
             pid_file: None,
             metrics: None,
             listener: None,
+            connections: None,
         }
     }
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out a reference"
+)]
+fn is_one(streams: &u32) -> bool {
+    *streams == 1
 }
 
 impl Case {
@@ -136,9 +155,15 @@ impl Case {
             parts.push(format!("{} tokens", self.tokens));
         }
         match self.load {
+            Load::Closed { connections: 1 } if self.streams > 1 => {
+                parts.push("1 connection".into());
+            }
             Load::Closed { connections: 1 } => {}
             Load::Closed { connections } => parts.push(format!("{connections} connections")),
             Load::Open { per_second, .. } => parts.push(format!("{per_second} per second")),
+        }
+        if self.streams > 1 {
+            parts.push(format!("{} streams", self.streams));
         }
         if !self.link.is_direct() {
             parts.push(format!("{}", self.link));
@@ -157,6 +182,16 @@ impl Case {
             return Duration::from_millis(300 + u64::from(self.load.connections()));
         }
         Duration::from_millis(self.block_ms + self.warmup_ms) + self.link.rtt() * 4
+    }
+
+    /// The same with another number of connections.
+    #[must_use]
+    pub fn with_connections(&self, count: u32) -> Self {
+        let mut case = self.clone();
+        match &mut case.load {
+            Load::Closed { connections } | Load::Open { connections, .. } => *connections = count,
+        }
+        case
     }
 
     /// A shard's part of the load: connections and rate divided, at least one connection.

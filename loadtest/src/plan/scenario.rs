@@ -129,6 +129,11 @@ impl Scenario {
         self == Self::TokenStream || self == Self::Mix
     }
 
+    /// Speaks HTTP/2, so that one connection carries several operations at the same time.
+    pub fn multiplexes(self) -> bool {
+        matches!(self, Self::H2Keepalive | Self::GrpcUnary | Self::GrpcStream)
+    }
+
     /// Each operation opens a connection of its own.
     pub fn connects_each_time(self) -> bool {
         self.is_handshake()

@@ -129,8 +129,11 @@ fn glance(results: &Results) -> Vec<Node> {
 /// The report's title.
 pub fn title(results: &Results) -> String {
     let plan = &results.provenance.plan_name;
-    if peers::is_peer_run(results) {
+    if peers::has_several_baselines(results) {
         return format!("Beside other proxies: {plan}");
+    }
+    if peers::is_peer_run(results) {
+        return format!("Servers side by side: {plan}");
     }
     format!("What hybrid costs: {plan}")
 }

@@ -64,11 +64,25 @@ fn prose(words: &str) -> String {
     html
 }
 
+/// A number and its unit stay on one line, also where the column is narrow.
+fn keep_units(words: &str) -> String {
+    const UNITS: [&str; 8] = ["%", "B", "KiB", "MiB", "MiB/s", "ms", "s", "us"];
+    let mut parts = words.split(' ');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let unit = part.trim_end_matches([',', ';']);
+        let glued = UNITS.contains(&unit) && text.ends_with(|last: char| last.is_ascii_digit());
+        text.push(if glued { '\u{a0}' } else { ' ' });
+        text += part;
+    }
+    text
+}
+
 fn table(head: &[String], rows: &[Vec<String>]) -> String {
     let cells = |tag: &str, cells: &[String]| -> String {
         cells
             .iter()
-            .map(|cell| format!("<{tag}>{}</{tag}>", escape(cell)))
+            .map(|cell| format!("<{tag}>{}</{tag}>", escape(&keep_units(cell))))
             .collect()
     };
     let rows: String = rows

@@ -18,8 +18,15 @@ struct Ratio {
     metric: Metric,
 }
 
-/// A case with more than one baseline makes it a comparison with peers.
+/// Servers are compared, not key exchanges: several baselines, or the same group everywhere.
 pub fn is_peer_run(results: &Results) -> bool {
+    let groups: Vec<_> = results.targets.iter().map(|target| target.expect).collect();
+    let same = groups.len() > 1 && groups.iter().all(|group| *group == groups[0]);
+    same || has_several_baselines(results)
+}
+
+/// More than one proxy to be measured against.
+pub fn has_several_baselines(results: &Results) -> bool {
     let several = |case: &CaseResult| {
         let pairings = pairings(results, case);
         pairings
@@ -29,18 +36,33 @@ pub fn is_peer_run(results: &Results) -> bool {
     results.cases.iter().any(several)
 }
 
-/// The metric a scenario's cost is told in.
-fn cost(scenario: Scenario) -> Metric {
+/// What the ratios are taken to.
+fn reference(results: &Results) -> &'static str {
+    if has_several_baselines(results) {
+        "the best other proxy"
+    } else {
+        "the baseline"
+    }
+}
+
+/// The metrics a scenario's cost is told in.
+fn costs(scenario: Scenario) -> &'static [Metric] {
     match scenario {
-        Scenario::Idle => Metric::IdleMemory,
-        Scenario::TokenStream => Metric::ServerCpuPerToken,
-        scenario if scenario.is_bulk() => Metric::ServerCpuPerGib,
-        _ => Metric::ServerCpu,
+        Scenario::Idle => &[Metric::IdleMemory],
+        Scenario::TokenStream => &[Metric::ServerCpuPerToken, Metric::TokenDelay],
+        scenario if scenario.is_bulk() => &[Metric::ServerCpuPerGib],
+        _ => &[Metric::ServerCpu],
     }
 }
 
 fn ratios(results: &Results, case: &CaseResult) -> Vec<Ratio> {
-    let metric = cost(case.case.scenario);
+    let metrics = costs(case.case.scenario).iter();
+    metrics
+        .flat_map(|metric| ratios_of(results, case, *metric))
+        .collect()
+}
+
+fn ratios_of(results: &Results, case: &CaseResult, metric: Metric) -> Vec<Ratio> {
     let pairings = pairings(results, case);
     let baselines = pairings
         .iter()
@@ -74,6 +96,7 @@ pub fn section(results: &Results) -> Vec<Node> {
         rows.extend(ratios(results, case).into_iter().map(|found| {
             vec![
                 case.case.title(),
+                found.metric.title().into(),
                 found.subject,
                 format!("{} {}", number(found.level), found.metric.unit()),
                 format!(
@@ -91,18 +114,19 @@ pub fn section(results: &Results) -> Vec<Node> {
         }));
     }
     let head = [
+        "work",
         "cost",
         "target",
         "its cost",
-        "best peer",
-        "ratio to the best peer",
+        "compared with",
+        "ratio",
         "pairs",
     ];
     vec![
-        Node::Heading(2, "Ratio to the best other proxy".into()),
+        Node::Heading(2, format!("Ratio to {}", reference(results))),
         Node::Paragraph(
-            "Server CPU per operation, per token or per GiB, or memory per idle connection. Below 1 is cheaper than the \
-             cheapest peer; in brackets the 95 % interval."
+            "Server CPU per operation, per token or per GiB, added latency per token, or memory per idle connection. \
+             Below 1 is cheaper than what it is compared with; in brackets the 95 % interval."
                 .into(),
         ),
         Node::Table { head: head.map(str::to_owned).to_vec(), rows },
@@ -120,8 +144,13 @@ pub fn paragraph(results: &Results) -> String {
                 .map(|found| {
                     let r = found.to_best;
                     format!(
-                        "{} {:.2} times [{:.2}, {:.2}] that of {}",
-                        found.subject, r.mean, r.low, r.high, found.best
+                        "{} of {} {:.2} times [{:.2}, {:.2}] that of {}",
+                        found.metric.title(),
+                        found.subject,
+                        r.mean,
+                        r.low,
+                        r.high,
+                        found.best
                     )
                 })
                 .collect();
@@ -129,7 +158,8 @@ pub fn paragraph(results: &Results) -> String {
         })
         .collect();
     format!(
-        "Cost at the server, as a ratio to the best other proxy. {}",
+        "Cost as a ratio to {}. {}",
+        reference(results),
         sentences.join(" ")
     )
 }

@@ -70,6 +70,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Results> {
             Some(&block.latency),
             block.first.as_ref(),
             block.gap.as_ref(),
+            block.late.as_ref(),
         ]
         .into_iter()
         .flatten()

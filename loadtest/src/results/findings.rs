@@ -19,6 +19,8 @@ pub enum Metric {
     FirstToken,
     /// Median gap between tokens, microseconds.
     TokenGap,
+    /// What a token came late against the stream's own clock, 99th percentile, microseconds.
+    TokenDelay,
     /// Operations per second.
     Rate,
     /// Payload, MiB per second.
@@ -48,6 +50,7 @@ impl Metric {
             Self::P99 => "latency, p99",
             Self::FirstToken => "time to first token, median",
             Self::TokenGap => "gap between tokens, median",
+            Self::TokenDelay => "added latency per token, p99",
             Self::Rate => "operations per second",
             Self::Throughput => "throughput",
             Self::ServerCpu => "server CPU per operation",
@@ -67,6 +70,7 @@ impl Metric {
             | Self::P99
             | Self::FirstToken
             | Self::TokenGap
+            | Self::TokenDelay
             | Self::ServerCpu
             | Self::ServerCpuPerToken => "us",
             Self::Rate => "/s",
@@ -91,6 +95,7 @@ impl Metric {
             Self::P99 => quantile(&block.latency.histogram().ok()?, 0.99),
             Self::FirstToken => quantile(&block.first.as_ref()?.histogram().ok()?, 0.5),
             Self::TokenGap => quantile(&block.gap.as_ref()?.histogram().ok()?, 0.5),
+            Self::TokenDelay => quantile(&block.late.as_ref()?.histogram().ok()?, 0.99),
             Self::Rate => per(ops, block.elapsed_s),
             Self::Throughput => per(plain / 1_048_576.0, block.elapsed_s),
             Self::ServerCpu => per(block.server_cpu_s? * 1e6, ops),
@@ -112,6 +117,7 @@ impl Metric {
             Scenario::TokenStream => vec![
                 Self::FirstToken,
                 Self::TokenGap,
+                Self::TokenDelay,
                 Self::Median,
                 Self::ServerCpuPerToken,
                 Self::Wire,

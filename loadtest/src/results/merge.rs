@@ -81,6 +81,7 @@ fn merge_block(mine: &mut Block, other: &Block) -> std::result::Result<(), Strin
     mine.latency = repack(&sum([&mine.latency, &other.latency])?);
     mine.first = both(mine.first.as_ref(), other.first.as_ref())?;
     mine.gap = both(mine.gap.as_ref(), other.gap.as_ref())?;
+    mine.late = both(mine.late.as_ref(), other.late.as_ref())?;
     mine.server_cpu_s = mine.server_cpu_s.or(other.server_cpu_s);
     mine.generator_cpu_s += other.generator_cpu_s;
     mine.server_rss = mine.server_rss.or(other.server_rss);

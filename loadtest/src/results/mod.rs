@@ -112,6 +112,10 @@ pub struct Block {
     /// Gaps between tokens, nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Packed>,
+    /// How long after its turn a token came, in a stream with an interval, nanoseconds: against a clock that ticks
+    /// with the interval from the stream's best token on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Packed>,
     /// Seconds the server computed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_cpu_s: Option<f64>,

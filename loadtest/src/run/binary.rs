@@ -41,13 +41,17 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
-/// Builds the sidecar in the same profile, from the checkout above `folder`.
+/// Builds the sidecar into `folder`, in its profile, from the checkout above it or the one `cargo run` was called in.
 fn build(folder: &Path) -> Result<()> {
     let is_workspace = |path: &&Path| {
         std::fs::read_to_string(path.join("Cargo.toml"))
             .is_ok_and(|text| text.contains("name = \"hybridge\""))
     };
-    let Some(checkout) = folder.ancestors().find(is_workspace) else {
+    let called_in = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let mut folders = folder
+        .ancestors()
+        .chain(called_in.iter().flat_map(|folder| folder.ancestors()));
+    let Some(checkout) = folders.find(is_workspace) else {
         return Err(no_binary(&folder.join("hybridge")));
     };
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
@@ -55,7 +59,8 @@ fn build(folder: &Path) -> Result<()> {
         Some(name) => name,
     };
     say(&format!(
-        "building hybridge first (cargo build --profile {profile} --bin hybridge)"
+        "no hybridge in {}: building it first (cargo build --profile {profile} --bin hybridge)",
+        folder.display()
     ));
     let status = Command::new("cargo")
         .args([
@@ -66,7 +71,9 @@ fn build(folder: &Path) -> Result<()> {
             "hybridge",
             "--bin",
             "hybridge",
+            "--target-dir",
         ])
+        .arg(folder.parent().unwrap_or(folder))
         .current_dir(checkout)
         .status()
         .map_err(|source| Error::System {

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 
 use super::managed::Cores;
@@ -17,12 +18,14 @@ use crate::observe::machine;
 
 /// A started server must answer by then.
 const START: Duration = Duration::from_secs(20);
+/// A server that is asked to end gets this long to clean up after itself.
+const END: Duration = Duration::from_secs(5);
 /// Lines of its output that are kept for an error message.
 const KEPT: usize = 8;
 
 type Log = Arc<Mutex<VecDeque<String>>>;
 
-/// A child process that is killed with its owner.
+/// A child process that ends with its owner: asked to, and killed where it does not.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -38,6 +41,7 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.ask_to_end();
         // Already gone is as good.
         self.child.kill().ok();
         self.child.wait().ok();
@@ -90,6 +94,16 @@ impl Server {
             ca,
             folder,
         })
+    }
+
+    /// Sends SIGTERM and waits: the demo removes its throw-away keys before it ends.
+    fn ask_to_end(&mut self) {
+        let asked = Pid::from_raw(self.child.id().cast_signed())
+            .is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+        let deadline = Instant::now() + END;
+        while asked && Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -171,4 +185,40 @@ pub(super) fn free_ports() -> Result<[u16; 3]> {
         what: "no free port on 127.0.0.1",
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A shell that says `CA: x` when its trap is set.
+    fn shell(script: &str) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let server = Server::start("shell", command, &Cores::default(), None).unwrap();
+        server.ca().unwrap();
+        server
+    }
+
+    #[test]
+    fn a_server_is_asked_to_end_and_may_clean_up() {
+        let trace = std::env::temp_dir().join(format!("asked-to-end-{}", std::process::id()));
+        std::fs::write(&trace, "x").unwrap();
+        let server = shell(&format!(
+            "trap 'rm {}; exit 0' TERM; echo CA: x; while :; do sleep 0.01; done",
+            trace.display()
+        ));
+        drop(server);
+        assert!(!trace.exists());
+    }
+
+    #[test]
+    fn a_server_that_does_not_listen_is_killed() {
+        let server = shell("trap '' TERM; echo CA: x; while :; do sleep 0.01; done");
+        let proc = PathBuf::from(format!("/proc/{}", server.pid()));
+        assert!(proc.exists());
+        drop(server);
+        assert!(!proc.exists());
+    }
 }

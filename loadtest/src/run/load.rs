@@ -27,7 +27,7 @@ const FAILURES_IN_A_ROW: u64 = 5;
 #[derive(Debug)]
 pub struct Crew {
     pub target: Resolved,
-    case: Arc<Case>,
+    pub case: Arc<Case>,
     sessions: Vec<Session>,
     prepared: bool,
     /// Connections of the idle scenario.
@@ -168,6 +168,7 @@ type Worked = (Session, Sample, Option<Error>);
 async fn closed(mut session: Session, deadline: Instant) -> Worked {
     let mut sample = Sample::default();
     let mut troubles = Troubles::default();
+    session.fall_in().await;
     loop {
         let done = session.operate(Instant::now(), &mut sample).await;
         if troubles.note(done, &mut sample) || Instant::now() >= deadline {

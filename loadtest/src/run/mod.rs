@@ -114,7 +114,11 @@ impl Run {
         for index in &members {
             let (resolved, relay) = self.through_link(*index, case).await?;
             relays.push(relay);
-            crews.push(Crew::new(case, resolved, &mut rng)?);
+            let own = match resolved.plan.connections {
+                None => Arc::clone(case),
+                Some(count) => Arc::new(case.with_connections(count.div_ceil(self.shard.of))),
+            };
+            crews.push(Crew::new(&own, resolved, &mut rng)?);
         }
         if case.scenario == Scenario::HelloRetryHandshake
             && let Some(why) = refusal(&mut crews).await?
@@ -132,7 +136,7 @@ impl Run {
                     return Ok(());
                 }
                 self.progress.step(case, &crews[*index].target.plan.name);
-                let block = self.block(case, &mut crews[*index], pair).await?;
+                let block = self.block(&mut crews[*index], pair).await?;
                 measured.blocks.push(block);
                 self.progress.done(case.block());
             }
@@ -143,9 +147,10 @@ impl Run {
         Ok(())
     }
 
-    async fn block(&self, case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block> {
+    async fn block(&self, crew: &mut Crew, pair: u32) -> Result<Block> {
+        let case = Arc::clone(&crew.case);
         if case.scenario == Scenario::Idle {
-            return idle::block(case, crew, pair).await;
+            return idle::block(&case, crew, pair).await;
         }
         crew.prepare().await?;
         let warmup = Duration::from_millis(case.warmup_ms);
@@ -260,6 +265,7 @@ fn block_of(pair: u32, target: &str, sample: &Sample, elapsed: Duration) -> Bloc
         latency: Packed::of(&sample.latency),
         first: (!sample.first.is_empty()).then(|| Packed::of(&sample.first)),
         gap: (!sample.gap.is_empty()).then(|| Packed::of(&sample.gap)),
+        late: (!sample.late.is_empty()).then(|| Packed::of(&sample.late)),
         server_cpu_s: None,
         generator_cpu_s: 0.0,
         server_rss: None,
@@ -281,7 +287,16 @@ fn drop_unpaired(measured: &mut CaseResult, members: usize) {
 
 /// The sessions of one target for one case.
 fn sessions(case: &Arc<Case>, target: &Resolved, rng: &mut Rng) -> Result<Vec<Session>> {
-    (0..case.load.connections())
-        .map(|_| Session::new(case, &target.endpoint, target.plan.role, rng.draw()))
-        .collect()
+    let mut sessions: Vec<Session> = Vec::new();
+    for _ in 0..case.load.connections() {
+        let first = sessions.len();
+        for stream in 0..case.streams {
+            let session = Session::new(case, &target.endpoint, target.plan.role, rng.draw())?;
+            sessions.push(match sessions.get(first) {
+                Some(other) if stream > 0 => session.beside(other),
+                _ => session,
+            });
+        }
+    }
+    Ok(sessions)
 }

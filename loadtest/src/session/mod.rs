@@ -2,6 +2,7 @@
 //! says what it took. Load and blocks are in `run`.
 
 mod blocks;
+mod line;
 mod requests;
 mod sample;
 mod token_stream;
@@ -14,13 +15,14 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
-use crate::http::h2::{Call, H2};
-use crate::net::counts::{Bytes, Meter};
+use crate::http::h2::Call;
+use crate::net::counts::Bytes;
 use crate::net::dial::{Dialed, Dialer, Endpoint, Expect};
 use crate::net::stream::Stream;
 use crate::plan::{Case, Role, Scenario};
 use crate::rng::Rng;
 pub use blocks::serve as serve_blocks;
+use line::{Line, Shared};
 pub use sample::Sample;
 
 /// A goodbye that is not answered by then is cut.
@@ -33,6 +35,8 @@ pub struct Session {
     dialer: Dialer,
     expect: Expect,
     open: Open,
+    /// The HTTP/2 connection it may share with others.
+    line: Arc<Line>,
     rng: Rng,
 }
 
@@ -41,8 +45,8 @@ pub struct Session {
 enum Open {
     Nothing,
     H1(H1<Stream<TcpStream>>),
-    H2(H2, Arc<Meter>),
-    Call(H2, Call, Arc<Meter>),
+    H2(Arc<Shared>),
+    Call(Arc<Shared>, Call),
     Tcp(Stream<TcpStream>),
 }
 
@@ -59,7 +63,7 @@ impl Session {
     pub fn new(case: &Arc<Case>, endpoint: &Arc<Endpoint>, role: Role, seed: u64) -> Result<Self> {
         let (endpoint, expect) = for_scenario(case.scenario, endpoint, role);
         let alpn = match case.scenario {
-            Scenario::H2Keepalive | Scenario::GrpcUnary | Scenario::GrpcStream => vec!["h2"],
+            scenario if scenario.multiplexes() => vec!["h2"],
             _ if case.scenario.speaks() == crate::plan::Speaks::Blocks => vec![],
             _ => vec!["http/1.1"],
         };
@@ -69,8 +73,16 @@ impl Session {
             dialer,
             expect,
             open: Open::Nothing,
+            line: Arc::default(),
             rng: Rng::new(seed),
         })
+    }
+
+    /// Makes this client another stream on the HTTP/2 connection of `other`.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        self.line = Arc::clone(&other.line);
+        self
     }
 
     /// Opens what outlives an operation, and fetches the first ticket of a resuming client.
@@ -83,6 +95,15 @@ impl Session {
             }
             scenario if scenario.connects_each_time() => Ok(()),
             _ => self.connect().await,
+        }
+    }
+
+    /// Waits for this client's place within the interval of a token stream: users do not start in step, and a burst
+    /// of all their tokens at once would be another load.
+    pub async fn fall_in(&mut self) {
+        if self.case.scenario == Scenario::TokenStream && self.case.token_interval_us > 0 {
+            let place = self.rng.below(self.case.token_interval_us as usize);
+            tokio::time::sleep(Duration::from_micros(place as u64)).await;
         }
     }
 
@@ -107,11 +128,11 @@ impl Session {
             Open::Nothing => {}
             Open::H1(h1) => farewell(h1.stream).await,
             Open::Tcp(stream) => farewell(stream).await,
-            Open::H2(h2, _) => drop(timeout(FAREWELL, h2.close()).await),
-            Open::Call(h2, call, _) => {
+            Open::H2(shared) => hang_up(shared).await,
+            Open::Call(shared, call) => {
                 // A stream that ends badly was an error of its last exchange, and counted there.
                 drop(timeout(FAREWELL, call.finish()).await);
-                drop(timeout(FAREWELL, h2.close()).await);
+                hang_up(shared).await;
             }
         }
     }
@@ -135,7 +156,7 @@ impl Session {
         }
         let before = self.counted();
         let units = self.exchange(sample).await?;
-        let bytes = self.counted().since(&before);
+        let bytes = self.counted_since(&before);
         Ok(Outcome {
             latency: due.elapsed(),
             units,
@@ -162,7 +183,7 @@ impl Session {
         Ok(Outcome {
             latency: due.elapsed(),
             units,
-            bytes: self.counted().since(&before),
+            bytes: self.counted_since(&before),
         })
     }
 
@@ -220,25 +241,24 @@ impl Session {
     }
 
     async fn connect(&mut self) -> Result<()> {
-        let dialed = self.dialer.dial(self.expect).await?;
-        let meter = Arc::clone(dialed.stream.meter());
-        let failed = |error: std::io::Error| self.failed(&error);
-        self.open = match self.case.scenario {
-            Scenario::H2Keepalive | Scenario::GrpcUnary => {
-                Open::H2(H2::start(dialed.stream).await.map_err(failed)?, meter)
-            }
-            Scenario::GrpcStream => {
-                let mut h2 = H2::start(dialed.stream).await.map_err(failed)?;
-                let call = h2
-                    .stream(&self.grpc("/hybridge.demo.Echo/Stream")?)
-                    .await
-                    .map_err(failed)?;
-                Open::Call(h2, call, meter)
-            }
-            scenario if scenario.speaks() == crate::plan::Speaks::Blocks => {
-                Open::Tcp(dialed.stream)
-            }
-            _ => Open::H1(H1::new(dialed.stream)),
+        let scenario = self.case.scenario;
+        if scenario.multiplexes() {
+            let shared = self.line.join(&self.dialer, self.expect).await?;
+            self.open = if scenario == Scenario::GrpcStream {
+                let request = self.grpc("/hybridge.demo.Echo/Stream")?;
+                let call = shared.h2.stream(&request).await;
+                let call = call.map_err(|error| self.failed(&error))?;
+                Open::Call(shared, call)
+            } else {
+                Open::H2(shared)
+            };
+            return Ok(());
+        }
+        let stream = self.dialer.dial(self.expect).await?.stream;
+        self.open = if scenario.speaks() == crate::plan::Speaks::Blocks {
+            Open::Tcp(stream)
+        } else {
+            Open::H1(H1::new(stream))
         };
         Ok(())
     }
@@ -251,9 +271,7 @@ impl Session {
             Scenario::GradientExchange => {
                 Ok(self.request(up, 0).await? + self.request(0, down).await?)
             }
-            Scenario::GrpcUnary | Scenario::GrpcStream | Scenario::H2Keepalive => {
-                self.multiplexed().await
-            }
+            scenario if scenario.multiplexes() => self.multiplexed().await,
             Scenario::TcpUpload | Scenario::TcpDownload | Scenario::TcpGradientExchange => {
                 let Open::Tcp(stream) = &mut self.open else {
                     return Err(self.failed(&not_open()));
@@ -266,13 +284,20 @@ impl Session {
         }
     }
 
-    /// The kept connection's bytes so far; nothing where there is none.
+    /// The kept connection's bytes so far; nothing where there is none, or where a shared one keeps its own account.
     fn counted(&self) -> Bytes {
         match &self.open {
-            Open::Nothing => Bytes::default(),
+            Open::Nothing | Open::H2(_) | Open::Call(..) => Bytes::default(),
             Open::H1(h1) => h1.stream.meter().read(),
             Open::Tcp(stream) => stream.meter().read(),
-            Open::H2(_, meter) | Open::Call(_, _, meter) => meter.read(),
+        }
+    }
+
+    /// What an operation that began at this count took.
+    fn counted_since(&self, before: &Bytes) -> Bytes {
+        match &self.open {
+            Open::H2(shared) | Open::Call(shared, _) => shared.take(),
+            _ => self.counted().since(before),
         }
     }
 
@@ -309,6 +334,13 @@ fn for_scenario(
 async fn farewell(mut stream: Stream<TcpStream>) {
     // A peer that does not answer the goodbye has still been measured; the connection is dropped.
     drop(timeout(FAREWELL, stream.close()).await);
+}
+
+/// Ends a shared connection in order if this was its last user.
+async fn hang_up(shared: Arc<Shared>) {
+    if let Some(shared) = Arc::into_inner(shared) {
+        drop(timeout(FAREWELL, shared.h2.close()).await);
+    }
 }
 
 fn not_open() -> std::io::Error {

@@ -16,26 +16,27 @@ impl Session {
         let unary = self.grpc("/hybridge.demo.Echo/Unary")?;
         let plain = self.h2_request(up, down)?;
         let done = match &mut self.open {
-            Open::Call(_, call, _) => call
+            Open::Call(_, call) => call
                 .exchange(up as usize)
                 .await
                 .map(|length| (length as u64, up)),
-            Open::H2(h2, _) if self.case.scenario == Scenario::GrpcUnary => h2
+            Open::H2(shared) if self.case.scenario == Scenario::GrpcUnary => shared
+                .h2
                 .unary(&unary, up as usize)
                 .await
                 .map(|length| (length as u64, up)),
-            Open::H2(h2, _) => {
-                h2.request(&plain, up)
-                    .await
-                    .and_then(|(status, length)| match status {
-                        200 if up > 0 => Ok((down, down)),
-                        200 => Ok((length, down)),
-                        _ => Err(std::io::Error::other(format!(
-                            "{} answered {status}",
-                            plain.uri().path()
-                        ))),
-                    })
-            }
+            Open::H2(shared) => shared
+                .h2
+                .request(&plain, up)
+                .await
+                .and_then(|(status, length)| match status {
+                    200 if up > 0 => Ok((down, down)),
+                    200 => Ok((length, down)),
+                    _ => Err(std::io::Error::other(format!(
+                        "{} answered {status}",
+                        plain.uri().path()
+                    ))),
+                }),
             _ => Err(not_open()),
         };
         match done.map_err(|error| self.failed(&error))? {

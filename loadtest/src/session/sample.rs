@@ -16,6 +16,7 @@ pub struct Sample {
     pub latency: Vec<u64>,
     pub first: Vec<u64>,
     pub gap: Vec<u64>,
+    pub late: Vec<u64>,
 }
 
 impl Sample {
@@ -35,5 +36,6 @@ impl Sample {
         self.latency.append(&mut other.latency);
         self.first.append(&mut other.first);
         self.gap.append(&mut other.gap);
+        self.late.append(&mut other.late);
     }
 }

@@ -29,6 +29,7 @@ pub(super) async fn run(
     let mut body = head.body;
     let mut events = Events::default();
     let (mut tokens, mut last) = (0, None::<Instant>);
+    let mut arrivals = Vec::with_capacity(case.tokens as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = Instant::now();
         for _ in 0..events.push(piece) {
@@ -40,8 +41,10 @@ pub(super) async fn run(
                 Some(last) => sample.gap.push(now.duration_since(last).as_nanos() as u64),
             }
             last = Some(now);
+            arrivals.push(now);
         }
     }
+    delays(&arrivals, case.token_interval_us, &mut sample.late);
     if tokens < u64::from(case.tokens) {
         return Err(io::Error::other(format!(
             "{tokens} tokens of {}",
@@ -49,6 +52,21 @@ pub(super) async fn run(
         )));
     }
     Ok(tokens)
+}
+
+/// How long after its turn each token came. The turns follow each other by the interval; when the first was due is
+/// not told, so the token that came earliest against them counts as punctual.
+fn delays(arrivals: &[Instant], interval_us: u64, late: &mut Vec<u64>) {
+    let Some(first) = arrivals.first().filter(|_| interval_us > 0) else {
+        return;
+    };
+    let interval = i128::from(interval_us) * 1000;
+    let offset = |(turn, moment): (usize, &Instant)| {
+        moment.duration_since(*first).as_nanos().cast_signed() - interval * turn as i128
+    };
+    let offsets = || arrivals.iter().enumerate().map(offset);
+    let best = offsets().min().unwrap_or(0);
+    late.extend(offsets().map(|offset| (offset - best) as u64));
 }
 
 fn request(authority: &str, case: &Case) -> String {
@@ -117,6 +135,27 @@ fn is_token(data: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_token_is_late_against_the_clock_of_its_stream() {
+        let start = Instant::now();
+        let at = |us: &[u64]| -> Vec<u64> {
+            let arrivals: Vec<_> = us
+                .iter()
+                .map(|us| start + Duration::from_micros(*us))
+                .collect();
+            let mut late = Vec::new();
+            delays(&arrivals, 20_000, &mut late);
+            late.iter().map(|ns| ns / 1000).collect()
+        };
+        assert_eq!(at(&[0, 20_000, 40_000]), [0, 0, 0]);
+        assert_eq!(at(&[0, 25_000, 40_000, 61_000]), [0, 5000, 0, 1000]);
+        // A first token that is slow makes no other one early.
+        assert_eq!(at(&[3000, 20_000, 40_500]), [3000, 0, 500]);
+        // One that is delayed for good stays late, though its gaps are as they should be.
+        assert_eq!(at(&[0, 29_000, 49_000]), [0, 9000, 9000]);
+    }
 
     #[test]
     fn events_are_counted_when_whole_and_the_end_mark_is_none() {

@@ -140,6 +140,7 @@ pub fn case(scenario: Scenario) -> Case {
         down: defaults.down,
         tokens: defaults.tokens,
         token_interval_us: 200,
+        streams: 1,
         rounds: 3,
         block_ms: 30,
         warmup_ms: 5,

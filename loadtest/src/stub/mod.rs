@@ -1,5 +1,8 @@
-//! The tool's own model server in plain HTTP/1.1: the backend of the `peers` plan, the null target that shows what
-//! the generator alone costs, and the far end of tests. Paths as in `hybridge demo`; `/` is a small fixed answer.
+//! The tool's own model server without TLS: the backend of the peers plans, the null target that shows what the
+//! generator alone costs, and the far end of tests. Paths as in `hybridge demo`; `/` is a small fixed answer.
+//! HTTP/1.1 here, HTTP/2 on the same port in `http2`.
+
+mod http2;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -25,9 +28,13 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// Answers requests on one connection, plain or not, until it closes.
+/// Answers requests on one connection, plain or not, until it closes; the first bytes tell which HTTP it speaks.
 pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> io::Result<()> {
     let mut h1 = H1::new(stream);
+    if h1.begins_with(http2::PREFACE).await? {
+        let (stream, ahead) = h1.into_parts();
+        return http2::converse(stream, ahead).await;
+    }
     while let Some(head) = h1.head(true).await? {
         answer(&mut h1, &head).await?;
         if !head.keep_alive {

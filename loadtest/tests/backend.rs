@@ -1,0 +1,105 @@
+//! The backend of the peers plans speaks HTTP/1.1 and HTTP/2 on one port; streams share a connection.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hybridge_loadtest::plan::{Case, Load, Role, Scenario};
+use hybridge_loadtest::rng::Rng;
+use hybridge_loadtest::run::load::Crew;
+use hybridge_loadtest::session::Sample;
+use hybridge_loadtest::stub;
+use hybridge_loadtest::tls::Group;
+use support::{Pki, case, endpoint, serve, target};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const GROUPS: [Group; 1] = [Group::X25519MLKEM768];
+
+/// Some blocks against the backend behind TLS; the sample, and how many connections it took.
+async fn measure(case: Case) -> (Sample, u64) {
+    let pki = Pki::new();
+    let mut config = Arc::into_inner(pki.server(&GROUPS)).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let address = serve(Arc::new(config)).await;
+    let endpoint = endpoint("backend", address, &pki, &GROUPS);
+    let target = target(Role::Subject, Arc::clone(&endpoint));
+    let mut crew = Crew::new(&Arc::new(case), target, &mut Rng::new(1)).unwrap();
+    crew.prepare().await.unwrap();
+    let (mut sample, _) = crew.work(Duration::from_millis(60)).await.unwrap();
+    sample.absorb(crew.work(Duration::from_millis(60)).await.unwrap().0);
+    crew.dismiss().await;
+    (sample, endpoint.ledger.read().handshakes)
+}
+
+#[tokio::test]
+async fn one_port_answers_both_versions_of_http() {
+    for (scenario, up, down) in [
+        (Scenario::H1Keepalive, 0, 1024),
+        (Scenario::H1Keepalive, 200_000, 0),
+        (Scenario::H2Keepalive, 0, 0),
+        (Scenario::H2Keepalive, 0, 300_000),
+        (Scenario::H2Keepalive, 200_000, 0),
+        (Scenario::GrpcUnary, 1024, 1024),
+        (Scenario::GrpcUnary, 300_000, 300_000),
+        (Scenario::GrpcStream, 1024, 1024),
+    ] {
+        let (sample, connections) = measure(Case {
+            up,
+            down,
+            ..case(scenario)
+        })
+        .await;
+        assert!(
+            sample.ops >= 4 && sample.errors == 0 && connections == 2,
+            "{scenario:?} {up} {down}: {connections} connections, {sample:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn streams_share_their_connection_and_its_bytes() {
+    for scenario in [
+        Scenario::H2Keepalive,
+        Scenario::GrpcUnary,
+        Scenario::GrpcStream,
+    ] {
+        let (sample, connections) = measure(Case {
+            load: Load::Closed { connections: 2 },
+            streams: 25,
+            ..case(scenario)
+        })
+        .await;
+        assert_eq!(connections, 2, "{scenario:?}");
+        assert!(sample.ops >= 100, "each of 50 streams, twice: {sample:?}");
+        let (least, most) = (sample.ops * 1024, sample.ops * 1300);
+        assert!(
+            (least..most).contains(&sample.bytes.plain_down),
+            "{scenario:?}: bytes are counted once: {sample:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_first_byte_in_common_with_http2_does_not_mislead() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = tokio::spawn(stub::serve(listener));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.set_nodelay(true).unwrap();
+    // POST begins as the preface does, and comes in two pieces.
+    client.write_all(b"P").await.unwrap();
+    tokio::task::yield_now().await;
+    client
+        .write_all(b"OST /sink HTTP/1.1\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n3\n"), "{answer}");
+    served.abort();
+}
