@@ -13,7 +13,7 @@ use crate::cli::{Common, Compare, Pin, RunPlan};
 use crate::error::{Error, Result};
 use crate::headroom;
 use crate::observe::machine;
-use crate::plan::{Plan, Role, Speaks, Target, file as plan_file};
+use crate::plan::{Plan, Role, Scenario, Speaks, Target, file as plan_file};
 use crate::report;
 use crate::results::{Results, SCHEMA, file};
 use crate::run::binary;
@@ -309,7 +309,8 @@ async fn wait_for(start_at: Option<u64>) {
     tokio::time::sleep(Duration::from_secs(start).saturating_sub(now)).await;
 }
 
-/// Twice the connections of the largest case must fit: client and relay, or two targets at rest.
+/// The connections of the largest case must fit, three times where a relay is between; idle ones are held for all
+/// targets and rounds.
 fn check_files(plan: &Plan, limit: u64) -> Result<()> {
     let of_targets = plan.targets.iter().filter_map(|target| target.connections);
     let own = of_targets.max().unwrap_or(0);
@@ -318,6 +319,10 @@ fn check_files(plan: &Plan, limit: u64) -> Result<()> {
         .iter()
         .map(|case| {
             let connections = u64::from(case.load.connections().max(own));
+            if case.scenario == Scenario::Idle {
+                let targets = plan.targets.len().max(2) as u64;
+                return (connections * u64::from(case.rounds) + 10) * targets;
+            }
             connections * if case.link.is_direct() { 1 } else { 3 }
         })
         .max();
