@@ -227,6 +227,14 @@ async fn a_flood_of_empty_records_is_cut_short() {
     assert_eq!(sidecar.metric(FAILED, &timeout).await, 0.0);
 }
 
+/// A hello that comes a byte a record is put together, but not for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hello_in_thousands_of_records_is_malformed() {
+    let begun = [22, 3, 3, 0, 4, 1, 0, 0xf0, 0];
+    let drops = [22, 3, 3, 0, 1, 0].repeat(5000);
+    answers(&[&begun[..], &drops].concat(), b"", "malformed").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_says_nothing_and_leaves_is_no_hello() {
     let sidecar = sidecar("").await;

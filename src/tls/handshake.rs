@@ -136,6 +136,10 @@ const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: tex
 /// reset, and a reset takes the answer or the alert away from a client that has not read it yet.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Records in which a client may send its side of a handshake: each may be a byte, and putting a
+/// message together out of them is work.
+const MAX_RECORDS: usize = 4096;
+
 /// Reads to the client's end.
 async fn discard<IO: AsyncRead + Unpin>(io: &mut IO) {
     let mut unread = BytesMut::with_capacity(4096);
@@ -149,6 +153,8 @@ async fn discard<IO: AsyncRead + Unpin>(io: &mut IO) {
 struct Progress {
     /// Received and not yet given to rustls.
     received: BytesMut,
+    /// Records of the client so far.
+    records: usize,
     flight: Flight,
     first_byte: Option<Instant>,
     offer: Option<Offer>,
@@ -192,6 +198,7 @@ impl Progress {
     where
         IO: AsyncRead + Unpin,
     {
+        let mut collected = hello::Collected::default();
         loop {
             let record = self.record(io).await?;
             let incoming = &mut self.flight.incoming;
@@ -199,7 +206,7 @@ impl Progress {
             if hello::is_plain_http(incoming) {
                 return Err(HandshakeError::PlainHttp);
             }
-            if !hello::is_partial(incoming) {
+            if !collected.wants_more(&record) {
                 return Ok(());
             }
         }
@@ -213,6 +220,10 @@ impl Progress {
         loop {
             let undecided = self.cost.bytes_in == 0 && hello::may_be_http(&self.received);
             if let Some(length) = record_length(&self.received).filter(|_| !undecided) {
+                self.records += 1;
+                if self.records > MAX_RECORDS {
+                    return Err(HandshakeError::Malformed);
+                }
                 self.cost.bytes_in += length as u64;
                 return Ok(self.received.split_to(length));
             }

@@ -41,18 +41,37 @@ pub fn inspect(records: &[u8]) -> Option<Offer> {
     Some(offer)
 }
 
-/// Whether more records are needed before the hello is whole. What is no hello needs none: it is for
-/// rustls to refuse.
-pub(crate) fn is_partial(records: &[u8]) -> bool {
-    /// Far above any hello, and what rustls takes.
-    const MAX_LENGTH: usize = 0xffff;
-    match handshake_bytes(records) {
-        Some(message) => match Cursor(&message).header() {
-            Some((CLIENT_HELLO, length)) => length <= MAX_LENGTH && message.len() < 4 + length,
-            Some(_) => false,
-            None => message.first().is_none_or(|kind| *kind == CLIENT_HELLO),
-        },
-        None => false,
+/// How much of a hello has arrived. Told of each record once, so that a hello in thousands of tiny
+/// records costs no more than its bytes.
+#[derive(Default)]
+pub(crate) struct Collected {
+    header: [u8; 4],
+    length: usize,
+}
+
+impl Collected {
+    /// Whether more records are needed after this one. What is no hello needs none: it is for rustls
+    /// to refuse.
+    pub(crate) fn wants_more(&mut self, record: &[u8]) -> bool {
+        /// Far above any hello, and what rustls takes.
+        const MAX_LENGTH: usize = 0xffff;
+        let Some((header, fragment)) = record.split_first_chunk::<RECORD_HEADER>() else {
+            return false;
+        };
+        if header[0] != RECORD_HANDSHAKE || fragment.is_empty() {
+            return false;
+        }
+        for (byte, place) in fragment
+            .iter()
+            .zip(self.header.iter_mut().skip(self.length))
+        {
+            *place = *byte;
+        }
+        self.length += fragment.len();
+        let [kind, high, middle, low] = self.header;
+        let whole = self.header.len() + u32::from_be_bytes([0, high, middle, low]) as usize;
+        kind == CLIENT_HELLO
+            && (self.length < self.header.len() || whole <= MAX_LENGTH && self.length < whole)
     }
 }
 
@@ -226,17 +245,24 @@ mod tests {
     fn a_hello_is_partial_until_its_last_byte_and_nothing_else_is() {
         let whole = client_hello();
         let message = &whole[RECORD_HEADER..];
-        for end in 1..message.len() {
-            let length = (end as u16).to_be_bytes();
-            let record = [&[22, 3, 1], &length[..], &message[..end]].concat();
-            assert!(is_partial(&record), "{end}");
+        for step in [1, 3, 500] {
+            let mut collected = Collected::default();
+            let (mut arrived, fragments) = (0, message.chunks(step));
+            for fragment in fragments {
+                arrived += fragment.len();
+                let length = (fragment.len() as u16).to_be_bytes();
+                let record = [&[22, 3, 1], &length[..], fragment].concat();
+                let more = arrived < message.len();
+                assert_eq!(collected.wants_more(&record), more, "{step}: {arrived}");
+            }
         }
-        assert!(!is_partial(&whole));
-        assert!(!is_partial(b"GET / HTTP/1.1"));
-        assert!(!is_partial(&[22, 3, 1, 0, 1, 2]), "another message");
-        assert!(!is_partial(&[22, 3, 1, 0, 4, 1, 1, 0, 0]), "too long");
-        assert!(!is_partial(&[21, 3, 1, 0, 2, 1, 0]), "an alert");
-        assert!(!is_partial(&[22, 3, 1, 0, 0]), "an empty fragment");
+        let wants_more = |record: &[u8]| Collected::default().wants_more(record);
+        assert!(!wants_more(&whole));
+        assert!(!wants_more(b"GET / HTTP/1.1"));
+        assert!(!wants_more(&[22, 3, 1, 0, 1, 2]), "another message");
+        assert!(!wants_more(&[22, 3, 1, 0, 4, 1, 1, 0, 0]), "too long");
+        assert!(!wants_more(&[21, 3, 1, 0, 2, 1, 0]), "an alert");
+        assert!(!wants_more(&[22, 3, 1, 0, 0]), "an empty fragment");
     }
 
     #[test]
