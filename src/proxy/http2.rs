@@ -81,9 +81,7 @@ struct Serving<S> {
 }
 
 enum Event {
-    Stream(Box<Request<RecvStream>>, SendResponse<Bytes>),
     Closed(Result<(), h2::Error>),
-    StreamEnded,
     Draining,
     Quiet,
     PingDue,
@@ -109,12 +107,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     async fn run(mut self) -> Outcome {
         loop {
             match poll_fn(|cx| self.poll_next(cx)).await {
-                Event::Stream(request, respond) => {
-                    let context = Arc::clone(&self.context);
-                    self.streams
-                        .spawn(stream::serve(*request, respond, context));
-                }
-                Event::StreamEnded => self.quiet_since = Instant::now(),
                 Event::Draining => self.close(Outcome::Drained),
                 Event::Quiet => self.close(Outcome::Timeout),
                 Event::PingDue if self.ping_open => return Outcome::ClientGone,
@@ -130,16 +122,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
 
     /// What happens next. Polled with every message of the connection, so it sets nothing up.
     fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
-        if let Poll::Ready(Some(_)) = self.streams.poll_join_next(cx) {
-            return Poll::Ready(Event::StreamEnded);
-        }
-        match self.connection.poll_accept(cx) {
-            Poll::Ready(Some(Ok((request, respond)))) => {
-                return Poll::Ready(Event::Stream(Box::new(request), respond));
+        self.poll_ended(cx);
+        let before = self.streams.len();
+        while let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
+            match accepted {
+                Some(Ok((request, respond))) => self.start(request, respond),
+                Some(Err(error)) => return Poll::Ready(Event::Closed(Err(error))),
+                None => return Poll::Ready(Event::Closed(Ok(()))),
             }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Closed(Err(error))),
-            Poll::Ready(None) => return Poll::Ready(Event::Closed(Ok(()))),
-            Poll::Pending => {}
+        }
+        // An empty set wakes nobody: who looked before the first stream began looks again.
+        if before == 0 {
+            self.poll_ended(cx);
         }
         if self.closing.is_none() && Pin::new(&mut self.drained).poll(cx).is_ready() {
             return Poll::Ready(Event::Draining);
@@ -150,6 +144,19 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             return Poll::Ready(Event::Pong);
         }
         self.poll_due(cx)
+    }
+
+    fn poll_ended(&mut self, cx: &mut task::Context<'_>) {
+        while let Poll::Ready(Some(_)) = self.streams.poll_join_next(cx) {
+            self.quiet_since = Instant::now();
+        }
+    }
+
+    /// Boxed: the state of a stream is moved once, not with every layer of the task around it.
+    fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+        let context = Arc::clone(&self.context);
+        self.streams
+            .spawn(Box::pin(stream::serve(request, respond, context)));
     }
 
     fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
