@@ -63,15 +63,18 @@ def case_the_server_may_speak_first_and_close_with_a_reason():
 
 
 def case_a_client_that_vanishes_is_noticed_by_the_server():
-    gone = asyncio.Event()
+    arrived, gone = asyncio.Event(), asyncio.Event()
 
     async def watch(connection):
         await connection.recv()
+        arrived.set()
         await connection.wait_closed()
         gone.set()
 
     async def talk(client):
         await client.send("hello")
+        # A reset takes what has not been read yet with it.
+        await asyncio.wait_for(arrived.wait(), 10)
         client.transport.abort()
         await asyncio.wait_for(gone.wait(), 10)
 
