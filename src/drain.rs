@@ -4,8 +4,9 @@
 //! open may end); cut. A `Watch` and its clones are one piece of open work.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -142,38 +143,65 @@ impl Watch {
         let mut watch = self.clone();
         Lasting {
             reached: Box::pin(async move { watch.reached(phase).await }),
-            phase: self.phase.clone(),
-            polled: None,
+            alarm: Arc::new(Alarm {
+                rung: AtomicBool::new(true),
+                task: Mutex::new(Waker::noop().clone()),
+            }),
+            task: None,
         }
     }
 }
 
-/// A wait for a phase that looks at it anew only when it, or the task that waits, has changed:
-/// whoever waits in a `select` beside a connection is polled with every message.
+/// A wait for a phase that costs next to nothing to poll until it is woken: whoever waits in a `select`
+/// beside a connection is polled with every message.
 pub struct Lasting {
     reached: Pin<Box<dyn Future<Output = ()> + Send>>,
-    phase: watch::Receiver<Phase>,
-    /// The phase and the waker of the last look.
-    polled: Option<(Phase, Waker)>,
+    alarm: Arc<Alarm>,
+    /// The waker that the alarm wakes.
+    task: Option<Waker>,
+}
+
+/// Wakes the task that waits, and remembers that it did.
+struct Alarm {
+    rung: AtomicBool,
+    task: Mutex<Waker>,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        task.wake_by_ref();
+    }
 }
 
 impl Future for Lasting {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Before the look: a change during it is then seen by the next one.
-        let phase = *self.phase.borrow();
-        if let Some((seen, waker)) = &self.polled
-            && *seen == phase
-            && waker.will_wake(cx.waker())
-        {
+        // Before the look at the alarm: one that rings later finds the right task.
+        let known = self
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(cx.waker()));
+        if !known {
+            let mut task = self
+                .alarm
+                .task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            task.clone_from(cx.waker());
+            drop(task);
+            self.task = Some(cx.waker().clone());
+        }
+        // Taken before the look at the phase: a change during it rings again.
+        let rung = self.alarm.rung.load(Ordering::Relaxed)
+            && self.alarm.rung.swap(false, Ordering::AcqRel);
+        if !rung {
             return Poll::Pending;
         }
-        let reached = self.reached.as_mut().poll(cx);
-        if reached.is_pending() {
-            self.polled = Some((phase, cx.waker().clone()));
-        }
-        reached
+        let waker = Waker::from(Arc::clone(&self.alarm));
+        self.reached.as_mut().poll(&mut Context::from_waker(&waker))
     }
 }
 
