@@ -277,6 +277,41 @@ mod tests {
         assert!(waiting.await.is_ok());
     }
 
+    /// A change while the wait is being polled for other reasons must not be the last it hears of.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_lasting_wait_misses_no_change_while_it_is_polled() {
+        for _ in 0..200 {
+            let drain = Drain::default();
+            let busy = Arc::new(AtomicBool::new(true));
+            let waiting: Vec<_> = (0..8)
+                .map(|_| {
+                    let busy = Arc::clone(&busy);
+                    let (mut drained, mut cut) = (
+                        drain.watch().lasting(Phase::Draining),
+                        drain.watch().lasting(Phase::Cut),
+                    );
+                    tokio::spawn(std::future::poll_fn(move |cx| {
+                        if busy.load(Ordering::Relaxed) {
+                            cx.waker().wake_by_ref();
+                        }
+                        let cut = Pin::new(&mut cut).poll(cx);
+                        assert!(cut.is_pending());
+                        Pin::new(&mut drained).poll(cx)
+                    }))
+                })
+                .collect();
+            tokio::task::yield_now().await;
+            drain.advance(Phase::Lame);
+            busy.store(false, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_micros(200)).await;
+            drain.advance(Phase::Draining);
+            for waiting in waiting {
+                let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+                ended.unwrap().unwrap();
+            }
+        }
+    }
+
     #[test]
     fn a_phase_never_goes_back() {
         let drain = Drain::default();
