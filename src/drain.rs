@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -167,11 +167,16 @@ struct Alarm {
     task: Mutex<Waker>,
 }
 
+impl Alarm {
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         self.rung.store(true, Ordering::Release);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        task.wake_by_ref();
+        self.task().wake_by_ref();
     }
 }
 
@@ -185,13 +190,7 @@ impl Future for Lasting {
             .as_ref()
             .is_some_and(|task| task.will_wake(cx.waker()));
         if !known {
-            let mut task = self
-                .alarm
-                .task
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            task.clone_from(cx.waker());
-            drop(task);
+            self.alarm.task().clone_from(cx.waker());
             self.task = Some(cx.waker().clone());
         }
         // Taken before the look at the phase: a change during it rings again.

@@ -6,14 +6,11 @@
 use rustls::NamedGroup;
 
 use super::policy::Offer;
+use super::record::{HANDSHAKE, RECORD_HEADER};
 
 const CLIENT_HELLO: u8 = 1;
 const EXT_SUPPORTED_GROUPS: u16 = 10;
 const EXT_KEY_SHARE: u16 = 51;
-
-/// Length of a record header: type, legacy version, length.
-pub(crate) const RECORD_HEADER: usize = 5;
-const RECORD_HANDSHAKE: u8 = 22;
 
 /// Reads the offer out of the records of a first flight; `None` if it is no whole ClientHello.
 pub fn inspect(records: &[u8]) -> Option<Offer> {
@@ -58,7 +55,7 @@ impl Collected {
         let Some((header, fragment)) = record.split_first_chunk::<RECORD_HEADER>() else {
             return false;
         };
-        if header[0] != RECORD_HANDSHAKE || fragment.is_empty() {
+        if header[0] != HANDSHAKE || fragment.is_empty() {
             return false;
         }
         for (byte, place) in fragment
@@ -81,7 +78,7 @@ fn handshake_bytes(records: &[u8]) -> Option<Vec<u8>> {
     let mut message = Vec::with_capacity(records.len());
     let mut records = Cursor(records);
     while !records.0.is_empty() {
-        if records.u8()? != RECORD_HANDSHAKE {
+        if records.u8()? != HANDSHAKE {
             return None;
         }
         records.take(2)?;
@@ -124,7 +121,7 @@ const RETRY_RANDOM: [u8; 32] = [
 pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
     // Record header, handshake header, legacy_version, random.
     const RANDOM: usize = RECORD_HEADER + 4 + 2;
-    sent.first() == Some(&RECORD_HANDSHAKE)
+    sent.first() == Some(&HANDSHAKE)
         && sent.get(RECORD_HEADER) == Some(&2)
         && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
 }

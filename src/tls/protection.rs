@@ -7,18 +7,9 @@
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use rustls::{AlertDescription, ConnectionTrafficSecrets};
 
-use super::hello::RECORD_HEADER;
 use super::policy::record_protection;
+use super::record::{APPLICATION_DATA, MAX_CONTENT, MAX_FRAGMENT, RECORD_HEADER};
 
-/// Content types (RFC 8446 §5.1).
-pub(super) const ALERT: u8 = 21;
-pub(super) const HANDSHAKE: u8 = 22;
-pub(super) const APPLICATION_DATA: u8 = 23;
-
-/// Content of one record at most (RFC 8446 §5.1).
-pub(super) const MAX_CONTENT: usize = 1 << 14;
-/// What encryption may add to the content (RFC 8446 §5.2).
-const MAX_EXPANSION: usize = 256;
 /// Of each of the three AEADs of TLS 1.3.
 const TAG: usize = 16;
 /// What sealing adds: header, content type, tag. Nothing is padded.
@@ -118,7 +109,7 @@ impl Keys {
             return Err(AlertDescription::UnexpectedMessage);
         }
         let length = u16::from_be_bytes([header[3], header[4]]);
-        if usize::from(length) > MAX_CONTENT + MAX_EXPANSION {
+        if usize::from(length) > MAX_FRAGMENT {
             return Err(AlertDescription::RecordOverflow);
         }
         let nonce = self.nonce().map_err(|_| AlertDescription::InternalError)?;
@@ -152,6 +143,7 @@ pub(super) mod tests {
     use rustls::crypto::cipher::{AeadKey, Iv};
 
     use super::*;
+    use crate::tls::record::ALERT;
 
     /// Keys that both sides of a test know.
     pub(in crate::tls) fn secrets(seed: u8) -> ConnectionTrafficSecrets {

@@ -1,11 +1,18 @@
-//! Where a record ends (RFC 8446 §5).
+//! What a record is, and where it ends (RFC 8446 §5).
 
-use super::hello::RECORD_HEADER;
+/// Length of a record header: type, legacy version, length.
+pub(super) const RECORD_HEADER: usize = 5;
+/// Content types (RFC 8446 §5.1).
+pub(super) const ALERT: u8 = 21;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
+/// Content of one record at most (RFC 8446 §5.1).
+pub(super) const MAX_CONTENT: usize = 1 << 14;
+/// The same with what encryption may add (RFC 8446 §5.2).
+pub(super) const MAX_FRAGMENT: usize = MAX_CONTENT + 256;
 
 /// Length of the first record if it is there in full. What cannot become a record counts as one.
 pub(super) fn record_length(received: &[u8]) -> Option<usize> {
-    /// RFC 8446 §5.2: 2^14 and what encryption may add.
-    const MAX_FRAGMENT: usize = (1 << 14) + 256;
     let content_type = *received.first()?;
     if !(20..=24).contains(&content_type) {
         return Some(received.len());

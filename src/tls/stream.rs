@@ -15,12 +15,11 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::hello::RECORD_HEADER;
 use super::post_handshake::{KeyUpdate, PostHandshake, Said, UPDATE_NOT_REQUESTED};
-use super::protection::{
-    ALERT, APPLICATION_DATA, HANDSHAKE, Keys, MAX_CONTENT, OVERHEAD, Unusable,
+use super::protection::{Keys, OVERHEAD, Unusable};
+use super::record::{
+    ALERT, APPLICATION_DATA, HANDSHAKE, MAX_CONTENT, RECORD_HEADER, record_length,
 };
-use super::record::record_length;
 use crate::io::{ByteSource, Traffic};
 
 /// Ciphertext read from the socket in one go, and the records written to it in one go.
