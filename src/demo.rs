@@ -25,6 +25,7 @@ use crate::certgen::CertgenError;
 use crate::cli;
 use crate::config::{self, Config};
 use crate::run::{self, End, Sidecar, Signals};
+use crate::worker;
 
 const HYBRID: &str = "hybrid";
 const CLASSICAL: &str = "classical";
@@ -81,17 +82,19 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
     let text = configuration(addresses, stub.address(), &certificates);
     let config = Config::parse("demo", &text)?;
     run::init_logging(&config.log);
-    run::runtime(config.workers)?.block_on(async {
-        tokio::spawn(stub.serve());
-        // Signals are caught before anybody is told how to stop.
-        let signals = Signals::install().map_err(run::Error::Signals)?;
-        let sidecar = Sidecar::start(config)?;
-        say(&guide(&sidecar, &certificates).to_string())?;
-        if let End::Cut(open) = sidecar.until_signalled(signals).await {
-            say(&format!("connections cut: {open}"))?;
-        }
-        Ok(())
-    })
+    worker::runtime()
+        .map_err(run::Error::Runtime)?
+        .block_on(async {
+            tokio::spawn(stub.serve());
+            // Signals are caught before anybody is told how to stop.
+            let signals = Signals::install().map_err(run::Error::Signals)?;
+            let sidecar = Sidecar::start(config)?;
+            say(&guide(&sidecar, &certificates).to_string())?;
+            if let End::Cut(open) = sidecar.until_signalled(signals).await {
+                say(&format!("connections cut: {open}"))?;
+            }
+            Ok(())
+        })
 }
 
 fn say(text: &str) -> Result<(), Error> {

@@ -31,3 +31,4 @@ pub mod probes;
 pub mod proxy;
 pub mod run;
 pub mod tls;
+pub mod worker;

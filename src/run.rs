@@ -1,6 +1,7 @@
 //! Wiring: a `Config` becomes listeners, reloader, admin port and their orderly end. The only place
 //! that knows everything.
 
+mod dispatch;
 mod lifecycle;
 mod logging;
 mod series;
@@ -14,6 +15,7 @@ use rustls::server::ResolvesServerCert;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
+use self::dispatch::Dispatcher;
 use self::lifecycle::Commands;
 pub use self::lifecycle::{End, Signals};
 use crate::admin::{self, Admin};
@@ -22,11 +24,12 @@ use crate::drain::Drain;
 use crate::listener::{BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::probes::{ProbeTable, ProbeTableError};
-use crate::proxy::connection::{Accepted, Service};
+use crate::proxy::connection::{Front, Service};
 use crate::tls::credentials::{CertificateFacts, CredentialError, Credentials, rfc3339};
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
+use crate::worker::{self, Worker, Workers};
 
 pub use self::logging::init as init_logging;
 pub(crate) use self::series::announce;
@@ -79,7 +82,7 @@ impl Error {
 
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(config: Config) -> Result<End, Error> {
-    let runtime = runtime(config.workers)?;
+    let runtime = worker::runtime().map_err(Error::Runtime)?;
     let end = runtime.block_on(async {
         // Before anything else: as PID 1 a signal without a handler is lost.
         let signals = Signals::install().map_err(Error::Signals)?;
@@ -119,19 +122,6 @@ pub fn describe_certificates(config: &Config) -> Result<String, Error> {
     Ok(text)
 }
 
-/// One thread needs no work stealing.
-pub(crate) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Error> {
-    let mut builder = match workers {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .map_err(Error::Runtime)
-}
-
 /// A running sidecar.
 pub struct Sidecar {
     listeners: Vec<Bound>,
@@ -142,6 +132,8 @@ pub struct Sidecar {
     reload: ReloadHandle,
     commands: Commands,
     tasks: Vec<JoinHandle<()>>,
+    /// Connections live on them after the listeners have ended.
+    _workers: Arc<Workers>,
 }
 
 struct Bound {
@@ -151,13 +143,14 @@ struct Bound {
 
 impl Sidecar {
     /// Loads every certificate and binds every address before the first connection is accepted.
+    /// The runtime this is called in is the first worker.
     pub fn start(config: Config) -> Result<Self, Error> {
         let Config {
             admin,
             probes,
             drain: drain_settings,
             listeners,
-            workers: _,
+            workers,
             log: _,
         } = config;
         let probes = match probes {
@@ -168,9 +161,10 @@ impl Sidecar {
         let versions = crate::build::VERSIONS;
         metrics.set_build_info(versions.hybridge, versions.rustls, versions.aws_lc)?;
         let drain = Drain::default();
+        let workers = Arc::new(Workers::start(workers).map_err(Error::Runtime)?);
         let mut ready = Vec::new();
         for listener in listeners {
-            ready.push(Ready::prepare(listener, &metrics)?);
+            ready.push(Ready::prepare(listener, &metrics, &workers)?);
         }
         let admin = admin::Listeners::bind(&admin)?;
         let stores: Vec<_> = ready.iter().map(|r| Arc::clone(&r.store)).collect();
@@ -195,7 +189,7 @@ impl Sidecar {
                 name: listener.name.clone(),
                 addresses: listener.listener.addresses(),
             });
-            tasks.push(listener.spawn(&drain));
+            tasks.push(listener.spawn(&drain, &workers));
         }
         for listener in &bound {
             tracing::info!(listener = %listener.name, addresses = ?listener.addresses, "listening");
@@ -210,6 +204,7 @@ impl Sidecar {
             reload,
             commands,
             tasks,
+            _workers: workers,
         })
     }
 
@@ -236,13 +231,19 @@ impl Sidecar {
 struct Ready {
     name: String,
     listener: Listener,
-    service: Arc<Service>,
+    front: Arc<Front>,
+    /// One for each worker, in their order.
+    services: Vec<Arc<Service>>,
     store: Arc<CredentialStore>,
     config: ListenerConfig,
 }
 
 impl Ready {
-    fn prepare(config: ListenerConfig, metrics: &Arc<Metrics>) -> Result<Self, Error> {
+    fn prepare(
+        config: ListenerConfig,
+        metrics: &Arc<Metrics>,
+        workers: &Workers,
+    ) -> Result<Self, Error> {
         let name = config.socket.name.clone();
         let store = CredentialStore::load(&config.tls.cert, &config.tls.key).map_err(|source| {
             Error::Credentials {
@@ -255,14 +256,20 @@ impl Ready {
         let families = metrics.listener(&name);
         families.set_certificate_expiry(store.current().facts().not_after);
         announce(&families, &config.tls.policy);
-        let service = Service::new(&name, &config.tls, &config.proxy, &certificates, families)
+        let front = Front::new(&name, &config.tls, &config.proxy, &certificates, families)
             .map_err(|source| Error::Tls {
                 listener: name.clone(),
                 source,
             })?;
+        let front = Arc::new(front);
+        let service = |worker: &Worker| {
+            let _inside = worker.handle.enter();
+            Arc::new(Service::new(&front, &worker.load, workers.count()))
+        };
         Ok(Self {
             listener: Listener::bind(&config.socket)?,
-            service: Arc::new(service),
+            services: workers.iter().map(service).collect(),
+            front,
             name,
             store,
             config,
@@ -270,7 +277,7 @@ impl Ready {
     }
 
     fn observed(&self) -> (Arc<CredentialStore>, Arc<ListenerMetrics>) {
-        (Arc::clone(&self.store), Arc::clone(self.service.metrics()))
+        (Arc::clone(&self.store), Arc::clone(self.front.metrics()))
     }
 
     fn status(&self) -> admin::ListenerStatus {
@@ -284,22 +291,17 @@ impl Ready {
         }
     }
 
-    fn spawn(self, drain: &Drain) -> JoinHandle<()> {
-        let (service, entrance) = (self.service, drain.entrance());
-        let metrics = Arc::clone(service.metrics());
-        // The watch of a connection: taken from the drain itself, so that the closure holds none.
-        let drain = drain.clone();
-        let accepted = move |io, client, permit| {
-            let accepted = Accepted {
-                io,
-                client,
-                permit: Some(permit),
-                at: std::time::Instant::now(),
-            };
-            tokio::spawn(Arc::clone(&service).serve(accepted, drain.watch()));
+    fn spawn(self, drain: &Drain, workers: &Arc<Workers>) -> JoinHandle<()> {
+        let metrics = Arc::clone(self.front.metrics());
+        let dispatcher = Dispatcher {
+            workers: Arc::clone(workers),
+            services: self.services,
+            metrics: Arc::clone(&metrics),
+            drain: drain.clone(),
         };
+        let accepted = move |io, client, permit| dispatcher.dispatch(io, client, permit);
         let failed = move |reason: &'static str| metrics.accept_failed(reason);
-        tokio::spawn(self.listener.run(entrance, accepted, failed))
+        tokio::spawn(self.listener.run(drain.entrance(), accepted, failed))
     }
 }
 

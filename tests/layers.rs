@@ -13,14 +13,14 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 10] = [
+const BELOW: [(&str, &[&str]); 11] = [
     (
         "admin",
         &[
             "build", "drain", "listener", "metrics", "probes", "proxy", "tls",
         ],
     ),
-    ("proxy", &["drain", "io", "metrics", "tls"]),
+    ("proxy", &["drain", "io", "metrics", "tls", "worker"]),
     ("tls", &["io", "nearest"]),
     ("listener", &["drain"]),
     ("probes", &[]),
@@ -29,6 +29,7 @@ const BELOW: [(&str, &[&str]); 10] = [
     ("io", &[]),
     ("build", &[]),
     ("nearest", &[]),
+    ("worker", &[]),
 ];
 
 #[test]

@@ -22,6 +22,7 @@ use crate::tls::handshake::{self, Alpn, Failure, Session};
 use crate::tls::policy::{Group, Offer};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
+use crate::worker::{Load, Share};
 
 /// A connection that was accepted and not yet looked at.
 pub struct Accepted<IO> {
@@ -29,27 +30,46 @@ pub struct Accepted<IO> {
     pub io: IO,
     /// The other end.
     pub client: SocketAddr,
-    /// Its place among the listener's connections.
-    pub permit: Option<OwnedSemaphorePermit>,
+    /// Its place among the listener's connections, and its share of the worker's work.
+    pub place: (OwnedSemaphorePermit, Share),
     /// When it was accepted.
     pub at: Instant,
+}
+
+impl<IO> Accepted<IO> {
+    /// The same connection with another handle of its socket.
+    pub fn try_map<T, E>(self, map: impl FnOnce(IO) -> Result<T, E>) -> Result<Accepted<T>, E> {
+        Ok(Accepted {
+            io: map(self.io)?,
+            client: self.client,
+            place: self.place,
+            at: self.at,
+        })
+    }
 }
 
 /// A connection being served.
 type Speaking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// One listener's way from a socket to the inference server.
-pub struct Service {
+/// What all workers of a listener have in common.
+pub struct Front {
     tls: TlsServer,
     settings: Arc<Settings>,
-    upstream: Arc<Upstream>,
     metrics: Arc<ListenerMetrics>,
     counters: TrafficCounters,
     name: String,
 }
 
-impl Service {
-    /// Puts the parts together; must run inside a runtime.
+/// One worker's way from a listener's socket to the inference server: connections to that are kept
+/// for each worker, so that no answer has to cross from one core to another.
+pub struct Service {
+    front: Arc<Front>,
+    upstream: Arc<Upstream>,
+    load: Arc<Load>,
+}
+
+impl Front {
+    /// Builds the TLS side and announces the metrics.
     pub fn new(
         name: &str,
         tls: &crate::tls::Settings,
@@ -68,12 +88,9 @@ impl Service {
             &Outcome::ALL.map(Outcome::as_str),
             &UpstreamError::REASONS,
         );
-        let upstream = Arc::new(Upstream::new(settings));
-        tokio::spawn(Arc::clone(&upstream).keep_clean());
         Ok(Self {
             tls,
             settings: Arc::new(settings.clone()),
-            upstream,
             counters: TrafficCounters {
                 wire_in: metrics.wire.inward.clone(),
                 wire_out: metrics.wire.outward.clone(),
@@ -85,14 +102,23 @@ impl Service {
         })
     }
 
-    /// The TLS side.
-    pub fn tls(&self) -> &TlsServer {
-        &self.tls
-    }
-
     /// The listener's metrics.
     pub fn metrics(&self) -> &Arc<ListenerMetrics> {
         &self.metrics
+    }
+}
+
+impl Service {
+    /// One of `workers` services of a listener; must run inside its worker's runtime.
+    pub fn new(front: &Arc<Front>, load: &Arc<Load>, workers: usize) -> Self {
+        let max_idle = front.settings.max_idle_upstreams.div_ceil(workers);
+        let upstream = Arc::new(Upstream::new(&front.settings, max_idle));
+        tokio::spawn(Arc::clone(&upstream).keep_clean());
+        Self {
+            front: Arc::clone(front),
+            upstream,
+            load: Arc::clone(load),
+        }
     }
 
     /// Serves one connection from accepted to closed; `drain` is held until then.
@@ -100,21 +126,22 @@ impl Service {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let _open = Open::new(&self.metrics);
-        let mut cut = drain.lasting(Phase::Cut);
+        let _open = Open::new(&self.front.metrics);
         let mut closed = Closed::new(&accepted);
         let Accepted { io, client, .. } = accepted;
-        let handshake = Box::pin(handshake::accept(io, &self.tls, self.counters.clone()));
+        let mut cut = drain.lasting(Phase::Cut);
+        let counters = self.front.counters.clone();
+        let handshake = Box::pin(handshake::accept(io, &self.front.tls, counters));
         let secured = tokio::select! {
             biased;
-            () = &mut cut => return self.record(&closed, Outcome::Cut),
+            () = &mut cut => return self.front.record(&closed, Outcome::Cut),
             secured = handshake => secured,
         };
         let (stream, session) = match secured {
             Ok(secured) => secured,
-            Err(failure) => return self.refused(&closed, &failure),
+            Err(failure) => return self.front.refused(&closed, &failure),
         };
-        self.metrics.handshake(&sample(&session));
+        self.front.metrics.handshake(&sample(&session));
         closed.session = Some(session);
         let traffic = stream.traffic().clone();
         let context = self.context(client, session.group, drain);
@@ -127,7 +154,7 @@ impl Service {
         // Before it is recorded: whoever sees the record sees the sockets closed.
         drop(speaking);
         closed.traffic = traffic.totals();
-        self.record(&closed, outcome);
+        self.front.record(&closed, outcome);
     }
 
     /// Boxed, each protocol by itself: a connection holds the state of its own protocol alone.
@@ -135,7 +162,7 @@ impl Service {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        match (self.settings.protocol, session.alpn) {
+        match (self.front.settings.protocol, session.alpn) {
             (Protocol::Tcp, _) => Box::pin(upgrade::relay(stream, context)),
             (Protocol::Http, Alpn::Http1) => Box::pin(http1::serve(stream, context)),
             (Protocol::Http, Alpn::Http2) => Box::pin(http2::serve(stream, Arc::new(context))),
@@ -144,14 +171,17 @@ impl Service {
 
     fn context(&self, client: SocketAddr, group: Group, drain: Watch) -> Context {
         Context {
-            settings: Arc::clone(&self.settings),
+            settings: Arc::clone(&self.front.settings),
             upstream: Arc::clone(&self.upstream),
-            metrics: Arc::clone(&self.metrics),
-            identity: Identity::new(client.ip(), group.name(), self.settings.forwarded),
+            metrics: Arc::clone(&self.front.metrics),
+            identity: Identity::new(client.ip(), group.name(), self.front.settings.forwarded),
             drain,
+            load: Arc::clone(&self.load),
         }
     }
+}
 
+impl Front {
     /// The one place where a handshake that failed becomes a metric and a log line.
     fn refused(&self, closed: &Closed, failure: &Failure) {
         self.metrics.handshake_failed(failure.error.reason());

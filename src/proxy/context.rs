@@ -9,6 +9,7 @@ use super::headers::Identity;
 use super::upstream::Upstream;
 use crate::drain::Watch;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol};
+use crate::worker::Load;
 
 /// What every request of a connection shares.
 pub(crate) struct Context {
@@ -17,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) identity: Identity,
     pub(crate) drain: Watch,
+    /// The worker's.
+    pub(crate) load: Arc<Load>,
 }
 
 /// One request's share of the metrics; whatever happens to it, it is counted once.

@@ -155,8 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     /// Boxed: the state of a stream is moved once, not with every layer of the task around it.
     fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         let context = Arc::clone(&self.context);
+        let share = context.load.share();
         self.streams
-            .spawn(Box::pin(stream::serve(request, respond, context)));
+            .spawn(Box::pin(stream::serve(request, respond, context, share)));
     }
 
     fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {

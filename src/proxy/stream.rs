@@ -29,12 +29,14 @@ use super::peer::{Peer, PeerError};
 use super::upstream::Socket;
 use super::{UpstreamHttp, upgrade};
 use crate::metrics::{Code, RequestProtocol};
+use crate::worker::Share;
 
-/// Serves a stream to its end.
+/// Serves a stream to its end; `_share` is held until then.
 pub(super) async fn serve(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     context: Arc<Context>,
+    _share: Share,
 ) {
     let (mut parts, body) = request.into_parts();
     let grpc = parts

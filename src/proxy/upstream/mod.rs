@@ -36,7 +36,7 @@ pub(crate) struct Lease {
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, max_idle: usize) -> Self {
         let default_host = match &settings.upstream {
             UpstreamAddr::Tcp(address) => address.to_string(),
             UpstreamAddr::Unix(_) => "localhost".to_owned(),
@@ -45,7 +45,7 @@ impl Upstream {
             address: settings.upstream.clone(),
             connect_timeout: settings.connect_timeout,
             idle_timeout: settings.upstream_idle_timeout,
-            max_idle: settings.max_idle_upstreams,
+            max_idle,
             idle: Mutex::new(Vec::new()),
             http2: http2::Pool::default(),
             default_host,

@@ -1,0 +1,159 @@
+//! The threads that serve connections, with a runtime each: nothing is stolen, woken or locked across
+//! cores on the way of a byte. The first worker is the runtime that also accepts.
+//!
+//! A connection stays where it was put: at the worker with the least open work. Listeners never set
+//! SO_REUSEPORT, so the kernel does not choose; it would count packets' hashes, not work.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+/// A runtime for one worker; it needs no work stealing.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Open work of one worker: connections, and the streams of those that have several.
+#[derive(Debug, Default)]
+pub struct Load(AtomicUsize);
+
+/// One piece of a worker's open work, until dropped.
+#[derive(Debug)]
+pub struct Share(Arc<Load>);
+
+impl Load {
+    /// Counts one more.
+    pub fn share(self: &Arc<Self>) -> Share {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Share(Arc::clone(self))
+    }
+
+    fn open(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One worker, seen from outside.
+pub(crate) struct Worker {
+    /// Starts tasks on it.
+    pub(crate) handle: Handle,
+    /// What it has to do.
+    pub(crate) load: Arc<Load>,
+    /// Its thread ends when this is dropped; the first worker's is not ours to end.
+    _thread: Option<oneshot::Sender<()>>,
+}
+
+impl Worker {
+    /// The runtime we are in.
+    fn here() -> Self {
+        Self {
+            handle: Handle::current(),
+            load: Arc::default(),
+            _thread: None,
+        }
+    }
+
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = runtime()?;
+        let handle = runtime.handle().clone();
+        let (alive, ended) = oneshot::channel();
+        thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || {
+                let _ = runtime.block_on(ended);
+                // Looking up nothing and waiting for nobody: what is left has been cut.
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            handle,
+            load: Arc::default(),
+            _thread: Some(alive),
+        })
+    }
+}
+
+/// All workers, at least one; their threads end with it.
+pub(crate) struct Workers {
+    first: Worker,
+    others: Vec<Worker>,
+}
+
+impl Workers {
+    /// The runtime that this is called in and `count - 1` more.
+    pub(crate) fn start(count: usize) -> io::Result<Self> {
+        Ok(Self {
+            first: Worker::here(),
+            others: (1..count).map(Worker::start).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.others.len() + 1
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Worker> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The worker with the least to do, its number and a share of its work. Among equals it is the
+    /// first, for which nobody must be woken.
+    pub(crate) fn choose(&self) -> (usize, &Worker, Share) {
+        let (mut number, mut least) = (0, &self.first);
+        for (other, worker) in (1..).zip(&self.others) {
+            if worker.load.open() < least.load.open() {
+                (number, least) = (other, worker);
+            }
+        }
+        (number, least, least.load.share())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn the_worker_with_the_least_open_work_is_chosen() {
+        let workers = Workers::start(3).unwrap();
+        let chosen = || {
+            let (number, _, share) = workers.choose();
+            (number, share)
+        };
+        let (first, second, third) = (chosen(), chosen(), chosen());
+        assert_eq!((first.0, second.0, third.0), (0, 1, 2));
+        let streams: Vec<_> = (0..5).map(|_| workers.first.load.share()).collect();
+        drop(second);
+        let next: Vec<_> = (0..4).map(|_| chosen()).collect();
+        let numbers: Vec<_> = next.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 1, 2, 1]);
+        drop(streams);
+        assert_eq!(chosen().0, 0);
+    }
+
+    #[tokio::test]
+    async fn every_worker_runs_tasks_on_a_thread_of_its_own_and_ends_with_the_set() {
+        let workers = Workers::start(3).unwrap();
+        let mut names = Vec::new();
+        for worker in workers.iter() {
+            let name = async { thread::current().name().map(str::to_owned) };
+            names.push(worker.handle.spawn(name).await.unwrap());
+        }
+        assert_eq!(names[1].as_deref(), Some("worker-1"));
+        assert_eq!(names[2].as_deref(), Some("worker-2"));
+        let endless = workers.others[0].handle.spawn(std::future::pending::<()>());
+        drop(workers);
+        assert!(endless.await.unwrap_err().is_cancelled());
+    }
+}
