@@ -3,13 +3,15 @@
 //! Running; lame (not ready, still serving, while endpoints notice); draining (nothing new, what is
 //! open may end); cut. A `Watch` and its clones are one piece of open work.
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+mod lasting;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+use self::lasting::Bell;
+pub use self::lasting::Lasting;
 
 /// What the end of the process is told.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,7 @@ pub enum Phase {
 #[derive(Clone)]
 pub struct Drain {
     phase: Arc<watch::Sender<Phase>>,
+    bell: Arc<Bell>,
     /// Whoever lets new work in.
     entrances: Arc<watch::Sender<()>>,
     work: Arc<watch::Sender<()>>,
@@ -49,6 +52,7 @@ pub struct Drain {
 #[derive(Clone)]
 pub struct Watch {
     phase: watch::Receiver<Phase>,
+    bell: Arc<Bell>,
     /// Shared by clones: a connection counts once, however many of its parts look at the phase.
     _held: Arc<watch::Receiver<()>>,
 }
@@ -57,6 +61,7 @@ impl Default for Drain {
     fn default() -> Self {
         Self {
             phase: Arc::new(watch::Sender::new(Phase::Running)),
+            bell: Arc::default(),
             entrances: Arc::new(watch::Sender::new(())),
             work: Arc::new(watch::Sender::new(())),
             reports: Arc::new(watch::Sender::new(())),
@@ -79,6 +84,7 @@ impl Drain {
             }
             later
         });
+        self.bell.ring(to);
     }
 
     /// A handle for a piece of work.
@@ -94,6 +100,7 @@ impl Drain {
     fn hold(&self, kind: &watch::Sender<()>) -> Watch {
         Watch {
             phase: self.phase.subscribe(),
+            bell: Arc::clone(&self.bell),
             _held: Arc::new(kind.subscribe()),
         }
     }
@@ -140,67 +147,7 @@ impl Watch {
 
     /// The same, for a wait that is polled far more often than the phase changes.
     pub fn lasting(&self, phase: Phase) -> Lasting {
-        let mut watch = self.clone();
-        Lasting {
-            reached: Box::pin(async move { watch.reached(phase).await }),
-            alarm: Arc::new(Alarm {
-                rung: AtomicBool::new(true),
-                task: Mutex::new(Waker::noop().clone()),
-            }),
-            task: None,
-        }
-    }
-}
-
-/// A wait for a phase that costs next to nothing to poll until it is woken: whoever waits in a `select`
-/// beside a connection is polled with every message.
-pub struct Lasting {
-    reached: Pin<Box<dyn Future<Output = ()> + Send>>,
-    alarm: Arc<Alarm>,
-    /// The waker that the alarm wakes.
-    task: Option<Waker>,
-}
-
-/// Wakes the task that waits, and remembers that it did.
-struct Alarm {
-    rung: AtomicBool,
-    task: Mutex<Waker>,
-}
-
-impl Alarm {
-    fn task(&self) -> MutexGuard<'_, Waker> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
-        self.task().wake_by_ref();
-    }
-}
-
-impl Future for Lasting {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Before the look at the alarm: one that rings later finds the right task.
-        let known = self
-            .task
-            .as_ref()
-            .is_some_and(|task| task.will_wake(cx.waker()));
-        if !known {
-            self.alarm.task().clone_from(cx.waker());
-            self.task = Some(cx.waker().clone());
-        }
-        // Taken before the look at the phase: a change during it rings again.
-        let rung = self.alarm.rung.load(Ordering::Relaxed)
-            && self.alarm.rung.swap(false, Ordering::AcqRel);
-        if !rung {
-            return Poll::Pending;
-        }
-        let waker = Waker::from(Arc::clone(&self.alarm));
-        self.reached.as_mut().poll(&mut Context::from_waker(&waker))
+        Lasting::new(&self.bell, phase)
     }
 }
 
@@ -249,66 +196,6 @@ mod tests {
         assert!(!complete.is_finished());
         drop(entrance);
         assert!(complete.await.is_ok());
-    }
-
-    async fn still_waiting(mut wait: Lasting) -> Lasting {
-        let pending =
-            std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending()));
-        assert!(pending.await);
-        wait
-    }
-
-    /// Polled by several tasks in turn, and through every phase: each change wakes whoever polled last.
-    #[tokio::test]
-    async fn a_lasting_wait_sees_every_change_and_every_task() {
-        let drain = Drain::default();
-        let mut wait = drain.watch().lasting(Phase::Cut);
-        for phase in [Phase::Lame, Phase::Draining] {
-            for _ in 0..3 {
-                wait = tokio::spawn(still_waiting(wait)).await.unwrap();
-            }
-            drain.advance(phase);
-        }
-        let waiting = tokio::spawn(wait);
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        drain.advance(Phase::Cut);
-        assert!(waiting.await.is_ok());
-    }
-
-    /// A change while the wait is being polled for other reasons must not be the last it hears of.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_lasting_wait_misses_no_change_while_it_is_polled() {
-        for _ in 0..200 {
-            let drain = Drain::default();
-            let busy = Arc::new(AtomicBool::new(true));
-            let waiting: Vec<_> = (0..8)
-                .map(|_| {
-                    let busy = Arc::clone(&busy);
-                    let (mut drained, mut cut) = (
-                        drain.watch().lasting(Phase::Draining),
-                        drain.watch().lasting(Phase::Cut),
-                    );
-                    tokio::spawn(std::future::poll_fn(move |cx| {
-                        if busy.load(Ordering::Relaxed) {
-                            cx.waker().wake_by_ref();
-                        }
-                        let cut = Pin::new(&mut cut).poll(cx);
-                        assert!(cut.is_pending());
-                        Pin::new(&mut drained).poll(cx)
-                    }))
-                })
-                .collect();
-            tokio::task::yield_now().await;
-            drain.advance(Phase::Lame);
-            busy.store(false, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_micros(200)).await;
-            drain.advance(Phase::Draining);
-            for waiting in waiting {
-                let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-                ended.unwrap().unwrap();
-            }
-        }
     }
 
     #[test]
