@@ -1,4 +1,4 @@
-//! An HTTP/2 client: streams side by side, each passed on and answered by a task of its own
+//! An HTTP/2 client: streams side by side, each passed on and answered within the connection's task
 //! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
 
 use std::future::poll_fn;
@@ -8,14 +8,15 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, Stream};
 use h2::server::{Connection, SendResponse};
 use h2::{PingPong, RecvStream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::context::Context;
+use super::cork::Corked;
 use super::error::Outcome;
 use super::stream;
 use crate::drain::{Lasting, Phase};
@@ -52,9 +53,11 @@ where
         .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
         .data_frame_budget(SMALL_FRAME_BUDGET)
         .enable_connect_protocol();
+    let stream = Corked::new(stream);
+    let socket = stream.handle();
     let preface = builder.handshake::<_, Bytes>(stream);
     match tokio::time::timeout(settings.head_timeout, preface).await {
-        Ok(Ok(connection)) => Serving::new(connection, context).run().await,
+        Ok(Ok(connection)) => Serving::new(connection, context).run(&socket).await,
         Ok(Err(error)) if error.is_io() => Outcome::ClientGone,
         Ok(Err(_)) => Outcome::ProtocolError,
         Err(_) => Outcome::Timeout,
@@ -63,10 +66,11 @@ where
 
 /// A connection being served.
 struct Serving<S> {
-    connection: Connection<S, Bytes>,
+    connection: Connection<Corked<S>, Bytes>,
     context: Arc<Context>,
-    /// One task a stream; dropped with the connection, so that no stream outlives its client.
-    streams: JoinSet<()>,
+    /// Dropped with the connection, so that no stream outlives its client. No task a stream: what many
+    /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
+    streams: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pings: Option<PingPong>,
     drained: Lasting,
     /// Fires no later than anything is due; moved on only when it fires or something is due earlier.
@@ -89,13 +93,13 @@ enum Event {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
-    fn new(mut connection: Connection<S, Bytes>, context: Arc<Context>) -> Self {
+    fn new(mut connection: Connection<Corked<S>, Bytes>, context: Arc<Context>) -> Self {
         Self {
             pings: connection.ping_pong(),
             connection,
             drained: context.drain.lasting(Phase::Draining),
             context,
-            streams: JoinSet::new(),
+            streams: FuturesUnordered::new(),
             timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
             ping_at: Instant::now() + PING_EVERY,
             ping_open: false,
@@ -104,9 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         }
     }
 
-    async fn run(mut self) -> Outcome {
+    async fn run(mut self, socket: &Corked<S>) -> Outcome {
         loop {
-            match poll_fn(|cx| self.poll_next(cx)).await {
+            match poll_fn(|cx| socket.turn(cx, |cx| self.poll_next(cx))).await {
                 Event::Draining => self.close(Outcome::Drained),
                 Event::Quiet => self.close(Outcome::Timeout),
                 Event::PingDue if self.ping_open => return Outcome::ClientGone,
@@ -122,18 +126,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
 
     /// What happens next. Polled with every message of the connection, so it sets nothing up.
     fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
-        self.poll_ended(cx);
-        let before = self.streams.len();
-        while let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
-            match accepted {
-                Some(Ok((request, respond))) => self.start(request, respond),
-                Some(Err(error)) => return Poll::Ready(Event::Closed(Err(error))),
-                None => return Poll::Ready(Event::Closed(Ok(()))),
+        loop {
+            self.poll_streams(cx);
+            let before = self.streams.len();
+            // Also sends what the streams had to say.
+            while let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
+                match accepted {
+                    Some(Ok((request, respond))) => self.start(request, respond),
+                    Some(Err(error)) => return Poll::Ready(Event::Closed(Err(error))),
+                    None => return Poll::Ready(Event::Closed(Ok(()))),
+                }
             }
-        }
-        // An empty set wakes nobody: who looked before the first stream began looks again.
-        if before == 0 {
-            self.poll_ended(cx);
+            if self.streams.len() == before {
+                break;
+            }
         }
         if self.closing.is_none() && Pin::new(&mut self.drained).poll(cx).is_ready() {
             return Poll::Ready(Event::Draining);
@@ -146,18 +152,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         self.poll_due(cx)
     }
 
-    fn poll_ended(&mut self, cx: &mut task::Context<'_>) {
-        while let Poll::Ready(Some(_)) = self.streams.poll_join_next(cx) {
+    /// Goes on with every stream that can.
+    fn poll_streams(&mut self, cx: &mut task::Context<'_>) {
+        while let Poll::Ready(Some(())) = Pin::new(&mut self.streams).poll_next(cx) {
             self.quiet_since = Instant::now();
         }
     }
 
-    /// Boxed: the state of a stream is moved once, not with every layer of the task around it.
     fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         let context = Arc::clone(&self.context);
         let share = context.load.share();
         self.streams
-            .spawn(Box::pin(stream::serve(request, respond, context, share)));
+            .push(Box::pin(stream::serve(request, respond, context, share)));
     }
 
     fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {

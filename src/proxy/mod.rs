@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 pub mod connection;
 mod context;
+mod cork;
 pub mod error;
 mod exchange;
 #[cfg(fuzzing)]

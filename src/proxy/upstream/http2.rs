@@ -12,6 +12,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 
 use super::{Socket, Upstream};
+use crate::proxy::cork::Corked;
 use crate::proxy::error::UpstreamError;
 
 /// Streams on one connection; the next opens another.
@@ -139,6 +140,8 @@ impl Shared {
 }
 
 async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
+    let socket = Corked::new(socket);
+    let turns = socket.handle();
     let (sender, mut connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -162,7 +165,7 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
     let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.
     tokio::spawn(async move {
-        let _ = connection.await;
+        let _ = poll_fn(|cx| turns.turn(cx, |cx| Pin::new(&mut connection).poll(cx))).await;
         ended.store(true, Ordering::Relaxed);
     });
     Ok(Shared {
