@@ -3,6 +3,7 @@
 //! Sources: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), RFC 9113 §8.2.2 (HTTP/2).
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -17,12 +18,13 @@ pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
 pub(crate) struct Identity {
     mode: ForwardedMode,
     group: &'static str,
-    /// As `x-forwarded-for` writes it.
-    address: String,
+    client: IpAddr,
     /// `forwarded` up to its host: IPv6 in brackets and quotes (RFC 7239 §6).
     forwarded: String,
     /// The field lines that are the same for every request.
     lines: String,
+    /// The same for HTTP/2, made when first asked for.
+    fields: OnceLock<Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl Identity {
@@ -39,8 +41,9 @@ impl Identity {
             lines: format!(
                 "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
             ),
-            address: client.to_string(),
+            client,
             forwarded: format!("for={node};proto=https"),
+            fields: OnceLock::new(),
         }
     }
 
@@ -59,35 +62,46 @@ impl Identity {
             put_field(out, b"x-forwarded-host", host);
         }
         out.extend_from_slice(b"forwarded: ");
+        self.put_forwarded(out, host);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends the fields to add to a request to those of an HTTP/2 request.
+    pub(crate) fn append_to(&self, fields: &mut HeaderMap, host: Option<&[u8]>) {
+        for (name, value) in self.fields() {
+            fields.append(name, value.clone());
+        }
+        if let Some(host) = host.and_then(|host| HeaderValue::from_bytes(host).ok()) {
+            fields.append(HeaderName::from_static("x-forwarded-host"), host);
+        }
+        let mut forwarded = BytesMut::with_capacity(self.forwarded.len() + 64);
+        self.put_forwarded(&mut forwarded, host);
+        if let Ok(forwarded) = HeaderValue::from_maybe_shared(forwarded.freeze()) {
+            fields.append(header::FORWARDED, forwarded);
+        }
+    }
+
+    fn put_forwarded(&self, out: &mut BytesMut, host: Option<&[u8]>) {
         out.extend_from_slice(self.forwarded.as_bytes());
         if let Some(host) = host.filter(|host| quotable(host)) {
             out.extend_from_slice(b";host=\"");
             out.extend_from_slice(host);
             out.extend_from_slice(b"\"");
         }
-        out.extend_from_slice(b"\r\n");
     }
 
-    /// The fields to add to a request, as name and value.
-    pub(crate) fn fields(
-        &self,
-        host: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-        let mut forwarded = self.forwarded.clone().into_bytes();
-        if let Some(host) = host.filter(|host| quotable(host)) {
-            forwarded.extend_from_slice(b";host=\"");
-            forwarded.extend_from_slice(host);
-            forwarded.push(b'"');
-        }
-        [
-            Some((EVIDENCE, self.group.as_bytes().to_vec())),
-            Some(("x-forwarded-for", self.address.clone().into_bytes())),
-            Some(("x-forwarded-proto", b"https".to_vec())),
-            host.map(|host| ("x-forwarded-host", host.to_vec())),
-            Some(("forwarded", forwarded)),
-        ]
-        .into_iter()
-        .flatten()
+    fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        self.fields.get_or_init(|| {
+            let address = HeaderValue::try_from(self.client.to_string()).ok();
+            [
+                (EVIDENCE, Some(HeaderValue::from_static(self.group))),
+                ("x-forwarded-for", address),
+                ("x-forwarded-proto", Some(HeaderValue::from_static("https"))),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)))
+            .collect()
+        })
     }
 }
 
@@ -189,8 +203,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Replaces or extends the forwarding fields of a request.
-pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, host: Option<&[u8]>) {
+/// Removes from an HTTP/2 request the fields that the proxy sets itself.
+pub(crate) fn strip_owned(headers: &mut HeaderMap, identity: &Identity) {
     let spoofed: Vec<HeaderName> = headers
         .keys()
         .filter(|name| identity.owns(name.as_str().as_bytes()))
@@ -198,11 +212,6 @@ pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, host: O
         .collect();
     for name in spoofed {
         headers.remove(name);
-    }
-    for (name, value) in identity.fields(host) {
-        if let Ok(value) = HeaderValue::from_bytes(&value) {
-            headers.append(HeaderName::from_static(name), value);
-        }
     }
 }
 
@@ -246,12 +255,22 @@ mod tests {
     fn an_ipv6_client_is_quoted_as_rfc_7239_wants() {
         let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
         let identity = Identity::new(address, "X25519", ForwardedMode::Replace);
-        let fields: Vec<_> = identity.fields(Some(b"model.example")).collect();
-        assert!(fields.contains(&("x-forwarded-for", b"2001:db8::1".to_vec())));
-        assert!(fields.contains(&(
-            "forwarded",
-            b"for=\"[2001:db8::1]\";proto=https;host=\"model.example\"".to_vec()
-        )));
+        let mut fields = HeaderMap::new();
+        identity.append_to(&mut fields, Some(b"model.example"));
+        let forwarded = "for=\"[2001:db8::1]\";proto=https;host=\"model.example\"";
+        assert_eq!(fields["x-forwarded-for"], "2001:db8::1");
+        assert_eq!(fields["forwarded"], forwarded);
+        let mut lines = BytesMut::new();
+        identity.put_lines(&mut lines, Some(b"model.example"));
+        let lines = String::from_utf8_lossy(&lines);
+        assert!(
+            lines.contains("\r\nx-forwarded-for: 2001:db8::1\r\n"),
+            "{lines}"
+        );
+        assert!(
+            lines.contains(&format!("\r\nforwarded: {forwarded}\r\n")),
+            "{lines}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
@@ -23,7 +23,7 @@ use super::h1::connection::H1;
 use super::h1::request::{HeadError, is_grpc, no_fields, valid_host};
 use super::h1::response::ResponseHead;
 use super::h2_peer::{ServedStream, grpc_status};
-use super::headers::{set_identity, strip_hop_by_hop};
+use super::headers::{strip_hop_by_hop, strip_owned};
 use super::http1::is_idempotent;
 use super::peer::{Peer, PeerError};
 use super::upstream::Socket;
@@ -56,14 +56,18 @@ pub(super) async fn serve(
         grpc,
         to_head: parts.method == Method::HEAD,
     };
-    if let Err(answer) = stream.prepare(&mut parts, websocket) {
-        tracing::info!(
-            reason = answer.reason,
-            status = answer.status,
-            "request refused"
-        );
-        return stream.answer(answer, &mut sample);
-    }
+    let host = match stream.prepare(&mut parts, websocket) {
+        Ok(host) => host,
+        Err(answer) => {
+            tracing::info!(
+                reason = answer.reason,
+                status = answer.status,
+                "request refused"
+            );
+            return stream.answer(answer, &mut sample);
+        }
+    };
+    let host = host.as_deref();
     let over_http2 = !websocket
         && match context.settings.upstream_http {
             UpstreamHttp::Auto => grpc,
@@ -71,10 +75,10 @@ pub(super) async fn serve(
             UpstreamHttp::Http2 => true,
         };
     if over_http2 {
-        stream.over_http2(parts, ended, &mut sample).await;
+        stream.over_http2(parts, host, ended, &mut sample).await;
     } else {
         stream
-            .over_http1(&parts, ended, websocket, &mut sample)
+            .over_http1(&parts, host, ended, websocket, &mut sample)
             .await;
     }
 }
@@ -105,8 +109,8 @@ struct Served<'a> {
 }
 
 impl Served<'_> {
-    /// Judges a request and makes its fields those that cross.
-    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<(), Answer> {
+    /// Judges a request and leaves those of its fields that cross; the host it is for.
+    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, Answer> {
         let bad = |status, reason| Err(Answer { status, reason });
         if parts.method == Method::CONNECT && !websocket {
             return bad(501, "connect_not_served");
@@ -124,16 +128,14 @@ impl Served<'_> {
         }
         strip_hop_by_hop(&mut parts.headers);
         parts.headers.remove(HOST);
-        set_identity(&mut parts.headers, &self.context.identity, host.as_deref());
-        if let Some(host) = host.and_then(|host| HeaderValue::from_bytes(&host).ok()) {
-            parts.headers.insert(HOST, host);
-        }
-        Ok(())
+        strip_owned(&mut parts.headers, &self.context.identity);
+        Ok(host)
     }
 
     async fn over_http1(
         &mut self,
         parts: &Parts,
+        host: Option<&[u8]>,
         ended: bool,
         websocket: bool,
         sample: &mut Sample<'_>,
@@ -143,7 +145,7 @@ impl Served<'_> {
         } else {
             framing_of(parts, ended)
         };
-        let head = write_head(parts, framing, websocket, self.context);
+        let head = write_head(parts, host, framing, websocket, self.context);
         let ask = Ask {
             head: &head,
             framing,
@@ -223,8 +225,14 @@ impl Served<'_> {
         }
     }
 
-    async fn over_http2(&mut self, parts: Parts, ended: bool, sample: &mut Sample<'_>) {
-        let Some(request) = to_request(parts, &self.context.upstream.default_host) else {
+    async fn over_http2(
+        &mut self,
+        parts: Parts,
+        host: Option<&[u8]>,
+        ended: bool,
+        sample: &mut Sample<'_>,
+    ) {
+        let Some(request) = to_request(parts, host, self.context) else {
             let answer = Answer {
                 status: 400,
                 reason: "bad_request",

@@ -206,7 +206,7 @@ impl<'b> RequestHead<'b> {
         if self.trailers || self.grpc {
             fields.insert(http::header::TE, HeaderValue::from_static("trailers"));
         }
-        headers::set_identity(&mut fields, identity, self.host);
+        identity.append_to(&mut fields, self.host);
         let authority = self.host.unwrap_or(default_host.as_bytes());
         let uri = Uri::builder()
             .scheme("http")

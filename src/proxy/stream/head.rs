@@ -39,6 +39,7 @@ pub(super) fn framing_of(parts: &Parts, ended: bool) -> Framing {
 /// Writes a head for an HTTP/1.1 inference server (RFC 9113 §8.3, in reverse).
 pub(super) fn write_head(
     parts: &Parts,
+    host: Option<&[u8]>,
     framing: Framing,
     websocket: bool,
     context: &Context,
@@ -50,20 +51,19 @@ pub(super) fn write_head(
         parts.method.as_str()
     };
     let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    out.extend_from_slice(format!("{method} {target} HTTP/1.1\r\n").as_bytes());
-    let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
-    put_field(
-        &mut out,
-        b"host",
-        host.unwrap_or(context.upstream.default_host.as_bytes()),
-    );
+    for piece in [method, " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    let default_host = context.upstream.default_host.as_bytes();
+    put_field(&mut out, b"host", host.unwrap_or(default_host));
     for (name, value) in &parts.headers {
         let ours = websocket && *name == SEC_WEBSOCKET_KEY;
-        if !(ours || matches!(*name, HOST | CONTENT_LENGTH | COOKIE | TE)) {
+        if !(ours || matches!(*name, CONTENT_LENGTH | COOKIE | TE)) {
             put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
         }
     }
     put_cookies(&mut out, &parts.headers);
+    context.identity.put_lines(&mut out, host);
     framing.put_fields(&mut out);
     if websocket {
         put_field(
@@ -92,15 +92,17 @@ fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
 }
 
 /// The request for an HTTP/2 inference server.
-pub(super) fn to_request(mut parts: Parts, default_host: &str) -> Option<Request<()>> {
-    let host = parts.headers.remove(HOST);
-    let authority = host
-        .as_ref()
-        .map_or(default_host.as_bytes(), HeaderValue::as_bytes);
+pub(super) fn to_request(
+    mut parts: Parts,
+    host: Option<&[u8]>,
+    context: &Context,
+) -> Option<Request<()>> {
+    context.identity.append_to(&mut parts.headers, host);
+    let default_host = context.upstream.default_host.as_bytes();
     let mut request = Request::new(());
     *request.uri_mut() = Uri::builder()
         .scheme("http")
-        .authority(authority)
+        .authority(host.unwrap_or(default_host))
         .path_and_query(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
         .build()
         .ok()?;
