@@ -52,6 +52,11 @@ bench *arguments:
 bench-smoke:
     cargo bench -p hybridge --profile dev -- --test
 
+# Instructions of the proxy for each operation beside the recorded ones (needs valgrind); or `record`
+instructions *arguments="compare":
+    cargo build --profile quick -p hybridge --features rustix/use-libc-auxv
+    cargo bench -p hybridge --profile dev --bench instructions -- {{ arguments }}
+
 # Line coverage of the tests (needs cargo-llvm-cov); reported, not gated
 coverage:
     cargo llvm-cov --workspace --html

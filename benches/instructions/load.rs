@@ -1,0 +1,193 @@
+//! The operations: a client and a model server around the proxy, each step waiting for the one before,
+//! so that the proxy does the same work in the same order every time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::client::TlsStream;
+
+use crate::http_support::{h2_exchange, h2_request, ok, read_chunk, read_head, read_response};
+use crate::proxy::Proxy;
+use crate::scenario::Work;
+use crate::support::openssl::{Client, Connected, Finished};
+use crate::support::{read_head as read_request_head, upstream, within};
+
+const MIB: usize = 1 << 20;
+const REQUEST: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n";
+const STREAMED: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\" a\"}}]}\n\n";
+/// Bytes of an answer's body, and of an answer of the `tcp` exchange.
+const ANSWER: usize = 1024;
+/// Requests at the same time on one HTTP/2 connection.
+const STREAMS: u32 = 8;
+
+/// The model server of one kind of operation.
+pub(crate) struct Load {
+    work: Work,
+    pub(crate) app: SocketAddr,
+    /// One permit for each token that may be sent.
+    cue: Arc<Semaphore>,
+}
+
+impl Load {
+    pub(crate) async fn new(work: Work) -> Self {
+        let cue = Arc::new(Semaphore::new(0));
+        let curtain = Arc::clone(&cue);
+        let app = upstream(move |stream| serve(work, stream, Arc::clone(&curtain))).await;
+        Self { work, app, cue }
+    }
+
+    /// Carries out so many operations, one after the other, and closes what it opened.
+    pub(crate) async fn carry_out(&self, proxy: &Proxy, times: u32) {
+        match self.work {
+            Work::Handshake(group) => handshakes(proxy, group, times).await,
+            Work::Resumption(group) => resumptions(proxy, group, times).await,
+            Work::Request => requests(proxy, times).await,
+            Work::Token => self.tokens(proxy, times).await,
+            Work::Streams => streams(proxy, times).await,
+            Work::Exchange => swaps(proxy, REQUEST, ANSWER, times).await,
+            Work::Download => swaps(proxy, b"g", MIB, times).await,
+            Work::Upload => swaps(proxy, &vec![7; MIB], 1, times).await,
+        }
+    }
+
+    async fn tokens(&self, proxy: &Proxy, times: u32) {
+        let mut client = proxy.connect(&["http/1.1"]).await;
+        client.write_all(REQUEST).await.unwrap();
+        let head = within(read_head(&mut client)).await.unwrap().unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        for _ in 0..times {
+            self.cue.add_permits(1);
+            let token = within(read_chunk(&mut client)).await.unwrap().unwrap();
+            assert_eq!(token, EVENT.as_bytes());
+        }
+        close(client).await;
+    }
+}
+
+/// What the model server does with a connection.
+async fn serve(work: Work, stream: TcpStream, cue: Arc<Semaphore>) {
+    match work {
+        Work::Handshake(_) | Work::Resumption(_) => {}
+        Work::Request | Work::Streams => answer(stream).await,
+        Work::Token => stream_tokens(stream, &cue).await,
+        Work::Exchange => swap(stream, REQUEST.len(), ANSWER).await,
+        Work::Download => swap(stream, 1, MIB).await,
+        Work::Upload => swap(stream, MIB, 1).await,
+    }
+}
+
+async fn answer(mut stream: TcpStream) {
+    let answer = ok(vec![b'x'; ANSWER]);
+    while read_request_head(&mut stream).await.is_some() {
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn stream_tokens(mut stream: TcpStream, cue: &Semaphore) {
+    if read_request_head(&mut stream).await.is_none() || stream.write_all(STREAMED).await.is_err() {
+        return;
+    }
+    let chunk = format!("{:x}\r\n{EVENT}\r\n", EVENT.len());
+    while let Ok(permit) = cue.acquire().await {
+        permit.forget();
+        if stream.write_all(chunk.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// For so many bytes, so many bytes.
+async fn swap(mut stream: TcpStream, received: usize, sent: usize) {
+    let mut question = vec![0; received];
+    let answer = vec![7; sent];
+    while stream.read_exact(&mut question).await.is_ok() {
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn connect(client: &Client, proxy: &Proxy, group: &str) -> Connected {
+    let connected = client.connect(proxy.address).await.unwrap();
+    assert!(connected.group().eq_ignore_ascii_case(group));
+    connected
+}
+
+fn client(group: &str) -> Client {
+    Client::new().groups(group).alpn(&["http/1.1"])
+}
+
+async fn handshakes(proxy: &Proxy, group: &str, times: u32) {
+    for _ in 0..times {
+        let connected = connect(&client(group), proxy, group).await;
+        assert!(!connected.is_resumed());
+        connected.finish(b"").await;
+    }
+}
+
+async fn resumptions(proxy: &Proxy, group: &str, times: u32) {
+    let first = connect(&client(group), proxy, group).await;
+    let Finished { mut sessions, .. } = first.finish(b"").await;
+    for _ in 0..times {
+        let session = sessions.pop().expect("each handshake gives a ticket");
+        let connected = connect(&client(group).resuming(&session), proxy, group).await;
+        assert!(connected.is_resumed());
+        sessions = connected.finish(b"").await.sessions;
+    }
+}
+
+async fn requests(proxy: &Proxy, times: u32) {
+    let mut client = proxy.connect(&["http/1.1"]).await;
+    for _ in 0..times {
+        client.write_all(REQUEST).await.unwrap();
+        let response = within(read_response(&mut client, false)).await.unwrap();
+        assert_eq!((response.status(), response.body.len()), (200, ANSWER));
+    }
+    close(client).await;
+}
+
+async fn streams(proxy: &Proxy, times: u32) {
+    let stream = proxy.connect(&["h2"]).await;
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let sender = sender.ready().await.unwrap();
+    for _ in 0..times / STREAMS {
+        let ask = || {
+            let (client, request) = (sender.clone(), h2_request("GET", "/v1/models"));
+            tokio::spawn(async move {
+                h2_exchange(&client, request.body(()).unwrap(), Bytes::new()).await
+            })
+        };
+        for asked in (0..STREAMS).map(|_| ask()).collect::<Vec<_>>() {
+            let (head, body, _) = within(asked).await.unwrap().unwrap();
+            assert_eq!((head.status().as_u16(), body.len()), (200, ANSWER));
+        }
+    }
+    drop(sender);
+    within(connection).await.unwrap().unwrap();
+}
+
+async fn swaps(proxy: &Proxy, question: &[u8], answer: usize, times: u32) {
+    let mut client = proxy.connect(&[]).await;
+    let mut received = vec![0; answer];
+    for _ in 0..times {
+        client.write_all(question).await.unwrap();
+        client.flush().await.unwrap();
+        within(client.read_exact(&mut received)).await.unwrap();
+    }
+    close(client).await;
+}
+
+/// Ends the own direction and waits for the end of the other.
+async fn close(mut client: TlsStream<TcpStream>) {
+    let _ = client.shutdown().await;
+    let _ = within(client.read_to_end(&mut Vec::new())).await;
+}

@@ -1,0 +1,160 @@
+//! The proxy as a process of its own with one worker, plain or under callgrind, and its proper end:
+//! callgrind writes its counts when the process exits.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use hybridge::certgen::Algorithm;
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::http_support::nobody;
+use crate::support::client_config;
+use crate::support::pki::TestPki;
+
+/// How long the start and the end may take: under valgrind, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// AWS-LC gathers entropy from the jitter of the clock when it starts: most instructions of a start, and never the
+/// same number.
+const UNCOUNTED: [&str; 2] = [
+    "--toggle-collect=*jent_measure_jitter",
+    "--collect-atstart=yes",
+];
+
+/// What is started, and how.
+pub(crate) struct Run<'a> {
+    pub(crate) binary: &'a Path,
+    /// Where callgrind writes; without it the proxy runs by itself.
+    pub(crate) counts: Option<&'a Path>,
+    pub(crate) app: SocketAddr,
+    pub(crate) protocol: &'a str,
+}
+
+/// A running `hybridge run`; killed if it is dropped before its end.
+pub(crate) struct Proxy {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    ca: Vec<u8>,
+    dir: TempDir,
+    _reserved: socket2::Socket,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Proxy {
+    /// Starts it and waits until it listens.
+    pub(crate) async fn start(run: &Run<'_>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = TestPki::new(Algorithm::EcdsaP256);
+        pki.leaf(&["localhost"]).write_to(dir.path());
+        let (reserved, address) = nobody();
+        let child = command(run, address, dir.path()).spawn().unwrap();
+        let mut proxy = Self {
+            child,
+            address,
+            ca: pki.ca_pem().as_bytes().to_vec(),
+            dir,
+            _reserved: reserved,
+        };
+        proxy.listens().await;
+        proxy
+    }
+
+    async fn listens(&mut self) {
+        let polling = async {
+            while TcpStream::connect(self.address).await.is_err() {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    panic!(
+                        "the proxy ended before it listened: {status}\n{}",
+                        self.log()
+                    );
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let listening = tokio::time::timeout(PATIENCE, polling).await;
+        assert!(
+            listening.is_ok(),
+            "the proxy does not listen\n{}",
+            self.log()
+        );
+    }
+
+    pub(crate) async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
+        let config: ClientConfig = client_config(&self.ca, alpn);
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn end(mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let polling = async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let status: Option<ExitStatus> = tokio::time::timeout(PATIENCE, polling).await.ok();
+        assert!(
+            status.is_some_and(|status| status.success()),
+            "the proxy did not end well: {status:?}\n{}",
+            self.log()
+        );
+    }
+
+    /// What it and valgrind wrote to standard error.
+    fn log(&self) -> String {
+        std::fs::read_to_string(log_file(self.dir.path())).unwrap_or_default()
+    }
+}
+
+fn log_file(dir: &Path) -> PathBuf {
+    dir.join("log")
+}
+
+fn command(run: &Run<'_>, address: SocketAddr, dir: &Path) -> Command {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(counts) = run.counts {
+        let mut out = OsString::from("--callgrind-out-file=");
+        out.push(counts);
+        words.extend(["valgrind".into(), "--tool=callgrind".into(), out]);
+        words.extend(UNCOUNTED.map(OsString::from));
+    }
+    words.push(run.binary.into());
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .args(["run", "--workers", "1", "--admin", "none"])
+        .args(["--drain-delay", "0s", "--protocol", run.protocol])
+        .args(["--listen", &address.to_string()])
+        .args(["--upstream", &run.app.to_string()])
+        .arg("--cert")
+        .arg(dir.join("tls.crt"))
+        .arg("--key")
+        .arg(dir.join("tls.key"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(log_file(dir)).unwrap());
+    command
+}
