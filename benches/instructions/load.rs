@@ -16,7 +16,11 @@ use crate::scenario::Work;
 use crate::support::openssl::{Client, Connected, Finished};
 use crate::support::{read_head as read_request_head, upstream, within};
 
-const MIB: usize = 1 << 20;
+/// Bytes of a relayed message: they fit into the buffers of a connection, so that a proxy slowed down by valgrind
+/// finds them there at once, and reads as much each time.
+const PIECE: usize = 128 << 10;
+/// Messages of a MiB.
+const PIECES: u32 = 8;
 const REQUEST: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n";
 const STREAMED: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -51,8 +55,8 @@ impl Load {
             Work::Token => self.tokens(proxy, times).await,
             Work::Streams => streams(proxy, times).await,
             Work::Exchange => swaps(proxy, REQUEST, ANSWER, times).await,
-            Work::Download => swaps(proxy, b"g", MIB, times).await,
-            Work::Upload => swaps(proxy, &vec![7; MIB], 1, times).await,
+            Work::Download => swaps(proxy, b"g", PIECE, times * PIECES).await,
+            Work::Upload => swaps(proxy, &[7; PIECE], 1, times * PIECES).await,
         }
     }
 
@@ -77,8 +81,8 @@ async fn serve(work: Work, stream: TcpStream, cue: Arc<Semaphore>) {
         Work::Request | Work::Streams => answer(stream).await,
         Work::Token => stream_tokens(stream, &cue).await,
         Work::Exchange => swap(stream, REQUEST.len(), ANSWER).await,
-        Work::Download => swap(stream, 1, MIB).await,
-        Work::Upload => swap(stream, MIB, 1).await,
+        Work::Download => swap(stream, 1, PIECE).await,
+        Work::Upload => swap(stream, PIECE, 1).await,
     }
 }
 
@@ -180,6 +184,7 @@ async fn swaps(proxy: &Proxy, question: &[u8], answer: usize, times: u32) {
     let mut received = vec![0; answer];
     for _ in 0..times {
         client.write_all(question).await.unwrap();
+        // What tokio-rustls could not send yet.
         client.flush().await.unwrap();
         within(client.read_exact(&mut received)).await.unwrap();
     }

@@ -5,14 +5,15 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hybridge::certgen::Algorithm;
 use rustix::process::{Pid, Signal, kill_process};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::http_support::nobody;
@@ -94,11 +95,11 @@ impl Proxy {
     }
 
     pub(crate) async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
-        let config: ClientConfig = client_config(&self.ca, alpn);
+        let config = Arc::new(client_config(&self.ca, alpn));
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+        TlsConnector::from(config)
             .connect(name, stream)
             .await
             .unwrap()

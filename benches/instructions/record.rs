@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) const LIMIT: f64 = 0.05;
 
 const HEAD: &str = "\
-# Instructions of `hybridge run` (one worker) for one operation, user space alone: no kernel time, no caches,
-# no waiting. Counted by `just instructions` under valgrind, which offers a program AES-NI and AVX2 but no
-# AVX-512, VAES or SHA extensions: on a processor with those the shares of the cryptography are smaller.
-# Written by `just instructions record`.
+# Instructions of `hybridge run` (one worker, `quick` profile) for one operation, in user space alone: no time of
+# the kernel, no caches, no waiting. Written by `just instructions record`, compared by `just instructions`.
+#
+# Counted by valgrind, which offers the program AES-NI and AVX2 and hides AVX-512, VAES and the SHA extensions: on a
+# processor that has those, cryptography is a smaller share. A `rep movsb` counts as one for each byte, so
+# a copy of more than 2 KiB weighs more here than in time.
 
 ";
 

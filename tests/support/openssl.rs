@@ -333,7 +333,13 @@ pub struct Wire {
 
 impl Read for Wire {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.socket.read(buf)?;
+        // With a timeout on the socket a stopped process finds its read interrupted, which OpenSSL takes for a failure.
+        let count = loop {
+            match self.socket.read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.received.extend_from_slice(&buf[..count]);
         Ok(count)
     }
