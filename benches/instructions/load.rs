@@ -56,7 +56,7 @@ impl Load {
             Work::Streams => streams(proxy, times).await,
             Work::Exchange => swaps(proxy, REQUEST, ANSWER, times).await,
             Work::Download => swaps(proxy, b"g", PIECE, times * PIECES).await,
-            Work::Upload => swaps(proxy, &[7; PIECE], 1, times * PIECES).await,
+            Work::Upload => swaps(proxy, &vec![7; PIECE], 1, times * PIECES).await,
         }
     }
 
