@@ -52,6 +52,7 @@ bench *arguments:
 bench-smoke:
     cargo bench -p hybridge --profile dev -- --test
 
+# The feature: rustix would look for the vDSO where the kernel put it, and valgrind took it away.
 # Instructions of the proxy for each operation beside the recorded ones (needs valgrind); or `record`
 instructions *arguments="compare":
     cargo build --profile quick -p hybridge --features rustix/use-libc-auxv

@@ -54,8 +54,7 @@ fn main() -> ExitCode {
     // cargo adds `--bench`, and hands the arguments of criterion to every benchmark.
     let words: Vec<String> = std::env::args().filter(|word| word != "--bench").collect();
     if words.iter().any(|word| word == "--test") {
-        rehearse();
-        return ExitCode::SUCCESS;
+        return finish(rehearse());
     }
     if !matches!(
         words.get(1).map(String::as_str),
@@ -64,26 +63,31 @@ fn main() -> ExitCode {
         println!("instructions: not counted here; `just instructions` builds what it counts");
         return ExitCode::SUCCESS;
     }
-    match execute(&Command::parse_from(words)) {
-        Ok(code) => code,
-        Err(problem) => {
-            println!("instructions: {problem}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(execute(&Command::parse_from(words)))
 }
 
-/// A few operations of each scenario through the binary that cargo built along.
-fn rehearse() {
+fn finish(done: Result<ExitCode, String>) -> ExitCode {
+    done.unwrap_or_else(|problem| {
+        println!("instructions: {problem}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A few operations of each scenario through the binary that cargo built along; and each has a record.
+fn rehearse() -> Result<ExitCode, String> {
+    let record = Record::load()?;
+    let binary = Path::new(env!("CARGO_BIN_EXE_hybridge"));
     for scenario in SCENARIOS {
-        run(
-            scenario,
-            Path::new(env!("CARGO_BIN_EXE_hybridge")),
-            REHEARSED,
-            None,
-        );
+        run(scenario, binary, REHEARSED, None);
         println!("instructions: {}: rehearsed, not counted", scenario.name);
+        if !record.instructions.contains_key(scenario.name) {
+            return Err(format!(
+                "{} is not recorded: `just instructions record`",
+                scenario.name
+            ));
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn execute(command: &Command) -> Result<ExitCode, String> {
