@@ -168,7 +168,10 @@ type Worked = (Session, Sample, Option<Error>);
 async fn closed(mut session: Session, deadline: Instant) -> Worked {
     let mut sample = Sample::default();
     let mut troubles = Troubles::default();
-    session.fall_in().await;
+    let begun = session.fall_in(&mut sample).await;
+    if troubles.note(begun, &mut sample) {
+        return (session, sample, troubles.last);
+    }
     loop {
         let done = session.operate(Instant::now(), &mut sample).await;
         if troubles.note(done, &mut sample) || Instant::now() >= deadline {

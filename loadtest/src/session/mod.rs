@@ -98,13 +98,23 @@ impl Session {
         }
     }
 
-    /// Waits for this client's place within the interval of a token stream: users do not start in step, and a burst
-    /// of all their tokens at once would be another load.
-    pub async fn fall_in(&mut self) {
-        if self.case.scenario == Scenario::TokenStream && self.case.token_interval_us > 0 {
-            let place = self.rng.below(self.case.token_interval_us as usize);
-            tokio::time::sleep(Duration::from_micros(place as u64)).await;
+    /// Begins a block of token streams where a user might be: within the interval of a token, and within the answer.
+    /// Users do not start in step; a burst of all their tokens, or of all their requests each time the answers end,
+    /// would be another load. The rest of an answer that it begins with is no operation; its tokens count as served.
+    pub async fn fall_in(&mut self, sample: &mut Sample) -> Result<()> {
+        if self.case.scenario != Scenario::TokenStream || self.case.token_interval_us == 0 {
+            return Ok(());
         }
+        let place = self.rng.below(self.case.token_interval_us as usize);
+        tokio::time::sleep(Duration::from_micros(place as u64)).await;
+        let rest = self.rng.below(self.case.tokens as usize) as u32;
+        if rest > 0 {
+            if matches!(self.open, Open::Nothing) {
+                self.connect().await?;
+            }
+            sample.units += self.tokens(rest, &mut Sample::default()).await?;
+        }
+        Ok(())
     }
 
     /// One operation, counted into the sample; `due` is when it should have started.
@@ -177,7 +187,7 @@ impl Session {
         let (up, down) = (self.case.up, self.case.down);
         let units = match draw {
             1 => self.request(up, 0).await?,
-            2..=5 => self.tokens(sample).await?,
+            2..=5 => self.tokens(self.case.tokens, sample).await?,
             _ => self.request(0, down).await?,
         };
         Ok(Outcome {
@@ -267,7 +277,7 @@ impl Session {
     async fn exchange(&mut self, sample: &mut Sample) -> Result<u64> {
         let (up, down) = (self.case.up, self.case.down);
         match self.case.scenario {
-            Scenario::TokenStream => self.tokens(sample).await,
+            Scenario::TokenStream => self.tokens(self.case.tokens, sample).await,
             Scenario::GradientExchange => {
                 Ok(self.request(up, 0).await? + self.request(0, down).await?)
             }

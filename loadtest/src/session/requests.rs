@@ -90,12 +90,19 @@ impl Session {
     }
 
     /// One streamed answer on the kept connection; its tokens.
-    pub(super) async fn tokens(&mut self, sample: &mut Sample) -> Result<u64> {
+    pub(super) async fn tokens(&mut self, tokens: u32, sample: &mut Sample) -> Result<u64> {
         let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
             return Err(self.failed(&not_open()));
         };
         let authority = &self.dialer.endpoint().authority;
-        let streamed = token_stream::run(&mut h1, authority, &self.case, sample).await;
+        let streamed = token_stream::run(
+            &mut h1,
+            authority,
+            tokens,
+            self.case.token_interval_us,
+            sample,
+        )
+        .await;
         let tokens = streamed.map_err(|error| self.failed(&error))?;
         self.open = Open::H1(h1);
         Ok(tokens)

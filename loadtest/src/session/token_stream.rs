@@ -8,17 +8,18 @@ use tokio::net::TcpStream;
 use super::Sample;
 use crate::http::h1::H1;
 use crate::net::stream::Stream;
-use crate::plan::Case;
 
-/// Asks for the case's tokens and notes the time to the first and the gaps between them; the number of tokens.
+/// Asks for tokens and notes the time to the first and the gaps between them; the number of tokens.
 pub(super) async fn run(
     h1: &mut H1<Stream<TcpStream>>,
     authority: &str,
-    case: &Case,
+    wanted: u32,
+    interval_us: u64,
     sample: &mut Sample,
 ) -> io::Result<u64> {
     let start = Instant::now();
-    h1.send(request(authority, case).as_bytes(), 0).await?;
+    let request = request(authority, wanted, interval_us);
+    h1.send(request.as_bytes(), 0).await?;
     let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     if head.status != 200 {
         return Err(io::Error::other(format!(
@@ -29,7 +30,7 @@ pub(super) async fn run(
     let mut body = head.body;
     let mut events = Events::default();
     let (mut tokens, mut last) = (0, None::<Instant>);
-    let mut arrivals = Vec::with_capacity(case.tokens as usize);
+    let mut arrivals = Vec::with_capacity(wanted as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = Instant::now();
         for _ in 0..events.push(piece) {
@@ -44,12 +45,9 @@ pub(super) async fn run(
             arrivals.push(now);
         }
     }
-    delays(&arrivals, case.token_interval_us, &mut sample.late);
-    if tokens < u64::from(case.tokens) {
-        return Err(io::Error::other(format!(
-            "{tokens} tokens of {}",
-            case.tokens
-        )));
+    delays(&arrivals, interval_us, &mut sample.late);
+    if tokens < u64::from(wanted) {
+        return Err(io::Error::other(format!("{tokens} tokens of {wanted}")));
     }
     Ok(tokens)
 }
@@ -69,12 +67,11 @@ fn delays(arrivals: &[Instant], interval_us: u64, late: &mut Vec<u64>) {
     late.extend(offsets().map(|offset| (offset - best) as u64));
 }
 
-fn request(authority: &str, case: &Case) -> String {
+fn request(authority: &str, tokens: u32, interval_us: u64) -> String {
     let body = format!(
-        "{{\"model\":\"stub\",\"stream\":true,\"max_tokens\":{},\"hybridge_interval_ms\":{},\
+        "{{\"model\":\"stub\",\"stream\":true,\"max_tokens\":{tokens},\"hybridge_interval_ms\":{},\
          \"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}",
-        case.tokens,
-        case.token_interval_us as f64 / 1000.0,
+        interval_us as f64 / 1000.0,
     );
     format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
