@@ -6,7 +6,7 @@ import sys
 
 # The first that matches the innermost frame, or for the kernel any frame, names the share.
 SYSTEM_CALLS = [
-    ("send", r"__(x64_)?sys_(sendto|sendmsg|write|writev)$"),
+    ("send", r"__(x64_)?sys_(sendto|sendmsg|write|writev)$|^(do|ksys|vfs)_writev?$"),
     ("receive", r"__(x64_)?sys_(recvfrom|recvmsg|read|readv)$"),
     ("wait", r"__(x64_)?sys_epoll_(p)?wait"),
 ]
