@@ -3,15 +3,15 @@
 //! Running; lame (not ready, still serving, while endpoints notice); draining (nothing new, what is
 //! open may end); cut. A `Watch` and its clones are one piece of open work.
 
-mod lasting;
+mod reached;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::lasting::Bell;
-pub use self::lasting::Lasting;
+use self::reached::Bell;
+pub use self::reached::Reached;
 
 /// What the end of the process is told.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,6 @@ pub struct Drain {
 /// Sees the phase; while it or a clone of it lives, a drain is not complete.
 #[derive(Clone)]
 pub struct Watch {
-    phase: watch::Receiver<Phase>,
     bell: Arc<Bell>,
     /// Shared by clones: a connection counts once, however many of its parts look at the phase.
     _held: Arc<watch::Receiver<()>>,
@@ -99,7 +98,6 @@ impl Drain {
 
     fn hold(&self, kind: &watch::Sender<()>) -> Watch {
         Watch {
-            phase: self.phase.subscribe(),
             bell: Arc::clone(&self.bell),
             _held: Arc::new(kind.subscribe()),
         }
@@ -135,19 +133,12 @@ impl Drain {
 impl Watch {
     /// Whether open work should come to its end.
     pub fn is_draining(&self) -> bool {
-        *self.phase.borrow() >= Phase::Draining
+        self.bell.has_rung(Phase::Draining)
     }
 
-    /// Waits until a phase is reached; for ever if the process ends first.
-    pub async fn reached(&mut self, phase: Phase) {
-        if self.phase.wait_for(|now| *now >= phase).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// The same, for a wait that is polled far more often than the phase changes.
-    pub fn lasting(&self, phase: Phase) -> Lasting {
-        Lasting::new(&self.bell, phase)
+    /// A wait for a phase; for ever if the process ends first.
+    pub fn reached(&self, phase: Phase) -> Reached {
+        Reached::new(&self.bell, phase)
     }
 }
 

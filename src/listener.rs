@@ -113,17 +113,18 @@ impl Listener {
 
     /// Accepts until the drain begins. `accepted` gets each connection with its place among the
     /// permitted ones; `failed` hears of errors, which never end the loop.
-    pub async fn run<A, F>(self, mut drain: Watch, accepted: A, failed: F)
+    pub async fn run<A, F>(self, drain: Watch, accepted: A, failed: F)
     where
         A: Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) + Send + Sync + 'static,
         F: Fn(&'static str) + Send + Sync + 'static,
     {
         let places = Arc::new(Semaphore::new(self.max_connections));
+        let mut drained = drain.reached(Phase::Draining);
         let (mut back_off, mut turn) = (BACK_OFF_MIN, 0);
         loop {
             let next = tokio::select! {
                 biased;
-                () = drain.reached(Phase::Draining) => return,
+                () = &mut drained => return,
                 next = self.next(&places, &mut turn) => next,
             };
             match next {
@@ -135,7 +136,7 @@ impl Listener {
                     failed(accept_reason(&error));
                     tracing::warn!(listener = %self.name, %error, "accept failed, backing off");
                     tokio::select! {
-                        () = drain.reached(Phase::Draining) => return,
+                        () = &mut drained => return,
                         () = tokio::time::sleep(back_off) => {}
                     }
                     back_off = (back_off * 2).min(BACK_OFF_MAX);

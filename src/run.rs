@@ -296,7 +296,6 @@ impl Ready {
         let dispatcher = Dispatcher {
             workers: Arc::clone(workers),
             services: self.services,
-            metrics: Arc::clone(&metrics),
             drain: drain.clone(),
         };
         let accepted = move |io, client, permit| dispatcher.dispatch(io, client, permit);

@@ -176,7 +176,7 @@ where
 /// Drives a connection; a drain lets the request under way finish and takes no other.
 async fn until_drained<C>(
     mut connection: Pin<&mut C>,
-    mut watch: Watch,
+    watch: Watch,
     shut_down: impl Fn(Pin<&mut C>),
 ) -> Result<(), hyper::Error>
 where

@@ -121,6 +121,11 @@ impl Service {
         }
     }
 
+    /// The listener's metrics.
+    pub fn metrics(&self) -> &ListenerMetrics {
+        &self.front.metrics
+    }
+
     /// Serves one connection from accepted to closed; `drain` is held until then.
     pub async fn serve<IO>(self: Arc<Self>, accepted: Accepted<IO>, drain: Watch)
     where
@@ -129,7 +134,7 @@ impl Service {
         let _open = Open::new(&self.front.metrics);
         let mut closed = Closed::new(&accepted);
         let Accepted { io, client, .. } = accepted;
-        let mut cut = drain.lasting(Phase::Cut);
+        let mut cut = drain.reached(Phase::Cut);
         let counters = self.front.counters.clone();
         let handshake = Box::pin(handshake::accept(io, &self.front.tls, counters));
         let secured = tokio::select! {

@@ -19,7 +19,7 @@ use super::context::Context;
 use super::cork::Corked;
 use super::error::Outcome;
 use super::stream;
-use crate::drain::{Lasting, Phase};
+use crate::drain::{Phase, Reached};
 
 /// Bytes a client may have under way on one stream, and on all of its streams.
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -72,7 +72,7 @@ struct Serving<S> {
     /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
     streams: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pings: Option<PingPong>,
-    drained: Lasting,
+    drained: Reached,
     /// Fires no later than anything is due; moved on only when it fires or something is due earlier.
     timer: Pin<Box<Sleep>>,
     /// When the next ping goes out, or must have been answered.
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         Self {
             pings: connection.ping_pong(),
             connection,
-            drained: context.drain.lasting(Phase::Draining),
+            drained: context.drain.reached(Phase::Draining),
             context,
             streams: FuturesUnordered::new(),
             timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),

@@ -11,12 +11,12 @@ use tokio::time::{Instant, Sleep};
 use super::context::Context;
 use super::error::Outcome;
 use super::h1::connection::H1;
-use crate::drain::{Lasting, Phase};
+use crate::drain::{Phase, Reached};
 use crate::io::Duplex;
 
 /// The wait of one connection.
 pub(super) struct Pause {
-    drained: Lasting,
+    drained: Reached,
     /// Fires no later than the silence ends; moved on only when it fires.
     timer: Option<Pin<Box<Sleep>>>,
     silence: Option<Duration>,
@@ -27,7 +27,7 @@ pub(super) struct Pause {
 impl Pause {
     pub(super) fn new(context: &Context) -> Self {
         Self {
-            drained: context.drain.lasting(Phase::Draining),
+            drained: context.drain.reached(Phase::Draining),
             timer: None,
             silence: context.settings.keep_alive_timeout,
             first: Some(context.settings.head_timeout),

@@ -18,7 +18,6 @@ pub(super) struct Dispatcher {
     pub(super) workers: Arc<Workers>,
     /// The listener's, one for each worker, in their order.
     pub(super) services: Vec<Arc<Service>>,
-    pub(super) metrics: Arc<ListenerMetrics>,
     /// Not a watch of it: that would be open work.
     pub(super) drain: Drain,
 }
@@ -42,15 +41,14 @@ impl Dispatcher {
         }
         match accepted.try_map(TcpStream::into_std) {
             Ok(accepted) => {
-                let metrics = Arc::clone(&self.metrics);
                 worker.handle.spawn(async move {
                     match accepted.try_map(TcpStream::from_std) {
                         Ok(accepted) => service.serve(accepted, drain).await,
-                        Err(error) => lost(&metrics, &error),
+                        Err(error) => lost(service.metrics(), &error),
                     }
                 });
             }
-            Err(error) => lost(&self.metrics, &error),
+            Err(error) => lost(service.metrics(), &error),
         }
     }
 }

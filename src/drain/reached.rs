@@ -28,20 +28,24 @@ impl Bell {
         }
     }
 
+    pub(super) fn has_rung(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Acquire) >= phase as u8
+    }
+
     fn listed(&self) -> MutexGuard<'_, Slab<Waker>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A wait for a phase that costs next to nothing to poll.
-pub struct Lasting {
+pub struct Reached {
     bell: Arc<Bell>,
     phase: Phase,
     /// The task that is woken, and its place in the list.
     task: Option<(usize, Waker)>,
 }
 
-impl Lasting {
+impl Reached {
     pub(super) fn new(bell: &Arc<Bell>, phase: Phase) -> Self {
         Self {
             bell: Arc::clone(bell),
@@ -51,7 +55,7 @@ impl Lasting {
     }
 
     fn has_come(&self) -> bool {
-        self.bell.phase.load(Ordering::Acquire) >= self.phase as u8
+        self.bell.has_rung(self.phase)
     }
 
     fn list(&mut self, task: &Waker) {
@@ -69,7 +73,7 @@ impl Lasting {
     }
 }
 
-impl Future for Lasting {
+impl Future for Reached {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -86,7 +90,7 @@ impl Future for Lasting {
     }
 }
 
-impl Drop for Lasting {
+impl Drop for Reached {
     fn drop(&mut self) {
         if let Some((key, _)) = self.task.take() {
             let removed = self.bell.listed().remove(key);
@@ -104,7 +108,7 @@ mod tests {
     use super::*;
     use crate::drain::Drain;
 
-    async fn still_waiting(mut wait: Lasting) -> Lasting {
+    async fn still_waiting(mut wait: Reached) -> Reached {
         let pending =
             std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending()));
         assert!(pending.await);
@@ -113,9 +117,9 @@ mod tests {
 
     /// Polled by several tasks in turn, and through every phase: each change wakes whoever polled last.
     #[tokio::test]
-    async fn a_lasting_wait_sees_every_change_and_every_task() {
+    async fn a_wait_sees_every_change_and_every_task() {
         let drain = Drain::default();
-        let mut wait = drain.watch().lasting(Phase::Cut);
+        let mut wait = drain.watch().reached(Phase::Cut);
         for phase in [Phase::Lame, Phase::Draining] {
             for _ in 0..3 {
                 wait = tokio::spawn(still_waiting(wait)).await.unwrap();
@@ -132,8 +136,8 @@ mod tests {
     #[tokio::test]
     async fn a_wait_that_is_over_or_given_up_is_woken_no_more() {
         let drain = Drain::default();
-        let wait = still_waiting(drain.watch().lasting(Phase::Cut)).await;
-        let other = still_waiting(drain.watch().lasting(Phase::Lame)).await;
+        let wait = still_waiting(drain.watch().reached(Phase::Cut)).await;
+        let other = still_waiting(drain.watch().reached(Phase::Lame)).await;
         assert_eq!(drain.bell.listed().len(), 2);
         drop(wait);
         drain.advance(Phase::Lame);
@@ -143,7 +147,7 @@ mod tests {
 
     /// A change while the wait is being polled for other reasons must not be the last it hears of.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_lasting_wait_misses_no_change_while_it_is_polled() {
+    async fn a_wait_misses_no_change_while_it_is_polled() {
         for _ in 0..200 {
             let drain = Drain::default();
             let busy = Arc::new(AtomicBool::new(true));
@@ -151,8 +155,8 @@ mod tests {
                 .map(|_| {
                     let busy = Arc::clone(&busy);
                     let (mut drained, mut cut) = (
-                        drain.watch().lasting(Phase::Draining),
-                        drain.watch().lasting(Phase::Cut),
+                        drain.watch().reached(Phase::Draining),
+                        drain.watch().reached(Phase::Cut),
                     );
                     tokio::spawn(std::future::poll_fn(move |cx| {
                         if busy.load(Ordering::Relaxed) {
