@@ -190,14 +190,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .get_all(header::TE)
         .iter()
         .any(|value| has_item(value.as_bytes(), b"trailers"));
-    let hops: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_hop_by_hop(name.as_str().as_bytes()))
-        .cloned()
-        .collect();
-    for name in hops {
-        headers.remove(name);
-    }
+    remove_all(headers, is_hop_by_hop);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -205,12 +198,16 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Removes from an HTTP/2 request the fields that the proxy sets itself.
 pub(crate) fn strip_owned(headers: &mut HeaderMap, identity: &Identity) {
-    let spoofed: Vec<HeaderName> = headers
+    remove_all(headers, |name| identity.owns(name));
+}
+
+fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&[u8]) -> bool) {
+    let names: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| identity.owns(name.as_str().as_bytes()))
+        .filter(|name| goes(name.as_str().as_bytes()))
         .cloned()
         .collect();
-    for name in spoofed {
+    for name in names {
         headers.remove(name);
     }
 }
