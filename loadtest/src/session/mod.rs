@@ -109,9 +109,7 @@ impl Session {
         tokio::time::sleep(Duration::from_micros(place as u64)).await;
         let rest = self.rng.below(self.case.tokens as usize) as u32;
         if rest > 0 {
-            if matches!(self.open, Open::Nothing) {
-                self.connect().await?;
-            }
+            self.ensure_open().await?;
             sample.units += self.tokens(rest, &mut Sample::default()).await?;
         }
         Ok(())
@@ -161,9 +159,7 @@ impl Session {
         ) {
             return self.fresh(due).await;
         }
-        if matches!(self.open, Open::Nothing) {
-            self.connect().await?;
-        }
+        self.ensure_open().await?;
         let before = self.counted();
         let units = self.exchange(sample).await?;
         let bytes = self.counted_since(&before);
@@ -180,9 +176,7 @@ impl Session {
         if draw == 0 {
             return self.fresh_request(due, 0, self.case.down).await;
         }
-        if matches!(self.open, Open::Nothing) {
-            self.connect().await?;
-        }
+        self.ensure_open().await?;
         let before = self.counted();
         let (up, down) = (self.case.up, self.case.down);
         let units = match draw {
@@ -271,6 +265,14 @@ impl Session {
             Open::H1(H1::new(stream))
         };
         Ok(())
+    }
+
+    /// Opens the kept connection anew after an error closed it.
+    async fn ensure_open(&mut self) -> Result<()> {
+        match self.open {
+            Open::Nothing => self.connect().await,
+            _ => Ok(()),
+        }
     }
 
     /// One exchange on the kept connection; its units.
