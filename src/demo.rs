@@ -82,19 +82,18 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
     let text = configuration(addresses, stub.address(), &certificates);
     let config = Config::parse("demo", &text)?;
     run::init_logging(&config.log);
-    worker::runtime()
-        .map_err(run::Error::Runtime)?
-        .block_on(async {
-            tokio::spawn(stub.serve());
-            // Signals are caught before anybody is told how to stop.
-            let signals = Signals::install().map_err(run::Error::Signals)?;
-            let sidecar = Sidecar::start(config)?;
-            say(&guide(&sidecar, &certificates).to_string())?;
-            if let End::Cut(open) = sidecar.until_signalled(signals).await {
-                say(&format!("connections cut: {open}"))?;
-            }
-            Ok(())
-        })
+    let runtime = worker::runtime().map_err(run::Error::Runtime)?;
+    runtime.block_on(async {
+        tokio::spawn(stub.serve());
+        // Signals are caught before anybody is told how to stop.
+        let signals = Signals::install().map_err(run::Error::Signals)?;
+        let sidecar = Sidecar::start(config)?;
+        say(&guide(&sidecar, &certificates).to_string())?;
+        if let End::Cut(open) = sidecar.until_signalled(signals).await {
+            say(&format!("connections cut: {open}"))?;
+        }
+        Ok(())
+    })
 }
 
 fn say(text: &str) -> Result<(), Error> {
