@@ -14,7 +14,7 @@ use crate::http_support::{h2_exchange, h2_request, ok, read_chunk, read_head, re
 use crate::proxy::Proxy;
 use crate::scenario::Work;
 use crate::support::openssl::{Client, Connected, Finished};
-use crate::support::{read_head as read_request_head, upstream, within};
+use crate::support::{answer_each, read_head as read_request_head, upstream, within};
 
 /// Bytes of a relayed message: they fit into the buffers of a connection, so that a proxy slowed down by valgrind
 /// finds them there at once, and reads as much each time.
@@ -78,20 +78,11 @@ impl Load {
 async fn serve(work: Work, stream: TcpStream, cue: Arc<Semaphore>) {
     match work {
         Work::Handshake(_) | Work::Resumption(_) => {}
-        Work::Request | Work::Streams => answer(stream).await,
+        Work::Request | Work::Streams => answer_each(stream, ok([b'x'; ANSWER])).await,
         Work::Token => stream_tokens(stream, &cue).await,
         Work::Exchange => swap(stream, REQUEST.len(), ANSWER).await,
         Work::Download => swap(stream, 1, PIECE).await,
         Work::Upload => swap(stream, PIECE, 1).await,
-    }
-}
-
-async fn answer(mut stream: TcpStream) {
-    let answer = ok(vec![b'x'; ANSWER]);
-    while read_request_head(&mut stream).await.is_some() {
-        if stream.write_all(&answer).await.is_err() {
-            return;
-        }
     }
 }
 

@@ -5,20 +5,17 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use hybridge::certgen::Algorithm;
 use rustix::process::{Pid, Signal, kill_process};
-use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::http_support::nobody;
-use crate::support::client_config;
 use crate::support::pki::TestPki;
+use crate::support::{client_config, connect};
 
 /// How long the start and the end may take: under valgrind, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -95,12 +92,7 @@ impl Proxy {
     }
 
     pub(crate) async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
-        let config = Arc::new(client_config(&self.ca, alpn));
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(config)
-            .connect(name, stream)
+        connect(self.address, client_config(&self.ca, alpn))
             .await
             .unwrap()
     }

@@ -207,12 +207,7 @@ impl Sidecar {
     }
 
     pub async fn try_connect(&self, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::try_from("localhost").unwrap();
-        tokio_rustls::TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
+        connect(self.address, config).await
     }
 
     /// Sends bytes over a new HTTP/1.1 connection and reads until the server closes.
@@ -231,6 +226,19 @@ impl Sidecar {
         tokio::spawn(connection);
         sender.ready().await.unwrap()
     }
+}
+
+/// A rustls client connected to an address.
+pub async fn connect(
+    address: SocketAddr,
+    config: ClientConfig,
+) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from("localhost").unwrap();
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
 }
 
 /// A client configuration that trusts one authority.
@@ -301,12 +309,14 @@ pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
 
 /// An HTTP/1.1 server that answers each request (without a body) with the same bytes.
 pub async fn answering(answer: &'static [u8]) -> SocketAddr {
-    upstream(move |mut stream| async move {
-        while read_head(&mut stream).await.is_some() {
-            if stream.write_all(answer).await.is_err() {
-                return;
-            }
+    upstream(move |stream| answer_each(stream, answer)).await
+}
+
+/// Answers each request of a connection with the same bytes.
+pub async fn answer_each(mut stream: TcpStream, answer: impl AsRef<[u8]>) {
+    while read_head(&mut stream).await.is_some() {
+        if stream.write_all(answer.as_ref()).await.is_err() {
+            return;
         }
-    })
-    .await
+    }
 }
