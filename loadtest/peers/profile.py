@@ -11,7 +11,8 @@ SYSTEM_CALLS = [
     ("wait", r"__(x64_)?sys_epoll_(p)?wait"),
 ]
 USER = [
-    ("crypto", r"aws_lc|aes|gcm|sha|keccak|curve25519|ecp_|p256|p384|fiat|mlkem|poly|BN_|bn_|EC_|HMAC|EVP|CRYPTO|RAND"),
+    # C and assembly: a Rust path may hold any of these words, such as `share`.
+    ("crypto", r"^(?!.*::).*(aws_lc|aes|gcm|sha|keccak|curve25519|ecp_|p256|p384|fiat|mlkem|poly|BN_|bn_|EC_|HMAC|EVP|CRYPTO|RAND)"),
     ("TLS", r"rustls|hybridge::tls"),
     ("HTTP", r"hybridge::proxy|httparse|^h2|::h2::|<h2|http::|hpack"),
     ("runtime", r"tokio|mio::|futures|worker|scheduler"),
