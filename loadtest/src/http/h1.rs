@@ -1,20 +1,23 @@
 //! One HTTP/1.1 connection, client side (RFC 9112): request out, head in, body in by pieces as they arrive,
 //! so that each token of a stream gets its own time stamp. Also reads requests, for the tool's own stub.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-const READ: usize = 64 * 1024;
+use crate::net::inbox::Inbox;
+
+/// Filler goes out in pieces of this length.
+const PIECE: usize = 64 * 1024;
 const HEAD_LIMIT: usize = 64 * 1024;
-static ZEROS: [u8; READ] = [b'0'; READ];
+static ZEROS: [u8; PIECE] = [b'0'; PIECE];
 
 /// A connection with what was read ahead.
 #[derive(Debug)]
 pub struct H1<S> {
     pub stream: S,
-    buffer: Vec<u8>,
-    at: usize,
+    inbox: Inbox,
 }
 
 /// The start of a message, as far as the measuring needs it.
@@ -45,15 +48,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
     pub fn new(stream: S) -> Self {
         Self {
             stream,
-            buffer: Vec::new(),
-            at: 0,
+            inbox: Inbox::default(),
         }
     }
 
     /// Whether the peer's next bytes are these; reads on until that is decided.
     pub async fn begins_with(&mut self, expected: &[u8]) -> io::Result<bool> {
         loop {
-            let unread = &self.buffer[self.at..];
+            let unread = self.inbox.unread();
             let seen = unread.len().min(expected.len());
             if unread[..seen] != expected[..seen] {
                 return Ok(false);
@@ -68,8 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
     }
 
     /// The stream, and what was read of it but not used.
-    pub fn into_parts(mut self) -> (S, Vec<u8>) {
-        (self.stream, self.buffer.split_off(self.at))
+    pub fn into_parts(self) -> (S, Vec<u8>) {
+        let unread = self.inbox.unread().to_vec();
+        (self.stream, unread)
     }
 
     /// Sends a ready head and `body` filler bytes.
@@ -85,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
         }
         let mut left = body - first as u64;
         while left > 0 {
-            let piece = left.min(READ as u64) as usize;
+            let piece = left.min(PIECE as u64) as usize;
             self.stream.write_all(&ZEROS[..piece]).await?;
             left -= piece as u64;
         }
@@ -95,9 +98,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
     /// Reads the next message head; none where the peer closed between messages.
     pub async fn head(&mut self, request: bool) -> io::Result<Option<Head>> {
         loop {
-            let unread = &self.buffer[self.at..];
+            let unread = self.inbox.unread();
             if let Some((head, length)) = parse(unread, request)? {
-                self.at += length;
+                self.inbox.take(length);
                 if head.status == 100 {
                     continue;
                 }
@@ -122,20 +125,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
         let Some(left) = self.left(body).await? else {
             return Ok(None);
         };
-        if self.at == self.buffer.len() && self.fill().await? == 0 {
+        if self.inbox.unread().is_empty() && self.fill().await? == 0 {
             return match body {
                 Body::UntilClose => Ok(None),
                 _ => Err(ErrorKind::UnexpectedEof.into()),
             };
         }
-        let piece = (self.buffer.len() - self.at).min(usize::try_from(left).unwrap_or(usize::MAX));
-        let start = self.at;
-        self.at += piece;
+        let piece = self.inbox.take(usize::try_from(left).unwrap_or(usize::MAX));
         match body {
-            Body::Length(left) | Body::Chunk(Some(left)) => *left -= piece as u64,
+            Body::Length(left) | Body::Chunk(Some(left)) => *left -= piece.len() as u64,
             _ => {}
         }
-        Ok(Some(&self.buffer[start..start + piece]))
+        Ok(Some(piece))
     }
 
     /// Reads the body to its end and returns its length in bytes.
@@ -178,10 +179,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
 
     async fn line(&mut self) -> io::Result<Vec<u8>> {
         loop {
-            let unread = &self.buffer[self.at..];
+            let unread = self.inbox.unread();
             if let Some(end) = unread.windows(2).position(|pair| pair == b"\r\n") {
                 let line = unread[..end].to_vec();
-                self.at += end + 2;
+                self.inbox.take(end + 2);
                 return Ok(line);
             }
             if unread.len() > HEAD_LIMIT {
@@ -194,17 +195,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        if self.at == self.buffer.len() {
-            self.buffer.clear();
-        } else {
-            self.buffer.drain(..self.at);
-        }
-        self.at = 0;
-        let held = self.buffer.len();
-        self.buffer.resize(held + READ, 0);
-        let read = self.stream.read(&mut self.buffer[held..]).await;
-        self.buffer.truncate(held + *read.as_ref().unwrap_or(&0));
-        read
+        let Self { stream, inbox } = self;
+        poll_fn(|cx| inbox.poll_fill(stream, cx)).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod counts;
 pub mod dial;
+pub mod inbox;
 pub mod link;
 pub mod relay;
 pub mod stream;

@@ -10,9 +10,10 @@ use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::counts::Meter;
+use super::inbox::Inbox;
 
-/// Socket reads ask for this much; four records, so that bulk needs few system calls.
-const READ_AHEAD: usize = 64 * 1024;
+/// What rustls may hold to be sent, bytes.
+const SEND_LIMIT: usize = 256 * 1024;
 const RECORD_HEADER: usize = 5;
 
 /// Either side of a TLS connection, or plain bytes counted the same way.
@@ -26,9 +27,8 @@ pub struct Stream<IO> {
 #[derive(Debug)]
 struct Tls {
     connection: Connection,
-    incoming: Vec<u8>,
-    /// Start of what rustls has not been given yet.
-    given: usize,
+    /// What rustls has not been given yet.
+    incoming: Inbox,
     /// Records go in one by one, to tell tickets from data.
     stepwise: bool,
     ended: bool,
@@ -47,11 +47,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
     /// Runs the handshake to its end on either side.
     pub async fn handshake(io: IO, connection: Connection, meter: Arc<Meter>) -> io::Result<Self> {
         let mut connection = connection;
-        connection.set_buffer_limit(Some(4 * READ_AHEAD));
+        connection.set_buffer_limit(Some(SEND_LIMIT));
         let tls = Tls {
             connection,
-            incoming: Vec::new(),
-            given: 0,
+            incoming: Inbox::default(),
             stepwise: true,
             ended: false,
         };
@@ -65,7 +64,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
         let read_ahead = stream
             .tls
             .as_ref()
-            .map_or(0, |tls| tls.incoming.len() - tls.given);
+            .map_or(0, |tls| tls.incoming.unread().len());
         stream
             .meter
             .counter()
@@ -140,20 +139,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
         let Some(tls) = &mut self.tls else {
             return Poll::Ready(Ok(0));
         };
-        tls.incoming.drain(..tls.given);
-        tls.given = 0;
-        let held = tls.incoming.len();
-        tls.incoming.resize(held + READ_AHEAD, 0);
-        let mut buffer = ReadBuf::new(&mut tls.incoming[held..]);
-        let outcome = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
-        let read = buffer.filled().len();
-        tls.incoming.truncate(held + read);
+        let read = ready!(tls.incoming.poll_fill(&mut self.io, cx))?;
         self.meter.counter().wire(0, read);
-        if outcome.is_pending() && held == 0 {
-            // An idle connection holds no read-ahead.
-            tls.incoming = Vec::new();
-        }
-        ready!(outcome)?;
         Poll::Ready(Ok(read))
     }
 }
@@ -161,7 +148,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
 impl Tls {
     /// Gives rustls the next whole record; none if it is not here yet, else its length.
     fn feed_record(&mut self) -> io::Result<Option<usize>> {
-        let rest = &self.incoming[self.given..];
+        let rest = self.incoming.unread();
         let Some(header) = rest.get(..RECORD_HEADER) else {
             return Ok(None);
         };
@@ -174,7 +161,7 @@ impl Tls {
     }
 
     fn feed(&mut self, length: usize) -> io::Result<usize> {
-        let mut slice = &self.incoming[self.given..self.given + length];
+        let mut slice = &self.incoming.unread()[..length];
         let mut taken = 0;
         while !slice.is_empty() {
             let read = self.connection.read_tls(&mut slice)?;
@@ -188,14 +175,14 @@ impl Tls {
                 break;
             }
         }
-        self.given += taken;
+        self.incoming.take(taken);
         Ok(taken)
     }
 
     /// Moves on by one step of decryption: 0 when more must come from the socket.
     fn advance(&mut self, meter: &Meter) -> io::Result<usize> {
         if !self.stepwise {
-            return self.feed(self.incoming.len() - self.given);
+            return self.feed(self.incoming.unread().len());
         }
         let Some(length) = self.feed_record()? else {
             return Ok(0);
