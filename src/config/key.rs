@@ -180,7 +180,7 @@ keys! {
         "Bytes of a request head before 431";
     MaxHeaders: "listener.limits.max-headers", "max-headers", Form::Count(1, 10_000), Fixed("100"),
         "Header fields of a request before 431";
-    MaxIdleUpstreams: "listener.limits.max-idle-upstreams", "max-idle-upstreams", Form::Count(0, 100_000), Fixed("256"),
+    MaxIdleUpstreams: "listener.limits.max-idle-upstreams", "max-idle-upstreams", Form::Count(0, 100_000), Fixed("1024"),
         "Unused connections to the inference server that are kept; 0 keeps none";
 
     HeadTimeout: "listener.timeouts.head-timeout", "head-timeout", Form::Duration, Fixed("30s"),

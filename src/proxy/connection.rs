@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::context::Context;
 use super::error::{Outcome, UpstreamError};
 use super::headers::Identity;
+use super::turns::Turns;
 use super::upstream::Upstream;
 use super::{Protocol, Settings, http1, http2, upgrade};
 use crate::drain::{Phase, Watch};
@@ -66,6 +67,7 @@ pub struct Service {
     front: Arc<Front>,
     upstream: Arc<Upstream>,
     load: Arc<Load>,
+    turns: Arc<Turns>,
 }
 
 impl Front {
@@ -118,6 +120,7 @@ impl Service {
             front: Arc::clone(front),
             upstream,
             load: Arc::clone(load),
+            turns: Turns::start(),
         }
     }
 
@@ -182,6 +185,7 @@ impl Service {
             identity: Identity::new(client.ip(), group.name(), self.front.settings.forwarded),
             drain,
             load: Arc::clone(&self.load),
+            turns: Arc::clone(&self.turns),
         }
     }
 }

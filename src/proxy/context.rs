@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Settings;
 use super::error::UpstreamError;
 use super::headers::Identity;
+use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::drain::Watch;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol};
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) drain: Watch,
     /// The worker's.
     pub(crate) load: Arc<Load>,
+    /// The worker's.
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// One request's share of the metrics; whatever happens to it, it is counted once.

@@ -74,6 +74,7 @@ async fn requests<S: Duplex>(client: &mut H1<S>, context: &Context) -> Outcome {
             close(client).await;
             return outcome;
         }
+        context.turns.next().await;
         match serve_request(client, context).await {
             Next::Keep => {}
             Next::Linger(outcome) => {

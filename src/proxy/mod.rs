@@ -18,6 +18,7 @@ mod http2;
 mod pause;
 mod peer;
 mod stream;
+mod turns;
 mod upgrade;
 mod upstream;
 
