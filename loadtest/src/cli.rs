@@ -69,6 +69,9 @@ pub struct Compare {
 pub struct RunPlan {
     /// Plan file, or the name of one that comes along
     pub plan: String,
+    /// Serve the model server behind the targets from this process, here: on one core they then take no turns
+    #[arg(long, value_name = "ADDR")]
+    pub backend: Option<String>,
     #[command(flatten)]
     pub narrow: Narrow,
     #[command(flatten)]
@@ -130,6 +133,9 @@ pub struct Common {
     /// Cores of servers the tool starts and of itself
     #[arg(long, value_enum, default_value_t = Pin::Split)]
     pub pin: Pin,
+    /// Keep idle cores from halting, as root: on a virtual machine the hypervisor wakes them, slowly
+    #[arg(long)]
+    pub keep_awake: bool,
     /// Check the server's signature on one handshake in N only, so that the generator can saturate a server; the
     /// group is verified on every connection all the same
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 use super::provenance::provenance;
-use super::{INTERRUPTED, create, narrow, print, runtime, say, write_report};
+use super::{INTERRUPTED, create, listen, narrow, print, runtime, say, write_report};
 use crate::cli::{Common, Compare, Pin, RunPlan};
 use crate::error::{Error, Result};
 use crate::headroom;
@@ -16,13 +16,14 @@ use crate::observe::machine;
 use crate::plan::{Plan, Role, Scenario, Speaks, Target, file as plan_file};
 use crate::report;
 use crate::results::{Results, SCHEMA, file};
+use crate::run::awake::Awake;
 use crate::run::binary;
 use crate::run::child::Server;
 use crate::run::managed::{self, Cores};
 use crate::run::progress::Progress;
 use crate::run::target::{Resolved, resolve};
 use crate::run::{Run, Shard, Stop};
-use crate::session;
+use crate::{session, stub};
 
 pub(super) fn compare(arguments: &Compare) -> Result<u8> {
     let mut plan = plan_file::load(if arguments.quick { "quick" } else { "full" })?;
@@ -31,6 +32,7 @@ pub(super) fn compare(arguments: &Compare) -> Result<u8> {
     measure(
         plan,
         &arguments.common,
+        None,
         Some((arguments.group, arguments.classical_group)),
     )
 }
@@ -38,7 +40,7 @@ pub(super) fn compare(arguments: &Compare) -> Result<u8> {
 pub(super) fn run_plan(arguments: &RunPlan) -> Result<u8> {
     let mut plan = plan_file::load(&arguments.plan)?;
     narrow::apply(&mut plan, &arguments.narrow)?;
-    measure(plan, &arguments.common, None)
+    measure(plan, &arguments.common, arguments.backend.as_deref(), None)
 }
 
 /// The targets named by flags; none means that the tool starts its own.
@@ -85,7 +87,7 @@ fn drawn_seed() -> u64 {
 
 type Groups = Option<(crate::tls::Group, crate::tls::Group)>;
 
-fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
+fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -> Result<u8> {
     let shard = parse_shard(&common.shard, common.job_index)?;
     create(&common.out)?;
     let limit = machine::raise_open_files();
@@ -101,6 +103,7 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
             source,
         })?;
     }
+    let _awake = common.keep_awake.then(Awake::keep).transpose()?;
     let seed = common.seed.unwrap_or_else(|| {
         if shard.of > 1 {
             SHARED_SEED
@@ -110,6 +113,9 @@ fn measure(plan: Plan, common: &Common, groups: Groups) -> Result<u8> {
     });
     runtime()?.block_on(async {
         let (stop, at_once) = on_interrupt();
+        if let Some(address) = backend {
+            tokio::spawn(stub::serve(listen(address).await?));
+        }
         let (servers, mut targets) = match &program {
             Some(program) => start_servers(&plan, program, &cores).await?,
             None => (

@@ -36,6 +36,11 @@ pub(super) async fn provenance(
             versions.insert(target.plan.name.clone(), build.replace('"', ""));
         }
     }
+    let awake = if common.keep_awake {
+        "; idle cores were kept from halting"
+    } else {
+        ""
+    };
     let format = time::format_description::well_known::Rfc3339;
     let now = time::OffsetDateTime::now_utc();
     Provenance {
@@ -58,7 +63,7 @@ pub(super) async fn provenance(
         shard: format!("{}/{}", shard.index, shard.of),
         machine: machine::describe(),
         versions,
-        pinning: cores.describe(),
+        pinning: cores.describe() + awake,
         interrupted: false,
     }
 }

@@ -5,5 +5,6 @@ pub mod dial;
 pub mod inbox;
 pub mod link;
 pub mod relay;
+pub mod stamp;
 pub mod stream;
 pub mod timer;

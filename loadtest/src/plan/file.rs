@@ -24,6 +24,7 @@ const EMBEDDED: [(&str, &str); 8] = [
     ("peers", include_str!("../../plans/peers.toml")),
     ("peers-h2", include_str!("../../plans/peers-h2.toml")),
     ("scale", include_str!("../../plans/scale.toml")),
+    ("scale-peers", include_str!("../../plans/scale-peers.toml")),
     ("workers", include_str!("../../plans/workers.toml")),
 ];
 

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use super::Sample;
 use crate::http::h1::H1;
+use crate::net::stamp;
 use crate::net::stream::Stream;
 
 /// Asks for tokens and notes the time to the first and the gaps between them; the number of tokens.
@@ -31,9 +32,11 @@ pub(super) async fn run(
     let mut events = Events::default();
     let (mut tokens, mut last) = (0, None::<Instant>);
     let mut arrivals = Vec::with_capacity(wanted as usize);
+    let mut ways = Vec::with_capacity(wanted as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
-        let now = Instant::now();
-        for _ in 0..events.push(piece) {
+        let (now, clock) = (Instant::now(), stamp::now());
+        for sent in events.push(piece) {
+            ways.extend(sent.map(|sent| clock.saturating_sub(sent)));
             tokens += 1;
             match last {
                 None => sample
@@ -45,14 +48,18 @@ pub(super) async fn run(
             arrivals.push(now);
         }
     }
-    delays(&arrivals, interval_us, &mut sample.late);
+    if ways.len() == arrivals.len() {
+        sample.late.append(&mut ways);
+    } else {
+        delays(&arrivals, interval_us, &mut sample.late);
+    }
     if tokens < u64::from(wanted) {
         return Err(io::Error::other(format!("{tokens} tokens of {wanted}")));
     }
     Ok(tokens)
 }
 
-/// How long after its turn each token came. The turns follow each other by the interval; when the first was due is
+/// How long after its turn each token came, for a model server that does not stamp its tokens. The turns follow each other by the interval; when the first was due is
 /// not told, so the token that came earliest against them counts as punctual.
 fn delays(arrivals: &[Instant], interval_us: u64, late: &mut Vec<u64>) {
     let Some(first) = arrivals.first().filter(|_| interval_us > 0) else {
@@ -85,14 +92,20 @@ fn request(authority: &str, tokens: u32, interval_us: u64) -> String {
 struct Events {
     line: Vec<u8>,
     data: Vec<u8>,
+    sent: Option<u64>,
 }
 
 impl Events {
-    fn push(&mut self, piece: &[u8]) -> usize {
-        let mut found = 0;
+    /// For each token that becomes whole, when it was sent, if it says so.
+    fn push(&mut self, piece: &[u8]) -> Vec<Option<u64>> {
+        let mut found = Vec::new();
         for byte in piece {
             match byte {
-                b'\n' => found += usize::from(self.end_line()),
+                b'\n' => {
+                    if self.end_line() {
+                        found.push(self.sent.take());
+                    }
+                }
                 b'\r' => {}
                 byte => self.line.push(*byte),
             }
@@ -107,6 +120,10 @@ impl Events {
         }
         if let Some(data) = self.line.strip_prefix(b"data:") {
             self.data.extend_from_slice(data.trim_ascii());
+        }
+        if let Some(id) = self.line.strip_prefix(b"id:") {
+            let id = std::str::from_utf8(id.trim_ascii());
+            self.sent = id.ok().and_then(stamp::read);
         }
         self.line.clear();
         false
@@ -161,8 +178,16 @@ mod tests {
             {\"content\":\"b\"}}]}\r\n\r\ndata: [DONE]\n\n";
         for cut in [1, 3, 1000] {
             let mut events = Events::default();
-            let found: usize = wire.chunks(cut).map(|piece| events.push(piece)).sum();
+            let found: usize = wire.chunks(cut).map(|piece| events.push(piece).len()).sum();
             assert_eq!(found, 2, "cut into {cut}");
         }
+    }
+
+    #[test]
+    fn a_stamp_belongs_to_the_token_of_its_event() {
+        let stamped = format!("id: {}\ndata: x\n\n", stamp::stamp());
+        let found = Events::default().push(format!("{stamped}data: y\n\n{stamped}").as_bytes());
+        let known: Vec<_> = found.iter().map(Option::is_some).collect();
+        assert_eq!(known, [true, false, true]);
     }
 }

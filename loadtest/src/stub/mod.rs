@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::http::h1::{Body, H1, Head};
+use crate::net::stamp::stamp;
 use crate::net::timer::Timer;
 
 const SMALL: &str = "{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"model\":\"stub\",\
@@ -101,10 +102,11 @@ async fn stream_tokens<S: AsyncRead + AsyncWrite + Unpin>(
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     h1.send(head.as_bytes(), 0).await?;
-    let chunk = format!("{:x}\r\n{TOKEN}\r\n", TOKEN.len());
     let (mut timer, start) = (Timer::new()?, Instant::now());
     for token in 0..tokens {
         timer.sleep_until(start + pause * token as u32).await?;
+        let event = format!("id: {}\n{TOKEN}", stamp());
+        let chunk = format!("{:x}\r\n{event}\r\n", event.len());
         h1.send(chunk.as_bytes(), 0).await?;
     }
     h1.send(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n", 0).await
