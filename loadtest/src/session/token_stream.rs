@@ -1,7 +1,6 @@
 //! A streamed chat completion (server-sent events): when each token arrives.
 
 use std::io;
-use std::time::Instant;
 
 use tokio::net::TcpStream;
 
@@ -18,7 +17,7 @@ pub(super) async fn run(
     interval_us: u64,
     sample: &mut Sample,
 ) -> io::Result<u64> {
-    let start = Instant::now();
+    let start = stamp::now();
     let request = request(authority, wanted, interval_us);
     h1.send(request.as_bytes(), 0).await?;
     let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -30,45 +29,40 @@ pub(super) async fn run(
     }
     let mut body = head.body;
     let mut events = Events::default();
-    let (mut tokens, mut last) = (0, None::<Instant>);
     let mut arrivals = Vec::with_capacity(wanted as usize);
     let mut ways = Vec::with_capacity(wanted as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
-        let (now, clock) = (Instant::now(), stamp::now());
-        for sent in events.push(piece) {
-            ways.extend(sent.map(|sent| clock.saturating_sub(sent)));
-            tokens += 1;
-            match last {
-                None => sample
-                    .first
-                    .push(now.duration_since(start).as_nanos() as u64),
-                Some(last) => sample.gap.push(now.duration_since(last).as_nanos() as u64),
+        let now = stamp::now();
+        for token in events.push(piece) {
+            ways.extend(token.sent.map(|sent| now.saturating_sub(sent)));
+            match arrivals.last() {
+                None => sample.first.push(now - start),
+                Some(last) => sample.gap.push(now - last),
             }
-            last = Some(now);
             arrivals.push(now);
         }
     }
-    if ways.len() == arrivals.len() {
-        sample.late.append(&mut ways);
-    } else {
-        delays(&arrivals, interval_us, &mut sample.late);
+    // Tokens that are due all at once wait for each other, which is nobody's delay.
+    if interval_us > 0 {
+        if ways.len() == arrivals.len() {
+            sample.late.append(&mut ways);
+        } else {
+            delays(&arrivals, interval_us, &mut sample.late);
+        }
     }
+    let tokens = arrivals.len() as u64;
     if tokens < u64::from(wanted) {
         return Err(io::Error::other(format!("{tokens} tokens of {wanted}")));
     }
     Ok(tokens)
 }
 
-/// How long after its turn each token came, for a model server that does not stamp its tokens. The turns follow each other by the interval; when the first was due is
-/// not told, so the token that came earliest against them counts as punctual.
-fn delays(arrivals: &[Instant], interval_us: u64, late: &mut Vec<u64>) {
-    let Some(first) = arrivals.first().filter(|_| interval_us > 0) else {
-        return;
-    };
+/// How long after its turn each token came, nanoseconds, for a model server that does not stamp its tokens. The turns
+/// follow each other by the interval; when the first was due is not told, so the token that came earliest against them
+/// counts as punctual.
+fn delays(arrivals: &[u64], interval_us: u64, late: &mut Vec<u64>) {
     let interval = i128::from(interval_us) * 1000;
-    let offset = |(turn, moment): (usize, &Instant)| {
-        moment.duration_since(*first).as_nanos().cast_signed() - interval * turn as i128
-    };
+    let offset = |(turn, moment): (usize, &u64)| i128::from(*moment) - interval * turn as i128;
     let offsets = || arrivals.iter().enumerate().map(offset);
     let best = offsets().min().unwrap_or(0);
     late.extend(offsets().map(|offset| (offset - best) as u64));
@@ -87,6 +81,12 @@ fn request(authority: &str, tokens: u32, interval_us: u64) -> String {
     )
 }
 
+/// An event that carries a token.
+struct Token {
+    /// When it was sent, if it says so.
+    sent: Option<u64>,
+}
+
 /// Counts events with data as they become whole; `[DONE]` and comments are none, nor is an event without content.
 #[derive(Debug, Default)]
 struct Events {
@@ -96,16 +96,12 @@ struct Events {
 }
 
 impl Events {
-    /// For each token that becomes whole, when it was sent, if it says so.
-    fn push(&mut self, piece: &[u8]) -> Vec<Option<u64>> {
+    /// The tokens that become whole.
+    fn push(&mut self, piece: &[u8]) -> Vec<Token> {
         let mut found = Vec::new();
         for byte in piece {
             match byte {
-                b'\n' => {
-                    if self.end_line() {
-                        found.push(self.sent.take());
-                    }
-                }
+                b'\n' => found.extend(self.end_line()),
                 b'\r' => {}
                 byte => self.line.push(*byte),
             }
@@ -113,10 +109,11 @@ impl Events {
         found
     }
 
-    fn end_line(&mut self) -> bool {
+    /// The token that the line made whole.
+    fn end_line(&mut self) -> Option<Token> {
         if self.line.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            return is_token(&data);
+            let (data, sent) = (std::mem::take(&mut self.data), self.sent.take());
+            return is_token(&data).then_some(Token { sent });
         }
         if let Some(data) = self.line.strip_prefix(b"data:") {
             self.data.extend_from_slice(data.trim_ascii());
@@ -126,7 +123,7 @@ impl Events {
             self.sent = id.ok().and_then(stamp::read);
         }
         self.line.clear();
-        false
+        None
     }
 }
 
@@ -149,16 +146,11 @@ fn is_token(data: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_token_is_late_against_the_clock_of_its_stream() {
-        let start = Instant::now();
         let at = |us: &[u64]| -> Vec<u64> {
-            let arrivals: Vec<_> = us
-                .iter()
-                .map(|us| start + Duration::from_micros(*us))
-                .collect();
+            let arrivals: Vec<_> = us.iter().map(|us| us * 1000).collect();
             let mut late = Vec::new();
             delays(&arrivals, 20_000, &mut late);
             late.iter().map(|ns| ns / 1000).collect()
@@ -187,7 +179,7 @@ mod tests {
     fn a_stamp_belongs_to_the_token_of_its_event() {
         let stamped = format!("id: {}\ndata: x\n\n", stamp::stamp());
         let found = Events::default().push(format!("{stamped}data: y\n\n{stamped}").as_bytes());
-        let known: Vec<_> = found.iter().map(Option::is_some).collect();
+        let known: Vec<_> = found.iter().map(|token| token.sent.is_some()).collect();
         assert_eq!(known, [true, false, true]);
     }
 }
