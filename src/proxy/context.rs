@@ -21,7 +21,7 @@ pub(crate) struct Context {
     pub(crate) drain: Watch,
     /// The worker's.
     pub(crate) load: Arc<Load>,
-    /// The worker's.
+    /// The listener's at this worker.
     pub(crate) turns: Arc<Turns>,
 }
 

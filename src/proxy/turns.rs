@@ -1,5 +1,5 @@
-//! Whose request a worker begins next. What has begun goes first: of the clients that wait, only a few begin each
-//! time that the worker has been through everything else.
+//! Whose request a worker begins next, for each listener. What has begun goes first: of the clients that wait, only a
+//! few begin each time that the worker has been through everything else.
 //!
 //! Without this a worker that is behind reads every request that is there before it looks at an answer: thousands
 //! are under way where a few dozen would keep the inference server as busy, each on a connection of its own to it,
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 /// Requests begun in one pass. No limit of those under way: a pass is over as soon as there is nothing else to do.
 const A_PASS: usize = 32;
 
-/// The turns of one worker.
+/// The turns of one listener's clients at one worker.
 #[derive(Default)]
 pub(crate) struct Turns(Mutex<State>);
 
@@ -123,22 +123,11 @@ mod tests {
         let turns = Turns::default();
         ends(&turns);
         let mut numbers = [None; 3 * A_PASS];
-        let begun = polls(&turns, &mut numbers);
-        assert!(
-            begun
-                .iter()
-                .enumerate()
-                .all(|(n, begun)| *begun == (n < A_PASS))
-        );
+        let first_few = |begun: Vec<bool>| (0..).zip(begun).all(|(n, begun)| begun == (n < A_PASS));
+        assert!(first_few(polls(&turns, &mut numbers)));
         let waiting = &mut numbers[A_PASS..];
         ends(&turns);
-        let begun = polls(&turns, waiting);
-        assert!(
-            begun
-                .iter()
-                .enumerate()
-                .all(|(n, begun)| *begun == (n < A_PASS))
-        );
+        assert!(first_few(polls(&turns, waiting)));
         // Who comes now waits behind those who came before.
         assert_eq!(polls(&turns, &mut [None]), [false]);
         ends(&turns);
