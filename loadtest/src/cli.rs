@@ -136,6 +136,10 @@ pub struct Common {
     /// Keep idle cores from halting, as root: on a virtual machine the hypervisor wakes them, slowly
     #[arg(long)]
     pub keep_awake: bool,
+    /// Wait for the next token or arrival by looking at the clock, not asleep, so that no timer's interrupt delays what is
+    /// under way; the generator's cores then count as busy throughout
+    #[arg(long)]
+    pub spin: bool,
     /// Check the server's signature on one handshake in N only, so that the generator can saturate a server; the
     /// group is verified on every connection all the same
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -147,6 +147,7 @@ fn results() -> Results {
             },
             versions: [("hybrid".to_owned(), "version=0.0.0".to_owned())].into(),
             pinning: "servers on core [0], generator on core [1]".into(),
+            spins: false,
             interrupted: false,
         },
         targets: vec![

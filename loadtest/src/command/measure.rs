@@ -12,6 +12,7 @@ use super::{INTERRUPTED, create, listen, narrow, print, runtime, say, write_repo
 use crate::cli::{Common, Compare, Pin, RunPlan};
 use crate::error::{Error, Result};
 use crate::headroom;
+use crate::net::timer;
 use crate::observe::machine;
 use crate::plan::{Plan, Role, Scenario, Speaks, Target, file as plan_file};
 use crate::report;
@@ -104,6 +105,9 @@ fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -
         })?;
     }
     let _awake = common.keep_awake.then(Awake::keep).transpose()?;
+    if common.spin {
+        timer::spin();
+    }
     let seed = common.seed.unwrap_or_else(|| {
         if shard.of > 1 {
             SHARED_SEED

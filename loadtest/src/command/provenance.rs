@@ -41,6 +41,11 @@ pub(super) async fn provenance(
     } else {
         ""
     };
+    let spins = if common.spin {
+        "; the generator spun where it had to wait for a moment"
+    } else {
+        ""
+    };
     let format = time::format_description::well_known::Rfc3339;
     let now = time::OffsetDateTime::now_utc();
     Provenance {
@@ -63,7 +68,8 @@ pub(super) async fn provenance(
         shard: format!("{}/{}", shard.index, shard.of),
         machine: machine::describe(),
         versions,
-        pinning: cores.describe() + awake,
+        pinning: cores.describe() + awake + spins,
+        spins: common.spin,
         interrupted: false,
     }
 }

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::net::socket::Socket;
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Method, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::net::stream::Stream;
@@ -26,15 +26,15 @@ pub struct H2 {
     requests: SendRequest<Bytes>,
     driver: JoinHandle<()>,
     /// The same stream the driver works on: what the peer says last is read after it has ended.
-    stream: Arc<Mutex<Stream<TcpStream>>>,
+    stream: Arc<Mutex<Stream<Socket>>>,
 }
 
 /// A stream the driver uses and gives back; only one of them uses it at a time.
 #[derive(Debug)]
-struct Lent(Arc<Mutex<Stream<TcpStream>>>);
+struct Lent(Arc<Mutex<Stream<Socket>>>);
 
 impl Lent {
-    fn with<T>(&self, then: impl FnOnce(Pin<&mut Stream<TcpStream>>) -> T) -> T {
+    fn with<T>(&self, then: impl FnOnce(Pin<&mut Stream<Socket>>) -> T) -> T {
         then(Pin::new(
             &mut self.0.lock().unwrap_or_else(PoisonError::into_inner),
         ))
@@ -70,7 +70,7 @@ impl AsyncWrite for Lent {
 }
 
 impl H2 {
-    pub async fn start(stream: Stream<TcpStream>) -> io::Result<Self> {
+    pub async fn start(stream: Stream<Socket>) -> io::Result<Self> {
         let stream = Arc::new(Mutex::new(stream));
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(WINDOW)

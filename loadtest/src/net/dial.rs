@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::counts::{Bytes, Counter, Meter};
+use super::socket::Socket;
 use super::stream::Stream;
 use super::timer::Timer;
 use crate::error::{Error, Result};
@@ -63,12 +64,14 @@ pub enum Expect {
 pub struct Dialer {
     endpoint: Arc<Endpoint>,
     config: Option<Arc<ClientConfig>>,
+    /// Sockets note when what they read came.
+    timed: bool,
 }
 
 /// An established connection and what it took.
 #[derive(Debug)]
 pub struct Dialed {
-    pub stream: Stream<TcpStream>,
+    pub stream: Stream<Socket>,
     /// TCP connect, the emulated round trip included.
     pub connect: Duration,
     /// First byte of the ClientHello to the client's Finished sent; zero without TLS.
@@ -95,7 +98,15 @@ impl Dialer {
         Ok(Self {
             endpoint: Arc::clone(endpoint),
             config,
+            timed: false,
         })
+    }
+
+    /// Whether the sockets note when what they read came.
+    #[must_use]
+    pub fn timed(mut self, timed: bool) -> Self {
+        self.timed = timed;
+        self
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -116,6 +127,7 @@ impl Dialer {
         socket
             .set_nodelay(true)
             .map_err(|error| self.unreachable(error))?;
+        let socket = self.socket(socket)?;
         if !self.endpoint.rtt.is_zero() {
             let wait = async { Timer::new()?.sleep_until(begun + self.endpoint.rtt).await };
             wait.await.map_err(|source| Error::System {
@@ -151,7 +163,17 @@ impl Dialer {
         })
     }
 
-    fn verify(&self, stream: &Stream<TcpStream>, group: Group, expect: Expect) -> Result<()> {
+    fn socket(&self, tcp: TcpStream) -> Result<Socket> {
+        if !self.timed {
+            return Ok(Socket::plain(tcp));
+        }
+        Socket::timed(tcp).map_err(|source| Error::System {
+            what: "stamps of what a socket receives (SO_TIMESTAMPNS)",
+            source,
+        })
+    }
+
+    fn verify(&self, stream: &Stream<Socket>, group: Group, expect: Expect) -> Result<()> {
         let Some(session) = stream.session() else {
             return Ok(());
         };

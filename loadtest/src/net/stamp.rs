@@ -17,6 +17,14 @@ pub fn now() -> u64 {
     (now.tv_sec.cast_unsigned() * 1_000_000_000) + now.tv_nsec.cast_unsigned()
 }
 
+/// That moment of the calendar (CLOCK_REALTIME), seconds and nanoseconds, on the clock of [`now`]: as far from now on
+/// the one as on the other, which holds for a moment just past.
+pub fn of_calendar(seconds: i64, nanoseconds: i64) -> u64 {
+    let calendar = clock_gettime(ClockId::Realtime);
+    let past = (calendar.tv_sec - seconds) * 1_000_000_000 + (calendar.tv_nsec - nanoseconds);
+    now().saturating_sub_signed(past)
+}
+
 /// This moment, as an event id; empty where the kernel does not say who it is.
 pub fn stamp() -> String {
     let boot = BOOT.as_ref();

@@ -77,6 +77,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
         self.tls.as_deref().map(|tls| &tls.connection)
     }
 
+    /// What the bytes come through.
+    pub fn io(&self) -> &IO {
+        &self.io
+    }
+
     /// This connection's counter.
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter

@@ -247,7 +247,11 @@ fn load(results: &Results) -> Node {
                 case.case.title(),
                 target.clone(),
                 format!("{server:.2}"),
-                format!("{own:.2} of {cores}"),
+                if results.provenance.spins {
+                    "spun".into()
+                } else {
+                    format!("{own:.2} of {cores}")
+                },
                 memory.map_or_else(
                     || "-".into(),
                     |bytes| format!("{} MiB", figures::number(bytes as f64 / 1_048_576.0)),

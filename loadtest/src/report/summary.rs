@@ -210,6 +210,9 @@ pub fn warnings(results: &Results) -> Vec<String> {
 
 /// Cases under closed load in which the generator's cores were busy.
 fn busy_cases(results: &Results) -> Vec<String> {
+    if results.provenance.spins {
+        return Vec::new();
+    }
     let cores = results
         .headroom
         .as_ref()

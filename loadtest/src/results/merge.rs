@@ -18,6 +18,7 @@ pub fn merge(shards: Vec<Results>) -> Result<Results> {
         check(&whole, &shard)?;
         whole.warnings.extend(shard.warnings);
         whole.checks.extend(shard.checks);
+        whole.provenance.spins |= shard.provenance.spins;
         whole.provenance.interrupted |= shard.provenance.interrupted;
         for (mine, theirs) in whole.cases.iter_mut().zip(shard.cases) {
             merge_case(mine, theirs)?;

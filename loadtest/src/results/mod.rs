@@ -54,6 +54,9 @@ pub struct Provenance {
     pub versions: BTreeMap<String, String>,
     /// Which core served and which generated, or why they were not separated.
     pub pinning: String,
+    /// The generator looked at the clock instead of sleeping: its CPU time tells nothing.
+    #[serde(default)]
+    pub spins: bool,
     pub interrupted: bool,
 }
 

@@ -10,17 +10,17 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::http::h1::H1;
 use crate::net::dial::{Dialed, Dialer, Expect};
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::Case;
 use crate::results::Block;
 use crate::session::Sample;
-use tokio::net::TcpStream;
 
 /// For the server to put its buffers away.
 const SETTLE: Duration = Duration::from_millis(150);
 
 /// Held until the case ends.
-pub type Held = Vec<H1<Stream<TcpStream>>>;
+pub type Held = Vec<H1<Stream<Socket>>>;
 
 /// Opens this block's connections, one request each, and leaves them idle.
 pub async fn block(case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block> {
@@ -55,7 +55,7 @@ pub async fn block(case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block
     })
 }
 
-async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<TcpStream>>> {
+async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<Socket>>> {
     let Dialed { stream, .. } = dialer.dial(Expect::Full).await?;
     let mut h1 = H1::new(stream);
     let endpoint = dialer.endpoint();

@@ -10,7 +10,7 @@ mod token_stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use crate::net::socket::Socket;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -44,10 +44,10 @@ pub struct Session {
 #[derive(Debug)]
 enum Open {
     Nothing,
-    H1(H1<Stream<TcpStream>>),
+    H1(H1<Stream<Socket>>),
     H2(Arc<Shared>),
     Call(Arc<Shared>, Call),
-    Tcp(Stream<TcpStream>),
+    Tcp(Stream<Socket>),
 }
 
 /// What one operation took, before it is counted.
@@ -67,7 +67,10 @@ impl Session {
             _ if case.scenario.speaks() == crate::plan::Speaks::Blocks => vec![],
             _ => vec!["http/1.1"],
         };
-        let dialer = Dialer::new(&endpoint, alpn, case.scenario == Scenario::ResumedHandshake)?;
+        let dialer =
+            Dialer::new(&endpoint, alpn, case.scenario == Scenario::ResumedHandshake)?.timed(
+                matches!(case.scenario, Scenario::TokenStream | Scenario::Mix),
+            );
         Ok(Self {
             case: Arc::clone(case),
             dialer,
@@ -343,7 +346,7 @@ fn for_scenario(
     (Arc::new(endpoint), Expect::HelloRetry)
 }
 
-async fn farewell(mut stream: Stream<TcpStream>) {
+async fn farewell(mut stream: Stream<Socket>) {
     // A peer that does not answer the goodbye has still been measured; the connection is dropped.
     drop(timeout(FAREWELL, stream.close()).await);
 }

@@ -1,7 +1,7 @@
 //! The exchanges of a session over HTTP/1.1, HTTP/2 and gRPC: what is sent, what must come back.
 
+use crate::net::socket::Socket;
 use http::Request;
-use tokio::net::TcpStream;
 
 use super::{Open, Sample, Session, not_open, token_stream};
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ impl Session {
     /// One HTTP/1.1 request: `up` bytes into the sink, or `down` bytes of blob.
     pub(super) async fn http(
         &self,
-        h1: &mut H1<Stream<TcpStream>>,
+        h1: &mut H1<Stream<Socket>>,
         up: u64,
         down: u64,
     ) -> Result<u64> {
