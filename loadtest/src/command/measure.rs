@@ -104,10 +104,7 @@ fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -
             source,
         })?;
     }
-    let _awake = common.keep_awake.then(Awake::keep).transpose()?;
-    if common.spin {
-        timer::spin();
-    }
+    let _awake = attend(common)?;
     let seed = common.seed.unwrap_or_else(|| {
         if shard.of > 1 {
             SHARED_SEED
@@ -171,6 +168,14 @@ fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -
         drop(servers);
         finish(&common.out, results, outcome)
     })
+}
+
+/// Sees to it that cores and generator are not asleep when something is due, as far as that was asked for.
+fn attend(common: &Common) -> Result<Option<Awake>> {
+    if common.spin {
+        timer::spin();
+    }
+    common.keep_awake.then(Awake::keep).transpose()
 }
 
 /// What a reader of handshake latencies must know.

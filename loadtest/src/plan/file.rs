@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
 use crate::tls::Group;
 
-const EMBEDDED: [(&str, &str); 9] = [
+const EMBEDDED: [(&str, &str); 10] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
     (
@@ -23,6 +23,10 @@ const EMBEDDED: [(&str, &str); 9] = [
     ),
     ("peers", include_str!("../../plans/peers.toml")),
     ("peers-h2", include_str!("../../plans/peers-h2.toml")),
+    (
+        "peers-tokens",
+        include_str!("../../plans/peers-tokens.toml"),
+    ),
     ("scale", include_str!("../../plans/scale.toml")),
     ("scale-peers", include_str!("../../plans/scale-peers.toml")),
     ("workers", include_str!("../../plans/workers.toml")),
