@@ -129,6 +129,11 @@ impl Service {
         &self.front.metrics
     }
 
+    /// The listener's name.
+    pub fn name(&self) -> &str {
+        &self.front.name
+    }
+
     /// Serves one connection from accepted to closed; `drain` is held until then.
     pub async fn serve<IO>(self: Arc<Self>, accepted: Accepted<IO>, drain: Watch)
     where

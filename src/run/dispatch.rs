@@ -9,7 +9,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::drain::Drain;
 use crate::listener::accept_reason;
-use crate::metrics::ListenerMetrics;
 use crate::proxy::connection::{Accepted, Service};
 use crate::worker::Workers;
 
@@ -44,17 +43,17 @@ impl Dispatcher {
                 worker.handle.spawn(async move {
                     match accepted.try_map(TcpStream::from_std) {
                         Ok(accepted) => service.serve(accepted, drain).await,
-                        Err(error) => lost(service.metrics(), &error),
+                        Err(error) => lost(&service, &error),
                     }
                 });
             }
-            Err(error) => lost(service.metrics(), &error),
+            Err(error) => lost(&service, &error),
         }
     }
 }
 
 /// The kernel would not watch the socket: as good as not accepted.
-fn lost(metrics: &ListenerMetrics, error: &std::io::Error) {
-    metrics.accept_failed(accept_reason(error));
-    tracing::warn!(%error, "connection dropped: its socket cannot be watched");
+fn lost(service: &Service, error: &std::io::Error) {
+    service.metrics().accept_failed(accept_reason(error));
+    tracing::warn!(listener = %service.name(), %error, "connection dropped: its socket cannot be watched");
 }
