@@ -59,13 +59,13 @@ impl Timing {
     fn read(&mut self, tcp: &TcpStream, out: &mut [u8]) -> io::Result<usize> {
         let mut into = [IoSliceMut::new(out)];
         let control = Some(self.control.as_mut_slice());
-        self.arrived = None;
         let message = recvmsg::<()>(tcp.as_raw_fd(), &mut into, control, MsgFlags::empty())?;
-        for control in message.cmsgs()? {
-            if let ControlMessageOwned::ScmTimestampns(at) = control {
-                self.arrived = Some(stamp::of_calendar(at.tv_sec(), at.tv_nsec()));
+        self.arrived = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(at) => {
+                Some(stamp::of_calendar(at.tv_sec(), at.tv_nsec()))
             }
-        }
+            _ => None,
+        });
         Ok(message.bytes)
     }
 }

@@ -19,7 +19,7 @@ pub enum Metric {
     FirstToken,
     /// Median gap between tokens, microseconds.
     TokenGap,
-    /// What a token came late against the stream's own clock, 99th percentile, microseconds.
+    /// What a token's way took, or its lateness where the model server does not stamp it, 99th percentile, microseconds.
     TokenDelay,
     /// Operations per second.
     Rate,

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::block_of;
 use super::load::Crew;
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::net::dial::{Dialed, Dialer, Expect};
 use crate::net::socket::Socket;

@@ -10,7 +10,6 @@ mod token_stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::net::socket::Socket;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -18,6 +17,7 @@ use crate::http::h1::H1;
 use crate::http::h2::Call;
 use crate::net::counts::Bytes;
 use crate::net::dial::{Dialed, Dialer, Endpoint, Expect};
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::{Case, Role, Scenario};
 use crate::rng::Rng;

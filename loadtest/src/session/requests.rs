@@ -1,12 +1,12 @@
 //! The exchanges of a session over HTTP/1.1, HTTP/2 and gRPC: what is sent, what must come back.
 
-use crate::net::socket::Socket;
 use http::Request;
 
 use super::{Open, Sample, Session, not_open, token_stream};
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::http::h2::grpc_request;
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::Scenario;
 
