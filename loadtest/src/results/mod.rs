@@ -115,8 +115,9 @@ pub struct Block {
     /// Gaps between tokens, nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Packed>,
-    /// How long after its turn a token came, in a stream with an interval, nanoseconds: against a clock that ticks
-    /// with the interval from the stream's best token on.
+    /// In a stream with an interval, nanoseconds: from a token's being written, which it says, to its arrival at the
+    /// client's socket; where it does not say, how long after its turn it was read, against a clock that ticks with the
+    /// interval from the stream's most punctual token on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<Packed>,
     /// Seconds the server computed meanwhile.
