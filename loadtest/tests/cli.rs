@@ -6,7 +6,7 @@ mod support;
 
 use hybridge_loadtest::tls::Group;
 use support::program::{Place, assert_told, tool};
-use support::{Pki, serve};
+use support::{Pki, serve, unused_address};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comparison_leaves_three_files_and_a_paragraph() {
@@ -60,10 +60,7 @@ async fn one_url_that_serves_both_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_target_is_named_with_its_address() {
     let place = Place::new().await;
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = unused_address();
     let url = format!("https://{gone}");
     let output = tool(
         place.folder.path(),

@@ -16,7 +16,7 @@ use hybridge_loadtest::run::progress::Progress;
 use hybridge_loadtest::run::target::Resolved;
 use hybridge_loadtest::run::{Run, Shard};
 use hybridge_loadtest::tls::Group;
-use support::{Pki, case, endpoint, serve, target};
+use support::{Pki, case, endpoint, serve, target, unused_address};
 
 const HYBRID: [Group; 2] = [Group::X25519MLKEM768, Group::X25519];
 
@@ -183,10 +183,7 @@ async fn a_server_that_dies_in_the_middle_leaves_what_was_measured() {
     let pki = Pki::new();
     let mut targets = two_servers(&pki).await;
     // The second case finds nobody: its listener is gone.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = unused_address();
     let cases = [case(Scenario::FullHandshake), case(Scenario::H1Keepalive)];
     let (mut first, mut results) = run(targets.clone(), cases[..1].to_vec());
     first.measure(&mut results, |_| Ok(())).await.unwrap();

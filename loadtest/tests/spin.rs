@@ -6,13 +6,12 @@ mod support;
 
 use hybridge_loadtest::results::file;
 use support::program::{assert_told, tool};
+use support::unused_address;
 
 #[test]
 fn every_token_is_timed_by_a_generator_that_spins() {
     let folder = tempfile::tempdir().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let backend = free.local_addr().unwrap().to_string();
-    drop(free);
+    let backend = unused_address().to_string();
     let target = |name: &str, role: &str| {
         format!("[[target]]\nname = \"{name}\"\nrole = \"{role}\"\nurl = \"http://{backend}\"\n")
     };

@@ -67,10 +67,8 @@ impl Session {
             _ if case.scenario.speaks() == crate::plan::Speaks::Blocks => vec![],
             _ => vec!["http/1.1"],
         };
-        let dialer =
-            Dialer::new(&endpoint, alpn, case.scenario == Scenario::ResumedHandshake)?.timed(
-                matches!(case.scenario, Scenario::TokenStream | Scenario::Mix),
-            );
+        let dialer = Dialer::new(&endpoint, alpn, case.scenario == Scenario::ResumedHandshake)?
+            .timed(case.scenario.streams_tokens());
         Ok(Self {
             case: Arc::clone(case),
             dialer,

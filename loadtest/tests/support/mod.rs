@@ -23,6 +23,12 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
 use tokio::net::TcpListener;
 
+/// Where nobody listens.
+pub fn unused_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
 /// A CA and a leaf for localhost.
 pub struct Pki {
     pub ca_pem: String,
