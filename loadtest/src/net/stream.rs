@@ -126,11 +126,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
             return Poll::Ready(Ok(()));
         };
         while tls.connection.wants_write() {
-            let mut socket = Socket {
+            let mut writer = AtOnce {
                 io: Pin::new(&mut *io),
                 cx,
             };
-            match tls.connection.write_tls(&mut socket) {
+            match tls.connection.write_tls(&mut writer) {
                 Ok(sent) => meter.counter().wire(sent, 0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
                 Err(error) => return Poll::Ready(Err(error)),
@@ -306,12 +306,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
 }
 
 /// Lets rustls write into an asynchronous socket: pending shows as `WouldBlock`.
-struct Socket<'a, 'c, IO> {
+struct AtOnce<'a, 'c, IO> {
     io: Pin<&'a mut IO>,
     cx: &'a mut Context<'c>,
 }
 
-impl<IO: AsyncWrite> Write for Socket<'_, '_, IO> {
+impl<IO: AsyncWrite> Write for AtOnce<'_, '_, IO> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         settled(self.io.as_mut().poll_write(self.cx, data))
     }

@@ -28,7 +28,7 @@ pub(super) async fn run(
     }
     let mut body = head.body;
     let mut events = Events::default();
-    let mut arrivals = Vec::with_capacity(wanted as usize);
+    let mut reads = Vec::with_capacity(wanted as usize);
     let mut ways = Vec::with_capacity(wanted as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = stamp::now();
@@ -37,35 +37,35 @@ pub(super) async fn run(
         let arrived = h1.stream.io().arrived().unwrap_or(now);
         for token in found {
             ways.extend(token.sent.map(|sent| arrived.saturating_sub(sent)));
-            match arrivals.last() {
+            match reads.last() {
                 None => sample.first.push(now - start),
                 Some(last) => sample.gap.push(now - last),
             }
-            arrivals.push(now);
+            reads.push(now);
         }
     }
     // Tokens that are due all at once wait for each other, which is nobody's delay.
     if interval_us > 0 {
-        if ways.len() == arrivals.len() {
+        if ways.len() == reads.len() {
             sample.late.append(&mut ways);
         } else {
-            delays(&arrivals, interval_us, &mut sample.late);
+            delays(&reads, interval_us, &mut sample.late);
         }
     }
-    let tokens = arrivals.len() as u64;
+    let tokens = reads.len() as u64;
     if tokens < u64::from(wanted) {
         return Err(io::Error::other(format!("{tokens} tokens of {wanted}")));
     }
     Ok(tokens)
 }
 
-/// How long after its turn each token came, nanoseconds, for a model server that does not stamp its tokens. The turns
-/// follow each other by the interval; when the first was due is not told, so the token that came earliest against them
+/// How long after its turn each token was read, nanoseconds, for a model server that does not stamp its tokens. The turns
+/// follow each other by the interval; when the first was due is not told, so the token that was read earliest against them
 /// counts as punctual.
-fn delays(arrivals: &[u64], interval_us: u64, late: &mut Vec<u64>) {
+fn delays(reads: &[u64], interval_us: u64, late: &mut Vec<u64>) {
     let interval = i128::from(interval_us) * 1000;
     let offset = |(turn, moment): (usize, &u64)| i128::from(*moment) - interval * turn as i128;
-    let offsets = || arrivals.iter().enumerate().map(offset);
+    let offsets = || reads.iter().enumerate().map(offset);
     let best = offsets().min().unwrap_or(0);
     late.extend(offsets().map(|offset| (offset - best) as u64));
 }
@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn a_token_is_late_against_the_clock_of_its_stream() {
         let at = |us: &[u64]| -> Vec<u64> {
-            let arrivals: Vec<_> = us.iter().map(|us| us * 1000).collect();
+            let reads: Vec<_> = us.iter().map(|us| us * 1000).collect();
             let mut late = Vec::new();
-            delays(&arrivals, 20_000, &mut late);
+            delays(&reads, 20_000, &mut late);
             late.iter().map(|ns| ns / 1000).collect()
         };
         assert_eq!(at(&[0, 20_000, 40_000]), [0, 0, 0]);
