@@ -1,7 +1,7 @@
 # The image is one static binary on nothing: no shell, no libc, no package to patch.
 #
 #   from source    docker build --build-arg BUILDER=rust:1.95.0-slim-bookworm@sha256:<digest> -t hybridge:0.1.0 .
-#   from a binary  cargo build and `docker build --target prebuilt` as in tests/k8s/image.sh: no registry is asked
+#   from a binary  cargo build and `docker build --target prebuilt` as in scripts/image: no registry is asked
 #
 # BUILDER has no default, so that no build uses a base that is not pinned by digest; look it up with
 # `docker buildx imagetools inspect rust:1.95.0-slim-bookworm`.
@@ -9,13 +9,13 @@
 # SBOM: `docker buildx build --sbom=true --provenance=mode=max ...` attaches one to the image; for the
 # crates alone, `cargo cyclonedx --format json` reads Cargo.lock.
 
-# --- The same image around a static binary that is already there, in dist/hybridge.
+# --- The same image around a static binary that is already there, in target/image/hybridge.
 FROM scratch AS prebuilt
 LABEL org.opencontainers.image.title="hybridge" \
       org.opencontainers.image.description="Post-quantum TLS sidecar for AI inference" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT"
-COPY dist/hybridge /hybridge
+COPY target/image/hybridge /hybridge
 USER 65532:65532
 ENTRYPOINT ["/hybridge"]
 CMD ["run"]

@@ -2,12 +2,12 @@
 # The image in a container as a restricted pod has it: default seccomp profile, no capability, no new
 # privileges, read-only root, its user, its memory limit; then `ctl` as hooks call it.
 #
-#   tests/k8s/container.sh dist/hybridge.tar
+#   tests/k8s/container.sh target/image/hybridge.tar
 #
 # Uses the docker that runs here; else, as root, Debian's in a folder of its own for as long as this takes.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-image=$(realpath "${1:-dist/hybridge.tar}")
+image=$(realpath "${1:-target/image/hybridge.tar}")
 work=$(mktemp -d)
 name=hybridge-container-$$
 engine=

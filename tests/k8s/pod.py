@@ -3,11 +3,11 @@
 
 The pod is injected by `hybridge inject`; its sidecar is started with exactly the variables and arguments
 of the result, as uid 65532 without capabilities or new privileges, and its probes and hooks are called as
-the kubelet would. Without an image only the directory of the certificate differs. With one (tests/k8s/image.sh
+the kubelet would. Without an image only the directory of the certificate differs. With one (scripts/image
 makes it) the sidecar sees nothing but the image's files and its mounted Secret. Needs root and iproute2
 (else it says so and ends).
 
-    tests/k8s/pod.py [target/debug/hybridge [dist/hybridge.tar]]
+    tests/k8s/pod.py [target/debug/hybridge [target/image/hybridge.tar]]
 """
 
 import argparse
