@@ -232,7 +232,8 @@ async fn a_flood_of_empty_records_is_cut_short() {
 async fn a_hello_in_thousands_of_records_is_malformed() {
     let begun = [22, 3, 3, 0, 4, 1, 0, 0xf0, 0];
     let drops = [22, 3, 3, 0, 1, 0].repeat(5000);
-    answers(&[&begun[..], &drops].concat(), b"", "malformed").await;
+    let bytes = [&begun[..], &drops].concat();
+    answers(&bytes, &hello::alert(50), "malformed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,19 @@ impl HandshakeError {
     }
 }
 
+impl HandshakeError {
+    /// The alert that is due where rustls sent none: it sends one for every error but those of its
+    /// deframer, and ours it does not know.
+    pub(super) fn alert(&self) -> Option<AlertDescription> {
+        match self {
+            Self::Malformed | Self::NotTls => Some(AlertDescription::DecodeError),
+            Self::Misbehaved(_) => Some(AlertDescription::UnexpectedMessage),
+            Self::Internal => Some(AlertDescription::InternalError),
+            _ => None,
+        }
+    }
+}
+
 impl From<rustls::Error> for HandshakeError {
     fn from(error: rustls::Error) -> Self {
         use rustls::Error as Tls;

@@ -5,9 +5,11 @@
 
 mod flight;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
+use rustls::PeerMisbehaved;
 use rustls::server::UnbufferedServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -16,7 +18,7 @@ use super::error::HandshakeError;
 use super::hello;
 use super::policy::{Group, KxClass, Offer, confidentiality_limit, kx, suite_name};
 use super::protection::Keys;
-use super::record::record_length;
+use super::record::{fatal_alert, is_empty_handshake, record_length};
 use super::server::TlsServer;
 use super::stream::{Established, TlsStream};
 use crate::io::{Traffic, TrafficCounters};
@@ -115,10 +117,10 @@ where
     match outcome {
         Ok(conn) => progress.finish(io, conn, counters),
         Err(error) => {
-            if matches!(error, HandshakeError::PlainHttp)
-                && io.write_all(PLAIN_HTTP_ANSWER).await.is_ok()
+            if let Some(last_words) = progress.last_words(&error)
+                && io.write_all(&last_words).await.is_ok()
             {
-                progress.cost.bytes_out += PLAIN_HTTP_ANSWER.len() as u64;
+                progress.cost.bytes_out += last_words.len() as u64;
             }
             let _ = io.shutdown().await;
             let failure = progress.fail(error);
@@ -225,6 +227,11 @@ impl Progress {
                     return Err(HandshakeError::Malformed);
                 }
                 self.cost.bytes_in += length as u64;
+                if self.flight.owes_alert() && is_empty_handshake(&self.received) {
+                    // RFC 8446 §5.1 forbids them; rustls would let some pass.
+                    let misbehaved = PeerMisbehaved::TooManyEmptyFragments;
+                    return Err(HandshakeError::Misbehaved(misbehaved));
+                }
                 return Ok(self.received.split_to(length));
             }
             self.received.reserve(2048);
@@ -252,6 +259,16 @@ impl Progress {
             }
         }
         io.flush().await.map_err(|_| HandshakeError::Vanished)
+    }
+
+    /// What is still to be said about an error: an answer that a person can read, or the alert that
+    /// rustls did not send (RFC 8446 §6.2).
+    fn last_words(&self, error: &HandshakeError) -> Option<Cow<'static, [u8]>> {
+        if matches!(error, HandshakeError::PlainHttp) {
+            return Some(PLAIN_HTTP_ANSWER.into());
+        }
+        let alert = error.alert().filter(|_| self.flight.owes_alert())?;
+        Some(fatal_alert(alert).to_vec().into())
     }
 
     fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {

@@ -55,7 +55,8 @@ impl Collected {
         let Some((header, fragment)) = record.split_first_chunk::<RECORD_HEADER>() else {
             return false;
         };
-        if header[0] != HANDSHAKE || fragment.is_empty() {
+        let announced = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        if header[0] != HANDSHAKE || fragment.is_empty() || fragment.len() != announced {
             return false;
         }
         for (byte, place) in fragment
@@ -121,9 +122,12 @@ const RETRY_RANDOM: [u8; 32] = [
 pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
     // Record header, handshake header, legacy_version, random.
     const RANDOM: usize = RECORD_HEADER + 4 + 2;
-    sent.first() == Some(&HANDSHAKE)
-        && sent.get(RECORD_HEADER) == Some(&2)
-        && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
+    is_server_hello(sent) && sent.get(RANDOM..RANDOM + 32) == Some(&RETRY_RANDOM)
+}
+
+/// Whether bytes about to be sent begin with a ServerHello, of which a HelloRetryRequest is a kind.
+pub(crate) fn is_server_hello(sent: &[u8]) -> bool {
+    sent.first() == Some(&HANDSHAKE) && sent.get(RECORD_HEADER) == Some(&2)
 }
 
 const HTTP_METHODS: [&[u8]; 9] = [

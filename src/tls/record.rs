@@ -1,5 +1,7 @@
 //! What a record is, and where it ends (RFC 8446 §5).
 
+use rustls::AlertDescription;
+
 /// Length of a record header: type, legacy version, length.
 pub(super) const RECORD_HEADER: usize = 5;
 /// Content types (RFC 8446 §5.1).
@@ -24,6 +26,17 @@ pub(super) fn record_length(received: &[u8]) -> Option<usize> {
     }
     let length = RECORD_HEADER + fragment;
     (received.len() >= length).then_some(length)
+}
+
+/// Whether the first record is a handshake record without content.
+pub(super) fn is_empty_handshake(received: &[u8]) -> bool {
+    matches!(received, [HANDSHAKE, _, _, 0, 0, ..])
+}
+
+/// A fatal alert in a plaintext record, as it is sent before there are keys (RFC 8446 §6).
+pub(super) fn fatal_alert(alert: AlertDescription) -> [u8; RECORD_HEADER + 2] {
+    const FATAL: u8 = 2;
+    [ALERT, 3, 3, 0, 2, FATAL, alert.into()]
 }
 
 #[cfg(test)]

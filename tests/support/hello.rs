@@ -109,6 +109,14 @@ fn with_extension(hello: &[u8], wanted: u16, replace: impl FnOnce(&[u8]) -> Vec<
     [&hello[..3], &with_length(&message)].concat()
 }
 
+/// The message of the hello with extensions behind it that nobody knows, `more` bytes of them. The
+/// list has two bytes of length: beyond that its extensions are cut, and the message is still long.
+pub fn padded(hello: &[u8], more: usize) -> Vec<u8> {
+    let body = [&hello[9..], &vec![0; more]].concat();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[1], &length[1..], &body].concat()
+}
+
 fn length_at(bytes: &[u8], at: usize) -> usize {
     usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
 }

@@ -17,6 +17,10 @@ pub(super) struct Flight {
     pub(super) outgoing: BytesMut,
     /// A HelloRetryRequest was among it.
     pub(super) retried: bool,
+    /// A ServerHello was among it: everything behind it is encrypted.
+    keyed: bool,
+    /// rustls sent an alert of its own.
+    alerted: bool,
 }
 
 impl Flight {
@@ -25,13 +29,11 @@ impl Flight {
         &mut self,
         conn: &mut UnbufferedServerConnection,
     ) -> Result<(), rustls::Error> {
-        let mut failed = Ok(());
         loop {
             let UnbufferedStatus { discard, state } = conn.process_tls_records(&mut self.incoming);
             let goes_on = match state {
                 Ok(ConnectionState::EncodeTlsData(message)) => {
-                    let sent = encode(message, &mut self.outgoing);
-                    self.retried |= hello::is_retry_request(&self.outgoing[sent..]);
+                    self.encode(message);
                     true
                 }
                 Ok(ConnectionState::TransmitTlsData(transmit)) => {
@@ -40,24 +42,45 @@ impl Flight {
                 }
                 Ok(_) => false,
                 Err(error) => {
-                    let first = failed.is_ok();
-                    if first {
-                        failed = Err(error);
-                    }
-                    first
+                    self.incoming.advance(discard);
+                    self.collect_alert(conn);
+                    return Err(error);
                 }
-            };
-            // What led to an error is not looked at again: only the alert is still to be had.
-            let discard = if failed.is_ok() {
-                discard
-            } else {
-                self.incoming.len()
             };
             self.incoming.advance(discard);
             if !goes_on {
-                return failed;
+                return Ok(());
             }
         }
+    }
+
+    /// Takes out what rustls queued before it failed. It hands that out before it looks at any input,
+    /// and must not be led to look at input again: its deframer still points into messages that were
+    /// begun, and panics if it is called after an error with other bytes than before.
+    fn collect_alert(&mut self, conn: &mut UnbufferedServerConnection) {
+        while conn.wants_write() {
+            let UnbufferedStatus { discard, state } = conn.process_tls_records(&mut self.incoming);
+            let Ok(ConnectionState::EncodeTlsData(message)) = state else {
+                return;
+            };
+            self.encode(message);
+            self.alerted = true;
+            self.incoming.advance(discard);
+        }
+    }
+
+    fn encode(&mut self, message: EncodeTlsData<'_, ServerConnectionData>) {
+        let begin = encode(message, &mut self.outgoing);
+        let record = &self.outgoing[begin..];
+        let retry = hello::is_retry_request(record);
+        self.retried |= retry;
+        self.keyed |= !retry && hello::is_server_hello(record);
+    }
+
+    /// Whether nothing said why the handshake ends, and it can still be said in plaintext: rustls
+    /// sends no alert for errors of its deframer, and sees none of ours.
+    pub(super) fn owes_alert(&self) -> bool {
+        !self.alerted && !self.keyed
     }
 }
 
