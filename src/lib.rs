@@ -9,12 +9,13 @@
 //!   tunnels. [`admin`]: the operator's port.
 //! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
 //!   [`tls::reload`] keep certificates. [`listener`]: sockets.
-//! - [`metrics`], [`drain`], [`io`]: leaves that import nothing of ours.
+//! - [`metrics`], [`drain`], [`io`], [`budget`]: leaves that import nothing of ours.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod budget;
 pub mod build;
 pub mod certgen;
 pub mod cli;

@@ -13,20 +13,26 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 11] = [
+const BELOW: [(&str, &[&str]); 12] = [
     (
         "admin",
         &[
-            "build", "drain", "listener", "metrics", "probes", "proxy", "tls",
+            "budget", "build", "drain", "listener", "metrics", "probes", "proxy", "tls",
         ],
     ),
-    ("proxy", &["drain", "io", "metrics", "tls", "worker"]),
+    (
+        "proxy",
+        &[
+            "budget", "drain", "io", "listener", "metrics", "tls", "worker",
+        ],
+    ),
     ("tls", &["io", "nearest"]),
-    ("listener", &["drain"]),
+    ("listener", &["drain", "metrics"]),
     ("probes", &[]),
     ("metrics", &[]),
     ("drain", &[]),
     ("io", &[]),
+    ("budget", &[]),
     ("build", &[]),
     ("nearest", &[]),
     ("worker", &[]),
