@@ -1,25 +1,24 @@
 //! The operator's port, plaintext: `/startupz`, `/livez`, `/readyz`, `/metrics`, `/status`,
 //! `/drain/wait`; and from loopback alone `POST /drain` and `/quit` for `ctl`.
 
+pub(crate) mod connection;
 mod pages;
+mod waiters;
 
-use std::convert::Infallible;
+pub use self::connection::{LOOPBACK_CONNECTIONS, NETWORK_CONNECTIONS};
+pub use self::waiters::{MAX_WAITERS, Waiters};
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::drain::Drain;
-use crate::listener::{BindError, Listener};
+use crate::listener::{self, Accepted, Activity, BindError, Listener};
 use crate::metrics::Metrics;
 use crate::probes::ProbeTable;
 use crate::proxy::Protocol;
@@ -70,84 +69,52 @@ pub struct Admin {
     pub orders: mpsc::Sender<Order>,
     /// The app's probes.
     pub probes: ProbeTable,
+    /// Requests to `/drain/wait` that wait.
+    pub waiters: Waiters,
 }
 
-/// Bound sockets of the admin port.
-pub struct Listeners(Vec<TcpListener>);
+/// The admin port, bound.
+pub struct Port(Listener);
 
-/// Connections at once: probes, a scraper, an operator.
-const MAX_CONNECTIONS: usize = 256;
+/// Label of the admin port in metrics and log lines.
+const NAME: &str = "admin";
 /// Answers when a drain is complete.
 const DRAIN_WAIT: &str = "/drain/wait";
-/// Until a request head must be there.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Listeners {
+impl Port {
     /// Binds every address; needs a runtime.
-    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let sockets = settings
-            .addresses
-            .iter()
-            .map(|address| Listener::bind_one("admin", *address, 128));
-        Ok(Self(sockets.collect::<Result<_, _>>()?))
+    pub fn bind(settings: &Settings, metrics: &Metrics) -> Result<Self, BindError> {
+        let settings = connection::settings(NAME, settings.addresses.clone());
+        Listener::bind(&settings, listener::counters(metrics, NAME)).map(Self)
     }
 
     /// The addresses as bound.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|s| s.local_addr().ok()).collect()
+        self.0.addresses()
     }
 
-    /// Answers until the task is aborted: probes and metrics outlive the drain.
-    pub async fn run(self, admin: Admin) {
+    /// Serves until the task is aborted: probes and metrics outlive the drain.
+    pub async fn run(mut self, admin: Admin) {
         let admin = Arc::new(admin);
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut loops = tokio::task::JoinSet::new();
-        for socket in self.0 {
-            loops.spawn(accept(socket, Arc::clone(&admin), Arc::clone(&places)));
-        }
-        while loops.join_next().await.is_some() {}
-    }
-}
-
-async fn accept(socket: TcpListener, admin: Arc<Admin>, places: Arc<Semaphore>) {
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        match socket.accept().await {
-            Ok((stream, peer)) => {
-                let admin = Arc::clone(&admin);
-                tokio::spawn(async move {
-                    serve(stream, peer, admin).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "admin port: accept failed, backing off");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+        loop {
+            let accepted = self.0.accept().await;
+            tokio::spawn(serve(accepted, Arc::clone(&admin)));
         }
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, admin: Arc<Admin>) {
-    // Held until the connection is closed: the process must not end before this answer has left.
-    let report = Arc::new(OnceLock::new());
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (admin, report) = (Arc::clone(&admin), Arc::clone(&report));
-        async move {
-            if request.uri().path() == DRAIN_WAIT {
-                report.get_or_init(|| admin.drain.report());
-            }
-            Ok::<_, Infallible>(admin.respond(&request, peer).await)
+async fn serve(accepted: Accepted, admin: Arc<Admin>) {
+    // Held until the connection is closed: the process must not end before this response has left.
+    let report = OnceLock::new();
+    let peer = accepted.client;
+    let respond = |request: Request<Incoming>, activity: Arc<Activity>| {
+        if request.uri().path() == DRAIN_WAIT {
+            report.get_or_init(|| admin.drain.report());
         }
-    });
-    // A client that goes away is no news here.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        let admin = Arc::clone(&admin);
+        async move { admin.respond(&request, peer, &activity).await }
+    };
+    connection::serve(accepted, respond).await;
 }
 
 impl Admin {
@@ -155,6 +122,7 @@ impl Admin {
         &self,
         request: &Request<Incoming>,
         peer: SocketAddr,
+        activity: &Activity,
     ) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         match (request.method(), path) {
@@ -162,7 +130,10 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/readyz") => self.readyz(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
             (&Method::GET | &Method::HEAD, "/status") => self.status_page(),
-            (&Method::GET, DRAIN_WAIT) => self.drain_wait(request.uri().query()).await,
+            (&Method::GET, DRAIN_WAIT) => {
+                let query = request.uri().query();
+                self.drain_wait(query, peer.ip(), activity).await
+            }
             (&Method::POST, "/drain") => self.order(Order::Drain, peer),
             (&Method::POST, "/quit") => self.order(Order::Quit, peer),
             (_, "/drain" | "/quit") => text(

@@ -78,12 +78,12 @@ impl From<CertgenError> for Error {
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
     let certificates = Certificates::make(&[addresses.listen, addresses.classical_listen])?;
-    let stub = Stub::bind().map_err(Error::Stub)?;
-    let text = configuration(addresses, stub.address(), &certificates);
-    let config = Config::parse("demo", &text)?;
-    run::init_logging(&config.log);
     let runtime = worker::runtime().map_err(run::Error::Runtime)?;
     runtime.block_on(async {
+        let stub = Stub::bind().map_err(Error::Stub)?;
+        let text = configuration(addresses, stub.address(), &certificates);
+        let config = Config::parse("demo", &text)?;
+        run::init_logging(&config.log);
         tokio::spawn(stub.serve());
         // Signals are caught before anybody is told how to stop.
         let signals = Signals::install().map_err(run::Error::Signals)?;

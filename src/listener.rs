@@ -1,21 +1,25 @@
-//! Bind and accept: addresses, back-off, the limit of connections.
+//! Bind and accept: addresses, back-off, permits of connections. Every accept loop of the product uses
+//! it: the sidecar's listeners and its admin port, the webhook and its admin port, the demo's stub.
 //!
 //! SO_REUSEPORT is never set: beside an app that sets it, both could bind one port, and a sidecar
 //! that takes a port over would no longer make a forgotten `0.0.0.0` fail.
+
+mod admission;
 
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::drain::{Phase, Watch};
+use self::admission::SHED_REASONS;
+pub use self::admission::{Activity, Admission, Permit};
+use crate::metrics::{ListenerSockets, Metrics};
 
 /// What one listener's socket side is told.
 #[derive(Clone, Debug)]
@@ -24,8 +28,11 @@ pub struct Settings {
     pub name: String,
     /// Addresses to bind, each exclusively (SO_REUSEPORT is never set).
     pub addresses: Vec<SocketAddr>,
-    /// Connections open at once; more wait in the kernel's queue.
+    /// Connections open at once. Beyond it an idle one is closed for each newcomer; while there is none,
+    /// newcomers wait in the kernel's queue.
     pub max_connections: usize,
+    /// So many more for clients of this host only; `None`: they share the others.
+    pub loopback_connections: Option<usize>,
     /// Length of the kernel's queue of connections not yet accepted.
     pub backlog: i32,
 }
@@ -55,12 +62,33 @@ pub enum BindError {
     },
 }
 
-/// Bound sockets of one listener.
-#[derive(Debug)]
+/// Bound sockets of one listener, and the permits of its connections.
 pub struct Listener {
-    name: String,
+    name: Arc<str>,
     sockets: Vec<TcpListener>,
-    max_connections: usize,
+    network: Arc<Admission>,
+    /// Permits that only clients of this host get.
+    loopback: Option<Arc<Admission>>,
+    metrics: ListenerSockets,
+    /// The socket that is looked at first.
+    next: usize,
+    back_off: Duration,
+    warnings: Warnings,
+}
+
+/// The counters of a listener of that name.
+pub fn counters(metrics: &Metrics, name: &str) -> ListenerSockets {
+    metrics.sockets(name, &ACCEPT_REASONS, &SHED_REASONS)
+}
+
+/// A connection that was accepted.
+pub struct Accepted {
+    /// The socket.
+    pub stream: TcpStream,
+    /// The other end.
+    pub client: SocketAddr,
+    /// Its permit, until dropped.
+    pub permit: Permit,
 }
 
 /// When TCP begins to ask a silent peer whether it is there, how often, and how many times.
@@ -70,36 +98,20 @@ const KEEPALIVE_TIMES: u32 = 4;
 
 impl Listener {
     /// Binds every address; needs a runtime.
-    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let bind =
-            |address: &SocketAddr| Self::bind_one(&settings.name, *address, settings.backlog);
+    pub fn bind(settings: &Settings, metrics: ListenerSockets) -> Result<Self, BindError> {
+        let bind = |address: &SocketAddr| bound(&settings.name, *address, settings.backlog);
+        let sockets = settings.addresses.iter().map(bind);
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        let admission = |limit| Admission::new(limit, metrics.clone());
         Ok(Self {
-            name: settings.name.clone(),
-            sockets: settings
-                .addresses
-                .iter()
-                .map(bind)
-                .collect::<Result<_, _>>()?,
-            max_connections: settings.max_connections,
-        })
-    }
-
-    /// Binds a single address for the listener of that name.
-    pub(crate) fn bind_one(
-        name: &str,
-        address: SocketAddr,
-        backlog: i32,
-    ) -> Result<TcpListener, BindError> {
-        bound(address, backlog).map_err(|source| {
-            let listener = name.to_owned();
-            match source.kind() {
-                io::ErrorKind::AddrInUse => BindError::InUse { listener, address },
-                _ => BindError::Other {
-                    listener,
-                    address,
-                    source,
-                },
-            }
+            name: settings.name.as_str().into(),
+            sockets,
+            network: admission(settings.max_connections),
+            loopback: settings.loopback_connections.map(admission),
+            metrics,
+            next: 0,
+            back_off: BACK_OFF_MIN,
+            warnings: Warnings::default(),
         })
     }
 
@@ -111,65 +123,62 @@ impl Listener {
             .collect()
     }
 
-    /// Accepts until the drain begins. `accepted` gets each connection with its place among the
-    /// permitted ones; `failed` hears of errors, which never end the loop.
-    pub async fn run<A, F>(self, drain: Watch, accepted: A, failed: F)
-    where
-        A: Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) + Send + Sync + 'static,
-        F: Fn(&'static str) + Send + Sync + 'static,
-    {
-        let places = Arc::new(Semaphore::new(self.max_connections));
-        let mut drained = drain.reached(Phase::Draining);
-        let (mut back_off, mut turn) = (BACK_OFF_MIN, 0);
+    /// The next connection with its permit. Errors of accept(2) are counted, logged and waited out.
+    ///
+    /// When every permit is taken, an idle connection is told to close and the newcomer is served. If
+    /// there is none, the newcomer waits here, and those after it in the kernel's queue.
+    pub async fn accept(&mut self) -> Accepted {
         loop {
-            let next = tokio::select! {
-                biased;
-                () = &mut drained => return,
-                next = self.next(&places, &mut turn) => next,
-            };
-            match next {
-                Ok((stream, client, place)) => {
-                    back_off = BACK_OFF_MIN;
-                    accepted(stream, client, place);
+            match poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok((stream, client)) => {
+                    self.back_off = BACK_OFF_MIN;
+                    let permit = self.admission(client).enter(client.ip()).await;
+                    return Accepted {
+                        stream,
+                        client,
+                        permit,
+                    };
                 }
-                Err(error) => {
-                    failed(accept_reason(&error));
-                    tracing::warn!(listener = %self.name, %error, "accept failed, backing off");
-                    tokio::select! {
-                        () = &mut drained => return,
-                        () = tokio::time::sleep(back_off) => {}
-                    }
-                    back_off = (back_off * 2).min(BACK_OFF_MAX);
-                }
+                Err(error) => self.wait_out(&error).await,
             }
         }
     }
 
-    /// Takes the place first: without one the connection waits in the kernel's queue. One place for
-    /// all sockets: a socket that waited with a place of its own would keep it from the others.
-    async fn next(
-        &self,
-        places: &Arc<Semaphore>,
-        turn: &mut usize,
-    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let place = Arc::clone(places)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
-        let (stream, client) = poll_fn(|cx| self.poll_accept(turn, cx)).await?;
-        Ok((stream, client, place))
+    fn admission(&self, client: SocketAddr) -> &Arc<Admission> {
+        match &self.loopback {
+            Some(loopback) if client.ip().to_canonical().is_loopback() => loopback,
+            _ => &self.network,
+        }
+    }
+
+    /// For a connection that is lost on its way to another thread.
+    pub fn lost(&self) -> Lost {
+        Lost {
+            listener: Arc::clone(&self.name),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    async fn wait_out(&mut self, error: &io::Error) {
+        let reason = accept_reason(error);
+        self.metrics.accept_failed(reason);
+        if let Some(suppressed) = self.warnings.due() {
+            tracing::warn!(listener = %self.name, %error, reason, suppressed, "accept failed, backing off");
+        }
+        if reason != "aborted" {
+            // What it closes frees a descriptor and memory.
+            self.network.shed_one();
+        }
+        tokio::time::sleep(self.back_off).await;
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
     }
 
     /// Accepts on whichever socket has a connection, beginning after the one that had the last.
-    fn poll_accept(
-        &self,
-        turn: &mut usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         for offset in 0..self.sockets.len() {
-            let index = (*turn + offset) % self.sockets.len();
+            let index = (self.next + offset) % self.sockets.len();
             if let Poll::Ready(accepted) = self.sockets[index].poll_accept(cx) {
-                *turn = index + 1;
+                self.next = index + 1;
                 return Poll::Ready(accepted);
             }
         }
@@ -177,10 +186,61 @@ impl Listener {
     }
 }
 
+/// A connection whose socket the kernel would not watch: as good as not accepted.
+pub struct Lost {
+    listener: Arc<str>,
+    metrics: ListenerSockets,
+}
+
+impl Lost {
+    /// Counts and logs it.
+    pub fn count(&self, error: &io::Error) {
+        self.metrics.accept_failed(accept_reason(error));
+        tracing::warn!(listener = %self.listener, %error, "connection dropped: its socket cannot be watched");
+    }
+}
+
+/// Repeated warnings, thinned out: a lack of descriptors must not fill the disk with log lines.
+#[derive(Default)]
+struct Warnings {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+/// Between two warnings about one listener.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+impl Warnings {
+    /// How many were suppressed since the last, if one may be written now.
+    fn due(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now < last + WARN_EVERY) {
+            self.suppressed += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
-fn bound(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+fn bound(name: &str, address: SocketAddr, backlog: i32) -> Result<TcpListener, BindError> {
+    listening(address, backlog).map_err(|source| {
+        let listener = name.to_owned();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { listener, address },
+            _ => BindError::Other {
+                listener,
+                address,
+                source,
+            },
+        }
+    })
+}
+
+fn listening(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -205,7 +265,7 @@ fn bound(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 }
 
 /// Every label of an accept error.
-pub(crate) const ACCEPT_REASONS: [&str; 5] = [
+const ACCEPT_REASONS: [&str; 5] = [
     "process_file_limit",
     "system_file_limit",
     "aborted",
@@ -214,7 +274,7 @@ pub(crate) const ACCEPT_REASONS: [&str; 5] = [
 ];
 
 /// The label of an accept error (accept(2)), one of `ACCEPT_REASONS`.
-pub(crate) fn accept_reason(error: &io::Error) -> &'static str {
+fn accept_reason(error: &io::Error) -> &'static str {
     match error
         .raw_os_error()
         .map(rustix::io::Errno::from_raw_os_error)

@@ -8,6 +8,7 @@ mod injections;
 mod labels;
 mod listener;
 mod process;
+mod sockets;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use self::families::{Families, named};
 pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, RequestProtocol};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
+pub use self::sockets::ListenerSockets;
 
 /// Seconds: from a loopback handshake to the handshake timeout.
 const HANDSHAKE_SECONDS: &[f64] = &[
@@ -116,6 +118,7 @@ struct Connections {
     open: IntGaugeVec,
     closed: IntCounterVec,
     accept_errors: IntCounterVec,
+    shed: IntCounterVec,
     wire_bytes: IntCounterVec,
     payload_bytes: IntCounterVec,
     certificate_expiry: GaugeVec,
@@ -137,6 +140,11 @@ impl Connections {
             accept_errors: family.counter(
                 "accept_errors_total",
                 "Errors of accept(2); the listener backs off and goes on.",
+                &["listener", "reason"],
+            )?,
+            shed: family.counter(
+                "shed_total",
+                "Connections that a full listener closed to serve a newcomer: idle ones, or before their handshake completed.",
                 &["listener", "reason"],
             )?,
             wire_bytes: family.counter(

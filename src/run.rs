@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 use self::dispatch::Dispatcher;
 use self::lifecycle::Commands;
 pub use self::lifecycle::{End, Signals};
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Waiters};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
-use crate::listener::{BindError, Listener};
+use crate::listener::{self, BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::probes::{ProbeTable, ProbeTableError};
 use crate::proxy::connection::{Front, Service};
@@ -166,7 +166,7 @@ impl Sidecar {
         for listener in listeners {
             ready.push(Ready::prepare(listener, &metrics, &workers)?);
         }
-        let admin = admin::Listeners::bind(&admin)?;
+        let admin = admin::Port::bind(&admin, &metrics)?;
         let stores: Vec<_> = ready.iter().map(|r| Arc::clone(&r.store)).collect();
         let observer = Arc::new(Observer {
             metrics: Arc::clone(&metrics),
@@ -180,6 +180,7 @@ impl Sidecar {
             listeners: ready.iter().map(Ready::status).collect(),
             orders,
             probes,
+            waiters: Waiters::new(&drain_settings),
         };
         let admin_addresses = admin.addresses();
         let mut tasks = vec![tokio::spawn(reloader.run()), tokio::spawn(admin.run(state))];
@@ -267,7 +268,7 @@ impl Ready {
             Arc::new(Service::new(&front, &worker.load, workers.count()))
         };
         Ok(Self {
-            listener: Listener::bind(&config.socket)?,
+            listener: Listener::bind(&config.socket, listener::counters(metrics, &name))?,
             services: workers.iter().map(service).collect(),
             front,
             name,
@@ -292,15 +293,13 @@ impl Ready {
     }
 
     fn spawn(self, drain: &Drain, workers: &Arc<Workers>) -> JoinHandle<()> {
-        let metrics = Arc::clone(self.front.metrics());
         let dispatcher = Dispatcher {
+            listener: self.listener,
             workers: Arc::clone(workers),
             services: self.services,
             drain: drain.clone(),
         };
-        let accepted = move |io, client, permit| dispatcher.dispatch(io, client, permit);
-        let failed = move |reason: &'static str| metrics.accept_failed(reason);
-        tokio::spawn(self.listener.run(drain.entrance(), accepted, failed))
+        tokio::spawn(dispatcher.run(drain.entrance()))
     }
 }
 

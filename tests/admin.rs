@@ -19,7 +19,7 @@ use process::Process;
 use serde_json::Value;
 use stage::Stage;
 use support::pki::TestPki;
-use support::{Setup, answering, eventually, read_head, within};
+use support::{Setup, answering, read_head, within};
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -158,10 +158,6 @@ async fn a_certificate_that_expires_while_serving_ends_readiness() {
 async fn a_drain_wait_waits_for_a_drain_to_begin_and_for_open_work_to_end() {
     let stage = Stage::new().await;
     let process = Process::start(&draining_setup(&stage)).await;
-    assert_eq!(
-        process.admin("/drain/wait?timeout=1s").await,
-        (504, "no drain has begun\n".to_owned())
-    );
     let mut client = process.connect(&["http/1.1"]).await;
     client
         .write_all(b"GET /hold HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -263,18 +259,96 @@ fn address_in_the_network() -> Option<std::net::IpAddr> {
     (!own.is_loopback() && !own.is_unspecified()).then_some(own)
 }
 
+/// The kubelet runs preStop whenever it ends a container, also where nothing drains.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_idle_clients_of_the_admin_port_do_not_lock_a_probe_out_for_good() {
+async fn a_drain_wait_ends_soon_when_no_drain_begins() {
     let sidecar = Setup::in_front_of(quiet_app().await).start();
-    let mut idle = Vec::new();
-    for _ in 0..300 {
-        idle.push(TcpStream::connect(sidecar.admin).await.unwrap());
+    let asked = std::time::Instant::now();
+    let response = within(sidecar.admin("/drain/wait?timeout=120s")).await;
+    assert_eq!(response, (200, "no drain has begun\n".to_owned()));
+    let waited = asked.elapsed();
+    // Long enough for the sidecar's own hook, which begins the drain at a deletion.
+    assert!(
+        waited >= std::time::Duration::from_millis(2500),
+        "{waited:?}"
+    );
+}
+
+/// Whoever asks for an hour waits no longer than a drain can take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_wait_is_bounded_by_the_drain_timeout() {
+    let stage = Stage::new().await;
+    let setup =
+        Setup::in_front_of(stage.address).process("[drain]\ndelay = \"0s\"\ntimeout = \"2s\"");
+    let process = Process::start(&setup).await;
+    let mut client = process.connect(&["http/1.1"]).await;
+    client
+        .write_all(b"GET /hold HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    process
+        .metric_reaches("hybridge_requests_open", &[], 1.0)
+        .await;
+    assert_eq!(request(process.admin, "POST", "/drain").await.0, 202);
+    process.refuses().await;
+    let response = within(process.admin("/drain/wait?timeout=60m")).await;
+    assert_eq!(response, (504, "1 connections still open\n".to_owned()));
+}
+
+/// Clients that hold the admin port: connected, and what they send.
+async fn hold(admin: SocketAddr, count: usize, sent: &[u8]) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(admin).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        held.push(stream);
     }
-    eventually("a probe to be answered", async || {
-        sidecar.admin("/livez").await.0 == 200
-    })
-    .await;
-    drop(idle);
+    held
+}
+
+/// More at once than there are permits, then more of them all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_of_the_admin_port_keep_no_probe_waiting() {
+    let sidecar = Setup::in_front_of(quiet_app().await).start();
+    let admin = sidecar.admin;
+    let _held = hold(admin, 260, b"").await;
+    let flood = tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.append(&mut hold(admin, 3, b"").await);
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+    probes_are_answered(&sidecar).await;
+    flood.abort();
+    let shed = [("listener", "admin"), ("reason", "handshake")];
+    assert!(sidecar.metric("hybridge_shed_total", &shed).await > 200.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_waiting_clients_of_the_admin_port_keep_no_probe_waiting() {
+    let sidecar = Setup::in_front_of(quiet_app().await).start();
+    for sent in [
+        "GET /livez HTTP/1.1\r\nx: ",
+        "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /drain/wait?timeout=300s HTTP/1.1\r\nhost: a\r\n\r\n",
+    ] {
+        let held = hold(sidecar.admin, 300, sent.as_bytes()).await;
+        probes_are_answered(&sidecar).await;
+        drop(held);
+    }
+}
+
+async fn probes_are_answered(sidecar: &support::Sidecar) {
+    for _ in 0..20 {
+        for path in ["/livez", "/readyz"] {
+            let probe = sidecar.admin(path);
+            // The kubelet gives up after one second; this machine may be busy.
+            let deadline = std::time::Duration::from_secs(3);
+            let response = tokio::time::timeout(deadline, probe).await;
+            assert_eq!(response.expect("no response in time").0, 200);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -280,6 +280,48 @@ fn slow_and_broken_clients_do_not_block_others() {
     drop(silent);
 }
 
+/// More silent clients than either port has permits: reviews and probes go on.
+#[test]
+fn silent_clients_stop_neither_reviews_nor_probes() {
+    let server = Running::start();
+    let hold = |address| -> Vec<_> {
+        let connect = |_| TcpStream::connect(address).unwrap();
+        (0..300).map(connect).collect()
+    };
+    let silent = (hold(server.webhook), hold(server.admin));
+    for _ in 0..5 {
+        let before = Instant::now();
+        ask(&mut server.connect());
+        assert!(server.admin("/livez").starts_with("HTTP/1.1 200"));
+        assert!(
+            before.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            before.elapsed()
+        );
+    }
+    let metrics = server.admin("/metrics");
+    for listener in ["webhook", "admin"] {
+        let series =
+            format!("hybridge_shed_total{{listener=\"{listener}\",reason=\"handshake\"}} ");
+        let line = metrics.lines().find_map(|l| l.strip_prefix(&series));
+        assert!(line.unwrap().parse::<f64>().unwrap() > 0.0, "{metrics}");
+    }
+    drop(silent);
+}
+
+/// As the sidecar does: a connection without a handshake is a closed connection.
+#[test]
+fn a_failed_handshake_is_counted_as_a_closed_connection() {
+    let server = Running::start();
+    let mut garbage = TcpStream::connect(server.webhook).unwrap();
+    garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let _ = garbage.read_to_end(&mut Vec::new());
+    let closed = "hybridge_connections_total{listener=\"webhook\",outcome=\"handshake_failed\"} 1";
+    eventually("the connection is counted", || {
+        server.admin("/metrics").contains(closed)
+    });
+}
+
 #[test]
 fn a_body_above_the_limit_is_refused_cleanly() {
     let server = Running::start();

@@ -8,27 +8,56 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hybridge::drain::Drain;
 use hybridge::listener::{Listener, Settings};
+use hybridge::metrics::ListenerSockets;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use socket2::{Domain, Socket, Type};
 use support::openssl::Client;
 use support::pki::TestPki;
-use support::{Setup, Sidecar, answering, eventually, hello, within};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use support::{Setup, Sidecar, answering, eventually, hello, read_head, upstream, within};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
 
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 /// Long enough for a handshake that is not held back, many times over.
 const HELD: Duration = Duration::from_millis(300);
 
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+/// An upstream that answers once there is a permit for it.
+async fn answering_when(told: &Arc<Semaphore>) -> SocketAddr {
+    let told = Arc::clone(told);
+    upstream(move |mut stream| {
+        let told = Arc::clone(&told);
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                told.acquire().await.unwrap().forget();
+                stream.write_all(EMPTY).await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+async fn is_answered(client: &mut (impl AsyncRead + Unpin)) {
+    let mut answer = vec![0; EMPTY.len()];
+    within(client.read_exact(&mut answer)).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_above_the_limit_waits_for_a_place() {
-    let setup = Setup::in_front_of(answering(EMPTY).await).limits("max-connections = 1");
-    let sidecar = setup.start();
-    let first = sidecar.connect(&["http/1.1"]).await;
+async fn a_connection_above_the_limit_waits_while_all_others_have_work() {
+    let told = Arc::new(Semaphore::new(0));
+    let upstream = answering_when(&told).await;
+    let sidecar = Setup::in_front_of(upstream)
+        .limits("max-connections = 1")
+        .start();
+    let mut first = sidecar.connect(&["http/1.1"]).await;
+    first.write_all(REQUEST).await.unwrap();
+    sidecar.metric_is("hybridge_requests_open", &[], 1.0).await;
     let mut second = Box::pin(sidecar.connect(&["http/1.1"]));
     assert!(
         tokio::time::timeout(HELD, &mut second).await.is_err(),
@@ -36,46 +65,106 @@ async fn a_connection_above_the_limit_waits_for_a_place() {
     );
     let open = "hybridge_connections_open";
     assert_eq!(sidecar.metric(open, &[]).await, 1.0);
-    drop(first);
+    // The first has its response, and is idle then: it makes room.
+    told.add_permits(2);
+    is_answered(&mut first).await;
     let mut second = within(second).await;
-    second
-        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
-    let mut answer = vec![0; EMPTY.len()];
-    within(second.read_exact(&mut answer)).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    second.write_all(REQUEST).await.unwrap();
+    is_answered(&mut second).await;
+    assert_eq!(within(first.read(&mut [0])).await.unwrap(), 0);
 }
 
-/// A socket that waits must not hold the place that another socket's client needs.
+/// A full listener: the one that has been idle for longest goes, in order, and the newcomer is served.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_makes_room_for_a_newcomer() {
+    let sidecar = Setup::in_front_of(answering(EMPTY).await)
+        .limits("max-connections = 3")
+        .start();
+    let mut oldest = sidecar.connect(&["http/1.1"]).await;
+    oldest.write_all(REQUEST).await.unwrap();
+    is_answered(&mut oldest).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let stream = sidecar.connect(&["h2"]).await;
+    let (http2, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let http2 = within(http2.ready()).await.unwrap();
+    let silent = TcpStream::connect(sidecar.address).await.unwrap();
+    sidecar
+        .metric_is("hybridge_connections_open", &[], 3.0)
+        .await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let mut newcomers = Vec::new();
+    for _ in 0..3 {
+        let mut newcomer = sidecar.connect(&["http/1.1"]).await;
+        newcomer.write_all(REQUEST).await.unwrap();
+        is_answered(&mut newcomer).await;
+        newcomers.push(newcomer);
+    }
+    // A clean end of TLS: rustls reports anything else as an error.
+    assert_eq!(within(oldest.read(&mut [0])).await.unwrap(), 0);
+    // GOAWAY with NO_ERROR.
+    within(connection).await.unwrap().unwrap();
+    drop(http2);
+    let mut silent = silent;
+    assert_eq!(within(silent.read(&mut [0])).await.unwrap_or(0), 0);
+    let shed = "hybridge_shed_total";
+    let listener = ("listener", "test");
+    assert_eq!(
+        sidecar.metric(shed, &[listener, ("reason", "idle")]).await,
+        2.0
+    );
+    let half_open = [listener, ("reason", "handshake")];
+    assert_eq!(sidecar.metric(shed, &half_open).await, 1.0);
+    let closed = "hybridge_connections_total";
+    sidecar.metric_is(closed, &[("outcome", "shed")], 3.0).await;
+}
+
+/// A request head that trickles in is no work: whoever sends one byte a minute cannot fill a listener.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_trickles_in_makes_room() {
+    let sidecar = Setup::in_front_of(answering(EMPTY).await)
+        .limits("max-connections = 2")
+        .start();
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut client = sidecar.connect(&["http/1.1"]).await;
+        client.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        slow.push(client);
+    }
+    sidecar
+        .metric_is("hybridge_connections_open", &[], 2.0)
+        .await;
+    let mut newcomer = sidecar.connect(&["http/1.1"]).await;
+    newcomer.write_all(REQUEST).await.unwrap();
+    is_answered(&mut newcomer).await;
+}
+
+/// A socket that waits must not hold the permit that another socket's client needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_counts_connections_and_not_addresses() {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind(&Settings {
+    let settings = Settings {
         name: "test".to_owned(),
         addresses: vec![any, any, any],
         max_connections: 1,
+        loopback_connections: None,
         backlog: 16,
-    })
-    .unwrap();
-    let addresses = listener.addresses();
-    let drain = Drain::default();
-    let (sender, mut accepted) = tokio::sync::mpsc::unbounded_channel();
-    let on_accept = move |stream, client, place| {
-        let _ = sender.send((stream, client, place));
     };
-    let accepting = listener.run(drain.watch(), on_accept, |reason| panic!("{reason}"));
-    tokio::spawn(accepting);
+    let mut listener = Listener::bind(&settings, ListenerSockets::default()).unwrap();
+    let addresses = listener.addresses();
     for address in [addresses[2], addresses[0], addresses[1], addresses[1]] {
         let client = TcpStream::connect(address).await.unwrap();
+        let accepted = within(listener.accept()).await;
+        assert_eq!(accepted.client, client.local_addr().unwrap());
+        assert!(accepted.permit.activity().begin());
         let waiting = TcpStream::connect(addresses[0]).await.unwrap();
-        let (stream, peer, place) = within(accepted.recv()).await.unwrap();
-        assert_eq!(peer, client.local_addr().unwrap());
-        let second = tokio::time::timeout(HELD, accepted.recv()).await;
+        let mut next = Box::pin(listener.accept());
+        let second = tokio::time::timeout(HELD, &mut next).await;
         assert!(second.is_err(), "two connections at once");
-        drop((stream, place));
-        let (_, peer, _) = within(accepted.recv()).await.unwrap();
-        assert_eq!(peer, waiting.local_addr().unwrap());
+        drop(accepted);
+        let next = within(next).await;
+        assert_eq!(next.client, waiting.local_addr().unwrap());
     }
 }
 
@@ -210,16 +299,14 @@ async fn running_out_of_file_descriptors_is_survived_and_counted() {
     for _ in 0..8 {
         clients.push(TcpStream::connect(process.sidecar.address).await.unwrap());
     }
-    eventually("several accept errors", async || {
-        process.said("accept failed, backing off") >= 3
+    eventually("a warning", async || {
+        process.said("accept failed, backing off") > 0
     })
     .await;
-    let holding = std::time::Instant::now();
     tokio::time::sleep(HELD).await;
     let said = process.said("accept failed, backing off");
-    // 5 ms, doubled each time: six in the first 300 ms, then fewer and fewer.
-    let most = 8 + holding.elapsed().as_millis() as usize / 100;
-    assert!(said <= most, "{said} errors: the loop spins");
+    // One for each listener, and no other for seconds.
+    assert!(said <= 2, "{said} warnings");
 
     drop(clients);
     let client = Client::new();
@@ -231,5 +318,6 @@ async fn running_out_of_file_descriptors_is_survived_and_counted() {
         .sidecar
         .metric("hybridge_accept_errors_total", &reason)
         .await;
-    assert!(counted >= said as f64, "{counted} of {said}");
+    // 5 ms, doubled each time: about six in the first 300 ms; a loop that spins counts thousands.
+    assert!((1.0..100.0).contains(&counted), "{counted} errors");
 }

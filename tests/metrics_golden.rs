@@ -38,7 +38,9 @@ fn everything() -> String {
         bytes_in: 1573,
         bytes_out: 1807,
     });
-    listener.accept_failed("process_file_limit");
+    let sockets = metrics.sockets("inference", &[], &[]);
+    sockets.accept_failed("process_file_limit");
+    sockets.shed("idle");
     metrics.injections(&[("injected", "none")]).unwrap();
     listener.upstream_failed("refused");
     listener.first_byte(RequestProtocol::Http1, Duration::from_millis(5));
@@ -248,6 +250,7 @@ async fn counters_of_closed_sets_are_there_at_zero_before_anything_happens() {
         ("hello_retry_requests_total", 4),
         ("payload_bytes_total", 2),
         ("requests_total", 36),
+        ("shed_total", 2),
         ("upstream_failures_total", 7),
         ("wire_bytes_total", 2),
     ] {

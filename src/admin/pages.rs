@@ -1,5 +1,6 @@
 //! What the admin port answers: readiness, metrics, status, the end of a drain.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -9,11 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Admin, ListenerStatus, page, text};
 use crate::drain::Phase;
+use crate::listener::Activity;
 use crate::proxy::Protocol;
 use crate::tls::reload::Health;
-
-/// How long `/drain/wait` waits if it is not told.
-const DRAIN_WAIT: Duration = Duration::from_mins(5);
 
 impl Admin {
     /// 503 while draining or with an expired certificate; a failed reload is detail, not failure.
@@ -91,29 +90,19 @@ impl Admin {
     }
 
     /// Waits until a drain is complete; it never starts one.
-    pub(super) async fn drain_wait(&self, query: Option<&str>) -> Response<Full<Bytes>> {
-        let timeout = match wait_timeout(query) {
-            Ok(timeout) => timeout,
+    pub(super) async fn drain_wait(
+        &self,
+        query: Option<&str>,
+        client: IpAddr,
+        connection: &Activity,
+    ) -> Response<Full<Bytes>> {
+        let asked = match wait_timeout(query) {
+            Ok(asked) => asked,
             Err(message) => return text(StatusCode::BAD_REQUEST, message),
         };
-        let mut phase = self.drain.observe();
-        let drained = async {
-            if phase.wait_for(|now| *now >= Phase::Lame).await.is_ok() {
-                self.drain.finished().await;
-            }
-        };
-        match tokio::time::timeout(timeout, drained).await {
-            Ok(()) => text(StatusCode::OK, "drained\n"),
-            Err(_) => text(StatusCode::GATEWAY_TIMEOUT, self.not_drained()),
-        }
-    }
-
-    fn not_drained(&self) -> String {
-        match (self.drain.phase(), self.drain.open()) {
-            (Phase::Running, _) => "no drain has begun\n".to_owned(),
-            (Phase::Lame, open) => format!("still accepting, {open} connections open\n"),
-            (_, open) => format!("{open} connections still open\n"),
-        }
+        let waiters = &self.waiters;
+        let (status, body) = waiters.wait(&self.drain, asked, client, connection).await;
+        text(status, body)
     }
 }
 
@@ -127,13 +116,13 @@ fn phase_name(phase: Phase) -> &'static str {
 }
 
 /// `timeout=120s`, as the configuration writes durations.
-fn wait_timeout(query: Option<&str>) -> Result<Duration, String> {
+fn wait_timeout(query: Option<&str>) -> Result<Option<Duration>, String> {
     let Some(value) = query.and_then(|query| {
         query
             .split('&')
             .find_map(|pair| pair.strip_prefix("timeout="))
     }) else {
-        return Ok(DRAIN_WAIT);
+        return Ok(None);
     };
     let wrong = || format!("timeout: `{value}` is not a duration such as `120s`\n");
     let (digits, unit) = value
@@ -145,7 +134,9 @@ fn wait_timeout(query: Option<&str>) -> Result<Duration, String> {
         "m" => number.checked_mul(60),
         _ => None,
     };
-    Ok(Duration::from_secs(seconds.ok_or_else(wrong)?.min(86_400)))
+    Ok(Some(Duration::from_secs(
+        seconds.ok_or_else(wrong)?.min(86_400),
+    )))
 }
 
 #[cfg(test)]
@@ -154,12 +145,15 @@ mod tests {
 
     #[test]
     fn the_timeout_of_a_drain_wait_is_read_or_refused() {
-        assert_eq!(wait_timeout(None), Ok(DRAIN_WAIT));
+        assert_eq!(wait_timeout(None), Ok(None));
         assert_eq!(
             wait_timeout(Some("a=b&timeout=120s")),
-            Ok(Duration::from_mins(2))
+            Ok(Some(Duration::from_mins(2)))
         );
-        assert_eq!(wait_timeout(Some("timeout=2m")), Ok(Duration::from_mins(2)));
+        assert_eq!(
+            wait_timeout(Some("timeout=2m")),
+            Ok(Some(Duration::from_mins(2)))
+        );
         for wrong in ["timeout=", "timeout=5", "timeout=-1s", "timeout=xs"] {
             assert!(wait_timeout(Some(wrong)).is_err(), "{wrong}");
         }

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -12,32 +12,41 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, typed, whole};
 use super::{bulk, chat, embeddings, grpc, websocket};
+use crate::listener::{Accepted, Listener, Settings};
+use crate::metrics::ListenerSockets;
 
 /// The model that is listed; the stub answers for every other as well.
 pub(super) const MODEL: &str = "hybridge-demo";
 
 const PAGE: &str = include_str!("page.html");
-/// After an error of accept(2), which is most likely a lack of file descriptors.
-const BACK_OFF: Duration = Duration::from_millis(50);
+/// Connections at once: as many as the sidecar may have clients.
+const MAX_CONNECTIONS: usize = 10_000;
 
 /// A stub inference server that is bound.
-#[derive(Debug)]
 pub struct Stub {
-    socket: std::net::TcpListener,
+    listener: Listener,
     address: SocketAddr,
 }
 
 impl Stub {
-    /// Binds a free port of 127.0.0.1.
+    /// Binds a free port of 127.0.0.1; needs a runtime.
     pub fn bind() -> io::Result<Self> {
-        let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
-        Ok(Self { socket, address })
+        let settings = Settings {
+            name: "stub".to_owned(),
+            addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            max_connections: MAX_CONNECTIONS,
+            loopback_connections: None,
+            backlog: 128,
+        };
+        let listener =
+            Listener::bind(&settings, ListenerSockets::default()).map_err(io::Error::other)?;
+        let address = listener.addresses().first().copied();
+        let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { listener, address })
     }
 
     /// Where it listens.
@@ -45,29 +54,20 @@ impl Stub {
         self.address
     }
 
-    /// Answers until the task is aborted.
-    pub async fn serve(self) {
-        let socket = match TcpListener::from_std(self.socket) {
-            Ok(socket) => socket,
-            Err(error) => return tracing::error!(%error, "stub inference server: no polling"),
-        };
+    /// Serves until the task is aborted.
+    pub async fn serve(mut self) {
         loop {
-            match socket.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(connection(stream));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "stub inference server: accept failed, backing off");
-                    tokio::time::sleep(BACK_OFF).await;
-                }
-            }
+            let Accepted { stream, permit, .. } = self.listener.accept().await;
+            tokio::spawn(async move {
+                // The sidecar keeps its connections: none of them makes room for another.
+                permit.activity().begin();
+                connection(stream).await;
+            });
         }
     }
 }
 
 async fn connection(stream: TcpStream) {
-    // Tokens are small: none may wait for the next.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(async |request| Ok::<_, Infallible>(route(request).await));
     // A client that goes away is no news here.
     let _ = auto::Builder::new(TokioExecutor::new())

@@ -4,7 +4,8 @@
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use super::webhook::{BODY_LIMIT, Refusal, Webhook};
 use crate::drain::{Phase, Watch};
+use crate::listener::Activity;
 use crate::tls::handshake::Alpn;
 
 /// From the first byte of a request head to its end.
@@ -30,6 +32,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(4);
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of it that are waited for.
 const DISCARD_LIMIT: usize = 4 * BODY_LIMIT;
+/// For the end of a connection that has to make room for another one.
+const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 /// For one plan; usual is well under a millisecond.
 const PLAN_BUDGET: Duration = Duration::from_secs(1);
 /// Bodies above this share the `large` permits; usual is 4 to 12 KiB.
@@ -144,12 +148,59 @@ async fn discard(mut body: Pin<&mut Incoming>) {
     let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-/// Serves a connection until the client closes it or a drain ends it.
-pub(crate) async fn serve<IO>(io: IO, alpn: Alpn, reviews: Arc<Reviews>, watch: Watch)
-where
+/// The requests of one connection that are under way: without one it may have to make room.
+pub(crate) struct Work {
+    activity: Arc<Activity>,
+    open: AtomicUsize,
+}
+
+impl Work {
+    pub(crate) fn new(activity: Arc<Activity>) -> Self {
+        activity.idle(Instant::now());
+        Self {
+            activity,
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    /// One request, until dropped.
+    fn request(self: &Arc<Self>) -> OpenRequest {
+        if self.open.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.activity.begin();
+        }
+        OpenRequest(Arc::clone(self))
+    }
+}
+
+struct OpenRequest(Arc<Work>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.activity.idle(Instant::now());
+        }
+    }
+}
+
+/// Serves a connection until the client closes it, a drain ends it or it has to make room.
+pub(crate) async fn serve<IO>(
+    io: IO,
+    alpn: Alpn,
+    reviews: Arc<Reviews>,
+    watch: Watch,
+    work: Arc<Work>,
+) where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(move |request| Arc::clone(&reviews).answer(request));
+    let open = Arc::clone(&work);
+    let service = service_fn(move |request| {
+        let (reviews, open) = (Arc::clone(&reviews), open.request());
+        async move {
+            let response = reviews.answer(request).await;
+            drop(open);
+            response
+        }
+    });
     let io = TokioIo::new(io);
     // A broken connection is the client's affair; whatever it asked was answered or is lost with it.
     match alpn {
@@ -159,7 +210,13 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT);
             let connection = pin!(builder.serve_connection(io, service));
-            let _ = until_drained(connection, watch, http1::Connection::graceful_shutdown).await;
+            let _ = until_told(
+                connection,
+                watch,
+                &work.activity,
+                http1::Connection::graceful_shutdown,
+            )
+            .await;
         }
         Alpn::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -168,15 +225,23 @@ where
                 .max_concurrent_streams(MAX_STREAMS)
                 .keep_alive_interval(Duration::from_secs(30));
             let connection = pin!(builder.serve_connection(io, service));
-            let _ = until_drained(connection, watch, http2::Connection::graceful_shutdown).await;
+            let _ = until_told(
+                connection,
+                watch,
+                &work.activity,
+                http2::Connection::graceful_shutdown,
+            )
+            .await;
         }
     }
 }
 
-/// Drives a connection; a drain lets the request under way finish and takes no other.
-async fn until_drained<C>(
+/// Drives a connection; a drain lets the request under way finish and takes no other. One that has to
+/// make room has none under way, and a moment for its last bytes.
+async fn until_told<C>(
     mut connection: Pin<&mut C>,
     watch: Watch,
+    activity: &Activity,
     shut_down: impl Fn(Pin<&mut C>),
 ) -> Result<(), hyper::Error>
 where
@@ -185,6 +250,10 @@ where
     tokio::select! {
         ended = connection.as_mut() => return ended,
         () = watch.reached(Phase::Draining) => shut_down(connection.as_mut()),
+        () = activity.shed() => {
+            shut_down(connection.as_mut());
+            return timeout(SHED_TIMEOUT, connection).await.unwrap_or(Ok(()));
+        }
     }
     connection.await
 }

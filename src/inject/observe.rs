@@ -1,27 +1,18 @@
 //! The injector's plaintext admin port: GET /livez, /readyz, /metrics; 404 for anything else.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::serve::certificate_is_valid;
+use crate::admin::connection;
 use crate::drain::Phase;
+use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::tls::reload::CredentialStore;
-
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_CONNECTIONS: usize = 64;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the admin port tells about.
 pub(crate) struct Observed {
@@ -90,32 +81,13 @@ fn text(status: StatusCode, body: &'static str) -> Response<Bytes> {
 }
 
 /// Serves the admin port for ever.
-pub(crate) async fn serve(listener: TcpListener, observed: Arc<Observed>) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub(crate) async fn serve(mut listener: Listener, observed: Arc<Observed>) {
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            return;
-        };
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+        let accepted = listener.accept().await;
         let observed = Arc::clone(&observed);
-        tokio::spawn(async move {
-            let service = service_fn(move |request: Request<Incoming>| {
-                let response = observed
-                    .answer(request.method(), request.uri().path())
-                    .map(Full::new);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let mut builder = http1::Builder::new();
-            builder
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT);
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            drop(slot);
-        });
+        tokio::spawn(connection::serve(accepted, move |request, _| {
+            let response = observed.answer(request.method(), request.uri().path());
+            std::future::ready(response.map(Full::new))
+        }));
     }
 }

@@ -7,18 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prometheus::IntGauge;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::cli::ServeArgs;
-use super::connection::{self, Reviews};
+use super::connection::{self, Reviews, Work};
 use super::error::Error;
 use super::observe::{self, Observed};
 use super::webhook::Webhook;
-use crate::drain::{Drain, Phase};
+use crate::admin;
+use crate::drain::{Drain, Phase, Watch};
 use crate::io::TrafficCounters;
-use crate::listener::accept_reason;
+use crate::listener::{self, Accepted, Listener};
 use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics};
 use crate::run::announce;
 use crate::tls::credentials::CertificateFacts;
@@ -31,11 +30,14 @@ use crate::tls::reload::{
 use crate::tls::server::TlsServer;
 use crate::tls::{self};
 
-/// Name of the webhook's listener in metrics.
+/// Names of the webhook's listener and of its admin port in metrics.
 const LISTENER: &str = "webhook";
-/// The one outcome of a connection with a handshake.
+const ADMIN: &str = "admin";
+/// How a connection ends: with a handshake, without one, or to make room for another.
 const CLOSED: &str = "closed";
-/// Connections at once; the API servers of a cluster need a handful.
+const HANDSHAKE_FAILED: &str = "handshake_failed";
+const SHED: &str = "shed";
+/// Connections at once; the API servers of a cluster need a handful. Beyond it an idle one makes room.
 const MAX_CONNECTIONS: usize = 256;
 /// From the accepted connection to the finished handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,13 +45,13 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const LAME: Duration = Duration::from_secs(3);
 /// For requests that are under way after that.
 const FINISH: Duration = Duration::from_secs(10);
-/// Pause after an error of accept(2), such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Length of the kernel's queue of connections not yet accepted.
+const BACKLOG: i32 = 1024;
 
 /// The webhook, bound to its ports and not yet serving.
 pub struct Server {
-    listener: TcpListener,
-    admin: TcpListener,
+    listener: Listener,
+    admin: Listener,
     shared: Arc<Shared>,
     observed: Arc<Observed>,
     drain: Drain,
@@ -77,8 +79,11 @@ impl Server {
         let drain = Drain::default();
         let observed = Observed::new(Arc::clone(&metrics), Arc::clone(&store), drain.observe());
         Ok(Self {
-            listener: bind("the webhook", args.listen).await?,
-            admin: bind("the admin port", args.admin).await?,
+            listener: bind(&webhook_socket(args.listen), &metrics)?,
+            admin: bind(
+                &admin::connection::settings(ADMIN, vec![args.admin]),
+                &metrics,
+            )?,
             shared: Arc::new(shared),
             observed: Arc::new(observed),
             drain,
@@ -88,12 +93,12 @@ impl Server {
 
     /// Where the webhook listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        first_address(&self.listener)
     }
 
     /// Where /livez, /readyz and /metrics are.
     pub fn admin_addr(&self) -> io::Result<SocketAddr> {
-        self.admin.local_addr()
+        first_address(&self.admin)
     }
 
     /// Serves until `shutdown` completes, then lets requests under way finish.
@@ -142,12 +147,24 @@ fn start(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> E
     }
 }
 
-async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, Error> {
-    let failed = |source| Error::Serve {
-        what: format!("cannot listen on {address} for {what}"),
-        source,
-    };
-    TcpListener::bind(address).await.map_err(failed)
+fn webhook_socket(address: SocketAddr) -> listener::Settings {
+    listener::Settings {
+        name: LISTENER.to_owned(),
+        addresses: vec![address],
+        max_connections: MAX_CONNECTIONS,
+        loopback_connections: None,
+        backlog: BACKLOG,
+    }
+}
+
+fn bind(settings: &listener::Settings, metrics: &Metrics) -> Result<Listener, Error> {
+    Listener::bind(settings, listener::counters(metrics, &settings.name))
+        .map_err(|e| start("listen", e))
+}
+
+fn first_address(listener: &Listener) -> io::Result<SocketAddr> {
+    let first = listener.addresses().first().copied();
+    first.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 impl Shared {
@@ -170,7 +187,11 @@ impl Shared {
             .map_err(|e| start("prepare TLS", e))?;
         tls.warm_up();
         let metrics = metrics.listener(LISTENER);
-        metrics.announce(&HandshakeError::REASONS, &[CLOSED], &[]);
+        metrics.announce(
+            &HandshakeError::REASONS,
+            &[CLOSED, HANDSHAKE_FAILED, SHED],
+            &[],
+        );
         announce(&metrics, tls.policy());
         let traffic = TrafficCounters {
             wire_in: metrics.wire.inward.clone(),
@@ -187,47 +208,50 @@ impl Shared {
     }
 }
 
-/// Accepts for ever; an error of accept(2) is counted and the loop goes on.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, drain: Drain) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Accepts until the task is aborted.
+async fn accept(mut listener: Listener, shared: Arc<Shared>, drain: Drain) {
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(converse(stream, Arc::clone(&shared), drain.clone(), slot));
-            }
-            Err(error) => {
-                shared.metrics.accept_failed(accept_reason(&error));
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let accepted = listener.accept().await;
+        tokio::spawn(handle_connection(
+            accepted,
+            Arc::clone(&shared),
+            drain.watch(),
+        ));
     }
 }
 
-async fn converse(
-    stream: TcpStream,
-    shared: Arc<Shared>,
-    drain: Drain,
-    slot: OwnedSemaphorePermit,
-) {
-    let watch = drain.watch();
+async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch) {
+    let Accepted {
+        stream,
+        client,
+        permit,
+    } = accepted;
     let _open = Open::new(&shared.metrics.open);
-    let _ = stream.set_nodelay(true);
-    match handshake::accept(stream, &shared.tls, shared.traffic.clone()).await {
+    let handshake = Box::pin(handshake::accept(
+        stream,
+        &shared.tls,
+        shared.traffic.clone(),
+    ));
+    let secured = tokio::select! {
+        biased;
+        secured = handshake => secured,
+        () = permit.activity().shed() => return shared.metrics.closed(SHED),
+    };
+    match secured {
         Ok((stream, session)) => {
             shared.metrics.handshake(&sample(&session));
-            connection::serve(stream, session.alpn, Arc::clone(&shared.reviews), watch).await;
+            let work = Arc::new(Work::new(Arc::clone(permit.activity())));
+            let reviews = Arc::clone(&shared.reviews);
+            connection::serve(stream, session.alpn, reviews, watch, work).await;
             shared.metrics.closed(CLOSED);
         }
         Err(failure) => {
-            shared.metrics.handshake_failed(failure.error.reason());
-            tracing::info!(reason = failure.error.reason(), error = %failure.error, "no handshake");
+            let reason = failure.error.reason();
+            shared.metrics.handshake_failed(reason);
+            shared.metrics.closed(HANDSHAKE_FAILED);
+            tracing::info!(%client, reason, error = %failure.error, "no handshake");
         }
     }
-    drop(slot);
 }
 
 fn sample(session: &Session) -> HandshakeSample {
@@ -260,7 +284,7 @@ impl Drop for Open {
     }
 }
 
-/// Puts reloads into metrics and log.
+/// Puts reloads into metrics; the reloader logs them.
 struct Follow {
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
@@ -269,11 +293,8 @@ struct Follow {
 impl ReloadObserver for Follow {
     fn reloaded(&self, _: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
-        match result {
-            Ok(facts) => self.shared.metrics.set_certificate_expiry(facts.not_after),
-            Err(error) => {
-                tracing::warn!(reason = error.reason, %error, "the certificate was not reloaded");
-            }
+        if let Ok(facts) = result {
+            self.shared.metrics.set_certificate_expiry(facts.not_after);
         }
     }
 }

@@ -102,14 +102,6 @@ impl ListenerMetrics {
         start(&self.all.requests.upstream_failures, upstream);
     }
 
-    /// The same for the reasons of accept(2).
-    pub fn announce_accept_errors(&self, reasons: &[&str]) {
-        let family = &self.all.connections.accept_errors;
-        for reason in reasons {
-            family.with_label_values(&[&self.name, *reason]);
-        }
-    }
-
     /// The same for one way a handshake can go.
     pub fn announce_handshake(&self, group: &str, kind: &str, offered: &str) {
         let all = &self.all.handshakes;
@@ -163,15 +155,6 @@ impl ListenerMetrics {
             .connections
             .closed
             .with_label_values(&[&self.name, outcome])
-            .inc();
-    }
-
-    /// Counts an error of accept(2).
-    pub fn accept_failed(&self, reason: &str) {
-        self.all
-            .connections
-            .accept_errors
-            .with_label_values(&[&self.name, reason])
             .inc();
     }
 

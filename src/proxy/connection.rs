@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use rustls::server::ResolvesServerCert;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::context::Context;
 use super::error::{Outcome, UpstreamError};
@@ -17,6 +16,7 @@ use super::upstream::Upstream;
 use super::{Protocol, Settings, http1, http2, upgrade};
 use crate::drain::{Phase, Watch};
 use crate::io::TrafficCounters;
+use crate::listener::{Activity, Permit};
 use crate::metrics::{HandshakeSample, ListenerMetrics};
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Failure, Session};
@@ -31,8 +31,8 @@ pub struct Accepted<IO> {
     pub io: IO,
     /// The other end.
     pub client: SocketAddr,
-    /// Its place among the listener's connections, and its share of the worker's work.
-    pub place: (OwnedSemaphorePermit, Share),
+    /// Its permit of the listener, and its share of the worker's work.
+    pub place: (Permit, Share),
     /// When it was accepted.
     pub at: Instant,
 }
@@ -141,6 +141,7 @@ impl Service {
     {
         let _open = Open::new(&self.front.metrics);
         let mut closed = Closed::new(&accepted);
+        let activity = Arc::clone(accepted.place.0.activity());
         let Accepted { io, client, .. } = accepted;
         let mut cut = drain.reached(Phase::Cut);
         let counters = self.front.counters.clone();
@@ -149,6 +150,7 @@ impl Service {
             biased;
             () = &mut cut => return self.front.record(&closed, Outcome::Cut),
             secured = handshake => secured,
+            () = activity.shed() => return self.front.record(&closed, Outcome::Shed),
         };
         let (stream, session) = match secured {
             Ok(secured) => secured,
@@ -157,7 +159,7 @@ impl Service {
         self.front.metrics.handshake(&sample(&session));
         closed.session = Some(session);
         let traffic = stream.traffic().clone();
-        let context = self.context(client, session.group, drain);
+        let context = self.context(client, session.group, drain, activity);
         let mut speaking = self.speak(stream, &session, context);
         let outcome = tokio::select! {
             biased;
@@ -182,13 +184,20 @@ impl Service {
         }
     }
 
-    fn context(&self, client: SocketAddr, group: Group, drain: Watch) -> Context {
+    fn context(
+        &self,
+        client: SocketAddr,
+        group: Group,
+        drain: Watch,
+        activity: Arc<Activity>,
+    ) -> Context {
         Context {
             settings: Arc::clone(&self.front.settings),
             upstream: Arc::clone(&self.upstream),
             metrics: Arc::clone(&self.front.metrics),
             identity: Identity::new(client.ip(), group.name(), self.front.settings.forwarded),
             drain,
+            activity,
             load: Arc::clone(&self.load),
             turns: Arc::clone(&self.turns),
         }
@@ -230,7 +239,8 @@ impl Front {
     fn record(&self, closed: &Closed, outcome: Outcome) {
         self.metrics.closed(outcome.as_str());
         let Some(session) = &closed.session else {
-            return tracing::info!(
+            // Debug: whoever floods a full listener must not fill the log.
+            return tracing::debug!(
                 listener = %self.name,
                 client = %closed.client,
                 outcome = outcome.as_str(),

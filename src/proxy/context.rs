@@ -9,6 +9,7 @@ use super::headers::Identity;
 use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::drain::Watch;
+use crate::listener::Activity;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol};
 use crate::worker::Load;
 
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) identity: Identity,
     pub(crate) drain: Watch,
+    /// What the connection is doing: without work it may have to make room for another one.
+    pub(crate) activity: Arc<Activity>,
     /// The worker's.
     pub(crate) load: Arc<Load>,
     /// The listener's at this worker.

@@ -97,11 +97,13 @@ pub enum Outcome {
     Cut,
     /// There was no handshake.
     HandshakeFailed,
+    /// The listener was full, and it was idle.
+    Shed,
 }
 
 impl Outcome {
     /// Every outcome, for metrics that start at zero.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Closed,
         Self::ClientGone,
         Self::UpstreamBroken,
@@ -111,6 +113,7 @@ impl Outcome {
         Self::Drained,
         Self::Cut,
         Self::HandshakeFailed,
+        Self::Shed,
     ];
 
     /// The metric label and log field.
@@ -125,6 +128,7 @@ impl Outcome {
             Self::Drained => "drained",
             Self::Cut => "cut",
             Self::HandshakeFailed => "handshake_failed",
+            Self::Shed => "shed",
         }
     }
 }

@@ -4,11 +4,10 @@ mod reply;
 
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
-use tokio::time::error::Elapsed;
 
 use self::reply::pass_on;
 use super::UpstreamHttp;
@@ -70,7 +69,7 @@ pub(crate) fn serve<S: Duplex>(
 async fn requests<S: Duplex>(client: &mut H1<S>, context: &Context) -> Outcome {
     let mut pause = Pause::new(context);
     loop {
-        if let Err(outcome) = pause.next_request(client).await {
+        if let Err(outcome) = pause.next_request(client, &context.activity).await {
             close(client).await;
             return outcome;
         }
@@ -92,11 +91,12 @@ async fn requests<S: Duplex>(client: &mut H1<S>, context: &Context) -> Outcome {
 
 async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
     let length = match read_head(client, context).await {
-        Ok(Ok(length)) => length,
-        Ok(Err(ReadError::Head(error))) => return refuse(client, context, error),
-        Ok(Err(ReadError::Closed)) => return Next::Done(Outcome::Closed),
-        Ok(Err(ReadError::Broken)) => return Next::Break(Outcome::ClientGone),
-        Err(_) => {
+        Ok(length) => length,
+        Err(NoHead::Read(ReadError::Head(error))) => return refuse(client, context, error),
+        Err(NoHead::Read(ReadError::Closed)) => return Next::Done(Outcome::Closed),
+        Err(NoHead::Read(ReadError::Broken)) => return Next::Break(Outcome::ClientGone),
+        Err(NoHead::Shed) => return Next::Done(Outcome::Shed),
+        Err(NoHead::Timeout) => {
             let answer = Answer {
                 status: 408,
                 reason: "head_timeout",
@@ -113,18 +113,34 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
     }
 }
 
-/// Reads a head under its deadline. One that is there already needs no timer.
-async fn read_head<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-) -> Result<Result<usize, ReadError>, Elapsed> {
+/// Why there is no request head.
+enum NoHead {
+    Read(ReadError),
+    Timeout,
+    Shed,
+}
+
+/// Reads a head under its deadline. One that is there already needs no timer. One that comes in pieces
+/// is no work under way yet: the connection may have to make room.
+async fn read_head<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<usize, NoHead> {
     let limit = context.settings.max_head_bytes;
     let at_once = poll_fn(|cx| Poll::Ready(client.poll_head(cx, limit))).await;
     if let Poll::Ready(read) = at_once {
-        return Ok(read);
+        return read.map_err(NoHead::Read);
     }
+    context.activity.idle(Instant::now());
     let reading = poll_fn(|cx| client.poll_head(cx, limit));
-    tokio::time::timeout(context.settings.head_timeout, reading).await
+    let reading = tokio::time::timeout(context.settings.head_timeout, reading);
+    let read = tokio::select! {
+        biased;
+        read = reading => read.map_err(|_| NoHead::Timeout)?.map_err(NoHead::Read),
+        () = context.activity.shed() => return Err(NoHead::Shed),
+    };
+    if context.activity.begin() {
+        read
+    } else {
+        Err(NoHead::Shed)
+    }
 }
 
 fn judge(head: &[u8], context: &Context) -> Result<Asked, HeadError> {

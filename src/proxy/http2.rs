@@ -36,6 +36,9 @@ const MAX_LOCAL_RESETS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(20);
 
+/// For the last bytes of a connection that has to make room for another one.
+const SHED_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Serves a connection to its end.
 pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
 where
@@ -55,8 +58,13 @@ where
         .enable_connect_protocol();
     let stream = Corked::new(stream);
     let socket = stream.handle();
-    let preface = builder.handshake::<_, Bytes>(stream);
-    match tokio::time::timeout(settings.head_timeout, preface).await {
+    let preface = tokio::time::timeout(settings.head_timeout, builder.handshake(stream));
+    let preface = tokio::select! {
+        biased;
+        preface = preface => preface,
+        () = context.activity.shed() => return Outcome::Shed,
+    };
+    match preface {
         Ok(Ok(connection)) => Serving::new(connection, context).run(&socket).await,
         Ok(Err(error)) if error.is_io() => Outcome::ClientGone,
         Ok(Err(_)) => Outcome::ProtocolError,
@@ -87,6 +95,7 @@ struct Serving<S> {
 enum Event {
     Closed(Result<(), h2::Error>),
     Draining,
+    Shed,
     Quiet,
     PingDue,
     Pong,
@@ -94,6 +103,7 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     fn new(mut connection: Connection<Corked<S>, Bytes>, context: Arc<Context>) -> Self {
+        context.activity.idle(Instant::now().into_std());
         Self {
             pings: connection.ping_pong(),
             connection,
@@ -112,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         loop {
             match poll_fn(|cx| socket.turn(cx, |cx| self.poll_next(cx))).await {
                 Event::Draining => self.close(Outcome::Drained),
+                Event::Shed => return self.make_room(socket).await,
                 Event::Quiet => self.close(Outcome::Timeout),
                 Event::PingDue if self.ping_open => return Outcome::ClientGone,
                 Event::PingDue => self.ping(),
@@ -144,6 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         if self.closing.is_none() && Pin::new(&mut self.drained).poll(cx).is_ready() {
             return Poll::Ready(Event::Draining);
         }
+        if self.streams.is_empty() && self.context.activity.poll_shed(cx).is_ready() {
+            return Poll::Ready(Event::Shed);
+        }
         if let Some(pings) = self.pings.as_mut().filter(|_| self.ping_open)
             && let Poll::Ready(Ok(_)) = pings.poll_pong(cx)
         {
@@ -156,10 +170,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     fn poll_streams(&mut self, cx: &mut task::Context<'_>) {
         while let Poll::Ready(Some(())) = Pin::new(&mut self.streams).poll_next(cx) {
             self.quiet_since = Instant::now();
+            if self.streams.is_empty() {
+                self.context.activity.idle(self.quiet_since.into_std());
+            }
         }
     }
 
-    fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    fn start(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        if self.streams.is_empty() && !self.context.activity.begin() {
+            // Not processed: the client may send it again elsewhere (RFC 9113 8.7).
+            return respond.send_reset(h2::Reason::REFUSED_STREAM);
+        }
         let context = Arc::clone(&self.context);
         let share = context.load.share();
         self.streams
@@ -196,6 +217,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     fn close(&mut self, why: Outcome) {
         self.closing = Some(why);
         self.connection.graceful_shutdown();
+    }
+
+    /// GOAWAY at once: there is no stream, and a client that does not read must not be waited for.
+    async fn make_room(mut self, socket: &Corked<S>) -> Outcome {
+        self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+        let closed = poll_fn(|cx| socket.turn(cx, |cx| self.connection.poll_closed(cx)));
+        let _ = tokio::time::timeout(SHED_TIMEOUT, closed).await;
+        Outcome::Shed
     }
 
     fn ping(&mut self) {

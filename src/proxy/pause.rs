@@ -13,6 +13,7 @@ use super::error::Outcome;
 use super::h1::connection::H1;
 use crate::drain::{Phase, Reached};
 use crate::io::Duplex;
+use crate::listener::Activity;
 
 /// The wait of one connection.
 pub(super) struct Pause {
@@ -34,12 +35,14 @@ impl Pause {
         }
     }
 
-    /// Waits for the next request, for a drain, or for the client to close.
+    /// Waits for the next request, for a drain, for the need to make room, or for the client to close.
     pub(super) async fn next_request<S: Duplex>(
         &mut self,
         client: &mut H1<S>,
+        activity: &Activity,
     ) -> Result<(), Outcome> {
         let since = Instant::now();
+        activity.idle(since.into_std());
         let silence = self.first.take().or(self.silence);
         let waited = poll_fn(|cx| {
             if let Poll::Ready(readable) = client.poll_readable(cx) {
@@ -48,9 +51,17 @@ impl Pause {
             if Pin::new(&mut self.drained).poll(cx).is_ready() {
                 return Poll::Ready(Err(Outcome::Drained));
             }
+            if activity.poll_shed(cx).is_ready() {
+                return Poll::Ready(Err(Outcome::Shed));
+            }
             self.poll_silence(cx, since, silence)
         });
-        waited.await
+        waited.await?;
+        if activity.begin() {
+            Ok(())
+        } else {
+            Err(Outcome::Shed)
+        }
     }
 
     fn poll_silence(

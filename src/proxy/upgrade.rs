@@ -62,6 +62,10 @@ pub(crate) fn relay<S: Duplex>(
     let mut client = H1::new(stream);
     client.start_tunnel();
     async move {
+        // Nothing tells an idle tunnel from one that waits: all of them have work.
+        if !context.activity.begin() {
+            return Outcome::Shed;
+        }
         let mut up = match context.upstream.connect().await {
             Ok(socket) => H1::new(socket),
             Err(error) => {

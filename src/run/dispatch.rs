@@ -1,19 +1,18 @@
-//! A connection's way to the worker that serves it.
+//! The accept loop of a listener, and a connection's way to the worker that serves it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::drain::Drain;
-use crate::listener::accept_reason;
+use crate::drain::{Drain, Phase, Watch};
+use crate::listener::{self, Listener};
 use crate::proxy::connection::{Accepted, Service};
 use crate::worker::Workers;
 
 /// Gives each connection of a listener to a worker.
 pub(super) struct Dispatcher {
+    pub(super) listener: Listener,
     pub(super) workers: Arc<Workers>,
     /// The listener's, one for each worker, in their order.
     pub(super) services: Vec<Arc<Service>>,
@@ -22,12 +21,30 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
+    /// Accepts until the drain begins.
+    pub(super) async fn run(mut self, entrance: Watch) {
+        let mut drained = entrance.reached(Phase::Draining);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut drained => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            self.dispatch(accepted);
+        }
+    }
+
     /// Starts serving. What is wrong with one connection is no reason not to accept the next.
-    pub(super) fn dispatch(&self, io: TcpStream, client: SocketAddr, permit: OwnedSemaphorePermit) {
+    fn dispatch(&mut self, accepted: listener::Accepted) {
+        let listener::Accepted {
+            stream,
+            client,
+            permit,
+        } = accepted;
         let (number, worker, share) = self.workers.choose();
         let service = Arc::clone(&self.services[number]);
         let accepted = Accepted {
-            io,
+            io: stream,
             client,
             place: (permit, share),
             at: Instant::now(),
@@ -38,22 +55,17 @@ impl Dispatcher {
             worker.handle.spawn(service.serve(accepted, drain));
             return;
         }
+        let lost = self.listener.lost();
         match accepted.try_map(TcpStream::into_std) {
             Ok(accepted) => {
                 worker.handle.spawn(async move {
                     match accepted.try_map(TcpStream::from_std) {
                         Ok(accepted) => service.serve(accepted, drain).await,
-                        Err(error) => lost(&service, &error),
+                        Err(error) => lost.count(&error),
                     }
                 });
             }
-            Err(error) => lost(&service, &error),
+            Err(error) => lost.count(&error),
         }
     }
-}
-
-/// The kernel would not watch the socket: as good as not accepted.
-fn lost(service: &Service, error: &std::io::Error) {
-    service.metrics().accept_failed(accept_reason(error));
-    tracing::warn!(listener = %service.name(), %error, "connection dropped: its socket cannot be watched");
 }

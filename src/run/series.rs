@@ -1,7 +1,6 @@
 //! The series of a listener that exist before anything happened, so that a rate has its beginning.
 //! Histograms by group are left to the first handshake: their buckets would be most of the page.
 
-use crate::listener::ACCEPT_REASONS;
 use crate::metrics::ListenerMetrics;
 use crate::tls::handshake::HandshakeKind;
 use crate::tls::policy::{Group, KxClass, TlsPolicy};
@@ -12,9 +11,8 @@ const KINDS: [HandshakeKind; 3] = [
     HandshakeKind::Resumed,
 ];
 
-/// Announces what the metrics of accepting and of handshakes can say under `policy`.
+/// Announces what the metrics of handshakes can say under `policy`.
 pub(crate) fn announce(metrics: &ListenerMetrics, policy: &TlsPolicy) {
-    metrics.announce_accept_errors(&ACCEPT_REASONS);
     for group in policy.groups() {
         for kind in KINDS {
             for offered in offered(*group) {

@@ -1,0 +1,72 @@
+//! One plaintext connection of an admin port: HTTP/1.1 with bounds on what a client that says nothing
+//! can hold. The sidecar's and the webhook's use it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::timeout;
+
+use crate::listener::{Accepted, Activity, Settings};
+
+/// Connections from the network and, apart from these, from this host. Probes, scrapers and an operator
+/// need a handful; a connection that is idle makes room for a newcomer.
+pub const NETWORK_CONNECTIONS: usize = 96;
+/// See `NETWORK_CONNECTIONS`.
+pub const LOOPBACK_CONNECTIONS: usize = 32;
+/// Until the first byte of the first request.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(2);
+/// For a request head to arrive whole, and between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Length of the kernel's queue of connections not yet accepted.
+const BACKLOG: i32 = 1024;
+
+/// How an admin port listens.
+pub(crate) fn settings(name: &str, addresses: Vec<SocketAddr>) -> Settings {
+    Settings {
+        name: name.to_owned(),
+        addresses,
+        max_connections: NETWORK_CONNECTIONS,
+        loopback_connections: Some(LOOPBACK_CONNECTIONS),
+        backlog: BACKLOG,
+    }
+}
+
+/// Serves a connection until the client closes it, says nothing for too long, or has to make room.
+pub(crate) async fn serve<F>(
+    accepted: Accepted,
+    respond: impl Fn(Request<Incoming>, Arc<Activity>) -> F,
+) where
+    F: Future<Output = Response<Full<Bytes>>>,
+{
+    let Accepted { stream, permit, .. } = accepted;
+    let activity = permit.activity();
+    let service = service_fn(|request| {
+        // Whoever asks is younger than whoever is silent, however long the connection lasts.
+        activity.idle(Instant::now());
+        let response = respond(request, Arc::clone(activity));
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let connection = async {
+        if let Ok(Ok(())) = timeout(FIRST_BYTE_TIMEOUT, stream.readable()).await {
+            // A client that goes away is no news here.
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        }
+    };
+    tokio::select! {
+        () = connection => {}
+        () = activity.shed() => {}
+    }
+}

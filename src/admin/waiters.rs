@@ -1,0 +1,87 @@
+//! Requests to `/drain/wait`: few, bounded in time, and none when no drain begins.
+//!
+//! The kubelet runs a preStop hook whenever it ends a container: at the deletion of the pod, where the
+//! sidecar's own hook begins a drain at the same moment, and at a restart by a failed liveness or
+//! startup probe, where nothing drains and the hook must return for SIGTERM to come.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+
+use crate::drain::{self, Drain, Phase};
+use crate::listener::{Activity, Admission};
+use crate::metrics::ListenerSockets;
+
+/// Requests that wait at once: one for each container of a pod. The oldest of the network with the most
+/// of them makes room for another.
+pub const MAX_WAITERS: usize = 16;
+/// How long a drain may take to begin. Both hooks start together; the sidecar's is a process that has
+/// to be started.
+const BEGINS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Those who wait for the end of a drain.
+pub struct Waiters {
+    permits: Arc<Admission>,
+    /// No drain takes longer.
+    longest: Duration,
+}
+
+impl Waiters {
+    /// Nobody waits yet.
+    pub fn new(settings: &drain::Settings) -> Self {
+        Self {
+            permits: Admission::new(MAX_WAITERS, ListenerSockets::default()),
+            longest: settings.delay.saturating_add(settings.timeout),
+        }
+    }
+
+    /// Waits until a drain is complete, at most for `asked`; never begins one.
+    pub(super) async fn wait(
+        &self,
+        drain: &Drain,
+        asked: Option<Duration>,
+        client: IpAddr,
+        connection: &Activity,
+    ) -> (StatusCode, String) {
+        let Some(permit) = self.permits.try_enter(client) else {
+            return too_many();
+        };
+        // The connection has work: it does not make room for a new one.
+        connection.begin();
+        let longest = asked.map_or(self.longest, |asked| asked.min(self.longest));
+        let response = tokio::select! {
+            response = drained(drain, longest) => response,
+            () = permit.activity().shed() => too_many(),
+        };
+        connection.idle(Instant::now());
+        response
+    }
+}
+
+async fn drained(drain: &Drain, longest: Duration) -> (StatusCode, String) {
+    let mut phase = drain.observe();
+    let begun = phase.wait_for(|now| *now >= Phase::Lame);
+    match tokio::time::timeout(BEGINS_WITHIN.min(longest), begun).await {
+        Ok(Ok(_)) => {}
+        _ => return (StatusCode::OK, "no drain has begun\n".to_owned()),
+    }
+    match tokio::time::timeout(longest, drain.finished()).await {
+        Ok(()) => (StatusCode::OK, "drained\n".to_owned()),
+        Err(_) => (StatusCode::GATEWAY_TIMEOUT, not_drained(drain)),
+    }
+}
+
+fn not_drained(drain: &Drain) -> String {
+    let open = drain.open();
+    match drain.phase() {
+        Phase::Running | Phase::Lame => format!("still accepting, {open} connections open\n"),
+        Phase::Draining | Phase::Cut => format!("{open} connections still open\n"),
+    }
+}
+
+fn too_many() -> (StatusCode, String) {
+    let message = format!("{MAX_WAITERS} requests wait already\n");
+    (StatusCode::SERVICE_UNAVAILABLE, message)
+}

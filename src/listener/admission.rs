@@ -1,0 +1,158 @@
+//! Which connections a listener holds: at most so many, and when it is full the newcomer is served and
+//! an idle connection goes. The one that goes is the oldest idle or half-open one of the network (/24
+//! of IPv4, /64 of IPv6) that has the most of them; a connection with work under way never goes.
+
+mod activity;
+mod candidates;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slab::Slab;
+use tokio::sync::Notify;
+
+pub use self::activity::Activity;
+pub(super) use self::activity::SHED_REASONS;
+use self::candidates::Candidates;
+use crate::metrics::ListenerSockets;
+
+/// Connections that were told to close and have not closed yet, at most: they do not count as open.
+const MAX_CLOSING: usize = 64;
+
+/// The permits of one class of connections.
+pub struct Admission {
+    limit: usize,
+    state: Mutex<State>,
+    /// A newcomer waits for a permit.
+    wanted: Arc<Wanted>,
+    metrics: ListenerSockets,
+}
+
+#[derive(Default)]
+struct State {
+    open: Slab<Arc<Activity>>,
+    candidates: Candidates,
+    closing: usize,
+}
+
+/// Wakes the newcomer that waits, if there is one.
+#[derive(Default)]
+pub(super) struct Wanted {
+    waiting: AtomicBool,
+    changed: Notify,
+}
+
+impl Wanted {
+    /// Something may have become free. Costs one load unless somebody waits.
+    pub(super) fn tell(&self) {
+        if self.waiting.load(Ordering::SeqCst) {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// A connection's permit; its end is the connection's end.
+pub struct Permit {
+    admission: Arc<Admission>,
+    activity: Arc<Activity>,
+    key: usize,
+}
+
+impl Permit {
+    /// What the connection is doing, which decides whether it may be told to close.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.admission.state();
+        let is_ours = |held: &Arc<Activity>| Arc::ptr_eq(held, &self.activity);
+        if state.open.get(self.key).is_some_and(is_ours) {
+            state.open.remove(self.key);
+        } else {
+            state.closing = state.closing.saturating_sub(1);
+        }
+        drop(state);
+        self.admission.wanted.tell();
+    }
+}
+
+impl Admission {
+    /// At most `limit` connections; those that are told to close are counted in `metrics`.
+    pub fn new(limit: usize, metrics: ListenerSockets) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            state: Mutex::default(),
+            wanted: Arc::default(),
+            metrics,
+        })
+    }
+
+    /// Waits for a permit: one that is free, or that of a connection which is told to close. Only
+    /// one task may wait.
+    pub(super) async fn enter(self: &Arc<Self>, client: IpAddr) -> Permit {
+        let activity = Arc::new(Activity::new(client, Arc::clone(&self.wanted)));
+        loop {
+            if let Some(permit) = self.permit(&activity) {
+                return permit;
+            }
+            // Looked at once more after it is known that we wait: nothing is missed in between.
+            self.wanted.waiting.store(true, Ordering::SeqCst);
+            let permit = self.permit(&activity);
+            if permit.is_none() {
+                self.wanted.changed.notified().await;
+            }
+            self.wanted.waiting.store(false, Ordering::SeqCst);
+            if let Some(permit) = permit {
+                return permit;
+            }
+        }
+    }
+
+    /// A permit if one is free or can be made free at once.
+    pub fn try_enter(self: &Arc<Self>, client: IpAddr) -> Option<Permit> {
+        let activity = Activity::new(client, Arc::clone(&self.wanted));
+        self.permit(&Arc::new(activity))
+    }
+
+    fn permit(self: &Arc<Self>, activity: &Arc<Activity>) -> Option<Permit> {
+        let mut state = self.state();
+        if state.open.len() >= self.limit && !self.make_room(&mut state) {
+            return None;
+        }
+        let key = state.open.insert(Arc::clone(activity));
+        Some(Permit {
+            admission: Arc::clone(self),
+            activity: Arc::clone(activity),
+            key,
+        })
+    }
+
+    /// Tells one connection to close, if there is one that may be told.
+    pub(super) fn shed_one(&self) {
+        self.make_room(&mut self.state());
+    }
+
+    fn make_room(&self, state: &mut State) -> bool {
+        if state.closing >= MAX_CLOSING {
+            return false;
+        }
+        let State {
+            open, candidates, ..
+        } = state;
+        let Some((key, shed)) = candidates.next(open, self.limit) else {
+            return false;
+        };
+        open.remove(key);
+        state.closing += 1;
+        self.metrics.shed(shed.reason());
+        true
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! What a connection is doing, in one word that the connection writes and the listener reads: work
+//! under way, idle since when, or told to close.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::task::AtomicWaker;
+
+use super::Wanted;
+
+/// Work is under way.
+const BUSY: u64 = 0;
+/// The listener told the connection to close.
+const SHED: u64 = 1;
+/// In the lowest bit of a time: the handshake has not completed.
+const HALF_OPEN: u64 = 1;
+
+/// Times are counted from here.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// What one connection is doing.
+pub struct Activity {
+    /// `BUSY`, `SHED`, or milliseconds since `START`, moved by one bit and above `SHED`.
+    state: AtomicU64,
+    network: u64,
+    told: AtomicWaker,
+    wanted: Arc<Wanted>,
+}
+
+/// What a connection was when it was told to close.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shed {
+    /// Its handshake had not completed, or no request had come yet.
+    Handshake,
+    /// Between two requests.
+    Idle,
+}
+
+/// Every label of a shed connection.
+pub(in crate::listener) const SHED_REASONS: [&str; 2] = ["handshake", "idle"];
+
+impl Shed {
+    /// The label, one of `SHED_REASONS`.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+impl Activity {
+    /// Half-open from now on.
+    pub(super) fn new(client: IpAddr, wanted: Arc<Wanted>) -> Self {
+        Self {
+            state: AtomicU64::new(idle_word(Instant::now()) | HALF_OPEN),
+            network: network(client),
+            told: AtomicWaker::new(),
+            wanted,
+        }
+    }
+
+    /// Work begins. False: the connection was told to close, and must not begin.
+    pub fn begin(&self) -> bool {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        while seen != SHED {
+            match self
+                .state
+                .compare_exchange_weak(seen, BUSY, Ordering::SeqCst, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// No work is under way since then.
+    pub fn idle(&self, since: Instant) {
+        let word = idle_word(since);
+        let set = |state| (state != SHED).then_some(word);
+        if self
+            .state
+            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, set)
+            .is_ok()
+        {
+            self.wanted.tell();
+        }
+    }
+
+    /// Ready when the connection was told to close.
+    pub fn poll_shed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.told.register(cx.waker());
+        // After the registration: a change in between has woken nobody.
+        match self.state.load(Ordering::Acquire) {
+            SHED => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Completes when the connection was told to close.
+    pub async fn shed(&self) {
+        std::future::poll_fn(|cx| self.poll_shed(cx)).await;
+    }
+
+    /// The word of an idle connection.
+    pub(super) fn idle_since(&self) -> Option<u64> {
+        let word = self.state.load(Ordering::Relaxed);
+        (word > SHED).then_some(word)
+    }
+
+    /// Tells the connection to close if it is idle since exactly then.
+    pub(super) fn tell_to_close(&self, word: u64) -> Option<Shed> {
+        self.state
+            .compare_exchange(word, SHED, Ordering::SeqCst, Ordering::Relaxed)
+            .ok()?;
+        self.told.wake();
+        Some(match word & HALF_OPEN {
+            0 => Shed::Idle,
+            _ => Shed::Handshake,
+        })
+    }
+
+    /// The network of the client.
+    pub(super) fn network(&self) -> u64 {
+        self.network
+    }
+}
+
+/// Above `SHED` and even.
+fn idle_word(since: Instant) -> u64 {
+    let milliseconds = since.saturating_duration_since(*START).as_millis();
+    (u64::try_from(milliseconds).unwrap_or(u64::MAX / 4) + 1) << 1
+}
+
+/// The /24 of an IPv4 address (mapped ones too), the /64 of an IPv6 address; the two never meet, since
+/// 0:0:0:1::/64 and so on are not handed out (RFC 4291 2.4).
+fn network(client: IpAddr) -> u64 {
+    match client.to_canonical() {
+        IpAddr::V4(address) => u64::from(address.to_bits() >> 8),
+        IpAddr::V6(address) => upper_half(address),
+    }
+}
+
+fn upper_half(address: Ipv6Addr) -> u64 {
+    (address.to_bits() >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn activity() -> Activity {
+        Activity::new(Ipv4Addr::LOCALHOST.into(), Arc::default())
+    }
+
+    #[test]
+    fn neighbours_share_a_network_and_strangers_do_not() {
+        let of = |text: &str| text.parse().map(network).unwrap_or_default();
+        assert_eq!(of("192.0.2.1"), of("192.0.2.254"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn only_an_idle_connection_is_told_to_close() {
+        let busy = activity();
+        let before = busy.idle_since();
+        assert!(busy.begin());
+        assert_eq!(busy.idle_since(), None);
+        assert_eq!(before.and_then(|word| busy.tell_to_close(word)), None);
+        busy.idle(Instant::now());
+        let told = busy.idle_since().and_then(|word| busy.tell_to_close(word));
+        assert_eq!(told, Some(Shed::Idle));
+        assert!(!busy.begin());
+        busy.idle(Instant::now());
+        assert_eq!(busy.idle_since(), None);
+    }
+
+    #[test]
+    fn a_connection_that_was_never_busy_is_half_open() {
+        let new = activity();
+        let told = new.idle_since().and_then(|word| new.tell_to_close(word));
+        assert_eq!(told, Some(Shed::Handshake));
+    }
+}
