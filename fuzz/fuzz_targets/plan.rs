@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         ..Settings::default()
     };
     for settings in [Settings::default(), plain_container] {
-        for decision in [Decision::Namespace, Decision::Object] {
+        for decision in [Decision::Namespace, Decision::Object, Decision::Enforced] {
             check(&pod, decision, &settings);
         }
     }

@@ -42,11 +42,6 @@ pub const TABLE: &[Row] = &[
         meaning: "Secret with `tls.crt` and `tls.key`; the pod waits until it exists.",
     },
     Row {
-        name: "client-ca",
-        default: "none",
-        meaning: "Secret with `ca.crt`: clients must show a certificate that it signed.",
-    },
-    Row {
         name: "policy",
         default: "the injector's `--default-policy`",
         meaning: "`hybrid-preferred`, `hybrid-required` or `classical-only`.",
@@ -112,6 +107,11 @@ pub(crate) fn unknown_message(name: &str) -> String {
     if name == "inject" || name == "injection" {
         return format!(
             "{PREFIX}{name} is a label, not an annotation; move it to metadata.labels of the pod (inject) or the namespace (injection)"
+        );
+    }
+    if name == "client-ca" {
+        return format!(
+            "annotation {PREFIX}{name}: the sidecar does not authenticate clients yet; remove the annotation, and restrict clients with a NetworkPolicy"
         );
     }
     let nearest = TABLE

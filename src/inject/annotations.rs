@@ -72,7 +72,6 @@ pub(crate) struct Request {
     pub(crate) listen_ports: Vec<u16>,
     pub(crate) protocol: Protocol,
     pub(crate) tls_secret: String,
-    pub(crate) client_ca: Option<String>,
     pub(crate) policy: KeyExchange,
     pub(crate) bind: Bind,
     pub(crate) bind_env: Option<(String, String)>,
@@ -110,7 +109,6 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         tls_secret: read
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
-        client_ca: read.secret("client-ca")?,
         policy: read.policy()?.unwrap_or(settings.policy),
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,

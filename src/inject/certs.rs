@@ -19,7 +19,11 @@ use super::cli::CertsArgs;
 use super::{yaml, yaml_out};
 
 /// Names of the webhooks inside the configuration, as in k8s/injector/webhook.yaml.
-pub const WEBHOOKS: [&str; 2] = ["namespace.hybridge.dev", "object.hybridge.dev"];
+pub const WEBHOOKS: [&str; 3] = [
+    "namespace.hybridge.dev",
+    "object.hybridge.dev",
+    "enforced.hybridge.dev",
+];
 /// Clocks of API server and injector may differ by this much.
 const CLOCK_SKEW: Duration = Duration::hours(1);
 

@@ -130,13 +130,10 @@ impl Sidecar<'_> {
     }
 
     fn volume(&self) -> Value {
-        let mut sources = vec![json!({"secret": {
+        let sources = json!([{"secret": {
             "name": self.request.tls_secret,
             "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
-        }})];
-        if let Some(client_ca) = &self.request.client_ca {
-            sources.push(json!({"secret": {"name": client_ca, "items": [{"key": "ca.crt", "path": "client-ca.crt"}]}}));
-        }
+        }}]);
         json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
     }
 
@@ -145,7 +142,7 @@ impl Sidecar<'_> {
             "name": NAME,
             "image": self.settings.image,
             "imagePullPolicy": self.pull_policy(existing),
-            "args": self.args(),
+            "args": ["run"],
         });
         if self.settings.native() {
             container["restartPolicy"] = json!("Always");
@@ -172,15 +169,6 @@ impl Sidecar<'_> {
             Some("Always") => "Always".into(),
             _ => self.settings.image_pull_policy.clone(),
         }
-    }
-
-    /// A flag, not a variable: a sidecar that cannot check client certificates must fail to start.
-    fn args(&self) -> Vec<String> {
-        let mut args = vec!["run".to_owned()];
-        if self.request.client_ca.is_some() {
-            args.extend(["--client-ca".to_owned(), format!("{TLS_DIR}/client-ca.crt")]);
-        }
-        args
     }
 
     fn ports(&self) -> Value {

@@ -19,6 +19,8 @@ pub enum Decision {
     Namespace,
     /// The namespace is silent: inject only where the pod asks.
     Object,
+    /// The namespace insists: inject, and refuse a pod that says no.
+    Enforced,
 }
 
 /// What the labels say, with the reason in words.
@@ -37,12 +39,19 @@ pub(crate) fn verdict(pod: &Value, decision: Decision) -> Result<Verdict, Deny> 
         (Some("enabled"), _) => Ok(Verdict::Inject(
             "the pod's label hybridge.dev/inject is enabled",
         )),
+        (Some("disabled"), Decision::Enforced) => Err(Deny::new(
+            Reason::LabelValue,
+            format!(
+                "label {INJECT_LABEL}: disabled is not accepted here: the namespace's label {NAMESPACE_LABEL} is enforced; remove the pod's label"
+            ),
+        )),
         (Some("disabled"), _) => Ok(Verdict::Skip(
             "the pod's label hybridge.dev/inject is disabled",
         )),
         (None, Decision::Namespace) => Ok(Verdict::Inject(
             "injection is on for everything here and the pod does not opt out",
         )),
+        (None, Decision::Enforced) => Ok(Verdict::Inject("the namespace enforces injection")),
         (None, Decision::Object) => Ok(Verdict::Skip(
             "the pod has no label hybridge.dev/inject: enabled",
         )),
@@ -95,6 +104,21 @@ mod tests {
         ));
         assert!(matches!(
             verdict(&silent, Decision::Object),
+            Ok(Verdict::Skip(_))
+        ));
+    }
+
+    #[test]
+    fn a_namespace_that_enforces_injection_accepts_no_opt_out() {
+        let silent = verdict(&pod(&Value::Null), Decision::Enforced);
+        assert!(matches!(silent, Ok(Verdict::Inject(_))));
+        let out = pod(&json!({"hybridge.dev/inject": "disabled"}));
+        let Err(deny) = verdict(&out, Decision::Enforced) else {
+            panic!("accepted")
+        };
+        assert!(deny.to_string().contains("is enforced"), "{deny}");
+        assert!(matches!(
+            verdict(&out, Decision::Namespace),
             Ok(Verdict::Skip(_))
         ));
     }

@@ -45,7 +45,7 @@ pub use notes::Step;
 pub use plan::{Plan, plan};
 pub use serve::Server;
 pub use settings::Settings;
-pub use webhook::{BODY_LIMIT, NAMESPACE_PATH, OBJECT_PATH, Webhook};
+pub use webhook::{BODY_LIMIT, ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, Webhook};
 pub use yaml::YamlError;
 
 /// Reads one YAML document as the offline front does, which is as `kubectl` does.

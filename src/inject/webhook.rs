@@ -21,6 +21,9 @@ pub const NAMESPACE_PATH: &str = "/inject/namespace";
 /// Path for pods that ask for it themselves.
 pub const OBJECT_PATH: &str = "/inject/object";
 
+/// Path for namespaces whose pods may not opt out.
+pub const ENFORCED_PATH: &str = "/inject/enforced";
+
 /// The webhook: settings and the counter.
 #[derive(Clone, Debug)]
 pub struct Webhook {
@@ -160,11 +163,12 @@ fn check(
     let decision = match path {
         NAMESPACE_PATH => Decision::Namespace,
         OBJECT_PATH => Decision::Object,
+        ENFORCED_PATH => Decision::Enforced,
         _ => {
             return Err(refusal(
                 StatusCode::NOT_FOUND,
                 "path",
-                "paths are /inject/namespace and /inject/object",
+                "paths are /inject/namespace, /inject/object and /inject/enforced",
             ));
         }
     };

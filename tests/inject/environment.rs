@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
+use clap::Parser;
+use hybridge::cli::{Cli, Command};
 use hybridge::config::{Config, Environment, Flags, admin_address};
+use hybridge::inject::annotation_table::TABLE;
 use serde_json::Value;
 
 use crate::support::{annotated, inject, pod, sidecar, vllm};
@@ -75,4 +78,49 @@ fn connections_fit_into_the_memory_that_is_asked_for() {
     let listeners = config(&triton, DUAL_STACK).listeners.len();
     assert!(listeners > 1);
     assert!(most(&triton) * listeners <= 298);
+}
+
+/// An accepted value of every annotation, and what it needs beside it.
+const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
+    ("ports", &[("ports", "8000")]),
+    ("mode", &[("mode", "explicit")]),
+    (
+        "listen-port",
+        &[("mode", "explicit"), ("listen-port", "9443")],
+    ),
+    ("protocol", &[("protocol", "tcp")]),
+    ("tls-secret", &[("tls-secret", "other")]),
+    ("policy", &[("policy", "hybrid-required")]),
+    ("bind", &[("bind", "none")]),
+    ("bind-env", &[("bind-env", "ADDRESS=127.0.0.1:8000")]),
+    ("drain-timeout", &[("drain-timeout", "20s")]),
+    ("init-order", &[("init-order", "last")]),
+    ("cpu-request", &[("cpu-request", "200m")]),
+    ("cpu-limit", &[("cpu-limit", "1")]),
+    ("memory", &[("memory", "256Mi")]),
+    ("log-level", &[("log-level", "debug")]),
+    ("allow-shared-pid", &[("allow-shared-pid", "true")]),
+    ("status", &[("status", "{}")]),
+];
+
+#[test]
+fn what_every_annotation_writes_is_accepted_by_run() {
+    let rows: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+    let tried: Vec<_> = ACCEPTED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(tried, rows, "an annotation without a try");
+    for (name, annotations) in ACCEPTED {
+        let pod = annotations
+            .iter()
+            .fold(vllm(), |pod, (name, value)| annotated(pod, name, value));
+        let args = sidecar(inject(&pod).patched())["args"].clone();
+        let words = args.as_array().unwrap().iter().map(|w| w.as_str().unwrap());
+        let cli = Cli::try_parse_from(std::iter::once("hybridge").chain(words))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let Command::Run(flags) = cli.command else {
+            panic!("{name}: {args} does not run the sidecar");
+        };
+        let loaded = Config::load(&flags, &environment(&pod, DUAL_STACK))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(loaded.warnings, Vec::<String>::new(), "{name}");
+    }
 }

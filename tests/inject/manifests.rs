@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hybridge::inject::certs::WEBHOOKS;
-use hybridge::inject::{NAMESPACE_PATH, OBJECT_PATH, read_yaml};
+use hybridge::inject::{ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, read_yaml};
 use serde_json::{Value, json};
 
 use crate::support::inject;
@@ -41,7 +41,7 @@ fn the_webhook_configuration_has_the_names_and_paths_of_the_code() {
     assert_eq!(of("/name"), WEBHOOKS);
     assert_eq!(
         of("/clientConfig/service/path"),
-        [NAMESPACE_PATH, OBJECT_PATH]
+        [NAMESPACE_PATH, OBJECT_PATH, ENFORCED_PATH]
     );
 }
 

@@ -178,7 +178,7 @@ proptest! {
 
     #[test]
     fn any_json_at_all_is_planned_or_refused_without_a_panic(value in any_json()) {
-        for decision in [Decision::Namespace, Decision::Object] {
+        for decision in [Decision::Namespace, Decision::Object, Decision::Enforced] {
             if let Ok(plan) = plan(&value, decision, &Settings::default()) {
                 prop_assert_eq!(&apply(&value, &plan), plan.patched());
             }

@@ -53,6 +53,12 @@ fn a_wrong_annotation_is_refused_with_the_right_one() {
         ),
         ("inject", "enabled", "unknown_annotation", "metadata.labels"),
         (
+            "client-ca",
+            "clients",
+            "unknown_annotation",
+            "does not authenticate clients",
+        ),
+        (
             "quite-unheard-of",
             "x",
             "unknown_annotation",

@@ -76,6 +76,8 @@ def title(path, obj):
 
 def check_schema(path, obj):
     where = title(path, obj)
+    if obj["apiVersion"] == "builtin":
+        return  # of kustomize itself
     if obj["kind"] in CUSTOM:
         unknown = set(obj["spec"]) - CUSTOM[obj["kind"]]
         if unknown:
@@ -179,15 +181,18 @@ def check_webhook(path, objs):
         for key, value in {"failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 5, "reinvocationPolicy": "IfNeeded", "matchPolicy": "Equivalent", "admissionReviewVersions": ["v1"]}.items():
             if hook[key] != value:
                 fail(path.name, f"webhook {hook['name']}: {key} is {hook[key]}")
-    if paths != ["/inject/namespace", "/inject/object"]:
+    if paths != ["/inject/namespace", "/inject/object", "/inject/enforced"]:
         fail(path.name, f"webhook paths are {paths}")
     expected = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
     certificate = by.get(("Certificate", "hybridge-injector"))
     if certificate and certificate["spec"]["dnsNames"] != [expected]:
         fail(path.name, f"the certificate names {certificate['spec']['dnsNames']}, not {expected}")
     image = next(e["value"] for e in container["env"] if e["name"] == "HYBRIDGE_IMAGE")
-    if image != container["image"]:
-        fail(path.name, f"the sidecar's image {image} is not the injector's {container['image']}")
+    images = {container["image"], image} | {
+        v["expression"].strip("'") for o in objs if o["kind"] == "ValidatingAdmissionPolicy" for v in o["spec"].get("variables", []) if v["name"] == "image"
+    }
+    if len(images) != 1:
+        fail(path.name, f"injector, sidecars and policies have several images: {images}")
 
 
 def selects(expressions, labels):
@@ -209,14 +214,16 @@ def check_disjoint(path, objs):
     config = next((o for o in objs if o["kind"] == "MutatingWebhookConfiguration"), None)
     if not config:
         return
-    for ns in (None, "enabled", "disabled", "typo"):
+    for ns in (None, "enabled", "enforced", "disabled", "typo"):
         for label in (None, "enabled", "disabled", "typo"):
             ns_labels = {"kubernetes.io/metadata.name": "ai"} | ({"hybridge.dev/injection": ns} if ns else {})
             labels = {"hybridge.dev/inject": label} if label else {}
-            hit = [h["name"] for h in config["webhooks"] if selects(h["namespaceSelector"]["matchExpressions"], ns_labels) and selects(h["objectSelector"]["matchExpressions"], labels)]
+            hit = [h["name"] for h in config["webhooks"] if selects(h["namespaceSelector"]["matchExpressions"], ns_labels) and selects(h.get("objectSelector", {}).get("matchExpressions", []), labels)]
             expected = []
             if ns == "enabled" and label != "disabled":
                 expected = ["namespace.hybridge.dev"]
+            elif ns == "enforced":
+                expected = ["enforced.hybridge.dev"]
             elif ns is None and label in ("enabled", "typo"):
                 expected = ["object.hybridge.dev"]
             if hit != expected:
@@ -228,26 +235,75 @@ def check_disjoint(path, objs):
 
 # --- CEL
 
-def cel_true(expression, context):
-    env = celpy.Environment()
-    try:
-        return bool(env.program(env.compile(expression)).evaluate(context))
-    except celpy.CELEvalError as error:
-        return f"error: {error}"
+def find(text, pattern):
+    """Kubernetes' own function: the first match, or nothing."""
+    match = re.search(str(pattern), str(text))
+    return celpy.celtypes.StringType(match.group(0) if match else "")
+
+
+# Types of Object come after the rules below are met; JSONPatch is looked at as text.
+FUNCTIONS = {"find": find, "dyn": lambda value: value}
 
 
 def cel_value(expression, context):
     env = celpy.Environment()
-    return env.program(env.compile(expression)).evaluate(context)
+    return env.program(env.compile(expression), functions=FUNCTIONS).evaluate(context)
 
 
-def judge(policy, pod):
-    context = {"object": celpy.json_to_cel(pod), "params": celpy.json_to_cel({"data": {"imagePrefix": "hybridge:"}})}
+def cel_true(expression, context):
+    try:
+        return bool(cel_value(expression, context))
+    except celpy.CELEvalError as error:
+        return f"error: {error}"
+
+
+def with_variables(policy, context):
     variables = {}
     for v in policy["spec"].get("variables", []):
-        variables[celpy.celtypes.StringType(v["name"])] = cel_value(v["expression"], context | {"variables": celpy.celtypes.MapType(variables)})
-    context["variables"] = celpy.celtypes.MapType(variables)
-    return [v["message"] if "message" in v else "image" for v in policy["spec"]["validations"] if cel_true(v["expression"], context) is not True]
+        inner = context | {"variables": celpy.celtypes.MapType(variables)}
+        variables[celpy.celtypes.StringType(v["name"])] = cel_value(v["expression"], inner)
+    return context | {"variables": celpy.celtypes.MapType(variables)}
+
+
+def matched(policy, context):
+    """A condition that is false decides, whatever the others are (they may be errors then)."""
+    results = [cel_true(c["expression"], context) for c in policy["spec"].get("matchConditions", [])]
+    return False not in results and all(r is True for r in results)
+
+
+def judge(policy, pod, old=None):
+    context = {"object": celpy.json_to_cel(pod)}
+    if old is not None:
+        context["oldObject"] = celpy.json_to_cel(old)
+    if not matched(policy, context):
+        return []
+    context = with_variables(policy, context)
+    validations = policy["spec"]["validations"]
+    denied = [v for v in validations if cel_true(v["expression"], context) is not True]
+    return [v["message"] if "message" in v else str(cel_value(v["messageExpression"], context)) for v in denied]
+
+
+def find_object(built, kind, name):
+    objs = documents(WORK / "built" / built)
+    return next(o for o in objs if o["kind"] == kind and o["metadata"]["name"] == name)
+
+
+def check_cel_shapes(path, objs):
+    """What a real API server refuses or cannot bear, and no schema sees."""
+    for o in objs:
+        spec = o.get("spec", {})
+        where = title(path, o)
+        if o["kind"] in ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"):
+            if "paramKind" in spec:
+                fail(where, "has a paramKind: deleted and applied again it would find its parameters no more")
+            for v in spec.get("variables", []):
+                if re.search(r"\bObject\b", v["expression"]):
+                    fail(where, f"variable {v['name']} uses Object, which exists in mutations only")
+            for m in spec.get("mutations", []):
+                if re.search(r"\bObject\b", m.get("jsonPatch", {}).get("expression", "")):
+                    fail(where, "a JSONPatch value holds an Object: API server 1.36 panics")
+        if o["kind"].endswith("AdmissionPolicyBinding") and "paramRef" in spec:
+            fail(where, "has a paramRef")
 
 
 def spoil(pod, change):
@@ -256,23 +312,49 @@ def spoil(pod, change):
     return pod
 
 
+def debug(**fields):
+    return lambda p, s: p["spec"].update(ephemeralContainers=[{"name": "debugger", "image": "busybox:1"} | fields])
+
+
 SPOILED = {
     "no sidecar": lambda p, s: p["spec"].pop("initContainers"),
     "stripped restartPolicy": lambda p, s: s.pop("restartPolicy"),
     "foreign image": lambda p, s: s.update(image="evil:1"),
+    "an image whose name only begins alike": lambda p, s: s.update(image="hybridge-evil:1"),
+    "the same name in another registry": lambda p, s: s.update(image="evil.example/hybridge:0.1.0"),
     "a shell instead": lambda p, s: s.update(command=["/bin/sh"]),
     "another command": lambda p, s: s.update(args=["ctl"]),
     "an unsafe variable": lambda p, s: s["env"].append({"name": "HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "value": "true"}),
     "privileges": lambda p, s: s["securityContext"].update(allowPrivilegeEscalation=True),
     "hostNetwork": lambda p, s: p["spec"].update(hostNetwork=True),
     "shared processes": lambda p, s: p["spec"].update(shareProcessNamespace=True),
+    "the node's processes": lambda p, s: p["spec"].update(hostPID=True),
     "a stolen key": lambda p, s: p["spec"]["containers"][0].update(volumeMounts=[{"name": "hybridge-tls", "mountPath": "/x"}]),
     "an impostor": lambda p, s: p["spec"]["containers"].append({"name": "hybridge", "image": "x:1"}),
+}
+# Changes of a running pod: those the policy refuses, and those that are nobody's business.
+CHANGES_REFUSED = {
+    "another image": lambda p, s: s.update(image="evil:1"),
+    "an ephemeral container with the key": debug(volumeMounts=[{"name": "hybridge-tls", "mountPath": "/x"}]),
+    "an ephemeral container among the sidecar's processes": debug(targetContainerName="hybridge"),
+    "no status": lambda p, s: p["metadata"]["annotations"].pop("hybridge.dev/status"),
+    "another status": lambda p, s: p["metadata"]["annotations"].update({"hybridge.dev/status": "{}"}),
+    "an opt-out": lambda p, s: p["metadata"].setdefault("labels", {}).update({"hybridge.dev/inject": "disabled"}),
+    "shared processes after the fact": lambda p, s: p["metadata"]["annotations"].update({"hybridge.dev/allow-shared-pid": "true"}),
+}
+CHANGES_ALLOWED = {
+    "nothing": lambda p, s: None,
+    "a newer sidecar": lambda p, s: s.update(image="hybridge:0.2.0"),
+    "a sidecar by digest": lambda p, s: s.update(image="hybridge@sha256:" + "a" * 64),
+    "another image of the app": lambda p, s: p["spec"]["containers"][0].update(image="other:1"),
+    "a label": lambda p, s: p["metadata"].setdefault("labels", {}).update(a="b"),
+    "an ephemeral container beside the app": debug(targetContainerName="app"),
 }
 
 
 def check_policy(injected):
-    policy = next(o for o in documents(WORK / "built/injector.yaml") if o["metadata"]["name"] == "hybridge-sidecar" and o["kind"] == "ValidatingAdmissionPolicy")
+    policy = find_object("injector.yaml", "ValidatingAdmissionPolicy", "hybridge-sidecar")
+    running = find_object("injector.yaml", "ValidatingAdmissionPolicy", "hybridge-running")
     judged = 0
     for path, pod in injected:
         denied = judge(policy, pod)
@@ -282,12 +364,86 @@ def check_policy(injected):
             if not judge(policy, spoil(pod, change)):
                 fail(path.name, f"the policy accepts a pod with {name}")
             judged += 1
-    passed(f"policy judged {len(injected)} injected pods and {judged} spoiled ones")
-    labels = next(o for o in documents(WORK / "built/injector.yaml") if o["metadata"]["name"] == "hybridge-namespace-label" and o["kind"] == "ValidatingAdmissionPolicy")
-    for labels_of, expected in [({}, True), (None, True), ({"hybridge.dev/injection": "enabled"}, True), ({"hybridge.dev/injection": "true"}, False)]:
+        for name, change in CHANGES_REFUSED.items():
+            if len(judge(running, spoil(pod, change), pod)) != 1:
+                fail(path.name, f"the policy does not refuse, once, a running pod changed to {name}")
+        for name, change in CHANGES_ALLOWED.items():
+            denied = judge(running, spoil(pod, change), pod)
+            if denied:
+                fail(path.name, f"the policy refuses a running pod changed to {name}: {denied}")
+        plain = spoil(pod, SPOILED["no sidecar"])
+        if judge(running, plain, plain):
+            fail(path.name, "the policy judges a running pod that has no sidecar")
+    passed(f"policies judged {len(injected)} injected pods, {judged} spoiled ones, and {len(CHANGES_REFUSED) + len(CHANGES_ALLOWED)} changes of each while it runs")
+    labels = find_object("injector.yaml", "ValidatingAdmissionPolicy", "hybridge-namespace-label")
+    for labels_of, expected in [({}, True), (None, True), ({"hybridge.dev/injection": "enabled"}, True), ({"hybridge.dev/injection": "enforced"}, True), ({"hybridge.dev/injection": "true"}, False)]:
         metadata = {"name": "x"} if labels_of is None else {"name": "x", "labels": labels_of}
         if (not judge(labels, {"metadata": metadata})) != expected:
             fail("hybridge-namespace-label", f"{labels_of} is judged wrongly")
+
+
+# --- policy-only: the sidecar that CEL makes
+
+def explicit(**annotations):
+    named = {f"hybridge.dev/{k.replace('_', '-')}": v for k, v in annotations.items()}
+    container = {"name": "app", "image": "app:1", "ports": [{"containerPort": 8080}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "annotations": named}, "spec": {"containers": [container]}}
+
+
+def plain(value):
+    """CEL's values as Python's own."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    for kind in (celpy.celtypes.BoolType, celpy.celtypes.IntType):
+        if isinstance(value, kind):
+            return bool(value) if kind is celpy.celtypes.BoolType else int(value)
+    return str(value)
+
+
+def check_mutating_policy():
+    policy = find_object("overlays_policy-only.yaml", "MutatingAdmissionPolicy", "hybridge-explicit")
+    judging = find_object("overlays_policy-only.yaml", "ValidatingAdmissionPolicy", "hybridge-sidecar")
+    asked = {"mode": "explicit", "ports": "8080", "tls_secret": "app-tls"}
+    pod = explicit(**asked, policy="hybrid-required")
+    context = {"object": celpy.json_to_cel(pod)}
+    if not matched(policy, context):
+        return fail("policy-only", "does not inject the pod it is made for")
+    made = {k: plain(v) for k, v in with_variables(policy, context)["variables"].items()}
+    injected = copy.deepcopy(pod)
+    injected["spec"] |= {"volumes": [made["volume"]], "initContainers": [made["sidecar"]]}
+    injected["metadata"]["annotations"]["hybridge.dev/status"] = made["status"]
+    check_schema(pathlib.Path("policy-only"), injected)
+    check_pod("policy-only", {"spec": {"containers": [made["sidecar"]]}})
+    json.loads(made["status"])
+    denied = judge(judging, injected)
+    if denied:
+        fail("policy-only", f"makes a pod that the other policy refuses: {denied}")
+    env = {e["name"]: e.get("value") for e in made["sidecar"]["env"]}
+    if (env["HYBRIDGE_PORTS"], env["HYBRIDGE_POLICY"]) != ("8443=127.0.0.1:8080", "hybrid-required"):
+        fail("policy-only", f"the annotations are not in {env}")
+    for what, other in {
+        "an annotation it does not honour": explicit(**asked, memory="1Gi"),
+        "a misspelled annotation": explicit(**asked, tls_secert="x"),
+        "takeover": explicit(**(asked | {"mode": "takeover"})),
+        "a port by name": explicit(**(asked | {"ports": "http"})),
+        "a port beyond 65535": explicit(**(asked | {"ports": "65536"})),
+        "the sidecar's own port": explicit(**(asked | {"ports": "8443"})),
+        "an unknown policy": explicit(**asked, policy="pq"),
+        "no annotation": {**explicit(), "metadata": {"name": "app"}},
+        "an injected pod": injected,
+    }.items():
+        if matched(policy, {"object": celpy.json_to_cel(other)}):
+            fail("policy-only", f"injects a pod with {what}")
+    taken = explicit(**asked)
+    taken["spec"]["containers"][0]["ports"] = [{"containerPort": 8443}]
+    if matched(policy, {"object": celpy.json_to_cel(taken)}):
+        fail("policy-only", "injects a pod whose port 8443 is taken")
+    said = judge(judging, explicit(**asked, memory="1Gi"))
+    if not any("mode explicit only" in m for m in said):
+        fail("policy-only", f"the refusal does not name its limits: {said}")
+    passed("policy-only makes a sidecar of the schema that the other policy accepts, and leaves 10 shapes to be refused")
 
 
 # --- monitoring
@@ -331,6 +487,7 @@ def main():
         check_selectors(path, objs) if path.name not in ("loadtest.yaml",) else None
         check_webhook(path, objs)
         check_disjoint(path, objs)
+        check_cel_shapes(path, objs)
     passed(f"{total} objects in {len(built)} kustomizations checked against {VERSIONS}")
     injected = []
     for path in sorted((WORK / "injected").glob("*.yaml")):
@@ -345,6 +502,7 @@ def main():
     check_the_checker(WORK / "built/injector.yaml")
     if injected:
         check_policy(injected)
+    check_mutating_policy()
     check_monitoring()
     for error in errors:
         print(f"FAIL validate: {error}")

@@ -56,6 +56,17 @@ else
   fail "inject certs: $(cat "$work/certs.log")"
 fi
 
+# A user's own overlay: another registry and a digest, in one place.
+mkdir "$work/k8s/own-image"
+cat >"$work/k8s/own-image/kustomization.yaml" <<'END'
+resources: [../overlays/offline-certs]
+images:
+- name: hybridge
+  newName: registry.example:5000/pq/hybridge
+  digest: sha256:0000000000000000000000000000000000000000000000000000000000000000
+transformers: [../image]
+END
+
 count=0
 while IFS= read -r file; do
   folder="$(dirname "$file")"
