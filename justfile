@@ -41,6 +41,10 @@ e2e *cases:
 k8s *arguments:
     tests/k8s/run {{ arguments }}
 
+# The injector, its policies, the Helm chart and injected pods on a real Kubernetes (root; builds it, once)
+cluster *arguments:
+    tests/cluster/run {{ arguments }}
+
 # Each fuzz target for some seconds (needs a nightly compiler and cargo-fuzz)
 fuzz seconds="15":
     fuzz/run {{ seconds }}

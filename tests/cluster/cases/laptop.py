@@ -1,0 +1,50 @@
+"""The first section of docs/kubernetes.md: its commands, as they are written, on this cluster."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+from report import check, skip
+from setting import ROOT
+
+# What a laptop has and this cluster does not: the images are loaded already.
+STANDINS = {
+    "kind": "echo kind is not here, the images are loaded: kind $*",
+    "docker": "echo docker is not here, the images are loaded: docker $*",
+}
+
+
+def blocks(section):
+    """The shell blocks below one heading, in order."""
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    found = re.search(rf"^#+ {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```sh\n(.*?)^```", found[1], re.MULTILINE | re.DOTALL) if found else []
+
+
+def run(setting):
+    if not setting.node:
+        return skip("the commands of the documents", "no kubelet in this run")
+    commands = blocks("Five minutes")
+    if not check("docs/kubernetes.md has commands under Five minutes", commands):
+        return
+    if not any("port-forward" in each for each in commands):
+        return skip("the commands of the documents", "they need a GPU: no path for a laptop is written yet")
+    programs = setting.work / "laptop"
+    programs.mkdir()
+    (programs / "hybridge").symlink_to(setting.hybridge)
+    for name, line in STANDINS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(stat.S_IRWXU)
+    environment = {**os.environ, "KUBECONFIG": str(setting.plane.kubeconfig), "PATH": f"{programs}:{os.environ['PATH']}"}
+    tree = setting.work / "checkout"
+    shutil.copytree(ROOT / "k8s", tree / "k8s")
+    script = "set -euxo pipefail\n" + "".join(commands)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=400, env=environment, cwd=tree)
+    said = done.stdout + done.stderr
+    (setting.work / "laptop.log").write_text(said)
+    check("every command under Five minutes succeeds", done.returncode == 0, said[-600:])
+    check("they end with X25519MLKEM768", "X25519MLKEM768" in done.stdout, done.stdout[-300:])
+    setting.plane.kubectl("delete", "namespace", "ai", "--ignore-not-found", "--wait=false")
+    setting.plane.kubectl("delete", "--ignore-not-found", "-k", tree / "k8s/overlays/offline-certs", timeout=180)

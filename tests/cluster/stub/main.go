@@ -1,0 +1,136 @@
+// Command stub stands in for an inference server, and for a client of one, in a container without a shell.
+//
+//	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8; GET /fail ends its health
+//	stub get [--ca FILE] URL                  prints "GROUP STATUS BODY"; exit code 1 without a response
+//	stub pause                                holds a pod's namespaces
+//	stub flood COUNT HOST:PORT PATH           opens COUNT requests and holds them until it is stopped
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func main() {
+	words := os.Args[1:]
+	switch {
+	case len(words) > 0 && words[0] == "pause":
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, syscall.SIGTERM)
+		<-stop
+	case len(words) > 0 && words[0] == "get":
+		get(words[1:])
+	case len(words) == 4 && words[0] == "flood":
+		count, err := strconv.Atoi(words[1])
+		check(err)
+		flood(count, words[2], words[3])
+	default:
+		if len(words) > 0 && words[0] == "serve" {
+			words = words[1:]
+		}
+		serve(words)
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Options of the servers that it stands in for are accepted and ignored.
+func serve(words []string) {
+	host, port := "0.0.0.0", "8000"
+	for at, word := range words {
+		name, value, joined := strings.Cut(word, "=")
+		if !joined && at+1 < len(words) {
+			value = words[at+1]
+		}
+		switch name {
+		case "--host":
+			host = value
+		case "--port":
+			port = value
+		}
+	}
+	var failing atomic.Bool
+	http.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		if failing.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	http.HandleFunc("/fail", func(http.ResponseWriter, *http.Request) { failing.Store(true) })
+	http.HandleFunc("/v1/models", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `{"object":"list","data":[{"id":"stub","object":"model"}]}`)
+	})
+	http.HandleFunc("/stream", stream)
+	// As vLLM does: only that the sidecar does not set it makes a second listener fail.
+	reuse := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, 15, 1) })
+	}}
+	listener, err := reuse.Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
+	check(err)
+	fmt.Println("listening on", listener.Addr())
+	check(http.Serve(listener, nil))
+}
+
+func stream(w http.ResponseWriter, request *http.Request) {
+	lines, err := strconv.Atoi(request.URL.Query().Get("lines"))
+	if err != nil {
+		lines = 8
+	}
+	for line := range lines {
+		fmt.Fprintf(w, "data: %d\n\n", line)
+		w.(http.Flusher).Flush()
+		time.Sleep(250 * time.Millisecond)
+	}
+}
+
+func get(words []string) {
+	flags := flag.NewFlagSet("get", flag.ExitOnError)
+	authority := flags.String("ca", "", "PEM file of the authority; without it the certificate is not verified")
+	name := flags.String("name", "", "name to verify instead of the URL's host")
+	check(flags.Parse(words))
+	settings := &tls.Config{ServerName: *name, InsecureSkipVerify: *authority == ""}
+	if *authority != "" {
+		pem, err := os.ReadFile(*authority)
+		check(err)
+		settings.RootCAs = x509.NewCertPool()
+		settings.RootCAs.AppendCertsFromPEM(pem)
+	}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: settings}, Timeout: 30 * time.Second}
+	response, err := client.Get(flags.Arg(0))
+	check(err)
+	body, err := io.ReadAll(response.Body)
+	check(err)
+	group := "plaintext"
+	if response.TLS != nil {
+		group = response.TLS.CurveID.String()
+	}
+	fmt.Println(group, response.StatusCode, strings.TrimSpace(string(body)))
+}
+
+func flood(count int, address, path string) {
+	for range count {
+		connection, err := net.DialTimeout("tcp", address, 5*time.Second)
+		check(err)
+		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nhost: flood\r\n\r\n", path)
+		go io.Copy(io.Discard, connection)
+	}
+	fmt.Println("holding", count)
+	time.Sleep(10 * time.Minute)
+}
