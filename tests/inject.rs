@@ -9,6 +9,8 @@ mod support;
 mod binding;
 #[path = "inject/certs.rs"]
 mod certs;
+#[path = "inject/cluster_defaults.rs"]
+mod cluster_defaults;
 #[path = "inject/docs.rs"]
 mod docs;
 #[path = "inject/environment.rs"]

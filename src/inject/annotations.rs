@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::annotation_table::{PREFIX, is_known, unknown_message};
+use super::defaults::Defaults;
 use super::deny::{Deny, Reason};
 use super::pod;
 use super::resources::{DEFAULT_MEMORY, LEAST_MEMORY, Quantity};
@@ -77,6 +78,8 @@ pub(crate) struct Request {
     pub(crate) bind_env: Option<(String, String)>,
     /// Seconds; `None` leaves the choice to the grace period.
     pub(crate) drain_timeout: Option<u64>,
+    /// Seconds that the cluster's default allows where the grace period has room for them.
+    pub(crate) usual_drain: Option<u64>,
     pub(crate) init_order: InitOrder,
     pub(crate) cpu_request: String,
     pub(crate) cpu_limit: Option<String>,
@@ -99,8 +102,12 @@ impl Request {
 }
 
 pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
-    let read = Reader { pod };
+    let read = Reader {
+        pod,
+        defaults: &settings.defaults,
+    };
     read.refuse_unknown()?;
+    let own_drain = read.own("drain-timeout").is_some();
     let request = Request {
         ports: read.list("ports")?,
         mode: read.choice("mode", Mode::Takeover)?,
@@ -112,7 +119,8 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         policy: read.policy()?.unwrap_or(settings.policy),
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
-        drain_timeout: read.duration("drain-timeout")?,
+        drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),
+        usual_drain: read.duration("drain-timeout")?.filter(|_| !own_drain),
         init_order: read.choice("init-order", InitOrder::First)?,
         cpu_request: read
             .quantity("cpu-request")?
@@ -179,6 +187,7 @@ fn wrong(name: &str, what: &str) -> Deny {
 
 struct Reader<'a> {
     pod: &'a Value,
+    defaults: &'a Defaults,
 }
 
 impl Reader<'_> {
@@ -192,7 +201,12 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The pod's own value, else the cluster's.
     fn text(&self, name: &str) -> Option<&str> {
+        self.own(name).or_else(|| self.defaults.get(name))
+    }
+
+    fn own(&self, name: &str) -> Option<&str> {
         pod::metadata(self.pod, "annotations")?
             .get(&format!("{PREFIX}{name}"))?
             .as_str()

@@ -52,6 +52,7 @@ impl Sidecar<'_> {
     /// Puts volume, container and status into the pod.
     pub(crate) fn put(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
         self.put_volume(editor, notes)?;
+        self.put_pull_secrets(editor, notes)?;
         let digest = self.put_container(editor, notes)?;
         let status = self.status(&digest);
         notes.step(
@@ -80,6 +81,24 @@ impl Sidecar<'_> {
             ),
             None => editor.push(&path(&["spec", "volumes"]), self.volume()),
         }
+    }
+
+    fn put_pull_secrets(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
+        for secret in &self.settings.image_pull_secrets {
+            let known = pod::array(pod::spec(editor.pod()), "imagePullSecrets");
+            if known.iter().any(|k| pod::name(k) == secret) {
+                continue;
+            }
+            notes.step(
+                format!("imagePullSecrets: {secret}"),
+                "the kubelet pulls the sidecar image with it; a pod that names one no longer gets those of its ServiceAccount unless they are in it already",
+            );
+            editor.push(
+                &path(&["spec", "imagePullSecrets"]),
+                json!({"name": secret}),
+            )?;
+        }
+        Ok(())
     }
 
     fn put_container(&self, editor: &mut Editor, notes: &mut Notes) -> Result<String, Deny> {
@@ -150,7 +169,7 @@ impl Sidecar<'_> {
         container["ports"] = self.ports();
         container["env"] = self.env();
         container["resources"] = resources::sidecar(self.request, guaranteed, existing);
-        container["securityContext"] = security_context(existing);
+        container["securityContext"] = security_context(existing, self.settings.platform_user);
         container["startupProbe"] = probe("/startupz", 1, 60);
         container["readinessProbe"] = probe("/readyz", 2, 3);
         container["livenessProbe"] = probe("/livez", 10, 6);

@@ -28,7 +28,8 @@ pub(crate) fn timeout(pod: &Value, request: &Request, notes: &mut Notes) -> Resu
         .unwrap_or(DEFAULT_GRACE);
     let reserve = APP_STOP + SIDECAR_STOP;
     let Some(asked) = request.drain_timeout else {
-        return Ok(default_timeout(grace, notes));
+        let longest = request.usual_drain.unwrap_or(LONGEST_DEFAULT);
+        return Ok(default_timeout(grace, longest, notes));
     };
     let sum = asked.saturating_add(reserve);
     if asked >= grace {
@@ -53,10 +54,8 @@ fn remedy(grace: u64, reserve: u64) -> String {
     }
 }
 
-fn default_timeout(grace: u64, notes: &mut Notes) -> u64 {
-    let room = grace
-        .saturating_sub(APP_STOP + SIDECAR_STOP)
-        .min(LONGEST_DEFAULT);
+fn default_timeout(grace: u64, longest: u64, notes: &mut Notes) -> u64 {
+    let room = grace.saturating_sub(APP_STOP + SIDECAR_STOP).min(longest);
     if room == 0 {
         notes.warn(format!("terminationGracePeriodSeconds {grace} has no room for draining; open streams are cut when the pod is deleted"));
     }

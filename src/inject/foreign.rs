@@ -9,8 +9,9 @@ use super::pod;
 /// User and group of the sidecar; the number of distroless' `nonroot`.
 const USER: u32 = 65532;
 
-/// Pod Security "restricted"; only node-level labels of others are kept.
-pub(crate) fn security_context(existing: Option<&Value>) -> Value {
+/// Pod Security "restricted"; only node-level labels of others are kept. With `platform_user` the platform
+/// gives user and group, and what it gave stays.
+pub(crate) fn security_context(existing: Option<&Value>, platform_user: bool) -> Value {
     let mut context = json!({
         "allowPrivilegeEscalation": false,
         "capabilities": {"drop": ["ALL"]},
@@ -22,6 +23,17 @@ pub(crate) fn security_context(existing: Option<&Value>) -> Value {
         "seccompProfile": {"type": "RuntimeDefault"},
     });
     let theirs = existing.and_then(|e| e.get("securityContext"));
+    if platform_user {
+        for field in ["runAsGroup", "runAsUser"] {
+            context[field] = theirs
+                .and_then(|c| c.get(field))
+                .cloned()
+                .unwrap_or_default();
+        }
+        if let Some(fields) = context.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+    }
     if let Some(options) = theirs.and_then(|c| c.get("seLinuxOptions")) {
         context["seLinuxOptions"] = options.clone();
     }

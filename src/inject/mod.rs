@@ -12,6 +12,7 @@ mod cli;
 mod command;
 mod connection;
 mod container;
+mod defaults;
 mod deny;
 mod documents;
 mod drain;
@@ -38,6 +39,7 @@ mod yaml_out;
 
 pub use cli::{CertsArgs, InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
 pub use command::command;
+pub use defaults::Defaults;
 pub use deny::Deny;
 pub use error::Error;
 pub use labels::{Decision, INJECT_LABEL, NAMESPACE_LABEL};

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::defaults::Defaults;
 use crate::tls::policy::Mode;
 
 /// First Kubernetes minor version whose default configuration has native sidecars.
@@ -27,6 +28,21 @@ pub struct Settings {
         value_parser = Mode::parse
     )]
     pub policy: Mode,
+    /// Annotations that count for pods without their own, such as memory=256Mi,log-level=debug.
+    #[arg(
+        long,
+        env = "HYBRIDGE_DEFAULTS",
+        value_name = "NAME=VALUE,...",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub defaults: Defaults,
+    /// Secrets of the pod's namespace with which the kubelet pulls the sidecar image; a pod keeps its own.
+    #[arg(long, env = "HYBRIDGE_IMAGE_PULL_SECRETS", value_name = "NAME", value_delimiter = ',', value_parser = secret_name)]
+    pub image_pull_secrets: Vec<String>,
+    /// Leave user and group of the sidecar to the platform, as OpenShift's restricted-v2 demands.
+    #[arg(long, env = "HYBRIDGE_PLATFORM_USER")]
+    pub platform_user: bool,
     /// Version of the cluster, such as 1.33; below 1.29 native sidecars do not exist and pods are refused.
     #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", default_value = "1.33", value_parser = minor_version)]
     pub kubernetes_version: u32,
@@ -42,6 +58,9 @@ impl Default for Settings {
             image_pull_policy: "IfNotPresent".into(),
             tls_secret: "hybridge-tls".into(),
             policy: Mode::HybridPreferred,
+            defaults: Defaults::default(),
+            image_pull_secrets: Vec::new(),
+            platform_user: false,
             kubernetes_version: 33,
             plain_container: false,
         }
