@@ -45,6 +45,10 @@ k8s *arguments:
 cluster *arguments:
     tests/cluster/run {{ arguments }}
 
+# k8s/injector from the Helm chart
+manifests *arguments:
+    k8s/chart/render {{ arguments }}
+
 # Each fuzz target for some seconds (needs a nightly compiler and cargo-fuzz)
 fuzz seconds="15":
     fuzz/run {{ seconds }}

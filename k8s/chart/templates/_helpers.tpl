@@ -1,0 +1,71 @@
+{{/* The one image: of the injector, of its sidecars, and what the policies accept. */}}
+{{- define "hybridge.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* Namespaces that are never injected or judged. */}}
+{{- define "hybridge.outside" -}}
+[kube-system, kube-public, kube-node-lease, {{ .Release.Namespace }}]
+{{- end -}}
+
+{{/* The authority of a certificate that Helm made or was given; cert-manager writes its own. */}}
+{{- define "hybridge.caBundle" -}}
+{{- if eq .Values.certificate.mode "existing" -}}
+{{- $given := .Values.certificate.caBundle | trim -}}
+{{- if not $given -}}{{- fail "certificate.mode existing needs certificate.caBundle" -}}{{- end -}}
+{{- hasPrefix "-----BEGIN" $given | ternary (b64enc .Values.certificate.caBundle) $given -}}
+{{- else if eq .Values.certificate.mode "generated" -}}
+{{- index (include "hybridge.generated" . | fromYaml) "ca.crt" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The data of the Secret: the one in the cluster, or a new one, the same in every template of one rendering. */}}
+{{- define "hybridge.generated" -}}
+{{- if not (hasKey .Values "generatedCertificate") -}}
+{{- $found := lookup "v1" "Secret" .Release.Namespace .Values.certificate.secret -}}
+{{- $data := dict -}}
+{{- if and $found (index ($found.data | default dict) "ca.crt") -}}
+{{- $data = pick $found.data "ca.crt" "tls.crt" "tls.key" -}}
+{{- else -}}
+{{- $host := printf "hybridge-injector.%s.svc" .Release.Namespace -}}
+{{- $days := int .Values.certificate.days -}}
+{{- $authority := genCAWithKey "hybridge webhook CA" $days (genPrivateKey "ecdsa") -}}
+{{- $leaf := genSignedCertWithKey $host nil (list $host) $days $authority (genPrivateKey "ecdsa") -}}
+{{- $data = dict "ca.crt" (b64enc $authority.Cert) "tls.crt" (b64enc $leaf.Cert) "tls.key" (b64enc $leaf.Key) -}}
+{{- end -}}
+{{- $_ := set .Values "generatedCertificate" $data -}}
+{{- end -}}
+{{- toYaml .Values.generatedCertificate -}}
+{{- end -}}
+
+{{/* Environment of the injector for what the operator decides for every pod; what is empty is left out. */}}
+{{- define "hybridge.settings" -}}
+{{- $defaults := list -}}
+{{- range $key, $name := dict "cpuLimit" "cpu-limit" "cpuRequest" "cpu-request" "drainTimeout" "drain-timeout" "initOrder" "init-order" "logLevel" "log-level" "memory" "memory" -}}
+{{- with index $.Values.defaults $key -}}
+{{- $defaults = append $defaults (printf "%s=%s" $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- $settings := dict
+  "HYBRIDGE_DEFAULTS" (join "," $defaults)
+  "HYBRIDGE_DEFAULT_POLICY" .Values.defaults.policy
+  "HYBRIDGE_IMAGE_PULL_POLICY" (eq .Values.image.pullPolicy "IfNotPresent" | ternary "" .Values.image.pullPolicy)
+  "HYBRIDGE_IMAGE_PULL_SECRETS" (join "," .Values.image.sidecarPullSecrets)
+  "HYBRIDGE_LOG_LEVEL" .Values.logLevel
+  "HYBRIDGE_PLATFORM_USER" (.Values.openshift | ternary "true" "")
+  "HYBRIDGE_TLS_SECRET" .Values.defaults.tlsSecret
+-}}
+{{- $entries := list -}}
+{{- range $name, $value := $settings -}}
+{{- if $value -}}
+{{- $entries = append $entries (dict "name" $name "value" $value) -}}
+{{- end -}}
+{{- end -}}
+{{- if $entries -}}
+{{- toYaml $entries -}}
+{{- end -}}
+{{- end -}}
