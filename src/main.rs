@@ -66,7 +66,8 @@ fn check(flags: &Flags) -> Result<(), Failure> {
         say(warning);
     }
     let certificates = run::describe_certificates(&config)?;
-    write!(io::stdout().lock(), "{config}\n{certificates}")?;
+    let budget = run::budget(&config);
+    write!(io::stdout().lock(), "{config}\n{certificates}\n{budget}")?;
     Ok(())
 }
 

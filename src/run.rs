@@ -19,6 +19,7 @@ use self::dispatch::Dispatcher;
 use self::lifecycle::Commands;
 pub use self::lifecycle::{End, Signals};
 use crate::admin::{self, Admin, Waiters};
+use crate::budget::{Budget, Demand, Resources};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
 use crate::listener::{self, BindError, Listener};
@@ -122,6 +123,28 @@ pub fn describe_certificates(config: &Config) -> Result<String, Error> {
     Ok(text)
 }
 
+/// What the process may hold with this configuration; raises the soft limit of descriptors.
+pub fn budget(config: &Config) -> Budget {
+    let admin = if config.admin.addresses.is_empty() {
+        0
+    } else {
+        admin::NETWORK_CONNECTIONS + admin::LOOPBACK_CONNECTIONS
+    };
+    let demand = Demand {
+        listeners: config
+            .listeners
+            .iter()
+            .map(|listener| {
+                let socket = &listener.socket;
+                (socket.name.clone(), socket.max_connections)
+            })
+            .collect(),
+        admin,
+        workers: config.workers,
+    };
+    Budget::new(&Resources::raise_descriptors(), &demand)
+}
+
 /// A running sidecar.
 pub struct Sidecar {
     listeners: Vec<Bound>,
@@ -145,6 +168,8 @@ impl Sidecar {
     /// Loads every certificate and binds every address before the first connection is accepted.
     /// The runtime this is called in is the first worker.
     pub fn start(config: Config) -> Result<Self, Error> {
+        let budget = budget(&config);
+        let warnings = budget.warnings();
         let Config {
             admin,
             probes,
@@ -163,7 +188,8 @@ impl Sidecar {
         let drain = Drain::default();
         let workers = Arc::new(Workers::start(workers).map_err(Error::Runtime)?);
         let mut ready = Vec::new();
-        for listener in listeners {
+        for (mut listener, connections) in listeners.into_iter().zip(budget.connections) {
+            listener.socket.max_connections = connections;
             ready.push(Ready::prepare(listener, &metrics, &workers)?);
         }
         let admin = admin::Port::bind(&admin, &metrics)?;
@@ -191,6 +217,9 @@ impl Sidecar {
                 addresses: listener.listener.addresses(),
             });
             tasks.push(listener.spawn(&drain, &workers));
+        }
+        for warning in warnings {
+            tracing::warn!("{warning}");
         }
         for listener in &bound {
             tracing::info!(listener = %listener.name, addresses = ?listener.addresses, "listening");

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hybridge::budget::Resources;
 use hybridge::listener::{Listener, Settings};
 use hybridge::metrics::ListenerSockets;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -225,12 +226,18 @@ struct Process {
 
 impl Process {
     async fn start(setup: &Setup) -> Self {
+        Self::start_under(setup, "true").await
+    }
+
+    /// Behind a shell's `ulimit`, which is what sets the limits in most places.
+    async fn start_under(setup: &Setup, limit: &str) -> Self {
         let (dir, pki) = (tempfile::tempdir().unwrap(), TestPki::new(setup.algorithm));
         pki.leaf(&["localhost"]).write_to(dir.path());
         let config = dir.path().join("hybridge.toml");
         std::fs::write(&config, setup.toml(&dir)).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hybridge"))
-            .args(["run", "--config"])
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")])
+            .args([env!("CARGO_BIN_EXE_hybridge"), "run", "--config"])
             .arg(config)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -280,6 +287,46 @@ async fn address(log: &Mutex<Vec<String>>, what: &str) -> SocketAddr {
     })
     .await;
     found.unwrap()
+}
+
+/// The idle flood that took live connections, probes and metrics with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_leave_descriptors_for_work_and_for_the_admin_port() {
+    // The clients of this test need descriptors themselves.
+    Resources::raise_descriptors();
+    let setup = Setup::in_front_of(answering(EMPTY).await);
+    let process = Process::start_under(&setup, "ulimit -n 1024").await;
+    let sidecar = &process.sidecar;
+    assert_eq!(process.said("max-connections 10000 need 20"), 1);
+    let mut live = sidecar.connect(&["http/1.1"]).await;
+    let mut idle = Vec::new();
+    for _ in 0..1004 {
+        idle.push(TcpStream::connect(sidecar.address).await.unwrap());
+    }
+    let mut newcomer = sidecar.connect(&["http/1.1"]).await;
+    for _ in 0..3 {
+        newcomer.write_all(REQUEST).await.unwrap();
+        is_answered(&mut newcomer).await;
+        assert_eq!(within(sidecar.admin("/livez")).await.0, 200);
+    }
+    assert_eq!(
+        sidecar.metric("hybridge_accept_errors_total", &[]).await,
+        0.0
+    );
+    assert!(sidecar.metric("hybridge_shed_total", &[]).await > 500.0);
+    assert_eq!(process.said("accept failed"), 0);
+    // Idle for longest, so it made room; in order.
+    assert_eq!(within(live.read(&mut [0])).await.unwrap(), 0);
+}
+
+/// The soft limit is low by tradition; the hard one is what the operator allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
+    let setup = Setup::in_front_of(answering(EMPTY).await).limits("max-connections = 300");
+    let process = Process::start_under(&setup, "ulimit -Sn 64 && ulimit -Hn 2048").await;
+    assert_eq!(process.said("max-connections"), 0);
+    let most = process.sidecar.metric("process_max_fds", &[]).await;
+    assert_eq!(most, 2048.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,7 +171,7 @@ keys! {
         "Handshakes under way at once; more wait their turn";
 
     MaxConnections: "listener.limits.max-connections", "max-connections", Form::Count(1, 1_000_000), Fixed("10000"),
-        "Connections open at once; more wait in the kernel's queue";
+        "Connections open at once; beyond it idle ones make room";
     Backlog: "listener.limits.backlog", "backlog", Form::Count(1, 65535), Fixed("4096"),
         "Length of the kernel's queue of connections not yet accepted";
     MaxStreams: "listener.limits.max-streams", "max-streams", Form::Count(1, 100_000), Fixed("250"),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::annotations::Request;
 use super::pod::{self, Slot};
+pub(crate) use crate::budget::connections;
 
 /// A Kubernetes quantity in billionths of its unit.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -13,22 +14,8 @@ pub(crate) struct Quantity(i128);
 /// Memory request and limit without an annotation: room for 298 connections, where vLLM generates 256
 /// sequences at once by default.
 pub(crate) const DEFAULT_MEMORY: &str = "128Mi";
-/// Bytes of the sidecar without connections (11 MiB), and of what the kernel counts to its container.
-const BASE: u64 = 16 << 20;
-/// Bytes of a connection at most: an answer under way that its client does not read, with what the
-/// allocator keeps beside it. tests/k8s/memory.py measures it; an idle one holds a tenth.
-const CONNECTION: u64 = 384 << 10;
-/// The default of `max-connections`; more memory than that needs does not raise it.
-const MOST_CONNECTIONS: u64 = 10_000;
 /// Less is taken for a slip, such as a unit that was forgotten.
 pub(crate) const LEAST_MEMORY: u64 = 32 << 20;
-
-/// Connections that each of `listeners` may have so that all of them fit into `memory` bytes. More wait
-/// in the kernel's queue; beyond the limit of memory the kernel would end the sidecar and cut them all.
-pub(crate) fn connections(memory: u64, listeners: u64) -> u64 {
-    let room = memory.saturating_sub(BASE) / CONNECTION;
-    (room / listeners.max(1)).clamp(1, MOST_CONNECTIONS)
-}
 
 impl Quantity {
     /// The whole units in it: bytes for memory.
@@ -185,7 +172,7 @@ mod tests {
         assert_eq!(connections(bytes(DEFAULT_MEMORY), 1), 298);
         assert_eq!(connections(bytes("64Mi"), 1), 128);
         assert_eq!(connections(bytes("64Mi"), 3), 42);
-        assert_eq!(connections(bytes("4Gi"), 1), MOST_CONNECTIONS);
+        assert_eq!(connections(bytes("4Gi"), 1), 10_000);
         assert_eq!(connections(bytes("1"), 1), 1);
     }
 

@@ -67,6 +67,10 @@ struct Shared {
 
 impl Server {
     /// Loads the certificates and binds both ports; any failure is a start error.
+    #[expect(
+        clippy::unused_async,
+        reason = "it binds sockets, so it must be called in a runtime"
+    )]
     pub async fn bind(args: &ServeArgs) -> Result<Self, Error> {
         let store = Arc::new(
             CredentialStore::load(&args.cert, &args.key)
