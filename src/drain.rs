@@ -6,6 +6,7 @@
 mod reached;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -46,12 +47,14 @@ pub struct Drain {
     work: Arc<watch::Sender<()>>,
     /// Answers to those who wait for the end: they leave after it.
     reports: Arc<watch::Sender<()>>,
+    cut: Arc<AtomicUsize>,
 }
 
 /// Sees the phase; while it or a clone of it lives, a drain is not complete.
 #[derive(Clone)]
 pub struct Watch {
     bell: Arc<Bell>,
+    cut: Arc<AtomicUsize>,
     /// Shared by clones: a connection counts once, however many of its parts look at the phase.
     _held: Arc<watch::Receiver<()>>,
 }
@@ -64,6 +67,7 @@ impl Default for Drain {
             entrances: Arc::new(watch::Sender::new(())),
             work: Arc::new(watch::Sender::new(())),
             reports: Arc::new(watch::Sender::new(())),
+            cut: Arc::default(),
         }
     }
 }
@@ -99,6 +103,7 @@ impl Drain {
     fn hold(&self, kind: &watch::Sender<()>) -> Watch {
         Watch {
             bell: Arc::clone(&self.bell),
+            cut: Arc::clone(&self.cut),
             _held: Arc::new(kind.subscribe()),
         }
     }
@@ -124,6 +129,11 @@ impl Drain {
         self.reports.closed().await;
     }
 
+    /// Pieces of work that were cut.
+    pub fn were_cut(&self) -> usize {
+        self.cut.load(Ordering::Acquire)
+    }
+
     /// Pieces of work that are open; entrances are none.
     pub fn open(&self) -> usize {
         self.work.receiver_count()
@@ -134,6 +144,11 @@ impl Watch {
     /// Whether open work should come to its end.
     pub fn is_draining(&self) -> bool {
         self.bell.has_rung(Phase::Draining)
+    }
+
+    /// Counts this piece of work as one that was cut: what it owed its client was not delivered.
+    pub fn cut(&self) {
+        self.cut.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A wait for a phase; for ever if the process ends first.

@@ -1,5 +1,7 @@
-//! Bytes: where they are read from, how they are counted, and the relay of one stream to another.
+//! Bytes: where they are read from, how they are counted, and how a stream of them ends.
 //! Imports nothing of ours.
+
+mod unacknowledged;
 
 use std::io;
 use std::sync::Arc;
@@ -9,18 +11,53 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// A stream that is asked for bytes without lending it a buffer while there are none.
 pub trait ByteSource {
     /// Appends what has arrived to `buf`; 0 at the end of the stream. Nothing is reserved while
     /// waiting, so that an idle connection holds no buffer.
     fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
+
+    /// The next read should be a small one, however much flows.
+    fn read_little(&mut self) {}
 }
 
 /// A client or an inference server: bytes both ways.
 pub trait Duplex: ByteSource + AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: ByteSource + AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A socket that tells what its peer has acknowledged.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Bytes written that the peer has not acknowledged; an error if that is not known, or the
+    /// connection is over.
+    fn unacknowledged(&self) -> io::Result<usize>;
+}
+
+impl Transport for TcpStream {
+    fn unacknowledged(&self) -> io::Result<usize> {
+        unacknowledged::of(self)
+    }
+}
+
+/// A connection that can be ended without losing what was sent (RFC 9112 §9.6).
+pub trait Closing {
+    /// Sends what is queued, then the end of our direction. `whole`: what was sent is complete, so
+    /// that the end is told (close_notify); without it the peer sees a truncation.
+    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>>;
+
+    /// Reads and drops what the peer still sends: how many bytes, 0 at its end.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>>;
+
+    /// As [`Transport::unacknowledged`].
+    fn unacknowledged(&self) -> io::Result<usize>;
+}
+
+/// A client's connection: bytes both ways, and an end.
+pub trait ClientStream: Duplex + Closing {}
+
+impl<T: Duplex + Closing> ClientStream for T {}
 
 /// The counters of a listener that every connection adds to.
 #[derive(Clone)]

@@ -2,9 +2,10 @@
 //! The client may be of either HTTP version.
 
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
+use h2::client::ResponseFuture;
 use http::{Request, Response};
 
 use super::context::Context;
@@ -15,6 +16,7 @@ use super::h1::connection::{H1, ReadError};
 use super::h1::request::{HeadError, no_fields};
 use super::h1::response::ResponseHead;
 use super::h2_peer::OpenedStream;
+use super::headers;
 use super::http1::is_idempotent;
 use super::peer::{Peer, PeerError};
 use super::upstream::http2::{Opening, Place};
@@ -22,6 +24,13 @@ use super::upstream::{Lease, Socket};
 
 /// Bytes of a response head before it counts as malformed.
 const MAX_RESPONSE_HEAD: usize = 256 * 1024;
+
+/// Interim responses of one request (RFC 9110 §15.2), and their bytes: no progress takes more, and over
+/// HTTP/2 they wait for a client that does not read.
+const MAX_INTERIM: usize = 32;
+const MAX_INTERIM_BYTES: usize = 16 * 1024;
+/// How often a request is sent again that a server did not process.
+const MAX_AGAIN: usize = 2;
 
 /// A request for an HTTP/1.1 inference server.
 pub(crate) struct Ask<'a> {
@@ -130,15 +139,39 @@ async fn final_head<D: Peer>(
     ask: &Ask<'_>,
     interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<usize, Unanswered> {
+    let mut passed = Interim::default();
     loop {
+        // An interim response waits for room at the client's side before the next is read.
         let length = exchange
-            .upload_until(|up, cx| up.poll_head(cx, MAX_RESPONSE_HEAD))
-            .await?
-            .map_err(unreadable)?;
-        if is_final(exchange, length, ask, interim)? {
+            .upload_until(|down, up, cx| {
+                let room = ready!(down.poll_room(cx));
+                room.map_err(|error| Unanswered::from(Broken::Client(error)))?;
+                let head = ready!(up.poll_head(cx, MAX_RESPONSE_HEAD));
+                Poll::Ready(head.map_err(|error| Unanswered::from(unreadable(error))))
+            })
+            .await??;
+        if is_final(exchange, length, ask, &mut passed, interim)? {
             return Ok(length);
         }
         exchange.up.start_body(length, Framing::None);
+    }
+}
+
+/// The interim responses of a request so far.
+#[derive(Default)]
+struct Interim {
+    count: usize,
+    bytes: usize,
+}
+
+impl Interim {
+    fn count(&mut self, bytes: usize) -> Result<(), UpstreamError> {
+        self.count += 1;
+        self.bytes += bytes;
+        if self.count > MAX_INTERIM || self.bytes > MAX_INTERIM_BYTES {
+            return Err(UpstreamError::BadResponse(HeadError::TooManyInterim));
+        }
+        Ok(())
     }
 }
 
@@ -147,6 +180,7 @@ fn is_final<D: Peer>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
     length: usize,
     ask: &Ask<'_>,
+    passed: &mut Interim,
     interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<bool, UpstreamError> {
     let head = exchange.up.head(length);
@@ -158,9 +192,10 @@ fn is_final<D: Peer>(
     let head =
         ResponseHead::parse(head, &mut room, ask.to_head).map_err(UpstreamError::BadResponse)?;
     match head.status {
-        101 if ask.upgrade => Ok(true),
-        101 => Err(UpstreamError::BadResponse(HeadError::Malformed)),
+        101 if ask.upgrade && head.to_websocket => Ok(true),
+        101 => Err(UpstreamError::BadResponse(HeadError::Switch)),
         100..200 => {
+            passed.count(length)?;
             interim(exchange.down, &head);
             Ok(false)
         }
@@ -182,30 +217,46 @@ enum Head {
 
 /// Asks over HTTP/2; `without_body`: the request ends with its head.
 ///
-/// A shared connection that turns out to be closed is replaced once, as over HTTP/1.1.
+/// It is sent again on another connection if nothing of its body is gone, and the server either did
+/// not process it (RFC 9113 §8.7) or closed a shared connection, as over HTTP/1.1.
 pub(crate) async fn over_http2<D: Peer>(
     down: &mut D,
     context: &Context,
-    request: Request<()>,
+    mut request: Request<()>,
     without_body: bool,
     mut interim: impl FnMut(&mut D, Response<()>),
 ) -> Result<AnsweredOverHttp2, Unanswered> {
-    let opening = context.upstream.open_stream().await?;
-    let again =
-        (opening.reused && is_idempotent(request.method().as_str())).then(|| request.clone());
-    let first = attempt(down, context, opening, request, without_body, &mut interim).await;
-    match (first, again) {
-        (Err((Unanswered::Upstream(UpstreamError::Closed), false)), Some(request)) => {
-            let opening = context.upstream.open_stream().await?;
-            attempt(down, context, opening, request, without_body, &mut interim)
-                .await
-                .map_err(|(why, _)| why)
+    let idempotent = is_idempotent(request.method().as_str());
+    let mut left = MAX_AGAIN;
+    loop {
+        let opening = context.upstream.open_stream().await?;
+        let again = (opening.reused && left > 0).then(|| request.clone());
+        let failed =
+            match attempt(down, context, opening, request, without_body, &mut interim).await {
+                Ok(answered) => return Ok(answered),
+                Err(failed) => failed,
+            };
+        let may_repeat = match failed.why {
+            Unanswered::Upstream(UpstreamError::Unprocessed) => true,
+            Unanswered::Upstream(UpstreamError::Closed) => idempotent,
+            _ => false,
+        };
+        match again {
+            Some(again) if may_repeat && !failed.body_taken => request = again,
+            _ => return Err(failed.why),
         }
-        (first, _) => first.map_err(|(why, _)| why),
+        left -= 1;
     }
 }
 
-/// Asks once; what failed comes with whether any of the body was taken from the client.
+/// An attempt without a response.
+struct Failed {
+    why: Unanswered,
+    /// Some of the body was taken from the client.
+    body_taken: bool,
+}
+
+/// Asks once.
 async fn attempt<D: Peer>(
     down: &mut D,
     context: &Context,
@@ -213,33 +264,18 @@ async fn attempt<D: Peer>(
     request: Request<()>,
     without_body: bool,
     interim: &mut impl FnMut(&mut D, Response<()>),
-) -> Result<AnsweredOverHttp2, (Unanswered, bool)> {
+) -> Result<AnsweredOverHttp2, Failed> {
     let Opening {
         mut sender, place, ..
     } = opening;
-    let (mut pending, stream) = sender
-        .send_request(request, without_body)
-        .map_err(|_| (UpstreamError::Closed.into(), false))?;
+    let sent = sender.send_request(request, without_body);
+    let (mut pending, stream) = sent.map_err(|_| Failed {
+        why: UpstreamError::Unprocessed.into(),
+        body_taken: false,
+    })?;
     let mut stream = OpenedStream::new(stream, without_body);
     let mut exchange = Exchange::new(down, &mut stream, context.settings.idle_timeout);
-    let waited = loop {
-        let head = exchange
-            .upload_until(|_, cx| {
-                if let Poll::Ready(Some(Ok(response))) = pending.poll_informational(cx) {
-                    return Poll::Ready(Ok(Head::Interim(response)));
-                }
-                Pin::new(&mut pending).poll(cx).map_ok(Head::Final)
-            })
-            .await;
-        match head {
-            Ok(Ok(Head::Interim(response))) => {
-                interim(exchange.down, response);
-            }
-            Ok(Ok(Head::Final(response))) => break Ok(response),
-            Ok(Err(_)) => break Err(UpstreamError::Closed.into()),
-            Err(broken) => break Err(Unanswered::from(broken)),
-        }
-    };
+    let waited = response(&mut exchange, &mut pending, interim).await;
     let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
     match waited {
         Ok(response) => {
@@ -252,9 +288,50 @@ async fn attempt<D: Peer>(
                 _place: place,
             })
         }
-        Err(unanswered) => {
+        Err(why) => {
             stream.cancel();
-            Err((unanswered, body_taken))
+            if matches!(why, Unanswered::Upstream(UpstreamError::Unprocessed)) {
+                place.retire();
+            }
+            Err(Failed { why, body_taken })
         }
     }
+}
+
+/// Waits for the final response. What is interim is read whether or not the client has room for it:
+/// nothing but its number bounds what the h2 crate keeps of it.
+async fn response<D: Peer>(
+    exchange: &mut Exchange<'_, D, OpenedStream>,
+    pending: &mut ResponseFuture,
+    interim: &mut impl FnMut(&mut D, Response<()>),
+) -> Result<Response<h2::RecvStream>, Unanswered> {
+    let mut passed = Interim::default();
+    loop {
+        let head = exchange
+            .upload_until(|_, _, cx| {
+                if let Poll::Ready(Some(Ok(response))) = pending.poll_informational(cx) {
+                    return Poll::Ready(Ok(Head::Interim(response)));
+                }
+                Pin::new(&mut *pending).poll(cx).map_ok(Head::Final)
+            })
+            .await?;
+        match head {
+            Ok(Head::Interim(response)) => {
+                passed.count(headers::size(response.headers()))?;
+                interim(exchange.down, response);
+            }
+            Ok(Head::Final(response)) => return Ok(response),
+            Err(error) if was_not_processed(&error) => {
+                return Err(UpstreamError::Unprocessed.into());
+            }
+            Err(_) => return Err(UpstreamError::Closed.into()),
+        }
+    }
+}
+
+/// Whether the server said that it has not looked at the request: a GOAWAY that leaves its stream
+/// out, or REFUSED_STREAM (RFC 9113 §6.8, §8.7).
+fn was_not_processed(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (error.is_go_away() || refused)
 }

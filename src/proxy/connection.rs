@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::server::ResolvesServerCert;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::context::Context;
 use super::error::{Outcome, UpstreamError};
@@ -15,7 +14,7 @@ use super::turns::Turns;
 use super::upstream::Upstream;
 use super::{Protocol, Settings, http1, http2, upgrade};
 use crate::drain::{Phase, Watch};
-use crate::io::TrafficCounters;
+use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
 use crate::metrics::{HandshakeSample, ListenerMetrics};
 use crate::tls::error::HandshakeError;
@@ -137,7 +136,7 @@ impl Service {
     /// Serves one connection from accepted to closed; `drain` is held until then.
     pub async fn serve<IO>(self: Arc<Self>, accepted: Accepted<IO>, drain: Watch)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: Transport + 'static,
     {
         let _open = Open::new(&self.front.metrics);
         let mut closed = Closed::new(&accepted);
@@ -148,7 +147,10 @@ impl Service {
         let handshake = Box::pin(handshake::accept(io, &self.front.tls, counters));
         let secured = tokio::select! {
             biased;
-            () = &mut cut => return self.front.record(&closed, Outcome::Cut),
+            () = &mut cut => {
+                drain.cut();
+                return self.front.record(&closed, Outcome::Cut);
+            }
             secured = handshake => secured,
             () = activity.shed() => return self.front.record(&closed, Outcome::Shed),
         };
@@ -159,7 +161,8 @@ impl Service {
         self.front.metrics.handshake(&sample(&session));
         closed.session = Some(session);
         let traffic = stream.traffic().clone();
-        let context = self.context(client, session.group, drain, activity);
+        // Held until the end is recorded: the process does not end before.
+        let context = self.context(client, session.group, drain.clone(), activity);
         let mut speaking = self.speak(stream, &session, context);
         let outcome = tokio::select! {
             biased;
@@ -169,13 +172,16 @@ impl Service {
         // Before it is recorded: whoever sees the record sees the sockets closed.
         drop(speaking);
         closed.traffic = traffic.totals();
+        if outcome == Outcome::Cut {
+            drain.cut();
+        }
         self.front.record(&closed, outcome);
     }
 
     /// Boxed, each protocol by itself: a connection holds the state of its own protocol alone.
     fn speak<IO>(&self, stream: TlsStream<IO>, session: &Session, context: Context) -> Speaking
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: Transport + 'static,
     {
         match (self.front.settings.protocol, session.alpn) {
             (Protocol::Tcp, _) => Box::pin(upgrade::relay(stream, context)),

@@ -48,6 +48,16 @@ impl Context {
         }
     }
 
+    /// Counts and logs an HTTP/2 request that was refused before it became one of ours.
+    pub(crate) fn refused(&self, status: u16) {
+        self.sample(RequestProtocol::Http2).answered_with(status);
+        let reason = match status {
+            431 => "the head is too large",
+            _ => "the request is malformed",
+        };
+        tracing::info!(reason, status, "request refused");
+    }
+
     /// Counts and logs a failure of the inference server's side.
     pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
         self.metrics.upstream_failed(error.reason());

@@ -12,6 +12,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::refusal::Refusals;
+use crate::io::Closing;
+
 /// Bytes gathered at most; what exceeds it is written at once, with what was gathered before it.
 const MOST: usize = 16 * 1024;
 /// Room made for the first of them.
@@ -26,15 +29,33 @@ struct Neck<S> {
     io: S,
     corked: bool,
     gathered: BytesMut,
+    refusals: Option<Refusals>,
 }
 
 impl<S> Corked<S> {
     pub(crate) fn new(io: S) -> Self {
+        Self::with(io, None)
+    }
+
+    /// A stream to a client, with a watch for requests that the h2 crate refuses.
+    pub(crate) fn watching(io: S, refusals: Refusals) -> Self {
+        Self::with(io, Some(refusals))
+    }
+
+    fn with(io: S, refusals: Option<Refusals>) -> Self {
         Self(Arc::new(Mutex::new(Neck {
             io,
             corked: false,
             gathered: BytesMut::new(),
+            refusals,
         })))
+    }
+
+    /// We were given this stream.
+    pub(crate) fn accepted(&self, stream: u32) {
+        if let Some(refusals) = &mut self.neck().refusals {
+            refusals.accepted(stream);
+        }
     }
 
     /// Another handle of the same stream.
@@ -89,12 +110,16 @@ impl<S: AsyncWrite + Unpin> Neck<S> {
         if count == 0 {
             return Poll::Ready(Ok(0));
         }
-        if self.corked && self.gathered.len() + count <= MOST {
+        let fits = self.corked && self.gathered.len() + count <= MOST;
+        if fits || self.must_copy(bufs) {
             if self.gathered.capacity() == 0 {
                 self.gathered.reserve(FIRST.max(count));
             }
             for buf in bufs {
-                self.gathered.extend_from_slice(buf);
+                match &mut self.refusals {
+                    Some(refusals) => refusals.copy(buf, &mut self.gathered),
+                    None => self.gathered.extend_from_slice(buf),
+                }
             }
             return Poll::Ready(Ok(count));
         }
@@ -108,9 +133,32 @@ impl<S: AsyncWrite + Unpin> Neck<S> {
             let before = self.gathered.len();
             if sent > before {
                 self.gathered = BytesMut::new();
+                self.has_sent(bufs, sent - before);
                 return Poll::Ready(Ok(sent - before));
             }
             self.gathered.advance(some(sent)?);
+        }
+    }
+}
+
+impl<S> Neck<S> {
+    /// Whether something must be put between these bytes. Frames do not reach from one piece into the
+    /// next, except a large one's content.
+    fn must_copy(&self, bufs: &[IoSlice<'_>]) -> bool {
+        match (&self.refusals, bufs) {
+            (Some(refusals), [first, ..]) => refusals.wants_more(first),
+            _ => false,
+        }
+    }
+
+    fn has_sent(&mut self, bufs: &[IoSlice<'_>], mut count: usize) {
+        let Some(refusals) = &mut self.refusals else {
+            return;
+        };
+        for buf in bufs {
+            let now = buf.len().min(count);
+            refusals.advance(&buf[..now]);
+            count -= now;
         }
     }
 }
@@ -166,6 +214,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
         let mut neck = self.neck();
         ready!(neck.poll_send(cx))?;
         Pin::new(&mut neck.io).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncWrite + Closing + Unpin> Closing for Corked<S> {
+    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
+        let mut neck = self.neck();
+        ready!(neck.poll_send(cx))?;
+        neck.io.poll_finish(cx, whole)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.neck().io.poll_discard(cx)
+    }
+
+    fn unacknowledged(&self) -> io::Result<usize> {
+        self.neck().io.unacknowledged()
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) enum UpstreamError {
     /// Any other failure to connect.
     #[error("cannot connect: {0}")]
     Unreachable(io::Error),
+    /// It said that it did not look at the request (RFC 9113 §8.7), which could not be sent again.
+    #[error("closed without processing the request")]
+    Unprocessed,
     /// Silence for the configured idle timeout.
     #[error("silent for the idle timeout")]
     Idle,
@@ -34,12 +37,13 @@ pub(crate) const BROKEN_BODY: &str = "broken_body";
 
 impl UpstreamError {
     /// Every label, for metrics that start at zero.
-    pub(crate) const REASONS: [&'static str; 7] = [
+    pub(crate) const REASONS: [&'static str; 8] = [
         "bad_response",
         "closed",
         "refused",
         "timeout",
         "unreachable",
+        "unprocessed",
         "idle_timeout",
         BROKEN_BODY,
     ];
@@ -52,6 +56,7 @@ impl UpstreamError {
             Self::Refused => "refused",
             Self::Timeout => "timeout",
             Self::Unreachable(_) => "unreachable",
+            Self::Unprocessed => "unprocessed",
             Self::Idle => "idle_timeout",
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::peer::{Peer, PeerError};
+use super::peer::{Peer, PeerError, Room};
 
 /// How an exchange broke.
 #[derive(Debug)]
@@ -93,12 +93,12 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
     /// Passes the request on while waiting for something of the inference server.
     pub(crate) async fn upload_until<T>(
         &mut self,
-        mut wanted: impl FnMut(&mut U, &mut Context<'_>) -> Poll<T>,
+        mut wanted: impl FnMut(&mut D, &mut U, &mut Context<'_>) -> Poll<T>,
     ) -> Result<T, Broken> {
         poll_fn(|cx| {
             let uploaded = self.poll_upload(cx);
             // The answer first: an early one must not be lost to an upload that failed.
-            if let Poll::Ready(value) = wanted(self.up, cx) {
+            if let Poll::Ready(value) = wanted(self.down, self.up, cx) {
                 return Poll::Ready(Ok(value));
             }
             // An interim answer that did not leave at once.
@@ -221,7 +221,18 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
 
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         while self.download == Download::Open {
-            ready!(self.down.poll_room(cx)).map_err(Broken::Client)?;
+            match self.down.poll_room(cx) {
+                Poll::Ready(room) => {
+                    if room.map_err(Broken::Client)? == Room::Scarce {
+                        self.up.read_little();
+                    }
+                }
+                Poll::Pending => {
+                    // It may be long.
+                    self.up.release();
+                    return Poll::Pending;
+                }
+            }
             match self.up.poll_frame(cx) {
                 Poll::Ready(Ok(Some(frame))) => {
                     self.progress();

@@ -3,18 +3,24 @@
 
 mod sender;
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Response};
+use tokio::time::timeout;
 
 use self::sender::Sender;
-use super::h1::body::Frame;
+use super::end::{LISTENED, LISTENED_BYTES, SILENCE};
+use super::h1::body::{Frame, FramingError, MAX_TRAILER_FIELDS, MAX_TRAILERS};
 use super::headers;
-use super::peer::{Peer, PeerError};
+use super::peer::{Peer, PeerError, Room};
+use super::unsent::Unsent;
 
+/// What a frame costs at least, however small.
+const SMALL_FRAME: usize = 256;
 /// Bytes that are passed on in one go of what was read ahead.
 const READ_AHEAD_PIECE: usize = 16 * 1024;
 
@@ -30,8 +36,13 @@ fn poll_frame(
             return Poll::Ready(Ok(Some(Frame::Data(data))));
         }
     }
-    let trailers = ready!(stream.poll_trailers(cx))?;
-    Poll::Ready(Ok(trailers.map(|fields| Frame::Trailers(crossing(fields)))))
+    let Some(trailers) = ready!(stream.poll_trailers(cx))? else {
+        return Poll::Ready(Ok(None));
+    };
+    if trailers.len() > MAX_TRAILER_FIELDS || headers::size(&trailers) > MAX_TRAILERS {
+        return Poll::Ready(Err(FramingError::Trailers.into()));
+    }
+    Poll::Ready(Ok(Some(Frame::Trailers(crossing(trailers)))))
 }
 
 /// Trailers without what must not come as one.
@@ -56,6 +67,7 @@ pub(crate) struct ServedStream {
     respond: SendResponse<Bytes>,
     sender: Option<Sender>,
     grpc_status: Option<u8>,
+    unsent: Arc<Unsent>,
 }
 
 /// The status of a gRPC call, in trailers or in a head that is trailers alone.
@@ -64,13 +76,18 @@ pub(crate) fn grpc_status(fields: &HeaderMap) -> Option<u8> {
 }
 
 impl ServedStream {
-    pub(crate) fn new(receiver: RecvStream, respond: SendResponse<Bytes>) -> Self {
+    pub(crate) fn new(
+        receiver: RecvStream,
+        respond: SendResponse<Bytes>,
+        unsent: Arc<Unsent>,
+    ) -> Self {
         Self {
             receiver,
             ahead: BytesMut::new(),
             respond,
             sender: None,
             grpc_status: None,
+            unsent,
         }
     }
 
@@ -86,7 +103,8 @@ impl ServedStream {
         last: bool,
     ) -> Result<(), PeerError> {
         let stream = self.respond.send_response(response, last)?;
-        self.sender = Some(Sender::new(stream, last));
+        let unsent = Arc::clone(&self.unsent);
+        self.sender = Some(Sender::new(stream, last, Some(unsent)));
         Ok(())
     }
 
@@ -109,6 +127,27 @@ impl ServedStream {
         if let Some(sender) = &self.sender {
             sender.flushed().await;
         }
+    }
+
+    /// Reads and drops what the client still sends of its request, window given back, until its end:
+    /// many clients give up a response when the stream is reset while they send (RFC 9113 §8.1).
+    /// Bounded; what comes later is refused with NO_ERROR when the stream is dropped.
+    pub(crate) async fn discard(&mut self) -> Result<(), PeerError> {
+        let ahead = std::mem::take(&mut self.ahead).len();
+        self.receiver.flow_control().release_capacity(ahead)?;
+        let mut left = LISTENED_BYTES;
+        let listening = async {
+            while let Ok(Some(data)) = timeout(SILENCE, self.receiver.data()).await {
+                let length = data?.len();
+                self.receiver.flow_control().release_capacity(length)?;
+                left = left.saturating_sub(length.max(SMALL_FRAME));
+                if left == 0 {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        timeout(LISTENED, listening).await.unwrap_or(Ok(()))
     }
 
     /// Breaks the stream off.
@@ -136,10 +175,10 @@ impl Peer for ServedStream {
         self.ahead.is_empty() && self.receiver.is_end_stream()
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<Room, PeerError>> {
         match &mut self.sender {
             Some(sender) => sender.poll_room(cx),
-            None => Poll::Ready(Ok(())),
+            None => Poll::Ready(Ok(Room::Ample)),
         }
     }
 
@@ -194,7 +233,7 @@ impl OpenedStream {
     /// `ended`: the request has no body.
     pub(crate) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
         Self {
-            sender: Sender::new(stream, ended),
+            sender: Sender::new(stream, ended, None),
             receiver: None,
         }
     }
@@ -224,7 +263,7 @@ impl Peer for OpenedStream {
             .is_some_and(RecvStream::is_end_stream)
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<Room, PeerError>> {
         self.sender.poll_room(cx)
     }
 

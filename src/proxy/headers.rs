@@ -159,20 +159,64 @@ pub(crate) fn has_item(value: &[u8], wanted: &[u8]) -> bool {
     items(value).any(|item| item.eq_ignore_ascii_case(wanted))
 }
 
-/// Fields that must not come as trailers (RFC 9110 §6.5.1): framing, routing, and what is ours.
+/// Fields that must not come as trailers (RFC 9110 §6.5.1), in either direction and version: those
+/// that frame or route a message, modify a request, authenticate, describe content or control its
+/// response, and ours.
 pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 6] = [
-        b"content-length",
-        b"content-type",
-        b"content-encoding",
+    const NAMES: [&[u8]; 31] = [
         b"host",
-        b"authorization",
         b"trailer",
+        b"cache-control",
+        b"expect",
+        b"max-forwards",
+        b"pragma",
+        b"range",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"accept",
+        b"accept-charset",
+        b"accept-encoding",
+        b"accept-language",
+        b"authorization",
+        b"proxy-authorization",
+        b"www-authenticate",
+        b"cookie",
+        b"set-cookie",
+        b"age",
+        b"date",
+        b"expires",
+        b"location",
+        b"retry-after",
+        b"vary",
+        b"warning",
+        b"via",
+        b"strict-transport-security",
+        b"access-control-allow-origin",
     ];
     is_hop_by_hop(name)
+        || describes_content(name)
         || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
         || is_forwarding(name)
         || same(name, EVIDENCE)
+}
+
+/// `content-*`, except the digest, which can only be known at the end (RFC 9530 §2).
+fn describes_content(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"content-";
+    name.get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        && !name.eq_ignore_ascii_case(b"content-digest")
+}
+
+/// The bytes that fields take as HTTP/1.1 field lines, so that a limit means the same in both versions.
+pub(crate) fn size(fields: &HeaderMap) -> usize {
+    fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
 }
 
 /// Removes from an HTTP/2 message what ends here, and the fields `connection` names.

@@ -4,25 +4,23 @@ mod reply;
 
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
+use tokio::time::Instant;
 
 use self::reply::pass_on;
 use super::UpstreamHttp;
 use super::answer::Answer;
 use super::context::Context;
+use super::end::{Sent, end};
 use super::error::Outcome;
 use super::h1::body::Framing;
 use super::h1::connection::{H1, ReadError};
-use super::h1::request::{HeadError, RequestHead, no_fields};
+use super::h1::request::{HeadError, RequestHead, USUAL_FIELDS, no_fields, no_fields_of};
 use super::pause::Pause;
-use crate::io::Duplex;
+use crate::io::{ClientStream, Duplex};
 use crate::metrics::RequestProtocol;
-
-/// How long a client is listened to after an answer that it did not wait for.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A request whose head was judged.
 struct Asked {
@@ -49,42 +47,43 @@ enum Route {
 /// How a request left the connection.
 enum Next {
     Keep,
-    /// Closed after the answer, which the client may not have waited for.
-    Linger(Outcome),
-    /// Broken off.
+    /// Closed after a response.
+    Close(Outcome),
+    /// Closed in the middle of a response; what came before the break is the client's.
     Break(Outcome),
-    /// Ended in order.
-    Done(Outcome),
+    /// The client is not there any more.
+    Gone(Outcome),
 }
 
 /// Serves a connection to its end. No `async fn`: that would hold its arguments twice.
-pub(crate) fn serve<S: Duplex>(
+pub(crate) fn serve<S: ClientStream>(
     stream: S,
     context: Context,
 ) -> impl Future<Output = Outcome> + Send {
     let mut client = H1::new(stream);
-    async move { requests(&mut client, &context).await }
+    async move {
+        let (next, since) = requests(&mut client, &context).await;
+        let (sent, outcome) = match next {
+            Next::Keep | Next::Gone(Outcome::Closed) => return Outcome::Closed,
+            Next::Gone(outcome) => return outcome,
+            Next::Close(outcome) => (Sent::Whole, outcome),
+            Next::Break(outcome) => (Sent::Broken, outcome),
+        };
+        end(&mut client, sent, outcome, since, &context.drain).await
+    }
 }
 
-async fn requests<S: Duplex>(client: &mut H1<S>, context: &Context) -> Outcome {
+/// Serves requests until one is the last, or none comes: how, and since when nothing was sent.
+async fn requests<S: ClientStream>(client: &mut H1<S>, context: &Context) -> (Next, Instant) {
     let mut pause = Pause::new(context);
     loop {
         if let Err(outcome) = pause.next_request(client, &context.activity).await {
-            close(client).await;
-            return outcome;
+            return (Next::Close(outcome), pause.since());
         }
         context.turns.next().await;
         match serve_request(client, context).await {
             Next::Keep => {}
-            Next::Linger(outcome) => {
-                linger(client).await;
-                return outcome;
-            }
-            Next::Break(outcome) => return outcome,
-            Next::Done(outcome) => {
-                close(client).await;
-                return outcome;
-            }
+            last => return (last, Instant::now()),
         }
     }
 }
@@ -93,9 +92,9 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
     let length = match read_head(client, context).await {
         Ok(length) => length,
         Err(NoHead::Read(ReadError::Head(error))) => return refuse(client, context, error),
-        Err(NoHead::Read(ReadError::Closed)) => return Next::Done(Outcome::Closed),
-        Err(NoHead::Read(ReadError::Broken)) => return Next::Break(Outcome::ClientGone),
-        Err(NoHead::Shed) => return Next::Done(Outcome::Shed),
+        Err(NoHead::Read(ReadError::Closed)) => return Next::Close(Outcome::Closed),
+        Err(NoHead::Read(ReadError::Broken)) => return Next::Gone(Outcome::ClientGone),
+        Err(NoHead::Shed) => return Next::Close(Outcome::Shed),
         Err(NoHead::Timeout) => {
             let answer = Answer {
                 status: 408,
@@ -128,7 +127,7 @@ async fn read_head<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<u
     if let Poll::Ready(read) = at_once {
         return read.map_err(NoHead::Read);
     }
-    context.activity.idle(Instant::now());
+    context.activity.idle(Instant::now().into_std());
     let reading = poll_fn(|cx| client.poll_head(cx, limit));
     let reading = tokio::time::timeout(context.settings.head_timeout, reading);
     let read = tokio::select! {
@@ -144,8 +143,17 @@ async fn read_head<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<u
 }
 
 fn judge(head: &[u8], context: &Context) -> Result<Asked, HeadError> {
-    let mut room = no_fields();
-    let head = RequestHead::parse(head, &mut room, context.settings.max_headers)?;
+    let max = context.settings.max_headers;
+    match RequestHead::parse(head, &mut no_fields(), max) {
+        Err(HeadError::TooManyFields) if max > USUAL_FIELDS => prepare(
+            &RequestHead::parse(head, &mut no_fields_of(max), max)?,
+            context,
+        ),
+        parsed => prepare(&parsed?, context),
+    }
+}
+
+fn prepare(head: &RequestHead<'_>, context: &Context) -> Result<Asked, HeadError> {
     let over_http2 = !head.websocket
         && match context.settings.upstream_http {
             UpstreamHttp::Auto => head.grpc,
@@ -199,19 +207,5 @@ fn answer_and_close<S: Duplex>(
     let mut sample = context.sample(RequestProtocol::Http1);
     sample.answered_with(answer.status);
     client.queue(answer.to_http1(true, true));
-    Next::Linger(outcome)
-}
-
-/// Ends our direction in order, if the client lets us.
-async fn close<S: Duplex>(client: &mut H1<S>) {
-    let _ = tokio::time::timeout(LINGER, poll_fn(|cx| client.poll_close(cx))).await;
-}
-
-async fn linger<S: Duplex>(client: &mut H1<S>) {
-    let closing = async {
-        if poll_fn(|cx| client.poll_close(cx)).await.is_ok() {
-            poll_fn(|cx| client.poll_discard(cx)).await;
-        }
-    };
-    let _ = tokio::time::timeout(LINGER, closing).await;
+    Next::Close(outcome)
 }

@@ -17,9 +17,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::context::Context;
 use super::cork::Corked;
+use super::end::{Sent, end};
 use super::error::Outcome;
-use super::stream;
+use super::refusal::Refusals;
+use super::stream::{self, Share};
+use super::unsent::{PROCESS, Unsent};
 use crate::drain::{Phase, Reached};
+use crate::io::ClientStream;
 
 /// Bytes a client may have under way on one stream, and on all of its streams.
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -42,7 +46,7 @@ const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 /// Serves a connection to its end.
 pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin,
+    S: ClientStream,
 {
     let settings = &context.settings;
     let mut builder = h2::server::Builder::new();
@@ -50,32 +54,50 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(settings.max_streams)
-        .max_header_list_size(u32::try_from(settings.max_head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(header_list_size(settings.max_head_bytes))
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
         .data_frame_budget(SMALL_FRAME_BUDGET)
         .enable_connect_protocol();
-    let stream = Corked::new(stream);
-    let socket = stream.handle();
+    let refused = Arc::clone(&context);
+    let refusals = Refusals::new(move |status| refused.refused(status));
+    let stream = Corked::watching(stream, refusals);
+    let mut socket = stream.handle();
+    let drain = context.drain.clone();
     let preface = tokio::time::timeout(settings.head_timeout, builder.handshake(stream));
     let preface = tokio::select! {
         biased;
         preface = preface => preface,
         () = context.activity.shed() => return Outcome::Shed,
     };
-    match preface {
-        Ok(Ok(connection)) => Serving::new(connection, context).run(&socket).await,
-        Ok(Err(error)) if error.is_io() => Outcome::ClientGone,
-        Ok(Err(_)) => Outcome::ProtocolError,
-        Err(_) => Outcome::Timeout,
+    let (outcome, since) = match preface {
+        Ok(Ok(connection)) => {
+            let serving = Serving::new(connection, socket.handle(), context);
+            serving.run(&socket).await
+        }
+        Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
+        Ok(Err(_)) => (Outcome::ProtocolError, Instant::now()),
+        Err(_) => (Outcome::Timeout, Instant::now()),
+    };
+    match outcome {
+        Outcome::ClientGone => outcome,
+        _ => end(&mut socket, Sent::Whole, outcome, since, &drain).await,
     }
+}
+
+/// What the h2 crate bounds. It counts 32 bytes a field more than HTTP/1.1 takes (RFC 9113 §6.5.2), and
+/// each cookie crumb as a field: that is no reason to refuse what HTTP/1.1 would not.
+fn header_list_size(max_head: usize) -> u32 {
+    u32::try_from(max_head.saturating_mul(2)).unwrap_or(u32::MAX)
 }
 
 /// A connection being served.
 struct Serving<S> {
     connection: Connection<Corked<S>, Bytes>,
+    socket: Corked<S>,
     context: Arc<Context>,
+    unsent: Arc<Unsent>,
     /// Dropped with the connection, so that no stream outlives its client. No task a stream: what many
     /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
     streams: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -102,13 +124,19 @@ enum Event {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
-    fn new(mut connection: Connection<Corked<S>, Bytes>, context: Arc<Context>) -> Self {
+    fn new(
+        mut connection: Connection<Corked<S>, Bytes>,
+        socket: Corked<S>,
+        context: Arc<Context>,
+    ) -> Self {
         context.activity.idle(Instant::now().into_std());
         Self {
             pings: connection.ping_pong(),
             connection,
+            socket,
             drained: context.drain.reached(Phase::Draining),
             context,
+            unsent: Unsent::new(&PROCESS),
             streams: FuturesUnordered::new(),
             timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
             ping_at: Instant::now() + PING_EVERY,
@@ -118,19 +146,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         }
     }
 
-    async fn run(mut self, socket: &Corked<S>) -> Outcome {
+    /// How it ended, and since when there was nothing to send.
+    async fn run(mut self, socket: &Corked<S>) -> (Outcome, Instant) {
         loop {
             match poll_fn(|cx| socket.turn(cx, |cx| self.poll_next(cx))).await {
                 Event::Draining => self.close(Outcome::Drained),
-                Event::Shed => return self.make_room(socket).await,
+                Event::Shed => {
+                    let since = self.quiet_since;
+                    return (self.make_room(socket).await, since);
+                }
                 Event::Quiet => self.close(Outcome::Timeout),
-                Event::PingDue if self.ping_open => return Outcome::ClientGone,
+                Event::PingDue if self.ping_open => {
+                    return (Outcome::ClientGone, self.quiet_since);
+                }
                 Event::PingDue => self.ping(),
                 Event::Pong => {
                     self.ping_open = false;
                     self.ping_at = Instant::now() + PING_EVERY;
                 }
-                Event::Closed(result) => return self.outcome(result),
+                Event::Closed(result) => return (self.outcome(result), self.quiet_since),
             }
         }
     }
@@ -177,12 +211,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     }
 
     fn start(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        self.socket.accepted(respond.stream_id().as_u32());
         if self.streams.is_empty() && !self.context.activity.begin() {
             // Not processed: the client may send it again elsewhere (RFC 9113 8.7).
             return respond.send_reset(h2::Reason::REFUSED_STREAM);
         }
         let context = Arc::clone(&self.context);
-        let share = context.load.share();
+        let share = Share {
+            permit: PROCESS.stream(self.streams.is_empty()),
+            unsent: Arc::clone(&self.unsent),
+            load: context.load.share(),
+        };
         self.streams
             .push(Box::pin(stream::serve(request, respond, context, share)));
     }

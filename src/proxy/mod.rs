@@ -5,6 +5,7 @@ mod ask;
 pub mod connection;
 mod context;
 mod cork;
+mod end;
 pub mod error;
 mod exchange;
 #[cfg(fuzzing)]
@@ -17,8 +18,10 @@ mod http1;
 mod http2;
 mod pause;
 mod peer;
+mod refusal;
 mod stream;
 mod turns;
+mod unsent;
 mod upgrade;
 mod upstream;
 

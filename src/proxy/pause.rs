@@ -20,6 +20,7 @@ pub(super) struct Pause {
     drained: Reached,
     /// Fires no later than the silence ends; moved on only when it fires.
     timer: Option<Pin<Box<Sleep>>>,
+    since: Instant,
     silence: Option<Duration>,
     /// What is allowed before the first request.
     first: Option<Duration>,
@@ -30,6 +31,7 @@ impl Pause {
         Self {
             drained: context.drain.reached(Phase::Draining),
             timer: None,
+            since: Instant::now(),
             silence: context.settings.keep_alive_timeout,
             first: Some(context.settings.head_timeout),
         }
@@ -42,6 +44,7 @@ impl Pause {
         activity: &Activity,
     ) -> Result<(), Outcome> {
         let since = Instant::now();
+        self.since = since;
         activity.idle(since.into_std());
         let silence = self.first.take().or(self.silence);
         let waited = poll_fn(|cx| {
@@ -62,6 +65,11 @@ impl Pause {
         } else {
             Err(Outcome::Shed)
         }
+    }
+
+    /// When the last wait began.
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 
     fn poll_silence(

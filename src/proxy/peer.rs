@@ -33,6 +33,14 @@ impl From<h2::Error> for PeerError {
     }
 }
 
+/// How much may be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    Ample,
+    /// Others need the memory: a small piece.
+    Scarce,
+}
+
 /// A message in both directions. Sending never waits; `poll_room` does, before more is taken.
 pub(crate) trait Peer {
     /// The next piece of the body that comes; `None` at its end.
@@ -42,7 +50,13 @@ pub(crate) trait Peer {
     fn at_end(&self) -> bool;
 
     /// Ready when more may be sent: what is unsent stays bounded.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>>;
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<Room, PeerError>>;
+
+    /// The next piece that comes should be a small one.
+    fn read_little(&mut self) {}
+
+    /// Gives back the buffer for what comes, unless something is in it: nothing is read for now.
+    fn release(&mut self) {}
 
     /// Queues a piece of the body that goes; `last` if nothing follows.
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError>;

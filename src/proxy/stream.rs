@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 
 mod head;
 
-use self::head::{framing_of, host_of, to_request, write_head};
+use self::head::{CRUMB, framing_of, head_size, host_of, to_request, write_head};
 use super::answer::Answer;
 use super::ask::{self, Answered, AnsweredOverHttp2, Ask, Unanswered};
 use super::context::{Context, Sample};
@@ -26,18 +26,32 @@ use super::h2_peer::{ServedStream, grpc_status};
 use super::headers::{strip_hop_by_hop, strip_owned};
 use super::http1::is_idempotent;
 use super::peer::{Peer, PeerError};
+use super::unsent::{StreamPermit, Unsent};
 use super::upstream::Socket;
 use super::{UpstreamHttp, upgrade};
 use crate::metrics::{Code, RequestProtocol};
-use crate::worker::Share;
+use crate::worker;
 
-/// Serves a stream to its end; `_share` is held until then.
+/// A stream's part of what is shared, until its end.
+pub(super) struct Share {
+    /// None if the process has as many streams as it may have.
+    pub(super) permit: Option<StreamPermit>,
+    pub(super) unsent: Arc<Unsent>,
+    pub(super) load: worker::Share,
+}
+
+/// Serves a stream to its end.
 pub(super) async fn serve(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     context: Arc<Context>,
-    _share: Share,
+    share: Share,
 ) {
+    let Share {
+        permit,
+        unsent,
+        load: _load,
+    } = share;
     let (mut parts, body) = request.into_parts();
     let grpc = parts
         .headers
@@ -51,11 +65,18 @@ pub(super) async fn serve(
     });
     let ended = body.is_end_stream();
     let mut stream = Served {
-        client: ServedStream::new(body, respond),
+        client: ServedStream::new(body, respond, unsent),
         context: &context,
         grpc,
         to_head: parts.method == Method::HEAD,
     };
+    if permit.is_none() {
+        let answer = Answer {
+            status: 503,
+            reason: "overloaded",
+        };
+        return stream.answer(answer, &mut sample);
+    }
     let host = match stream.prepare(&mut parts, websocket) {
         Ok(host) => host,
         Err(answer) => {
@@ -64,7 +85,9 @@ pub(super) async fn serve(
                 status = answer.status,
                 "request refused"
             );
-            return stream.answer(answer, &mut sample);
+            stream.answer(answer, &mut sample);
+            drop(sample);
+            return stream.end().await;
         }
     };
     let host = host.as_deref();
@@ -81,6 +104,8 @@ pub(super) async fn serve(
             .over_http1(&parts, host, ended, websocket, &mut sample)
             .await;
     }
+    drop(sample);
+    stream.end().await;
 }
 
 /// An extended CONNECT for WebSocket (RFC 8441 §4).
@@ -109,14 +134,29 @@ struct Served<'a> {
 }
 
 impl Served<'_> {
+    /// After the response: what is left of the request.
+    async fn end(mut self) {
+        if !self.client.at_end() {
+            // Boxed: hardly any stream comes here, and each would be as large.
+            let _ = Box::pin(self.client.discard()).await;
+        }
+    }
+
     /// Judges a request and leaves those of its fields that cross; the host it is for.
     fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, Answer> {
         let bad = |status, reason| Err(Answer { status, reason });
         if parts.method == Method::CONNECT && !websocket {
             return bad(501, "connect_not_served");
         }
-        if parts.headers.len() > self.context.settings.max_headers {
+        // Cookie crumbs are one field (RFC 9113 §8.2.3): a limit is one of the message, not of the
+        // way it came.
+        let crumbs = parts.headers.get_all(COOKIE).iter().count();
+        let settings = &self.context.settings;
+        if parts.headers.len() - crumbs.saturating_sub(1) > settings.max_headers {
             return bad(431, "too_many_fields");
+        }
+        if head_size(parts) - crumbs.saturating_sub(1) * CRUMB > settings.max_head_bytes {
+            return bad(431, "bad_request");
         }
         let hosts = parts.headers.get_all(HOST).iter().count();
         if hosts > 1 || parts.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
@@ -310,7 +350,14 @@ impl Served<'_> {
 
     fn unanswered(&mut self, why: Unanswered, sample: &mut Sample<'_>) {
         match why {
-            Unanswered::Client | Unanswered::BadBody => {}
+            Unanswered::Client => {}
+            Unanswered::BadBody => {
+                let answer = Answer {
+                    status: 400,
+                    reason: "bad_request_body",
+                };
+                self.answer(answer, sample);
+            }
             Unanswered::Upstream(error) => {
                 self.context.upstream_failed(&error);
                 let answer = Answer {

@@ -2,14 +2,16 @@
 //! raw TCP. Bytes both ways, half-close kept, no end by silence unless asked for.
 
 use base64::Engine as _;
+use tokio::time::Instant;
 
 use super::context::{Context, Sample};
+use super::end::{Sent, end};
 use super::error::Outcome;
 use super::exchange::{Broken, Exchange};
 use super::h1::connection::H1;
 use super::peer::Peer;
 use super::upstream::Socket;
-use crate::io::Duplex;
+use crate::io::{ClientStream, Duplex};
 use crate::metrics::Code;
 
 /// Runs a tunnel after a 101 was queued for the client.
@@ -55,7 +57,7 @@ pub(super) fn new_key() -> String {
 
 /// Relays raw TCP (`protocol = "tcp"`); the server may speak first. No `async fn`: that would hold its
 /// arguments twice.
-pub(crate) fn relay<S: Duplex>(
+pub(crate) fn relay<S: ClientStream>(
     stream: S,
     context: Context,
 ) -> impl Future<Output = Outcome> + Send {
@@ -66,14 +68,22 @@ pub(crate) fn relay<S: Duplex>(
         if !context.activity.begin() {
             return Outcome::Shed;
         }
-        let mut up = match context.upstream.connect().await {
-            Ok(socket) => H1::new(socket),
+        let outcome = match context.upstream.connect().await {
+            Ok(socket) => {
+                let mut up = H1::new(socket);
+                up.start_tunnel();
+                run(&mut client, &mut up, &context).await
+            }
             Err(error) => {
                 context.upstream_failed(&error);
-                return Outcome::UpstreamBroken;
+                Outcome::UpstreamBroken
             }
         };
-        up.start_tunnel();
-        run(&mut client, &mut up, &context).await
+        let sent = match outcome {
+            Outcome::ClientGone => return outcome,
+            Outcome::Closed => Sent::Whole,
+            _ => Sent::Broken,
+        };
+        end(&mut client, sent, outcome, Instant::now(), &context.drain).await
     }
 }

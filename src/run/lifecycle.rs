@@ -163,7 +163,7 @@ impl Sidecar {
         self.drain.advance(Phase::Draining);
         let deadline = Instant::now() + self.drain_settings.timeout;
         let end = match timeout_at(deadline, self.drain.finished()).await {
-            Ok(()) => End::Drained,
+            Ok(()) => self.ended(),
             Err(_) => self.cut().await,
         };
         let _ = timeout_at(Instant::now() + LAST_WORDS, self.drain.reported()).await;
@@ -172,18 +172,25 @@ impl Sidecar {
         }
         match end {
             End::Drained => tracing::info!("drained"),
-            End::Cut(open) => tracing::warn!(open, "drain timeout: connections were cut"),
+            End::Cut(open) => tracing::warn!(open, "connections were cut"),
         }
         end
     }
 
+    /// What is still open is as good as cut: the process ends.
+    fn ended(&self) -> End {
+        match self.drain.were_cut() + self.drain.open() {
+            0 => End::Drained,
+            cut => End::Cut(cut),
+        }
+    }
+
     async fn cut(&self) -> End {
-        let open = self.drain.open();
         self.drain.advance(Phase::Cut);
         // Each connection records its end; none of them has anything left to wait for.
         let grace = Instant::now() + Duration::from_secs(1);
         let _ = timeout_at(grace, self.drain.finished()).await;
-        End::Cut(open)
+        self.ended()
     }
 }
 

@@ -20,7 +20,7 @@ use super::protection::{Keys, OVERHEAD, Unusable};
 use super::record::{
     ALERT, APPLICATION_DATA, HANDSHAKE, MAX_CONTENT, RECORD_HEADER, record_length,
 };
-use crate::io::{ByteSource, Traffic};
+use crate::io::{ByteSource, Closing, Traffic, Transport};
 
 /// Ciphertext read from the socket in one go, and the records written to it in one go.
 const BATCH: usize = 4 * (MAX_CONTENT + OVERHEAD);
@@ -49,7 +49,8 @@ pub struct TlsStream<IO> {
     inbound: Inbound,
     /// The peer asked for a new key of ours; one answer serves any number of such requests.
     update_asked: bool,
-    close_sent: bool,
+    /// How far the end of our direction got.
+    end: End,
     /// Ciphertext received that is no whole record yet.
     pending: BytesMut,
     /// Opened, and more than a reader had room for.
@@ -57,6 +58,16 @@ pub struct TlsStream<IO> {
     /// Sealed, and more than the socket had room for.
     unsent: BytesMut,
     traffic: Traffic,
+}
+
+/// The end of our direction.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum End {
+    Open,
+    /// close_notify is queued, or will not be sent.
+    Queued,
+    /// FIN is sent.
+    Sent,
 }
 
 /// What the peer may still send.
@@ -79,7 +90,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             post_handshake: PostHandshake::default(),
             inbound: Inbound::Open,
             update_asked: false,
-            close_sent: false,
+            end: End::Open,
             pending,
             plaintext: BytesMut::new(),
             unsent: BytesMut::new(),
@@ -258,6 +269,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
+    /// Ends our direction: `close_notify` if wanted, then FIN. The other direction stays open.
+    fn poll_end(&mut self, cx: &mut Context<'_>, close_notify: bool) -> Poll<io::Result<()>> {
+        if self.end == End::Open {
+            if close_notify {
+                const WARNING: u8 = 1;
+                self.queue(ALERT, &[WARNING, AlertDescription::CloseNotify.into()])?;
+            }
+            self.end = End::Queued;
+        }
+        if self.end == End::Queued {
+            ready!(self.poll_send(cx))?;
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.end = End::Sent;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Seals as much of `bufs` as one batch holds: bytes of content, bytes of records.
     fn seal(&mut self, bufs: &[IoSlice<'_>], room: &mut [u8]) -> io::Result<(usize, usize)> {
         let (mut content, mut records) = (0, 0);
@@ -364,14 +392,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
 
     /// Ends our direction: `close_notify`, then FIN. The other direction stays open.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.close_sent {
-            const WARNING: u8 = 1;
-            let close_notify = AlertDescription::CloseNotify.into();
-            self.queue(ALERT, &[WARNING, close_notify])?;
-            self.close_sent = true;
-        }
-        ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        self.poll_end(cx, true)
+    }
+}
+
+impl<IO: Transport> Closing for TlsStream<IO> {
+    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
+        self.poll_end(cx, whole)
+    }
+
+    /// Below TLS: what is dropped need not be opened, and the end is the socket's.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.pending = BytesMut::new();
+        self.plaintext = BytesMut::new();
+        let read = OPENED.with_borrow_mut(|room| {
+            let mut buf = ReadBuf::new(room);
+            let read = Pin::new(&mut self.io).poll_read(cx, &mut buf);
+            read.map_ok(|()| buf.filled().len())
+        });
+        let count = ready!(read)?;
+        self.traffic.add_wire_in(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn unacknowledged(&self) -> io::Result<usize> {
+        self.io.unacknowledged()
     }
 }
 

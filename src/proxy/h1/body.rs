@@ -68,9 +68,9 @@ pub(crate) enum Decoded {
 const MAX_SIZE_LINE: usize = 1024;
 /// Bytes of chunk extensions in one body: they are dropped, and must not be a way to keep us busy.
 const MAX_EXTENSIONS: usize = 64 * 1024;
-/// Bytes of a trailer section.
-const MAX_TRAILERS: usize = 16 * 1024;
-const MAX_TRAILER_FIELDS: usize = 64;
+/// Bytes and fields of a trailer section, in either version.
+pub(crate) const MAX_TRAILERS: usize = 16 * 1024;
+pub(crate) const MAX_TRAILER_FIELDS: usize = 64;
 /// Bytes below which a copy costs less than what it would keep.
 const SMALL_PIECE: usize = 1024;
 

@@ -11,8 +11,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::body::{Decoded, Decoder, Frame, Framing, last_chunk, put_chunk_size};
 use super::request::HeadError;
 use super::scan::HeadScan;
-use crate::io::Duplex;
-use crate::proxy::peer::{Peer, PeerError};
+use crate::io::{ClientStream, Closing, Duplex};
+use crate::proxy::peer::{Peer, PeerError, Room};
 
 /// Unsent bytes at which no more is taken in.
 const HIGH_WATER: usize = 64 * 1024;
@@ -110,7 +110,7 @@ impl<S: Duplex> H1<S> {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(ReadError::Closed)),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Pending => {
-                self.release();
+                self.release_buffer();
                 Poll::Pending
             }
         }
@@ -189,25 +189,8 @@ impl<S: Duplex> H1<S> {
         self.encoder = Encoder::Raw;
     }
 
-    /// Ends our direction properly.
-    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    /// Reads and drops what still comes; ready at the end of the stream.
-    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            self.received.clear();
-            match ready!(self.poll_receive(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(()),
-                Ok(_) => {}
-            }
-        }
-    }
-
     /// Gives back the room for received bytes if there are none.
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn release_buffer(&mut self) {
         if self.received.is_empty() {
             self.received = BytesMut::new();
         }
@@ -216,7 +199,7 @@ impl<S: Duplex> H1<S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let polled = self.stream.poll_append(cx, &mut self.received);
         if polled.is_pending() && self.received.capacity() > SMALL_BUFFER {
-            self.release();
+            self.release_buffer();
         }
         polled
     }
@@ -269,6 +252,22 @@ fn write_pieces<S: Duplex>(
     stream.poll_write_vectored(cx, &slices[..count])
 }
 
+impl<S: ClientStream> Closing for H1<S> {
+    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        self.stream.poll_finish(cx, whole)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.received = BytesMut::new();
+        self.stream.poll_discard(cx)
+    }
+
+    fn unacknowledged(&self) -> io::Result<usize> {
+        self.stream.unacknowledged()
+    }
+}
+
 impl<S: Duplex> Peer for H1<S> {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
         loop {
@@ -291,11 +290,19 @@ impl<S: Duplex> Peer for H1<S> {
         self.decoder.is_done()
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<Room, PeerError>> {
         if self.unsent >= HIGH_WATER || self.out.len() >= HIGH_WATER_PIECES {
             ready!(self.poll_send(cx))?;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(Room::Ample))
+    }
+
+    fn read_little(&mut self) {
+        self.stream.read_little();
+    }
+
+    fn release(&mut self) {
+        self.release_buffer();
     }
 
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), PeerError> {

@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::body::Framing;
 use crate::proxy::headers::{self, Identity, has_item};
 
-/// More header fields than any limit allows.
-pub(crate) const MAX_FIELDS: usize = 256;
+/// Header fields for which there is room without an allocation.
+pub(crate) const USUAL_FIELDS: usize = 256;
 
 /// Why a head was refused.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -36,8 +36,12 @@ pub(crate) enum HeadError {
     Target,
     #[error("the head is too large")]
     TooLarge,
+    #[error("a switch of protocols other than the one that was asked for")]
+    Switch,
     #[error("too many header fields")]
     TooManyFields,
+    #[error("too many interim responses")]
+    TooManyInterim,
     #[error("a transfer-encoding other than chunked")]
     TransferEncoding,
     #[error("an HTTP version that is not served")]
@@ -88,23 +92,28 @@ pub(crate) struct RequestHead<'b> {
     nominated: Vec<&'b [u8]>,
 }
 
-/// Room for the fields of a head.
-pub(crate) type Fields<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS];
+/// Room for a field of a head.
+pub(crate) type Field<'b> = MaybeUninit<httparse::Header<'b>>;
 
-/// Uninitialised room for the fields of a head.
-pub(crate) fn no_fields<'b>() -> Fields<'b> {
-    [const { MaybeUninit::uninit() }; MAX_FIELDS]
+/// Uninitialised room for the fields of a usual head.
+pub(crate) fn no_fields<'b>() -> [Field<'b>; USUAL_FIELDS] {
+    [const { MaybeUninit::uninit() }; USUAL_FIELDS]
+}
+
+/// The same for a head of up to `count` fields.
+pub(crate) fn no_fields_of<'b>(count: usize) -> Vec<Field<'b>> {
+    (0..count).map(|_| MaybeUninit::uninit()).collect()
 }
 
 impl<'b> RequestHead<'b> {
-    /// Parses a whole head and judges it.
+    /// Parses a whole head of at most `max_fields` fields, or as many as there is room for.
     pub(crate) fn parse(
         head: &'b [u8],
-        room: &'b mut Fields<'b>,
+        room: &'b mut [Field<'b>],
         max_fields: usize,
     ) -> Result<Self, HeadError> {
         let mut request = httparse::Request::new(&mut []);
-        let max = max_fields.min(MAX_FIELDS);
+        let max = max_fields.min(room.len());
         let parsed = request.parse_with_uninit_headers(head, &mut room[..max])?;
         if parsed.is_partial() {
             return Err(HeadError::Malformed);
@@ -242,7 +251,7 @@ pub(super) struct Facts<'b> {
     hosts: usize,
     pub(super) close: bool,
     keep: bool,
-    upgrade: bool,
+    pub(super) upgrade: bool,
     pub(super) websocket: bool,
     trailers: bool,
     grpc: bool,
@@ -342,8 +351,11 @@ fn split_target<'b>(
     if method == "CONNECT" {
         return Err(HeadError::Connect);
     }
-    if target.starts_with('/') || target == "*" && method == "OPTIONS" {
+    if target == "*" && method == "OPTIONS" {
         return Ok((target, None));
+    }
+    if target.starts_with('/') {
+        return Ok((origin_form(target)?, None));
     }
     let rest = ["http://", "https://"]
         .into_iter()
@@ -358,10 +370,50 @@ fn split_target<'b>(
     let (authority, path) = rest.split_at(end);
     match path {
         "" => Ok(("/", Some(authority))),
-        path if path.starts_with('/') => Ok((path, Some(authority))),
+        path if path.starts_with('/') => Ok((origin_form(path)?, Some(authority))),
         _ => Err(HeadError::Target),
     }
 }
+
+/// A path and query without a fragment, which is not the server's business.
+///
+/// Besides what RFC 3986 allows, it may hold what browsers and curl leave as it is (the URL Standard's
+/// percent-encode sets): `|`, `^`, `\`, `[]`, `{}`, UTF-8, and `"` in a path. The same rule as the http
+/// crate's, by which HTTP/2 heads are read, so that no target is judged by its version.
+fn origin_form(target: &str) -> Result<&str, HeadError> {
+    /// The http crate counts in 16 bits.
+    const LONGEST: usize = u16::MAX as usize - 1;
+    let bytes = target.as_bytes();
+    let query = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
+    let end = memchr::memchr(b'#', &bytes[query..]).map_or(bytes.len(), |at| query + at);
+    let path_is_fine = bytes[..query]
+        .iter()
+        .all(|byte| TARGET[*byte as usize] & 1 != 0);
+    let query_is_fine = bytes[query..end]
+        .iter()
+        .all(|byte| TARGET[*byte as usize] & 2 != 0);
+    if path_is_fine && query_is_fine && bytes.len() <= LONGEST {
+        Ok(&target[..end])
+    } else {
+        Err(HeadError::Target)
+    }
+}
+
+/// What may stand in a path (1) and in a query (2).
+const TARGET: [u8; 256] = {
+    let mut allowed = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        allowed[byte] = match byte as u8 {
+            b'"' => 1,
+            b'?' | b'`' => 2,
+            b'#' | b'<' | b'>' | 0..=b' ' | 0x7f => 0,
+            _ => 3,
+        };
+        byte += 1;
+    }
+    allowed
+};
 
 /// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
 pub(crate) fn valid_host(host: &[u8]) -> bool {

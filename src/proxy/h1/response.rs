@@ -6,7 +6,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::body::Framing;
-use super::request::{Facts, Fields, HeadError, MAX_FIELDS, put_field};
+use super::request::{Facts, Field, HeadError, USUAL_FIELDS, put_field};
 use crate::proxy::headers;
 
 /// A response head as it stands in the buffer.
@@ -15,8 +15,10 @@ pub(crate) struct ResponseHead<'b> {
     reason: &'b str,
     /// How its body ends.
     pub(crate) framing: Framing,
-    /// The server keeps the connection.
+    /// The server keeps the connection, and nothing of this response can be taken for the next.
     pub(crate) keep_alive: bool,
+    /// Its fields switch to WebSocket (RFC 9110 §7.8).
+    pub(crate) to_websocket: bool,
     /// A length that belongs to no body: an answer to HEAD, a 304.
     stated_length: Option<u64>,
     fields: &'b [httparse::Header<'b>],
@@ -38,16 +40,13 @@ impl<'b> ResponseHead<'b> {
     /// Parses a whole head and judges it. `to_head`: it answers a HEAD request.
     pub(crate) fn parse(
         head: &'b [u8],
-        room: &'b mut Fields<'b>,
+        room: &'b mut [Field<'b>; USUAL_FIELDS],
         to_head: bool,
     ) -> Result<Self, HeadError> {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let parsed = config.parse_response_with_uninit_headers(
-            &mut response,
-            head,
-            &mut room[..MAX_FIELDS],
-        )?;
+        let parsed =
+            config.parse_response_with_uninit_headers(&mut response, head, &mut room[..])?;
         let (Some(status), Some(minor)) = (response.code, response.version) else {
             return Err(HeadError::Malformed);
         };
@@ -66,11 +65,16 @@ impl<'b> ResponseHead<'b> {
             None if facts.chunked => Framing::Chunked,
             None => Framing::UntilClose,
         };
+        // A server that announces content which must not come may send it all the same.
+        let announced = facts.chunked || status == 204 && length.is_some_and(|length| length > 0);
         Ok(Self {
             status,
             reason: response.reason.unwrap_or_default(),
             framing,
-            keep_alive: facts.keep_alive(minor) && framing != Framing::UntilClose,
+            keep_alive: facts.keep_alive(minor)
+                && framing != Framing::UntilClose
+                && !(bodiless && announced),
+            to_websocket: facts.upgrade && facts.websocket,
             stated_length: length.filter(|_| bodiless && status >= 200 && status != 204),
             fields: response.headers,
             nominated: facts.nominated,

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
 use h2::{Reason, SendStream};
 use http::HeaderMap;
 use tokio::sync::Notify;
 
 use crate::proxy::h1::body::Frame;
-use crate::proxy::peer::PeerError;
+use crate::proxy::peer::{PeerError, Room};
+use crate::proxy::unsent::{Charge, Unsent};
 
 /// Bytes that are gathered before they become a frame, unless there is nothing to wait for: a burst
 /// of small frames costs more than its bytes, and peers count it as an attack.
@@ -30,6 +32,8 @@ pub(super) struct Sender {
     last: bool,
     ended: bool,
     in_flight: Arc<InFlight>,
+    /// For what the peer's window keeps here; an inference server is not charged.
+    charge: Option<Charge>,
 }
 
 /// Pieces that were handed to h2 and have not left for the socket.
@@ -37,6 +41,23 @@ pub(super) struct Sender {
 struct InFlight {
     pieces: AtomicUsize,
     none_left: Notify,
+    /// The stream, if it waits for that before it takes more.
+    waiting: AtomicWaker,
+    unsent: Option<Arc<Unsent>>,
+}
+
+impl InFlight {
+    fn poll_none(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.pieces.load(Ordering::Acquire) == 0 {
+            return Poll::Ready(());
+        }
+        self.waiting.register(cx.waker());
+        // The last may have left in between.
+        match self.pieces.load(Ordering::Acquire) {
+            0 => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
 }
 
 /// A piece in flight: h2 drops it when it is written.
@@ -48,6 +69,9 @@ struct Piece {
 impl Piece {
     fn launch(bytes: Bytes, flight: &Arc<InFlight>) -> Bytes {
         flight.pieces.fetch_add(1, Ordering::AcqRel);
+        if let Some(unsent) = &flight.unsent {
+            unsent.add(bytes.len());
+        }
         let flight = Arc::clone(flight);
         Bytes::from_owner(Self { bytes, flight })
     }
@@ -61,14 +85,18 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
+        if let Some(unsent) = &self.flight.unsent {
+            unsent.remove(self.bytes.len());
+        }
         if self.flight.pieces.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.flight.none_left.notify_one();
+            self.flight.waiting.wake();
         }
     }
 }
 
 impl Sender {
-    pub(super) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+    pub(super) fn new(stream: SendStream<Bytes>, ended: bool, unsent: Option<Arc<Unsent>>) -> Self {
         Self {
             stream,
             pending: Bytes::new(),
@@ -76,7 +104,11 @@ impl Sender {
             trailers: None,
             last: false,
             ended,
-            in_flight: Arc::default(),
+            in_flight: Arc::new(InFlight {
+                unsent: unsent.clone(),
+                ..InFlight::default()
+            }),
+            charge: unsent.map(Charge::new),
         }
     }
 
@@ -85,15 +117,34 @@ impl Sender {
         self.ended
     }
 
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
-        if self.pending.is_empty() && self.gathered.len() < GATHERED {
-            return Poll::Ready(Ok(()));
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<Room, PeerError>> {
+        if !(self.pending.is_empty() && self.gathered.len() < GATHERED) {
+            ready!(self.poll_flush(cx))?;
         }
-        self.poll_flush(cx)
+        match self.charge.as_ref().map_or(Room::Ample, Charge::room) {
+            Room::Ample => Poll::Ready(Ok(Room::Ample)),
+            Room::Scarce => self.poll_scarce_room(cx).map_ok(|()| Room::Scarce),
+        }
+    }
+
+    /// Ready when the peer can take something at once: its window is open, and nothing of this stream
+    /// waits for the socket.
+    fn poll_scarce_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        ready!(self.poll_flush(cx))?;
+        ready!(self.in_flight.poll_none(cx));
+        self.poll_capacity(cx, 1).map_ok(drop)
     }
 
     /// Hands over what is queued, as far as the peer's window goes.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
+        let flushed = self.poll_hand_over(cx);
+        if let Some(charge) = &mut self.charge {
+            charge.set(self.pending.len() + self.gathered.len());
+        }
+        flushed
+    }
+
+    fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PeerError>> {
         loop {
             if self.pending.is_empty() {
                 self.pending = self.gathered.split().freeze();
@@ -101,7 +152,7 @@ impl Sender {
             if self.pending.is_empty() {
                 return Poll::Ready(self.end());
             }
-            let room = ready!(self.poll_capacity(cx))?;
+            let room = ready!(self.poll_capacity(cx, self.pending.len()))?;
             let piece = self.pending.split_to(room.min(self.pending.len()));
             let queued = !(self.pending.is_empty() && self.gathered.is_empty());
             let last = self.last && !queued && self.trailers.is_none();
@@ -111,8 +162,12 @@ impl Sender {
         }
     }
 
-    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, PeerError>> {
-        self.stream.reserve_capacity(self.pending.len());
+    fn poll_capacity(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: usize,
+    ) -> Poll<Result<usize, PeerError>> {
+        self.stream.reserve_capacity(wanted);
         loop {
             let room = self.stream.capacity();
             if room > 0 {

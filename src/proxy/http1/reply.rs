@@ -47,7 +47,7 @@ async fn unanswered<S: Duplex>(
     sample: &mut Sample<'_>,
 ) -> Next {
     let error = match why {
-        Unanswered::Client => return Next::Break(Outcome::ClientGone),
+        Unanswered::Client => return Next::Gone(Outcome::ClientGone),
         Unanswered::BadBody => {
             let answer = Answer {
                 status: 400,
@@ -55,7 +55,7 @@ async fn unanswered<S: Duplex>(
             };
             sample.answered_with(answer.status);
             client.queue(answer.to_http1(true, !asked.to_head));
-            return Next::Linger(Outcome::ProtocolError);
+            return Next::Close(Outcome::ProtocolError);
         }
         Unanswered::Upstream(error) => error,
     };
@@ -69,11 +69,11 @@ async fn unanswered<S: Duplex>(
     let close = !client.body_done() || !asked.keep_alive || asked.minor == 0;
     client.queue(answer.to_http1(close, !asked.to_head));
     if close {
-        return Next::Linger(Outcome::Closed);
+        return Next::Close(Outcome::Closed);
     }
     match poll_fn(|cx| client.poll_flush(cx)).await {
         Ok(()) => Next::Keep,
-        Err(_) => Next::Break(Outcome::ClientGone),
+        Err(_) => Next::Gone(Outcome::ClientGone),
     }
 }
 
@@ -128,8 +128,11 @@ async fn respond<S: Duplex>(
     up.start_body(length, head.incoming);
     client.start_message(head.bytes, head.outgoing);
     if head.status == 101 {
-        let outcome = upgrade::tunnel(client, &mut up, context, sample).await;
-        return Next::Break(outcome);
+        return match upgrade::tunnel(client, &mut up, context, sample).await {
+            Outcome::Closed => Next::Close(Outcome::Closed),
+            Outcome::ClientGone => Next::Gone(Outcome::ClientGone),
+            broken => Next::Break(broken),
+        };
     }
     let (kept, after) = (head.kept, head.after);
     let mut exchange = Exchange::resumed(client, &mut *up, context.settings.idle_timeout, upload);
@@ -256,23 +259,22 @@ fn conclude<S: Duplex>(
     sample: &mut Sample<'_>,
 ) -> Next {
     match result {
-        Ok(()) if !client.body_done() => Next::Linger(Outcome::Closed),
         Ok(()) if after == After::Close && context.drain.is_draining() => {
-            Next::Done(Outcome::Drained)
+            Next::Close(Outcome::Drained)
         }
-        Ok(()) if after == After::Close => Next::Done(Outcome::Closed),
+        Ok(()) if after == After::Close || !client.body_done() => Next::Close(Outcome::Closed),
         Ok(()) => Next::Keep,
         Err(broken) => {
             sample.broken();
-            Next::Break(match broken {
-                Broken::Client(PeerError::Framing(_)) => Outcome::ProtocolError,
-                Broken::Client(_) => Outcome::ClientGone,
-                Broken::Idle => Outcome::IdleTimeout,
+            match broken {
+                Broken::Client(PeerError::Framing(_)) => Next::Break(Outcome::ProtocolError),
+                Broken::Client(_) => Next::Gone(Outcome::ClientGone),
+                Broken::Idle => Next::Break(Outcome::IdleTimeout),
                 Broken::Upstream(_) => {
                     context.answer_broken();
-                    Outcome::UpstreamBroken
+                    Next::Break(Outcome::UpstreamBroken)
                 }
-            })
+            }
         }
     }
 }

@@ -8,7 +8,22 @@ use http::{Method, Request, Uri, Version};
 use crate::proxy::context::Context;
 use crate::proxy::h1::body::Framing;
 use crate::proxy::h1::request::put_field;
+use crate::proxy::headers::size;
 use crate::proxy::upgrade;
+
+/// What a cookie crumb takes beyond its part of the one field (`cookie: ` and CRLF, less `; `).
+pub(super) const CRUMB: usize = 8;
+
+/// The bytes of a head as HTTP/1.1 would count them.
+pub(super) fn head_size(parts: &Parts) -> usize {
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    let authority = parts.uri.authority().map_or(0, |host| host.as_str().len());
+    let around = "  HTTP/1.1\r\nhost: \r\n\r\n".len();
+    parts.method.as_str().len() + target + authority + around + size(&parts.headers)
+}
 
 /// The authority a request means: `:authority`, else the field.
 pub(super) fn host_of(parts: &Parts) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -33,6 +33,8 @@ pub(crate) struct Pool {
 struct Shared {
     sender: SendRequest<Bytes>,
     streams: AtomicUsize,
+    /// When the last stream ended.
+    idle_since: Mutex<Instant>,
     /// The server closed it, or takes no more streams on it.
     closed: Arc<AtomicBool>,
 }
@@ -67,9 +69,18 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The server takes no more streams on this connection.
+    pub(crate) fn retire(&self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.streams.fetch_sub(1, Ordering::Relaxed);
+        if self.shared.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *self.shared.idle_since() = Instant::now();
+        }
     }
 }
 
@@ -110,6 +121,15 @@ impl Pool {
             .map(Shared::place)
     }
 
+    /// Closes connections that have had no stream for `timeout`.
+    pub(super) fn sweep(&self, timeout: Duration) {
+        self.lock().retain(|shared| {
+            let quiet = shared.streams.load(Ordering::Relaxed) == 0;
+            let closed = shared.closed.load(Ordering::Relaxed);
+            !(closed || quiet && shared.idle_since().elapsed() >= timeout)
+        });
+    }
+
     /// The turn to dial; waiting for it counts as waiting for a connection.
     async fn turn(
         &self,
@@ -126,6 +146,12 @@ impl Pool {
 }
 
 impl Shared {
+    fn idle_since(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn has_room(&self) -> bool {
         let limit = self.sender.current_max_send_streams().min(MAX_STREAMS);
         self.streams.load(Ordering::Relaxed) < limit
@@ -171,6 +197,7 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
     Ok(Shared {
         sender,
         streams: AtomicUsize::new(0),
+        idle_since: Mutex::new(Instant::now()),
         closed,
     })
 }

@@ -115,6 +115,7 @@ impl Upstream {
 
     /// Closes kept connections that are too old or were closed by the server.
     fn sweep(&self) {
+        self.http2.sweep(self.idle_timeout);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|kept| self.is_fresh(kept, false));
         if idle.is_empty() {

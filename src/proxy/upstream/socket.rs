@@ -88,6 +88,10 @@ impl ByteSource for Socket {
         self.bulk = count == room;
         Poll::Ready(Ok(count))
     }
+
+    fn read_little(&mut self) {
+        self.bulk = false;
+    }
 }
 
 impl AsyncRead for Socket {

@@ -1,0 +1,226 @@
+//! The one way a client's connection ends (RFC 9112 §9.6): what is left is sent, our direction is
+//! closed, and what the client still sends is dropped until it has what we sent and closes too.
+//!
+//! A socket that is closed with bytes unread, or that bytes meet later, is reset, and a reset takes
+//! what the client has not read yet.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::error::Outcome;
+use crate::drain::{Phase, Reached, Watch};
+use crate::io::Closing;
+
+/// Silence of a client that has everything, until it is not waited for any more.
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+/// How long a client that goes on sending is listened to once it has everything, and how much of it.
+pub(crate) const LISTENED: Duration = Duration::from_secs(30);
+pub(crate) const LISTENED_BYTES: usize = 64 * 1024 * 1024;
+/// How long a client may take nothing of what is left for it.
+const STALLED: Duration = Duration::from_secs(30);
+/// How long a client may take altogether.
+const LONGEST: Duration = Duration::from_mins(10);
+/// The same for one that makes room for others.
+const ROOM_IS_WANTED: Duration = Duration::from_millis(500);
+/// Between two looks at what is acknowledged: the kernel tells nobody. The longer, the rarer.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const RAREST_LOOK: Duration = Duration::from_millis(500);
+/// close_notify and FIN: a client that has closed need not have acknowledged our farewell.
+const FAREWELL: usize = 25;
+
+/// What is being ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Sent {
+    /// Complete messages.
+    Whole,
+    /// A message that broke off: the client must not take its end for an orderly one.
+    Broken,
+}
+
+/// Whether the client has got what was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Delivery {
+    Complete,
+    /// The client went away before.
+    Gone,
+    /// The client was given up before.
+    Incomplete,
+}
+
+/// Ends a connection that would end with `outcome`; how it really ended. `silent_since`: the client
+/// has had nothing to say, and nothing new to read, since then.
+pub(crate) async fn end<S: Closing>(
+    stream: &mut S,
+    sent: Sent,
+    outcome: Outcome,
+    silent_since: Instant,
+    drain: &Watch,
+) -> Outcome {
+    let mut ending = Ending::new(stream, sent, silent_since, drain);
+    if outcome == Outcome::Shed {
+        ending.longest = ROOM_IS_WANTED;
+    }
+    match poll_fn(|cx| ending.poll(cx)).await {
+        Delivery::Gone if matches!(outcome, Outcome::Closed | Outcome::Drained) => {
+            Outcome::ClientGone
+        }
+        Delivery::Complete | Delivery::Gone => outcome,
+        Delivery::Incomplete if outcome == Outcome::Shed => outcome,
+        Delivery::Incomplete if drain.is_draining() => Outcome::Cut,
+        Delivery::Incomplete => Outcome::Timeout,
+    }
+}
+
+struct Ending<'a, S> {
+    stream: &'a mut S,
+    whole: bool,
+    drain: &'a Watch,
+    cut: Reached,
+    begun: Instant,
+    longest: Duration,
+    /// Our end is sent.
+    finished: bool,
+    /// The client's end was read.
+    client_ended: bool,
+    discarded: usize,
+    /// The last sign of the client: bytes, or an acknowledgement.
+    heard: Instant,
+    /// Not acknowledged when last looked at.
+    left: Option<usize>,
+    /// When that last became less.
+    taken: Instant,
+    /// When the next look is due, and how long after it the one behind that.
+    next: Instant,
+    pause: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<'a, S: Closing> Ending<'a, S> {
+    fn new(stream: &'a mut S, sent: Sent, silent_since: Instant, drain: &'a Watch) -> Self {
+        let begun = Instant::now();
+        Self {
+            stream,
+            whole: matches!(sent, Sent::Whole),
+            drain,
+            cut: drain.reached(Phase::Cut),
+            begun,
+            longest: LONGEST,
+            finished: false,
+            client_ended: false,
+            discarded: 0,
+            heard: silent_since,
+            left: None,
+            taken: begun,
+            next: (silent_since + SILENCE).min(begun + FIRST_LOOK),
+            pause: FIRST_LOOK,
+            timer: None,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        if !self.finished {
+            match self.stream.poll_finish(cx, self.whole) {
+                Poll::Ready(Ok(())) => self.finished = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(Delivery::Gone),
+                Poll::Pending => {}
+            }
+        }
+        if self.poll_client(cx).is_ready() {
+            return Poll::Ready(self.given_up());
+        }
+        // The kernel delivers what is left, and a client that has closed sends nothing that could
+        // meet a closed socket: only the end of the process is worth a look.
+        if self.finished && self.client_ended && !self.drain.is_draining() {
+            return Poll::Ready(Delivery::Complete);
+        }
+        let cut = Pin::new(&mut self.cut).poll(cx).is_ready();
+        loop {
+            let now = Instant::now();
+            let due = cut || self.client_ended || now >= self.next;
+            if due && let Poll::Ready(delivery) = self.look(now, cut) {
+                return Poll::Ready(delivery);
+            }
+            let next = self.next;
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(next)));
+            if timer.deadline() != next {
+                timer.as_mut().reset(next);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Drops what the client sends; ready when that is over by a reset or too much of it.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.client_ended {
+            match self.stream.poll_discard(cx) {
+                Poll::Ready(Ok(0)) => self.client_ended = true,
+                Poll::Ready(Ok(count)) => {
+                    self.heard = Instant::now();
+                    self.discarded += count;
+                    if self.discarded > LISTENED_BYTES {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The client went away by a reset. Many do once they have read what they wanted, so it is no
+    /// loss unless something was seen to be missing.
+    fn given_up(&self) -> Delivery {
+        match self.left {
+            Some(left) if left > FAREWELL => Delivery::Gone,
+            _ if self.finished => Delivery::Complete,
+            _ => Delivery::Gone,
+        }
+    }
+
+    /// Asks the kernel what is left, and judges.
+    fn look(&mut self, now: Instant, cut: bool) -> Poll<Delivery> {
+        // A kernel that does not tell leaves the client's end, or its silence, as the only sign.
+        let left = match (self.finished, self.stream.unacknowledged()) {
+            (true, known) => known.unwrap_or(0),
+            (false, known) => known.unwrap_or(0).max(FAREWELL + 1),
+        };
+        if let Some(before) = self.left.replace(left)
+            && left < before
+        {
+            self.taken = now;
+            self.pause = FIRST_LOOK;
+            // A farewell is acknowledged by a client that reads nothing, too.
+            if before > FAREWELL {
+                self.heard = now;
+            }
+        }
+        let delivered = left == 0 || self.client_ended && left <= FAREWELL;
+        let silent = now >= self.heard + SILENCE
+            || now >= self.taken + LISTENED
+            || now >= self.begun + self.longest;
+        if delivered && (self.client_ended || silent || cut) {
+            return Poll::Ready(Delivery::Complete);
+        }
+        if cut || now >= self.taken + STALLED || now >= self.begun + self.longest {
+            return Poll::Ready(Delivery::Incomplete);
+        }
+        self.next = if delivered {
+            (self.heard + SILENCE)
+                .min(self.taken + LISTENED)
+                .min(self.begun + self.longest)
+        } else {
+            now + self.pause
+        };
+        self.pause = (self.pause * 2).min(RAREST_LOOK);
+        Poll::Pending
+    }
+}

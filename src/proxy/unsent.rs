@@ -1,0 +1,173 @@
+//! What HTTP/2 clients have not taken yet: counted for a connection and for the process, so that
+//! windows of zero on many streams cost no more than the documented memory; and how many streams.
+//!
+//! Beyond a bound, a stream takes from the inference server only what its client can take at once,
+//! and that in small pieces. So a client that stalls costs a little for each stream, and one that
+//! reads goes on, whatever others hold.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use super::peer::Room;
+use crate::budget::{Budget, Resources};
+
+/// What a stream costs that holds nothing, in parts of what it may hold: so many bytes of the budget for
+/// unsent data allow one stream.
+const A_STREAM: u64 = 4 * 1024;
+
+/// What a process holds.
+pub(crate) struct Process {
+    held: AtomicUsize,
+    streams: AtomicUsize,
+    /// Bytes of one connection and of all, beyond which streams get little.
+    a_connection: usize,
+    limit: usize,
+    most_streams: usize,
+}
+
+/// The one of this process.
+pub(crate) static PROCESS: LazyLock<Process> = LazyLock::new(|| {
+    let budget = Budget::new(&Resources::of_process());
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    Process::new(
+        bytes(budget.h2_unsent_per_connection),
+        bytes(budget.h2_unsent_process),
+        bytes(budget.h2_unsent_process / A_STREAM),
+    )
+});
+
+impl Process {
+    const fn new(a_connection: usize, limit: usize, most_streams: usize) -> Self {
+        Self {
+            held: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            a_connection,
+            limit,
+            most_streams,
+        }
+    }
+
+    /// A permit for one more stream; for the `first` of a connection always.
+    pub(crate) fn stream(&'static self, first: bool) -> Option<StreamPermit> {
+        let before = self.streams.fetch_add(1, Ordering::Relaxed);
+        let permit = StreamPermit(self);
+        (first || before < self.most_streams).then_some(permit)
+    }
+}
+
+/// One stream among those of the process, until dropped.
+pub(crate) struct StreamPermit(&'static Process);
+
+impl Drop for StreamPermit {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the streams of one connection hold.
+pub(crate) struct Unsent {
+    held: AtomicUsize,
+    process: &'static Process,
+}
+
+impl Unsent {
+    /// Nothing yet.
+    pub(crate) fn new(process: &'static Process) -> Arc<Self> {
+        Arc::new(Self {
+            held: AtomicUsize::new(0),
+            process,
+        })
+    }
+
+    /// How much a stream may take from the inference server.
+    pub(crate) fn room(&self) -> Room {
+        let all = self.process.held.load(Ordering::Relaxed);
+        let held = self.held.load(Ordering::Relaxed);
+        if held < self.process.a_connection && all < self.process.limit {
+            Room::Ample
+        } else {
+            Room::Scarce
+        }
+    }
+
+    /// Charges for bytes that are held.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.process.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// They are held no more.
+    pub(crate) fn remove(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.process.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one holder is charged for, until it is dropped.
+pub(crate) struct Charge {
+    unsent: Arc<Unsent>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Nothing yet.
+    pub(crate) fn new(unsent: Arc<Unsent>) -> Self {
+        Self { unsent, bytes: 0 }
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        self.unsent.room()
+    }
+
+    /// It holds so many bytes now.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes > before {
+            self.unsent.add(bytes - before);
+        } else if bytes < before {
+            self.unsent.remove(before - bytes);
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A_CONNECTION: usize = 1000;
+
+    #[test]
+    fn a_connection_and_a_process_at_their_bounds_give_little() {
+        static PROCESS: Process = Process::new(A_CONNECTION, 2 * A_CONNECTION, 2);
+        let (one, other) = (Unsent::new(&PROCESS), Unsent::new(&PROCESS));
+        let mut held = Charge::new(Arc::clone(&one));
+        held.set(A_CONNECTION - 1);
+        assert_eq!(one.room(), Room::Ample);
+        held.set(A_CONNECTION);
+        assert_eq!((one.room(), other.room()), (Room::Scarce, Room::Ample));
+        let mut more = Charge::new(Arc::clone(&one));
+        more.set(A_CONNECTION);
+        assert_eq!(other.room(), Room::Scarce);
+        drop((held, more));
+        assert_eq!((one.room(), other.room()), (Room::Ample, Room::Ample));
+        assert_eq!(PROCESS.held.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_process_with_all_its_streams_leaves_each_connection_one() {
+        static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
+        let one = PROCESS.stream(true);
+        let two = PROCESS.stream(false);
+        assert!(one.is_some() && two.is_some());
+        assert!(PROCESS.stream(false).is_none());
+        assert!(PROCESS.stream(true).is_some());
+        drop(one);
+        assert!(PROCESS.stream(false).is_some());
+    }
+}
