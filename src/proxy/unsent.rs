@@ -9,11 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use super::peer::Room;
-use crate::budget::{Budget, Resources};
+use crate::budget::{H2_UNSENT_PER_CONNECTION, H2_UNSENT_PROCESS, Resources};
 
-/// What a stream costs that holds nothing, in parts of what it may hold: so many bytes of the budget for
-/// unsent data allow one stream.
-const A_STREAM: u64 = 4 * 1024;
+/// What a stream costs that holds nothing (13 KiB measured), and the share of memory that streams may
+/// take: one part in so many.
+const A_STREAM: u64 = 16 * 1024;
+const STREAMS_SHARE: u64 = 4;
+/// Streams of a process whose memory limit is not known.
+const STREAMS: usize = 64 * 1024;
 
 /// What a process holds.
 pub(crate) struct Process {
@@ -27,12 +30,14 @@ pub(crate) struct Process {
 
 /// The one of this process.
 pub(crate) static PROCESS: LazyLock<Process> = LazyLock::new(|| {
-    let budget = Budget::new(&Resources::of_process());
     let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let memory = Resources::of_process().memory;
     Process::new(
-        bytes(budget.h2_unsent_per_connection),
-        bytes(budget.h2_unsent_process),
-        bytes(budget.h2_unsent_process / A_STREAM),
+        bytes(H2_UNSENT_PER_CONNECTION),
+        bytes(H2_UNSENT_PROCESS),
+        memory.map_or(STREAMS, |memory| {
+            bytes(memory.bytes / STREAMS_SHARE / A_STREAM)
+        }),
     )
 });
 
