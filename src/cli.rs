@@ -57,6 +57,13 @@ pub struct Demo {
     /// Address of the admin port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443")]
     pub admin: SocketAddr,
+    /// Only the stub inference server, in plaintext at this address: a model server without a GPU
+    #[arg(
+        long,
+        value_name = "ADDR",
+        conflicts_with_all = ["listen", "classical_listen", "admin"]
+    )]
+    pub stub: Option<SocketAddr>,
 }
 
 /// A call to the admin port.

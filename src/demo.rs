@@ -54,7 +54,7 @@ pub enum Error {
     #[error(transparent)]
     Run(#[from] run::Error),
     /// The stub inference server did not start.
-    #[error("cannot bind a loopback port for the stub inference server: {0}")]
+    #[error("the stub inference server cannot bind its port: {0}")]
     Stub(#[source] io::Error),
 }
 
@@ -77,6 +77,9 @@ impl From<CertgenError> for Error {
 
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
+    if let Some(address) = addresses.stub {
+        return serve_stub(address);
+    }
     let certificates = Certificates::make(&[addresses.listen, addresses.classical_listen])?;
     let runtime = worker::runtime().map_err(run::Error::Runtime)?;
     runtime.block_on(async {
@@ -91,6 +94,21 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
         say(&guide(&sidecar, &certificates).to_string())?;
         if let End::Cut(open) = sidecar.until_signalled(signals).await {
             say(&format!("connections cut: {open}"))?;
+        }
+        Ok(())
+    })
+}
+
+/// The stub without a sidecar, until a signal; process 1 of a container has no default action for one.
+fn serve_stub(address: SocketAddr) -> Result<(), Error> {
+    let runtime = worker::runtime().map_err(run::Error::Runtime)?;
+    runtime.block_on(async {
+        let stub = Stub::bind_to(address).map_err(Error::Stub)?;
+        let mut signals = Signals::install().map_err(run::Error::Signals)?;
+        say(&format!("stub inference server: http://{}", stub.address()))?;
+        tokio::select! {
+            () = stub.serve() => {}
+            () = signals.end() => {}
         }
         Ok(())
     })
@@ -152,6 +170,7 @@ mod tests {
             listen: address(8443),
             classical_listen: address(8444),
             admin: address(9443),
+            stub: None,
         };
         let text = configuration(&demo, address(8000), &certificates);
         let config = Config::parse("demo", &text).unwrap();

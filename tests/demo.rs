@@ -12,10 +12,12 @@ mod support;
 #[path = "demo/websocket.rs"]
 mod websocket;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use http_body_util::BodyExt;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use process::{Demo, demo, post, question};
@@ -91,6 +93,26 @@ async fn a_stream_does_not_hold_the_end_up_for_long() {
     let (code, rest) = demo.end(Signal::TERM);
     assert_eq!((code, rest.as_str()), (Some(0), "connections cut: 1\n"));
     assert_eq!(demo.made(), None);
+}
+
+#[test]
+fn the_stub_serves_without_a_sidecar_until_a_signal() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hybridge"))
+        .args(["demo", "--stub", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    let address = line.trim().rsplit('/').next().unwrap().to_owned();
+    let mut client = TcpStream::connect(&address).unwrap();
+    client.write_all(b"GET /health HTTP/1.0\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    client.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.0 200"), "{reply}");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

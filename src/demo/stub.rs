@@ -35,9 +35,14 @@ pub struct Stub {
 impl Stub {
     /// Binds a free port of 127.0.0.1; needs a runtime.
     pub fn bind() -> io::Result<Self> {
+        Self::bind_to((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Binds `address`; needs a runtime.
+    pub fn bind_to(address: SocketAddr) -> io::Result<Self> {
         let settings = Settings {
             name: "stub".to_owned(),
-            addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            addresses: vec![address],
             max_connections: MAX_CONNECTIONS,
             loopback_connections: None,
             backlog: 128,

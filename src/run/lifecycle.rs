@@ -60,6 +60,14 @@ impl Signals {
         })
     }
 
+    /// Returns at SIGTERM or SIGINT.
+    pub async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     async fn next(&mut self, orders: &mut mpsc::Receiver<Order>) -> Event {
         tokio::select! {
             _ = self.terminate.recv() => Event::Shutdown,

@@ -25,15 +25,15 @@ def libraries(program):
     return re.findall(r"(?:=> |^\s*)(/\S+) \(", listing.stdout, re.MULTILINE)
 
 
-def write(archive, names, program, inside, user="65532:65532", arguments=()):
-    """Writes `archive` (docker's format, which containerd imports) with `program` at the path `inside`."""
-    files = [(inside.lstrip("/"), open(program, "rb").read(), 0o755)]
+def write(archive, names, program, entrypoint, arguments=(), user="65532:65532"):
+    """Writes `archive` (docker's format, which containerd imports) with `program` as the entrypoint's first word."""
+    files = [(entrypoint[0].lstrip("/"), open(program, "rb").read(), 0o755)]
     files += [(path.lstrip("/"), open(path, "rb").read(), 0o755) for path in libraries(program)]
     layer = _tar(files)
     configuration = json.dumps({
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
         "os": "linux",
-        "config": {"User": user, "Entrypoint": [inside], "Cmd": list(arguments)},
+        "config": {"User": user, "Entrypoint": list(entrypoint), "Cmd": list(arguments)},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
     }).encode()
     named = hashlib.sha256(configuration).hexdigest() + ".json"

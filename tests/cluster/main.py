@@ -37,12 +37,14 @@ def arguments():
 def images(options):
     """Archives of everything that a pod of the cases is made of."""
     names = {
-        "hybridge": (sidecar_names(), options.hybridge, "/hybridge", ["run"]),
-        "stub": (["registry.example/vllm/vllm-openai:stub", "registry.example/stub:1"], options.stub, "/stub", []),
-        "pause": ([PAUSE], options.stub, "/stub", ["pause"]),
+        "hybridge": (sidecar_names(), options.hybridge, ["/hybridge"], ["run"]),
+        "stub": (["registry.example/vllm/vllm-openai:stub", "registry.example/stub:1"], options.stub, ["/stub"], []),
+        "pause": ([PAUSE], options.stub, ["/stub", "pause"], []),
+        # Takes the options of curl that the documents use.
+        "curl": (["docker.io/curlimages/curl:8.16.0"], options.stub, ["/stub", "get"], []),
     }
-    for name, (tags, program, inside, words) in names.items():
-        image.write(options.work / f"{name}.tar", tags, program, inside, arguments=words)
+    for name, (tags, program, entrypoint, words) in names.items():
+        image.write(options.work / f"{name}.tar", tags, program, entrypoint, words)
         yield options.work / f"{name}.tar"
 
 

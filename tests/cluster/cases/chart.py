@@ -102,7 +102,8 @@ def refused(helm):
 def life(setting, helm):
     helm("install", "hybridge", CHART, "-n", SYSTEM, "--create-namespace")
     setting.injector_up()
-    holds(setting, "helm install")
+    # The webhook stays Helm's own until the end: one that kubectl put back is no longer.
+    holds(setting, "helm install", alone=False)
     first, made = current(setting), secret(setting)
     repository, _, tag = first.rpartition(":")
     setting.namespace("ours")
@@ -110,7 +111,7 @@ def life(setting, helm):
     values = f"image.tag=next,enforcedNamespaces={{ours}},defaults.policy=hybrid-required,defaults.tlsSecret=of-the-cluster"
     helm("upgrade", "hybridge", CHART, "-n", SYSTEM, "--set", values)
     setting.injector_up()
-    holds(setting, "helm upgrade")
+    holds(setting, "helm upgrade", alone=False)
     check("helm upgrade keeps the certificate", secret(setting) == made)
     status, said = setting.kube.create(setting.pod("probe", "upgraded", {"hybridge.dev/tls-secret": None}), dry_run=True)
     given = {each["name"]: each.get("value") for each in sidecar(said)["env"]}.get("HYBRIDGE_POLICY")
@@ -125,10 +126,11 @@ def life(setting, helm):
     check("another namespace is untouched", status == 201 and not sidecar(said), said)
     helm("rollback", "hybridge", "1", "-n", SYSTEM)
     setting.injector_up()
-    holds(setting, "helm rollback")
+    holds(setting, "helm rollback", alone=False)
     check("helm rollback has the first image and certificate", (current(setting), secret(setting)) == (first, made), current(setting))
     status, said = setting.admitted(setting.pod("ours", "out", **out), as_it_was)
     check("helm rollback: nothing is enforced any more", as_it_was(status, said), said)
+    holds(setting, "after helm rollback")
     gone_again(setting, helm)
 
 

@@ -40,14 +40,16 @@ def again(setting):
     setting.uninstall()
 
 
-def holds(setting, when):
-    """Injected where asked; refused where a sidecar is forged."""
+def holds(setting, when, alone=True):
+    """Injected where asked; with `alone` the policy refuses where the webhook is away, which is put back."""
     setting.namespace("probe", enabled=True)
     status, said = setting.kube.create(setting.pod("probe", "plain"), dry_run=True)
     check(f"{when}: a pod is injected", status == 201 and sidecar(said), said)
     foreign = setting.pod("probe", "forged", labels={"hybridge.dev/inject": "disabled"})
     status, said = setting.kube.create(foreign, dry_run=True)
     check(f"{when}: a pod opts out", status == 201 and not sidecar(said), said)
+    if not alone:
+        return
     document = json.loads(setting.kubectl("get", "mutatingwebhookconfiguration", "hybridge-injector", "-o", "json"))
     setting.kubectl("delete", "mutatingwebhookconfiguration", "hybridge-injector")
     try:

@@ -75,7 +75,7 @@ def settle(setting, pod, deadline=30):
 def served(setting, pod, folder):
     seen = setting.started(pod)
     check("the pod gets ready", ready(seen), seen.get("status"))
-    code, said = setting.stub("get", "--ca", folder / "ca.crt", "--name", "llama.mutated.svc",
+    code, said = setting.stub("get", "--cacert", folder / "ca.crt", "--name", "llama.mutated.svc",
                               f"https://{seen['status'].get('podIP')}:8443/v1/models")
     check("port 8443 speaks X25519MLKEM768", code == 0 and said.startswith("X25519MLKEM768 200"), said)
     setting.kube.delete(pod, 0)

@@ -1,7 +1,8 @@
 // Command stub stands in for an inference server, and for a client of one, in a container without a shell.
 //
 //	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8; GET /fail ends its health
-//	stub get [--ca FILE] URL                  prints "GROUP STATUS BODY"; exit code 1 without a response
+//	stub get [--cacert FILE] URL              prints "GROUP STATUS BODY"; exit code 1 without a response; takes
+//	                                          --name, and --resolve HOST:PORT:ADDRESS as curl does
 //	stub pause                                holds a pod's namespaces
 //	stub flood COUNT HOST:PORT PATH           opens COUNT requests and holds them until it is stopped
 package main
@@ -102,8 +103,9 @@ func stream(w http.ResponseWriter, request *http.Request) {
 
 func get(words []string) {
 	flags := flag.NewFlagSet("get", flag.ExitOnError)
-	authority := flags.String("ca", "", "PEM file of the authority; without it the certificate is not verified")
+	authority := flags.String("cacert", "", "PEM file of the authority; without it the certificate is not verified")
 	name := flags.String("name", "", "name to verify instead of the URL's host")
+	resolve := flags.String("resolve", "", "HOST:PORT:ADDRESS to dial instead of what the name means")
 	check(flags.Parse(words))
 	settings := &tls.Config{ServerName: *name, InsecureSkipVerify: *authority == ""}
 	if *authority != "" {
@@ -112,7 +114,13 @@ func get(words []string) {
 		settings.RootCAs = x509.NewCertPool()
 		settings.RootCAs.AppendCertsFromPEM(pem)
 	}
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: settings}, Timeout: 30 * time.Second}
+	transport := &http.Transport{TLSClientConfig: settings}
+	if parts := strings.SplitN(*resolve, ":", 3); len(parts) == 3 {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(parts[2], parts[1]))
+		}
+	}
+	client := http.Client{Transport: transport, Timeout: 30 * time.Second}
 	response, err := client.Get(flags.Arg(0))
 	check(err)
 	body, err := io.ReadAll(response.Body)
