@@ -20,6 +20,8 @@ pub enum Command {
     Compare(Compare),
     /// Run a plan: a TOML file, or quick, full, gradient-exchange, token-stream, peers, peers-h2, scale, workers
     Run(RunPlan),
+    /// Run every scenario of a plan against itself: how many intervals leave out zero though there is no difference
+    Check(Check),
     /// Time the algorithms themselves on this machine
     Primitives(Primitives),
     /// Render result files again; several are compared
@@ -60,7 +62,7 @@ pub struct Compare {
     #[arg(long, value_name = "URL", requires = "hybrid")]
     pub metrics: Option<String>,
     #[command(flatten)]
-    pub narrow: Narrow,
+    pub overrides: Overrides,
     #[command(flatten)]
     pub common: Common,
 }
@@ -73,14 +75,32 @@ pub struct RunPlan {
     #[arg(long, value_name = "ADDR")]
     pub backend: Option<String>,
     #[command(flatten)]
-    pub narrow: Narrow,
+    pub overrides: Overrides,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Plan file, or the name of one that comes along; targets that share one group are taken as they are, else the
+    /// first subject is measured against itself, or a demo of the tool's own where the plan names none
+    #[arg(default_value = "check")]
+    pub plan: String,
+    /// Runs that are added up
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Exit with 1 where more than this share of the intervals leaves out zero, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 8.0)]
+    pub at_most: f64,
+    #[command(flatten)]
+    pub overrides: Overrides,
     #[command(flatten)]
     pub common: Common,
 }
 
 /// Replaces what the plan says.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Narrow {
+pub struct Overrides {
     /// Only these scenarios
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub scenario: Vec<String>,

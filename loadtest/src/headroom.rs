@@ -43,7 +43,7 @@ pub async fn measure() -> Result<Headroom> {
             authority: address.to_string(),
             tls: None,
             rtt: Duration::ZERO,
-            ledger: Arc::new(Counter::default()),
+            totals: Arc::new(Counter::default()),
         }),
         speaks: Speaks::Http,
         probe: Probe::default(),
@@ -76,7 +76,7 @@ async fn run(target: &Resolved, connections: u32) -> Result<(Vec<u64>, Duration)
         block_ms: 0,
         warmup_ms: 0,
     });
-    let mut crew = Crew::new(&case, target.clone(), &mut Rng::new(1))?;
+    let mut crew = Crew::new(&case, target.clone(), &mut Rng::new(1));
     crew.prepare().await?;
     crew.work(TIME / 3).await?;
     let (sample, elapsed) = crew.work(TIME).await?;

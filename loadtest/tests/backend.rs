@@ -27,12 +27,12 @@ async fn measure(case: Case) -> (Sample, u64) {
     let address = serve(Arc::new(config)).await;
     let endpoint = endpoint("backend", address, &pki, &GROUPS);
     let target = target(Role::Subject, Arc::clone(&endpoint));
-    let mut crew = Crew::new(&Arc::new(case), target, &mut Rng::new(1)).unwrap();
+    let mut crew = Crew::new(&Arc::new(case), target, &mut Rng::new(1));
     crew.prepare().await.unwrap();
     let (mut sample, _) = crew.work(Duration::from_millis(60)).await.unwrap();
     sample.absorb(crew.work(Duration::from_millis(60)).await.unwrap().0);
     crew.dismiss().await;
-    (sample, endpoint.ledger.read().handshakes)
+    (sample, endpoint.totals.read().handshakes)
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn measure(case: Case, status: &'static str) -> hybridge_loadtest::error::
     let pki = Pki::new();
     let address = serve(&pki, status).await;
     let target = target(Role::Subject, endpoint("h2", address, &pki, &GROUPS));
-    let mut crew = Crew::new(&Arc::new(case), target, &mut Rng::new(1)).unwrap();
+    let mut crew = Crew::new(&Arc::new(case), target, &mut Rng::new(1));
     crew.prepare().await?;
     let (sample, _) = crew.work(Duration::from_millis(60)).await?;
     let closing = Instant::now();

@@ -54,14 +54,14 @@ async fn measure(load: Load) -> (Sample, Duration) {
         authority: address.to_string(),
         tls: None,
         rtt: Duration::ZERO,
-        ledger: Arc::new(Counter::default()),
+        totals: Arc::new(Counter::default()),
     });
     let case = Arc::new(Case {
         load,
         down: 0,
         ..case(Scenario::H1Keepalive)
     });
-    let mut crew = Crew::new(&case, target(Role::Subject, endpoint), &mut Rng::new(1)).unwrap();
+    let mut crew = Crew::new(&case, target(Role::Subject, endpoint), &mut Rng::new(1));
     crew.prepare().await.unwrap();
     crew.work(Duration::from_millis(500)).await.unwrap()
 }

@@ -270,3 +270,15 @@ async fn signatures_may_be_checked_on_some_handshakes_but_the_group_is_on_all() 
         Err(Error::Negotiated { .. })
     ));
 }
+
+/// What is kept for all rounds is a constant of its target, which no interval over rounds can see.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_round_draws_its_connections_anew() {
+    let pki = Pki::new();
+    let targets = two_servers(&pki).await;
+    let counted = Arc::clone(&targets[0].endpoint.totals);
+    let (mut run, mut results) = run(targets, vec![case(Scenario::H1Keepalive)]);
+    run.measure(&mut results, |_| Ok(())).await.unwrap();
+    // Two connections in each of three rounds.
+    assert_eq!(counted.read().handshakes, 6);
+}

@@ -1,9 +1,12 @@
 //! What each command does, in the order in which it does it.
 
+mod check;
+mod interrupt;
 mod measure;
-mod narrow;
+mod overrides;
 mod provenance;
 mod rendering;
+mod setup;
 
 use std::io::Write;
 use std::path::Path;
@@ -18,14 +21,12 @@ use crate::results::{file, merge};
 use crate::{primitives, report, session, stub};
 pub use rendering::write_report;
 
-/// Exit code after Ctrl-C, as shells know it.
-const INTERRUPTED: u8 = 130;
-
 /// Runs a command; the exit code where it is not an error.
 pub fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Compare(arguments) => measure::compare(&arguments),
         Command::Run(arguments) => measure::run_plan(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Primitives(arguments) => measure_primitives(&arguments),
         Command::Report(arguments) => render(&arguments),
         Command::Merge(arguments) => merge_shards(&arguments),

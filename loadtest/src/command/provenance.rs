@@ -7,7 +7,7 @@ use crate::observe::{machine, metrics};
 use crate::plan::Plan;
 use crate::results::Provenance;
 use crate::run::Shard;
-use crate::run::managed::Cores;
+use crate::run::cores::Cores;
 use crate::run::target::Resolved;
 use crate::versions;
 

@@ -112,18 +112,18 @@ impl Counter {
     }
 }
 
-/// One connection's counter; what it counted goes to the target's ledger when the connection is gone.
+/// One connection's counter; what it counted goes to the target's totals when the connection is gone.
 #[derive(Debug, Default)]
 pub struct Meter {
     counter: Counter,
-    ledger: Option<Arc<Counter>>,
+    totals: Option<Arc<Counter>>,
 }
 
 impl Meter {
-    pub fn for_ledger(ledger: &Arc<Counter>) -> Arc<Self> {
+    pub fn for_totals(totals: &Arc<Counter>) -> Arc<Self> {
         Arc::new(Self {
             counter: Counter::default(),
-            ledger: Some(Arc::clone(ledger)),
+            totals: Some(Arc::clone(totals)),
         })
     }
 
@@ -138,8 +138,8 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        if let Some(ledger) = &self.ledger {
-            ledger.add(&self.counter.read());
+        if let Some(totals) = &self.totals {
+            totals.add(&self.counter.read());
         }
     }
 }

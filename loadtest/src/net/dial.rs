@@ -35,7 +35,7 @@ pub struct Endpoint {
     /// The emulated round trip the kernel's TCP handshake does not show.
     pub rtt: Duration,
     /// Sum over all connections of this endpoint.
-    pub ledger: Arc<Counter>,
+    pub totals: Arc<Counter>,
 }
 
 /// The TLS part of an endpoint.
@@ -136,7 +136,7 @@ impl Dialer {
             })?;
         }
         let connect = begun.elapsed();
-        let meter = Meter::for_ledger(&self.endpoint.ledger);
+        let meter = Meter::for_totals(&self.endpoint.totals);
         let (Some(tls), Some(config)) = (&self.endpoint.tls, &self.config) else {
             let stream = Stream::plain(socket, meter);
             return Ok(Dialed {

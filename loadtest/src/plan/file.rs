@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
 use crate::tls::Group;
 
-const EMBEDDED: [(&str, &str); 10] = [
+const EMBEDDED: [(&str, &str); 11] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
+    ("check", include_str!("../../plans/check.toml")),
     (
         "gradient-exchange",
         include_str!("../../plans/gradient-exchange.toml"),

@@ -2,7 +2,7 @@
 
 use super::quoted::QUOTED;
 use super::{Figure, Primitives, Row};
-use crate::report::document::Node;
+use crate::report::node::Node;
 use crate::report::figures::{number, time};
 use crate::report::render;
 

@@ -1,7 +1,7 @@
 //! Several runs side by side: a difference is marked only where the two intervals share no value.
 
-use super::document::Node;
-use super::figures::{number, pairings, signed, tell};
+use super::figures::{number, pairings, signed, summarise};
+use super::node::Node;
 use super::render;
 use crate::results::findings::Metric;
 use crate::results::{CaseResult, Results};
@@ -75,13 +75,13 @@ fn rows(
     let (mut rows, mut marked) = (Vec::new(), 0);
     for (baseline, subject) in pairings(first, case) {
         for metric in Metric::for_scenario(case.case.scenario) {
-            let Some(mine) = tell(case, &baseline, &subject, metric) else {
+            let Some(mine) = summarise(case, &baseline, &subject, metric) else {
                 continue;
             };
             let mut row = vec![metric.title().to_owned(), format!("{subject} - {baseline}")];
             row.push(cell(&mine.difference, metric));
             for other in others.iter().flatten() {
-                let theirs = tell(other, &baseline, &subject, metric);
+                let theirs = summarise(other, &baseline, &subject, metric);
                 let apart = theirs
                     .as_ref()
                     .is_some_and(|theirs| theirs.difference.is_apart_from(&mine.difference));

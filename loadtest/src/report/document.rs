@@ -1,29 +1,12 @@
 //! What a report says and in which order: the paragraph, the warnings, the tables, the charts, then method and
 //! limits. Rendering is left to the formats.
 
-use super::figures::{pairings, tell, time};
+use super::figures::{pairings, summarise, time};
+use super::node::Node;
 use super::{charts, figures, peers, summary};
 use crate::plan::Load;
 use crate::results::findings::{Metric, latencies, quantile};
 use crate::results::{Block, CaseResult, Results};
-
-/// A piece of a report.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Node {
-    Heading(usize, String),
-    Paragraph(String),
-    Warning(String),
-    List(Vec<String>),
-    Table {
-        head: Vec<String>,
-        rows: Vec<Vec<String>>,
-    },
-    Chart {
-        svg: String,
-        caption: String,
-    },
-    Code(String),
-}
 
 /// The whole report.
 pub fn document(results: &Results) -> Vec<Node> {
@@ -77,12 +60,12 @@ fn glance(results: &Results) -> Vec<Node> {
         for (baseline, subject) in pairings(results, case) {
             let metrics = Metric::for_scenario(case.case.scenario);
             let words = |metric| {
-                tell(case, &baseline, &subject, metric)
+                summarise(case, &baseline, &subject, metric)
                     .map_or("-".into(), |told| told.verdict_cell())
             };
             let Some(first) = metrics
                 .first()
-                .and_then(|metric| tell(case, &baseline, &subject, *metric))
+                .and_then(|metric| summarise(case, &baseline, &subject, *metric))
             else {
                 continue;
             };
@@ -145,7 +128,7 @@ fn case_nodes(results: &Results, case: &CaseResult) -> Vec<Node> {
     for (baseline, subject) in pairings {
         let mut rows = Vec::new();
         for metric in Metric::for_scenario(case.case.scenario) {
-            let Some(told) = tell(case, &baseline, &subject, metric) else {
+            let Some(told) = summarise(case, &baseline, &subject, metric) else {
                 continue;
             };
             rows.push(vec![
@@ -174,8 +157,8 @@ fn case_nodes(results: &Results, case: &CaseResult) -> Vec<Node> {
 /// The measured overhead beside the one usually quoted for this kind of traffic.
 fn quoted(results: &Results, case: &CaseResult, low: f64, high: f64) -> String {
     let told = pairings(results, case).into_iter().next().and_then(|(baseline, subject)| {
-        let wire = tell(case, &baseline, &subject, Metric::Wire)?;
-        let time = tell(case, &baseline, &subject, Metric::Median)?;
+        let wire = summarise(case, &baseline, &subject, Metric::Wire)?;
+        let time = summarise(case, &baseline, &subject, Metric::Median)?;
         Some(format!(
             "Measured here: hybrid puts {} % more bytes on the wire than classical and takes {} (time: {}).",
             figures::signed(wire.percent()),

@@ -10,7 +10,7 @@ pub const MARGIN: f64 = 0.05;
 
 /// One metric of one case, baseline against subject.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct Figure {
     pub metric: Metric,
     pub baseline: Interval,
     pub subject: Interval,
@@ -41,11 +41,16 @@ pub fn pairings(results: &Results, case: &CaseResult) -> Vec<(String, String)> {
 }
 
 /// Compares one metric; none where it was not observed on both sides.
-pub fn tell(case: &CaseResult, baseline: &str, subject: &str, metric: Metric) -> Option<Told> {
+pub fn summarise(
+    case: &CaseResult,
+    baseline: &str,
+    subject: &str,
+    metric: Metric,
+) -> Option<Figure> {
     let difference = difference(case, baseline, subject, metric)?;
     let base = level(case, baseline, metric)?;
     let verdict = difference.verdict(base.mean.abs() * MARGIN);
-    Some(Told {
+    Some(Figure {
         metric,
         baseline: base,
         subject: level(case, subject, metric)?,
@@ -54,7 +59,7 @@ pub fn tell(case: &CaseResult, baseline: &str, subject: &str, metric: Metric) ->
     })
 }
 
-impl Told {
+impl Figure {
     /// The difference in per cent of the baseline.
     pub fn percent(&self) -> f64 {
         share(self.difference.mean, self.baseline.mean)
@@ -87,6 +92,7 @@ impl Told {
             Verdict::Equivalent => {
                 format!("equivalent, within ±{} %", number(self.bound_percent()))
             }
+            Verdict::Unsteady => "none called: the halves of the run disagree".to_owned(),
             Verdict::Open => format!(
                 "no difference seen, within ±{} %",
                 number(self.bound_percent())

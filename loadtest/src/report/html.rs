@@ -1,6 +1,7 @@
 //! The report as one HTML file that needs nothing else: offline, light and dark, on paper and on a phone.
 
-use super::document::{Node, document, title};
+use super::document::{document, title};
+use super::node::Node;
 use super::svg::escape;
 use crate::results::Results;
 

@@ -7,17 +7,19 @@
     reason = "a report is written once; that it reads like the text it makes is worth more than an allocation"
 )]
 
+pub mod agreement;
 pub mod charts;
 pub mod compare;
 pub mod document;
 pub mod figures;
 pub mod html;
+pub mod node;
 pub mod peers;
 pub mod summary;
 mod svg;
 
 use crate::results::Results;
-use document::Node;
+use node::Node;
 
 /// The report as Markdown; charts stand in the HTML only.
 pub fn markdown(results: &Results) -> String {

@@ -1,8 +1,8 @@
 //! A run against other proxies: several baselines. The figure is the ratio of server CPU, or of memory, to the best
 //! of them, pair by pair.
 
-use super::document::Node;
 use super::figures::{number, pairings};
+use super::node::Node;
 use crate::plan::Scenario;
 use crate::results::findings::{Metric, level, ratio};
 use crate::results::{CaseResult, Results};

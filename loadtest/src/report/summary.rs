@@ -1,7 +1,7 @@
 //! The paragraph a manager can read: what hybrid costs per handshake, per request, per token, per GiB. And what
 //! must be known before it is believed.
 
-use super::figures::{Told, number, pairings, signed, tell, time};
+use super::figures::{Figure, number, pairings, signed, summarise, time};
 use super::peers;
 use crate::plan::{Load, Scenario};
 use crate::results::findings::Metric;
@@ -49,14 +49,14 @@ fn plainest(results: &Results, scenario: Scenario) -> Option<&CaseResult> {
     cases.min_by_key(|case| (case.case.link.rtt_us, case.case.load.connections()))
 }
 
-fn told(results: &Results, case: &CaseResult, metric: Metric) -> Option<Told> {
+fn summary_of(results: &Results, case: &CaseResult, metric: Metric) -> Option<Figure> {
     let (baseline, subject) = pairings(results, case).into_iter().next()?;
-    tell(case, &baseline, &subject, metric)
+    summarise(case, &baseline, &subject, metric)
 }
 
 fn handshake(results: &Results) -> Option<String> {
     let case = plainest(results, Scenario::FullHandshake)?;
-    let latency = told(results, case, Metric::Median)?;
+    let latency = summary_of(results, case, Metric::Median)?;
     let groups: Vec<_> = results
         .targets
         .iter()
@@ -71,8 +71,8 @@ fn handshake(results: &Results) -> Option<String> {
         change(&latency, "longer", "shorter"),
     );
     let (up, down) = (
-        told(results, case, Metric::HandshakeUp)?,
-        told(results, case, Metric::HandshakeDown)?,
+        summary_of(results, case, Metric::HandshakeUp)?,
+        summary_of(results, case, Metric::HandshakeDown)?,
     );
     text += &format!(
         ", and {} more bytes ({} up, {} down)",
@@ -80,7 +80,7 @@ fn handshake(results: &Results) -> Option<String> {
         signed(up.difference.mean),
         signed(down.difference.mean)
     );
-    if let Some(cpu) = told(results, case, Metric::ServerCpu) {
+    if let Some(cpu) = summary_of(results, case, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
     }
     Some(text + ".")
@@ -88,13 +88,13 @@ fn handshake(results: &Results) -> Option<String> {
 
 fn request(results: &Results) -> Option<String> {
     let case = plainest(results, Scenario::H1Keepalive)?;
-    let latency = told(results, case, Metric::Median)?;
+    let latency = summary_of(results, case, Metric::Median)?;
     let mut text = format!(
         "A request on an open connection takes {}: {}",
         time(latency.subject.mean),
         change(&latency, "longer", "shorter")
     );
-    if let Some(cpu) = told(results, case, Metric::ServerCpu) {
+    if let Some(cpu) = summary_of(results, case, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
     }
     Some(text + ".")
@@ -102,8 +102,8 @@ fn request(results: &Results) -> Option<String> {
 
 fn token(results: &Results) -> Option<String> {
     let case = plainest(results, Scenario::TokenStream)?;
-    let gap = told(results, case, Metric::TokenGap)?;
-    let first = told(results, case, Metric::FirstToken)?;
+    let gap = summary_of(results, case, Metric::TokenGap)?;
+    let first = summary_of(results, case, Metric::FirstToken)?;
     Some(format!(
         "From one streamed token to the next: {}; to the first one: {}.",
         change(&gap, "longer", "shorter"),
@@ -122,13 +122,13 @@ fn gibibyte(results: &Results) -> Option<String> {
     let case = BULK
         .into_iter()
         .find_map(|scenario| plainest(results, scenario))?;
-    let wire = told(results, case, Metric::Wire)?;
+    let wire = summary_of(results, case, Metric::Wire)?;
     let mut text = format!(
         "A GiB of payload puts {} % more bytes on the wire than classical ({} % beyond the payload in both)",
         signed(wire.percent()),
-        number(told(results, case, Metric::Overhead)?.subject.mean),
+        number(summary_of(results, case, Metric::Overhead)?.subject.mean),
     );
-    if let Some(cpu) = told(results, case, Metric::ServerCpuPerGib) {
+    if let Some(cpu) = summary_of(results, case, Metric::ServerCpuPerGib) {
         text += &format!(
             " and takes {} ms of server CPU: {}",
             number(cpu.subject.mean),
@@ -139,7 +139,7 @@ fn gibibyte(results: &Results) -> Option<String> {
 }
 
 /// `62 us longer (55 to 70; +18 %)`, or that no difference was seen.
-fn change(told: &Told, more: &str, less: &str) -> String {
+fn change(told: &Figure, more: &str, less: &str) -> String {
     let unit = told.metric.unit();
     let d = told.difference;
     let words = |word: &str, sign: f64| {
@@ -160,6 +160,7 @@ fn change(told: &Told, more: &str, less: &str) -> String {
         Verdict::More => words(more, 1.0),
         Verdict::Less => words(less, -1.0),
         Verdict::Equivalent => format!("equivalent, within ±{} %", number(told.bound_percent())),
+        Verdict::Unsteady => "no difference called, as the halves of the run disagree".to_owned(),
         Verdict::Open => format!(
             "no difference seen, within ±{} %",
             number(told.bound_percent())

@@ -5,6 +5,7 @@ pub mod file;
 pub mod findings;
 pub mod histogram;
 pub mod merge;
+pub mod tally;
 
 use std::collections::BTreeMap;
 
@@ -143,6 +144,20 @@ pub struct ByteCheck {
 }
 
 impl Results {
+    /// Nothing measured yet.
+    pub fn of(targets: Vec<Target>) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            provenance: Provenance::default(),
+            targets,
+            headroom: None,
+            links: Vec::new(),
+            cases: Vec::new(),
+            checks: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     pub fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name == name)
     }

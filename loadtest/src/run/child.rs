@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 
-use super::managed::Cores;
+use super::cores::Cores;
 use crate::error::{Error, Result};
 use crate::observe::machine;
 

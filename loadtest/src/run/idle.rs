@@ -18,9 +18,6 @@ use crate::session::Sample;
 /// For the server to put its buffers away.
 const SETTLE: Duration = Duration::from_millis(150);
 
-/// Held until the case ends.
-pub type Held = Vec<H1<Stream<Socket>>>;
-
 /// Opens this block's connections, one request each, and leaves them idle.
 pub async fn block(case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block> {
     let dialer = Dialer::new(&crew.target.endpoint, vec!["http/1.1"], false)?;

@@ -1,5 +1,7 @@
 //! One block of load: closed (each session works without pause) or open (operations are due at a constant rate and
-//! latency counts from the scheduled moment, so that a stall is paid for by all that had to wait).
+//! latency counts from the scheduled moment, so that a stall is paid for by all that had to wait). Sessions and their
+//! connections last for one block: where a connection lands (which worker, beside which other) would otherwise be a
+//! constant of its target, which no number of rounds averages out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,51 +9,50 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use super::idle::Held;
-use super::sessions;
 use super::target::Resolved;
 use crate::error::{Error, Result};
+use crate::http::h1::H1;
+use crate::net::socket::Socket;
+use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::plan::{Case, Load};
 use crate::rng::Rng;
 use crate::session::{Sample, Session};
 
-/// Beyond it connections of the target at rest are closed, so that two targets never hold 20,000 at once.
-const KEEP_AT_REST: usize = 2000;
 /// At most this many connections are opened at the same time.
 const OPENING: usize = 128;
 /// A session that fails so often in a row, or overall one operation in ten, means that the server is gone.
 const FAILURES_IN_A_ROW: u64 = 5;
+
+/// Connections held open until a case ends.
+pub type Held = Vec<H1<Stream<Socket>>>;
 
 /// All sessions of one target.
 #[derive(Debug)]
 pub struct Crew {
     pub target: Resolved,
     pub case: Arc<Case>,
+    /// Of the block under way.
     sessions: Vec<Session>,
-    prepared: bool,
+    rng: Rng,
     /// Connections of the idle scenario.
     pub held: Held,
 }
 
 impl Crew {
-    pub fn new(case: &Arc<Case>, target: Resolved, rng: &mut Rng) -> Result<Self> {
-        let sessions = sessions(case, &target, rng)?;
-        Ok(Self {
+    pub fn new(case: &Arc<Case>, target: Resolved, rng: &mut Rng) -> Self {
+        Self {
             target,
             case: Arc::clone(case),
-            sessions,
-            prepared: false,
+            sessions: Vec::new(),
+            rng: Rng::new(rng.draw()),
             held: Held::new(),
-        })
+        }
     }
 
-    /// Opens what the sessions keep, once, or again after a rest that closed it.
+    /// Makes the sessions of a block and opens what they keep.
     pub async fn prepare(&mut self) -> Result<()> {
-        if self.prepared {
-            return Ok(());
-        }
-        let mut rest = std::mem::take(&mut self.sessions);
+        let mut rest = sessions(&self.case, &self.target, &mut self.rng)?;
         while !rest.is_empty() {
             let mut opening = JoinSet::new();
             for mut session in rest.drain(rest.len().saturating_sub(OPENING)..) {
@@ -63,50 +64,37 @@ impl Crew {
                 self.sessions.push(session);
             }
         }
-        self.prepared = true;
         Ok(())
     }
 
-    /// One operation of the first session, outside any block.
+    /// One operation outside any block.
     pub async fn probe(&mut self) -> Result<()> {
-        match self.sessions.first_mut() {
-            Some(session) => {
-                session
-                    .operate(Instant::now(), &mut Sample::default())
-                    .await
-            }
-            None => Ok(()),
-        }
+        let mut sessions = sessions(&self.case, &self.target, &mut self.rng)?;
+        let Some(session) = sessions.first_mut() else {
+            return Ok(());
+        };
+        let done = session
+            .operate(Instant::now(), &mut Sample::default())
+            .await;
+        session.close().await;
+        done
     }
 
-    /// Between two blocks; large crews let their connections go.
+    /// After a block: its connections are closed in order, the next block draws its own.
     pub async fn rest(&mut self) {
-        if self.sessions.len() > KEEP_AT_REST {
-            self.close().await;
-            self.prepared = false;
+        let mut closing = JoinSet::new();
+        for mut session in self.sessions.drain(..) {
+            closing.spawn(async move { session.close().await });
         }
+        while closing.join_next().await.is_some() {}
     }
 
     /// After the last block.
     pub async fn dismiss(&mut self) {
-        self.close().await;
-        self.sessions.clear();
+        self.rest().await;
         for mut h1 in self.held.drain(..) {
             // Closing is courtesy here: memory was measured, bytes were counted.
             drop(tokio::time::timeout(Duration::from_secs(1), h1.stream.close()).await);
-        }
-    }
-
-    async fn close(&mut self) {
-        let mut closing = JoinSet::new();
-        for mut session in std::mem::take(&mut self.sessions) {
-            closing.spawn(async move {
-                session.close().await;
-                session
-            });
-        }
-        while let Some(Ok(session)) = closing.join_next().await {
-            self.sessions.push(session);
         }
     }
 
@@ -163,12 +151,28 @@ impl Crew {
     }
 }
 
+/// The sessions of one target for one case.
+fn sessions(case: &Arc<Case>, target: &Resolved, rng: &mut Rng) -> Result<Vec<Session>> {
+    let mut sessions: Vec<Session> = Vec::new();
+    for _ in 0..case.load.connections() {
+        let first = sessions.len();
+        for stream in 0..case.streams {
+            let session = Session::new(case, &target.endpoint, target.plan.role, rng.draw())?;
+            sessions.push(match sessions.get(first) {
+                Some(other) if stream > 0 => session.beside(other),
+                _ => session,
+            });
+        }
+    }
+    Ok(sessions)
+}
+
 type Worked = (Session, Sample, Option<Error>);
 
 async fn closed(mut session: Session, deadline: Instant) -> Worked {
     let mut sample = Sample::default();
     let mut troubles = Troubles::default();
-    let begun = session.fall_in(&mut sample).await;
+    let begun = session.stagger_start(&mut sample).await;
     if troubles.note(begun, &mut sample) {
         return (session, sample, troubles.last);
     }

@@ -4,6 +4,7 @@
 pub mod awake;
 pub mod binary;
 pub mod child;
+pub mod cores;
 pub mod idle;
 pub mod load;
 pub mod managed;
@@ -21,7 +22,7 @@ use crate::plan::{Case, Plan, Scenario};
 use crate::results::histogram::Packed;
 use crate::results::{Block, CaseResult, Results};
 use crate::rng::Rng;
-use crate::session::{Sample, Session};
+use crate::session::Sample;
 use load::Crew;
 use progress::Progress;
 use target::Resolved;
@@ -119,7 +120,7 @@ impl Run {
                 None => Arc::clone(case),
                 Some(count) => Arc::new(case.with_connections(count.div_ceil(self.shard.of))),
             };
-            crews.push(Crew::new(&own, resolved, &mut rng)?);
+            crews.push(Crew::new(&own, resolved, &mut rng));
         }
         if case.scenario == Scenario::HelloRetryHandshake
             && let Some(why) = refusal(&mut crews).await?
@@ -284,20 +285,4 @@ fn drop_unpaired(measured: &mut CaseResult, members: usize) {
             .count()
             == members
     });
-}
-
-/// The sessions of one target for one case.
-fn sessions(case: &Arc<Case>, target: &Resolved, rng: &mut Rng) -> Result<Vec<Session>> {
-    let mut sessions: Vec<Session> = Vec::new();
-    for _ in 0..case.load.connections() {
-        let first = sessions.len();
-        for stream in 0..case.streams {
-            let session = Session::new(case, &target.endpoint, target.plan.role, rng.draw())?;
-            sessions.push(match sessions.get(first) {
-                Some(other) if stream > 0 => session.beside(other),
-                _ => session,
-            });
-        }
-    }
-    Ok(sessions)
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::net::counts::Counter;
 use crate::net::dial::{Dialer, Endpoint, Expect, Tls};
 use crate::observe::{Probe, metrics};
-use crate::plan::{Speaks, Target};
+use crate::plan::{Role, Speaks, Target};
 use crate::results::ByteCheck;
 use crate::tls::{Group, Trust};
 
@@ -36,6 +36,19 @@ impl Resolved {
         self
     }
 
+    /// The same server under another name, with counts of its own.
+    #[must_use]
+    pub fn renamed(&self, name: String, role: Role) -> Self {
+        let mut twin = self.clone();
+        let mut endpoint = Endpoint::clone(&self.endpoint);
+        endpoint.name.clone_from(&name);
+        endpoint.totals = Arc::new(Counter::default());
+        twin.endpoint = Arc::new(endpoint);
+        twin.plan.name = name;
+        twin.plan.role = role;
+        twin
+    }
+
     /// Replaces the groups the client offers; the first is the one that must come out.
     pub fn offer(&mut self, groups: Vec<Group>) {
         let mut endpoint = Endpoint::clone(&self.endpoint);
@@ -49,7 +62,7 @@ impl Resolved {
     }
 
     /// One handshake, so that a wrong target is told before anything is measured.
-    pub async fn greet(&self) -> Result<()> {
+    pub async fn probe_handshake(&self) -> Result<()> {
         let mut dialed = Dialer::new(&self.endpoint, Vec::new(), false)?
             .dial(Expect::Full)
             .await?;
@@ -82,7 +95,7 @@ pub fn resolve(target: &Target) -> Result<Resolved> {
             authority,
             tls,
             rtt: Duration::ZERO,
-            ledger: Arc::new(Counter::default()),
+            totals: Arc::new(Counter::default()),
         }),
         speaks: if scheme == "tls" {
             Speaks::Blocks
@@ -222,14 +235,14 @@ impl Totals {
             )
         };
         let wire = |way| of("hybridge_wire_bytes_total", &[listener, ("direction", way)]);
-        let ledger = target.endpoint.ledger.read();
+        let totals = target.endpoint.totals.read();
         Some(Self {
             client: [
-                ledger.handshakes,
-                ledger.handshake_up,
-                ledger.handshake_down + ledger.tickets,
-                ledger.wire_up - ledger.handshake_up,
-                ledger.wire_down - ledger.handshake_down - ledger.tickets,
+                totals.handshakes,
+                totals.handshake_up,
+                totals.handshake_down + totals.tickets,
+                totals.wire_up - totals.handshake_up,
+                totals.wire_down - totals.handshake_down - totals.tickets,
             ],
             server: [
                 of("hybridge_handshakes_total", &[listener, group]),

@@ -2,9 +2,9 @@
 //! says what it took. Load and blocks are in `run`.
 
 mod blocks;
-mod line;
 mod requests;
 mod sample;
+mod shared;
 mod token_stream;
 
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use crate::net::stream::Stream;
 use crate::plan::{Case, Role, Scenario};
 use crate::rng::Rng;
 pub use blocks::serve as serve_blocks;
-use line::{Line, Shared};
 pub use sample::Sample;
+use shared::{Shared, SharedConnection};
 
 /// A goodbye that is not answered by then is cut.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One client.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Session {
     expect: Expect,
     open: Open,
     /// The HTTP/2 connection it may share with others.
-    line: Arc<Line>,
+    shared: Arc<SharedConnection>,
     rng: Rng,
 }
 
@@ -74,7 +74,7 @@ impl Session {
             dialer,
             expect,
             open: Open::Nothing,
-            line: Arc::default(),
+            shared: Arc::default(),
             rng: Rng::new(seed),
         })
     }
@@ -82,7 +82,7 @@ impl Session {
     /// Makes this client another stream on the HTTP/2 connection of `other`.
     #[must_use]
     pub fn beside(mut self, other: &Self) -> Self {
-        self.line = Arc::clone(&other.line);
+        self.shared = Arc::clone(&other.shared);
         self
     }
 
@@ -91,7 +91,7 @@ impl Session {
         match self.case.scenario {
             Scenario::ResumedHandshake => {
                 let dialed = self.dialer.dial(Expect::Any).await?;
-                farewell(dialed.stream).await;
+                close_stream(dialed.stream).await;
                 Ok(())
             }
             scenario if scenario.connects_each_time() => Ok(()),
@@ -102,7 +102,7 @@ impl Session {
     /// Begins a block of token streams where a user might be: within the interval of a token, and within the answer.
     /// Users do not start in step; a burst of all their tokens, or of all their requests each time the answers end,
     /// would be another load. The rest of an answer that it begins with is no operation; its tokens count as served.
-    pub async fn fall_in(&mut self, sample: &mut Sample) -> Result<()> {
+    pub async fn stagger_start(&mut self, sample: &mut Sample) -> Result<()> {
         if self.case.scenario != Scenario::TokenStream || self.case.token_interval_us == 0 {
             return Ok(());
         }
@@ -135,13 +135,13 @@ impl Session {
     pub async fn close(&mut self) {
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => {}
-            Open::H1(h1) => farewell(h1.stream).await,
-            Open::Tcp(stream) => farewell(stream).await,
-            Open::H2(shared) => hang_up(shared).await,
+            Open::H1(h1) => close_stream(h1.stream).await,
+            Open::Tcp(stream) => close_stream(stream).await,
+            Open::H2(shared) => close_shared(shared).await,
             Open::Call(shared, call) => {
                 // A stream that ends badly was an error of its last exchange, and counted there.
-                drop(timeout(FAREWELL, call.finish()).await);
-                hang_up(shared).await;
+                drop(timeout(CLOSE_TIMEOUT, call.finish()).await);
+                close_shared(shared).await;
             }
         }
     }
@@ -198,7 +198,7 @@ impl Session {
         // The scheduled wait counts, the TCP connect does not: the handshake is what is asked about.
         let latency = late + dialed.handshake;
         let meter = Arc::clone(dialed.stream.meter());
-        farewell(dialed.stream).await;
+        close_stream(dialed.stream).await;
         Ok(Outcome {
             latency,
             units: 0,
@@ -221,7 +221,7 @@ impl Session {
         let mut h1 = H1::new(stream);
         let units = self.http(&mut h1, up, down).await?;
         let latency = due.elapsed();
-        farewell(h1.stream).await;
+        close_stream(h1.stream).await;
         Ok(Outcome {
             latency,
             units,
@@ -237,7 +237,7 @@ impl Session {
         let units = self.http(&mut h1, 0, self.case.down).await?
             + self.http(&mut h1, self.case.up, 0).await?;
         let latency = due.elapsed();
-        farewell(h1.stream).await;
+        close_stream(h1.stream).await;
         Ok(Outcome {
             latency,
             units,
@@ -248,7 +248,7 @@ impl Session {
     async fn connect(&mut self) -> Result<()> {
         let scenario = self.case.scenario;
         if scenario.multiplexes() {
-            let shared = self.line.join(&self.dialer, self.expect).await?;
+            let shared = self.shared.join(&self.dialer, self.expect).await?;
             self.open = if scenario == Scenario::GrpcStream {
                 let request = self.grpc("/hybridge.demo.Echo/Stream")?;
                 let call = shared.h2.stream(&request).await;
@@ -344,15 +344,15 @@ fn for_scenario(
     (Arc::new(endpoint), Expect::HelloRetry)
 }
 
-async fn farewell(mut stream: Stream<Socket>) {
+async fn close_stream(mut stream: Stream<Socket>) {
     // A peer that does not answer the goodbye has still been measured; the connection is dropped.
-    drop(timeout(FAREWELL, stream.close()).await);
+    drop(timeout(CLOSE_TIMEOUT, stream.close()).await);
 }
 
 /// Ends a shared connection in order if this was its last user.
-async fn hang_up(shared: Arc<Shared>) {
+async fn close_shared(shared: Arc<Shared>) {
     if let Some(shared) = Arc::into_inner(shared) {
-        drop(timeout(FAREWELL, shared.h2.close()).await);
+        drop(timeout(CLOSE_TIMEOUT, shared.h2.close()).await);
     }
 }
 

@@ -6,7 +6,9 @@
 pub mod program;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hybridge_loadtest::net::counts::Counter;
@@ -21,6 +23,7 @@ use hybridge_loadtest::tls::{Group, Trust};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 
 /// Where nobody listens.
@@ -81,6 +84,11 @@ impl Pki {
 
 /// Serves the stub behind TLS; where it listens.
 pub async fn serve(config: Arc<ServerConfig>) -> SocketAddr {
+    serve_slowly(config, Duration::ZERO).await
+}
+
+/// The same with a pause before whatever it writes.
+pub async fn serve_slowly(config: Arc<ServerConfig>, pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -89,7 +97,10 @@ pub async fn serve(config: Arc<ServerConfig>) -> SocketAddr {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             tokio::spawn(async move {
                 let stream = Stream::handshake(peer, connection.into(), Arc::default()).await?;
-                stub::converse(stream).await
+                if pause.is_zero() {
+                    return stub::converse(stream).await;
+                }
+                stub::converse(Slow::new(stream, pause)).await
             });
         }
     });
@@ -109,7 +120,7 @@ pub fn endpoint(name: &str, address: SocketAddr, pki: &Pki, groups: &[Group]) ->
             expect: groups[0],
         }),
         rtt: Duration::ZERO,
-        ledger: Arc::new(Counter::default()),
+        totals: Arc::new(Counter::default()),
     })
 }
 
@@ -150,5 +161,57 @@ pub fn case(scenario: Scenario) -> Case {
         rounds: 3,
         block_ms: 30,
         warmup_ms: 5,
+    }
+}
+
+/// A stream that waits before it writes.
+struct Slow<S> {
+    inner: S,
+    pause: Duration,
+    waiting: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<S> Slow<S> {
+    fn new(inner: S, pause: Duration) -> Self {
+        Self {
+            inner,
+            pause,
+            waiting: None,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Slow<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Slow<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let pause = self.pause;
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+        std::task::ready!(waiting.as_mut().poll(cx));
+        let written = std::task::ready!(Pin::new(&mut self.inner).poll_write(cx, bytes));
+        self.waiting = None;
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

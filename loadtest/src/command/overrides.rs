@@ -1,12 +1,12 @@
 //! Flags that replace what a plan says: fewer scenarios, other links, another load.
 
-use crate::cli::Narrow;
+use crate::cli::Overrides;
 use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
 use crate::plan::{Case, Load, Plan, Scenario};
 
 /// The plan with the flags applied; an error where nothing is left.
-pub(super) fn apply(plan: &mut Plan, flags: &Narrow) -> Result<()> {
+pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
     let wrong = |flag: &str, message: String| Error::Usage(format!("{flag}: {message}"));
     if !flags.scenario.is_empty() {
         let wanted = flags
@@ -75,7 +75,7 @@ fn scenario(name: &str) -> std::result::Result<Scenario, String> {
     })
 }
 
-fn links(flags: &Narrow) -> std::result::Result<Option<Vec<Link>>, String> {
+fn links(flags: &Overrides) -> std::result::Result<Option<Vec<Link>>, String> {
     if flags.rtt.is_empty() && flags.bandwidth.is_empty() {
         return Ok(None);
     }
@@ -101,7 +101,7 @@ fn links(flags: &Narrow) -> std::result::Result<Option<Vec<Link>>, String> {
     Ok(Some(links))
 }
 
-fn loads(flags: &Narrow) -> std::result::Result<Option<Vec<Load>>, String> {
+fn loads(flags: &Overrides) -> std::result::Result<Option<Vec<Load>>, String> {
     if flags
         .connections
         .iter()

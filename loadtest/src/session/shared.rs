@@ -10,7 +10,7 @@ use crate::net::dial::{Dialer, Expect};
 
 /// Where the sessions of one connection find it.
 #[derive(Debug, Default)]
-pub(super) struct Line(tokio::sync::Mutex<Weak<Shared>>);
+pub(super) struct SharedConnection(tokio::sync::Mutex<Weak<Shared>>);
 
 /// The connection; whoever gives it back last closes it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Shared {
     taken: Mutex<Bytes>,
 }
 
-impl Line {
+impl SharedConnection {
     /// The connection as it is, or a new one where there is none that works.
     pub(super) async fn join(&self, dialer: &Dialer, expect: Expect) -> Result<Arc<Shared>> {
         let mut known = self.0.lock().await;

@@ -1,0 +1,52 @@
+//! The table of `check`: a server against itself, case by case.
+
+use super::node::Node;
+use super::{figures::number, render};
+use crate::results::tally::{Count, Tally};
+
+/// What is shown and kept of all runs.
+pub fn markdown(tally: &Tally, command: &str) -> String {
+    let total = tally.total();
+    let row = |name: String, count: Count| {
+        vec![
+            name,
+            count.intervals.to_string(),
+            count.leave_out_zero.to_string(),
+            format!("{} %", number(count.percent())),
+        ]
+    };
+    let table = |head: &str, rows: Vec<Vec<String>>| Node::Table {
+        head: [head, "intervals", "leave out zero", "share"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows,
+    };
+    let mut cases: Vec<_> = tally
+        .by_case()
+        .into_iter()
+        .map(|(title, count)| row(title, count))
+        .collect();
+    cases.push(row("all".into(), total));
+    let figures = tally.rows.iter().map(|found| {
+        row(
+            format!("{}: {}", found.title, found.metric.title()),
+            found.count,
+        )
+    });
+    let words = format!(
+        "{} of {} intervals leave out zero in {} runs of one server against itself: {} %. By chance about 5 % would. \
+         Figures that were the same in every block are not counted.",
+        total.leave_out_zero,
+        total.intervals,
+        tally.runs,
+        number(total.percent()),
+    );
+    render(&[
+        Node::Heading(1, "One server against itself".into()),
+        Node::Paragraph(words),
+        Node::Paragraph(format!("`hybridge-loadtest {command}`")),
+        table("case", cases),
+        Node::Heading(2, "Figure by figure".into()),
+        table("figure", figures.collect()),
+    ])
+}
