@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::limit::Limit;
 use crate::tls::Group;
 
 /// What hybrid post-quantum TLS costs, measured in pairs.
@@ -18,7 +19,7 @@ pub struct Cli {
 pub enum Command {
     /// Compare hybrid and classical in alternating blocks; without targets, against a demo of its own
     Compare(Compare),
-    /// Run a plan: a TOML file, or quick, full, gradient-exchange, token-stream, peers, peers-h2, scale, workers
+    /// Run a plan: a TOML file, or quick, full, check, gradient-exchange, token-stream, peers, peers-h2, peers-tokens, scale, scale-peers, workers
     Run(RunPlan),
     /// Run every scenario of a plan against itself: how many intervals leave out zero though there is no difference
     Check(Check),
@@ -64,7 +65,17 @@ pub struct Compare {
     #[command(flatten)]
     pub overrides: Overrides,
     #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
     pub common: Common,
+}
+
+/// Limits on differences, for CI.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Limits {
+    /// Exit with 3 where a difference is beyond this, such as 'full-handshake.cpu > 20%'; may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub fail_if: Vec<Limit>,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +87,8 @@ pub struct RunPlan {
     pub backend: Option<String>,
     #[command(flatten)]
     pub overrides: Overrides,
+    #[command(flatten)]
+    pub limits: Limits,
     #[command(flatten)]
     pub common: Common,
 }
@@ -130,11 +143,21 @@ pub struct Overrides {
     pub block: Option<String>,
 }
 
+/// Where results go.
+#[derive(Clone, Debug, Args)]
+pub struct Output {
+    /// Folder for what is written; one named by the time, in loadtest-results, if not given
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace the results that are in --out already
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// Folder for results.json, report.md and report.html
-    #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
-    pub out: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
     /// Seed of the order of blocks; drawn if not given (1 for shards), recorded always
     #[arg(long)]
     pub seed: Option<u64>,
@@ -182,9 +205,8 @@ pub enum Pin {
 
 #[derive(Debug, Args)]
 pub struct Primitives {
-    /// Folder for primitives.json and primitives.md
-    #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
-    pub out: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
     /// Time for each figure, such as 300ms
     #[arg(long, value_name = "TIME", default_value = "300ms")]
     pub time: String,
@@ -198,6 +220,8 @@ pub struct Report {
     /// Folder for the report; the first file's if not given
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 #[derive(Debug, Args)]
@@ -205,9 +229,8 @@ pub struct Merge {
     /// results.json files of the shards
     #[arg(required = true)]
     pub results: Vec<PathBuf>,
-    /// Folder for the whole
-    #[arg(long, value_name = "DIR", default_value = "loadtest-results")]
-    pub out: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]

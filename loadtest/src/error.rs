@@ -1,5 +1,5 @@
 //! What can end a run, told to the user: each message names the thing, the value and the remedy.
-//! Exit codes: 1 the run failed, 64 the question was wrong (flags, plan, results file), 130 interrupted.
+//! Exit codes: 1 the run failed, 3 a --fail-if condition is met, 64 the question was wrong (flags, plan, results file), 130 interrupted.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,12 @@ pub enum Error {
     Protocol { target: String, message: String },
     #[error("target {target} stopped answering during {case}: {message}")]
     Died {
+        target: String,
+        case: String,
+        message: String,
+    },
+    #[error("target {target} failed {case}, though it still accepts connections: {message}")]
+    Failed {
         target: String,
         case: String,
         message: String,

@@ -8,7 +8,6 @@
 pub mod cli;
 pub mod command;
 pub mod error;
-pub mod headroom;
 pub mod http;
 pub mod net;
 pub mod observe;

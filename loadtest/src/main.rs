@@ -1,5 +1,6 @@
 //! The `hybridge-loadtest` program: parse, choose a runtime that fits the cores, dispatch, exit code.
-//! 0 done, 1 the run failed (what was measured is kept), 64 wrong question, 130 interrupted (likewise kept).
+//! 0 done, 1 the run failed (what was measured is kept), 3 a --fail-if condition is met, 64 wrong question, 130
+//! interrupted (likewise kept).
 
 use std::io::Write;
 use std::process::ExitCode;

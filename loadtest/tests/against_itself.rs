@@ -32,9 +32,11 @@ fn plan(folder: &std::path::Path, pki: &Pki, [a, b]: [SocketAddr; 2]) {
     std::fs::write(folder.join("plan.toml"), text).unwrap();
 }
 
-const CHECK: [&str; 8] = [
+const CHECK: [&str; 10] = [
     "check",
     "plan.toml",
+    "--out",
+    "out",
     "--runs",
     "4",
     "--at-most",
@@ -52,7 +54,7 @@ async fn one_server_twice_passes() {
     plan(folder.path(), &pki, [server, server]);
     let output = tool(folder.path(), &CHECK);
     assert_told(&output, 0, &["run 4 of 4"]);
-    let kept = std::fs::read_to_string(folder.path().join("loadtest-results/check.md")).unwrap();
+    let kept = std::fs::read_to_string(folder.path().join("out/check.md")).unwrap();
     for words in [
         "One server against itself",
         "| all |",

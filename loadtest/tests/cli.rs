@@ -15,15 +15,55 @@ async fn a_comparison_leaves_three_files_and_a_paragraph() {
     assert_told(&output, 0, &["wrote results.json"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        text.starts_with("A full handshake with X25519MLKEM768 takes"),
+        text.contains("A full handshake with X25519MLKEM768 takes"),
         "{text}"
     );
-    for name in ["results.json", "report.md", "report.html"] {
+    for name in ["results.json", "report.md", "report.html", "figures.csv"] {
         assert!(
             place.folder.path().join("out").join(name).exists(),
             "{name}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_have_a_folder_of_their_own_and_are_not_overwritten_unasked() {
+    let place = Place::new().await;
+    for _ in 0..2 {
+        assert_told(&place.compare(&[]), 0, &["loadtest-results/20"]);
+    }
+    let folders = std::fs::read_dir(place.path("loadtest-results")).unwrap();
+    assert_eq!(folders.count(), 2);
+    assert_told(&place.compare(&["--out", "out"]), 0, &[]);
+    assert_told(
+        &place.compare(&["--out", "out"]),
+        64,
+        &["out/results.json", "--overwrite"],
+    );
+    assert_told(&place.compare(&["--out", "out", "--overwrite"]), 0, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_met_is_an_exit_code() {
+    let place = Place::new().await;
+    assert_told(
+        &place.compare(&["--fail-if", "full-handshake.handshake-up > 100%"]),
+        3,
+        &[
+            "--fail-if 'full-handshake.handshake-up > 100%' is met",
+            "handshake bytes up",
+        ],
+    );
+    assert_told(
+        &place.compare(&["--fail-if", "full-handshake.handshake-up > 2000%"]),
+        0,
+        &[],
+    );
+    assert_told(
+        &place.compare(&["--fail-if", "full-handshake.handshake-up > 100KiB"]),
+        64,
+        &["100KiB"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

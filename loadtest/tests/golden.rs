@@ -3,19 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::path::PathBuf;
 
-use hybridge_loadtest::net::counts::Bytes;
-use hybridge_loadtest::net::link::Link;
-use hybridge_loadtest::net::relay::Verification;
-use hybridge_loadtest::plan::{Case, Load, Role, Scenario, Target};
+use hybridge_loadtest::plan::Role;
 use hybridge_loadtest::report;
-use hybridge_loadtest::results::histogram::Packed;
-use hybridge_loadtest::results::{
-    Block, ByteCheck, CaseResult, Headroom, Machine, Provenance, Results, SCHEMA, file,
-};
+use hybridge_loadtest::results::findings::Metric;
+use hybridge_loadtest::results::{Block, file};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::tls::Group;
+use support::fixture::{results, target};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -34,154 +32,6 @@ fn check(name: &str, made: &str) {
         "{} differs; look at it, then BLESS=1",
         path.display()
     );
-}
-
-fn target(name: &str, role: Role, group: Group) -> Target {
-    Target::new(
-        name,
-        format!("https://{name}.example:8443"),
-        role,
-        vec![group],
-    )
-}
-
-fn case(scenario: Scenario, link: Link, connections: u32) -> Case {
-    let defaults = scenario.defaults();
-    Case {
-        scenario,
-        link,
-        load: Load::Closed { connections },
-        up: defaults.up,
-        down: defaults.down,
-        tokens: defaults.tokens,
-        token_interval_us: defaults.token_interval_us,
-        streams: 1,
-        rounds: 8,
-        block_ms: 300,
-        warmup_ms: 60,
-    }
-}
-
-/// Blocks that scatter around a level: microseconds of latency and of server CPU, bytes of handshake.
-fn blocks(case: &Case, rng: &mut Rng) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    for pair in 0..case.rounds {
-        for (name, latency, cpu, up, down) in [
-            ("hybrid", 480, 152.0, 1522, 1807),
-            ("classical", 420, 128.0, 300, 718),
-        ] {
-            let latency = latency + case.link.rtt_us;
-            let ops = 600 * u64::from(case.load.connections().min(8));
-            let values: Vec<u64> = (0..ops)
-                .map(|_| (latency * 1000) + rng.below(90_000) as u64 + rng.below(4) as u64 * 20_000)
-                .collect();
-            let streams = case.scenario.streams_tokens();
-            blocks.push(Block {
-                pair,
-                target: name.into(),
-                elapsed_s: 0.3,
-                ops,
-                units: if streams { ops * 64 } else { 0 },
-                errors: 0,
-                unserved: 0,
-                bytes: Bytes {
-                    handshakes: ops,
-                    handshake_up: ops * up,
-                    handshake_down: ops * down,
-                    tickets: ops * 231,
-                    wire_up: ops * (up + 120),
-                    wire_down: ops * (down + 231 + 1300),
-                    plain_up: ops * 98,
-                    plain_down: ops * 1278,
-                },
-                latency: Packed::of(&values),
-                first: streams.then(|| Packed::of(&values)),
-                gap: streams.then(|| Packed::of(&values)),
-                late: streams.then(|| Packed::of(&values)),
-                server_cpu_s: Some(ops as f64 * (cpu + rng.unit() * 4.0) / 1e6),
-                generator_cpu_s: 0.2,
-                server_rss: Some(14_000_000),
-                rss_added: (case.scenario == Scenario::Idle)
-                    .then(|| (ops * 14_500 + rng.below(9000) as u64).cast_signed()),
-            });
-        }
-    }
-    blocks
-}
-
-fn results() -> Results {
-    let mut rng = Rng::new(11);
-    let far = Link {
-        rtt_us: 20_000,
-        bits_per_second: 0,
-    };
-    let near = Link::default();
-    let cases = [
-        case(Scenario::Idle, near, 1),
-        case(Scenario::FullHandshake, near, 1),
-        case(Scenario::FullHandshake, far, 1),
-        case(Scenario::ResumedHandshake, near, 4),
-        case(Scenario::H1Keepalive, near, 1),
-        case(Scenario::H1Keepalive, near, 8),
-        case(Scenario::TokenStream, near, 1),
-        case(Scenario::Download, near, 1),
-        case(Scenario::GradientExchange, near, 1),
-    ];
-    Results {
-        schema: SCHEMA.into(),
-        provenance: Provenance {
-            started: "2026-11-22T00:00:00Z".into(),
-            version: "0.0.0".into(),
-            profile: "optimised".into(),
-            command: vec!["compare".into(), "--quick".into()],
-            plan_name: "golden".into(),
-            plan: "name = \"golden\"".into(),
-            seed: 11,
-            shard: "1/1".into(),
-            machine: Machine {
-                cpu: "Example CPU".into(),
-                cores: 2,
-                memory_mib: 8192,
-                kernel: "6.0".into(),
-                cpu_flags: vec!["aes".into()],
-            },
-            versions: [("hybrid".to_owned(), "version=0.0.0".to_owned())].into(),
-            pinning: "servers on core [0], generator on core [1]".into(),
-            spins: false,
-            interrupted: false,
-        },
-        targets: vec![
-            target("hybrid", Role::Subject, Group::X25519MLKEM768),
-            target("classical", Role::Baseline, Group::X25519),
-        ],
-        headroom: Some(Headroom {
-            null_p50_us: 31.0,
-            null_p99_us: 58.0,
-            null_per_second: 61_000.0,
-            cores: 1,
-        }),
-        links: vec![Verification {
-            link: far,
-            bare_rtt_us: 40.0,
-            median_rtt_us: 20_130.0,
-            p95_rtt_us: 20_300.0,
-            measured_mbit: None,
-        }],
-        cases: cases
-            .into_iter()
-            .map(|case| CaseResult {
-                blocks: blocks(&case, &mut rng),
-                case,
-            })
-            .collect(),
-        checks: vec![ByteCheck {
-            target: "hybrid".into(),
-            what: "handshake bytes up".into(),
-            client: 4_000,
-            server: 4_000,
-        }],
-        warnings: Vec::new(),
-    }
 }
 
 #[test]
@@ -275,7 +125,7 @@ fn a_peer_run_is_told_as_ratios_to_the_best_peer() {
         .find(|line| line.starts_with("| Full handshake | server CPU per operation | hybrid |"))
         .unwrap();
     assert!(
-        row.contains("| classical: 131 us |"),
+        row.contains("| classical: 131 µs |"),
         "the cheaper peer is the one to beat: {row}"
     );
     let ratio: f64 = row
@@ -317,4 +167,78 @@ fn a_result_file_of_another_version_is_refused_by_name() {
     let error = file::load(&path).unwrap_err();
     assert!(error.to_string().contains("hybridge-loadtest/0"), "{error}");
     assert_eq!(error.exit_code(), 64);
+}
+
+#[test]
+fn a_busy_machine_is_told_before_anything_else() {
+    let mut busy = results();
+    for round in busy.cases.iter_mut().flat_map(|case| &mut case.rounds) {
+        round.others = Some(60.0);
+    }
+    let text = report::markdown(&busy);
+    let first = text.lines().find(|line| line.starts_with('>')).unwrap();
+    assert!(
+        first.contains("This machine was busy: do not quote these figures."),
+        "{first}"
+    );
+    assert!(text.contains("| 8 of 8 |"), "rounds are marked");
+    assert!(report::text(&busy).starts_with("This machine was busy"));
+    let mut once = results();
+    once.cases[0].rounds[0].steal = Some(30.0);
+    let text = report::markdown(&once);
+    assert!(!text.contains("do not quote") && text.contains("1 of 72 rounds were under pressure"));
+}
+
+/// What the pairs cannot tell apart from chance is no difference, neither above nor in the first table.
+#[test]
+fn what_does_not_survive_the_number_of_figures_is_not_called_a_difference() {
+    let mut noisy = results();
+    let mut rng = Rng::new(3);
+    // A difference of about two standard errors: its own interval leaves out zero now and then.
+    for case in &mut noisy.cases {
+        for block in &mut case.blocks {
+            let level = 128.0 + 20.0 * rng.unit();
+            block.server_cpu_s = Some(block.ops as f64 * level / 1e6);
+        }
+    }
+    let text = report::markdown(&noisy);
+    assert!(
+        text.contains("survive the correction for their number (Benjamini-Hochberg"),
+        "{text}"
+    );
+    let judged = report::figures::Judged::of(&noisy);
+    for figure in judged
+        .all()
+        .filter(|figure| figure.metric == Metric::ServerCpu)
+    {
+        assert!(!figure.is_called(), "{figure:?}");
+    }
+}
+
+#[test]
+fn figures_of_every_case_stand_in_the_csv() {
+    let csv = report::csv::lines(&results());
+    let mut lines = csv.lines();
+    let columns = lines.next().unwrap().split(',').count();
+    let row = lines
+        .find(|line| {
+            line.starts_with("\"Full handshake, 20.0 ms") || line.contains("full-handshake")
+        })
+        .unwrap();
+    assert!(row.contains(",hybrid,") && columns == 18, "{row}");
+    assert!(csv.contains(",cpu-per-operation,us,"), "{csv}");
+}
+
+#[test]
+fn a_limit_is_met_by_a_difference_beyond_it_only() {
+    use hybridge_loadtest::report::limit::{Limit, Outcome};
+    let outcome = |text: &str| text.parse::<Limit>().unwrap().check(&results());
+    assert!(matches!(outcome("full-handshake.cpu > 10%"), Outcome::Met(cases) if cases.len() == 2));
+    assert_eq!(outcome("full-handshake.cpu > 40%"), Outcome::NotMet);
+    assert!(matches!(
+        outcome("full-handshake.latency > 40us"),
+        Outcome::Met(_)
+    ));
+    assert_eq!(outcome("full-handshake.latency < 0us"), Outcome::NotMet);
+    assert_eq!(outcome("grpc-unary.cpu > 1%"), Outcome::NotMeasured);
 }

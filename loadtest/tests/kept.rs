@@ -32,6 +32,16 @@ async fn a_full_disk_is_told_and_the_results_are_printed_instead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_keeps_what_was_measured() {
+    stopped_by(rustix::process::Signal::INT).await;
+}
+
+/// As a CI system and Kubernetes end what takes too long.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_a_termination() {
+    stopped_by(rustix::process::Signal::TERM).await;
+}
+
+async fn stopped_by(signal: rustix::process::Signal) {
     let place = Place::new().await;
     let plan = place.plan(300);
     let mut child = Command::new(BIN)
@@ -44,9 +54,9 @@ async fn an_interrupt_keeps_what_was_measured() {
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("remaining: Full handshake")));
     // Enough for some pairs of 25 ms blocks, far from the 300 of the plan.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {

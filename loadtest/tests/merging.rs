@@ -61,11 +61,13 @@ fn shard(shard: &str, seed: u64, values: &[u64], cpu: Option<f64>) -> Results {
         headroom: None,
         links: Vec::new(),
         cases: vec![CaseResult {
+            rounds: Vec::new(),
             case,
             blocks: vec![block(values, cpu)],
         }],
         checks: Vec::new(),
         warnings: Vec::new(),
+        skipped: Vec::new(),
     }
 }
 

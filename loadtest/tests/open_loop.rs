@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use hybridge_loadtest::http::h1::H1;
 use hybridge_loadtest::net::counts::Counter;
 use hybridge_loadtest::net::dial::Endpoint;
+use hybridge_loadtest::net::served::Served;
 use hybridge_loadtest::plan::{Case, Load, Role, Scenario};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::run::load::Crew;
@@ -55,6 +56,7 @@ async fn measure(load: Load) -> (Sample, Duration) {
         tls: None,
         rtt: Duration::ZERO,
         totals: Arc::new(Counter::default()),
+        served: Served::default(),
     });
     let case = Arc::new(Case {
         load,

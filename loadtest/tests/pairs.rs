@@ -11,7 +11,7 @@ use hybridge_loadtest::error::Error;
 use hybridge_loadtest::plan::{Case, Plan, Role, Scenario};
 use hybridge_loadtest::report;
 use hybridge_loadtest::results::findings::{Metric, difference, values};
-use hybridge_loadtest::results::{Provenance, Results, SCHEMA, file};
+use hybridge_loadtest::results::{Results, file};
 use hybridge_loadtest::run::progress::Progress;
 use hybridge_loadtest::run::target::Resolved;
 use hybridge_loadtest::run::{Run, Shard};
@@ -33,20 +33,12 @@ async fn two_servers(pki: &Pki) -> Vec<Resolved> {
 }
 
 fn run(targets: Vec<Resolved>, cases: Vec<Case>) -> (Run, Results) {
-    let results = Results {
-        schema: SCHEMA.into(),
-        provenance: Provenance::default(),
-        targets: targets.iter().map(|target| target.plan.clone()).collect(),
-        headroom: None,
-        links: Vec::new(),
-        cases: Vec::new(),
-        checks: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let results = Results::of(targets.iter().map(|target| target.plan.clone()).collect());
     let plan = Plan {
         name: "test".into(),
         text: String::new(),
         targets: Vec::new(),
+        beside: Vec::new(),
         cases,
     };
     let shard = Shard { index: 1, of: 1 };
@@ -59,6 +51,8 @@ fn run(targets: Vec<Resolved>, cases: Vec<Case>) -> (Run, Results) {
             shard,
             stop,
             progress: Progress::new(false),
+            ceiling: None,
+            beside: Vec::new(),
         },
         results,
     )

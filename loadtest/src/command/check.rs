@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
 use super::setup::Setup;
-use super::{create, overrides, print, runtime, say};
+use super::{output, overrides, print, runtime, say};
 use crate::cli::Check;
 use crate::error::Result;
 use crate::plan::{Role, Speaks, file as plan_file};
@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
     let mut plan = plan_file::load(&arguments.plan)?;
     overrides::apply(&mut plan, &arguments.overrides)?;
     let common = &arguments.common;
-    create(&common.out)?;
+    let out = output::folder(&common.output, "check.md")?;
     let setup = Setup::of(&plan, common)?;
     let (tally, stopped) = runtime()?.block_on(async {
         let (stop, at_once) = on_interrupt();
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
     })?;
     let command: Vec<String> = std::env::args().skip(1).collect();
     let text = agreement::markdown(&tally, &command.join(" "));
-    file::write(&common.out.join("check.md"), text.as_bytes())?;
+    file::write(&out.join("check.md"), text.as_bytes())?;
     print(&text)?;
     if stopped {
         return Ok(INTERRUPTED);
@@ -76,6 +76,8 @@ async fn repeat(
             shard: Shard { index: 1, of: 1 },
             stop: stop.clone(),
             progress: Progress::new(false),
+            ceiling: None,
+            beside: Vec::new(),
         };
         run.measure(&mut results, |_| Ok(())).await?;
         for speaks in [Speaks::Http, Speaks::Blocks] {

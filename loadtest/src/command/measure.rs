@@ -7,15 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::interrupt::{INTERRUPTED, on_interrupt};
 use super::provenance::provenance;
 use super::setup::{Setup, choose_groups, parse_shard};
-use super::{create, listen, overrides, print, runtime, say, write_report};
+use super::{check_limits, listen, output, overrides, print, runtime, say, write_report};
 use crate::cli::{Common, Compare, RunPlan};
 use crate::error::{Error, Result};
-use crate::headroom;
 use crate::plan::{Plan, Role, Target, file as plan_file};
 use crate::report;
+use crate::report::limit::Limit;
 use crate::results::{Results, file};
 use crate::run::Run;
+use crate::run::capability;
+use crate::run::ceiling::Ceiling;
 use crate::run::progress::Progress;
+use crate::run::target::{Resolved, pid_in};
 use crate::stub;
 
 pub(super) fn compare(arguments: &Compare) -> Result<u8> {
@@ -25,6 +28,7 @@ pub(super) fn compare(arguments: &Compare) -> Result<u8> {
     measure(
         plan,
         &arguments.common,
+        &arguments.limits.fail_if,
         None,
         Some((arguments.group, arguments.classical_group)),
     )
@@ -33,7 +37,13 @@ pub(super) fn compare(arguments: &Compare) -> Result<u8> {
 pub(super) fn run_plan(arguments: &RunPlan) -> Result<u8> {
     let mut plan = plan_file::load(&arguments.plan)?;
     overrides::apply(&mut plan, &arguments.overrides)?;
-    measure(plan, &arguments.common, arguments.backend.as_deref(), None)
+    measure(
+        plan,
+        &arguments.common,
+        &arguments.limits.fail_if,
+        arguments.backend.as_deref(),
+        None,
+    )
 }
 
 /// The targets named by flags; none means that the tool starts its own.
@@ -80,9 +90,15 @@ fn drawn_seed() -> u64 {
 
 type Groups = Option<(crate::tls::Group, crate::tls::Group)>;
 
-fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -> Result<u8> {
+fn measure(
+    mut plan: Plan,
+    common: &Common,
+    limits: &[Limit],
+    backend: Option<&str>,
+    groups: Groups,
+) -> Result<u8> {
     let shard = parse_shard(&common.shard, common.job_index)?;
-    create(&common.out)?;
+    let out = output::folder(&common.output, "results.json")?;
     let own_servers = plan.targets.is_empty();
     let setup = Setup::of(&plan, common)?;
     let seed = common.seed.unwrap_or_else(|| {
@@ -108,13 +124,21 @@ fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -
                 tls.trust.check_signatures_every(every);
             }
         }
+        let (mut warnings, mut skipped) = (unchecked(every), Vec::new());
+        if !own_servers {
+            warnings.extend(capability::look(&mut targets, &plan.cases).await);
+            skipped = leave_out(&mut plan, &targets);
+        }
         let provenance = provenance(&plan, common, (seed, shard), &setup.cores, &targets).await;
-        let headroom = headroom::measure().await?;
+        let mut ceiling = Ceiling::start().await?;
+        let headroom = ceiling.headroom().await?;
         let mut results = Results::of(targets.iter().map(|target| target.plan.clone()).collect());
         results.provenance = provenance;
         results.headroom = Some(headroom);
-        results.warnings = unchecked(every);
+        results.warnings = warnings;
+        results.skipped = skipped;
         wait_for(common.start_at).await;
+        let beside = beside(&plan)?;
         let mut run = Run {
             plan,
             targets,
@@ -122,8 +146,10 @@ fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -
             shard,
             stop,
             progress: Progress::new(!common.quiet),
+            ceiling: Some(ceiling),
+            beside,
         };
-        let path = common.out.join("results.json");
+        let path = out.join("results.json");
         let mut save = |results: &Results| file::save(&path, results);
         let outcome = tokio::select! {
             outcome = run.measure(&mut results, &mut save) => outcome,
@@ -131,8 +157,25 @@ fn measure(plan: Plan, common: &Common, backend: Option<&str>, groups: Groups) -
         };
         results.provenance.interrupted = run.stop.load(Ordering::Relaxed);
         drop(servers);
-        finish(&common.out, results, outcome)
+        finish(&out, results, limits, outcome)
     })
+}
+
+/// Takes the cases out of the plan that some target cannot serve; why, for each.
+fn leave_out(plan: &mut Plan, targets: &[Resolved]) -> Vec<String> {
+    let mut skipped = Vec::new();
+    plan.cases.retain(|case| {
+        let speaks = case.scenario.speaks();
+        let mut able = targets.iter().filter(|target| target.speaks == speaks);
+        let why = able.find_map(|target| capability::missing(target, case));
+        let runs = why.is_none();
+        skipped.extend(why);
+        runs
+    });
+    for why in &skipped {
+        say(&format!("left out: {why}"));
+    }
+    skipped
 }
 
 /// What a reader of handshake latencies must know.
@@ -145,7 +188,7 @@ fn unchecked(every: u64) -> Vec<String> {
 }
 
 /// Writes what there is, then tells how it ended.
-fn finish(out: &Path, mut results: Results, outcome: Result<()>) -> Result<u8> {
+fn finish(out: &Path, mut results: Results, limits: &[Limit], outcome: Result<()>) -> Result<u8> {
     if let Err(error) = &outcome {
         results
             .warnings
@@ -171,17 +214,24 @@ fn finish(out: &Path, mut results: Results, outcome: Result<()>) -> Result<u8> {
         print(&String::from_utf8_lossy(&file::to_json(&results)?))?;
         return Err(outcome.err().unwrap_or(error));
     }
-    print(&format!("{}\n", report::summary::paragraph(&results)))?;
+    print(&format!("{}\n", report::text(&results)))?;
     say(&format!(
-        "wrote results.json, report.md and report.html in {}",
+        "wrote results.json, report.md, report.html and figures.csv in {}",
         out.display()
     ));
     outcome?;
-    Ok(if results.provenance.interrupted {
-        INTERRUPTED
-    } else {
-        0
-    })
+    if results.provenance.interrupted {
+        return Ok(INTERRUPTED);
+    }
+    check_limits(limits, &results)
+}
+
+/// Processes of a plan whose CPU time is the run's own.
+fn beside(plan: &Plan) -> Result<Vec<u32>> {
+    plan.beside
+        .iter()
+        .map(|path| pid_in(path, "beside"))
+        .collect()
 }
 
 async fn wait_for(start_at: Option<u64>) {

@@ -3,6 +3,7 @@
 mod check;
 mod interrupt;
 mod measure;
+mod output;
 mod overrides;
 mod provenance;
 mod rendering;
@@ -17,7 +18,8 @@ use crate::cli::{Backend, Command, Merge, Primitives, Report};
 use crate::error::{Error, Result};
 use crate::net::link::parse_duration;
 use crate::observe::machine;
-use crate::results::{file, merge};
+use crate::report::limit::{Limit, Outcome};
+use crate::results::{Results, file, merge};
 use crate::{primitives, report, session, stub};
 pub use rendering::write_report;
 
@@ -52,20 +54,16 @@ fn runtime() -> Result<Runtime> {
         })
 }
 
-fn create(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))
-}
-
 fn measure_primitives(arguments: &Primitives) -> Result<u8> {
     let time = parse_duration(&arguments.time)
         .map_err(|message| Error::Usage(format!("--time: {message}")))?;
-    create(&arguments.out)?;
+    let out = output::folder(&arguments.output, "primitives.json")?;
     let table = primitives::measure(time, |name| say(&format!("measuring {name}")));
     let json = serde_json::to_vec_pretty(&table)
         .map_err(|error| Error::Process(format!("the table cannot be written as JSON: {error}")))?;
-    file::write(&arguments.out.join("primitives.json"), &json)?;
+    file::write(&out.join("primitives.json"), &json)?;
     let text = primitives::table::markdown(&table);
-    file::write(&arguments.out.join("primitives.md"), text.as_bytes())?;
+    file::write(&out.join("primitives.md"), text.as_bytes())?;
     print(&text)?;
     Ok(0)
 }
@@ -83,14 +81,14 @@ fn render(arguments: &Report) -> Result<u8> {
             path if path.is_dir() => path.clone(),
             path => path.parent().map(Path::to_owned).unwrap_or_default(),
         });
-    create(&folder)?;
+    output::create(&folder)?;
     if let [only] = results.as_slice() {
         write_report(&folder, only)?;
         say(&format!(
-            "wrote {0}/report.md and {0}/report.html",
+            "wrote {0}/report.md, {0}/report.html and {0}/figures.csv",
             folder.display()
         ));
-        return Ok(0);
+        return check_limits(&arguments.limits.fail_if, only);
     }
     let names: Vec<_> = arguments
         .results
@@ -103,6 +101,32 @@ fn render(arguments: &Report) -> Result<u8> {
     Ok(0)
 }
 
+/// Exit code where a condition of `--fail-if` is met.
+const BEYOND_LIMIT: u8 = 3;
+
+/// Holds a run against the limits; the exit code.
+fn check_limits(limits: &[Limit], results: &Results) -> Result<u8> {
+    let mut code = 0;
+    for limit in limits {
+        match limit.check(results) {
+            Outcome::NotMet => {}
+            Outcome::Met(cases) => {
+                for case in cases {
+                    say(&format!("--fail-if '{}' is met: {case}", limit.text()));
+                }
+                code = BEYOND_LIMIT;
+            }
+            Outcome::NotMeasured => {
+                return Err(Error::Process(format!(
+                    "--fail-if '{}': this run has no such figure; measure its scenario, with --pid or --metrics for CPU",
+                    limit.text()
+                )));
+            }
+        }
+    }
+    Ok(code)
+}
+
 fn merge_shards(arguments: &Merge) -> Result<u8> {
     let shards = arguments
         .results
@@ -110,13 +134,13 @@ fn merge_shards(arguments: &Merge) -> Result<u8> {
         .map(|path| file::load(path))
         .collect::<Result<Vec<_>>>()?;
     let whole = merge::merge(shards)?;
-    create(&arguments.out)?;
-    file::save(&arguments.out.join("results.json"), &whole)?;
-    write_report(&arguments.out, &whole)?;
+    let out = output::folder(&arguments.output, "results.json")?;
+    file::save(&out.join("results.json"), &whole)?;
+    write_report(&out, &whole)?;
     say(&format!(
         "merged {} shards into {}/results.json",
         arguments.results.len(),
-        arguments.out.display()
+        out.display()
     ));
     Ok(0)
 }

@@ -12,7 +12,7 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
         let wanted = flags
             .scenario
             .iter()
-            .map(|name| scenario(name))
+            .map(|name| Scenario::named(name))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|message| wrong("--scenario", message))?;
         plan.cases.retain(|case| wanted.contains(&case.scenario));
@@ -55,24 +55,6 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn scenario(name: &str) -> std::result::Result<Scenario, String> {
-    serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(|_| {
-        let known: Vec<_> = Scenario::ALL
-            .iter()
-            .filter_map(|scenario| {
-                serde_json::to_value(scenario)
-                    .ok()?
-                    .as_str()
-                    .map(str::to_owned)
-            })
-            .collect();
-        format!(
-            "unknown scenario \"{name}\"; known are {}",
-            known.join(", ")
-        )
-    })
 }
 
 fn links(flags: &Overrides) -> std::result::Result<Option<Vec<Link>>, String> {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::report;
 use crate::results::{Results, file};
 
-/// Writes `report.md` and `report.html` beside the results.
+/// Writes `report.md`, `report.html` and `figures.csv` beside the results.
 pub fn write_report(folder: &Path, results: &Results) -> Result<()> {
     file::write(
         &folder.join("report.md"),
@@ -15,5 +15,9 @@ pub fn write_report(folder: &Path, results: &Results) -> Result<()> {
     file::write(
         &folder.join("report.html"),
         report::html::page(results).as_bytes(),
+    )?;
+    file::write(
+        &folder.join("figures.csv"),
+        report::csv::lines(results).as_bytes(),
     )
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::counts::{Bytes, Counter, Meter};
+use super::served::Served;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::timer::Timer;
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub rtt: Duration,
     /// Sum over all connections of this endpoint.
     pub totals: Arc<Counter>,
+    /// What it has of what scenarios ask for.
+    pub served: Served,
 }
 
 /// The TLS part of an endpoint.

@@ -5,6 +5,7 @@ pub mod dial;
 pub mod inbox;
 pub mod link;
 pub mod relay;
+pub mod served;
 pub mod socket;
 pub mod stamp;
 pub mod stream;

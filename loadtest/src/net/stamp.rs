@@ -41,6 +41,15 @@ pub fn read(stamp: &str) -> Option<u64> {
     }
 }
 
+/// True of a stamp of any machine.
+pub fn is_stamp(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(boot, moment)| {
+        boot.len() == 8
+            && boot.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && moment.parse::<u64>().is_ok()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +62,7 @@ mod tests {
         assert!(read_back.is_some_and(|moment| (before..=now()).contains(&moment)));
         let elsewhere = format!("00000000{}", &stamp[8..]);
         assert_eq!(read(&elsewhere), None);
+        assert!(is_stamp(&elsewhere) && !is_stamp("17") && !is_stamp("chatcmpl-1234"));
         assert_eq!(read("17"), None);
     }
 }

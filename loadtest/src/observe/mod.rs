@@ -1,5 +1,6 @@
 //! What is seen from outside: CPU and memory from `/proc`, the server's own `/metrics`, the machine. Read only.
 
+pub mod conditions;
 pub mod machine;
 pub mod metrics;
 pub mod process;

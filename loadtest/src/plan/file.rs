@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
 use crate::tls::Group;
 
-const EMBEDDED: [(&str, &str); 11] = [
+const EMBEDDED: [(&str, &str); 12] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
     ("check", include_str!("../../plans/check.toml")),
@@ -24,6 +24,10 @@ const EMBEDDED: [(&str, &str); 11] = [
     ),
     ("peers", include_str!("../../plans/peers.toml")),
     ("peers-h2", include_str!("../../plans/peers-h2.toml")),
+    (
+        "peers-ghostunnel",
+        include_str!("../../plans/peers-ghostunnel.toml"),
+    ),
     (
         "peers-tokens",
         include_str!("../../plans/peers-tokens.toml"),
@@ -43,6 +47,9 @@ struct File {
     block: String,
     #[serde(default = "default_warmup")]
     warmup: String,
+    /// Files that name processes whose CPU time is the run's own: a backend behind the targets.
+    #[serde(default)]
+    beside: Vec<PathBuf>,
     #[serde(default)]
     target: Vec<TargetFile>,
     case: Vec<CaseFile>,
@@ -140,6 +147,7 @@ pub fn parse(name: &str, text: &str) -> Result<Plan> {
         name: file.name,
         text: text.to_owned(),
         targets,
+        beside: file.beside,
         cases,
     };
     check(&plan).map_err(fail)?;

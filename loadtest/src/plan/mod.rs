@@ -21,6 +21,9 @@ pub struct Plan {
     pub text: String,
     /// Empty: the tool starts its own.
     pub targets: Vec<Target>,
+    /// Files with the ids of processes that work for the run, such as a backend behind the targets: their CPU time is not
+    /// that of others.
+    pub beside: Vec<PathBuf>,
     pub cases: Vec<Case>,
 }
 

@@ -71,6 +71,28 @@ impl Scenario {
         Self::Mix,
     ];
 
+    /// The name plans and flags use.
+    pub fn name(self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    /// The scenario of that name.
+    pub fn named(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|scenario| scenario.name() == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.into_iter().map(Self::name).collect();
+                format!(
+                    "unknown scenario \"{name}\"; known are {}",
+                    known.join(", ")
+                )
+            })
+    }
+
     pub fn title(self) -> &'static str {
         match self {
             Self::FullHandshake => "Full handshake",
@@ -141,16 +163,6 @@ impl Scenario {
                 self,
                 Self::RequestPerConnection | Self::ModelCheckpoint | Self::FederatedRound
             )
-    }
-
-    /// The overhead usually quoted for the kind of traffic, in per cent, low and high.
-    pub fn quoted_overhead(self) -> Option<(f64, f64)> {
-        match self {
-            Self::GradientExchange | Self::TcpGradientExchange => Some((15.0, 25.0)),
-            Self::ModelCheckpoint => Some((20.0, 35.0)),
-            Self::FederatedRound => Some((18.0, 30.0)),
-            _ => None,
-        }
     }
 
     pub fn defaults(self) -> Defaults {

@@ -2,7 +2,6 @@
 
 mod exchange;
 mod post_quantum;
-pub mod quoted;
 mod signing;
 pub mod table;
 mod timing;

@@ -1,12 +1,11 @@
 //! The cost table as Markdown.
 
-use super::quoted::QUOTED;
 use super::{Figure, Primitives, Row};
 use crate::report::node::Node;
-use crate::report::figures::{number, time};
+use crate::report::numbers::{number, time};
 use crate::report::render;
 
-/// Three tables: costs, sizes, and what is usually quoted.
+/// Costs of key exchange and of signatures, then sizes.
 pub fn markdown(primitives: &Primitives) -> String {
     let machine = &primitives.machine;
     let mut nodes = vec![
@@ -47,8 +46,6 @@ pub fn markdown(primitives: &Primitives) -> String {
     ));
     nodes.push(Node::Heading(2, "Sizes in bytes".into()));
     nodes.push(sizes(primitives));
-    nodes.push(Node::Heading(2, "Beside the figures usually quoted".into()));
-    nodes.push(quoted(primitives));
     render(&nodes)
 }
 
@@ -96,34 +93,6 @@ fn sizes(primitives: &Primitives) -> Node {
         "public key or client share",
         "ciphertext or server share",
         "signature",
-    ];
-    Node::Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-    }
-}
-
-fn quoted(primitives: &Primitives) -> Node {
-    let rows = QUOTED.iter().filter_map(|quoted| {
-        let measured = quoted.measured(&primitives.rows)?;
-        let factor = quoted.ms * 1000.0 / measured.median_us;
-        let off = if factor >= 1.0 {
-            format!("{} times too high", number(factor))
-        } else {
-            format!("{} times too low", number(1.0 / factor))
-        };
-        Some(vec![
-            quoted.what.to_owned(),
-            format!("{} ms", quoted.ms),
-            time(measured.median_us),
-            off,
-        ])
-    });
-    let head = [
-        "",
-        "usually quoted",
-        "measured here",
-        "the quoted figure is",
     ];
     Node::Table {
         head: head.map(str::to_owned).to_vec(),

@@ -1,7 +1,8 @@
 //! The table of `check`: a server against itself, case by case.
 
 use super::node::Node;
-use super::{figures::number, render};
+use super::numbers::number;
+use super::render;
 use crate::results::tally::{Count, Tally};
 
 /// What is shown and kept of all runs.

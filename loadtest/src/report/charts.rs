@@ -1,6 +1,7 @@
 //! The charts: latency distributions, bytes per handshake by direction, cost against round-trip time, throughput
 //! against connections. Pure functions from results to SVG; a chart without data is not drawn.
 
+use super::numbers::unit_for;
 use super::svg::{Plot, Scale};
 use crate::plan::{Load, Scenario};
 use crate::results::findings::{Metric, latencies, level};
@@ -87,16 +88,23 @@ fn distribution(results: &Results, case: &CaseResult) -> String {
         .filter(|(at, _)| *at <= deepest)
         .map(|(at, name)| (*at, (*name).to_owned()))
         .collect();
+    // In the unit in which the smallest value reads well.
+    let (factor, unit) = unit_for("us", values.clone().fold(f64::INFINITY, f64::min));
     let mut plot = Plot::new(
         x,
-        Scale::decades(values),
+        Scale::decades(values.map(|value| value * factor)),
         "percentile",
-        "microseconds",
+        match unit {
+            "µs" => "microseconds",
+            "ms" => "milliseconds",
+            _ => "seconds",
+        },
         Some(ticks),
     );
     for (series, (target, points)) in curves.iter().enumerate() {
         plot.key(series, target);
-        plot.line(series, points);
+        let scaled: Vec<_> = points.iter().map(|(x, y)| (*x, y * factor)).collect();
+        plot.line(series, &scaled);
     }
     plot.finish(&format!("Latency distribution of {}", case.case.title()))
 }

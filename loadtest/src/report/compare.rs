@@ -1,7 +1,8 @@
 //! Several runs side by side: a difference is marked only where the two intervals share no value.
 
-use super::figures::{number, pairings, signed, summarise};
+use super::figures::{pairings, summarise};
 use super::node::Node;
+use super::numbers::{number, signed, unit_for};
 use super::render;
 use crate::results::findings::Metric;
 use crate::results::{CaseResult, Results};
@@ -73,15 +74,18 @@ fn rows(
     others: &[Option<&CaseResult>],
 ) -> (Vec<Vec<String>>, usize) {
     let (mut rows, mut marked) = (Vec::new(), 0);
-    for (baseline, subject) in pairings(first, case) {
+    for pairing in pairings(first, case) {
         for metric in Metric::for_scenario(case.case.scenario) {
-            let Some(mine) = summarise(case, &baseline, &subject, metric) else {
+            let Some(mine) = summarise(case, &pairing, metric) else {
                 continue;
             };
-            let mut row = vec![metric.title().to_owned(), format!("{subject} - {baseline}")];
+            let mut row = vec![
+                metric.title().to_owned(),
+                format!("{} - {}", pairing.subject, pairing.baseline),
+            ];
             row.push(cell(&mine.difference, metric));
             for other in others.iter().flatten() {
-                let theirs = summarise(other, &baseline, &subject, metric);
+                let theirs = summarise(other, &pairing, metric);
                 let apart = theirs
                     .as_ref()
                     .is_some_and(|theirs| theirs.difference.is_apart_from(&mine.difference));
@@ -97,11 +101,11 @@ fn rows(
 }
 
 fn cell(interval: &Interval, metric: Metric) -> String {
+    let (factor, unit) = unit_for(metric.unit(), interval.bound());
     format!(
-        "{} {} [{}, {}]",
-        signed(interval.mean),
-        metric.unit(),
-        number(interval.low),
-        number(interval.high)
+        "{} {unit} [{}, {}]",
+        signed(interval.mean * factor),
+        number(interval.low * factor),
+        number(interval.high * factor)
     )
 }

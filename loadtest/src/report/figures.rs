@@ -1,9 +1,11 @@
-//! Numbers as people read them, and what a paired difference amounts to in words.
+//! What the paired differences of a run amount to: every figure of every case, judged together, so that what is called a
+//! difference survives the number of figures looked at.
 
+use super::numbers::{number, signed, unit_for};
 use crate::plan::Role;
 use crate::results::findings::{Metric, difference, level};
 use crate::results::{CaseResult, Results};
-use crate::stats::{Interval, Verdict};
+use crate::stats::{Interval, Verdict, correction};
 
 /// Differences within this share of the baseline count as equivalent.
 pub const MARGIN: f64 = 0.05;
@@ -12,15 +14,86 @@ pub const MARGIN: f64 = 0.05;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     pub metric: Metric,
+    pub names: Pairing,
     pub baseline: Interval,
     pub subject: Interval,
     /// Subject minus baseline, pair by pair.
     pub difference: Interval,
+    /// What its interval says by itself.
     pub verdict: Verdict,
+    /// It is still a difference when all figures of the report are looked at together.
+    pub survives: bool,
 }
 
-/// Baseline and subject names with blocks in this case, every combination.
-pub fn pairings(results: &Results, case: &CaseResult) -> Vec<(String, String)> {
+/// A baseline and the subject compared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    pub baseline: String,
+    pub subject: String,
+}
+
+/// Results with every figure judged.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    pub results: &'a Results,
+    /// By case, in the order of the results.
+    figures: Vec<Vec<Figure>>,
+}
+
+/// A case with its figures.
+#[derive(Clone, Copy, Debug)]
+pub struct JudgedCase<'a> {
+    pub measured: &'a CaseResult,
+    pub figures: &'a [Figure],
+}
+
+impl<'a> Judged<'a> {
+    pub fn of(results: &'a Results) -> Self {
+        let mut figures: Vec<Vec<Figure>> = results
+            .cases
+            .iter()
+            .map(|case| compare_case(results, case))
+            .collect();
+        let p: Vec<f64> = figures
+            .iter()
+            .flatten()
+            .map(|figure| figure.difference.p)
+            .collect();
+        let survivors = correction::survivors(&p);
+        for (figure, survives) in figures.iter_mut().flatten().zip(survivors) {
+            figure.survives = survives && figure.difference.leaves_out_zero();
+        }
+        Self { results, figures }
+    }
+
+    pub fn cases(&self) -> impl Iterator<Item = JudgedCase<'_>> {
+        self.results
+            .cases
+            .iter()
+            .zip(&self.figures)
+            .map(|(measured, figures)| JudgedCase { measured, figures })
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().flatten()
+    }
+}
+
+impl<'a> JudgedCase<'a> {
+    pub fn find(self, pairing: &Pairing, metric: Metric) -> Option<&'a Figure> {
+        self.figures
+            .iter()
+            .find(|figure| figure.metric == metric && figure.names == *pairing)
+    }
+
+    /// The figure of the only pair, or of the first.
+    pub fn first(self, metric: Metric) -> Option<&'a Figure> {
+        self.figures.iter().find(|figure| figure.metric == metric)
+    }
+}
+
+/// Baseline and subject with blocks in this case, every combination.
+pub fn pairings(results: &Results, case: &CaseResult) -> Vec<Pairing> {
     let of = |role: Role| -> Vec<String> {
         let mine = case.targets();
         let targets = results
@@ -33,29 +106,37 @@ pub fn pairings(results: &Results, case: &CaseResult) -> Vec<(String, String)> {
     of(Role::Baseline)
         .into_iter()
         .flat_map(|baseline| {
-            subjects
-                .iter()
-                .map(move |subject| (baseline.clone(), subject.clone()))
+            subjects.iter().map(move |subject| Pairing {
+                baseline: baseline.clone(),
+                subject: subject.clone(),
+            })
         })
         .collect()
 }
 
-/// Compares one metric; none where it was not observed on both sides.
-pub fn summarise(
-    case: &CaseResult,
-    baseline: &str,
-    subject: &str,
-    metric: Metric,
-) -> Option<Figure> {
-    let difference = difference(case, baseline, subject, metric)?;
-    let base = level(case, baseline, metric)?;
-    let verdict = difference.verdict(base.mean.abs() * MARGIN);
+fn compare_case(results: &Results, case: &CaseResult) -> Vec<Figure> {
+    pairings(results, case)
+        .iter()
+        .flat_map(|pairing| {
+            Metric::for_scenario(case.case.scenario)
+                .into_iter()
+                .filter_map(|metric| summarise(case, pairing, metric))
+        })
+        .collect()
+}
+
+/// Compares one metric by itself; none where it was not observed on both sides.
+pub fn summarise(case: &CaseResult, names: &Pairing, metric: Metric) -> Option<Figure> {
+    let difference = difference(case, &names.baseline, &names.subject, metric)?;
+    let baseline = level(case, &names.baseline, metric)?;
     Some(Figure {
         metric,
-        baseline: base,
-        subject: level(case, subject, metric)?,
+        names: names.clone(),
+        verdict: difference.verdict(baseline.mean.abs() * MARGIN),
+        baseline,
+        subject: level(case, &names.subject, metric)?,
         difference,
-        verdict,
+        survives: false,
     })
 }
 
@@ -68,35 +149,72 @@ impl Figure {
     /// "within ±x %": the interval's far end in per cent of the baseline.
     pub fn bound_percent(&self) -> f64 {
         // Rounded up to what is shown: a bound must not read as zero.
-        share(self.difference.bound(), self.baseline.mean).max(0.001)
+        share(self.difference.bound(), self.baseline.mean)
+            .abs()
+            .max(0.001)
     }
 
-    /// `+12 us [+9, +15]`
+    /// What is said of it where only what survives the correction counts, and what can be told from zero in print.
+    pub fn called(&self) -> Verdict {
+        match self.verdict {
+            Verdict::More | Verdict::Less if !self.survives => Verdict::Open,
+            Verdict::More | Verdict::Less if self.percent().abs() < 0.0005 => Verdict::Equivalent,
+            verdict => verdict,
+        }
+    }
+
+    /// True where the report calls it a difference.
+    pub fn is_called(&self) -> bool {
+        matches!(self.called(), Verdict::More | Verdict::Less)
+    }
+
+    /// Factor and name of the unit that suits both levels.
+    pub fn unit(&self) -> (f64, &'static str) {
+        let largest = self.baseline.mean.abs().max(self.subject.mean.abs());
+        unit_for(self.metric.unit(), largest)
+    }
+
+    /// A value of this metric: `480 µs`.
+    pub fn level_cell(&self, value: f64) -> String {
+        let (factor, unit) = self.unit();
+        format!("{} {unit}", number(value * factor))
+    }
+
+    /// `+12 µs [+9, +15]`
     pub fn difference_cell(&self) -> String {
-        let unit = self.metric.unit();
         let Interval {
             mean, low, high, ..
         } = self.difference;
+        let (factor, unit) = unit_for(self.metric.unit(), low.abs().max(high.abs()));
         format!(
             "{} {unit} [{}, {}]",
-            signed(mean),
-            signed(low),
-            signed(high)
+            signed(mean * factor),
+            signed(low * factor),
+            signed(high * factor)
         )
     }
 
-    /// What the pairs say, in a few words.
-    pub fn verdict_cell(&self) -> String {
-        match self.verdict {
+    /// What the pairs say, in a few words, where only what survives counts.
+    pub fn called_cell(&self) -> String {
+        let within = number(self.bound_percent());
+        match self.called() {
             Verdict::More | Verdict::Less => format!("{} %", signed(self.percent())),
-            Verdict::Equivalent => {
-                format!("equivalent, within ±{} %", number(self.bound_percent()))
+            Verdict::Equivalent => format!("equivalent, within ±{within} %"),
+            Verdict::Unsteady => "not called: the halves of the run disagree".to_owned(),
+            Verdict::Open => format!("no difference seen, within ±{within} %"),
+        }
+    }
+
+    /// The same for the detailed tables, which also tell what its own interval says.
+    pub fn own_cell(&self) -> String {
+        match self.verdict {
+            Verdict::More | Verdict::Less if !self.survives => {
+                format!(
+                    "{} % by itself, not after correction",
+                    signed(self.percent())
+                )
             }
-            Verdict::Unsteady => "none called: the halves of the run disagree".to_owned(),
-            Verdict::Open => format!(
-                "no difference seen, within ±{} %",
-                number(self.bound_percent())
-            ),
+            _ => self.called_cell(),
         }
     }
 }
@@ -106,81 +224,5 @@ fn share(part: f64, whole: f64) -> f64 {
         0.0
     } else {
         part / whole * 100.0
-    }
-}
-
-/// Three significant digits, thousands grouped: `0.123`, `4.56`, `78.9`, `1,234`.
-pub fn number(value: f64) -> String {
-    let size = value.abs();
-    let digits = match size {
-        _ if size >= 99.95 || size == 0.0 => 0,
-        _ if size >= 9.995 => 1,
-        _ if size >= 0.9995 => 2,
-        _ => 3,
-    };
-    group(&format!("{value:.digits$}"))
-}
-
-/// The same with its sign.
-pub fn signed(value: f64) -> String {
-    let text = number(value);
-    if text
-        .trim_start_matches('-')
-        .chars()
-        .all(|c| matches!(c, '0' | '.'))
-    {
-        return "0".into();
-    }
-    if value > 0.0 {
-        format!("+{text}")
-    } else {
-        text
-    }
-}
-
-fn group(text: &str) -> String {
-    let (whole, rest) = text
-        .split_once('.')
-        .map_or((text, None), |(whole, rest)| (whole, Some(rest)));
-    let (sign, digits) = whole
-        .strip_prefix('-')
-        .map_or(("", whole), |digits| ("-", digits));
-    let mut grouped = String::from(sign);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    if let Some(rest) = rest {
-        grouped = format!("{grouped}.{rest}");
-    }
-    grouped
-}
-
-/// Microseconds in the unit that suits them.
-pub fn time(us: f64) -> String {
-    match us.abs() {
-        size if size >= 1e6 => format!("{} s", number(us / 1e6)),
-        size if size >= 1e4 => format!("{} ms", number(us / 1e3)),
-        _ => format!("{} us", number(us)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_keep_three_digits_and_their_thousands() {
-        let shown: Vec<_> = [0.1234, 4.561, 78.94, 1234.5, 1_234_567.0, -56.78, 0.0]
-            .map(number)
-            .to_vec();
-        assert_eq!(
-            shown,
-            ["0.123", "4.56", "78.9", "1,234", "1,234,567", "-56.8", "0"]
-        );
-        assert_eq!(signed(0.000_01), "0");
-        assert_eq!(signed(3.0), "+3.00");
     }
 }

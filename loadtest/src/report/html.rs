@@ -1,7 +1,7 @@
 //! The report as one HTML file that needs nothing else: offline, light and dark, on paper and on a phone.
 
 use super::document::{document, title};
-use super::node::Node;
+use super::node::{Node, Tile};
 use super::svg::escape;
 use crate::results::Results;
 
@@ -36,11 +36,22 @@ fn node(node: &Node) -> String {
             format!("<ul>\n{items}</ul>\n")
         }
         Node::Table { head, rows } => table(head, rows),
-        Node::Chart { svg, caption } => {
-            format!(
-                "<figure>\n{svg}\n<figcaption>{}</figcaption>\n</figure>\n",
-                escape(caption)
-            )
+        Node::Verdict(words) => format!("<p class=\"verdict\">{}</p>\n", prose(words)),
+        Node::Tiles(tiles) => {
+            let tiles: String = tiles.iter().map(tile).collect();
+            format!("<div class=\"tiles\">\n{tiles}</div>\n")
+        }
+        Node::Charts(charts) => {
+            let charts: String = charts
+                .iter()
+                .map(|(svg, caption)| {
+                    format!(
+                        "<figure>\n{svg}\n<figcaption>{}</figcaption>\n</figure>\n",
+                        escape(caption)
+                    )
+                })
+                .collect();
+            format!("<div class=\"charts\">\n{charts}</div>\n")
         }
         Node::Code(code) => {
             format!(
@@ -49,6 +60,15 @@ fn node(node: &Node) -> String {
             )
         }
     }
+}
+
+fn tile(tile: &Tile) -> String {
+    format!(
+        "<div class=\"tile\"><div class=\"value\">{}</div><div>{}</div><div class=\"note\">{}</div></div>\n",
+        escape(&keep_units(&tile.value)),
+        escape(&tile.label),
+        escape(&keep_units(&tile.note))
+    )
 }
 
 /// Escaped text with `code` spans.
@@ -67,7 +87,7 @@ fn prose(words: &str) -> String {
 
 /// A number and its unit stay on one line, also where the column is narrow.
 fn keep_units(words: &str) -> String {
-    const UNITS: [&str; 8] = ["%", "B", "KiB", "MiB", "MiB/s", "ms", "s", "us"];
+    const UNITS: [&str; 8] = ["%", "B", "KiB", "MiB", "MiB/s", "ms", "s", "µs"];
     let mut parts = words.split(' ');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -79,19 +99,25 @@ fn keep_units(words: &str) -> String {
     text
 }
 
+/// Each cell carries its column's name, which a narrow window shows beside it: there a row is a block of lines.
 fn table(head: &[String], rows: &[Vec<String>]) -> String {
-    let cells = |tag: &str, cells: &[String]| -> String {
-        cells
-            .iter()
-            .map(|cell| format!("<{tag}>{}</{tag}>", escape(&keep_units(cell))))
-            .collect()
+    let heads: String = head
+        .iter()
+        .map(|cell| format!("<th>{}</th>", escape(cell)))
+        .collect();
+    let cell = |(name, cell): (&String, &String)| {
+        format!(
+            "<td data-label=\"{}\">{}</td>",
+            escape(name),
+            escape(&keep_units(cell))
+        )
     };
     let rows: String = rows
         .iter()
-        .map(|row| format!("<tr>{}</tr>\n", cells("td", row)))
+        .map(|row| {
+            let cells: String = head.iter().zip(row).map(cell).collect();
+            format!("<tr>{cells}</tr>\n")
+        })
         .collect();
-    format!(
-        "<div class=\"table\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
-        cells("th", head)
-    )
+    format!("<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n")
 }

@@ -10,13 +10,20 @@
 pub mod agreement;
 pub mod charts;
 pub mod compare;
+pub mod csv;
 pub mod document;
 pub mod figures;
+mod headline;
 pub mod html;
+pub mod limit;
+mod method;
 pub mod node;
+pub mod numbers;
 pub mod peers;
 pub mod summary;
 mod svg;
+mod tables;
+mod warnings;
 
 use crate::results::Results;
 use node::Node;
@@ -24,6 +31,17 @@ use node::Node;
 /// The report as Markdown; charts stand in the HTML only.
 pub fn markdown(results: &Results) -> String {
     render(&document::document(results))
+}
+
+/// What a terminal shows at the end: what must be known first, the verdict and the paragraph.
+pub fn text(results: &Results) -> String {
+    let judged = figures::Judged::of(results);
+    let mut lines = warnings::warnings(results);
+    if !peers::is_peer_run(results) {
+        lines.push(headline::verdict(&judged));
+    }
+    lines.push(summary::paragraph(&judged));
+    lines.join("\n")
 }
 
 pub(crate) fn render(nodes: &[Node]) -> String {
@@ -40,8 +58,17 @@ pub(crate) fn render(nodes: &[Node]) -> String {
                 text.push('\n');
             }
             Node::Table { head, rows } => table(&mut text, head, rows),
-            Node::Chart { caption, .. } => {
-                text += &format!("*{caption}: drawn in report.html.*\n\n");
+            Node::Verdict(words) => text += &format!("**{words}**\n\n"),
+            Node::Tiles(tiles) => {
+                for tile in tiles {
+                    text += &format!("- **{}** {} ({})\n", tile.value, tile.label, tile.note);
+                }
+                text.push('\n');
+            }
+            Node::Charts(charts) => {
+                for (_, caption) in charts {
+                    text += &format!("*{caption}: drawn in report.html.*\n\n");
+                }
             }
             Node::Code(code) => text += &format!("```toml\n{}\n```\n\n", code.trim_end()),
         }

@@ -1,8 +1,9 @@
 //! A run against other proxies: several baselines. The figure is the ratio of server CPU, or of memory, to the best
 //! of them, pair by pair.
 
-use super::figures::{number, pairings};
+use super::figures::pairings;
 use super::node::Node;
+use super::numbers::{number, unit_for};
 use crate::plan::Scenario;
 use crate::results::findings::{Metric, level, ratio};
 use crate::results::{CaseResult, Results};
@@ -31,7 +32,7 @@ pub fn has_several_baselines(results: &Results) -> bool {
         let pairings = pairings(results, case);
         pairings
             .iter()
-            .any(|(baseline, _)| *baseline != pairings[0].0)
+            .any(|pair| pair.baseline != pairings[0].baseline)
     };
     results.cases.iter().any(several)
 }
@@ -66,20 +67,20 @@ fn ratios_of(results: &Results, case: &CaseResult, metric: Metric) -> Vec<Ratio>
     let pairings = pairings(results, case);
     let baselines = pairings
         .iter()
-        .filter_map(|(baseline, _)| Some((baseline.clone(), level(case, baseline, metric)?.mean)));
+        .filter_map(|pair| Some((&pair.baseline, level(case, &pair.baseline, metric)?.mean)));
     let Some((best, best_level)) = baselines.min_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Vec::new();
     };
     pairings
         .iter()
-        .filter(|(baseline, _)| *baseline == best)
-        .filter_map(|(_, subject)| {
+        .filter(|pair| pair.baseline == *best)
+        .filter_map(|pair| {
             Some(Ratio {
                 best: best.clone(),
                 best_level,
-                subject: subject.clone(),
-                level: level(case, subject, metric)?.mean,
-                to_best: ratio(case, &best, subject, metric)?,
+                subject: pair.subject.clone(),
+                level: level(case, &pair.subject, metric)?.mean,
+                to_best: ratio(case, best, &pair.subject, metric)?,
                 metric,
             })
         })
@@ -98,13 +99,8 @@ pub fn section(results: &Results) -> Vec<Node> {
                 case.case.title(),
                 found.metric.title().into(),
                 found.subject,
-                format!("{} {}", number(found.level), found.metric.unit()),
-                format!(
-                    "{}: {} {}",
-                    found.best,
-                    number(found.best_level),
-                    found.metric.unit()
-                ),
+                cost(found.level, found.metric),
+                format!("{}: {}", found.best, cost(found.best_level, found.metric)),
                 format!(
                     "{:.2} [{:.2}, {:.2}]",
                     found.to_best.mean, found.to_best.low, found.to_best.high
@@ -162,4 +158,9 @@ pub fn paragraph(results: &Results) -> String {
         reference(results),
         sentences.join(" ")
     )
+}
+
+fn cost(value: f64, metric: Metric) -> String {
+    let (factor, unit) = unit_for(metric.unit(), value.abs());
+    format!("{} {unit}", number(value * factor))
 }

@@ -1,26 +1,24 @@
-//! The paragraph a manager can read: what hybrid costs per handshake, per request, per token, per GiB. And what
-//! must be known before it is believed.
+//! The paragraph below the headline: what hybrid costs per handshake, per request, per token, per GiB.
 
-use super::figures::{Figure, number, pairings, signed, summarise, time};
+use super::figures::{Figure, Judged};
+use super::headline::plainest;
+use super::numbers::{number, signed, time, unit_for};
 use super::peers;
-use crate::plan::{Load, Scenario};
+use crate::plan::Scenario;
 use crate::results::findings::Metric;
-use crate::results::{CaseResult, Results};
-use crate::stats::Verdict;
-
-/// The generator counts as the ceiling above this share of its cores.
-const BUSY: f64 = 0.9;
+use crate::stats::{Verdict, correction};
 
 /// One paragraph; says less where less was measured.
-pub fn paragraph(results: &Results) -> String {
+pub fn paragraph(judged: &Judged<'_>) -> String {
+    let results = judged.results;
     if peers::is_peer_run(results) {
         return peers::paragraph(results);
     }
     let sentences: Vec<_> = [
-        handshake(results),
-        request(results),
-        token(results),
-        gibibyte(results),
+        handshake(judged),
+        request(judged),
+        token(judged),
+        gibibyte(judged),
     ]
     .into_iter()
     .flatten()
@@ -36,28 +34,24 @@ pub fn paragraph(results: &Results) -> String {
     } else {
         format!("{fewest} to {most}")
     };
-    let note = format!("In brackets are 95 % confidence intervals, from {pairs} pairs of blocks.");
+    let note = format!(
+        "In brackets are 95 % confidence intervals, from {pairs} pairs of blocks; a difference is named only where it survives the correction for {} figures ({}).",
+        judged.all().count(),
+        correction::NAME
+    );
     format!("{} {note}", sentences.join(" "))
 }
 
-/// The case a sentence rests on: over loopback, closed load, fewest connections.
-fn plainest(results: &Results, scenario: Scenario) -> Option<&CaseResult> {
-    let fits = |case: &&CaseResult| {
-        case.case.scenario == scenario && matches!(case.case.load, Load::Closed { .. })
-    };
-    let cases = results.cases.iter().filter(fits);
-    cases.min_by_key(|case| (case.case.link.rtt_us, case.case.load.connections()))
+/// The figure a sentence rests on.
+fn figure<'a>(judged: &'a Judged<'_>, scenario: Scenario, metric: Metric) -> Option<&'a Figure> {
+    plainest(judged, scenario)?.first(metric)
 }
 
-fn summary_of(results: &Results, case: &CaseResult, metric: Metric) -> Option<Figure> {
-    let (baseline, subject) = pairings(results, case).into_iter().next()?;
-    summarise(case, &baseline, &subject, metric)
-}
-
-fn handshake(results: &Results) -> Option<String> {
-    let case = plainest(results, Scenario::FullHandshake)?;
-    let latency = summary_of(results, case, Metric::Median)?;
-    let groups: Vec<_> = results
+fn handshake(judged: &Judged<'_>) -> Option<String> {
+    let scenario = Scenario::FullHandshake;
+    let latency = figure(judged, scenario, Metric::Median)?;
+    let groups: Vec<_> = judged
+        .results
         .targets
         .iter()
         .map(|target| target.expect.name())
@@ -71,8 +65,8 @@ fn handshake(results: &Results) -> Option<String> {
         change(&latency, "longer", "shorter"),
     );
     let (up, down) = (
-        summary_of(results, case, Metric::HandshakeUp)?,
-        summary_of(results, case, Metric::HandshakeDown)?,
+        figure(judged, scenario, Metric::HandshakeUp)?,
+        figure(judged, scenario, Metric::HandshakeDown)?,
     );
     text += &format!(
         ", and {} more bytes ({} up, {} down)",
@@ -80,30 +74,30 @@ fn handshake(results: &Results) -> Option<String> {
         signed(up.difference.mean),
         signed(down.difference.mean)
     );
-    if let Some(cpu) = summary_of(results, case, Metric::ServerCpu) {
+    if let Some(cpu) = figure(judged, scenario, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
     }
     Some(text + ".")
 }
 
-fn request(results: &Results) -> Option<String> {
-    let case = plainest(results, Scenario::H1Keepalive)?;
-    let latency = summary_of(results, case, Metric::Median)?;
+fn request(judged: &Judged<'_>) -> Option<String> {
+    let scenario = Scenario::H1Keepalive;
+    let latency = figure(judged, scenario, Metric::Median)?;
     let mut text = format!(
         "A request on an open connection takes {}: {}",
         time(latency.subject.mean),
         change(&latency, "longer", "shorter")
     );
-    if let Some(cpu) = summary_of(results, case, Metric::ServerCpu) {
+    if let Some(cpu) = figure(judged, scenario, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
     }
     Some(text + ".")
 }
 
-fn token(results: &Results) -> Option<String> {
-    let case = plainest(results, Scenario::TokenStream)?;
-    let gap = summary_of(results, case, Metric::TokenGap)?;
-    let first = summary_of(results, case, Metric::FirstToken)?;
+fn token(judged: &Judged<'_>) -> Option<String> {
+    let scenario = Scenario::TokenStream;
+    let gap = figure(judged, scenario, Metric::TokenGap)?;
+    let first = figure(judged, scenario, Metric::FirstToken)?;
     Some(format!(
         "From one streamed token to the next: {}; to the first one: {}.",
         change(&gap, "longer", "shorter"),
@@ -111,7 +105,7 @@ fn token(results: &Results) -> Option<String> {
     ))
 }
 
-fn gibibyte(results: &Results) -> Option<String> {
+fn gibibyte(judged: &Judged<'_>) -> Option<String> {
     const BULK: [Scenario; 5] = [
         Scenario::Download,
         Scenario::Upload,
@@ -119,16 +113,16 @@ fn gibibyte(results: &Results) -> Option<String> {
         Scenario::TcpUpload,
         Scenario::GradientExchange,
     ];
-    let case = BULK
+    let scenario = BULK
         .into_iter()
-        .find_map(|scenario| plainest(results, scenario))?;
-    let wire = summary_of(results, case, Metric::Wire)?;
+        .find(|scenario| plainest(judged, *scenario).is_some())?;
+    let wire = figure(judged, scenario, Metric::Wire)?;
     let mut text = format!(
         "A GiB of payload puts {} % more bytes on the wire than classical ({} % beyond the payload in both)",
         signed(wire.percent()),
-        number(summary_of(results, case, Metric::Overhead)?.subject.mean),
+        number(figure(judged, scenario, Metric::Overhead)?.subject.mean),
     );
-    if let Some(cpu) = summary_of(results, case, Metric::ServerCpuPerGib) {
+    if let Some(cpu) = figure(judged, scenario, Metric::ServerCpuPerGib) {
         text += &format!(
             " and takes {} ms of server CPU: {}",
             number(cpu.subject.mean),
@@ -138,10 +132,10 @@ fn gibibyte(results: &Results) -> Option<String> {
     Some(text + ".")
 }
 
-/// `62 us longer (55 to 70; +18 %)`, or that no difference was seen.
-fn change(told: &Figure, more: &str, less: &str) -> String {
-    let unit = told.metric.unit();
-    let d = told.difference;
+/// `62 µs longer (55 to 70; +18 %)`, or that no difference was seen.
+fn change(figure: &Figure, more: &str, less: &str) -> String {
+    let d = figure.difference;
+    let (factor, unit) = unit_for(figure.metric.unit(), d.mean.abs());
     let words = |word: &str, sign: f64| {
         let (low, high) = if sign > 0.0 {
             (d.low, d.high)
@@ -150,83 +144,15 @@ fn change(told: &Figure, more: &str, less: &str) -> String {
         };
         format!(
             "{} {unit} {word} ({} to {}; {} %)",
-            number(d.mean * sign),
-            number(low),
-            number(high),
-            signed(told.percent()),
+            number(d.mean * sign * factor),
+            number(low * factor),
+            number(high * factor),
+            signed(figure.percent()),
         )
     };
-    match told.verdict {
+    match figure.called() {
         Verdict::More => words(more, 1.0),
         Verdict::Less => words(less, -1.0),
-        Verdict::Equivalent => format!("equivalent, within ±{} %", number(told.bound_percent())),
-        Verdict::Unsteady => "no difference called, as the halves of the run disagree".to_owned(),
-        Verdict::Open => format!(
-            "no difference seen, within ±{} %",
-            number(told.bound_percent())
-        ),
+        _ => figure.called_cell(),
     }
-}
-
-/// What stands above the tables: the run's own warnings, a debug build, a generator at its limit, errors.
-pub fn warnings(results: &Results) -> Vec<String> {
-    let mut warnings = results.warnings.clone();
-    if results.provenance.interrupted {
-        warnings.push("The run was interrupted; only what had been measured is here.".into());
-    }
-    if results.provenance.profile == "debug" {
-        warnings.push("Made with a debug build: the figures show that the tool works, not what anything costs.".into());
-    }
-    let busy = busy_cases(results);
-    if !busy.is_empty() {
-        warnings.push(format!(
-            "The generator used more than {:.0} % of its own cores in: {}. Rates and latencies under that load are \
-             bounds set by the generator; bytes and server CPU per operation are not affected.",
-            BUSY * 100.0,
-            busy.join("; ")
-        ));
-    }
-    let failed: u64 = results
-        .cases
-        .iter()
-        .flat_map(|case| &case.blocks)
-        .map(|block| block.errors)
-        .sum();
-    if failed > 0 {
-        warnings.push(format!(
-            "{failed} operations failed and are left out of the latencies."
-        ));
-    }
-    if results
-        .checks
-        .iter()
-        .any(|check| check.client != check.server)
-    {
-        warnings.push(
-            "The client's and the server's byte counts disagree; see the table of bytes.".into(),
-        );
-    }
-    warnings
-}
-
-/// Cases under closed load in which the generator's cores were busy.
-fn busy_cases(results: &Results) -> Vec<String> {
-    if results.provenance.spins {
-        return Vec::new();
-    }
-    let cores = results
-        .headroom
-        .as_ref()
-        .map_or(1, |headroom| headroom.cores) as f64;
-    let is_busy = |case: &&CaseResult| {
-        let used: f64 = case.blocks.iter().map(|block| block.generator_cpu_s).sum();
-        let time: f64 = case.blocks.iter().map(|block| block.elapsed_s).sum();
-        used > BUSY * cores * time
-    };
-    results
-        .cases
-        .iter()
-        .filter(is_busy)
-        .map(|case| case.case.title())
-        .collect()
 }

@@ -1,14 +1,16 @@
 //! A small plot in SVG: axes, lines, stacked bars. Colours are CSS variables of the page, so that light, dark and
 //! print each have their own; text scales with the drawing.
 
-use super::figures::number;
+use super::numbers::tick_labels;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 26.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 48.0;
+/// Labels of an axis are this far from each other at least.
+const APART: f64 = 26.0;
 
 /// How values are laid out along an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,22 +127,28 @@ impl Plot {
             y,
             legend: LEFT,
         };
-        for tick in y.ticks() {
-            let at = plot.y(tick);
+        let marks = y.ticks();
+        for (tick, label) in marks.iter().zip(tick_labels(&marks)) {
+            let at = plot.y(*tick);
             plot.body += &format!(
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>",
                 WIDTH - RIGHT
             );
-            plot.text(LEFT - 6.0, at + 4.0, "end", &number(tick));
+            plot.text(LEFT - 6.0, at + 4.0, "end", &label);
         }
         let ticks = x_ticks.unwrap_or_else(|| {
-            x.ticks()
-                .into_iter()
-                .map(|tick| (tick, number(tick)))
-                .collect()
+            let marks = x.ticks();
+            let labels = tick_labels(&marks);
+            marks.into_iter().zip(labels).collect()
         });
+        let mut last = f64::NEG_INFINITY;
         for (tick, label) in ticks {
             let at = plot.x(tick);
+            // Labels that would lie on each other are left out; the points are there all the same.
+            if at - last < APART {
+                continue;
+            }
+            last = at;
             plot.text(at, HEIGHT - BOTTOM + 18.0, "middle", &label);
         }
         plot.text(

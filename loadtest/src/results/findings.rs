@@ -64,6 +64,27 @@ impl Metric {
         }
     }
 
+    /// What conditions and CSV call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Median => "latency",
+            Self::P99 => "p99",
+            Self::FirstToken => "first-token",
+            Self::TokenGap => "token-gap",
+            Self::TokenDelay => "token-delay",
+            Self::Rate => "rate",
+            Self::Throughput => "throughput",
+            Self::ServerCpu => "cpu-per-operation",
+            Self::ServerCpuPerToken => "cpu-per-token",
+            Self::ServerCpuPerGib => "cpu-per-gib",
+            Self::Overhead => "overhead",
+            Self::HandshakeUp => "handshake-up",
+            Self::HandshakeDown => "handshake-down",
+            Self::Wire => "bytes",
+            Self::IdleMemory => "memory",
+        }
+    }
+
     pub fn unit(self) -> &'static str {
         match self {
             Self::Median

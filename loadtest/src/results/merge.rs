@@ -61,6 +61,8 @@ fn check(whole: &Results, shard: &Results) -> Result<()> {
 }
 
 fn merge_case(mine: &mut CaseResult, theirs: CaseResult) -> Result<()> {
+    // Each generator has a machine of its own, and any of them may have been busy.
+    mine.rounds.extend(theirs.rounds);
     for block in theirs.blocks {
         let same = |other: &&mut Block| other.pair == block.pair && other.target == block.target;
         match mine.blocks.iter_mut().find(same) {

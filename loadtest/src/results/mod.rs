@@ -1,6 +1,7 @@
 //! The result file: everything measured, block by block, with what is needed to judge it and to repeat it.
 //! What a report says is computed from here and nothing else. Reading and writing are in `file`.
 
+pub mod conditions;
 pub mod file;
 pub mod findings;
 pub mod histogram;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::net::counts::Bytes;
 use crate::net::relay::Verification;
 use crate::plan::{Case, Target};
+use conditions::Conditions;
 use histogram::Packed;
 
 /// Written into every file; another one is refused.
@@ -33,6 +35,9 @@ pub struct Results {
     pub checks: Vec<ByteCheck>,
     /// What the reader must know before believing a figure.
     pub warnings: Vec<String>,
+    /// Cases that could not be measured, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
 }
 
 /// Where, with what and how the run was made.
@@ -91,6 +96,9 @@ pub struct Headroom {
 pub struct CaseResult {
     pub case: Case,
     pub blocks: Vec<Block>,
+    /// The machine during each round; absent in older files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Conditions>,
 }
 
 /// One uninterrupted stretch against one target.
@@ -155,6 +163,7 @@ impl Results {
             cases: Vec::new(),
             checks: Vec::new(),
             warnings: Vec::new(),
+            skipped: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::block_of;
+use super::block::block_of;
 use super::load::Crew;
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
@@ -55,9 +55,11 @@ async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<Socket>>> {
     let Dialed { stream, .. } = dialer.dial(Expect::Full).await?;
     let mut h1 = H1::new(stream);
     let endpoint = dialer.endpoint();
+    let blob = format!("/blob/{}", case.down);
     let head = format!(
-        "GET /blob/{} HTTP/1.1\r\nhost: {}\r\n\r\n",
-        case.down, endpoint.authority
+        "GET {} HTTP/1.1\r\nhost: {}\r\n\r\n",
+        endpoint.served.page.as_deref().unwrap_or(&blob),
+        endpoint.authority
     );
     let request = async {
         h1.send(head.as_bytes(), 0).await?;

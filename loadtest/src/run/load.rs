@@ -130,24 +130,37 @@ impl Crew {
             whole.unserved += schedule.left().await;
         }
         let elapsed = start.elapsed();
-        self.judge(&whole, failure)?;
+        self.judge(&whole, failure).await?;
         Ok((whole, elapsed))
     }
 
-    fn judge(&self, sample: &Sample, failure: Option<Error>) -> Result<()> {
-        match failure {
-            Some(error) if error.is_fatal() => Err(error),
-            Some(error) if sample.ops < sample.errors * 10 => Err(Error::Died {
-                target: self.target.plan.name.clone(),
-                case: self.case.title(),
-                message: format!(
-                    "{} of {} operations failed, one with: {error}",
-                    sample.errors,
-                    sample.ops + sample.errors
-                ),
-            }),
-            _ => Ok(()),
-        }
+    /// An error where more than one operation in ten failed: the target has stopped answering only if it takes no new
+    /// connection either.
+    async fn judge(&self, sample: &Sample, failure: Option<Error>) -> Result<()> {
+        let error = match failure {
+            Some(error) if error.is_fatal() => return Err(error),
+            Some(error) if sample.ops < sample.errors * 10 => error,
+            _ => return Ok(()),
+        };
+        let target = self.target.plan.name.clone();
+        let case = self.case.title();
+        let message = format!(
+            "{} of {} operations failed, one with: {error}",
+            sample.errors,
+            sample.ops + sample.errors
+        );
+        Err(match self.target.probe_handshake().await {
+            Ok(()) => Error::Failed {
+                target,
+                case,
+                message,
+            },
+            Err(_) => Error::Died {
+                target,
+                case,
+                message,
+            },
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 
 pub mod awake;
 pub mod binary;
+mod block;
+pub mod capability;
+pub mod ceiling;
 pub mod child;
 pub mod cores;
 pub mod idle;
@@ -13,16 +16,18 @@ pub mod target;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::net::relay::{Relay, Verification, verify};
+use crate::observe::conditions::Reading;
 use crate::observe::process::own_cpu_seconds;
 use crate::plan::{Case, Plan, Scenario};
-use crate::results::histogram::Packed;
+use crate::results::conditions::Conditions;
 use crate::results::{Block, CaseResult, Results};
 use crate::rng::Rng;
-use crate::session::Sample;
+use block::{block_of, drop_unpaired};
+use ceiling::Ceiling;
 use load::Crew;
 use progress::Progress;
 use target::Resolved;
@@ -47,6 +52,10 @@ pub struct Run {
     pub shard: Shard,
     pub stop: Stop,
     pub progress: Progress,
+    /// Looked at before each round where it is there.
+    pub ceiling: Option<Ceiling>,
+    /// Processes whose CPU time is the run's own: a backend behind the targets.
+    pub beside: Vec<u32>,
 }
 
 impl Run {
@@ -77,6 +86,7 @@ impl Run {
             let mut measured = CaseResult {
                 case: case.clone(),
                 blocks: Vec::new(),
+                rounds: Vec::new(),
             };
             outcome = self
                 .case(&Arc::new(case), seed, &mut measured, results)
@@ -130,18 +140,31 @@ impl Run {
                 .push(format!("{} was left out: {why}", case.title()));
             return Ok(());
         }
+        self.progress.case(case.expected(members.len()));
         let mut order: Vec<usize> = (0..crews.len()).collect();
         for pair in 0..case.rounds {
             rng.shuffle(&mut order);
+            let ceiling = match &mut self.ceiling {
+                Some(ceiling) => ceiling.glance().await,
+                None => None,
+            };
+            let processes = self.processes(&members);
+            let before = Reading::take(processes.as_deref());
             for index in &order {
                 if self.stopped() {
                     return Ok(());
                 }
+                let begun = Instant::now();
                 self.progress.step(case, &crews[*index].target.plan.name);
                 let block = self.block(&mut crews[*index], pair).await?;
                 measured.blocks.push(block);
-                self.progress.done(case.block());
+                self.progress.done(case.block(), begun.elapsed());
             }
+            let after = Reading::take(processes.as_deref());
+            measured.rounds.push(Conditions {
+                ceiling,
+                ..after.since(&before, pair)
+            });
         }
         for crew in &mut crews {
             crew.dismiss().await;
@@ -229,6 +252,20 @@ impl Run {
             .collect()
     }
 
+    /// The processes of the run besides this one; none where a server's is not known.
+    fn processes(&self, members: &[usize]) -> Option<Vec<u32>> {
+        let servers: Option<Vec<u32>> = members
+            .iter()
+            .map(|index| self.targets[*index].probe.pid)
+            .collect();
+        let mut all = servers?;
+        all.extend(&self.beside);
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|pid| *pid != std::process::id());
+        Some(all)
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -251,38 +288,4 @@ async fn refusal(crews: &mut [Crew]) -> Result<Option<String>> {
         }
     }
     Ok(None)
-}
-
-/// A block without the figures of the server.
-fn block_of(pair: u32, target: &str, sample: &Sample, elapsed: Duration) -> Block {
-    Block {
-        pair,
-        target: target.to_owned(),
-        elapsed_s: elapsed.as_secs_f64(),
-        ops: sample.ops,
-        units: sample.units,
-        errors: sample.errors,
-        unserved: sample.unserved,
-        bytes: sample.bytes,
-        latency: Packed::of(&sample.latency),
-        first: (!sample.first.is_empty()).then(|| Packed::of(&sample.first)),
-        gap: (!sample.gap.is_empty()).then(|| Packed::of(&sample.gap)),
-        late: (!sample.late.is_empty()).then(|| Packed::of(&sample.late)),
-        server_cpu_s: None,
-        generator_cpu_s: 0.0,
-        server_rss: None,
-        rss_added: None,
-    }
-}
-
-/// An interrupted round is no pair.
-fn drop_unpaired(measured: &mut CaseResult, members: usize) {
-    let blocks = measured.blocks.clone();
-    measured.blocks.retain(|block| {
-        blocks
-            .iter()
-            .filter(|other| other.pair == block.pair)
-            .count()
-            == members
-    });
 }

@@ -1,4 +1,5 @@
-//! The progress line on standard error: what runs, how far it is, how long it will still take.
+//! The progress line on standard error: what runs, how far it is, how long it will still take. The estimate learns: what
+//! is left of a case is reckoned with the blocks it has had, later cases with how far the earlier ones were off.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -15,7 +16,16 @@ pub struct Progress {
     start: Instant,
     planned: Duration,
     done: Duration,
+    /// Of the case under way: planned time left, and what was planned and taken so far.
+    case: CaseTime,
     last_title: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct CaseTime {
+    left: Duration,
+    planned: Duration,
+    taken: Duration,
 }
 
 impl Progress {
@@ -28,6 +38,7 @@ impl Progress {
             start: now,
             planned: Duration::ZERO,
             done: Duration::ZERO,
+            case: CaseTime::default(),
             last_title: String::new(),
         }
     }
@@ -35,6 +46,19 @@ impl Progress {
     pub fn plan(&mut self, whole: Duration) {
         self.planned = whole;
         self.start = Instant::now();
+    }
+
+    /// Before the first block of a case that should take this long.
+    pub fn case(&mut self, planned: Duration) {
+        self.case = CaseTime {
+            left: planned,
+            ..CaseTime::default()
+        };
+    }
+
+    /// A case that is left out after all.
+    pub fn skip(&mut self, planned: Duration) {
+        self.planned = self.planned.saturating_sub(planned);
     }
 
     /// Before a block.
@@ -56,9 +80,12 @@ impl Progress {
         self.last_title = title;
     }
 
-    /// After a block of this planned length.
-    pub fn done(&mut self, planned: Duration) {
+    /// After a block of this planned length that took this long.
+    pub fn done(&mut self, planned: Duration, taken: Duration) {
         self.done += planned;
+        self.case.left = self.case.left.saturating_sub(planned);
+        self.case.planned += planned;
+        self.case.taken += taken;
     }
 
     pub fn end(&mut self) {
@@ -67,13 +94,20 @@ impl Progress {
         }
     }
 
-    /// Planned time left, stretched by how much longer the past took than planned.
+    /// Planned time left: of this case stretched by what its own blocks took, of later ones by what all took.
     fn remaining(&self) -> Duration {
         let left = self.planned.saturating_sub(self.done);
-        if self.done < Duration::from_millis(500) {
-            return left;
-        }
-        left.mul_f64(self.start.elapsed().as_secs_f64() / self.done.as_secs_f64())
+        let later = left.saturating_sub(self.case.left);
+        let stretch = |planned: Duration, taken: Duration| {
+            if planned < Duration::from_millis(200) {
+                1.0
+            } else {
+                taken.as_secs_f64() / planned.as_secs_f64()
+            }
+        };
+        let mine = stretch(self.case.planned, self.case.taken);
+        let all = stretch(self.done, self.start.elapsed());
+        self.case.left.mul_f64(mine) + later.mul_f64(all)
     }
 
     fn bar(&self) -> String {
@@ -96,4 +130,23 @@ fn write(text: &str) {
 fn show(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_whose_blocks_take_ten_times_as_long_says_so_after_the_first() {
+        let second = Duration::from_secs(1);
+        let mut progress = Progress::new(false);
+        progress.plan(second * 20);
+        progress.case(second * 10);
+        assert_eq!(progress.remaining(), second * 20);
+        progress.done(second, second * 10);
+        // Nine more of ten seconds each; the other case, of which nothing is known, as planned or shorter.
+        assert!((90..=100).contains(&progress.remaining().as_secs()));
+        progress.skip(second * 10);
+        assert!((85..=95).contains(&progress.remaining().as_secs()));
+    }
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use crate::error::{Error, Result};
 use crate::net::counts::Counter;
 use crate::net::dial::{Dialer, Endpoint, Expect, Tls};
+use crate::net::served::Served;
 use crate::observe::{Probe, metrics};
 use crate::plan::{Role, Speaks, Target};
 use crate::results::ByteCheck;
@@ -96,6 +97,7 @@ pub fn resolve(target: &Target) -> Result<Resolved> {
             tls,
             rtt: Duration::ZERO,
             totals: Arc::new(Counter::default()),
+            served: Served::default(),
         }),
         speaks: if scheme == "tls" {
             Speaks::Blocks
@@ -169,26 +171,26 @@ fn split_url(target: &Target) -> Result<(&str, String)> {
 }
 
 fn pid(target: &Target) -> Result<Option<u32>> {
-    let Some(path) = &target.pid_file else {
-        return Ok(target.pid);
-    };
+    match &target.pid_file {
+        None => Ok(target.pid),
+        Some(path) => pid_in(path, &format!("target {}", target.name)).map(Some),
+    }
+}
+
+/// The running process a file names; `whose` is for messages.
+pub fn pid_in(path: &Path, whose: &str) -> Result<u32> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
-    let pid = text.trim().parse().map_err(|_| {
-        Error::Usage(format!(
-            "target {}: {} holds \"{}\", not a process id",
-            target.name,
-            path.display(),
-            text.trim()
-        ))
-    })?;
+    let pid = text
+        .trim()
+        .parse()
+        .map_err(|_| Error::Usage(format!("{whose}: {} holds no process id", path.display())))?;
     if !Path::new(&format!("/proc/{pid}")).exists() {
         return Err(Error::Usage(format!(
-            "target {}: no process {pid} (from {})",
-            target.name,
+            "{whose}: no process {pid} (from {})",
             path.display()
         )));
     }
-    Ok(Some(pid))
+    Ok(pid)
 }
 
 fn metrics_address(url: &str) -> Result<SocketAddr> {

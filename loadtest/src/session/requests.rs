@@ -15,6 +15,7 @@ impl Session {
         let (up, down) = (self.case.up, self.case.down);
         let unary = self.grpc("/hybridge.demo.Echo/Unary")?;
         let plain = self.h2_request(up, down)?;
+        let paged = self.dialer.endpoint().served.page.is_some();
         let done = match &mut self.open {
             Open::Call(_, call) => call
                 .exchange(up as usize)
@@ -30,7 +31,7 @@ impl Session {
                 .request(&plain, up)
                 .await
                 .and_then(|(status, length)| match status {
-                    200 if up > 0 => Ok((down, down)),
+                    200 if up > 0 || paged => Ok((down, down)),
                     200 => Ok((length, down)),
                     _ => Err(std::io::Error::other(format!(
                         "{} answered {status}",
@@ -65,10 +66,12 @@ impl Session {
         down: u64,
     ) -> Result<u64> {
         let authority = &self.dialer.endpoint().authority;
+        let path = self.path(up, down);
+        let paged = self.dialer.endpoint().served.page.is_some();
         let head = if up > 0 {
-            format!("POST /sink HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {up}\r\n\r\n")
+            format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {up}\r\n\r\n")
         } else {
-            format!("GET /blob/{down} HTTP/1.1\r\nhost: {authority}\r\n\r\n")
+            format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n")
         };
         let done = async {
             h1.send(head.as_bytes(), up).await?;
@@ -78,11 +81,10 @@ impl Session {
                 .ok_or(std::io::ErrorKind::UnexpectedEof)?;
             let got = h1.drain(head.body).await?;
             match head.status {
+                200 if paged && up == 0 => Ok(got),
                 200 if up > 0 || got == down => Ok(up + down),
-                200 => Err(std::io::Error::other(format!(
-                    "/blob/{down} gave {got} bytes"
-                ))),
-                status => Err(std::io::Error::other(format!("answered {status}"))),
+                200 => Err(std::io::Error::other(format!("{path} gave {got} bytes"))),
+                status => Err(std::io::Error::other(format!("{path} answered {status}"))),
             }
         };
         done.await
@@ -94,15 +96,13 @@ impl Session {
         let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
             return Err(self.failed(&not_open()));
         };
-        let authority = &self.dialer.endpoint().authority;
-        let streamed = token_stream::run(
-            &mut h1,
-            authority,
+        let endpoint = self.dialer.endpoint();
+        let wanted = token_stream::Wanted {
+            model: endpoint.served.model.as_deref().unwrap_or("stub"),
             tokens,
-            self.case.token_interval_us,
-            sample,
-        )
-        .await;
+            interval_us: self.case.token_interval_us,
+        };
+        let streamed = token_stream::run(&mut h1, &endpoint.authority, &wanted, sample).await;
         let tokens = streamed.map_err(|error| self.failed(&error))?;
         self.open = Open::H1(h1);
         Ok(tokens)
@@ -113,13 +113,19 @@ impl Session {
         grpc_request(authority, path).map_err(|error| Error::Usage(format!("target URL: {error}")))
     }
 
+    /// What is requested: the sink where bytes go up, else the blob, or the page of a server that has none.
+    fn path(&self, up: u64, down: u64) -> String {
+        match &self.dialer.endpoint().served.page {
+            _ if up > 0 => "/sink".to_owned(),
+            Some(page) => page.clone(),
+            None => format!("/blob/{down}"),
+        }
+    }
+
     fn h2_request(&self, up: u64, down: u64) -> Result<Request<()>> {
         let authority = &self.dialer.endpoint().authority;
-        let (method, path) = if up > 0 {
-            ("POST", "/sink".into())
-        } else {
-            ("GET", format!("/blob/{down}"))
-        };
+        let method = if up > 0 { "POST" } else { "GET" };
+        let path = self.path(up, down);
         Request::builder()
             .method(method)
             .uri(format!("https://{authority}{path}"))

@@ -8,16 +8,25 @@ use crate::net::socket::Socket;
 use crate::net::stamp;
 use crate::net::stream::Stream;
 
-/// Asks for tokens and notes the time to the first and the gaps between them; the number of tokens.
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) model: &'a str,
+    pub(super) tokens: u32,
+    pub(super) interval_us: u64,
+}
+
+/// Asks for tokens and notes the time to the first and the gaps between them; the number of tokens. How late a token is
+/// can be told only of a backend that keeps the interval it was asked for, which it shows by stamping its tokens; a real
+/// model server promises no interval, and may end its answer before the last token asked for.
 pub(super) async fn run(
     h1: &mut H1<Stream<Socket>>,
     authority: &str,
-    wanted: u32,
-    interval_us: u64,
+    wanted: &Wanted<'_>,
     sample: &mut Sample,
 ) -> io::Result<u64> {
     let start = stamp::now();
-    let request = request(authority, wanted, interval_us);
+    let request = request(authority, wanted);
     h1.send(request.as_bytes(), 0).await?;
     let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     if head.status != 200 {
@@ -28,14 +37,16 @@ pub(super) async fn run(
     }
     let mut body = head.body;
     let mut events = Events::default();
-    let mut reads = Vec::with_capacity(wanted as usize);
-    let mut ways = Vec::with_capacity(wanted as usize);
+    let mut promised = false;
+    let mut reads = Vec::with_capacity(wanted.tokens as usize);
+    let mut ways = Vec::with_capacity(wanted.tokens as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = stamp::now();
         let found = events.push(piece);
         // The way ends at the client's socket: what this process is busy with is no delay of the proxy.
         let arrived = h1.stream.io().arrived().unwrap_or(now);
         for token in found {
+            promised |= token.stamped;
             ways.extend(token.sent.map(|sent| arrived.saturating_sub(sent)));
             match reads.last() {
                 None => sample.first.push(now - start),
@@ -45,21 +56,24 @@ pub(super) async fn run(
         }
     }
     // Tokens that are due all at once wait for each other, which is nobody's delay.
-    if interval_us > 0 {
+    if wanted.interval_us > 0 && promised {
         if ways.len() == reads.len() {
             sample.late.append(&mut ways);
         } else {
-            delays(&reads, interval_us, &mut sample.late);
+            delays(&reads, wanted.interval_us, &mut sample.late);
         }
     }
     let tokens = reads.len() as u64;
-    if tokens < u64::from(wanted) {
-        return Err(io::Error::other(format!("{tokens} tokens of {wanted}")));
+    if tokens == 0 || (promised && tokens < u64::from(wanted.tokens)) {
+        return Err(io::Error::other(format!(
+            "{tokens} tokens of {}",
+            wanted.tokens
+        )));
     }
     Ok(tokens)
 }
 
-/// How long after its turn each token was read, nanoseconds, for a model server that does not stamp its tokens. The turns
+/// How long after its turn each token was read, nanoseconds, for a backend on another machine, whose clock is another. The turns
 /// follow each other by the interval; when the first was due is not told, so the token that was read earliest against them
 /// counts as punctual.
 fn delays(reads: &[u64], interval_us: u64, late: &mut Vec<u64>) {
@@ -70,11 +84,13 @@ fn delays(reads: &[u64], interval_us: u64, late: &mut Vec<u64>) {
     late.extend(offsets().map(|offset| (offset - best) as u64));
 }
 
-fn request(authority: &str, tokens: u32, interval_us: u64) -> String {
+fn request(authority: &str, wanted: &Wanted<'_>) -> String {
     let body = format!(
-        "{{\"model\":\"stub\",\"stream\":true,\"max_tokens\":{tokens},\"hybridge_interval_ms\":{},\
+        "{{\"model\":{},\"stream\":true,\"max_tokens\":{},\"hybridge_interval_ms\":{},\
          \"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}",
-        interval_us as f64 / 1000.0,
+        serde_json::Value::from(wanted.model),
+        wanted.tokens,
+        wanted.interval_us as f64 / 1000.0,
     );
     format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
@@ -85,8 +101,10 @@ fn request(authority: &str, tokens: u32, interval_us: u64) -> String {
 
 /// An event that carries a token.
 struct Token {
-    /// When it was sent, if it says so.
+    /// When it was sent, if it says so and its clock is ours.
     sent: Option<u64>,
+    /// It carries a stamp, of whatever machine.
+    stamped: bool,
 }
 
 /// Counts events with data as they become whole; `[DONE]` and comments are none, nor is an event without content.
@@ -95,6 +113,7 @@ struct Events {
     line: Vec<u8>,
     data: Vec<u8>,
     sent: Option<u64>,
+    stamped: bool,
 }
 
 impl Events {
@@ -115,14 +134,16 @@ impl Events {
     fn end_line(&mut self) -> Option<Token> {
         if self.line.is_empty() {
             let (data, sent) = (std::mem::take(&mut self.data), self.sent.take());
-            return is_token(&data).then_some(Token { sent });
+            let stamped = std::mem::take(&mut self.stamped);
+            return is_token(&data).then_some(Token { sent, stamped });
         }
         if let Some(data) = self.line.strip_prefix(b"data:") {
             self.data.extend_from_slice(data.trim_ascii());
         }
         if let Some(id) = self.line.strip_prefix(b"id:") {
-            let id = std::str::from_utf8(id.trim_ascii());
-            self.sent = id.ok().and_then(stamp::read);
+            let id = std::str::from_utf8(id.trim_ascii()).unwrap_or_default();
+            self.sent = stamp::read(id);
+            self.stamped = stamp::is_stamp(id);
         }
         self.line.clear();
         None

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod fixture;
 pub mod program;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use hybridge_loadtest::net::counts::Counter;
 use hybridge_loadtest::net::dial::{Endpoint, Tls};
 use hybridge_loadtest::net::link::Link;
+use hybridge_loadtest::net::served::Served;
 use hybridge_loadtest::net::stream::Stream;
 use hybridge_loadtest::observe::Probe;
 use hybridge_loadtest::plan::{Case, Load, Role, Scenario, Speaks, Target};
@@ -121,6 +123,7 @@ pub fn endpoint(name: &str, address: SocketAddr, pki: &Pki, groups: &[Group]) ->
         }),
         rtt: Duration::ZERO,
         totals: Arc::new(Counter::default()),
+        served: Served::default(),
     })
 }
 

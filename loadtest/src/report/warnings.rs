@@ -1,0 +1,97 @@
+//! What must be known before a figure is believed: a busy machine first, then the run's own warnings, a debug build, a
+//! generator at its limit, errors.
+
+use crate::results::conditions::pressed;
+use crate::results::{CaseResult, Results};
+
+/// The generator counts as the ceiling above this share of its cores.
+const BUSY: f64 = 0.9;
+
+/// A run of which this share of the rounds was under pressure is not to be quoted.
+const MOSTLY: f64 = 0.5;
+
+/// What stands above the tables: the run's own warnings, a debug build, a generator at its limit, errors.
+pub(super) fn warnings(results: &Results) -> Vec<String> {
+    let mut warnings: Vec<String> = busy_machine(results).into_iter().collect();
+    warnings.extend(results.warnings.iter().cloned());
+    if results.provenance.interrupted {
+        warnings.push("The run was interrupted; only what had been measured is here.".into());
+    }
+    if results.provenance.profile == "debug" {
+        warnings.push("Made with a debug build: the figures show that the tool works, not what anything costs.".into());
+    }
+    let busy = busy_cases(results);
+    if !busy.is_empty() {
+        warnings.push(format!(
+            "The generator used more than {:.0} % of its own cores in: {}. Rates and latencies under that load are \
+             bounds set by the generator; bytes and server CPU per operation are not affected.",
+            BUSY * 100.0,
+            busy.join("; ")
+        ));
+    }
+    let failed: u64 = results
+        .cases
+        .iter()
+        .flat_map(|case| &case.blocks)
+        .map(|block| block.errors)
+        .sum();
+    if failed > 0 {
+        warnings.push(format!(
+            "{failed} operations failed and are left out of the latencies."
+        ));
+    }
+    if results
+        .checks
+        .iter()
+        .any(|check| check.client != check.server)
+    {
+        warnings.push(
+            "The client's and the server's byte counts disagree; see the table of bytes.".into(),
+        );
+    }
+    warnings
+}
+
+/// Rounds under pressure, of all; and the words for a run that is mostly so.
+fn busy_machine(results: &Results) -> Option<String> {
+    let (under, of) = results
+        .cases
+        .iter()
+        .map(|case| pressed(case.rounds.iter()))
+        .fold((0, 0), |sum, case| (sum.0 + case.0, sum.1 + case.1));
+    let share = under as f64 / of.max(1) as f64;
+    if under == 0 {
+        return None;
+    }
+    let told = format!(
+        "{under} of {of} rounds were under pressure: other processes or the hypervisor took CPU time, the CPU was \
+         throttled, or the generator was slower than it can be"
+    );
+    Some(if share >= MOSTLY {
+        format!("This machine was busy: do not quote these figures. {told}.")
+    } else {
+        format!("{told}; \"Load on both sides\" shows in which cases.")
+    })
+}
+
+/// Cases under closed load in which the generator's cores were busy.
+fn busy_cases(results: &Results) -> Vec<String> {
+    if results.provenance.spins {
+        return Vec::new();
+    }
+    let cores = results
+        .headroom
+        .as_ref()
+        .map_or(1, |headroom| headroom.cores) as f64;
+    let is_busy = |case: &&CaseResult| {
+        let used: f64 = case.blocks.iter().map(|block| block.generator_cpu_s).sum();
+        let time: f64 = case.blocks.iter().map(|block| block.elapsed_s).sum();
+        used > BUSY * cores * time
+    };
+    results
+        .cases
+        .iter()
+        .filter(is_busy)
+        .map(|case| case.case.title())
+        .collect()
+}
