@@ -83,7 +83,12 @@ impl PostHandshake {
         self.uninterrupted()?;
         self.without_data()?;
         let [level, description] = content else {
-            return Err(AlertDescription::DecodeError);
+            // An empty one must not be sent at all (RFC 8446 §5.4).
+            return Err(if content.is_empty() {
+                AlertDescription::UnexpectedMessage
+            } else {
+                AlertDescription::DecodeError
+            });
         };
         // The level says nothing in TLS 1.3, but must be one (RFC 8446 §6).
         if !matches!(level, 1 | 2) {
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!(said(&[2, 40]), Ok(fatal));
         assert_eq!(said(&[1, 40]), Ok(fatal));
         assert_eq!(said(&[3, 0]), Err(AlertDescription::IllegalParameter));
+        assert_eq!(said(&[]), Err(AlertDescription::UnexpectedMessage));
         assert_eq!(said(&[1]), Err(AlertDescription::DecodeError));
         assert_eq!(said(&[1, 0, 0]), Err(AlertDescription::DecodeError));
     }

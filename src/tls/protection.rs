@@ -117,11 +117,12 @@ impl Keys {
             .key
             .open_in_place(nonce, Aad::from(&*header), fragment)
             .map_err(|_| AlertDescription::BadRecordMac)?;
-        let end = inner.iter().rposition(|byte| *byte != 0);
-        let end = end.ok_or(AlertDescription::UnexpectedMessage)?;
-        if end > MAX_CONTENT {
+        // Content, type and padding together (RFC 8446 §5.4).
+        if inner.len() > MAX_CONTENT + 1 {
             return Err(AlertDescription::RecordOverflow);
         }
+        let end = inner.iter().rposition(|byte| *byte != 0);
+        let end = end.ok_or(AlertDescription::UnexpectedMessage)?;
         let (content, rest) = inner.split_at_mut(end);
         Ok((rest[0], content))
     }
@@ -222,11 +223,22 @@ pub(super) mod tests {
         let (mut ours, mut theirs) = pair();
         let mut most = sealed(&mut ours, APPLICATION_DATA, &[7; MAX_CONTENT]);
         assert!(theirs.open(&mut most).is_ok());
-        let mut more = sealed(&mut ours, APPLICATION_DATA, &vec![7; MAX_CONTENT + 1]);
-        assert_eq!(
-            theirs.open(&mut more),
-            Err(AlertDescription::RecordOverflow)
-        );
+        let padded = |padding: usize| {
+            let mut inner = vec![7; MAX_CONTENT - 100];
+            inner.push(APPLICATION_DATA);
+            inner.resize(inner.len() + padding, 0);
+            inner
+        };
+        // The last byte of what is sealed here is the type: one of padding.
+        let mut full = sealed(&mut ours, 0, &padded(99));
+        assert!(theirs.open(&mut full).is_ok());
+        for more in [vec![7; MAX_CONTENT + 1], padded(100), padded(200)] {
+            let mut more = sealed(&mut ours, 0, &more);
+            assert_eq!(
+                theirs.open(&mut more),
+                Err(AlertDescription::RecordOverflow)
+            );
+        }
     }
 
     #[test]

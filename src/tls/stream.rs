@@ -64,7 +64,7 @@ pub struct TlsStream<IO> {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum End {
     Open,
-    /// close_notify is queued, or will not be sent.
+    /// close_notify is queued, or will not be sent: a fatal alert of either side ended it.
     Queued,
     /// FIN is sent.
     Sent,
@@ -216,15 +216,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         match self.post_handshake.alert(content)? {
             Said::CloseNotify => self.inbound = Inbound::Ended,
             Said::Nothing => {}
-            Said::Fatal(_) => self.inbound = Inbound::Broken(io::ErrorKind::ConnectionAborted),
+            Said::Fatal(_) => {
+                self.inbound = Inbound::Broken(io::ErrorKind::ConnectionAborted);
+                self.end = End::Queued;
+            }
         }
         Ok(())
     }
 
-    /// Ends the connection with an alert, sent if the socket takes it.
+    /// Ends the connection with an alert, sent if the socket takes it: nothing follows a fatal one,
+    /// no close_notify either (RFC 8446 §6.2).
     fn refuse(&mut self, alert: AlertDescription) {
         const FATAL: u8 = 2;
         self.inbound = Inbound::Broken(io::ErrorKind::InvalidData);
+        self.end = End::Queued;
         let _ = self.queue(ALERT, &[FATAL, alert.into()]);
     }
 
@@ -262,7 +267,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 }
             }
             let due = self.keys.sealer.sequence() >= self.keys.limit;
-            if !due && !std::mem::take(&mut self.update_asked) {
+            if self.end != End::Open || !due && !std::mem::take(&mut self.update_asked) {
                 return Poll::Ready(Ok(()));
             }
             self.update_key()?;
@@ -367,6 +372,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
+        if self.end != End::Open {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let this = &mut *self;
         SEALED.with_borrow_mut(|room| {
             let (content, records) = this.seal(bufs, room)?;

@@ -268,14 +268,28 @@ impl Hostile {
         let mut alert = read_record(&mut self.io).await.unwrap();
         let (content_type, content) = self.opener.open(&mut alert).unwrap();
         assert_eq!((content_type, content[0]), (ALERT, 2));
-        (received, error.kind(), AlertDescription::from(content[1]))
+        let alert = content[1];
+        self.hears_nothing_more(ours).await;
+        (received, error.kind(), AlertDescription::from(alert))
+    }
+}
+
+impl Hostile {
+    /// After a fatal alert of either side: no data, no key update, no close_notify (RFC 8446 §6.2).
+    async fn hears_nothing_more(&mut self, mut ours: Ours) {
+        ours.update_asked = true;
+        assert!(ours.write_all(b"late").await.is_err());
+        ours.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        self.io.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"");
     }
 }
 
 #[tokio::test]
 async fn records_against_the_protocol_end_the_connection_with_their_alert() {
     type Record = fn(&mut Hostile) -> Vec<u8>;
-    let cases: [(&str, Record, AlertDescription); 9] = [
+    let cases: [(&str, Record, AlertDescription); 14] = [
         (
             "a flipped bit",
             |client| {
@@ -321,6 +335,35 @@ async fn records_against_the_protocol_end_the_connection_with_their_alert() {
             AlertDescription::UnexpectedMessage,
         ),
         (
+            "an empty alert",
+            |client| client.seal(ALERT, b""),
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "an empty handshake record",
+            |client| client.seal(HANDSHAKE, b""),
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "half an alert",
+            |client| client.seal(ALERT, &[2]),
+            AlertDescription::DecodeError,
+        ),
+        (
+            "nothing but padding",
+            |client| client.seal(0, &[0; 300]),
+            AlertDescription::UnexpectedMessage,
+        ),
+        (
+            "padding beyond the limit of a record",
+            |client| {
+                let mut inner = vec![7, APPLICATION_DATA];
+                inner.resize(MAX_CONTENT + 1, 0);
+                client.seal(0, &inner)
+            },
+            AlertDescription::RecordOverflow,
+        ),
+        (
             "records without content for ever",
             |client| {
                 let empty = |_| client.seal(APPLICATION_DATA, b"");
@@ -349,6 +392,7 @@ async fn a_fatal_alert_of_the_client_ends_the_connection() {
     client.io.write_all(&alert).await.unwrap();
     let error = ours.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    client.hears_nothing_more(ours).await;
 }
 
 #[tokio::test]
