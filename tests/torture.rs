@@ -1,7 +1,14 @@
 //! What tlsfuzzer's TLS 1.3 scripts check and applies here, as cases of our own: bytes on real sockets,
 //! the alert on the wire, the reason that is counted, the line in the log. Runs in minutes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::panic
+)]
 
+#[path = "torture/drain_at_handshake.rs"]
+mod drain_at_handshake;
 #[path = "torture/half_messages.rs"]
 mod half_messages;
 #[path = "support/process.rs"]

@@ -15,6 +15,10 @@ use crate::drain::{Phase, Reached};
 use crate::io::Duplex;
 use crate::listener::Activity;
 
+/// How long a connection that has had no request yet may still bring one when a drain meets it: the
+/// client sent it right behind its handshake, and could not know.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+
 /// The wait of one connection.
 pub(super) struct Pause {
     drained: Reached,
@@ -46,13 +50,18 @@ impl Pause {
         let since = Instant::now();
         self.since = since;
         activity.idle(since.into_std());
+        let fresh = self.first.is_some();
         let silence = self.first.take().or(self.silence);
         let waited = poll_fn(|cx| {
             if let Poll::Ready(readable) = client.poll_readable(cx) {
                 return Poll::Ready(readable.map_err(|_| Outcome::Closed));
             }
             if Pin::new(&mut self.drained).poll(cx).is_ready() {
-                return Poll::Ready(Err(Outcome::Drained));
+                if !fresh {
+                    return Poll::Ready(Err(Outcome::Drained));
+                }
+                let grace = self.poll_silence(cx, since, Some(FIRST_REQUEST_GRACE));
+                return grace.map(|_| Err(Outcome::Drained));
             }
             if activity.poll_shed(cx).is_ready() {
                 return Poll::Ready(Err(Outcome::Shed));
