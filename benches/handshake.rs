@@ -73,7 +73,12 @@ fn counters() -> TrafficCounters {
 /// One handshake in memory, client and server by turns on this thread.
 async fn in_memory(server: &TlsServer, connector: &SslConnector) -> Session {
     let (near, far) = MemoryPipe::pair();
-    let mut accepting = Box::pin(handshake::accept(far, server, counters()));
+    let mut accepting = Box::pin(handshake::accept(
+        far,
+        [127, 0, 0, 1].into(),
+        server,
+        counters(),
+    ));
     let ssl = connector.configure().unwrap();
     let mut connecting = ssl.connect("localhost", near);
     loop {

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 
 use crate::drain::Drain;
 use crate::listener::{self, Accepted, Activity, BindError, Listener};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PanickedTask};
+use crate::panics;
 use crate::probes::ProbeTable;
 use crate::proxy::Protocol;
 use crate::tls::policy::TlsPolicy;
@@ -98,7 +99,13 @@ impl Port {
         let admin = Arc::new(admin);
         loop {
             let accepted = self.0.accept().await;
-            tokio::spawn(serve(accepted, Arc::clone(&admin)));
+            let metrics = Arc::clone(&admin.metrics);
+            let work = panics::caught(serve(accepted, Arc::clone(&admin)));
+            tokio::spawn(async move {
+                if work.await.is_err() {
+                    metrics.panicked(PanickedTask::Admin);
+                }
+            });
         }
     }
 }

@@ -9,7 +9,8 @@
 //!   tunnels. [`admin`]: the operator's port.
 //! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
 //!   [`tls::reload`] keep certificates. [`listener`]: sockets.
-//! - [`metrics`], [`drain`], [`io`], [`budget`]: leaves that import nothing of ours.
+//! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`]: leaves that
+//!   import nothing of ours.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
@@ -23,11 +24,14 @@ pub mod config;
 pub mod ctl;
 pub mod demo;
 pub mod drain;
+pub mod fairness;
 pub mod inject;
 pub mod io;
 pub mod listener;
+pub mod log_limit;
 pub mod metrics;
 mod nearest;
+pub mod panics;
 pub mod probes;
 pub mod proxy;
 pub mod run;

@@ -20,7 +20,7 @@ use prometheus::{
 
 use self::families::{Families, named};
 pub use self::injections::Injections;
-pub use self::labels::{Code, GRPC_CODES, RequestProtocol};
+pub use self::labels::{Code, GRPC_CODES, PanickedTask, RequestProtocol, ShedReason};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
 pub use self::sockets::ListenerSockets;
 
@@ -52,6 +52,7 @@ pub struct Metrics {
     connections: Connections,
     requests: Requests,
     credential_reloads: IntCounterVec,
+    panics: IntCounterVec,
     draining: IntGauge,
 }
 
@@ -144,7 +145,7 @@ impl Connections {
             )?,
             shed: family.counter(
                 "shed_total",
-                "Connections that a full listener closed to serve a newcomer: idle ones, or before their handshake completed.",
+                "Connections closed to serve a newcomer: by a full listener, or above max-handshakes.",
                 &["listener", "reason"],
             )?,
             wire_bytes: family.counter(
@@ -223,6 +224,11 @@ impl Metrics {
                 "Certificate changes taken over (ok) or refused, the last good pair kept (failed).",
                 &["result"],
             )?,
+            panics: family.counter(
+                "panics_total",
+                "Panics, by the task that one ended: faults of this program.",
+                &["task"],
+            )?,
             draining: family.single("draining", "1 from the shutdown signal on, 0 before.")?,
             registry,
         };
@@ -230,7 +236,15 @@ impl Metrics {
         for result in ["ok", "failed"] {
             metrics.credential_reloads.with_label_values(&[result]);
         }
+        for task in PanickedTask::ALL {
+            metrics.panics.with_label_values(&[task.as_str()]);
+        }
         Ok(metrics)
+    }
+
+    /// Counts a panic.
+    pub fn panicked(&self, task: PanickedTask) {
+        self.panics.with_label_values(&[task.as_str()]).inc();
     }
 
     /// States the versions in `build_info`.

@@ -23,7 +23,7 @@ use crate::budget::{Budget, Demand, Resources};
 use crate::config::{Config, ListenerConfig};
 use crate::drain::Drain;
 use crate::listener::{self, BindError, Listener};
-use crate::metrics::{ListenerMetrics, Metrics};
+use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::probes::{ProbeTable, ProbeTableError};
 use crate::proxy::connection::{Front, Service};
 use crate::tls::credentials::{CertificateFacts, CredentialError, Credentials, rfc3339};
@@ -322,13 +322,14 @@ impl Ready {
     }
 
     fn spawn(self, drain: &Drain, workers: &Arc<Workers>) -> JoinHandle<()> {
+        let metrics = Arc::clone(self.front.metrics());
         let dispatcher = Dispatcher {
             listener: self.listener,
             workers: Arc::clone(workers),
             services: self.services,
             drain: drain.clone(),
         };
-        tokio::spawn(dispatcher.run(drain.entrance()))
+        tokio::spawn(dispatcher.run(drain.entrance(), metrics))
     }
 }
 
@@ -339,6 +340,10 @@ struct Observer {
 }
 
 impl ReloadObserver for Observer {
+    fn panicked(&self) {
+        self.metrics.panicked(PanickedTask::Reload);
+    }
+
     fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
         let Ok(facts) = result else { return };

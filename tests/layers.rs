@@ -13,21 +13,32 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 12] = [
+const BELOW: [(&str, &[&str]); 15] = [
     (
         "admin",
         &[
-            "budget", "build", "drain", "listener", "metrics", "probes", "proxy", "tls",
+            "budget", "build", "drain", "listener", "metrics", "panics", "probes", "proxy", "tls",
         ],
     ),
     (
         "proxy",
         &[
-            "budget", "drain", "io", "listener", "metrics", "tls", "worker",
+            "budget",
+            "drain",
+            "io",
+            "listener",
+            "log_limit",
+            "metrics",
+            "panics",
+            "tls",
+            "worker",
         ],
     ),
-    ("tls", &["io", "nearest"]),
+    ("tls", &["fairness", "io", "nearest", "panics"]),
     ("listener", &["drain", "metrics"]),
+    ("fairness", &[]),
+    ("log_limit", &[]),
+    ("panics", &[]),
     ("probes", &[]),
     ("metrics", &[]),
     ("drain", &[]),

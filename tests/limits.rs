@@ -169,22 +169,6 @@ async fn the_limit_counts_connections_and_not_addresses() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_handshake_above_the_limit_waits_for_its_turn() {
-    let setup = Setup::in_front_of(answering(EMPTY).await).tls("max-handshakes = 1");
-    let sidecar = setup.start();
-    let mut busy = TcpStream::connect(sidecar.address).await.unwrap();
-    busy.write_all(&hello::hybrid()).await.unwrap();
-    within(busy.read_u8()).await.unwrap();
-    let mut waiting = Box::pin(sidecar.connect(&["http/1.1"]));
-    assert!(
-        tokio::time::timeout(HELD, &mut waiting).await.is_err(),
-        "two handshakes at once"
-    );
-    drop(busy);
-    within(waiting).await;
-}
-
 /// A client that stalls loses its place with its deadline.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_handshake_gives_its_place_back() {

@@ -11,6 +11,12 @@
 mod drain_at_handshake;
 #[path = "torture/half_messages.rs"]
 mod half_messages;
+#[path = "torture/half_open.rs"]
+mod half_open;
+#[path = "torture/mutations.rs"]
+mod mutations;
+#[path = "torture/panics.rs"]
+mod panics;
 #[path = "support/process.rs"]
 mod process;
 mod support;

@@ -164,11 +164,11 @@ keys! {
     PrivateKey: "listener.tls.key", "key", Form::Path, Required,
         "PEM file with the private key of the leaf";
     Tickets: "listener.tls.tickets", "tickets", Form::Count(0, 10), Fixed("1"),
-        "Session tickets sent after a full handshake; 0 turns resumption off";
+        "Session tickets sent after each handshake; 0 turns resumption off";
     HandshakeTimeout: "listener.tls.handshake-timeout", "handshake-timeout", Form::Duration, Fixed("10s"),
         "From the accepted connection to the finished handshake, the hello included";
     MaxHandshakes: "listener.tls.max-handshakes", "max-handshakes", Form::Count(1, 1_000_000), Fixed("1024"),
-        "Handshakes under way at once; more wait their turn";
+        "Handshakes that wait for their client at once; above it the oldest of the source with most of them ends";
 
     MaxConnections: "listener.limits.max-connections", "max-connections", Form::Count(1, 1_000_000), Fixed("10000"),
         "Connections open at once; beyond it idle ones make room";

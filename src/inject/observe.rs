@@ -11,7 +11,8 @@ use super::serve::certificate_is_valid;
 use crate::admin::connection;
 use crate::drain::Phase;
 use crate::listener::Listener;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PanickedTask};
+use crate::panics;
 use crate::tls::reload::CredentialStore;
 
 /// What the admin port tells about.
@@ -85,9 +86,15 @@ pub(crate) async fn serve(mut listener: Listener, observed: Arc<Observed>) {
     loop {
         let accepted = listener.accept().await;
         let observed = Arc::clone(&observed);
-        tokio::spawn(connection::serve(accepted, move |request, _| {
+        let metrics = Arc::clone(observed.metrics());
+        let work = panics::caught(connection::serve(accepted, move |request, _| {
             let response = observed.answer(request.method(), request.uri().path());
             std::future::ready(response.map(Full::new))
         }));
+        tokio::spawn(async move {
+            if work.await.is_err() {
+                metrics.panicked(PanickedTask::Admin);
+            }
+        });
     }
 }

@@ -18,7 +18,8 @@ use crate::admin;
 use crate::drain::{Drain, Phase, Watch};
 use crate::io::TrafficCounters;
 use crate::listener::{self, Accepted, Listener};
-use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics};
+use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask, ShedReason};
+use crate::panics;
 use crate::run::announce;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::error::HandshakeError;
@@ -33,10 +34,11 @@ use crate::tls::{self};
 /// Names of the webhook's listener and of its admin port in metrics.
 const LISTENER: &str = "webhook";
 const ADMIN: &str = "admin";
-/// How a connection ends: with a handshake, without one, or to make room for another.
+/// How a connection ends: with a handshake, without one, to make room for another, or by a panic.
 const CLOSED: &str = "closed";
 const HANDSHAKE_FAILED: &str = "handshake_failed";
 const SHED: &str = "shed";
+const INTERNAL: &str = "internal";
 /// Connections at once; the API servers of a cluster need a handful. Beyond it an idle one makes room.
 const MAX_CONNECTIONS: usize = 256;
 /// From the accepted connection to the finished handshake.
@@ -193,7 +195,7 @@ impl Shared {
         let metrics = metrics.listener(LISTENER);
         metrics.announce(
             &HandshakeError::REASONS,
-            &[CLOSED, HANDSHAKE_FAILED, SHED],
+            &[CLOSED, HANDSHAKE_FAILED, SHED, INTERNAL],
             &[],
         );
         announce(&metrics, tls.policy());
@@ -216,11 +218,18 @@ impl Shared {
 async fn accept(mut listener: Listener, shared: Arc<Shared>, drain: Drain) {
     loop {
         let accepted = listener.accept().await;
-        tokio::spawn(handle_connection(
+        let work = panics::caught(handle_connection(
             accepted,
             Arc::clone(&shared),
             drain.watch(),
         ));
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            if work.await.is_err() {
+                shared.metrics.panicked(PanickedTask::Connection);
+                shared.metrics.closed(INTERNAL);
+            }
+        });
     }
 }
 
@@ -233,6 +242,7 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
     let _open = Open::new(&shared.metrics.open);
     let handshake = Box::pin(handshake::accept(
         stream,
+        client.ip(),
         &shared.tls,
         shared.traffic.clone(),
     ));
@@ -252,6 +262,9 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         Err(failure) => {
             let reason = failure.error.reason();
             shared.metrics.handshake_failed(reason);
+            if matches!(failure.error, HandshakeError::Shed) {
+                shared.metrics.shed(ShedReason::HalfOpenHandshakes);
+            }
             shared.metrics.closed(HANDSHAKE_FAILED);
             tracing::info!(%client, reason, error = %failure.error, "no handshake");
         }
@@ -295,6 +308,10 @@ struct Follow {
 }
 
 impl ReloadObserver for Follow {
+    fn panicked(&self) {
+        self.metrics.panicked(PanickedTask::Reload);
+    }
+
     fn reloaded(&self, _: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
         if let Ok(facts) = result {

@@ -1,4 +1,4 @@
-//! The closed sets of label values for requests.
+//! The closed sets of label values.
 
 /// What a request speaks, as the label `protocol`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +25,66 @@ impl RequestProtocol {
             Self::Http2 => "http2",
             Self::Grpc => "grpc",
             Self::Websocket => "websocket",
+        }
+    }
+}
+
+/// Which limit ended a connection to make room for another, as the label `reason`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ShedReason {
+    /// Handshakes that wait for their client.
+    HalfOpenHandshakes,
+}
+
+impl ShedReason {
+    /// Every reason, for metrics that start at zero.
+    pub const ALL: [Self; 1] = [Self::HalfOpenHandshakes];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HalfOpenHandshakes => "half_open_handshakes",
+        }
+    }
+}
+
+/// What a panic ended, as the label `task`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PanickedTask {
+    /// Accepting connections.
+    Accept,
+    /// A connection of the admin port.
+    Admin,
+    /// A client's connection.
+    Connection,
+    /// A look at the certificate files.
+    Reload,
+    /// One HTTP/2 stream.
+    Stream,
+    /// Connections to the inference server.
+    Upstream,
+}
+
+impl PanickedTask {
+    /// Every task, for metrics that start at zero.
+    pub const ALL: [Self; 6] = [
+        Self::Accept,
+        Self::Admin,
+        Self::Connection,
+        Self::Reload,
+        Self::Stream,
+        Self::Upstream,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Admin => "admin",
+            Self::Connection => "connection",
+            Self::Reload => "reload",
+            Self::Stream => "stream",
+            Self::Upstream => "upstream",
         }
     }
 }

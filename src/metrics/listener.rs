@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
-use super::{Code, Metrics, RequestProtocol, labels};
+use super::{Code, Metrics, PanickedTask, RequestProtocol, ShedReason, labels};
 
 /// A counter for each direction as the proxy sees it.
 #[derive(Clone)]
@@ -100,6 +100,8 @@ impl ListenerMetrics {
         start(&self.all.handshakes.failed, failures);
         start(&self.all.connections.closed, outcomes);
         start(&self.all.requests.upstream_failures, upstream);
+        let shed = ShedReason::ALL.map(ShedReason::as_str);
+        start(&self.all.connections.shed, &shed);
     }
 
     /// The same for one way a handshake can go.
@@ -156,6 +158,20 @@ impl ListenerMetrics {
             .closed
             .with_label_values(&[&self.name, outcome])
             .inc();
+    }
+
+    /// Counts a connection that was ended to make room for another.
+    pub fn shed(&self, reason: ShedReason) {
+        self.all
+            .connections
+            .shed
+            .with_label_values(&[&self.name, reason.as_str()])
+            .inc();
+    }
+
+    /// Counts a panic.
+    pub fn panicked(&self, task: PanickedTask) {
+        self.all.panicked(task);
     }
 
     /// Counts a failure of the inference server's side.

@@ -16,9 +16,11 @@ use super::{Protocol, Settings, http1, http2, upgrade};
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
-use crate::metrics::{HandshakeSample, ListenerMetrics};
+use crate::log_limit::LogLimit;
+use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason};
+use crate::panics;
 use crate::tls::error::HandshakeError;
-use crate::tls::handshake::{self, Alpn, Failure, Session};
+use crate::tls::handshake::{self, Alpn, Cost, Failure, Session};
 use crate::tls::policy::{Group, Offer};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
@@ -58,6 +60,8 @@ pub struct Front {
     metrics: Arc<ListenerMetrics>,
     counters: TrafficCounters,
     name: String,
+    /// Of connections that were ended to make room for others.
+    shed_lines: LogLimit,
 }
 
 /// One worker's way from a listener's socket to the inference server: connections to that are kept
@@ -100,6 +104,7 @@ impl Front {
             },
             metrics: Arc::new(metrics),
             name: name.to_owned(),
+            shed_lines: LogLimit::default(),
         })
     }
 
@@ -114,7 +119,13 @@ impl Service {
     pub fn new(front: &Arc<Front>, load: &Arc<Load>, workers: usize) -> Self {
         let max_idle = front.settings.max_idle_upstreams.div_ceil(workers);
         let upstream = Arc::new(Upstream::new(&front.settings, max_idle));
-        tokio::spawn(Arc::clone(&upstream).keep_clean());
+        let cleaning = Arc::clone(&upstream).keep_clean();
+        let metrics = Arc::clone(&front.metrics);
+        tokio::spawn(async move {
+            if panics::caught(cleaning).await.is_err() {
+                metrics.panicked(PanickedTask::Upstream);
+            }
+        });
         Self {
             front: Arc::clone(front),
             upstream,
@@ -139,24 +150,29 @@ impl Service {
         IO: Transport + 'static,
     {
         let _open = Open::new(&self.front.metrics);
-        let mut closed = Closed::new(&accepted);
+        let mut closed = Closed::new(&self.front, &accepted);
         let activity = Arc::clone(accepted.place.0.activity());
         let Accepted { io, client, .. } = accepted;
         let mut cut = drain.reached(Phase::Cut);
         let counters = self.front.counters.clone();
-        let handshake = Box::pin(handshake::accept(io, &self.front.tls, counters));
+        let handshake = Box::pin(handshake::accept(
+            io,
+            client.ip(),
+            &self.front.tls,
+            counters,
+        ));
         let secured = tokio::select! {
             biased;
             () = &mut cut => {
                 drain.cut();
-                return self.front.record(&closed, Outcome::Cut);
+                return closed.record(Outcome::Cut);
             }
             secured = handshake => secured,
-            () = activity.shed() => return self.front.record(&closed, Outcome::Shed),
+            () = activity.shed() => return closed.record(Outcome::Shed),
         };
         let (stream, session) = match secured {
             Ok(secured) => secured,
-            Err(failure) => return self.front.refused(&closed, &failure),
+            Err(failure) => return closed.refused(&failure),
         };
         self.front.metrics.handshake(&sample(&session));
         closed.session = Some(session);
@@ -175,7 +191,7 @@ impl Service {
         if outcome == Outcome::Cut {
             drain.cut();
         }
-        self.front.record(&closed, outcome);
+        closed.record(outcome);
     }
 
     /// Boxed, each protocol by itself: a connection holds the state of its own protocol alone.
@@ -215,6 +231,14 @@ impl Front {
     fn refused(&self, closed: &Closed, failure: &Failure) {
         self.metrics.handshake_failed(failure.error.reason());
         self.metrics.closed(Outcome::HandshakeFailed.as_str());
+        let mut suppressed = None;
+        if matches!(failure.error, HandshakeError::Shed) {
+            self.metrics.shed(ShedReason::HalfOpenHandshakes);
+            let Some(count) = self.shed_lines.admit() else {
+                return;
+            };
+            suppressed = Some(count);
+        }
         let offered = failure.offer.as_ref().map(Offer::to_string);
         macro_rules! line {
             ($level:ident) => {
@@ -226,6 +250,7 @@ impl Front {
                     error = %failure.error,
                     policy = self.tls.policy().mode().name(),
                     offered,
+                    suppressed,
                     handshake_bytes_in = failure.cost.bytes_in,
                     handshake_bytes_out = failure.cost.bytes_out,
                     handshake_ms = failure.cost.elapsed.as_secs_f64() * 1e3,
@@ -279,6 +304,7 @@ impl Front {
             };
         }
         match outcome {
+            Outcome::Internal => line!(error),
             Outcome::Cut | Outcome::ProtocolError | Outcome::UpstreamBroken => line!(info),
             _ => line!(debug),
         }
@@ -299,21 +325,54 @@ fn sample(session: &Session) -> HandshakeSample {
     }
 }
 
-/// What the log line of a connection needs.
-struct Closed {
+/// What the log line of a connection needs. Says so too if a panic ends the connection.
+struct Closed<'a> {
+    front: &'a Front,
     client: SocketAddr,
     at: Instant,
     session: Option<Session>,
     traffic: crate::io::TrafficTotals,
+    recorded: bool,
 }
 
-impl Closed {
-    fn new<IO>(accepted: &Accepted<IO>) -> Self {
+impl<'a> Closed<'a> {
+    fn new<IO>(front: &'a Front, accepted: &Accepted<IO>) -> Self {
         Self {
+            front,
             client: accepted.client,
             at: accepted.at,
             session: None,
             traffic: crate::io::TrafficTotals::default(),
+            recorded: false,
+        }
+    }
+
+    fn record(&mut self, outcome: Outcome) {
+        self.recorded = true;
+        self.front.record(self, outcome);
+    }
+
+    fn refused(&mut self, failure: &Failure) {
+        self.recorded = true;
+        self.front.refused(self, failure);
+    }
+}
+
+/// The runtime catches what unwinds here: other connections are not touched by it.
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        if self.recorded || !std::thread::panicking() {
+            return;
+        }
+        self.front.metrics.panicked(PanickedTask::Connection);
+        if self.session.is_some() {
+            self.record(Outcome::Internal);
+        } else {
+            self.refused(&Failure {
+                error: HandshakeError::Internal,
+                offer: None,
+                cost: Cost::default(),
+            });
         }
     }
 }

@@ -104,11 +104,13 @@ pub enum Outcome {
     HandshakeFailed,
     /// The listener was full, and it was idle.
     Shed,
+    /// A panic ended it: a fault of this program.
+    Internal,
 }
 
 impl Outcome {
     /// Every outcome, for metrics that start at zero.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Closed,
         Self::ClientGone,
         Self::UpstreamBroken,
@@ -119,6 +121,7 @@ impl Outcome {
         Self::Cut,
         Self::HandshakeFailed,
         Self::Shed,
+        Self::Internal,
     ];
 
     /// The metric label and log field.
@@ -134,6 +137,7 @@ impl Outcome {
             Self::Cut => "cut",
             Self::HandshakeFailed => "handshake_failed",
             Self::Shed => "shed",
+            Self::Internal => "internal",
         }
     }
 }

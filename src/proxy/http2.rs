@@ -24,6 +24,8 @@ use super::stream::{self, Share};
 use super::unsent::{PROCESS, Unsent};
 use crate::drain::{Phase, Reached};
 use crate::io::ClientStream;
+use crate::metrics::PanickedTask;
+use crate::panics;
 
 /// Bytes a client may have under way on one stream, and on all of its streams.
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -222,8 +224,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             unsent: Arc::clone(&self.unsent),
             load: context.load.share(),
         };
-        self.streams
-            .push(Box::pin(stream::serve(request, respond, context, share)));
+        let metrics = Arc::clone(&context.metrics);
+        let served = panics::caught(stream::serve(request, respond, context, share));
+        // A panic resets its own stream, by dropping it; the connection's others go on.
+        self.streams.push(Box::pin(async move {
+            if served.await.is_err() {
+                metrics.panicked(PanickedTask::Stream);
+            }
+        }));
     }
 
     fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {

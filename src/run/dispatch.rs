@@ -7,6 +7,8 @@ use tokio::net::TcpStream;
 
 use crate::drain::{Drain, Phase, Watch};
 use crate::listener::{self, Listener};
+use crate::metrics::{ListenerMetrics, PanickedTask};
+use crate::panics;
 use crate::proxy::connection::{Accepted, Service};
 use crate::worker::Workers;
 
@@ -22,7 +24,7 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     /// Accepts until the drain begins.
-    pub(super) async fn run(mut self, entrance: Watch) {
+    pub(super) async fn run(mut self, entrance: Watch, metrics: Arc<ListenerMetrics>) {
         let mut drained = entrance.reached(Phase::Draining);
         loop {
             let accepted = tokio::select! {
@@ -30,7 +32,9 @@ impl Dispatcher {
                 () = &mut drained => return,
                 accepted = self.listener.accept() => accepted,
             };
-            self.dispatch(accepted);
+            if panics::caught_call(|| self.dispatch(accepted)).is_err() {
+                metrics.panicked(PanickedTask::Accept);
+            }
         }
     }
 

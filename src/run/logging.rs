@@ -1,4 +1,4 @@
-//! Where log lines go: standard error, as text or JSON.
+//! Where log lines go: standard error, as text or JSON; panics too.
 
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +17,7 @@ pub fn init(settings: &LogSettings) {
         .with_env_filter(filter)
         .with_target(false)
         .with_writer(std::io::stderr);
+    crate::panics::log_them();
     let _ = match settings.format {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

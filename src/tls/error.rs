@@ -51,6 +51,9 @@ pub enum HandshakeError {
     /// A plain HTTP request on the TLS port.
     #[error("the client sent plain HTTP to the TLS port")]
     PlainHttp,
+    /// Ended to make room for another: it waited for its client when the limit was reached.
+    #[error("the handshake waited for the client when `max-handshakes` was reached")]
+    Shed,
     /// The deadline passed.
     #[error("the handshake did not complete in time")]
     Timeout,
@@ -64,7 +67,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// Every label, for metrics that start at zero.
-    pub const REASONS: [&'static str; 18] = [
+    pub const REASONS: [&'static str; 19] = [
         "bad_key_share",
         "client_alert",
         "client_distrusts_us",
@@ -83,6 +86,7 @@ impl HandshakeError {
         "timeout",
         "vanished",
         "tls_version",
+        "shed",
     ];
 
     /// The metric label and log field.
@@ -106,6 +110,7 @@ impl HandshakeError {
             Self::Timeout => 15,
             Self::Vanished => 16,
             Self::Version => 17,
+            Self::Shed => 18,
         }]
     }
 }

@@ -6,6 +6,10 @@
 mod flight;
 
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
@@ -18,9 +22,10 @@ use super::error::HandshakeError;
 use super::hello;
 use super::policy::{Group, KxClass, Offer, confidentiality_limit, kx, suite_name};
 use super::protection::Keys;
-use super::record::{fatal_alert, is_empty_handshake, record_length};
+use super::record::{fatal_alert, is_empty_message, record_length};
 use super::server::TlsServer;
 use super::stream::{Established, TlsStream};
+use crate::fairness::Member;
 use crate::io::{Traffic, TrafficCounters};
 
 /// How the keys came about.
@@ -102,6 +107,7 @@ pub struct Failure {
 /// Performs the server's handshake, or says why it ended. Alerts are sent before it returns.
 pub async fn accept<IO>(
     mut io: IO,
+    client: IpAddr,
     server: &TlsServer,
     counters: TrafficCounters,
 ) -> Result<(TlsStream<IO>, Session), Box<Failure>>
@@ -109,13 +115,18 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let mut progress = Progress::default();
-    let drive = progress.drive(&mut io, server);
+    let drive = progress.drive(&mut io, client, server);
     let outcome = match tokio::time::timeout(server.timeout, drive).await {
         Ok(outcome) => outcome,
         Err(_) => Err(HandshakeError::Timeout),
     };
     match outcome {
-        Ok(conn) => progress.finish(io, conn, counters),
+        Ok(conn) => {
+            progress.half_open = None;
+            progress.finish(io, conn, counters)
+        }
+        // Room is needed now: it is closed at once.
+        Err(HandshakeError::Shed) => Err(progress.fail(HandshakeError::Shed)),
         Err(error) => {
             if let Some(last_words) = progress.last_words(&error)
                 && io.write_all(&last_words).await.is_ok()
@@ -138,6 +149,9 @@ const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: tex
 /// reset, and a reset takes the answer or the alert away from a client that has not read it yet.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a client may keep us waiting for the rest of a handshake that cost us a key exchange.
+const FLIGHT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Records in which a client may send its side of a handshake: each may be a byte, and putting a
 /// message together out of them is work.
 const MAX_RECORDS: usize = 4096;
@@ -159,6 +173,8 @@ struct Progress {
     records: usize,
     flight: Flight,
     first_byte: Option<Instant>,
+    /// Its place among the handshakes that wait for their client, from the first wait on.
+    half_open: Option<Member>,
     offer: Option<Offer>,
     cost: Cost,
 }
@@ -167,17 +183,17 @@ impl Progress {
     async fn drive<IO>(
         &mut self,
         io: &mut IO,
+        client: IpAddr,
         server: &TlsServer,
     ) -> Result<UnbufferedServerConnection, HandshakeError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.client_hello(io).await?;
+        self.client_hello(io, client, server).await?;
         self.offer = hello::inspect(&self.flight.incoming);
         // What could not be read is refused by rustls, whatever the config.
         let config = server.config_for(self.offer.as_ref());
         let config = config.ok_or(HandshakeError::Internal)?;
-        let _slot = server.slots.acquire().await;
         let mut conn = UnbufferedServerConnection::new(config)?;
         loop {
             let advanced = self.timed(|flight| flight.advance(&mut conn));
@@ -190,19 +206,25 @@ impl Progress {
             if !conn.is_handshaking() {
                 return Ok(conn);
             }
-            let record = self.record(io).await?;
+            let record = tokio::time::timeout(FLIGHT_TIMEOUT, self.record(io, client, server));
+            let record = record.await.map_err(|_| HandshakeError::Timeout)??;
             self.flight.incoming.extend_from_slice(&record);
         }
     }
 
     /// Collects the ClientHello, however many records and reads it takes.
-    async fn client_hello<IO>(&mut self, io: &mut IO) -> Result<(), HandshakeError>
+    async fn client_hello<IO>(
+        &mut self,
+        io: &mut IO,
+        client: IpAddr,
+        server: &TlsServer,
+    ) -> Result<(), HandshakeError>
     where
         IO: AsyncRead + Unpin,
     {
         let mut collected = hello::Collected::default();
         loop {
-            let record = self.record(io).await?;
+            let record = self.record(io, client, server).await?;
             let incoming = &mut self.flight.incoming;
             incoming.extend_from_slice(&record);
             if hello::is_plain_http(incoming) {
@@ -218,6 +240,8 @@ impl Progress {
     async fn record<IO: AsyncRead + Unpin>(
         &mut self,
         io: &mut IO,
+        client: IpAddr,
+        server: &TlsServer,
     ) -> Result<BytesMut, HandshakeError> {
         loop {
             let undecided = self.cost.bytes_in == 0 && hello::may_be_http(&self.received);
@@ -227,7 +251,7 @@ impl Progress {
                     return Err(HandshakeError::Malformed);
                 }
                 self.cost.bytes_in += length as u64;
-                if self.flight.owes_alert() && is_empty_handshake(&self.received) {
+                if self.flight.owes_alert() && is_empty_message(&self.received) {
                     // RFC 8446 §5.1 forbids them; rustls would let some pass.
                     let misbehaved = PeerMisbehaved::TooManyEmptyFragments;
                     return Err(HandshakeError::Misbehaved(misbehaved));
@@ -235,7 +259,11 @@ impl Progress {
                 return Ok(self.received.split_to(length));
             }
             self.received.reserve(2048);
-            match io.read_buf(&mut self.received).await {
+            if self.first_byte.is_some() {
+                let enter = || server.half_open.enter(client);
+                self.half_open.get_or_insert_with(enter);
+            }
+            match self.read(io).await? {
                 Ok(0) | Err(_) if self.first_byte.is_none() => {
                     return Err(HandshakeError::NoHello);
                 }
@@ -245,6 +273,26 @@ impl Progress {
                 }
             }
         }
+    }
+
+    /// Reads, or learns that another handshake needs the room. The socket comes first: a client whose
+    /// bytes are there has not kept us waiting.
+    async fn read<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+    ) -> Result<std::io::Result<usize>, HandshakeError> {
+        let mut reading = pin!(io.read_buf(&mut self.received));
+        let half_open = &mut self.half_open;
+        poll_fn(|cx| {
+            if let Poll::Ready(read) = reading.as_mut().poll(cx) {
+                return Poll::Ready(Ok(read));
+            }
+            match half_open.as_mut().map(|member| member.poll_evicted(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(Err(HandshakeError::Shed)),
+                _ => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// Sends what rustls has to say, in one go if the socket takes it.

@@ -32,8 +32,8 @@ pub struct Settings {
     pub key: PathBuf,
     /// From the accepted connection to the finished handshake, the hello included.
     pub handshake_timeout: Duration,
-    /// Handshakes whose cryptography may be under way at once on this listener.
+    /// Handshakes that may wait for their client at once on this listener.
     pub max_handshakes: usize,
-    /// Session tickets sent after a full handshake; 0 turns resumption off.
+    /// Session tickets sent after each handshake, resumed ones too; 0 turns resumption off.
     pub tickets: usize,
 }

@@ -28,9 +28,10 @@ pub(super) fn record_length(received: &[u8]) -> Option<usize> {
     (received.len() >= length).then_some(length)
 }
 
-/// Whether the first record is a handshake record without content.
-pub(super) fn is_empty_handshake(received: &[u8]) -> bool {
-    matches!(received, [HANDSHAKE, _, _, 0, 0, ..])
+/// Whether the first record is a handshake or alert record without content, which there must not be
+/// (RFC 8446 §5.1).
+pub(super) fn is_empty_message(received: &[u8]) -> bool {
+    matches!(received, [HANDSHAKE | ALERT, _, _, 0, 0, ..])
 }
 
 /// A fatal alert in a plaintext record, as it is sent before there are keys (RFC 8446 §6).

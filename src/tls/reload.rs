@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tracing::{info, warn};
 
+use crate::panics;
 use crate::tls::credentials::{CertificateFacts, rfc3339, unix_seconds};
 use expiry::ExpiryWarnings;
 use store::{Attempt, Failure};
@@ -47,6 +48,9 @@ impl Default for ReloadSettings {
 
 /// Hears of every reload that succeeded or failed; an unchanged pair is neither.
 pub trait ReloadObserver: Send + Sync {
+    /// A look at the files panicked; the pair in use stays, and the next look is made as usual.
+    fn panicked(&self) {}
+
     fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>);
 }
 
@@ -121,9 +125,16 @@ impl Reloader {
         (reloader, ReloadHandle { requests: sender })
     }
 
-    /// Runs until the last handle is dropped. The first look is at once: a change between
-    /// loading and watching must not go unseen.
+    /// Runs until the last handle is dropped; a panic does not end it.
     pub async fn run(mut self) {
+        while panics::caught(self.follow()).await.is_err() {
+            let _ = panics::caught_call(|| self.observer.panicked());
+            sleep(self.settings.recheck).await;
+        }
+    }
+
+    /// The first look is at once: a change between loading and watching must not go unseen.
+    async fn follow(&mut self) {
         self.look(Trigger::Watch).await;
         self.warn_of_expiry();
         let period = self.settings.recheck.max(SETTLE_STEP);
@@ -165,7 +176,14 @@ impl Reloader {
                 observer: Arc::clone(&self.observer),
                 trigger,
             };
-            looks.spawn(async move { (index, look.run().await) });
+            let (store, observer) = (Arc::clone(store), Arc::clone(&self.observer));
+            looks.spawn(async move {
+                let outcome = panics::caught(look.run()).await;
+                (
+                    index,
+                    outcome.unwrap_or_else(|_| panicked(&store, &*observer)),
+                )
+            });
         }
         let mut outcomes = looks.join_all().await;
         outcomes.sort_by_key(|(index, _)| *index);
@@ -180,6 +198,16 @@ impl Reloader {
             }
         }
     }
+}
+
+fn panicked(store: &CredentialStore, observer: &dyn ReloadObserver) -> Outcome {
+    let error = store.record(Failure::of_panic());
+    // The observer may be what panicked.
+    let _ = panics::caught_call(|| {
+        observer.panicked();
+        observer.reloaded(store, Err(&error));
+    });
+    Outcome::Failed(error)
 }
 
 /// One look at the files of one store.
@@ -217,7 +245,10 @@ impl Look {
     async fn attempt(&self) -> Attempt {
         let store = Arc::clone(&self.store);
         let attempt = tokio::task::spawn_blocking(move || store.attempt()).await;
-        attempt.unwrap_or_else(|error| Attempt::Failed(Failure::of_task(&error)))
+        attempt.unwrap_or_else(|_| {
+            self.observer.panicked();
+            Attempt::Failed(Failure::of_panic())
+        })
     }
 
     fn unchanged(&self) -> Outcome {

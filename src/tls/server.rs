@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
-use tokio::sync::Semaphore;
 
 use super::Settings;
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
+use crate::fairness::FairSet;
 
 /// Everything a handshake on one listener needs.
 pub struct TlsServer {
@@ -20,8 +20,9 @@ pub struct TlsServer {
     configs: Vec<(Group, Arc<ServerConfig>)>,
     /// From the accepted connection to the finished handshake.
     pub(super) timeout: Duration,
-    /// Handshakes between hello and completion.
-    pub(super) slots: Semaphore,
+    /// Handshakes that wait for their client. What computes is bounded by the workers' threads, which
+    /// each compute one at a time and never wait inside.
+    pub(super) half_open: Arc<FairSet>,
 }
 
 impl TlsServer {
@@ -63,7 +64,7 @@ impl TlsServer {
                 .collect::<Result<_, rustls::Error>>()?,
             policy: settings.policy.clone(),
             timeout: settings.handshake_timeout,
-            slots: Semaphore::new(settings.max_handshakes),
+            half_open: FairSet::new(settings.max_handshakes),
         })
     }
 

@@ -148,6 +148,7 @@ async fn each_ends_with_its_alert(cases: Vec<Case>) {
         process
             .metric_reaches(failures, &[], f64::from(count))
             .await;
+        process.logs(&format!("client={client} ")).await;
         let log = process.log();
         let line = log
             .lines()

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 
 use super::{Socket, Upstream};
+use crate::panics;
 use crate::proxy::cork::Corked;
 use crate::proxy::error::UpstreamError;
 
@@ -191,7 +192,9 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
     let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.
     tokio::spawn(async move {
-        let _ = poll_fn(|cx| turns.turn(cx, |cx| Pin::new(&mut connection).poll(cx))).await;
+        let driving = poll_fn(|cx| turns.turn(cx, |cx| Pin::new(&mut connection).poll(cx)));
+        // However it ends, nobody may take it for open.
+        let _ = panics::caught(driving).await;
         ended.store(true, Ordering::Relaxed);
     });
     Ok(Shared {

@@ -199,12 +199,13 @@ impl Failure {
         }
     }
 
-    /// The task that looked at the files ended without an answer.
-    pub(super) fn of_task(error: &tokio::task::JoinError) -> Self {
+    /// The look at the files panicked. What the panic said is not repeated: it may hold what was read.
+    pub(super) fn of_panic() -> Self {
         Self {
             error: ReloadError {
                 reason: "internal",
-                message: format!("reading the certificate files was broken off: {error}"),
+                message: "the look at the certificate files ended by a fault of this program"
+                    .to_owned(),
                 since: unix_seconds(SystemTime::now()),
             },
             digest: None,
