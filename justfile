@@ -49,7 +49,7 @@ cluster *arguments:
 manifests *arguments:
     k8s/chart/render {{ arguments }}
 
-# Each fuzz target for some seconds (needs a nightly compiler and cargo-fuzz)
+# Each fuzz target for some seconds (needs cargo-fuzz)
 fuzz seconds="15":
     fuzz/run {{ seconds }}
 

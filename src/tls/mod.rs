@@ -2,7 +2,7 @@
 
 pub mod credentials;
 pub mod error;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handshake;
