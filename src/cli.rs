@@ -1,5 +1,7 @@
 //! The command line as clap sees it. The settings of `run` and `check` come from `config::Key`.
 
+mod secrets;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,6 +13,8 @@ use clap::{
 use crate::certgen;
 use crate::config::{Flags, Form, Key, Preset};
 use crate::inject;
+
+pub use self::secrets::{refuse_key_text, without_secrets};
 
 /// Post-quantum TLS sidecar for AI inference.
 #[derive(Debug, Parser)]

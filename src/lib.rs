@@ -9,8 +9,8 @@
 //!   tunnels. [`admin`]: the operator's port.
 //! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
 //!   [`tls::reload`] keep certificates. [`listener`]: sockets.
-//! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`]: leaves that
-//!   import nothing of ours.
+//! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`redact`]: leaves
+//!   that import nothing of ours.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
@@ -34,6 +34,7 @@ mod nearest;
 pub mod panics;
 pub mod probes;
 pub mod proxy;
+pub mod redact;
 pub mod run;
 pub mod tls;
 pub mod worker;

@@ -9,6 +9,7 @@ use clap::Parser;
 use hybridge::certgen::{self, CertgenError};
 use hybridge::cli::{self, Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
+use hybridge::redact::scrub;
 use hybridge::run::{self, End};
 use hybridge::{ctl, demo, inject};
 use thiserror::Error;
@@ -20,6 +21,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EX_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    if let Some(refusal) = cli::refuse_key_text(std::env::args_os().skip(1)) {
+        say(&refusal);
+        return ExitCode::from(EX_USAGE);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -118,6 +123,10 @@ impl Failure {
 
 /// Help and version are what was asked for; everything else is a wrong command line.
 fn usage(error: &clap::Error) -> ExitCode {
+    if let Some(clean) = cli::without_secrets(error) {
+        let _ = io::stderr().lock().write_all(clean.as_bytes());
+        return ExitCode::from(EX_USAGE);
+    }
     let printed = error.print();
     if error.use_stderr() {
         ExitCode::from(EX_USAGE)
@@ -128,7 +137,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// One line on standard error; there is nowhere left to report that it could not be written.
+/// One line on standard error, without what may be a key; there is nowhere left to report that it could not be written.
 fn say(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "hybridge: {message}");
+    let _ = writeln!(io::stderr().lock(), "hybridge: {}", scrub(message));
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::check::CheckError;
+use crate::redact::{Shown, scrub};
 
 /// Every rewritten probe of a pod, as a JSON array.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -86,13 +87,13 @@ pub struct ProbeHeader {
 #[non_exhaustive]
 pub enum ProbeTableError {
     /// Not JSON, or not of this form.
-    #[error("the probe table is not a JSON array of probes: {0}")]
+    #[error("the probe table is not a JSON array of probes: {}", scrub(&.0.to_string()))]
     Json(#[from] serde_json::Error),
     /// A table could otherwise make the sidecar call any host.
     #[error("probe {path} goes to {address}, which is not a loopback address")]
     NotLoopback {
         /// Path of the probe.
-        path: String,
+        path: Shown,
         /// Its address.
         address: IpAddr,
     },
@@ -100,13 +101,13 @@ pub enum ProbeTableError {
     #[error("probe {path} has a target or header that HTTP does not allow")]
     NotHttp {
         /// Path of the probe.
-        path: String,
+        path: Shown,
     },
     /// The path is outside the space reserved for probes.
     #[error("probe path {path:?} does not start with /probe/")]
     Path {
         /// The path.
-        path: String,
+        path: Shown,
     },
 }
 
@@ -117,18 +118,18 @@ impl ProbeTable {
         for probe in &table.entries {
             if !probe.address.is_loopback() {
                 return Err(ProbeTableError::NotLoopback {
-                    path: probe.path.clone(),
+                    path: probe.path.as_str().into(),
                     address: probe.address,
                 });
             }
             if !probe.is_http_clean() {
                 return Err(ProbeTableError::NotHttp {
-                    path: probe.path.clone(),
+                    path: probe.path.as_str().into(),
                 });
             }
             if !probe.path.starts_with("/probe/") {
                 return Err(ProbeTableError::Path {
-                    path: probe.path.clone(),
+                    path: probe.path.as_str().into(),
                 });
             }
         }

@@ -13,7 +13,7 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 15] = [
+const BELOW: [(&str, &[&str]); 16] = [
     (
         "admin",
         &[
@@ -34,18 +34,19 @@ const BELOW: [(&str, &[&str]); 15] = [
             "worker",
         ],
     ),
-    ("tls", &["fairness", "io", "nearest", "panics"]),
+    ("tls", &["fairness", "io", "nearest", "panics", "redact"]),
     ("listener", &["drain", "metrics"]),
     ("fairness", &[]),
     ("log_limit", &[]),
     ("panics", &[]),
-    ("probes", &[]),
+    ("probes", &["redact"]),
     ("metrics", &[]),
     ("drain", &[]),
     ("io", &[]),
     ("budget", &[]),
     ("build", &[]),
     ("nearest", &[]),
+    ("redact", &[]),
     ("worker", &[]),
 ];
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use rustls::pki_types::DnsName;
 
+use crate::redact::Shown;
+
 /// One subject alternative name (RFC 5280, section 4.2.1.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Name {
@@ -18,7 +20,7 @@ pub enum Name {
 #[error(
     "\"{0}\" is neither an IP address nor a DNS name (`localhost`, `api.example.com`, `*.example.com`, `127.0.0.1`, `::1`)"
 )]
-pub struct NameError(String);
+pub struct NameError(Shown);
 
 impl Name {
     /// What a server on this machine is called.
@@ -41,7 +43,7 @@ impl FromStr for Name {
         let host = text.strip_prefix("*.").unwrap_or(text);
         match DnsName::try_from(host) {
             Ok(_) => Ok(Self::Dns(text.to_ascii_lowercase())),
-            Err(_) => Err(NameError(text.to_owned())),
+            Err(_) => Err(NameError(text.into())),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Addresses as operators and Kubernetes write them: listening addresses and upstreams. Pure.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::proxy::UpstreamAddr;
+use crate::redact::{Secret, Shown};
 
 /// `sun_path` of Linux holds 108 bytes, the closing NUL included (unix(7)).
 const LONGEST_UNIX_PATH: usize = 107;
@@ -18,40 +19,43 @@ const POD_IPS: [&str; 3] = ["$POD_IPS", "${POD_IPS}", "$(POD_IPS)"];
 pub enum AddressError {
     /// An IPv6 address whose port cannot be told from it.
     #[error("`{0}`: an IPv6 address with a port stands in brackets: write [{0}]:PORT")]
-    Brackets(String),
+    Brackets(Shown),
     /// Nothing where an address should be.
     #[error("an address is empty")]
     Empty,
     /// A name where an IP address should be.
     #[error("`{0}`: `{1}` is not an IP address (names are not looked up)")]
-    NotIp(String, String),
+    NotIp(Shown, Shown),
     /// A port where none belongs.
     #[error("`{0}` is not an IP address: the ports come from --ports, write the address alone")]
-    NotIpAlone(String),
+    NotIpAlone(Shown),
     /// No port.
     #[error("`{0}` has no port: write {0}:PORT")]
-    NoPort(String),
+    NoPort(Shown),
     /// The addresses of the pod are asked for but not there.
     #[error("`{0}` needs the environment variable POD_IPS (Kubernetes: fieldRef status.podIPs)")]
-    PodIpsUnset(String),
+    PodIpsUnset(Shown),
     /// What is in POD_IPS is not a list of IP addresses.
     #[error("POD_IPS: `{0}` is not an IP address")]
-    PodIps(String),
+    PodIps(Shown),
     /// An entry of --ports that is not PORT=UPSTREAM.
     #[error("`{0}` is not PORT=UPSTREAM, such as 8000=127.0.0.1:8000")]
-    PortsEntry(String),
+    PortsEntry(Shown),
     /// A port that is no number up to 65535.
     #[error("`{0}`: `{1}` is not a port: write a number from 1 to 65535")]
-    Port(String, String),
+    Port(Shown, Shown),
+    /// A Unix socket whose path looks like a key: it would stand in logs and on the status page.
+    #[error("`{0}` is no address")]
+    LikeAKey(Shown),
     /// A Unix socket whose path is not absolute.
     #[error("`{0}`: the path of a Unix socket must be absolute: write unix:/PATH")]
-    UnixRelative(String),
+    UnixRelative(Shown),
     /// A Unix socket whose path the kernel does not take.
     #[error("`{0}`: the path of a Unix socket holds at most 107 bytes, this one has {1}")]
-    UnixTooLong(String, usize),
+    UnixTooLong(Shown, usize),
     /// An upstream without an address to call.
     #[error("`{0}` is every address, not one to call: write 127.0.0.1:PORT or [::1]:PORT")]
-    Unspecified(String),
+    Unspecified(Shown),
 }
 
 /// Reads listening addresses. `pod_ips` is the content of the variable POD_IPS.
@@ -90,7 +94,7 @@ pub(super) fn hosts(items: &[String], pod_ips: Option<&str>) -> Result<Vec<IpAdd
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
         let ip = bare.unwrap_or(item).parse();
-        hosts.push(ip.map_err(|_| AddressError::NotIpAlone(item.clone()))?);
+        hosts.push(ip.map_err(|_| AddressError::NotIpAlone(item.as_str().into()))?);
     }
     Ok(hosts)
 }
@@ -104,10 +108,10 @@ pub(super) fn upstream(text: &str) -> Result<UpstreamAddr, AddressError> {
     let ip = parse_ip(text, host)?;
     let port = parse_port(text, port)?;
     if port == 0 {
-        return Err(AddressError::Port(text.to_owned(), "0".to_owned()));
+        return Err(AddressError::Port(text.into(), "0".into()));
     }
     if ip.is_unspecified() {
-        return Err(AddressError::Unspecified(text.to_owned()));
+        return Err(AddressError::Unspecified(text.into()));
     }
     Ok(UpstreamAddr::Tcp(SocketAddr::new(ip.to_canonical(), port)))
 }
@@ -116,20 +120,26 @@ pub(super) fn upstream(text: &str) -> Result<UpstreamAddr, AddressError> {
 pub(super) fn ports_entry(text: &str) -> Result<(u16, UpstreamAddr), AddressError> {
     let (port, target) = text
         .split_once('=')
-        .ok_or_else(|| AddressError::PortsEntry(text.to_owned()))?;
+        .ok_or_else(|| AddressError::PortsEntry(text.into()))?;
     let number = parse_port(text, port.trim())?;
     if number == 0 {
-        return Err(AddressError::Port(text.to_owned(), port.to_owned()));
+        return Err(AddressError::Port(text.into(), port.into()));
     }
     Ok((number, upstream(target.trim())?))
 }
 
 fn unix(text: &str, path: &str) -> Result<UpstreamAddr, AddressError> {
     if !path.starts_with('/') {
-        return Err(AddressError::UnixRelative(text.to_owned()));
+        return Err(AddressError::UnixRelative(text.into()));
+    }
+    if Secret::of(text).is_some() {
+        return Err(AddressError::LikeAKey(text.into()));
     }
     if path.len() > LONGEST_UNIX_PATH {
-        return Err(AddressError::UnixTooLong(text.to_owned(), path.len()));
+        return Err(AddressError::UnixTooLong(
+            Shown::path(Path::new(text)),
+            path.len(),
+        ));
     }
     Ok(UpstreamAddr::Unix(PathBuf::from(path)))
 }
@@ -151,11 +161,11 @@ fn with_port(text: &str, pod_ips: Option<&str>) -> Result<Vec<SocketAddr>, Addre
 
 fn pod_addresses(text: &str, pod_ips: Option<&str>) -> Result<Vec<IpAddr>, AddressError> {
     pod_ips
-        .ok_or_else(|| AddressError::PodIpsUnset(text.to_owned()))?
+        .ok_or_else(|| AddressError::PodIpsUnset(text.into()))?
         .split(',')
         .map(|ip| {
             let ip = ip.trim();
-            ip.parse().map_err(|_| AddressError::PodIps(ip.to_owned()))
+            ip.parse().map_err(|_| AddressError::PodIps(ip.into()))
         })
         .collect()
 }
@@ -165,25 +175,25 @@ fn split(text: &str) -> Result<(&str, &str), AddressError> {
     if text.is_empty() {
         return Err(AddressError::Empty);
     }
-    let no_port = || AddressError::NoPort(text.to_owned());
+    let no_port = || AddressError::NoPort(text.into());
     if let Some(rest) = text.strip_prefix('[') {
         return rest.split_once("]:").ok_or_else(no_port);
     }
     let (host, port) = text.rsplit_once(':').ok_or_else(no_port)?;
     if host.contains(':') && host.parse::<Ipv6Addr>().is_err() && text.parse::<Ipv6Addr>().is_ok() {
-        return Err(AddressError::Brackets(text.to_owned()));
+        return Err(AddressError::Brackets(text.into()));
     }
     Ok((host, port))
 }
 
 fn parse_ip(text: &str, host: &str) -> Result<IpAddr, AddressError> {
     host.parse()
-        .map_err(|_| AddressError::NotIp(text.to_owned(), host.to_owned()))
+        .map_err(|_| AddressError::NotIp(text.into(), host.into()))
 }
 
 fn parse_port(text: &str, port: &str) -> Result<u16, AddressError> {
     port.parse()
-        .map_err(|_| AddressError::Port(text.to_owned(), port.to_owned()))
+        .map_err(|_| AddressError::Port(text.into(), port.into()))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn names(listeners: &Listeners<'_>) -> Result<(), Error> {
         {
             return Err(Error::NameTaken {
                 at: layer.place(Key::Name),
-                name: name.clone(),
+                name: name.as_str().into(),
             });
         }
     }

@@ -1,19 +1,29 @@
 //! The environment: the variables that are ours, and what to say about those that nearly are.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use strsim::damerau_levenshtein;
 
 use super::error::Error;
 use super::key::{Key, variable};
 use crate::nearest::nearest;
+use crate::redact::Shown;
 
 /// What every variable of ours starts with.
 const PREFIX: &str = "HYBRIDGE_";
 
 /// Variables by name; empty values count as unset.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
+
+/// The names alone: a value may be a key, of this program or of another.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.keys().map(|name| Shown::from(name.as_str()));
+        f.debug_set().entries(names).finish()
+    }
+}
 
 impl Environment {
     /// Those of this process. A value that is not UTF-8 keeps its readable part.
@@ -46,10 +56,11 @@ impl Environment {
             let nearest = nearest(name, known.iter().map(String::as_str));
             if is_slip(name, nearest) {
                 return Err(Error::UnknownVariable {
-                    given: name.clone(),
+                    given: name.as_str().into(),
                     nearest: nearest.to_owned(),
                 });
             }
+            let name = Shown::from(name.as_str());
             warnings.push(format!("{name}: unknown environment variable, ignored"));
         }
         Ok(warnings)

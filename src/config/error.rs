@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::address::AddressError;
 use super::key::{Form, Key};
+use crate::redact::{Secret, Shown};
 use crate::tls::policy::PolicyError;
 
 /// Where a value was written.
@@ -111,7 +111,7 @@ pub enum Error {
         /// Where it was written.
         at: Origin,
         /// What was written.
-        written: String,
+        written: Shown,
         /// What it should look like.
         form: Form,
         /// The known word that is closest.
@@ -127,13 +127,25 @@ pub enum Error {
         /// The listener.
         listener: String,
     },
+    /// A key or certificate itself where a setting should be.
+    #[error("{at}: takes {form}, but {what} was given ({bytes} bytes, not shown){remedy}", remedy = key_remedy(*form))]
+    KeyText {
+        /// Where it was written.
+        at: Origin,
+        /// What it should look like.
+        form: Form,
+        /// What it is instead.
+        what: Secret,
+        /// How long it is.
+        bytes: usize,
+    },
     /// A log level or filter that cannot be read.
     #[error("{at}: `{written}` is not a log level or filter{hint}", hint = did_you_mean(*nearest))]
     LogLevel {
         /// Where it was written.
         at: Origin,
         /// What was written.
-        written: String,
+        written: Shown,
         /// The known level that is closest.
         nearest: Option<&'static str>,
     },
@@ -171,7 +183,7 @@ pub enum Error {
         /// Where the later one was written.
         at: Origin,
         /// The name.
-        name: String,
+        name: Shown,
     },
     /// A file without a listener, and no flag that makes one.
     #[error(
@@ -212,10 +224,10 @@ pub enum Error {
         message: String,
     },
     /// A file far larger than a configuration.
-    #[error("{}: larger than 1MiB: this is not a configuration", path.display())]
+    #[error("{path}: larger than 1MiB: this is not a configuration")]
     TooLarge {
         /// The file.
-        path: PathBuf,
+        path: Shown,
     },
     /// A key nobody knows.
     #[error("{at}: unknown key: {hint}")]
@@ -229,18 +241,25 @@ pub enum Error {
     #[error("{given}: unknown environment variable: did you mean {nearest}?")]
     UnknownVariable {
         /// What was set.
-        given: String,
+        given: Shown,
         /// The closest known one.
         nearest: String,
     },
     /// A file that cannot be opened or read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{path}: cannot be read: {source}")]
     Unreadable {
         /// The file.
-        path: PathBuf,
+        path: Shown,
         /// Why.
         source: io::Error,
     },
+}
+
+fn key_remedy(form: Form) -> &'static str {
+    match form {
+        Form::Path => ": put it in a file and write the file's path",
+        _ => "",
+    }
 }
 
 fn did_you_mean(nearest: Option<&'static str>) -> String {

@@ -8,8 +8,9 @@ use toml::de::{DeTable, DeValue};
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
-use super::value::{Given, Raw, shortened};
+use super::value::{Given, Raw};
 use crate::nearest::nearest;
+use crate::redact::{Shown, scrub};
 
 /// What a file says.
 #[derive(Debug)]
@@ -59,10 +60,10 @@ impl Reader<'_> {
     /// What the parser says, in one line; of the text itself only the name of a key that stands twice.
     fn syntax(&self, error: &toml::de::Error) -> Error {
         let span = error.span().unwrap_or_default();
-        let mut message = error.message().replace('\n', ", ");
+        let mut message = scrub(error.message()).replace('\n', ", ");
         if message == "duplicate key" {
             let key = self.text.get(span.clone()).unwrap_or_default();
-            message = format!("{}: this key stands twice: remove one", shortened(key));
+            message = format!("{}: this key stands twice: remove one", Shown::from(key));
         }
         Error::Syntax {
             path: self.path.clone(),
@@ -107,7 +108,7 @@ impl Reader<'_> {
         }
         if !is_section(&path) {
             return Err(Error::UnknownKey {
-                at: self.origin(start, &shortened(&path)),
+                at: self.origin(start, &Shown::from(path.as_str()).to_string()),
                 hint: hint(section, name.get_ref()),
             });
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::value::{duration_text, size_text};
 use super::{Config, ListenerConfig, LogFormat};
 use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
+use crate::redact::{Secret, Shown, scrub};
 use crate::tls::policy::{Group, Suite, TlsPolicy};
 use crate::{proxy, tls};
 
@@ -22,15 +23,19 @@ impl fmt::Display for Config {
         } else {
             writeln!(f, "listen = {}", addresses(&self.admin.addresses))?;
         }
-        if let Some(probes) = &self.probes {
-            writeln!(f, "probes = {}", quoted(probes))?;
+        match &self.probes {
+            Some(probes) if Secret::of(probes).is_none() => {
+                writeln!(f, "probes = {}", quoted(probes))?;
+            }
+            Some(probes) => writeln!(f, "# probes: {}", Shown::from(probes.as_str()))?,
+            None => {}
         }
         writeln!(f, "\n[drain]")?;
         writeln!(f, "delay = {}", duration(self.drain.delay))?;
         writeln!(f, "timeout = {}", duration(self.drain.timeout))?;
         writeln!(f, "\n[log]")?;
         writeln!(f, "format = {}", quoted(log_format(self.log.format)))?;
-        writeln!(f, "level = {}", quoted(&self.log.level))?;
+        writeln!(f, "level = {}", quoted(&scrub(&self.log.level)))?;
         self.listeners
             .iter()
             .try_for_each(|listener| listener.fmt(f))
@@ -157,7 +162,11 @@ fn quoted(text: &str) -> String {
 }
 
 fn path(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
+    let text = path.to_string_lossy();
+    match Secret::of(&text) {
+        Some(_) => quoted(&Shown::path(path).to_string()),
+        None => quoted(&text),
+    }
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {

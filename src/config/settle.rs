@@ -8,10 +8,10 @@ use super::address::{self, AddressError};
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
-use super::value::shortened;
 use super::{ListenerConfig, LogFormat, LogSettings};
 use crate::nearest::nearest;
 use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
+use crate::redact::Secret;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy};
 use crate::{admin, drain, listener, proxy, tls};
 
@@ -61,7 +61,7 @@ fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let refused = |written: &str, nearest| Error::LogLevel {
         at: at.clone(),
-        written: shortened(written),
+        written: written.into(),
         nearest,
     };
     for directive in text.split(',').map(str::trim) {
@@ -94,6 +94,12 @@ fn name(layer: &Layer) -> Result<String, Error> {
         return Err(Error::Refused {
             at: layer.place(Key::Name),
             problem: "a name is a metric label: use at most 63 letters, digits, `-`, `_` and `.`",
+        });
+    }
+    if Secret::of(&name).is_some() {
+        return Err(Error::Refused {
+            at: layer.place(Key::Name),
+            problem: "a name stands in metrics and logs, and this one looks like a piece of a key: choose words",
         });
     }
     Ok(name)
@@ -203,16 +209,8 @@ fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
     layer.explicit(key).map(|given| given.list(key)).transpose()
 }
 
-/// A path, and never the PEM text itself: that would end up in messages.
 fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {
-    let text = layer.text(key)?;
-    if text.contains(char::is_control) || text.contains("-----BEGIN") {
-        return Err(Error::Refused {
-            at: layer.place(key),
-            problem: "is no path but PEM text or several lines: put it in a file and write the file's path",
-        });
-    }
-    Ok(PathBuf::from(text))
+    layer.text(key).map(PathBuf::from)
 }
 
 fn at(layer: &Layer, key: Key, problem: AddressError) -> Error {

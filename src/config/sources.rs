@@ -1,5 +1,6 @@
 //! Flags, environment and file laid over one another: flag over environment over file over default.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +13,10 @@ use super::file::{self, Layers};
 use super::key::{Key, variable};
 use super::layer::Layer;
 use super::value::{Given, Raw};
+use crate::redact::Shown;
 
 /// What the command line said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Flags {
     /// `--config`.
     pub config: Option<PathBuf>,
@@ -22,6 +24,14 @@ pub struct Flags {
     pub ports: Option<String>,
     /// Every other flag, with its value as typed; several values of one flag joined by commas.
     pub settings: Vec<(Key, String)>,
+}
+
+/// Which flags there are, not what they say: a value may be a key.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.settings.iter().map(|(key, _)| key);
+        f.debug_set().entries(keys).finish()
+    }
 }
 
 /// A larger file is no configuration; without a bound `--config /dev/zero` would not end.
@@ -32,7 +42,7 @@ pub(super) fn gather(flags: &Flags, environment: &Environment) -> Result<Layers,
     let named = environment.get(&variable("config")).map(PathBuf::from);
     let path = flags.config.clone().or(named);
     let text = path.as_deref().map(read).transpose()?;
-    let shown = path.unwrap_or_default().display().to_string();
+    let shown = path.map_or_else(String::new, |path| Shown::path(&path).to_string());
     combine(
         flags,
         environment,
@@ -80,7 +90,7 @@ pub(super) fn combine(
 
 fn read(path: &Path) -> Result<String, Error> {
     let unreadable = |source| Error::Unreadable {
-        path: path.to_owned(),
+        path: path.into(),
         source,
     };
     let mut text = String::new();
@@ -90,9 +100,7 @@ fn read(path: &Path) -> Result<String, Error> {
         .read_to_string(&mut text)
         .map_err(unreadable)?;
     if size as u64 > LARGEST_FILE {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-        });
+        return Err(Error::TooLarge { path: path.into() });
     }
     Ok(text)
 }

@@ -1,10 +1,12 @@
 //! A value as it was written, and its readings: number, duration, size, choice, list.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::error::{Error, Origin};
 use super::key::{Form, Key, LONGEST};
 use crate::nearest::nearest;
+use crate::redact::{Secret, Shown};
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -16,7 +18,7 @@ pub(super) struct Given {
 }
 
 /// What a value says, as far as its place tells types apart.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Raw {
     /// Of a flag, a variable or the table of defaults: any form, to be read.
     Word(String),
@@ -36,6 +38,7 @@ impl Given {
     /// A text of the operator.
     pub(super) fn text(&self, key: Key) -> Result<&str, Error> {
         match &self.raw {
+            Raw::Word(text) | Raw::Text(text) if is_key(text) => Err(self.key_text(key, text)),
             Raw::Word(text) | Raw::Text(text) if is_printable(text, key) => Ok(text.trim()),
             _ => Err(self.mismatch(key)),
         }
@@ -44,6 +47,7 @@ impl Given {
     /// A list; a text is split at its commas.
     pub(super) fn list(&self, key: Key) -> Result<Vec<String>, Error> {
         match &self.raw {
+            Raw::Word(text) | Raw::Text(text) if is_key(text) => Err(self.key_text(key, text)),
             Raw::List(items) if items.iter().all(|item| is_printable(item, key)) => {
                 Ok(items.iter().map(|item| item.trim().to_owned()).collect())
             }
@@ -119,7 +123,7 @@ impl Given {
             .and_then(|index| meanings.get(index).copied())
             .ok_or_else(|| Error::Form {
                 at: self.origin.clone(),
-                written: text.to_owned(),
+                written: text.into(),
                 form: key.form(),
                 nearest: Some(nearest(text, words.iter().copied())),
             })
@@ -135,36 +139,43 @@ impl Given {
         }
     }
 
-    fn written(&self) -> String {
-        let text = match &self.raw {
-            Raw::Word(text) | Raw::Other(text) => text.clone(),
-            Raw::Text(text) => format!("\"{text}\""),
-            Raw::Number(number) => number.to_string(),
-            Raw::Switch(on) => on.to_string(),
-            Raw::List(items) => format!("{items:?}"),
-        };
-        shortened(&text)
+    fn key_text(&self, key: Key, text: &str) -> Error {
+        Error::KeyText {
+            at: self.origin.clone(),
+            form: key.form(),
+            what: Secret::of(text).unwrap_or(Secret::Piece),
+            bytes: text.len(),
+        }
+    }
+
+    fn written(&self) -> Shown {
+        match &self.raw {
+            Raw::Word(text) | Raw::Other(text) => text.as_str().into(),
+            Raw::Text(text) => format!("\"{text}\"").into(),
+            Raw::Number(number) => number.to_string().into(),
+            Raw::Switch(on) => on.to_string().into(),
+            Raw::List(items) => format!("{items:?}").into(),
+        }
+    }
+}
+
+/// Whether a value is a key or certificate as a whole: it is refused before anything reads it.
+fn is_key(text: &str) -> bool {
+    Secret::of(text).is_some_and(Secret::is_whole)
+}
+
+/// A value may be a key that somebody handed over in the wrong way.
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<value>")
     }
 }
 
 /// Whether there is something to read, in one line: values are repeated in messages and logs.
-/// Probes are JSON and never repeated; what a path may not be, its reader says.
+/// Probes are JSON and may have several.
 fn is_printable(text: &str, key: Key) -> bool {
-    let any_line = matches!(key, Key::Probes | Key::Cert | Key::PrivateKey);
+    let any_line = matches!(key, Key::Probes);
     !text.trim().is_empty() && (any_line || !text.trim().contains(char::is_control))
-}
-
-/// The first line of a text, at most 60 characters of it: messages stay one line, and no key gets in.
-pub(super) fn shortened(text: &str) -> String {
-    if text.contains("-----BEGIN") {
-        return "PEM text".to_owned();
-    }
-    let line = text.lines().next().unwrap_or_default();
-    let mut short: String = line.chars().take(60).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
@@ -250,12 +261,5 @@ mod tests {
         for text in ["64", "64KB", "64kib", "KiB", "18446744073709551615GiB"] {
             assert_eq!(parse_size(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_long_value_is_shortened_in_a_message() {
-        assert_eq!(shortened("two\nlines"), "two…");
-        assert_eq!(shortened("-----BEGIN PRIVATE KEY-----\nMIIE"), "PEM text");
-        assert_eq!(shortened(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
     }
 }

@@ -52,12 +52,18 @@ pub struct OfflineArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Address of the webhook.
-    #[arg(long, env = "HYBRIDGE_LISTEN", default_value = "0.0.0.0:9443")]
+    #[arg(
+        long,
+        env = "HYBRIDGE_LISTEN",
+        hide_env_values = true,
+        default_value = "0.0.0.0:9443"
+    )]
     pub listen: SocketAddr,
     /// Certificate chain of the webhook, PEM; followed when it changes.
     #[arg(
         long,
         env = "HYBRIDGE_CERT",
+        hide_env_values = true,
         default_value = "/etc/hybridge/tls/tls.crt"
     )]
     pub cert: PathBuf,
@@ -65,14 +71,25 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "HYBRIDGE_KEY",
+        hide_env_values = true,
         default_value = "/etc/hybridge/tls/tls.key"
     )]
     pub key: PathBuf,
     /// Plaintext address of /livez, /readyz and /metrics.
-    #[arg(long, env = "HYBRIDGE_ADMIN", default_value = "0.0.0.0:15400")]
+    #[arg(
+        long,
+        env = "HYBRIDGE_ADMIN",
+        hide_env_values = true,
+        default_value = "0.0.0.0:15400"
+    )]
     pub admin: SocketAddr,
     /// error, warn, info, debug or trace.
-    #[arg(long, env = "HYBRIDGE_LOG_LEVEL", default_value = "info")]
+    #[arg(
+        long,
+        env = "HYBRIDGE_LOG_LEVEL",
+        hide_env_values = true,
+        default_value = "info"
+    )]
     pub log_level: String,
     /// Settings shared with the offline front.
     #[command(flatten)]

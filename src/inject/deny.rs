@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::redact::scrub;
+
 /// A refusal. The message names the thing, its value and the remedy; the API server shows it to the user.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{message}")]
@@ -13,10 +15,11 @@ pub struct Deny {
 }
 
 impl Deny {
+    /// A message may repeat what a manifest says, but nothing that may be a key.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
-            message: message.into(),
+            message: scrub(&message.into()).into_owned(),
         }
     }
 

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::redact::Shown;
+
 /// One document of a file, separator line included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Document<'a> {
@@ -141,7 +143,7 @@ fn push(object: &Value, kind: &str, version: &str, at: &str, found: &mut Vec<Wor
             .into_iter()
             .find(|n| !n.is_empty());
         found.push(Workload {
-            title: format!("{kind}/{}", name.unwrap_or("(unnamed)")),
+            title: format!("{kind}/{}", Shown::from(name.unwrap_or("(unnamed)"))),
             pointer,
         });
     }

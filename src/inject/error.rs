@@ -1,12 +1,12 @@
 //! What `hybridge inject` can fail with, and the exit code it ends with.
 
 use std::io;
-use std::path::PathBuf;
 
 use thiserror::Error;
 
 use super::certs::CertsError;
 use super::yaml::YamlError;
+use crate::redact::Shown;
 
 /// Failure of one of the inject commands.
 #[derive(Debug, Error)]
@@ -19,7 +19,7 @@ pub enum Error {
     #[error("cannot read {path}: {source}")]
     Read {
         /// The file, `-` for standard input.
-        path: PathBuf,
+        path: Shown,
         /// Why.
         #[source]
         source: io::Error,
@@ -28,7 +28,7 @@ pub enum Error {
     #[error("{path}, document {document}: {source}")]
     Document {
         /// The file, `-` for standard input.
-        path: PathBuf,
+        path: Shown,
         /// Counted from 1.
         document: usize,
         /// Why.

@@ -1,4 +1,7 @@
-//! What a plan says besides its operations: warnings for the user, and each step with its reason.
+//! What a plan says besides its operations: warnings for the user, and each step with its reason. None
+//! repeats what may be a key.
+
+use crate::redact::scrub;
 
 /// One step of an injection and why it was taken.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,12 +21,12 @@ pub(crate) struct Notes {
 impl Notes {
     pub(crate) fn step(&mut self, what: impl Into<String>, why: impl Into<String>) {
         self.steps.push(Step {
-            what: what.into(),
-            why: why.into(),
+            what: scrub(&what.into()).into_owned(),
+            why: scrub(&why.into()).into_owned(),
         });
     }
 
     pub(crate) fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(text.into());
+        self.warnings.push(scrub(&text.into()).into_owned());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ pub fn run(
 
 fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> {
     let failed = |source| Error::Read {
-        path: path.to_owned(),
+        path: path.into(),
         source,
     };
     if path == Path::new("-") {
@@ -95,7 +95,7 @@ fn inject_file(
     let mut output = String::new();
     for (index, document) in documents::split(input).into_iter().enumerate() {
         let object = parse(document).map_err(|source| Error::Document {
-            path: PathBuf::from(path),
+            path: path.into(),
             document: index + 1,
             source,
         })?;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::defaults::Defaults;
+use crate::redact::Shown;
 use crate::tls::policy::Mode;
 
 /// First Kubernetes minor version whose default configuration has native sidecars.
@@ -12,18 +13,18 @@ pub(crate) const FIRST_NATIVE_MINOR: u32 = 29;
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Image of the sidecar; give a tag or a digest, never `latest`.
-    #[arg(long, env = "HYBRIDGE_IMAGE", default_value = concat!("hybridge:", env!("CARGO_PKG_VERSION")), value_parser = image)]
+    #[arg(long, env = "HYBRIDGE_IMAGE", hide_env_values = true, default_value = concat!("hybridge:", env!("CARGO_PKG_VERSION")), value_parser = image)]
     pub image: String,
     /// When the kubelet pulls the sidecar image.
-    #[arg(long, env = "HYBRIDGE_IMAGE_PULL_POLICY", default_value = "IfNotPresent", value_parser = ["Always", "IfNotPresent", "Never"])]
+    #[arg(long, env = "HYBRIDGE_IMAGE_PULL_POLICY", hide_env_values = true, default_value = "IfNotPresent", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub image_pull_policy: String,
     /// Secret with tls.crt and tls.key for pods without the annotation hybridge.dev/tls-secret.
-    #[arg(long, env = "HYBRIDGE_TLS_SECRET", default_value = "hybridge-tls", value_parser = secret_name)]
+    #[arg(long, env = "HYBRIDGE_TLS_SECRET", hide_env_values = true, default_value = "hybridge-tls", value_parser = secret_name)]
     pub tls_secret: String,
     /// Key-exchange policy for pods without the annotation hybridge.dev/policy.
     #[arg(
         long = "default-policy",
-        env = "HYBRIDGE_DEFAULT_POLICY",
+        env = "HYBRIDGE_DEFAULT_POLICY", hide_env_values = true,
         default_value = "hybrid-preferred",
         value_parser = Mode::parse
     )]
@@ -32,22 +33,23 @@ pub struct Settings {
     #[arg(
         long,
         env = "HYBRIDGE_DEFAULTS",
+        hide_env_values = true,
         value_name = "NAME=VALUE,...",
         default_value = "",
         hide_default_value = true
     )]
     pub defaults: Defaults,
     /// Secrets of the pod's namespace with which the kubelet pulls the sidecar image; a pod keeps its own.
-    #[arg(long, env = "HYBRIDGE_IMAGE_PULL_SECRETS", value_name = "NAME", value_delimiter = ',', value_parser = secret_name)]
+    #[arg(long, env = "HYBRIDGE_IMAGE_PULL_SECRETS", hide_env_values = true, value_name = "NAME", value_delimiter = ',', value_parser = secret_name)]
     pub image_pull_secrets: Vec<String>,
     /// Leave user and group of the sidecar to the platform, as OpenShift's restricted-v2 demands.
-    #[arg(long, env = "HYBRIDGE_PLATFORM_USER")]
+    #[arg(long, env = "HYBRIDGE_PLATFORM_USER", hide_env_values = true)]
     pub platform_user: bool,
     /// Version of the cluster, such as 1.33; below 1.29 native sidecars do not exist and pods are refused.
-    #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", default_value = "1.33", value_parser = minor_version)]
+    #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", hide_env_values = true, default_value = "1.33", value_parser = minor_version)]
     pub kubernetes_version: u32,
     /// On clusters before 1.29, inject a plain container: no start order, no stop order, Jobs are refused.
-    #[arg(long, env = "HYBRIDGE_PLAIN_CONTAINER")]
+    #[arg(long, env = "HYBRIDGE_PLAIN_CONTAINER", hide_env_values = true)]
     pub plain_container: bool,
 }
 
@@ -80,7 +82,8 @@ fn image(text: &str) -> Result<String, String> {
     }
     if last.ends_with(":latest") || !last.contains([':', '@']) {
         return Err(format!(
-            "{text:?} does not say which version runs; give a tag other than latest, or a digest"
+            "{:?} does not say which version runs; give a tag other than latest, or a digest",
+            Shown::from(text)
         ));
     }
     Ok(text.into())
@@ -95,7 +98,10 @@ fn minor_version(text: &str) -> Result<u32, String> {
             .unwrap_or_default()
     })
     .and_then(|minor| minor.parse().ok())
-    .ok_or_else(|| format!("{text:?} is not a Kubernetes version such as 1.33"))
+    .ok_or_else(|| {
+        let text = Shown::from(text);
+        format!("{text:?} is not a Kubernetes version such as 1.33")
+    })
 }
 
 /// Checks a DNS-1123 subdomain, the form of a Secret's name.
@@ -113,7 +119,8 @@ pub(crate) fn secret_name(text: &str) -> Result<String, String> {
         Ok(text.into())
     } else {
         Err(format!(
-            "{text:?} is not the name of a Secret: lower-case letters, digits, '-' and '.', at most 253"
+            "{:?} is not the name of a Secret: lower-case letters, digits, '-' and '.', at most 253",
+            Shown::from(text)
         ))
     }
 }

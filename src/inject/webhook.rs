@@ -13,6 +13,7 @@ use super::labels::Decision;
 use super::review::{self, ANSWERED, BadReview, Outcome};
 use super::settings::Settings;
 use crate::metrics::{Injections, Metrics};
+use crate::redact::scrub;
 
 /// Largest body that is read, in bytes; the API server's own limit for an object is about 3 MiB.
 pub const BODY_LIMIT: usize = 4 << 20;
@@ -97,7 +98,7 @@ impl Webhook {
             reason = refusal.reason,
             "refused a request"
         );
-        let mut response = Response::new(Bytes::from(refusal.message + "\n"));
+        let mut response = Response::new(Bytes::from(format!("{}\n", scrub(&refusal.message))));
         *response.status_mut() = refusal.status;
         if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
             response

@@ -7,6 +7,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
+use crate::redact::{Shown, scrub};
+
 /// Deeper documents are refused; a pod needs about fifteen levels.
 const MAX_DEPTH: usize = 100;
 /// More nodes, aliases expanded, are refused.
@@ -17,14 +19,14 @@ const MAX_NODES: usize = 1_000_000;
 #[non_exhaustive]
 pub enum YamlError {
     /// Not YAML.
-    #[error("not valid YAML: {0}")]
+    #[error("not valid YAML: {}", scrub(&.0.to_string()))]
     Syntax(#[from] saphyr_parser::ScanError),
     /// YAML allows what JSON does not.
     #[error("{0} in YAML cannot be a Kubernetes object")]
     NotJson(&'static str),
     /// kubectl would take one of the two, silently.
     #[error("key {0:?} occurs twice in one mapping")]
-    DuplicateKey(String),
+    DuplicateKey(Shown),
     /// Too deep or too large.
     #[error("the document is too {0}")]
     TooBig(&'static str),
@@ -124,7 +126,7 @@ impl Builder {
         }) = self.stack.last_mut()
         {
             if map.contains_key(&text) {
-                return Err(YamlError::DuplicateKey(text));
+                return Err(YamlError::DuplicateKey(text.into()));
             }
             *key = Some(text);
         }

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use rustls::sign::CertifiedKey;
 
-pub use crate::tls::pem::{PemError, Position};
+pub use crate::tls::pem::{Label, PemError, Position};
 pub use error::{CredentialError, NotPem, Role};
 pub use facts::CertificateFacts;
 pub(crate) use source::{PairDigest, PairText, volume_root};
@@ -95,8 +95,8 @@ impl fmt::Debug for Credentials {
 fn not_a_pair(cert: &Path, key: &Path, subject: String, cause: rustls::Error) -> CredentialError {
     match cause {
         rustls::Error::InconsistentKeys(_) => CredentialError::Mismatch {
-            cert: cert.to_owned(),
-            key: key.to_owned(),
+            cert: cert.into(),
+            key: key.into(),
             subject,
         },
         cause => refused(cert, key, cause),
@@ -105,8 +105,8 @@ fn not_a_pair(cert: &Path, key: &Path, subject: String, cause: rustls::Error) ->
 
 fn refused(cert: &Path, key: &Path, cause: rustls::Error) -> CredentialError {
     CredentialError::Refused {
-        cert: cert.to_owned(),
-        key: key.to_owned(),
+        cert: cert.into(),
+        key: key.into(),
         cause,
     }
 }

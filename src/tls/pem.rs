@@ -1,10 +1,14 @@
 //! PEM text into blocks that know their number and line (RFC 7468), so that an error can
 //! name the place that is wrong. Says nothing about what a block means: that is `credentials`.
 
+mod label;
+
 use std::fmt;
 
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use zeroize::Zeroizing;
+
+pub use label::Label;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -32,18 +36,22 @@ impl fmt::Display for Position {
 pub enum PemError {
     #[error("line {line} is not a well-formed `-----BEGIN …-----` line")]
     Begin { line: usize },
+    #[error(
+        "line {line} holds a whole PEM block: its line breaks were lost (became spaces, `\\n`, or nothing); write the block with its line breaks"
+    )]
+    OneLine { line: usize },
     #[error("line {line} ends a block that was never begun")]
     EndWithoutBegin { line: usize },
     #[error("{at} begins `{label}`, but line {line} ends something else")]
     EndOfAnother {
         at: Position,
-        label: String,
+        label: Label,
         line: usize,
     },
     #[error(
         "{at} has no `-----END {label}-----` line: the file is cut short or two blocks ran together"
     )]
-    Unterminated { at: Position, label: String },
+    Unterminated { at: Position, label: Label },
     #[error("{at}: line {line} holds a character that is not base64")]
     NotBase64 { at: Position, line: usize },
     #[error("{at}: its base64 does not decode, a line is missing or cut short")]
@@ -53,7 +61,9 @@ pub enum PemError {
 /// One `-----BEGIN …-----` to `-----END …-----`.
 pub(crate) struct Block {
     pub(crate) at: Position,
-    pub(crate) label: String,
+    pub(crate) label: Label,
+    /// The label as it stands.
+    name: String,
     /// Carries `Proc-Type: 4,ENCRYPTED` (RFC 1421), the old form of an encrypted key.
     pub(crate) encrypted: bool,
     body: Zeroizing<Vec<u8>>,
@@ -65,9 +75,9 @@ impl Block {
         if self.encrypted {
             return Ok(None);
         }
-        let mut text = Zeroizing::new(format!("-----BEGIN {}-----\n", self.label).into_bytes());
+        let mut text = Zeroizing::new(format!("-----BEGIN {}-----\n", self.name).into_bytes());
         text.extend_from_slice(&self.body);
-        text.extend_from_slice(format!("-----END {}-----\n", self.label).as_bytes());
+        text.extend_from_slice(format!("-----END {}-----\n", self.name).as_bytes());
         let decoded = <(SectionKind, Vec<u8>)>::pem_slice_iter(&text).next();
         decoded
             .transpose()
@@ -85,6 +95,10 @@ pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
     scanner.finish()
 }
 
+fn find(line: &[u8], part: &[u8]) -> Option<usize> {
+    memchr::memmem::find(line, part)
+}
+
 #[derive(Default)]
 struct Scanner {
     done: Vec<Block>,
@@ -99,6 +113,12 @@ impl Scanner {
         if let Some(rest) = line.strip_prefix(END) {
             return self.end(number, rest);
         }
+        // Not at the start of its line: what follows would be skipped, and with it a key or certificate.
+        if let Some(at) = find(line, BEGIN) {
+            return self
+                .begin(number, &line[at + BEGIN.len()..])
+                .and(Err(PemError::Begin { line: number }));
+        }
         match &mut self.open {
             Some(block) => block.body_line(number, line),
             None => Ok(()),
@@ -109,7 +129,10 @@ impl Scanner {
         if let Some(open) = self.open.take() {
             return Err(open.unterminated());
         }
-        let label = rest
+        if find(rest, END).is_some() {
+            return Err(PemError::OneLine { line });
+        }
+        let name = rest
             .strip_suffix(DASHES)
             .and_then(|label| std::str::from_utf8(label).ok())
             .filter(|label| label.bytes().all(|b| b.is_ascii_graphic() || b == b' '))
@@ -119,7 +142,8 @@ impl Scanner {
                 block: self.done.len() + 1,
                 line,
             },
-            label: label.to_owned(),
+            label: Label::new(name),
+            name: name.to_owned(),
             encrypted: false,
             body: Zeroizing::default(),
         });
@@ -128,7 +152,7 @@ impl Scanner {
 
     fn end(&mut self, line: usize, rest: &[u8]) -> Result<(), PemError> {
         let block = self.open.take().ok_or(PemError::EndWithoutBegin { line })?;
-        if rest.strip_suffix(DASHES) != Some(block.label.as_bytes()) {
+        if rest.strip_suffix(DASHES) != Some(block.name.as_bytes()) {
             return Err(PemError::EndOfAnother {
                 at: block.at,
                 label: block.label,

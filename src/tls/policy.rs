@@ -80,7 +80,7 @@ impl Group {
             .into_iter()
             .find(|group| group.name().eq_ignore_ascii_case(&wanted))
             .ok_or_else(|| PolicyError::UnknownGroup {
-                given: text.to_owned(),
+                given: text.into(),
                 nearest: nearest(text, Self::ALL.map(Self::name)),
             })
     }
@@ -179,7 +179,7 @@ impl Mode {
             .into_iter()
             .find(|mode| mode.name() == text)
             .ok_or_else(|| PolicyError::UnknownMode {
-                given: text.to_owned(),
+                given: text.into(),
                 nearest: nearest(text, Self::ALL.map(Self::name)),
             })
     }

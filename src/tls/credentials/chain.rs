@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
-use crate::tls::pem::{self, Block, Position};
+use crate::tls::pem::{self, Block, Label, Position};
 
 use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
 use super::error::{CredentialError, NotPem, Role};
@@ -79,12 +79,12 @@ impl CertificateFile<'_> {
         text: &[u8],
     ) -> Result<(Vec<Position>, Vec<CertificateDer<'static>>), CredentialError> {
         let blocks = blocks(Role::Certificate, self.path, text)?;
-        let certificates = blocks.iter().filter(|block| block.label == LABEL);
+        let certificates = blocks.iter().filter(|block| block.label.is(LABEL));
         let mut decoded = (Vec::new(), Vec::new());
         for block in certificates {
             let der = block.decode().map_err(|cause| CredentialError::Pem {
                 role: Role::Certificate,
-                path: self.path.to_owned(),
+                path: self.path.into(),
                 cause,
             })?;
             if let Some((_, der)) = der {
@@ -94,11 +94,11 @@ impl CertificateFile<'_> {
         }
         match decoded.1.len() {
             0 if blocks.iter().any(is_private_key) => Err(CredentialError::KeyInCertificateFile {
-                path: self.path.to_owned(),
+                path: self.path.into(),
             }),
             0 => Err(self.wrong_blocks(&labels(&blocks))),
             count if count > CHAIN_LIMIT => Err(CredentialError::ChainTooLong {
-                path: self.path.to_owned(),
+                path: self.path.into(),
                 count,
                 limit: CHAIN_LIMIT,
             }),
@@ -109,7 +109,7 @@ impl CertificateFile<'_> {
     fn wrong_blocks(&self, found: &str) -> CredentialError {
         CredentialError::WrongBlocks {
             role: Role::Certificate,
-            path: self.path.to_owned(),
+            path: self.path.into(),
             found: found.to_owned(),
         }
     }
@@ -120,7 +120,7 @@ impl CertificateFile<'_> {
         der: &'a CertificateDer<'static>,
     ) -> Result<Entry<'a>, CredentialError> {
         let malformed = |cause: String| CredentialError::Certificate {
-            path: self.path.to_owned(),
+            path: self.path.into(),
             at,
             cause,
         };
@@ -139,7 +139,7 @@ impl CertificateFile<'_> {
     fn unsupported(&self, at: Position, what: String, remedy: &'static str) -> CredentialError {
         CredentialError::Unsupported {
             role: Role::Certificate,
-            path: self.path.to_owned(),
+            path: self.path.into(),
             at,
             what,
             remedy,
@@ -167,7 +167,7 @@ impl CertificateFile<'_> {
         match broken {
             None => Ok(()),
             Some((entry, next)) => Err(CredentialError::Chain {
-                path: self.path.to_owned(),
+                path: self.path.into(),
                 at: entry.at,
                 issuer: name_text(entry.x509.issuer()),
                 next: next.at,
@@ -199,7 +199,7 @@ impl Validity {
     fn check(&self, path: &Path, now: i64) -> Result<(), CredentialError> {
         if now > self.not_after {
             return Err(CredentialError::Expired {
-                path: path.to_owned(),
+                path: path.into(),
                 at: self.at,
                 subject: self.title.clone(),
                 not_after: self.not_after,
@@ -208,7 +208,7 @@ impl Validity {
         }
         if now < self.not_before {
             return Err(CredentialError::NotYetValid {
-                path: path.to_owned(),
+                path: path.into(),
                 at: self.at,
                 subject: self.title.clone(),
                 not_before: self.not_before,
@@ -223,7 +223,7 @@ impl Validity {
 pub(super) fn blocks(role: Role, path: &Path, text: &[u8]) -> Result<Vec<Block>, CredentialError> {
     let blocks = pem::blocks(text).map_err(|cause| CredentialError::Pem {
         role,
-        path: path.to_owned(),
+        path: path.into(),
         cause,
     })?;
     if !blocks.is_empty() {
@@ -236,21 +236,24 @@ pub(super) fn blocks(role: Role, path: &Path, text: &[u8]) -> Result<Vec<Block>,
     };
     Err(CredentialError::NotPem {
         role,
-        path: path.to_owned(),
+        path: path.into(),
         found,
     })
 }
 
 pub(super) fn is_private_key(block: &Block) -> bool {
-    block.label.ends_with("PRIVATE KEY")
+    block.label.is_private_key()
 }
 
 pub(super) fn is_certificate(block: &Block) -> bool {
-    block.label == LABEL
+    block.label.is(LABEL)
 }
 
 /// The labels of `blocks`, for a message.
 pub(super) fn labels(blocks: &[Block]) -> String {
-    let labels = blocks.iter().map(|block| block.label.as_str());
+    let labels = blocks.iter().map(|block| match block.label {
+        Label::Known(label) => label,
+        Label::Unknown => "a block of an unknown label",
+    });
     labels.collect::<Vec<_>>().join(", ")
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
+use crate::redact::Shown;
 use crate::tls::pem::{PemError, Position};
 
 use super::validity::rfc3339;
@@ -28,133 +28,145 @@ impl fmt::Display for Role {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    #[error("{role} {} does not exist", path.display())]
-    Missing { role: Role, path: PathBuf },
+    #[error("{role} {path} does not exist")]
+    Missing { role: Role, path: Shown },
 
-    #[error("{role} {} cannot be read: {cause}", path.display())]
+    #[error("{role} {path} cannot be read: {cause}")]
     Unreadable {
         role: Role,
-        path: PathBuf,
+        path: Shown,
         cause: io::Error,
     },
 
-    #[error("{role} {} is empty", path.display())]
-    Empty { role: Role, path: PathBuf },
+    #[error("{role} {path} is empty")]
+    Empty { role: Role, path: Shown },
 
-    #[error("{role} {} is larger than {limit} bytes: is it the right file?", path.display())]
-    TooLarge {
-        role: Role,
-        path: PathBuf,
-        limit: u64,
-    },
+    #[error("{role} {path} is larger than {limit} bytes: is it the right file?")]
+    TooLarge { role: Role, path: Shown, limit: u64 },
 
-    #[error("{role} {} is not PEM: {found}", path.display())]
+    #[error("{role} {path} is not PEM: {found}")]
     NotPem {
         role: Role,
-        path: PathBuf,
+        path: Shown,
         found: NotPem,
     },
 
-    #[error("{role} {}: {cause}", path.display())]
+    #[error("{role} {path}: {cause}")]
     Pem {
         role: Role,
-        path: PathBuf,
+        path: Shown,
         cause: PemError,
     },
 
-    #[error("certificate file {} holds a private key and no certificate: are the certificate and key paths swapped?", path.display())]
-    KeyInCertificateFile { path: PathBuf },
+    #[error(
+        "certificate file {path} holds a private key and no certificate: are the certificate and key paths swapped?"
+    )]
+    KeyInCertificateFile { path: Shown },
 
-    #[error("private key file {} holds a certificate and no private key: are the certificate and key paths swapped?", path.display())]
-    CertificateInKeyFile { path: PathBuf },
+    #[error(
+        "private key file {path} holds a certificate and no private key: are the certificate and key paths swapped?"
+    )]
+    CertificateInKeyFile { path: Shown },
 
-    #[error("{role} {} holds no {wanted}, only {found}", path.display(), wanted = wanted(*role))]
+    #[error("{role} {path} holds no {wanted}, only {found}", wanted = wanted(*role))]
     WrongBlocks {
         role: Role,
-        path: PathBuf,
+        path: Shown,
         /// Labels of the blocks that are there, comma separated.
         found: String,
     },
 
-    #[error("certificate file {}: {at} is not a well-formed X.509 certificate: {cause}", path.display())]
+    #[error("certificate file {path}: {at} is not a well-formed X.509 certificate: {cause}")]
     Certificate {
-        path: PathBuf,
+        path: Shown,
         at: Position,
         cause: String,
     },
 
-    #[error("certificate file {} holds {count} certificates, more than the {limit} a chain may have", path.display())]
+    #[error(
+        "certificate file {path} holds {count} certificates, more than the {limit} a chain may have"
+    )]
     ChainTooLong {
-        path: PathBuf,
+        path: Shown,
         count: usize,
         limit: usize,
     },
 
-    #[error("certificate file {}: {at} was issued by \"{issuer}\", but the next certificate, {next}, is \"{found}\": put the server's certificate first and after each certificate its issuer", path.display())]
+    #[error(
+        "certificate file {path}: {at} was issued by \"{issuer}\", but the next certificate, {next}, is \"{found}\": put the server's certificate first and after each certificate its issuer"
+    )]
     Chain {
-        path: PathBuf,
+        path: Shown,
         at: Position,
         issuer: String,
         next: Position,
         found: String,
     },
 
-    #[error("certificate file {}: {at}, \"{subject}\", expired on {}; now is {}: renew it", path.display(), rfc3339(*not_after), rfc3339(*now))]
+    #[error("certificate file {path}: {at}, \"{subject}\", expired on {}; now is {}: renew it", rfc3339(*not_after), rfc3339(*now))]
     Expired {
-        path: PathBuf,
+        path: Shown,
         at: Position,
         subject: String,
         not_after: i64,
         now: i64,
     },
 
-    #[error("certificate file {}: {at}, \"{subject}\", is not valid before {}; now is {}: check the clock, or wait", path.display(), rfc3339(*not_before), rfc3339(*now))]
+    #[error("certificate file {path}: {at}, \"{subject}\", is not valid before {}; now is {}: check the clock, or wait", rfc3339(*not_before), rfc3339(*now))]
     NotYetValid {
-        path: PathBuf,
+        path: Shown,
         at: Position,
         subject: String,
         not_before: i64,
         now: i64,
     },
 
-    #[error("{role} {}: {at} is {what}: {remedy}", path.display())]
+    #[error("{role} {path}: {at} is {what}: {remedy}")]
     Unsupported {
         role: Role,
-        path: PathBuf,
+        path: Shown,
         at: Position,
         what: String,
         remedy: &'static str,
     },
 
-    #[error("private key file {}: {at} is encrypted with a passphrase and there is nobody to ask for it: store it unencrypted (`openssl pkey -in FILE -out tls.key`, mode 0600)", path.display())]
-    EncryptedKey { path: PathBuf, at: Position },
+    #[error(
+        "private key file {path}: {at} is encrypted with a passphrase and there is nobody to ask for it: store it unencrypted (`openssl pkey -in FILE -out tls.key`, mode 0600)"
+    )]
+    EncryptedKey { path: Shown, at: Position },
 
-    #[error("private key file {} holds {count} private keys (lines {lines}): keep the one that belongs to the certificate", path.display())]
+    #[error(
+        "private key file {path} holds {count} private keys (lines {lines}): keep the one that belongs to the certificate"
+    )]
     SeveralKeys {
-        path: PathBuf,
+        path: Shown,
         count: usize,
         /// Line of each key's first line, comma separated.
         lines: String,
     },
 
-    #[error("private key file {}: {at} is not a well-formed {algorithm} private key", path.display())]
+    #[error("private key file {path}: {at} is not a well-formed {algorithm} private key")]
     Key {
-        path: PathBuf,
+        path: Shown,
         at: Position,
         algorithm: &'static str,
     },
 
-    #[error("private key file {} does not belong to certificate file {}: the key is not that of \"{subject}\"", key.display(), cert.display())]
+    #[error(
+        "private key file {key} does not belong to certificate file {cert}: the key is not that of \"{subject}\""
+    )]
     Mismatch {
-        cert: PathBuf,
-        key: PathBuf,
+        cert: Shown,
+        key: Shown,
         subject: String,
     },
 
-    #[error("certificate file {} with private key file {} failed a trial handshake: {cause}", cert.display(), key.display())]
+    #[error(
+        "certificate file {cert} with private key file {key} failed a trial handshake: {cause}"
+    )]
     Refused {
-        cert: PathBuf,
-        key: PathBuf,
+        cert: Shown,
+        key: Shown,
         cause: rustls::Error,
     },
 }

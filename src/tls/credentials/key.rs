@@ -32,7 +32,7 @@ pub(super) fn load(
         .key_provider
         .load_private_key(der)
         .map_err(|_| CredentialError::Key {
-            path: path.to_owned(),
+            path: path.into(),
             at: block.at,
             algorithm: match algorithm {
                 Some(KeyAlgorithm::Supported(name)) => name,
@@ -48,16 +48,16 @@ fn the_key<'a>(path: &Path, blocks: &'a [Block]) -> Result<&'a Block, Credential
         .collect();
     match keys.as_slice() {
         [key] => Ok(key),
-        [] if blocks.iter().any(is_certificate) => Err(CredentialError::CertificateInKeyFile {
-            path: path.to_owned(),
-        }),
+        [] if blocks.iter().any(is_certificate) => {
+            Err(CredentialError::CertificateInKeyFile { path: path.into() })
+        }
         [] => Err(CredentialError::WrongBlocks {
             role: Role::Key,
-            path: path.to_owned(),
+            path: path.into(),
             found: labels(blocks),
         }),
         several => Err(CredentialError::SeveralKeys {
-            path: path.to_owned(),
+            path: path.into(),
             count: several.len(),
             lines: several
                 .iter()
@@ -84,16 +84,16 @@ struct KeyBlock<'a> {
 
 impl KeyBlock<'_> {
     fn decode(&self) -> Result<PrivateKeyDer<'static>, CredentialError> {
-        if self.block.encrypted || self.block.label == "ENCRYPTED PRIVATE KEY" {
+        if self.block.encrypted || self.block.label.is("ENCRYPTED PRIVATE KEY") {
             return Err(CredentialError::EncryptedKey {
-                path: self.path.to_owned(),
+                path: self.path.into(),
                 at: self.block.at,
             });
         }
         let decoded: Option<(SectionKind, Vec<u8>)> =
             self.block.decode().map_err(|cause| CredentialError::Pem {
                 role: Role::Key,
-                path: self.path.to_owned(),
+                path: self.path.into(),
                 cause,
             })?;
         decoded
@@ -104,7 +104,7 @@ impl KeyBlock<'_> {
     fn unsupported(&self, what: String) -> CredentialError {
         CredentialError::Unsupported {
             role: Role::Key,
-            path: self.path.to_owned(),
+            path: self.path.into(),
             at: self.block.at,
             what,
             remedy: REMEDY,

@@ -37,7 +37,7 @@ impl PairText {
         }
         Err(CredentialError::Unreadable {
             role: Role::Certificate,
-            path: cert.to_owned(),
+            path: cert.into(),
             cause: io::Error::other("its volume is replaced faster than it can be read"),
         })
     }
@@ -105,18 +105,18 @@ fn read_file(
     let unusable = |cause: io::Error| match cause.kind() {
         io::ErrorKind::NotFound => CredentialError::Missing {
             role,
-            path: path.to_owned(),
+            path: path.into(),
         },
         _ => CredentialError::Unreadable {
             role,
-            path: path.to_owned(),
+            path: path.into(),
             cause,
         },
     };
     let size = regular_file_size(location).map_err(unusable)?;
     let too_large = || CredentialError::TooLarge {
         role,
-        path: path.to_owned(),
+        path: path.into(),
         limit: SIZE_LIMIT,
     };
     if size > SIZE_LIMIT {
@@ -132,7 +132,7 @@ fn read_file(
     if text.trim_ascii().is_empty() {
         return Err(CredentialError::Empty {
             role,
-            path: path.to_owned(),
+            path: path.into(),
         });
     }
     Ok(text)

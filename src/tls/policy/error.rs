@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::{Group, Mode};
+use crate::redact::Shown;
 
 fn class_of(group: Group) -> &'static str {
     group.class().as_str()
@@ -57,7 +58,7 @@ pub enum PolicyError {
     #[error("groups: `{given}` is not a group known here: did you mean `{nearest}`?")]
     UnknownGroup {
         /// What was written.
-        given: String,
+        given: Shown,
         /// The closest known name.
         nearest: &'static str,
     },
@@ -65,7 +66,7 @@ pub enum PolicyError {
     #[error("policy: `{given}` is not a policy: did you mean `{nearest}`?")]
     UnknownMode {
         /// What was written.
-        given: String,
+        given: Shown,
         /// The closest known name.
         nearest: &'static str,
     },
@@ -75,7 +76,7 @@ pub enum PolicyError {
     )]
     UnknownSuite {
         /// What was written.
-        given: String,
+        given: Shown,
         /// The closest known name.
         nearest: &'static str,
     },

@@ -41,7 +41,7 @@ impl Suite {
             .into_iter()
             .find(|suite| suite.name().eq_ignore_ascii_case(text))
             .ok_or_else(|| PolicyError::UnknownSuite {
-                given: text.to_owned(),
+                given: text.into(),
                 nearest: nearest(text, Self::ALL.map(Self::name)),
             })
     }

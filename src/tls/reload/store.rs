@@ -11,6 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Serialize;
 
+use crate::redact::scrub;
 use crate::tls::credentials::{
     CredentialError, Credentials, PairDigest, PairText, unix_seconds, volume_root,
 };
@@ -191,7 +192,7 @@ impl Failure {
         Self {
             error: ReloadError {
                 reason: error.reason(),
-                message: error.to_string(),
+                message: scrub(&error.to_string()).into_owned(),
                 since: unix_seconds(SystemTime::now()),
             },
             digest,

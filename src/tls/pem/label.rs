@@ -1,0 +1,68 @@
+//! What a PEM block says it holds. A label is repeated in messages only if it is one of these: the rest of
+//! a `-----BEGIN` line that lost its line break is a key.
+
+use std::fmt;
+
+/// The labels of RFC 7468, of OpenSSL and of OpenSSH that turn up in certificate and key files.
+const KNOWN: [&str; 25] = [
+    "ANY PRIVATE KEY",
+    "ATTRIBUTE CERTIFICATE",
+    "CERTIFICATE",
+    "CERTIFICATE REQUEST",
+    "CMS",
+    "DH PARAMETERS",
+    "DSA PARAMETERS",
+    "DSA PRIVATE KEY",
+    "EC PARAMETERS",
+    "EC PRIVATE KEY",
+    "ED25519 PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "NEW CERTIFICATE REQUEST",
+    "OPENSSH PRIVATE KEY",
+    "PGP PRIVATE KEY BLOCK",
+    "PKCS7",
+    "PRIVATE KEY",
+    "PUBLIC KEY",
+    "RSA PRIVATE KEY",
+    "RSA PUBLIC KEY",
+    "SSH2 ENCRYPTED PRIVATE KEY",
+    "TRUSTED CERTIFICATE",
+    "X509 CERTIFICATE",
+    "X509 CRL",
+    "X9.42 DH PARAMETERS",
+];
+
+/// A label that may be shown, or that there is one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Label {
+    /// One of the labels that are known.
+    Known(&'static str),
+    /// Any other.
+    Unknown,
+}
+
+impl Label {
+    pub(super) fn new(text: &str) -> Self {
+        KNOWN
+            .into_iter()
+            .find(|known| *known == text)
+            .map_or(Self::Unknown, Self::Known)
+    }
+
+    pub(crate) fn is(self, text: &str) -> bool {
+        matches!(self, Self::Known(known) if known == text)
+    }
+
+    pub(crate) fn is_private_key(self) -> bool {
+        matches!(self, Self::Known(text) if text.contains("PRIVATE KEY"))
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known(text) => text,
+            Self::Unknown => "…",
+        })
+    }
+}
