@@ -70,9 +70,17 @@ fn check(flags: &Flags) -> Result<(), Failure> {
     for warning in &warnings {
         say(warning);
     }
-    let certificates = run::describe_certificates(&config)?;
+    let (certificates, warnings) = run::describe_certificates(&config)?;
+    for warning in &warnings {
+        say(warning);
+    }
     let budget = run::budget(&config);
-    write!(io::stdout().lock(), "{config}\n{certificates}\n{budget}")?;
+    write!(
+        io::stdout().lock(),
+        "{config}
+{certificates}
+{budget}"
+    )?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ mod series;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::server::ResolvesServerCert;
 use thiserror::Error;
@@ -26,7 +26,9 @@ use crate::listener::{self, BindError, Listener};
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::probes::{ProbeTable, ProbeTableError};
 use crate::proxy::connection::{Front, Service};
-use crate::tls::credentials::{CertificateFacts, CredentialError, Credentials, rfc3339};
+use crate::tls::credentials::{
+    CertificateFacts, CredentialError, Credentials, Warning, rfc3339, unix_seconds,
+};
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
@@ -98,18 +100,23 @@ pub fn run(config: Config) -> Result<End, Error> {
 /// How long the end waits for tasks that block a thread.
 const LAST_TASKS: Duration = Duration::from_millis(500);
 
-/// Loads every certificate of a configuration and describes it, as TOML comments.
-pub fn describe_certificates(config: &Config) -> Result<String, Error> {
+/// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
+pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
     let mut text = String::new();
+    let mut warnings = Vec::new();
     for listener in &config.listeners {
         let name = &listener.socket.name;
-        let facts = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
+        let pair = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
             Error::Credentials {
                 listener: name.clone(),
                 source: Box::new(source),
             }
         })?;
-        let facts = facts.facts();
+        let path = &listener.tls.cert;
+        let soon = Warning::of_end(path, pair.facts(), unix_seconds(SystemTime::now()));
+        let of_pair = pair.warnings().iter().cloned().chain(soon);
+        warnings.extend(of_pair.map(|warning| format!("listener `{name}`: {warning}")));
+        let facts = pair.facts();
         let _ = writeln!(
             text,
             "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
@@ -120,7 +127,7 @@ pub fn describe_certificates(config: &Config) -> Result<String, Error> {
             facts.sha256,
         );
     }
-    Ok(text)
+    Ok((text, warnings))
 }
 
 /// What the process may hold with this configuration; raises the soft limit of descriptors.
@@ -281,6 +288,9 @@ impl Ready {
                 source: Box::new(source),
             }
         })?;
+        for warning in store.current().warnings() {
+            tracing::warn!(listener = %name, "{warning}");
+        }
         let store = Arc::new(store);
         let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
         let families = metrics.listener(&name);

@@ -6,6 +6,9 @@
 #[path = "support/pki.rs"]
 mod pki;
 
+#[path = "certificates/behind.rs"]
+mod behind;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

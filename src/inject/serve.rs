@@ -78,6 +78,9 @@ impl Server {
             CredentialStore::load(&args.cert, &args.key)
                 .map_err(|e| start("load the certificate", e))?,
         );
+        for warning in store.current().warnings() {
+            tracing::warn!("{warning}");
+        }
         let metrics = Arc::new(Metrics::new().map_err(|e| start("register the metrics", e))?);
         let webhook = Webhook::new(args.settings.clone(), &metrics)
             .map_err(|e| start("register the metrics", e))?;

@@ -6,9 +6,11 @@ mod chain;
 mod error;
 mod facts;
 mod key;
+mod names;
 mod source;
 mod trial;
 mod validity;
+mod warning;
 
 use std::fmt;
 use std::path::Path;
@@ -22,6 +24,7 @@ pub use error::{CredentialError, NotPem, Role};
 pub use facts::CertificateFacts;
 pub(crate) use source::{PairDigest, PairText, volume_root};
 pub use validity::{rfc3339, unix_seconds};
+pub use warning::Warning;
 
 use chain::Chain;
 
@@ -29,6 +32,7 @@ use chain::Chain;
 pub struct Credentials {
     certified_key: Arc<CertifiedKey>,
     facts: CertificateFacts,
+    warnings: Vec<Warning>,
     /// Of the two files' content, to tell a new pair from the same one.
     digest: PairDigest,
 }
@@ -52,18 +56,22 @@ impl Credentials {
         now: SystemTime,
     ) -> Result<Self, CredentialError> {
         let provider = Arc::new(rustls_post_quantum::provider());
-        let chain = Chain::parse(cert, &text.cert)?;
+        let now = unix_seconds(now);
+        let chain = Chain::parse(cert, &text.cert, now)?;
         let signing_key = key::load(key, &text.key, &provider)?;
         let certificates = chain.certificates();
         let certified_key = Arc::new(CertifiedKey::new(certificates, signing_key));
         if let Err(cause) = certified_key.keys_match() {
             return Err(not_a_pair(cert, key, chain.title, cause));
         }
-        chain.check_dates(cert, unix_seconds(now))?;
+        chain.check_dates(cert, now)?;
         trial::handshake(&certified_key, &provider).map_err(|cause| refused(cert, key, cause))?;
         Ok(Self {
             certified_key,
             facts: chain.facts,
+            warnings: warning::of_unused(cert, key, text)
+                .chain(chain.warnings)
+                .collect(),
             digest: text.digest(),
         })
     }
@@ -76,6 +84,11 @@ impl Credentials {
     /// What the certificate says.
     pub fn facts(&self) -> &CertificateFacts {
         &self.facts
+    }
+
+    /// What can be served and still fails with clients, or is not used.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     pub(crate) fn digest(&self) -> &PairDigest {

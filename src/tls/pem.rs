@@ -75,9 +75,13 @@ impl Block {
         if self.encrypted {
             return Ok(None);
         }
-        let mut text = Zeroizing::new(format!("-----BEGIN {}-----\n", self.name).into_bytes());
+        let name = match self.label {
+            Label::Known("X509 CERTIFICATE" | "TRUSTED CERTIFICATE") => "CERTIFICATE",
+            _ => &self.name,
+        };
+        let mut text = Zeroizing::new(format!("-----BEGIN {name}-----\n").into_bytes());
         text.extend_from_slice(&self.body);
-        text.extend_from_slice(format!("-----END {}-----\n", self.name).as_bytes());
+        text.extend_from_slice(format!("-----END {name}-----\n").as_bytes());
         let decoded = <(SectionKind, Vec<u8>)>::pem_slice_iter(&text).next();
         decoded
             .transpose()
@@ -173,7 +177,8 @@ impl Scanner {
 
 impl Block {
     fn body_line(&mut self, number: usize, line: &[u8]) -> Result<(), PemError> {
-        if line.contains(&b':') {
+        // Headers stand before the body (RFC 1421); behind its first line one more would hide a damaged line.
+        if line.contains(&b':') && self.body.trim_ascii().is_empty() {
             self.encrypted |= line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED");
             return Ok(());
         }

@@ -276,6 +276,9 @@ impl Look {
             sha256 = %facts.sha256,
             "certificate reloaded"
         );
+        for warning in current.warnings() {
+            warn!("{warning}");
+        }
         self.observer.reloaded(&self.store, Ok(facts));
         Outcome::Reloaded
     }

@@ -1,4 +1,5 @@
-//! The certificate file: every block an X.509 certificate, each issued by the next, all of them in date.
+//! The certificate file: the server's own certificate, in date, and behind it what clients need to find its
+//! issuer. What is wrong behind the first is a warning: clients leave out what they do not need.
 //! Signatures are the client's business: a server sends what it was given (RFC 8446, 4.4.2).
 
 use std::path::Path;
@@ -13,23 +14,28 @@ use crate::tls::pem::{self, Block, Label, Position};
 use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
 use super::error::{CredentialError, NotPem, Role};
 use super::facts::{CertificateFacts, name_text, title};
+use super::names;
+use super::warning::{self, Warning};
 
 /// Longest chain that is read; clients give up well below it.
 const CHAIN_LIMIT: usize = 16;
-const LABEL: &str = "CERTIFICATE";
+/// The labels of a certificate: that of RFC 7468, its former name, and OpenSSL's with trust settings behind it.
+const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
 /// The certificates of a file in its order, the server's own first; never empty.
 pub(super) struct Chain {
     certificates: Vec<CertificateDer<'static>>,
-    validity: Vec<Validity>,
+    validity: Validity,
     pub(super) facts: CertificateFacts,
     /// How messages call the server's certificate.
     pub(super) title: String,
+    /// What does not keep it from being served.
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Chain {
-    /// Everything but the dates.
-    pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Self, CredentialError> {
+    /// Everything but the server certificate's own dates.
+    pub(super) fn parse(path: &Path, text: &[u8], now: i64) -> Result<Self, CredentialError> {
         let file = CertificateFile { path };
         let (positions, certificates) = file.decode(text)?;
         let parsed = positions
@@ -40,23 +46,22 @@ impl Chain {
         let [leaf, ..] = parsed.as_slice() else {
             return Err(file.wrong_blocks("nothing"));
         };
-        file.check_key_algorithm(leaf)?;
-        file.check_links(&parsed)?;
-        let validity = parsed.iter().map(Validity::of).collect();
-        let facts = CertificateFacts::new(&leaf.x509, parsed.len());
-        let title = title(&leaf.x509);
+        file.check_leaf(leaf)?;
+        file.check_link(&parsed)?;
+        let mut warnings = warning::of_leaf(path, leaf);
+        warnings.append(&mut warning::of_rest(path, &parsed, now));
         Ok(Self {
+            validity: Validity::of(leaf),
+            facts: CertificateFacts::new(&leaf.x509, parsed.len()),
+            title: title(&leaf.x509),
+            warnings,
             certificates,
-            validity,
-            facts,
-            title,
         })
     }
 
     /// Apart from parsing, because half a pair is to be told from one that is out of date.
     pub(super) fn check_dates(&self, path: &Path, now: i64) -> Result<(), CredentialError> {
-        let mut validity = self.validity.iter();
-        validity.try_for_each(|validity| validity.check(path, now))
+        self.validity.check(path, now)
     }
 
     pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
@@ -64,9 +69,10 @@ impl Chain {
     }
 }
 
-struct Entry<'a> {
-    at: Position,
-    x509: X509Certificate<'a>,
+/// A certificate and where it stands.
+pub(super) struct Entry<'a> {
+    pub(super) at: Position,
+    pub(super) x509: X509Certificate<'a>,
 }
 
 struct CertificateFile<'a> {
@@ -79,7 +85,7 @@ impl CertificateFile<'_> {
         text: &[u8],
     ) -> Result<(Vec<Position>, Vec<CertificateDer<'static>>), CredentialError> {
         let blocks = blocks(Role::Certificate, self.path, text)?;
-        let certificates = blocks.iter().filter(|block| block.label.is(LABEL));
+        let certificates = blocks.iter().filter(|block| is_certificate(block));
         let mut decoded = (Vec::new(), Vec::new());
         for block in certificates {
             let der = block.decode().map_err(|cause| CredentialError::Pem {
@@ -87,10 +93,16 @@ impl CertificateFile<'_> {
                 path: self.path.into(),
                 cause,
             })?;
-            if let Some((_, der)) = der {
-                decoded.0.push(block.at);
-                decoded.1.push(der.into());
-            }
+            let Some((_, der)) = der else {
+                let what = "an encrypted block".to_owned();
+                return Err(self.unsupported(
+                    block.at,
+                    what,
+                    "certificates are public: write it as it is",
+                ));
+            };
+            decoded.0.push(block.at);
+            decoded.1.push(without_trust(block, der).into());
         }
         match decoded.1.len() {
             0 if blocks.iter().any(is_private_key) => Err(CredentialError::KeyInCertificateFile {
@@ -129,10 +141,6 @@ impl CertificateFile<'_> {
         if !rest.is_empty() {
             return Err(malformed(format!("{} bytes follow it", rest.len())));
         }
-        if x509.version() != X509Version::V3 {
-            let what = format!("an X.509 version {} certificate", x509.version().0 + 1);
-            return Err(self.unsupported(at, what, "have it issued as version 3"));
-        }
         Ok(Entry { at, x509 })
     }
 
@@ -146,7 +154,16 @@ impl CertificateFile<'_> {
         }
     }
 
-    fn check_key_algorithm(&self, leaf: &Entry<'_>) -> Result<(), CredentialError> {
+    /// Of the certificates behind it clients choose what they can use.
+    fn check_leaf(&self, leaf: &Entry<'_>) -> Result<(), CredentialError> {
+        let version = leaf.x509.version();
+        if version != X509Version::V3 {
+            let what = format!(
+                "an X.509 version {} certificate",
+                version.0.saturating_add(1)
+            );
+            return Err(self.unsupported(leaf.at, what, "have it issued as version 3"));
+        }
         let key = leaf.x509.public_key();
         if let KeyAlgorithm::Unsupported(oid) = KeyAlgorithm::of_public_key(key) {
             let what = format!("a certificate for a key of the unsupported algorithm {oid}");
@@ -159,25 +176,36 @@ impl CertificateFile<'_> {
         Ok(())
     }
 
-    fn check_links(&self, chain: &[Entry<'_>]) -> Result<(), CredentialError> {
-        let broken = chain
-            .iter()
-            .zip(chain.iter().skip(1))
-            .find(|(entry, next)| entry.x509.issuer().as_raw() != next.x509.subject().as_raw());
-        match broken {
-            None => Ok(()),
-            Some((entry, next)) => Err(CredentialError::Chain {
-                path: self.path.into(),
-                at: entry.at,
-                issuer: name_text(entry.x509.issuer()),
-                next: next.at,
-                found: title(&next.x509),
-            }),
+    /// The second certificate issued the first; behind them order and gaps are for clients to judge.
+    fn check_link(&self, chain: &[Entry<'_>]) -> Result<(), CredentialError> {
+        let [leaf, next, ..] = chain else {
+            return Ok(());
+        };
+        let (issuer, subject) = (leaf.x509.issuer(), leaf.x509.subject());
+        if names::same(issuer, next.x509.subject()) || names::same(issuer, subject) {
+            return Ok(());
         }
+        Err(CredentialError::Chain {
+            path: self.path.into(),
+            at: leaf.at,
+            issuer: name_text(issuer),
+            next: next.at,
+            found: title(&next.x509),
+        })
     }
 }
 
-/// When one certificate of a chain may be used, unix seconds.
+/// The certificate alone: OpenSSL writes its trust settings behind it (X509_CERT_AUX), which no client gets.
+fn without_trust(block: &Block, mut der: Vec<u8>) -> Vec<u8> {
+    if block.label.is("TRUSTED CERTIFICATE")
+        && let Ok((rest, _)) = X509Certificate::from_der(&der)
+    {
+        der.truncate(der.len() - rest.len());
+    }
+    der
+}
+
+/// When the server's certificate may be used, unix seconds.
 struct Validity {
     at: Position,
     title: String,
@@ -246,7 +274,7 @@ pub(super) fn is_private_key(block: &Block) -> bool {
 }
 
 pub(super) fn is_certificate(block: &Block) -> bool {
-    block.label.is(LABEL)
+    LABELS.iter().any(|label| block.label.is(label))
 }
 
 /// The labels of `blocks`, for a message.

@@ -1,0 +1,195 @@
+//! What can be served and still fails with clients, or is not used: said at start, at a reload and by
+//! `check`. Only what every client refuses is an error; the rest must not keep a sidecar from its start.
+
+use std::fmt;
+use std::path::Path;
+
+use x509_parser::certificate::X509Certificate;
+
+use crate::redact::Shown;
+use crate::tls::pem::{self, Block, Label, Position};
+
+use super::chain::{Entry, is_certificate, is_private_key};
+use super::facts::{CertificateFacts, title};
+use super::names;
+use super::source::PairText;
+use super::validity::rfc3339;
+
+const DAY: i64 = 86_400;
+/// Days left below which `check` warns.
+const SOON: i64 = 14;
+/// A certificate of short life is renewed late: it is not soon before the last third of its life.
+const LAST_PART_OF_LIFE: i64 = 3;
+
+/// Something about a pair that its operator should know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Warning {
+    file: &'static str,
+    path: Shown,
+    what: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} file {}: {}", self.file, self.path, self.what)
+    }
+}
+
+impl Warning {
+    fn of_certificate(path: &Path, what: String) -> Self {
+        Self {
+            file: "certificate",
+            path: path.into(),
+            what,
+        }
+    }
+
+    /// A certificate that ends within two weeks; `check` says so, a running sidecar has its own clock.
+    pub(crate) fn of_end(path: &Path, facts: &CertificateFacts, now: i64) -> Option<Self> {
+        let left = facts.not_after - now;
+        let life = facts.not_after - facts.not_before;
+        let soon = left < (SOON * DAY).min(life / LAST_PART_OF_LIFE);
+        soon.then(|| {
+            let (days, hours) = (left / DAY, left % DAY / 3600);
+            let what = format!(
+                "it expires on {}, in {days} days and {hours} hours: renew it",
+                rfc3339(facts.not_after)
+            );
+            Self::of_certificate(path, what)
+        })
+    }
+}
+
+/// What is to be said of the server's own certificate.
+pub(super) fn of_leaf(path: &Path, leaf: &Entry<'_>) -> Vec<Warning> {
+    let x509 = &leaf.x509;
+    let checks = [
+        names_nobody(x509),
+        is_for_clients(x509),
+        cannot_sign(x509),
+        is_authority(x509),
+    ];
+    let (at, subject) = (leaf.at, title(x509));
+    let found = checks.into_iter().flatten();
+    found
+        .map(|what| Warning::of_certificate(path, format!("{at}, \"{subject}\", {what}")))
+        .collect()
+}
+
+fn names_nobody(x509: &X509Certificate<'_>) -> Option<&'static str> {
+    let named = matches!(x509.subject_alternative_name(), Ok(Some(names)) if !names.value.general_names.is_empty());
+    (!named).then_some(
+        "has no subject alternative name: clients refuse it whatever name they connect to (RFC 9525); have it issued with the DNS names or IP addresses of this server",
+    )
+}
+
+fn is_for_clients(x509: &X509Certificate<'_>) -> Option<&'static str> {
+    let Ok(Some(usage)) = x509.extended_key_usage() else {
+        return None;
+    };
+    (!usage.value.server_auth && !usage.value.any).then_some(
+        "is not for servers: its extended key usage lacks serverAuth and clients refuse it (RFC 5280, 4.2.1.12); have it issued for a server",
+    )
+}
+
+fn cannot_sign(x509: &X509Certificate<'_>) -> Option<&'static str> {
+    let Ok(Some(usage)) = x509.key_usage() else {
+        return None;
+    };
+    (!usage.value.digital_signature()).then_some(
+        "may not sign handshakes: its key usage lacks digitalSignature, which TLS 1.3 needs (RFC 8446, 4.4.2.2); have it issued with it",
+    )
+}
+
+fn is_authority(x509: &X509Certificate<'_>) -> Option<&'static str> {
+    x509.is_ca().then_some(
+        "is a certificate of an authority: clients that follow RFC 5280 refuse it for a server; have a server certificate issued (`hybridge certs` makes one to try with)",
+    )
+}
+
+/// What is to be said of the certificates behind the server's own: clients do without most of them.
+pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning> {
+    let mut found = Vec::new();
+    for (index, entry) in chain.iter().enumerate().skip(1) {
+        let mut say = |what: String| {
+            let text = format!("{}, \"{}\", {what}", entry.at, title(&entry.x509));
+            found.push(Warning::of_certificate(path, text));
+        };
+        let issued = |other: &Entry<'_>| names::same(other.x509.issuer(), entry.x509.subject());
+        let issues_others = chain
+            .iter()
+            .enumerate()
+            .any(|(at, other)| at != index && issued(other));
+        if !issues_others {
+            say("issued none of the other certificates: clients do not need it, remove it".into());
+            continue;
+        }
+        if !chain[..index].iter().any(issued) {
+            say("stands before the certificate that it issued: put after each certificate its issuer".into());
+        }
+        let validity = entry.x509.validity();
+        let (from, until) = (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        );
+        if now > until {
+            let until = rfc3339(until);
+            say(format!(
+                "expired on {until}: clients that need it refuse the chain; renew or remove it"
+            ));
+        } else if now < from {
+            let from = rfc3339(from);
+            say(format!(
+                "is not valid before {from}: clients that need it refuse the chain"
+            ));
+        }
+    }
+    found
+}
+
+/// Blocks of both files that are not used. A file that is certificate and key file is meant to hold both.
+pub(super) fn of_unused<'a>(
+    cert: &'a Path,
+    key: &'a Path,
+    text: &PairText,
+) -> impl Iterator<Item = Warning> + use<'a> {
+    let both = cert == key;
+    let in_cert = unused("certificate", cert, &text.cert, |block| {
+        is_certificate(block) || (both && is_of_key(block))
+    });
+    let in_key = unused("private key", key, &text.key, |block| {
+        is_of_key(block) || (both && is_certificate(block))
+    });
+    // One file is read as two, and speaks once.
+    let in_key = in_key.into_iter().filter(move |_| !both);
+    in_cert.into_iter().chain(in_key)
+}
+
+/// OpenSSL writes the curve of a key before it.
+fn is_of_key(block: &Block) -> bool {
+    is_private_key(block) || block.label.is("EC PARAMETERS")
+}
+
+fn unused(
+    file: &'static str,
+    path: &Path,
+    text: &[u8],
+    is_used: impl Fn(&Block) -> bool,
+) -> Vec<Warning> {
+    let blocks = pem::blocks(text).unwrap_or_default();
+    let unused = blocks.iter().filter(|block| !is_used(block));
+    unused
+        .map(|block| Warning {
+            file,
+            path: path.into(),
+            what: unused_block(block.at, block.label),
+        })
+        .collect()
+}
+
+fn unused_block(at: Position, label: Label) -> String {
+    match label {
+        Label::Known(label) => format!("{at}, `{label}`, is not used"),
+        Label::Unknown => format!("{at} has a label that is unknown and is not used"),
+    }
+}

@@ -1,0 +1,398 @@
+//! What stands behind the server's certificate, and what is said of a pair that is served all the same:
+//! older labels, names in other string types, certificates out of date or not needed.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use hybridge::tls::credentials::{CredentialError, Credentials};
+use openssl::asn1::{Asn1Time, Asn1Type};
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::extension::{
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
+};
+use openssl::x509::{X509Builder, X509Name, X509NameBuilder};
+use tempfile::TempDir;
+
+const DAY: i64 = 86_400;
+
+fn key() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+fn name_as(text: &str, kind: Asn1Type) -> X509Name {
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_nid_with_type(Nid::COMMONNAME, text, kind)
+        .unwrap();
+    name.build()
+}
+
+fn name(text: &str) -> X509Name {
+    name_as(text, Asn1Type::UTF8STRING)
+}
+
+/// A certificate in the making: who it is, who issued it, its kind and dates in days from now.
+struct Make<'a> {
+    subject: X509Name,
+    issuer: X509Name,
+    key: &'a PKey<Private>,
+    by: &'a PKey<Private>,
+    days: (i64, i64),
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Authority,
+    Server,
+    Nameless,
+    Client,
+    Encipher,
+}
+
+impl Make<'_> {
+    fn pem(&self) -> String {
+        let mut builder = X509Builder::new().unwrap();
+        builder.set_version(2).unwrap();
+        let serial = BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap();
+        builder.set_serial_number(&serial).unwrap();
+        builder.set_subject_name(&self.subject).unwrap();
+        builder.set_issuer_name(&self.issuer).unwrap();
+        builder.set_pubkey(self.key).unwrap();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let at = |days: i64| Asn1Time::from_unix(now as i64 + days * DAY + 60).unwrap();
+        builder.set_not_before(&at(self.days.0)).unwrap();
+        builder.set_not_after(&at(self.days.1)).unwrap();
+        self.extend(&mut builder);
+        builder.sign(self.by, MessageDigest::sha256()).unwrap();
+        String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
+    }
+
+    fn extend(&self, builder: &mut X509Builder) {
+        if self.kind == Kind::Authority {
+            let constraints = BasicConstraints::new().critical().ca().build().unwrap();
+            builder.append_extension(constraints).unwrap();
+        }
+        if self.kind != Kind::Nameless {
+            let mut names = SubjectAlternativeName::new();
+            let context = builder.x509v3_context(None, None);
+            let names = names.dns("api.test").build(&context).unwrap();
+            builder.append_extension(names).unwrap();
+        }
+        if self.kind == Kind::Client {
+            builder
+                .append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap())
+                .unwrap();
+        }
+        if self.kind == Kind::Encipher {
+            builder
+                .append_extension(KeyUsage::new().key_encipherment().build().unwrap())
+                .unwrap();
+        }
+    }
+}
+
+/// Root, intermediate and server, and what can be made with their keys.
+struct Family {
+    root: PKey<Private>,
+    intermediate: PKey<Private>,
+    leaf: PKey<Private>,
+}
+
+impl Family {
+    fn new() -> Self {
+        Self {
+            root: key(),
+            intermediate: key(),
+            leaf: key(),
+        }
+    }
+
+    fn server(&self, kind: Kind, days: (i64, i64)) -> String {
+        let (subject, issuer) = (name("api.test"), name("The  Intermediate"));
+        Make {
+            subject,
+            issuer,
+            key: &self.leaf,
+            by: &self.intermediate,
+            days,
+            kind,
+        }
+        .pem()
+    }
+
+    fn good(&self) -> String {
+        self.server(Kind::Server, (-1, 300))
+    }
+
+    fn intermediate(&self, subject: X509Name) -> String {
+        let issuer = name("Root");
+        let days = (-100, 900);
+        let kind = Kind::Authority;
+        Make {
+            subject,
+            issuer,
+            key: &self.intermediate,
+            by: &self.root,
+            days,
+            kind,
+        }
+        .pem()
+    }
+
+    fn root(&self, issuer: &str, days: (i64, i64)) -> String {
+        let (subject, issuer) = (name("Root"), name(issuer));
+        let kind = Kind::Authority;
+        Make {
+            subject,
+            issuer,
+            key: &self.root,
+            by: &self.root,
+            days,
+            kind,
+        }
+        .pem()
+    }
+
+    fn load(&self, cert: &str) -> Result<Credentials, CredentialError> {
+        let dir = TempDir::new().unwrap();
+        let (cert_path, key_path) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
+        std::fs::write(&cert_path, cert).unwrap();
+        std::fs::write(&key_path, self.leaf.private_key_to_pem_pkcs8().unwrap()).unwrap();
+        Credentials::load(&cert_path, &key_path)
+    }
+
+    /// The number of certificates sent, and what is said of them.
+    #[track_caller]
+    fn loads(&self, cert: &str) -> (usize, Vec<String>) {
+        let credentials = self.load(cert).unwrap();
+        let warnings = credentials.warnings().iter();
+        let warnings = warnings.map(ToString::to_string).collect();
+        (credentials.certified_key().cert.len(), warnings)
+    }
+}
+
+fn relabel(pem: &str, label: &str) -> String {
+    pem.replace(" CERTIFICATE", &format!(" {label}"))
+}
+
+#[test]
+fn older_labels_of_a_certificate_are_read() {
+    let family = Family::new();
+    let (leaf, intermediate) = (family.good(), family.intermediate(name("The Intermediate")));
+    let plain = family.load(&format!("{leaf}{intermediate}")).unwrap();
+    for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
+        let behind = format!("{leaf}{}", relabel(&intermediate, label));
+        let both = format!("{}{}", relabel(&leaf, label), relabel(&intermediate, label));
+        for cert in [behind, both] {
+            let loaded = family.load(&cert).unwrap();
+            assert_eq!(
+                loaded.certified_key().cert,
+                plain.certified_key().cert,
+                "{label}"
+            );
+            assert!(loaded.warnings().is_empty(), "{:?}", loaded.warnings());
+        }
+    }
+}
+
+#[test]
+fn trust_settings_behind_a_trusted_certificate_are_not_sent() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let family = Family::new();
+    let leaf = family.good();
+    let body: String = leaf.lines().filter(|line| !line.starts_with('-')).collect();
+    let mut der = BASE64_STANDARD.decode(body).unwrap();
+    let whole = der.clone();
+    // X509_CERT_AUX: a sequence with an alias.
+    der.extend_from_slice(&[0x30, 5, 0x0c, 3, b'a', b'b', b'c']);
+    let text = BASE64_STANDARD.encode(&der);
+    for (label, read) in [("TRUSTED CERTIFICATE", true), ("CERTIFICATE", false)] {
+        let pem = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+        match family.load(&pem) {
+            Ok(loaded) => {
+                assert!(read, "{label}");
+                assert_eq!(loaded.certified_key().cert[0].as_ref(), whole);
+            }
+            Err(error) => {
+                assert!(!read, "{error}");
+                assert!(error.to_string().contains("7 bytes follow it"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_compared_as_rfc_5280_says() {
+    let family = Family::new();
+    for subject in [
+        name_as("The Intermediate", Asn1Type::PRINTABLESTRING),
+        name_as("the intermediate", Asn1Type::UTF8STRING),
+        name_as(" THE   Intermediate ", Asn1Type::IA5STRING),
+        name_as("The Intermediate", Asn1Type::T61STRING),
+    ] {
+        let chain = format!("{}{}", family.good(), family.intermediate(subject));
+        assert_eq!(family.loads(&chain), (2, Vec::new()));
+    }
+    let other = family.intermediate(name("TheIntermediate"));
+    let error = family
+        .load(&format!("{}{other}", family.good()))
+        .unwrap_err();
+    assert_eq!(error.reason(), "chain");
+}
+
+#[test]
+fn what_is_wrong_behind_a_good_chain_is_a_warning() {
+    let family = Family::new();
+    let good = format!(
+        "{}{}",
+        family.good(),
+        family.intermediate(name("The Intermediate"))
+    );
+    let stranger = {
+        let (subject, issuer) = (name("Stranger"), name("Stranger"));
+        let (key, days, kind) = (&family.root, (-1, 30), Kind::Authority);
+        Make {
+            subject,
+            issuer,
+            key,
+            by: key,
+            days,
+            kind,
+        }
+        .pem()
+    };
+    for (extra, said) in [
+        (
+            family.root("Old Root", (-500, -30)),
+            "\"CN=Root\", expired on ",
+        ),
+        (
+            family.root("Root", (30, 500)),
+            "\"CN=Root\", is not valid before ",
+        ),
+        (
+            stranger,
+            "\"CN=Stranger\", issued none of the other certificates",
+        ),
+        (
+            family.good(),
+            "\"CN=api.test\", issued none of the other certificates",
+        ),
+    ] {
+        let (sent, warnings) = family.loads(&format!("{good}{extra}"));
+        assert_eq!(sent, 3);
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}")
+        };
+        assert!(warning.contains("tls.crt: PEM block 3 (line "), "{warning}");
+        assert!(warning.contains(said), "{warning}");
+    }
+    let root = family.root("Root", (-1, 500));
+    assert_eq!(family.loads(&format!("{good}{root}")), (3, Vec::new()));
+}
+
+#[test]
+fn certificates_that_no_client_takes_are_warned_of() {
+    let family = Family::new();
+    for (kind, said) in [
+        (Kind::Nameless, "has no subject alternative name"),
+        (
+            Kind::Client,
+            "is not for servers: its extended key usage lacks serverAuth",
+        ),
+        (Kind::Encipher, "its key usage lacks digitalSignature"),
+        (Kind::Authority, "is a certificate of an authority"),
+    ] {
+        let (_, warnings) = family.loads(&family.server(kind, (-1, 300)));
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}")
+        };
+        assert!(warning.contains(said), "{warning}");
+    }
+}
+
+#[test]
+fn blocks_that_are_not_used_are_named() {
+    let family = Family::new();
+    let leaf = family.good();
+    let key = String::from_utf8(family.leaf.private_key_to_pem_pkcs8().unwrap()).unwrap();
+    let odd = "-----BEGIN SOMETHING ELSE-----\nAAAA\n-----END SOMETHING ELSE-----\n";
+    let (_, warnings) = family.loads(&format!("{leaf}{key}{odd}"));
+    let [one, other] = warnings.as_slice() else {
+        panic!("{warnings:?}")
+    };
+    assert!(
+        one.contains("PEM block 2") && one.ends_with("`PRIVATE KEY`, is not used"),
+        "{one}"
+    );
+    assert!(
+        other.ends_with("has a label that is unknown and is not used"),
+        "{other}"
+    );
+    // One file for both is meant to hold both.
+    let dir = TempDir::new().unwrap();
+    let both = dir.path().join("both.pem");
+    std::fs::write(&both, format!("{key}{leaf}")).unwrap();
+    assert!(
+        Credentials::load(&both, &both)
+            .unwrap()
+            .warnings()
+            .is_empty()
+    );
+}
+
+#[test]
+fn an_early_or_late_certificate_of_the_server_is_refused_still() {
+    let family = Family::new();
+    let intermediate = family.intermediate(name("The Intermediate"));
+    for (days, reason) in [((-9, -1), "expired"), ((1, 9), "not_yet_valid")] {
+        let chain = format!("{}{intermediate}", family.server(Kind::Server, days));
+        assert_eq!(family.load(&chain).unwrap_err().reason(), reason);
+    }
+    let later = SystemTime::now() + Duration::from_secs(950 * DAY as u64);
+    assert!(Credentials::load_at(Path::new("none"), Path::new("none"), later).is_err());
+}
+
+#[test]
+fn check_and_start_say_it() {
+    let family = Family::new();
+    let dir = TempDir::new().unwrap();
+    std::fs::write(
+        dir.path().join("tls.key"),
+        family.leaf.private_key_to_pem_pkcs8().unwrap(),
+    )
+    .unwrap();
+    let check = |cert: &str| {
+        std::fs::write(dir.path().join("tls.crt"), cert).unwrap();
+        let arguments =
+            "check --listen 127.0.0.1:0 --upstream 127.0.0.1:9 --cert tls.crt --key tls.key";
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_hybridge"))
+            .args(arguments.split(' '))
+            .current_dir(dir.path())
+            .env_clear()
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(check(&family.good()), "");
+    let said = check(&family.server(Kind::Nameless, (-300, 3)));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(
+        lines[0].contains("has no subject alternative name"),
+        "{said}"
+    );
+    assert!(
+        lines[1].contains("in 3 days and 0 hours: renew it"),
+        "{said}"
+    );
+}
