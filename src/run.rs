@@ -282,19 +282,15 @@ impl Ready {
         workers: &Workers,
     ) -> Result<Self, Error> {
         let name = config.socket.name.clone();
-        let store = CredentialStore::load(&config.tls.cert, &config.tls.key).map_err(|source| {
-            Error::Credentials {
-                listener: name.clone(),
-                source: Box::new(source),
-            }
-        })?;
-        for warning in store.current().warnings() {
-            tracing::warn!(listener = %name, "{warning}");
-        }
-        let store = Arc::new(store);
+        let store = Arc::new(credential_store(&name, &config.tls)?);
         let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
         let families = metrics.listener(&name);
-        families.set_certificate_expiry(store.current().facts().not_after);
+        if let Some(current) = store.current() {
+            families.set_certificate_expiry(current.facts().not_after);
+            for warning in current.warnings() {
+                tracing::warn!(listener = %name, "{warning}");
+            }
+        }
         announce(&families, &config.tls.policy);
         let front = Front::new(&name, &config.tls, &config.proxy, &certificates, families)
             .map_err(|source| Error::Tls {
@@ -340,6 +336,22 @@ impl Ready {
             drain: drain.clone(),
         };
         tokio::spawn(dispatcher.run(drain.entrance(), metrics))
+    }
+}
+
+/// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
+/// answers the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
+fn credential_store(name: &str, tls: &crate::tls::Settings) -> Result<CredentialStore, Error> {
+    match CredentialStore::load(&tls.cert, &tls.key) {
+        Ok(store) => Ok(store),
+        Err(error) if tls.wait_for_certificate => {
+            tracing::warn!(listener = %name, reason = error.reason(), %error, "no usable certificate yet, every handshake is refused");
+            Ok(CredentialStore::waiting(&tls.cert, &tls.key, &error))
+        }
+        Err(source) => Err(Error::Credentials {
+            listener: name.to_owned(),
+            source: Box::new(source),
+        }),
     }
 }
 

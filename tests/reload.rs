@@ -235,3 +235,69 @@ async fn sighup_looks_at_the_files_and_ends_nothing() {
     served(&mut process.connect(&["http/1.1"]).await).await;
     assert_eq!(process.admin("/readyz").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_sidecar_of_a_pod_waits_for_a_usable_certificate_and_meanwhile_answers_probes() {
+    let app = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+    let probes = format!(
+        r#"[{{"path":"/probe/app/liveness","kind":"http","address":"127.0.0.1","port":{},"target":"/","timeoutSeconds":5}}]"#,
+        app.port()
+    );
+    let setup = Setup::in_front_of(app)
+        .process("[drain]\ndelay = \"0s\"")
+        .tls("wait-for-certificate = true");
+    let pki = TestPki::new(setup.algorithm);
+    let good = pki.leaf(&["localhost", "127.0.0.1"]);
+    let mismatched = Pair {
+        cert: good.cert.clone(),
+        key: pki.leaf(&["localhost"]).key,
+    };
+    let script = format!("HYBRIDGE_PROBES='{probes}' \"$0\" \"$@\"; true");
+    let wrapper = ["sh", "-c", script.as_str()];
+    let process = Process::start_with(&setup, pki, &mismatched, &wrapper)
+        .await
+        .unwrap();
+    let (status, body) = process.admin("/readyz").await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("no usable certificate yet"), "{body}");
+    assert_eq!(process.admin("/livez").await.0, 200);
+    assert_eq!(process.admin("/startupz").await.0, 200);
+    assert_eq!(process.admin("/probe/app/liveness").await.0, 200);
+    assert!(
+        process
+            .admin("/status")
+            .await
+            .1
+            .contains("\"certificate\": null")
+    );
+    let refused = process.try_connect(client_config(&process.ca, &[])).await;
+    assert!(refused.is_err());
+
+    good.write_to(process.dir.path());
+    eventually("the sidecar to be ready", async || {
+        process.admin("/readyz").await.0 == 200
+    })
+    .await;
+    let answer = process
+        .exchange(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await;
+    assert!(
+        answer.ends_with(b"hi"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    process.signal(Signal::TERM);
+    process.ended().await;
+}
+
+#[tokio::test]
+async fn elsewhere_a_start_without_a_usable_certificate_fails_at_once() {
+    let setup = Setup::in_front_of("127.0.0.1:9");
+    let pki = TestPki::new(setup.algorithm);
+    let mismatched = Pair {
+        cert: pki.leaf(&["localhost"]).cert,
+        key: pki.leaf(&["localhost"]).key,
+    };
+    let log = Process::start_with(&setup, pki, &mismatched, &[]).await;
+    assert!(log.is_err_and(|log| log.contains("key")));
+}

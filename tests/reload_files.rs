@@ -119,7 +119,7 @@ impl Running {
     }
 
     fn subject(&self) -> String {
-        self.store.current().facts().subject.clone()
+        self.store.current().unwrap().facts().subject.clone()
     }
 
     async fn serves(&self, subject: &str) {
@@ -307,7 +307,7 @@ async fn a_failure_is_counted_once_however_often_the_files_are_looked_at() {
     // Only a re-check finds these, so each of them proves one that went over the expired pair.
     for name in ["second.test", "third.test", "fourth.test"] {
         pki.leaf(&[name]).write_to(beside.path());
-        until(|| beside_store.current().facts().names == [name]).await;
+        until(|| beside_store.current().unwrap().facts().names == [name]).await;
     }
     until(|| counted.all().len() >= 4).await;
     let failures = |all: Vec<Result<_, _>>| all.into_iter().filter(Result::is_err).count();
@@ -365,13 +365,13 @@ async fn files_that_hold_the_same_are_no_reload() {
         fs::read_to_string(cert).unwrap(),
         fs::read_to_string(key).unwrap(),
     );
-    let before = running.store.current();
+    let before = running.store.current().unwrap();
     replace(cert, &cert_pem);
     fs::write(key, key_pem).unwrap();
     assert_eq!(running.reload_now().await, Outcome::Unchanged);
     assert_eq!(running.reload_now().await, Outcome::Unchanged);
     assert_eq!(running.counted.all(), []);
-    assert!(Arc::ptr_eq(&before, &running.store.current()));
+    assert!(Arc::ptr_eq(&before, &running.store.current().unwrap()));
 }
 
 #[tokio::test]
@@ -526,7 +526,7 @@ async fn an_expired_certificate_in_use_outweighs_all_else() {
     let running = Running::start(IMPATIENT).await;
     fs::remove_file(&running.files.cert).unwrap();
     until(|| running.store.last_error().is_some()).await;
-    let not_after = running.store.current().facts().not_after;
+    let not_after = running.store.current().unwrap().facts().not_after;
     let later = SystemTime::now() + Duration::from_hours(48);
     let health = running.store.health(later);
     assert_eq!(health, Health::Expired { not_after });
@@ -557,14 +557,17 @@ async fn stores_are_answered_for_in_their_order_and_do_not_wait_for_each_other()
     // The first settles for as long as it may; the second must not wait for it.
     replace(&files[0].cert, "half a certi");
     pki.leaf(&["second.test"]).write_to(dirs[1].path());
-    until(|| stores[1].current().facts().subject == "CN=second.test").await;
+    until(|| stores[1].current().unwrap().facts().subject == "CN=second.test").await;
     assert_eq!(counted.all(), [ok("CN=second.test")]);
     let whole = pki.leaf(&["third.test"]);
     whole.write_to(dirs[0].path());
     let outcomes = handle.reload_now().await.unwrap();
     assert_eq!(outcomes.len(), 2);
     assert_eq!(outcomes[1], Outcome::Unchanged);
-    assert_eq!(stores[0].current().facts().subject, "CN=third.test");
+    assert_eq!(
+        stores[0].current().unwrap().facts().subject,
+        "CN=third.test"
+    );
 }
 
 #[test]

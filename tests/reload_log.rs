@@ -82,7 +82,7 @@ async fn each_change_is_one_line_in_the_log() {
     pki.leaf(&["second.test"]).write_to(dir.path());
     let outcome = handle.reload_now().await.unwrap();
     assert_eq!(outcome, [Outcome::Reloaded]);
-    let current = store.current();
+    let current = store.current().unwrap();
     let facts = current.facts();
     let reloaded = format!(
         " INFO {prefix} certificate reloaded cert={cert} subject=CN=second.test not_after={} sha256={}",

@@ -15,7 +15,7 @@ use crate::proxy::Protocol;
 use crate::tls::reload::Health;
 
 impl Admin {
-    /// 503 while draining or with an expired certificate; a failed reload is detail, not failure.
+    /// 503 while draining, without a certificate or with an expired one; a failed reload is detail, not failure.
     pub(super) fn readyz(&self) -> Response<Full<Bytes>> {
         let mut reasons = Vec::new();
         let mut details = Vec::new();
@@ -29,6 +29,9 @@ impl Admin {
                     "listener `{}`: the last certificate reload failed, the pair before it is served: {error}",
                     listener.name
                 )),
+                Health::Missing(error) => {
+                    reasons.push(format!("listener `{}`: there is no usable certificate yet: {error}", listener.name));
+                }
                 Health::Expired { .. } => {
                     reasons.push(format!("listener `{}`: the certificate has expired", listener.name));
                 }
@@ -72,6 +75,7 @@ impl Admin {
     fn listener(&self, listener: &ListenerStatus) -> Value {
         let names = |items: &mut dyn Iterator<Item = &'static str>| items.collect::<Vec<_>>();
         let error = listener.store.last_error();
+        let current = listener.store.current();
         json!({
             "name": listener.name,
             "addresses": listener.addresses,
@@ -83,7 +87,7 @@ impl Admin {
             "policy": listener.policy.mode().name(),
             "groups": names(&mut listener.policy.groups().iter().map(|g| g.name())),
             "cipher_suites": names(&mut listener.policy.suites().iter().map(|s| s.name())),
-            "certificate": listener.store.current().facts(),
+            "certificate": current.as_ref().map(|current| current.facts()),
             "certificate_error": error.map(|error| error.to_string()),
             "handshakes": self.metrics.handshake_counts(&listener.name),
         })

@@ -163,6 +163,8 @@ keys! {
         "PEM file with the certificate chain, leaf first";
     PrivateKey: "listener.tls.key", "key", Form::Path, Required,
         "PEM file with the private key of the leaf";
+    WaitForCertificate: "listener.tls.wait-for-certificate", "wait-for-certificate", Form::Switch, Fixed("false"),
+        "Start without a usable certificate and refuse handshakes until the files hold one";
     Tickets: "listener.tls.tickets", "tickets", Form::Count(0, 10), Fixed("1"),
         "Session tickets sent after each handshake; 0 turns resumption off";
     HandshakeTimeout: "listener.tls.handshake-timeout", "handshake-timeout", Form::Duration, Fixed("10s"),

@@ -100,6 +100,9 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     writeln!(f, "  cipher-suites = {suites}")?;
     writeln!(f, "  cert = {}", path(&tls.cert))?;
     writeln!(f, "  key = {}", path(&tls.key))?;
+    if tls.wait_for_certificate {
+        writeln!(f, "  wait-for-certificate = true")?;
+    }
     writeln!(f, "  tickets = {}", tls.tickets)?;
     writeln!(
         f,

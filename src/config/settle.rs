@@ -122,6 +122,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
         policy: policy(layer, name)?,
         cert: file(layer, Key::Cert)?,
         key: file(layer, Key::PrivateKey)?,
+        wait_for_certificate: layer.switch(Key::WaitForCertificate)?,
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,
         tickets: layer.count(Key::Tickets)?,

@@ -136,9 +136,10 @@ impl Server {
             shared: Arc::clone(&self.shared),
             metrics: Arc::clone(self.observed.metrics()),
         });
-        self.shared
-            .metrics
-            .set_certificate_expiry(self.store.current().facts().not_after);
+        if let Some(current) = self.store.current() {
+            let not_after = current.facts().not_after;
+            self.shared.metrics.set_certificate_expiry(not_after);
+        }
         let (reloader, handle) = Reloader::new(
             vec![Arc::clone(&self.store)],
             ReloadSettings::default(),
@@ -187,6 +188,7 @@ impl Shared {
                 .map_err(|e| start("set the policy", e))?,
             cert: store.cert_path().to_owned(),
             key: store.key_path().to_owned(),
+            wait_for_certificate: false,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: MAX_CONNECTIONS,
             tickets: 1,
@@ -327,6 +329,6 @@ impl ReloadObserver for Follow {
 pub(crate) fn certificate_is_valid(store: &CredentialStore) -> bool {
     !matches!(
         store.health(SystemTime::now()),
-        tls::reload::Health::Expired { .. }
+        tls::reload::Health::Expired { .. } | tls::reload::Health::Missing(_)
     )
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub cert: PathBuf,
     /// PEM private key of the leaf.
     pub key: PathBuf,
+    /// Start without a usable pair, and refuse handshakes until the files hold one.
+    pub wait_for_certificate: bool,
     /// From the accepted connection to the finished handshake, the hello included.
     pub handshake_timeout: Duration,
     /// Handshakes that may wait for their client at once on this listener.

@@ -193,7 +193,10 @@ impl Reloader {
     fn warn_of_expiry(&mut self) {
         let now = unix_seconds(std::time::SystemTime::now());
         for (store, warnings) in self.stores.iter().zip(&mut self.warnings) {
-            if let Some(warning) = warnings.due(store.current().facts(), now) {
+            let Some(current) = store.current() else {
+                continue;
+            };
+            if let Some(warning) = warnings.due(current.facts(), now) {
                 warning.log(store);
             }
         }
@@ -267,7 +270,9 @@ impl Look {
     }
 
     fn loaded(&self) -> Outcome {
-        let current = self.store.current();
+        let Some(current) = self.store.current() else {
+            return Outcome::Unchanged;
+        };
         let facts = current.facts();
         info!(
             cert = %self.store.cert_path().display(),
@@ -285,12 +290,13 @@ impl Look {
 
     fn failed(&self, failure: Failure) -> Outcome {
         let error = self.store.record(failure);
-        warn!(
-            cert = %self.store.cert_path().display(),
-            reason = error.reason,
-            error = %error.message,
-            "certificate not reloaded, the last good one stays in use"
-        );
+        let cert = self.store.cert_path().display();
+        let (reason, message) = (error.reason, &error.message);
+        if self.store.current().is_some() {
+            warn!(%cert, reason, error = %message, "certificate not reloaded, the last good one stays in use");
+        } else {
+            warn!(%cert, reason, error = %message, "no usable certificate yet, every handshake is refused");
+        }
         self.observer.reloaded(&self.store, Err(&error));
         Outcome::Failed(error)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Serialize;
@@ -26,6 +26,16 @@ pub struct ReloadError {
     pub since: i64,
 }
 
+impl ReloadError {
+    fn not_yet() -> Self {
+        Self {
+            reason: "internal",
+            message: "no certificate has been loaded yet".into(),
+            since: unix_seconds(SystemTime::now()),
+        }
+    }
+}
+
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -39,6 +49,8 @@ pub enum Health {
     Good,
     /// The pair in use is valid, but the files hold something unusable.
     Stale(ReloadError),
+    /// There has been no usable pair yet: every handshake is refused.
+    Missing(ReloadError),
     /// The certificate in use has expired: clients refuse it.
     Expired {
         /// Unix seconds.
@@ -50,7 +62,8 @@ pub enum Health {
 pub struct CredentialStore {
     cert: PathBuf,
     key: PathBuf,
-    current: ArcSwap<Credentials>,
+    /// Empty until there has been a usable pair.
+    current: ArcSwapOption<Credentials>,
     /// What the files hold instead of a usable pair; empty while they hold the pair in use.
     failure: ArcSwapOption<Failure>,
 }
@@ -58,12 +71,27 @@ pub struct CredentialStore {
 impl CredentialStore {
     /// Loads the first pair; without one there is nothing to serve.
     pub fn load(cert: &Path, key: &Path) -> Result<Self, CredentialError> {
+        let loaded = Credentials::load(cert, key)?;
         Ok(Self {
-            current: ArcSwap::from_pointee(Credentials::load(cert, key)?),
+            current: ArcSwapOption::from_pointee(loaded),
+            ..Self::empty(cert, key)
+        })
+    }
+
+    /// Stands for files that hold nothing usable yet: the reloader fills it as soon as they do.
+    pub fn waiting(cert: &Path, key: &Path, error: &CredentialError) -> Self {
+        let store = Self::empty(cert, key);
+        store.record(Failure::new(error, None));
+        store
+    }
+
+    fn empty(cert: &Path, key: &Path) -> Self {
+        Self {
             cert: cert.to_owned(),
             key: key.to_owned(),
+            current: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
-        })
+        }
     }
 
     pub fn cert_path(&self) -> &Path {
@@ -74,8 +102,8 @@ impl CredentialStore {
         &self.key
     }
 
-    /// The pair that new connections get.
-    pub fn current(&self) -> Arc<Credentials> {
+    /// The pair that new connections get; none while the first is waited for.
+    pub fn current(&self) -> Option<Arc<Credentials>> {
         self.current.load_full()
     }
 
@@ -89,7 +117,10 @@ impl CredentialStore {
 
     /// Judged at `now`. An expired certificate outweighs a failed reload.
     pub fn health(&self, now: SystemTime) -> Health {
-        let not_after = self.current.load().facts().not_after;
+        let Some(current) = self.current() else {
+            return Health::Missing(self.last_error().unwrap_or_else(ReloadError::not_yet));
+        };
+        let not_after = current.facts().not_after;
         if unix_seconds(now) > not_after {
             return Health::Expired { not_after };
         }
@@ -116,7 +147,8 @@ impl CredentialStore {
             Err(error) => return Attempt::Failed(Failure::new(&error, None)),
         };
         let digest = text.digest();
-        if digest == *self.current.load().digest() {
+        let current = self.current();
+        if current.is_some_and(|current| digest == *current.digest()) {
             return Attempt::Unchanged;
         }
         match Credentials::from_text(&self.cert, &self.key, &text, SystemTime::now()) {
@@ -126,7 +158,7 @@ impl CredentialStore {
     }
 
     pub(super) fn publish(&self, credentials: Credentials) {
-        self.current.store(Arc::new(credentials));
+        self.current.store(Some(Arc::new(credentials)));
         self.failure.store(None);
     }
 
@@ -169,7 +201,10 @@ impl fmt::Debug for CredentialStore {
 
 impl ResolvesServerCert for CredentialStore {
     fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load().certified_key())
+        self.current
+            .load()
+            .as_ref()
+            .map(|current| current.certified_key())
     }
 }
 

@@ -46,6 +46,7 @@ fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
         policy: TlsPolicy::new(Mode::HybridRequired, None, None).unwrap(),
         cert: "unused".into(),
         key: "unused".into(),
+        wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
         tickets: 1,
