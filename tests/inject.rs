@@ -9,6 +9,8 @@ mod support;
 mod binding;
 #[path = "inject/certs.rs"]
 mod certs;
+#[path = "inject/cluster.rs"]
+mod cluster;
 #[path = "inject/cluster_defaults.rs"]
 mod cluster_defaults;
 #[path = "inject/docs.rs"]
@@ -25,10 +27,16 @@ mod idempotence;
 mod manifests;
 #[path = "inject/offline.rs"]
 mod offline;
+#[path = "inject/operator.rs"]
+mod operator;
 #[path = "inject/properties.rs"]
 mod properties;
 #[path = "inject/refusals.rs"]
 mod refusals;
+#[path = "inject/removal.rs"]
+mod removal;
+#[path = "inject/shapes.rs"]
+mod shapes;
 #[path = "inject/typed.rs"]
 mod typed;
 #[path = "inject/webhook.rs"]

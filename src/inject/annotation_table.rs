@@ -62,6 +62,11 @@ pub const TABLE: &[Row] = &[
         meaning: "How long open streams may run on after the pod is deleted, such as `90s` or `5m`; less than terminationGracePeriodSeconds.",
     },
     Row {
+        name: "drain-delay",
+        default: "5s; 0s in a Job's pod",
+        meaning: "How long new connections are still accepted once the pod is being deleted, such as `15s` where endpoint lists are slow, or `0s`.",
+    },
+    Row {
         name: "init-order",
         default: "first",
         meaning: "`first` or `last` among the init containers. With `first`, the app's init containers start after the sidecar.",

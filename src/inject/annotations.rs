@@ -1,6 +1,8 @@
 //! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
 //! with the right one named. Names and meanings are in `annotation_table`.
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -80,6 +82,8 @@ pub(crate) struct Request {
     pub(crate) drain_timeout: Option<u64>,
     /// Seconds that the cluster's default allows where the grace period has room for them.
     pub(crate) usual_drain: Option<u64>,
+    /// Seconds; `None` leaves the choice to the kind of pod.
+    pub(crate) drain_delay: Option<u64>,
     pub(crate) init_order: InitOrder,
     pub(crate) cpu_request: String,
     pub(crate) cpu_limit: Option<String>,
@@ -102,8 +106,15 @@ impl Request {
 }
 
 pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
+    let namespace = pod
+        .get("metadata")
+        .and_then(|metadata| pod::string(metadata, "namespace"));
     let read = Reader {
         pod,
+        of_namespace: settings
+            .namespace_defaults
+            .as_ref()
+            .and_then(|defaults| defaults.of(namespace?)),
         defaults: &settings.defaults,
     };
     read.refuse_unknown()?;
@@ -121,6 +132,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),
         usual_drain: read.duration("drain-timeout")?.filter(|_| !own_drain),
+        drain_delay: read.delay("drain-delay")?,
         init_order: read.choice("init-order", InitOrder::First)?,
         cpu_request: read
             .quantity("cpu-request")?
@@ -187,6 +199,8 @@ fn wrong(name: &str, what: &str) -> Deny {
 
 struct Reader<'a> {
     pod: &'a Value,
+    /// What counts in the pod's namespace where the pod says nothing.
+    of_namespace: Option<&'a BTreeMap<String, String>>,
     defaults: &'a Defaults,
 }
 
@@ -201,9 +215,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The pod's own value, else the cluster's.
+    /// The pod's own value, else its namespace's, else the cluster's.
     fn text(&self, name: &str) -> Option<&str> {
-        self.own(name).or_else(|| self.defaults.get(name))
+        self.own(name)
+            .or_else(|| self.of_namespace?.get(name).map(|value| value.trim()))
+            .or_else(|| self.defaults.get(name))
     }
 
     fn own(&self, name: &str) -> Option<&str> {
@@ -283,6 +299,17 @@ impl Reader<'_> {
             name,
             "give a whole number of seconds, minutes or hours, such as 90s, 5m or 1h",
             seconds,
+        )
+    }
+
+    fn delay(&self, name: &str) -> Result<Option<u64>, Deny> {
+        self.parsed(
+            name,
+            "give a whole number of seconds, minutes or hours, such as 0s or 15s",
+            |text| match text {
+                "0s" | "0m" | "0h" => Some(0),
+                text => seconds(text),
+            },
         )
     }
 

@@ -1,22 +1,26 @@
 //! Moving an app to loopback: which argument or variable of its container is changed.
 //! What cannot be moved is refused or said, never guessed at silently.
 
-use serde_json::{Value, json};
+mod edit;
+mod listeners;
 
+use serde_json::Value;
+
+use self::edit::Edit;
 use super::annotations::{Bind, Mode, Request};
-use super::argv::{Form, find_flag, is_loopback, starts_through_shell};
+use super::argv::{self, Start, find_flag, flag_value, is_listen_address};
 use super::catalog::{self, Binding, Server};
 use super::deny::{Deny, Reason};
 use super::notes::Notes;
 use super::patch::Editor;
-use super::pod::{self, List, Slot};
+use super::pod::{self, Place};
 use super::ports::Exposed;
 
 const LOOPBACK: &str = "127.0.0.1";
+/// Where an app listens again when the sidecar is removed.
+const EVERYWHERE: &str = "0.0.0.0";
 /// Flags that mean "listen address" in most servers; tried for containers nobody knows.
 const COMMON_FLAGS: &[&str] = &["--host", "--hostname", "--bind-address", "--listen-address"];
-/// Triton's listeners for clients, with its default ports.
-const TRITON_LISTENERS: &[(u16, &str)] = &[(8000, "HTTP"), (8001, "gRPC")];
 
 /// Moves the owners of the exposed ports; returns every port that only loopback reaches from now on.
 pub(crate) fn to_loopback(
@@ -33,328 +37,295 @@ pub(crate) fn to_loopback(
         return Ok(Vec::new());
     }
     let mut closed: Vec<u16> = exposed.iter().map(|e| e.app).collect();
-    let mut owners: Vec<usize> = exposed.iter().map(|e| e.owner).collect();
-    owners.sort_unstable();
-    owners.dedup();
-    for index in owners {
-        let ports: Vec<u16> = exposed
-            .iter()
-            .filter(|e| e.owner == index)
-            .map(|e| e.app)
-            .collect();
-        let owner = Owner { index, ports };
-        owner.move_to_loopback(editor, request, notes)?;
-        closed.extend(owner.also_closed(editor, request));
+    for (place, ports) in owners(exposed) {
+        closed.extend(move_owner(editor, place, &ports, request, notes)?);
     }
     Ok(closed)
 }
 
-/// The container that owns some of the exposed ports.
-struct Owner {
-    index: usize,
-    ports: Vec<u16>,
-}
-
-impl Owner {
-    fn slot<'a>(&self, editor: &'a Editor) -> Slot<'a> {
-        Slot {
-            list: List::App,
-            index: self.index,
-            value: &pod::array(pod::spec(editor.pod()), List::App.key())[self.index],
-        }
-    }
-
-    fn move_to_loopback(
-        &self,
-        editor: &mut Editor,
-        request: &Request,
-        notes: &mut Notes,
-    ) -> Result<(), Deny> {
-        let container = self.slot(editor).value.clone();
+/// The way back: the owners listen on every address again.
+pub(crate) fn to_every_address(
+    editor: &mut Editor,
+    exposed: &[Exposed],
+    request: &Request,
+    notes: &mut Notes,
+) -> Result<(), Deny> {
+    for (place, ports) in owners(exposed) {
+        let container = pod::at(editor.pod(), place).clone();
         let name = pod::name(&container);
-        refuse_tls_app(&container)?;
-        if let Some((variable, value)) = &request.bind_env {
-            notes.step(
-                format!("bind: {variable}={value} in container {name}"),
-                "asked for by annotation hybridge.dev/bind-env",
-            );
-            return self.set_env(editor, variable, value);
+        if let Some((variable, _)) = &request.bind_env {
+            notes.warn(format!("container {name}: {variable} was set by annotation hybridge.dev/bind-env; set it to where the app is to listen without a sidecar"));
+            continue;
         }
         if request.bind == Bind::None {
-            notes.step(
-                format!("bind: container {name} left alone"),
-                "annotation hybridge.dev/bind is none; the app must listen on 127.0.0.1",
-            );
-            return Ok(());
+            notes.warn(format!("container {name}: annotation hybridge.dev/bind is none, so the app listens on loopback by itself; change that, or nobody reaches it"));
+            continue;
         }
+        let mut edit = Edit { editor, place };
         match catalog::recognise(&container) {
-            Some(server) => self.move_known(editor, server, notes),
-            None => self.move_unknown(editor, notes),
-        }
-    }
-
-    /// Triton's listeners move together, so one that was not asked for is closed too.
-    fn also_closed(&self, editor: &Editor, request: &Request) -> Vec<u16> {
-        let container = self.slot(editor).value;
-        let triton =
-            catalog::recognise(container).is_some_and(|server| server.binding == Binding::Triton);
-        if triton
-            && request.bind == Bind::Auto
-            && request.bind_env.is_none()
-            && !starts_through_shell(container)
-        {
-            TRITON_LISTENERS.iter().map(|(port, _)| *port).collect()
-        } else {
-            Vec::new()
-        }
-    }
-
-    fn move_known(
-        &self,
-        editor: &mut Editor,
-        server: &Server,
-        notes: &mut Notes,
-    ) -> Result<(), Deny> {
-        let container = self.slot(editor).value.clone();
-        let name = pod::name(&container);
-        let why = format!(
-            "{} is recognised and must listen on loopback only",
-            server.title
-        );
-        match server.binding {
-            Binding::Fixed => {
-                return Err(Deny::new(
-                    Reason::NotMovable,
-                    format!(
-                        "container {name:?} runs {}, which always listens on 0.0.0.0 and cannot be moved to loopback; use annotation hybridge.dev/mode: explicit",
-                        server.title
-                    ),
-                ));
+            Some(server) => {
+                let mover = Mover {
+                    server,
+                    container: &container,
+                    ports: &ports,
+                    address: EVERYWHERE,
+                };
+                mover.run(&mut edit, &mut Notes::default())?;
             }
-            Binding::ArgumentsEnv(variable) => {
-                notes.step(
-                    format!("bind: --host {LOOPBACK} in {variable} of container {name}"),
-                    why,
-                );
-                return self.append_env_argument(editor, variable);
-            }
-            Binding::EnvHostPort(variable) => {
-                let value = format!("{LOOPBACK}:{}", self.ports[0]);
-                notes.step(format!("bind: {variable}={value} in container {name}"), why);
-                return self.set_env(editor, variable, &value);
-            }
-            Binding::TorchServe => return self.move_torchserve(editor, notes),
-            Binding::FlagOrEnv { flag, env } if find_flag(&container, flag).is_none() => {
-                notes.step(format!("bind: {env}={LOOPBACK} in container {name}"), why);
-                return self.set_env(editor, env, LOOPBACK);
-            }
-            Binding::Flag(_) | Binding::FlagOrEnv { .. } | Binding::Triton => {}
-        }
-        if starts_through_shell(&container) {
-            warn_shell(&container, server, notes);
-            return Ok(());
-        }
-        for (flag, value) in self.flags(server, &container, notes) {
-            notes.step(
-                format!("bind: {flag} {value} in container {name}"),
-                why.clone(),
-            );
-            self.set_flag(editor, flag, value, notes)?;
-        }
-        Ok(())
-    }
-
-    /// The flags to set for a server that is bound by flags.
-    fn flags(
-        &self,
-        server: &Server,
-        container: &Value,
-        notes: &mut Notes,
-    ) -> Vec<(&'static str, &'static str)> {
-        match server.binding {
-            Binding::Flag(flag) | Binding::FlagOrEnv { flag, .. } => vec![(flag, LOOPBACK)],
-            Binding::Triton => self.triton_flags(container, notes),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Triton's metrics follow the HTTP address unless told otherwise: kept scrapable when not put behind TLS.
-    fn triton_flags(
-        &self,
-        container: &Value,
-        notes: &mut Notes,
-    ) -> Vec<(&'static str, &'static str)> {
-        let mut flags = vec![("--http-address", LOOPBACK), ("--grpc-address", LOOPBACK)];
-        for (port, what) in TRITON_LISTENERS {
-            if !self.ports.contains(port) {
-                notes.warn(format!("container {}: Triton's {what} listener is moved to loopback too; add port {port} to hybridge.dev/ports if clients use it", pod::name(container)));
-            }
-        }
-        if self.ports.contains(&8002) {
-            flags.push(("--metrics-address", LOOPBACK));
-        } else if find_flag(container, "--metrics-address").is_none() {
-            flags.push(("--metrics-address", "0.0.0.0"));
-        }
-        flags
-    }
-
-    fn move_unknown(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
-        let container = self.slot(editor).value.clone();
-        let name = pod::name(&container);
-        let flag = COMMON_FLAGS
-            .iter()
-            .copied()
-            .find(|flag| find_flag(&container, flag).is_some());
-        if let Some(flag) = flag.filter(|_| !starts_through_shell(&container)) {
-            notes.step(
-                format!("bind: {flag} {LOOPBACK} in container {name}"),
-                "the server is unknown, its flag is a usual one",
-            );
-            return self.set_flag(editor, flag, LOOPBACK, notes);
-        }
-        notes.step(
-            format!("bind: container {name} left alone"),
-            "the server is not known",
-        );
-        notes.warn(format!(
-            "container {name}: unknown server, not moved; it must listen on 127.0.0.1 (hybridge.dev/bind-env sets a variable, bind: none silences this). On 0.0.0.0 it fails to start."
-        ));
-        Ok(())
-    }
-
-    /// TorchServe reads TS_* only when its configuration allows it, which the manifest does not show.
-    fn move_torchserve(&self, editor: &mut Editor, notes: &mut Notes) -> Result<(), Deny> {
-        let name = self.slot(editor).name().to_owned();
-        let roles = [
-            (8080, "TS_INFERENCE_ADDRESS"),
-            (8081, "TS_MANAGEMENT_ADDRESS"),
-            (8082, "TS_METRICS_ADDRESS"),
-        ];
-        for port in &self.ports {
-            let role = roles
-                .iter()
-                .find(|(number, _)| number == port)
-                .map(|(_, variable)| *variable);
-            let variable = role.unwrap_or("TS_INFERENCE_ADDRESS");
-            let value = format!("http://{LOOPBACK}:{port}");
-            notes.step(
-                format!("bind: {variable}={value} in container {name}"),
-                "TorchServe is recognised and must listen on loopback only",
-            );
-            self.set_env(editor, variable, &value)?;
-        }
-        notes.warn(format!(
-            "container {name}: TorchServe reads TS_* variables only with enable_envvars_config=true in its config.properties; without it, set the addresses there"
-        ));
-        Ok(())
-    }
-
-    fn set_env(&self, editor: &mut Editor, variable: &str, value: &str) -> Result<(), Deny> {
-        let slot = self.slot(editor);
-        let wanted = json!({"name": variable, "value": value});
-        let position = pod::array(slot.value, "env")
-            .iter()
-            .rposition(|e| pod::string(e, "name") == Some(variable));
-        let path = slot.path(&["env"]);
-        match position {
-            Some(at) => {
-                let entry = slot.path(&["env", &at.to_string()]);
-                editor.set(&entry, wanted)
-            }
-            None => editor.push(&path, wanted),
-        }
-    }
-
-    fn append_env_argument(&self, editor: &mut Editor, variable: &str) -> Result<(), Deny> {
-        let slot = self.slot(editor);
-        let computed = pod::array(slot.value, "env")
-            .iter()
-            .any(|e| pod::string(e, "name") == Some(variable) && e.get("valueFrom").is_some());
-        if computed {
-            return Err(Deny::new(
-                Reason::NotMovable,
-                format!(
-                    "container {:?} takes {variable} from elsewhere (valueFrom); add --host {LOOPBACK} there and set annotation hybridge.dev/bind: none",
-                    slot.name()
-                ),
-            ));
-        }
-        let current = pod::env(slot.value, variable)
-            .unwrap_or_default()
-            .to_owned();
-        let flag = format!("--host {LOOPBACK}");
-        if current.contains(&flag) {
-            return Ok(());
-        }
-        let value = format!("{current} {flag}");
-        self.set_env(editor, variable, value.trim_start())
-    }
-
-    fn set_flag(
-        &self,
-        editor: &mut Editor,
-        flag: &str,
-        value: &str,
-        notes: &mut Notes,
-    ) -> Result<(), Deny> {
-        let slot = self.slot(editor);
-        let container = slot.value.clone();
-        let Some(at) = find_flag(&container, flag) else {
-            return self.append_flag(editor, flag, value, notes);
-        };
-        match at.form {
-            Form::Joined => editor.set(
-                &slot.path(&[at.list, &at.index.to_string()]),
-                json!(format!("{flag}={value}")),
-            ),
-            Form::Separate { list, index } => {
-                let path = slot.path(&[list, &index.to_string()]);
-                let current = pod::array(&container, list)[index]
-                    .as_str()
-                    .unwrap_or_default();
-                if value == LOOPBACK && is_loopback(current) {
-                    Ok(())
-                } else {
-                    editor.set(&path, json!(value))
+            None => {
+                for flag in COMMON_FLAGS {
+                    if flag_value(&container, flag).is_some_and(argv::is_loopback) {
+                        edit.set_flag(flag, EVERYWHERE, notes)?;
+                    }
                 }
             }
-            Form::Last => {
-                let path = slot.path(&[at.list]);
-                editor.push(&path, json!(value))
+        }
+        notes.step(
+            format!("listen address of container {name}: {EVERYWHERE}"),
+            "without a sidecar its port is the one that clients reach",
+        );
+    }
+    Ok(())
+}
+
+/// The containers that own exposed ports, each with its own.
+fn owners(exposed: &[Exposed]) -> Vec<(Place, Vec<u16>)> {
+    let mut owners: Vec<(Place, Vec<u16>)> = Vec::new();
+    for e in exposed {
+        match owners.iter_mut().find(|(place, _)| *place == e.owner) {
+            Some((_, ports)) => ports.push(e.app),
+            None => owners.push((e.owner, vec![e.app])),
+        }
+    }
+    owners
+}
+
+/// Moves one container; returns ports beyond `ports` that are closed with them.
+fn move_owner(
+    editor: &mut Editor,
+    place: Place,
+    ports: &[u16],
+    request: &Request,
+    notes: &mut Notes,
+) -> Result<Vec<u16>, Deny> {
+    let container = pod::at(editor.pod(), place).clone();
+    let name = pod::name(&container).to_owned();
+    refuse_tls_app(&container)?;
+    let mut edit = Edit { editor, place };
+    if let Some((variable, value)) = &request.bind_env {
+        notes.step(
+            format!("bind: {variable}={value} in container {name}"),
+            "asked for by annotation hybridge.dev/bind-env",
+        );
+        edit.set_env(variable, value)?;
+        return Ok(Vec::new());
+    }
+    if request.bind == Bind::None {
+        notes.step(
+            format!("bind: container {name} left alone"),
+            "annotation hybridge.dev/bind is none; the app must listen on 127.0.0.1",
+        );
+        return Ok(Vec::new());
+    }
+    let Some(server) = catalog::recognise(&container) else {
+        move_unknown(&mut edit, &container, notes)?;
+        return Ok(Vec::new());
+    };
+    refuse_other_ports(server, &container, ports)?;
+    let mover = Mover {
+        server,
+        container: &container,
+        ports,
+        address: LOOPBACK,
+    };
+    mover.run(&mut edit, notes)
+}
+
+/// A known server and what is to be moved of it.
+struct Mover<'a> {
+    server: &'static Server,
+    container: &'a Value,
+    ports: &'a [u16],
+    /// Where it is to listen.
+    address: &'static str,
+}
+
+impl Mover<'_> {
+    fn run(&self, edit: &mut Edit<'_>, notes: &mut Notes) -> Result<Vec<u16>, Deny> {
+        match self.server.binding {
+            Binding::Fixed => Err(self.not_movable(&format!(
+                "runs {}, which always listens on 0.0.0.0 and cannot be moved to loopback; use annotation hybridge.dev/mode: explicit",
+                self.server.title
+            ))),
+            Binding::ArgumentsEnv(variable) => {
+                self.step(notes, &format!("--host {} in {variable}", self.address));
+                edit.set_env_argument(variable, self.address)?;
+                Ok(Vec::new())
+            }
+            Binding::EnvHostPort(variable) => {
+                self.refuse_target(variable, pod::env(self.container, variable).map(host_of))?;
+                let port = self.ports.first().copied().unwrap_or_default();
+                self.set_env(edit, notes, variable, &format!("{}:{port}", self.address))
+            }
+            Binding::Env(variable) => {
+                self.refuse_target(variable, pod::env(self.container, variable))?;
+                self.set_env(edit, notes, variable, self.address)?;
+                Ok(listeners::moved_with(self.server, self.container, self.ports, notes))
+            }
+            Binding::FlagOrEnv { flag, env } if find_flag(self.container, flag).is_none() => {
+                self.refuse_target(env, pod::env(self.container, env))?;
+                self.set_env(edit, notes, env, self.address)
+            }
+            Binding::TorchServe => {
+                listeners::torchserve(edit, self.container, self.ports, self.address, notes)?;
+                Ok(Vec::new())
+            }
+            Binding::Flag(flag) | Binding::FlagOrEnv { flag, .. } => {
+                self.set_flags(edit, notes, &[(flag, self.address)])
+            }
+            Binding::Triton => {
+                let flags = listeners::triton_flags(self.container, self.ports, self.address);
+                self.set_flags(edit, notes, &flags)?;
+                if argv::start(self.container) == Start::Script {
+                    return Ok(Vec::new());
+                }
+                Ok(listeners::moved_with(self.server, self.container, self.ports, notes))
             }
         }
     }
 
-    fn append_flag(
+    fn set_flags(
         &self,
-        editor: &mut Editor,
-        flag: &str,
-        value: &str,
+        edit: &mut Edit<'_>,
         notes: &mut Notes,
-    ) -> Result<(), Deny> {
-        let slot = self.slot(editor);
-        if pod::argv(slot.value).is_empty() {
-            notes.warn(format!(
-                "container {}: has neither command nor args, so the new args replace its image's CMD; add the server's arguments to args if the image relies on CMD",
-                slot.name()
-            ));
+        flags: &[(&str, &str)],
+    ) -> Result<Vec<u16>, Deny> {
+        if argv::start(self.container) == Start::Script {
+            self.warn_script(notes);
+            return Ok(Vec::new());
         }
-        let path = slot.path(&["args"]);
-        editor.push(&path, json!(flag))?;
-        editor.push(&path, json!(value))
+        for (flag, value) in flags {
+            self.refuse_target(flag, flag_value(self.container, flag))?;
+            self.step(notes, &format!("{flag} {value}"));
+            edit.set_flag(flag, value, notes)?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn set_env(
+        &self,
+        edit: &mut Edit<'_>,
+        notes: &mut Notes,
+        variable: &str,
+        value: &str,
+    ) -> Result<Vec<u16>, Deny> {
+        self.step(notes, &format!("{variable}={value}"));
+        edit.set_env(variable, value)?;
+        Ok(Vec::new())
+    }
+
+    fn step(&self, notes: &mut Notes, what: &str) {
+        notes.step(
+            format!("bind: {what} in container {}", pod::name(self.container)),
+            format!(
+                "{} is recognised and must listen on loopback only",
+                self.server.title
+            ),
+        );
+    }
+
+    /// A host name where an address to listen on should be is what a client connects to.
+    fn refuse_target(&self, setting: &str, value: Option<&str>) -> Result<(), Deny> {
+        match value.filter(|value| !is_listen_address(value)) {
+            None => Ok(()),
+            Some(value) => Err(self.not_movable(&format!(
+                "sets {setting} to {value:?}, which names a host and is no address to listen on; for {} give an address such as 0.0.0.0 there, and a client needs no sidecar: label its pod hybridge.dev/inject: disabled",
+                self.server.title
+            ))),
+        }
+    }
+
+    fn not_movable(&self, what: &str) -> Deny {
+        let name = pod::name(self.container);
+        Deny::new(Reason::NotMovable, format!("container {name:?} {what}"))
+    }
+
+    fn warn_script(&self, notes: &mut Notes) {
+        let name = pod::name(self.container);
+        notes.step(
+            format!("bind: container {name} left alone"),
+            "it starts through a shell or a script, which is not rewritten",
+        );
+        notes.warn(format!(
+            "container {name}: {} starts through a shell or a script and was not moved; put its loopback flag (such as --host 127.0.0.1) in there. On 0.0.0.0 it fails to start.",
+            self.server.title
+        ));
     }
 }
 
-fn warn_shell(container: &Value, server: &Server, notes: &mut Notes) {
+/// On a port that the sidecar holds, a server that is not moved never starts: refused, with the ways out.
+fn move_unknown(edit: &mut Edit<'_>, container: &Value, notes: &mut Notes) -> Result<(), Deny> {
     let name = pod::name(container);
-    notes.step(
-        format!("bind: container {name} left alone"),
-        "it starts through a shell, whose script is not rewritten",
-    );
-    notes.warn(format!(
-        "container {name}: {} starts through a shell and was not moved; put its loopback flag (such as --host 127.0.0.1) into the script. On 0.0.0.0 it fails to start.",
-        server.title
-    ));
+    let flag = COMMON_FLAGS
+        .iter()
+        .copied()
+        .find(|flag| find_flag(container, flag).is_some())
+        .filter(|flag| flag_value(container, flag).is_none_or(is_listen_address))
+        .filter(|_| argv::start(container) != Start::Script);
+    if let Some(flag) = flag {
+        notes.step(
+            format!("bind: {flag} {LOOPBACK} in container {name}"),
+            "the server is unknown, its flag is a usual one",
+        );
+        return edit.set_flag(flag, LOOPBACK, notes);
+    }
+    Err(Deny::new(
+        Reason::UnknownServer,
+        format!(
+            "container {name:?} runs a server that is not known, so nothing moves it to 127.0.0.1, and on 0.0.0.0 it would not start, because the sidecar holds its port. Name the variable of its listen address in annotation hybridge.dev/bind-env, set hybridge.dev/bind: none if it listens on 127.0.0.1 already, use hybridge.dev/mode: explicit, or label the pod hybridge.dev/inject: disabled if it serves no clients"
+        ),
+    ))
+}
+
+/// A sidecar in front of a port on which nobody listens answers every request with an error.
+fn refuse_other_ports(server: &Server, container: &Value, ports: &[u16]) -> Result<(), Deny> {
+    let name = pod::name(container);
+    if let Some(path) = flag_value(container, "--uds") {
+        return Err(Deny::new(
+            Reason::NotMovable,
+            format!(
+                "container {name:?} listens on the Unix socket {path} (--uds) and on no port; remove --uds"
+            ),
+        ));
+    }
+    let own = listeners::by_flags(server, container);
+    match ports.iter().find(|port| !own.contains(port)) {
+        Some(port) if !own.is_empty() => {
+            let list: Vec<String> = own.iter().map(u16::to_string).collect();
+            Err(Deny::new(
+                Reason::PortConflict,
+                format!(
+                    "container {name:?} is to be reached on port {port}, but its command line makes {} listen on {}; declare that as containerPort, and name it where hybridge.dev/ports is given",
+                    server.title,
+                    list.join(", ")
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The host of `host:port`, with or without a scheme.
+fn host_of(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.starts_with('[') {
+        return authority.split_inclusive(']').next().unwrap_or(authority);
+    }
+    match authority.rsplit_once(':') {
+        Some((host, _)) if !host.contains(':') => host,
+        _ => authority,
+    }
 }
 
 /// An app that serves TLS itself cannot be reached in plaintext by the sidecar.
@@ -380,5 +351,24 @@ fn refuse_tls_app(container: &Value) -> Result<(), Deny> {
             ),
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_found_in_every_spelling() {
+        for (text, host) in [
+            ("0.0.0.0:11434", "0.0.0.0"),
+            ("http://ollama.ai.svc:11434/x", "ollama.ai.svc"),
+            (":11434", ""),
+            ("0.0.0.0", "0.0.0.0"),
+            ("[::]:11434", "[::]"),
+            ("::", "::"),
+        ] {
+            assert_eq!(host_of(text), host, "{text}");
+        }
     }
 }

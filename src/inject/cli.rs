@@ -26,6 +26,10 @@ pub enum InjectCommand {
     Serve(ServeArgs),
     /// Make, or check, the certificates of the webhook.
     Certs(CertsArgs),
+    /// Report which pods have the sidecar and which lack it, from `kubectl get namespaces,pods -A -o json`.
+    Status(ClusterArgs),
+    /// Check a cluster before or after an installation, from what `kubectl get ... -A -o json` prints.
+    Check(ClusterArgs),
 }
 
 /// Manifests in, injected manifests out.
@@ -40,9 +44,23 @@ pub struct OfflineArgs {
     /// Print what would happen and fail if anything would change or be refused.
     #[arg(long)]
     pub check: bool,
+    /// Take the sidecar out again instead of putting it in.
+    #[arg(long, conflicts_with = "only_labelled")]
+    pub remove: bool,
     /// Inject only pods that carry the label hybridge.dev/inject: enabled.
     #[arg(long)]
     pub only_labelled: bool,
+    /// Settings shared with the webhook.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What kubectl printed, and the settings of the injector.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ClusterArgs {
+    /// Objects as JSON or YAML; `-`, the default, is standard input. May be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// Settings shared with the webhook.
     #[command(flatten)]
     pub settings: Settings,

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::certs;
 use super::cli::{InjectArgs, InjectCommand, ServeArgs};
+use super::cluster;
 use super::error::Error;
 use super::offline;
 use super::serve::Server;
@@ -27,6 +28,12 @@ pub fn command(args: &InjectArgs) -> Result<(), Error> {
             let now = OffsetDateTime::now_utc();
             Ok(certs::run(args, now, &mut io::stdout().lock())?)
         }
+        Some(InjectCommand::Status(args)) => {
+            cluster::status(args, &mut io::stdin().lock(), &mut io::stdout().lock())
+        }
+        Some(InjectCommand::Check(args)) => {
+            cluster::check(args, &mut io::stdin().lock(), &mut io::stdout().lock())
+        }
         Some(InjectCommand::Serve(args)) => serve(args),
     }
 }
@@ -36,6 +43,9 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
         format: LogFormat::Text,
         level: args.log_level.clone(),
     });
+    if !args.settings.names_a_registry() {
+        tracing::warn!(image = %args.settings.image, "the image names no registry: kubelets that do not have it look in docker.io/library; set --image (HYBRIDGE_IMAGE) to REGISTRY/PATH:TAG");
+    }
     let failed = |what: &str| {
         let what = what.to_owned();
         move |source| Error::Serve { what, source }

@@ -46,6 +46,7 @@ pub(crate) struct Sidecar<'a> {
     pub(crate) exposed: &'a [Exposed],
     pub(crate) table: &'a ProbeTable,
     pub(crate) drain_seconds: u64,
+    pub(crate) drain_delay: u64,
 }
 
 impl Sidecar<'_> {
@@ -221,6 +222,8 @@ impl Sidecar<'_> {
             literal("HYBRIDGE_PORTS", ports.join(",")),
             literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
             literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
+            // A sidecar that ends would free the port and take the app's probes along.
+            literal("HYBRIDGE_WAIT_FOR_CERTIFICATE", "true"),
             literal("HYBRIDGE_POLICY", self.request.policy.name()),
             literal(
                 "HYBRIDGE_PROTOCOL",
@@ -232,6 +235,7 @@ impl Sidecar<'_> {
                 "HYBRIDGE_LOG_LEVEL",
                 annotations::spelling(&self.request.log_level),
             ),
+            literal("HYBRIDGE_DRAIN_DELAY", format!("{}s", self.drain_delay)),
             literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
         ]);
         if !self.table.probes().is_empty() {

@@ -14,6 +14,7 @@ use super::settings::Settings;
 const NAMES: &[&str] = &[
     "cpu-limit",
     "cpu-request",
+    "drain-delay",
     "drain-timeout",
     "init-order",
     "log-level",

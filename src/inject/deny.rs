@@ -40,6 +40,7 @@ pub(crate) enum Reason {
     Malformed,
     NameTaken,
     NativeUnsupported,
+    NoServer,
     NotMovable,
     PortConflict,
     PortsRequired,
@@ -50,11 +51,12 @@ pub(crate) enum Reason {
     TlsVolumeShared,
     UnknownAnnotation,
     UnknownLabel,
+    UnknownServer,
     Windows,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::AnnotationValue,
         Self::AppServesTls,
         Self::DrainExceedsGrace,
@@ -63,6 +65,7 @@ impl Reason {
         Self::Malformed,
         Self::NameTaken,
         Self::NativeUnsupported,
+        Self::NoServer,
         Self::NotMovable,
         Self::PortConflict,
         Self::PortsRequired,
@@ -73,6 +76,7 @@ impl Reason {
         Self::TlsVolumeShared,
         Self::UnknownAnnotation,
         Self::UnknownLabel,
+        Self::UnknownServer,
         Self::Windows,
     ];
 
@@ -86,6 +90,7 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::NameTaken => "name_taken",
             Self::NativeUnsupported => "native_unsupported",
+            Self::NoServer => "no_server",
             Self::NotMovable => "not_movable",
             Self::PortConflict => "port_conflict",
             Self::PortsRequired => "ports_required",
@@ -96,6 +101,7 @@ impl Reason {
             Self::TlsVolumeShared => "tls_volume_shared",
             Self::UnknownAnnotation => "unknown_annotation",
             Self::UnknownLabel => "unknown_label",
+            Self::UnknownServer => "unknown_server",
             Self::Windows => "windows",
         }
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::manifest::kinds;
 use crate::redact::Shown;
 
 /// One document of a file, separator line included.
@@ -129,42 +130,36 @@ fn collect(object: &Value, at: &str, depth: usize, found: &mut Vec<Workload>) {
 }
 
 fn push(object: &Value, kind: &str, version: &str, at: &str, found: &mut Vec<Workload>) {
-    let Some(inner) = template(kind, version) else {
-        return;
-    };
-    let pointer = format!("{at}{inner}");
-    if object
-        .pointer(inner)
-        .is_some_and(|pod| pod.get("spec").is_some())
-        || inner.is_empty()
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    let name = [text(metadata, "name"), text(metadata, "generateName")]
+        .into_iter()
+        .find(|n| !n.is_empty());
+    let title = format!("{kind}/{}", Shown::from(name.unwrap_or("(unnamed)")));
+    let templates = kinds::templates(group, kind);
+    let several = templates.len() > 1 || templates.iter().any(|pattern| pattern.contains('*'));
+    for inner in templates
+        .iter()
+        .flat_map(|pattern| kinds::expand(object, pattern))
     {
-        let metadata = object.get("metadata").unwrap_or(&Value::Null);
-        let name = [text(metadata, "name"), text(metadata, "generateName")]
-            .into_iter()
-            .find(|n| !n.is_empty());
-        found.push(Workload {
-            title: format!("{kind}/{}", Shown::from(name.unwrap_or("(unnamed)"))),
-            pointer,
-        });
+        let is_pod = object
+            .pointer(&inner)
+            .is_some_and(|pod| pod.get("spec").is_some());
+        if is_pod || inner.is_empty() {
+            found.push(Workload {
+                title: if several {
+                    format!("{title} ({inner})")
+                } else {
+                    title.clone()
+                },
+                pointer: format!("{at}{inner}"),
+            });
+        }
     }
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Where a kind keeps its pod; `None` for kinds that have none.
-fn template(kind: &str, version: &str) -> Option<&'static str> {
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    match (group, kind) {
-        ("", "Pod") => Some(""),
-        ("", "PodTemplate") => Some("/template"),
-        ("", "ReplicationController")
-        | ("apps" | "extensions", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
-        | ("batch", "Job") => Some("/spec/template"),
-        ("batch", "CronJob") => Some("/spec/jobTemplate/spec/template"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -215,6 +210,27 @@ mod tests {
             (
                 json!({"apiVersion": "v1", "kind": "PodList", "items": [{"spec": {}}]}),
                 vec!["/items/0"],
+            ),
+            (
+                json!({"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "spec": {"leaderWorkerTemplate": {"leaderTemplate": pod, "workerTemplate": pod}}}),
+                vec![
+                    "/spec/leaderWorkerTemplate/leaderTemplate",
+                    "/spec/leaderWorkerTemplate/workerTemplate",
+                ],
+            ),
+            (
+                json!({"apiVersion": "ray.io/v1", "kind": "RayService", "spec": {"rayClusterConfig": {"headGroupSpec": {"template": pod}, "workerGroupSpecs": [{"template": pod}]}}}),
+                vec![
+                    "/spec/rayClusterConfig/headGroupSpec/template",
+                    "/spec/rayClusterConfig/workerGroupSpecs/0/template",
+                ],
+            ),
+            (
+                json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "spec": {"pytorchReplicaSpecs": {"Master": {"template": pod}, "Worker": {"template": pod}}}}),
+                vec![
+                    "/spec/pytorchReplicaSpecs/Master/template",
+                    "/spec/pytorchReplicaSpecs/Worker/template",
+                ],
             ),
             (
                 json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "spec": {}}),

@@ -8,24 +8,23 @@ use super::deny::{Deny, Reason};
 use super::handlers;
 use super::notes::Notes;
 use super::patch::Editor;
-use super::pod::{self, List, Slot};
+use super::pod::{self, Slot};
 use super::ports::Exposed;
 
 /// Seconds the app gets between its SIGTERM and the end of the grace period.
 const APP_STOP: u64 = 5;
 /// Seconds the kubelet leaves the native sidecar after the last app container.
 const SIDECAR_STOP: u64 = 2;
+/// The sidecar's own default of drain-delay.
+const USUAL_DELAY: u64 = 5;
 const LONGEST_DEFAULT: u64 = 120;
 /// Kubernetes' own default of terminationGracePeriodSeconds.
 const DEFAULT_GRACE: u64 = 30;
-const PATH: &str = "/drain/wait";
+pub(crate) const PATH: &str = "/drain/wait";
 
 /// Seconds that streams may run on; zero where the grace period has no room for a gate.
 pub(crate) fn timeout(pod: &Value, request: &Request, notes: &mut Notes) -> Result<u64, Deny> {
-    let grace = pod::spec(pod)
-        .get("terminationGracePeriodSeconds")
-        .and_then(Value::as_u64)
-        .unwrap_or(DEFAULT_GRACE);
+    let grace = grace(pod);
     let reserve = APP_STOP + SIDECAR_STOP;
     let Some(asked) = request.drain_timeout else {
         let longest = request.usual_drain.unwrap_or(LONGEST_DEFAULT);
@@ -45,6 +44,32 @@ pub(crate) fn timeout(pod: &Value, request: &Request, notes: &mut Notes) -> Resu
         notes.warn(format!("drain-timeout {asked}s leaves the app {}s to stop before terminationGracePeriodSeconds {grace} ends; {sum} would leave room", grace - asked));
     }
     Ok(asked)
+}
+
+fn grace(pod: &Value) -> u64 {
+    pod::spec(pod)
+        .get("terminationGracePeriodSeconds")
+        .and_then(Value::as_u64)
+        .unwrap_or(DEFAULT_GRACE)
+}
+
+/// Seconds for which new connections are accepted during a drain. A Job's pod ends by itself, and nobody
+/// is sent to it any more: there the wait serves nobody.
+pub(crate) fn delay(pod: &Value, request: &Request) -> Result<u64, Deny> {
+    let policy = pod::string(pod::spec(pod), "restartPolicy");
+    let of_job = policy.is_some_and(|policy| policy != "Always");
+    let grace = grace(pod);
+    match request.drain_delay {
+        Some(asked) if asked >= grace => Err(Deny::new(
+            Reason::DrainExceedsGrace,
+            format!(
+                "drain-delay {asked}s is not below terminationGracePeriodSeconds {grace}; raise that, or set annotation hybridge.dev/drain-delay lower"
+            ),
+        )),
+        Some(asked) => Ok(asked),
+        None if of_job => Ok(0),
+        None => Ok(USUAL_DELAY),
+    }
 }
 
 fn remedy(grace: u64, reserve: u64) -> String {
@@ -71,7 +96,7 @@ pub(crate) fn gate(
 ) -> Result<(), Deny> {
     let pod = editor.pod().clone();
     let owners =
-        pod::slots(&pod, List::App).filter(|slot| exposed.iter().any(|e| e.owner == slot.index));
+        pod::all_slots(&pod).filter(|slot| exposed.iter().any(|e| e.owner == slot.place()));
     for slot in owners {
         if has_foreign_pre_stop(&slot) {
             keep_foreign(&slot, notes);

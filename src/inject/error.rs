@@ -48,6 +48,14 @@ pub enum Error {
     /// `--check` found something that injection would change.
     #[error("workloads that would change: {0}; run without --check to see how")]
     WouldChange(usize),
+    /// `--check` found objects that ask for injection and cannot be injected here.
+    #[error(
+        "objects with the label hybridge.dev/inject: enabled that are not injected here: {0}; the warnings name them"
+    )]
+    Unseen(usize),
+    /// `inject status` or `inject check` found something wrong.
+    #[error("failures: {0}; each is a line above")]
+    ClusterFailures(usize),
     /// Writing the result failed.
     #[error("cannot write the result: {0}")]
     Write(#[source] io::Error),

@@ -12,12 +12,12 @@ use super::pod::{self, Slot};
 use super::ports::ADMIN_PORT;
 use crate::probes::{Probe, ProbeHeader, ProbeKind, ProbeTable};
 
-const PROBES: &[(&str, &str)] = &[
+pub(crate) const PROBES: &[(&str, &str)] = &[
     ("readinessProbe", "readiness"),
     ("livenessProbe", "liveness"),
     ("startupProbe", "startup"),
 ];
-const HOOKS: &[&str] = &["postStart", "preStop"];
+pub(crate) const HOOKS: &[&str] = &["postStart", "preStop"];
 const HANDLER_KEYS: &[&str] = &["httpGet", "tcpSocket", "grpc"];
 
 /// Points every probe of a port that is now `closed` to the kubelet at the sidecar; returns the originals.
@@ -210,7 +210,7 @@ impl Rewriter<'_> {
     }
 }
 
-fn without_handlers(handler: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn without_handlers(handler: &Map<String, Value>) -> Map<String, Value> {
     let kept = handler
         .iter()
         .filter(|(key, _)| !HANDLER_KEYS.contains(&key.as_str()));
@@ -260,7 +260,8 @@ fn check(
         target: (kind == ProbeKind::Http).then(|| target(text("path"))),
         headers: headers(action),
         service: if kind == ProbeKind::Grpc {
-            text("service")
+            // The API server fills in an empty name; both fronts must give the same pod.
+            text("service").filter(|name| !name.is_empty())
         } else {
             None
         },

@@ -10,16 +10,31 @@ use serde_json::Value;
 
 use super::cli::OfflineArgs;
 use super::deny::Deny;
-use super::documents::{self, Document};
+use super::documents::{self, Document, Workload};
 use super::error::Error;
 use super::labels::Decision;
-use super::plan::{Plan, plan};
+use super::manifest::kinds;
+use super::plan::{Plan, plan, remove};
 use super::{yaml, yaml_out};
 
 /// The plan for one workload.
 struct Judged {
     title: String,
     plan: Result<Plan, Deny>,
+}
+
+/// An object that holds containers outside of every pod that is known here.
+struct Unseen {
+    title: String,
+    place: String,
+    labelled: bool,
+}
+
+/// What was found in all the input.
+#[derive(Default)]
+struct Findings {
+    judged: Vec<Judged>,
+    unseen: Vec<Unseen>,
 }
 
 /// Runs the offline front. The result goes to `out`; warnings and what was skipped go to `notices`.
@@ -35,12 +50,13 @@ pub fn run(
         ));
     }
     let mut text = String::new();
-    let mut judged = Vec::new();
+    let mut findings = Findings::default();
     for path in &args.files {
         let input = read(path, stdin)?;
         separate(&mut text, &input);
-        text.push_str(&inject_file(path, &input, args, &mut judged)?);
+        text.push_str(&inject_file(path, &input, args, &mut findings)?);
     }
+    let Findings { judged, unseen } = findings;
     refuse(&judged)?;
     let printed = if args.explain {
         explanation(&judged)
@@ -50,13 +66,16 @@ pub fn run(
         text
     };
     write_notices(&judged, args, notices).map_err(Error::Write)?;
+    warn_unseen(&unseen, notices).map_err(Error::Write)?;
     out.write_all(printed.as_bytes()).map_err(Error::Write)?;
     out.flush().map_err(Error::Write)?;
     let changes = judged.iter().filter(|j| changes(j)).count();
-    if args.check && changes > 0 {
-        Err(Error::WouldChange(changes))
-    } else {
-        Ok(())
+    let asking = unseen.iter().filter(|object| object.labelled).count();
+    match (changes, asking) {
+        _ if !args.check => Ok(()),
+        (0, 0) => Ok(()),
+        (0, asking) => Err(Error::Unseen(asking)),
+        (changes, _) => Err(Error::WouldChange(changes)),
     }
 }
 
@@ -90,7 +109,7 @@ fn inject_file(
     path: &Path,
     input: &str,
     args: &OfflineArgs,
-    judged: &mut Vec<Judged>,
+    findings: &mut Findings,
 ) -> Result<String, Error> {
     let mut output = String::new();
     for (index, document) in documents::split(input).into_iter().enumerate() {
@@ -99,7 +118,7 @@ fn inject_file(
             document: index + 1,
             source,
         })?;
-        match inject_object(object, args, judged) {
+        match inject_object(object, args, findings) {
             Some(changed) => output.push_str(&emit(document, &changed)),
             None => output.push_str(document.raw),
         }
@@ -117,26 +136,58 @@ fn parse(document: Document<'_>) -> Result<Value, yaml::YamlError> {
 }
 
 /// The object with its pods injected, or `None` when nothing in it changes.
-fn inject_object(mut object: Value, args: &OfflineArgs, judged: &mut Vec<Judged>) -> Option<Value> {
+fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings) -> Option<Value> {
     let decision = if args.only_labelled {
         Decision::Object
     } else {
         Decision::Namespace
     };
     let mut changed = false;
-    for workload in documents::workloads(&object) {
+    let workloads = documents::workloads(&object);
+    findings.unseen.extend(unseen(&object, &workloads));
+    for workload in workloads {
         let pod = object.pointer_mut(&workload.pointer)?;
-        let plan = plan(pod, decision, &args.settings);
+        let plan = if args.remove {
+            remove(pod, &args.settings)
+        } else {
+            plan(pod, decision, &args.settings)
+        };
         if let Some(plan) = plan.as_ref().ok().filter(|plan| !plan.ops.is_empty()) {
             *pod = plan.patched().clone();
             changed = true;
         }
-        judged.push(Judged {
+        findings.judged.push(Judged {
             title: workload.title,
             plan,
         });
     }
     changed.then_some(object)
+}
+
+/// Containers that nothing here injects, one finding for each object.
+fn unseen(object: &Value, workloads: &[Workload]) -> Option<Unseen> {
+    let known: Vec<String> = workloads.iter().map(|w| w.pointer.clone()).collect();
+    let place = kinds::other_containers(object, &known).into_iter().next()?;
+    let text = |value: &Value, key: &str| {
+        let text = value.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    Some(Unseen {
+        title: format!("{}/{}", text(object, "kind"), text(metadata, "name")),
+        place,
+        labelled: kinds::asks_for_injection(object),
+    })
+}
+
+fn warn_unseen(unseen: &[Unseen], notices: &mut impl Write) -> std::io::Result<()> {
+    for Unseen { title, place, .. } in unseen {
+        writeln!(
+            notices,
+            "warning: {title}: holds containers at {place} that are not injected here, because its controller makes the pods; the webhook injects those, if it is installed and their labels ask for it"
+        )?;
+    }
+    Ok(())
 }
 
 fn emit(document: Document<'_>, value: &Value) -> String {

@@ -2,7 +2,7 @@
 //! A change that changes nothing records nothing: this is what makes a second run empty.
 
 use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation};
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation};
 use serde_json::{Map, Value};
 
 use super::deny::{Deny, Reason};
@@ -72,6 +72,26 @@ impl Editor {
     /// Appends `value` to the list at `path`.
     pub(crate) fn push(&mut self, path: &[String], value: Value) -> Result<(), Deny> {
         self.insert(path, usize::MAX, value)
+    }
+
+    /// Takes the value at `path` away; nothing where there is none.
+    pub(crate) fn remove(&mut self, path: &[String]) -> Result<(), Deny> {
+        if lookup(&self.pod, path).is_none() {
+            return Ok(());
+        }
+        self.apply(PatchOperation::Remove(RemoveOperation {
+            path: pointer(path),
+        }))
+    }
+
+    /// Takes the map or list at `path` away if it is empty.
+    pub(crate) fn prune(&mut self, path: &[String]) -> Result<(), Deny> {
+        let empty = match lookup(&self.pod, path) {
+            Some(Value::Object(map)) => map.is_empty(),
+            Some(Value::Array(items)) => items.is_empty(),
+            _ => false,
+        };
+        if empty { self.remove(path) } else { Ok(()) }
     }
 
     fn apply(&mut self, op: PatchOperation) -> Result<(), Deny> {

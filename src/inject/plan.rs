@@ -1,6 +1,8 @@
 //! The planner: one pod in, JSON Patch operations out. Pure; both fronts call it, so both give the
 //! same answer for the same pod, and a second run over its own output gives none.
 
+mod removal;
+
 use json_patch::Patch;
 use serde_json::Value;
 
@@ -18,6 +20,8 @@ use super::ports;
 use super::previous;
 use super::refuse;
 use super::settings::Settings;
+
+pub use removal::remove;
 
 /// What is to be done to a pod.
 #[derive(Clone, Debug)]
@@ -72,6 +76,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     let closed = bind::to_loopback(&mut editor, &exposed, &request, &mut notes)?;
     let table = handlers::rewrite(&mut editor, &closed, &previous.table, &mut notes)?;
     let drain_seconds = drain::timeout(pod, &request, &mut notes)?;
+    let drain_delay = drain::delay(pod, &request)?;
     drain::gate(&mut editor, &exposed, drain_seconds, &mut notes)?;
     let sidecar = Sidecar {
         request: &request,
@@ -79,6 +84,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
         exposed: &exposed,
         table: &table,
         drain_seconds,
+        drain_delay,
     };
     sidecar.put(&mut editor, &mut notes)?;
 

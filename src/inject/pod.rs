@@ -21,6 +21,13 @@ impl List {
     }
 }
 
+/// Where a container sits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) list: List,
+    pub(crate) index: usize,
+}
+
 /// A container together with where it sits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot<'a> {
@@ -32,6 +39,18 @@ pub(crate) struct Slot<'a> {
 impl Slot<'_> {
     pub(crate) fn name(&self) -> &str {
         name(self.value)
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            list: self.list,
+            index: self.index,
+        }
+    }
+
+    /// An init container that runs beside the app.
+    pub(crate) fn is_native_sidecar(&self) -> bool {
+        self.list == List::Init && string(self.value, "restartPolicy") == Some("Always")
     }
 
     /// The JSON pointer tokens of a field of this container.
@@ -126,6 +145,13 @@ pub(crate) fn slots(pod: &Value, list: List) -> impl Iterator<Item = Slot<'_>> {
         .iter()
         .enumerate()
         .map(move |(index, value)| Slot { list, index, value })
+}
+
+/// The container at `place`; null when there is none.
+pub(crate) fn at(pod: &Value, place: Place) -> &Value {
+    array(spec(pod), place.list.key())
+        .get(place.index)
+        .unwrap_or(&Value::Null)
 }
 
 pub(crate) fn all_slots(pod: &Value) -> impl Iterator<Item = Slot<'_>> {

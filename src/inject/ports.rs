@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::annotations::{Mode, Request};
 use super::catalog;
 use super::deny::{Deny, Reason};
-use super::pod::{self, List, Slot};
+use super::pod::{self, List, Place, Slot};
 
 /// The sidecar's plaintext port for probes, metrics and the drain gate.
 pub(crate) const ADMIN_PORT: u16 = 15400;
@@ -15,8 +15,8 @@ pub(crate) const ADMIN_PORT: u16 = 15400;
 pub(crate) struct Exposed {
     pub(crate) app: u16,
     pub(crate) listen: u16,
-    /// Index in `spec.containers` of the container that listens on `app`.
-    pub(crate) owner: usize,
+    /// The container that listens on `app`.
+    pub(crate) owner: Place,
 }
 
 /// Settles the ports; `previous` is what an earlier run recorded, used only where the pod alone leaves a choice.
@@ -53,10 +53,12 @@ pub(crate) fn choose(
             let listen = listen.ok_or_else(|| {
                 conflict("there is no port left after hybridge.dev/listen-port".into())
             })?;
+            let slot = owner(pod, app)?;
+            refuse_owner(&slot, app, explicit)?;
             Ok(Exposed {
                 app,
                 listen,
-                owner: owner(pod, app)?,
+                owner: slot.place(),
             })
         })
         .collect::<Result<Vec<_>, Deny>>()?;
@@ -86,11 +88,36 @@ fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
     Ok(found.number)
 }
 
-/// App containers, without the sidecars of other systems and without ours.
+/// Containers that may own a port: the app's and native sidecars of others, such as a router in front of
+/// the model server; without the infrastructure of other systems and without our own.
 fn candidates(pod: &Value) -> impl Iterator<Item = Slot<'_>> {
-    pod::slots(pod, List::App).filter(|slot| {
+    let native = pod::slots(pod, List::Init).filter(Slot::is_native_sidecar);
+    pod::slots(pod, List::App).chain(native).filter(|slot| {
         !catalog::is_infrastructure(slot.value) && slot.name() != super::container::NAME
     })
+}
+
+/// A native sidecar started before ours or after it, and what it forwards to, is not ours to move; and a
+/// container that serves nobody needs no TLS.
+fn refuse_owner(slot: &Slot<'_>, port: u16, explicit: bool) -> Result<(), Deny> {
+    let name = slot.name();
+    if let Some(why) = catalog::serves_nobody(slot.value) {
+        return Err(Deny::new(
+            Reason::NoServer,
+            format!(
+                "container {name:?} serves no clients ({why}); label its pod hybridge.dev/inject: disabled"
+            ),
+        ));
+    }
+    if slot.is_native_sidecar() && !explicit {
+        return Err(Deny::new(
+            Reason::NotMovable,
+            format!(
+                "port {port} is owned by the native sidecar {name:?}, which cannot be moved to loopback; use annotation hybridge.dev/mode: explicit, or move it to 127.0.0.1 and another port yourself and name the app's port in hybridge.dev/ports"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn declared(pod: &Value) -> Vec<u16> {
@@ -127,7 +154,7 @@ fn only_port(pod: &Value, previous: &[u16]) -> Result<u16, Deny> {
     match ports.as_slice() {
         [only] => Ok(*only),
         [] => undeclared_port(pod).ok_or_else(|| {
-            Deny::new(Reason::PortsRequired, "no container declares a TCP port; name the app's port in annotation hybridge.dev/ports")
+            Deny::new(Reason::PortsRequired, "no container declares a TCP port; name the app's port in annotation hybridge.dev/ports, or label the pod hybridge.dev/inject: disabled if it serves no clients")
         }),
         // A sidecar that came later must not turn a settled choice into a refusal.
         _ => match previous {
@@ -153,12 +180,12 @@ fn undeclared_port(pod: &Value) -> Option<u16> {
     })
 }
 
-fn owner(pod: &Value, port: u16) -> Result<usize, Deny> {
+fn owner(pod: &Value, port: u16) -> Result<Slot<'_>, Deny> {
     let declaring: Vec<_> = candidates(pod)
         .filter(|slot| pod::tcp_ports(slot.value).iter().any(|p| p.number == port))
         .collect();
     match declaring.as_slice() {
-        [one] => return Ok(one.index),
+        [one] => return Ok(*one),
         [a, b, ..] => {
             return Err(conflict(format!(
                 "containers {:?} and {:?} both declare port {port}; one pod has one port {port}",
@@ -170,14 +197,14 @@ fn owner(pod: &Value, port: u16) -> Result<usize, Deny> {
     }
     let all: Vec<_> = candidates(pod).collect();
     if let [only] = all.as_slice() {
-        return Ok(only.index);
+        return Ok(*only);
     }
     let known: Vec<_> = all
         .iter()
         .filter(|slot| catalog::recognise(slot.value).is_some())
         .collect();
     match known.as_slice() {
-        [one] => Ok(one.index),
+        [one] => Ok(**one),
         _ => Err(Deny::new(
             Reason::PortsRequired,
             format!(

@@ -21,6 +21,8 @@ pub(crate) fn check(
     shared_pid(pod, request, notes)?;
     queue_proxy(pod, request)?;
     tls_volume(pod)?;
+    warn_mesh(pod, notes);
+    warn_pod_resources(pod, request, notes);
     native(pod, settings, notes)
 }
 
@@ -84,6 +86,23 @@ fn queue_proxy(pod: &Value, request: &Request) -> Result<(), Deny> {
         ));
     }
     Ok(())
+}
+
+/// Two proxies for one port: the mesh's would meet TLS where it expects plaintext.
+fn warn_mesh(pod: &Value, notes: &mut Notes) {
+    let mesh =
+        pod::all_slots(pod).find(|slot| matches!(slot.name(), "istio-proxy" | "linkerd-proxy"));
+    if let Some(slot) = mesh {
+        notes.warn(format!("the pod has {:?}: keep the ports behind TLS and 15400 out of it (traffic.sidecar.istio.io/excludeInboundPorts, config.linkerd.io/skip-inbound-ports), or probes through it fail", slot.name()));
+    }
+}
+
+/// The API server refuses a pod whose own resources are below the sum of its containers'.
+fn warn_pod_resources(pod: &Value, request: &Request, notes: &mut Notes) {
+    let resources = pod::spec(pod).get("resources");
+    if resources.is_some_and(|r| r.get("requests").is_some() || r.get("limits").is_some()) {
+        notes.warn(format!("the pod has resources of its own (spec.resources): they must have room for the sidecar's cpu {} and memory {} too, or the API server refuses the pod", request.cpu_request, request.memory));
+    }
 }
 
 fn tls_volume(pod: &Value) -> Result<(), Deny> {

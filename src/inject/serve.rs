@@ -78,7 +78,7 @@ impl Server {
             CredentialStore::load(&args.cert, &args.key)
                 .map_err(|e| start("load the certificate", e))?,
         );
-        for warning in store.current().warnings() {
+        for warning in store.current().iter().flat_map(|pair| pair.warnings()) {
             tracing::warn!("{warning}");
         }
         let metrics = Arc::new(Metrics::new().map_err(|e| start("register the metrics", e))?);

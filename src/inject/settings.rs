@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::defaults::Defaults;
+use super::namespace_defaults::NamespaceDefaults;
 use crate::redact::Shown;
 use crate::tls::policy::Mode;
 
@@ -39,6 +40,9 @@ pub struct Settings {
         hide_default_value = true
     )]
     pub defaults: Defaults,
+    /// File of annotations that count in a namespace where a pod has none: `NAMESPACE: {memory: 256Mi}`.
+    #[arg(long, env = "HYBRIDGE_NAMESPACE_DEFAULTS", hide_env_values = true, value_name = "FILE", value_parser = NamespaceDefaults::load)]
+    pub namespace_defaults: Option<NamespaceDefaults>,
     /// Secrets of the pod's namespace with which the kubelet pulls the sidecar image; a pod keeps its own.
     #[arg(long, env = "HYBRIDGE_IMAGE_PULL_SECRETS", hide_env_values = true, value_name = "NAME", value_delimiter = ',', value_parser = secret_name)]
     pub image_pull_secrets: Vec<String>,
@@ -61,6 +65,7 @@ impl Default for Settings {
             tls_secret: "hybridge-tls".into(),
             policy: Mode::HybridPreferred,
             defaults: Defaults::default(),
+            namespace_defaults: None,
             image_pull_secrets: Vec::new(),
             platform_user: false,
             kubernetes_version: 33,
@@ -72,6 +77,12 @@ impl Default for Settings {
 impl Settings {
     pub(crate) fn native(&self) -> bool {
         self.kubernetes_version >= FIRST_NATIVE_MINOR
+    }
+
+    /// Whether the image names a registry; without one the kubelet pulls from `docker.io/library`.
+    pub(crate) fn names_a_registry(&self) -> bool {
+        let first = self.image.split_once('/').map(|(first, _)| first);
+        first.is_some_and(|first| first == "localhost" || first.contains(['.', ':']))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{annotated, inject, probe_table, vllm};
+use crate::support::{annotated, inject, probe_table, refuse, vllm};
 
 fn app(pod: &Value) -> &Value {
     &pod["spec"]["containers"][0]
@@ -83,16 +83,20 @@ fn a_shell_script_is_warned_about_and_not_touched() {
 }
 
 #[test]
-fn an_unknown_server_is_moved_by_its_variable_or_warned_about() {
+fn an_unknown_server_is_moved_by_its_variable_or_a_usual_flag_and_else_refused() {
     let unknown = with_app("image", json!("own:1"));
     let mut unknown_without_flag = unknown.clone();
     unknown_without_flag["spec"]["containers"][0]["args"] = json!(["serve"]);
-    let plan = inject(&unknown_without_flag);
-    assert!(
-        plan.warnings.iter().any(|w| w.contains("bind-env")),
-        "{:?}",
-        plan.warnings
-    );
+    let deny = refuse(&unknown_without_flag);
+    assert_eq!(deny.reason(), "unknown_server");
+    for way in [
+        "bind-env",
+        "bind: none",
+        "mode: explicit",
+        "inject: disabled",
+    ] {
+        assert!(deny.to_string().contains(way), "{deny}");
+    }
     let plan = inject(&annotated(
         unknown_without_flag.clone(),
         "bind-env",
@@ -109,6 +113,38 @@ fn an_unknown_server_is_moved_by_its_variable_or_warned_about() {
             .is_empty()
     );
     assert_eq!(args_of(&unknown), json!(["--host", "127.0.0.1"]));
+}
+
+#[test]
+fn a_host_name_is_a_target_and_never_rewritten() {
+    for (image, args) in [
+        ("own:1", json!(["--host", "redis.cache.svc"])),
+        ("vllm/vllm-openai:v0.11.0", json!(["--host=llama.ai.svc"])),
+    ] {
+        let mut pod = with_app("args", args);
+        pod["spec"]["containers"][0]["image"] = json!(image);
+        let deny = refuse(&pod);
+        assert!(
+            ["unknown_server", "not_movable"].contains(&deny.reason()),
+            "{deny}"
+        );
+    }
+    let mut client = with_app("image", json!("ollama/ollama:0.12.3"));
+    client["spec"]["containers"][0]["args"] = json!(["serve"]);
+    client["spec"]["containers"][0]["env"] =
+        json!([{"name": "OLLAMA_HOST", "value": "http://ollama.ai.svc:11434"}]);
+    assert_eq!(refuse(&client).reason(), "not_movable");
+}
+
+#[test]
+fn a_port_that_the_command_line_contradicts_is_refused() {
+    for args in [json!(["--port", "9000"]), json!(["--port=9000"])] {
+        let deny = refuse(&with_app("args", args));
+        assert_eq!(deny.reason(), "port_conflict");
+        assert!(deny.to_string().contains("9000"), "{deny}");
+    }
+    let deny = refuse(&with_app("args", json!(["--uds", "/run/vllm.sock"])));
+    assert!(deny.to_string().contains("/run/vllm.sock"), "{deny}");
 }
 
 #[test]

@@ -94,6 +94,7 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("bind", &[("bind", "none")]),
     ("bind-env", &[("bind-env", "ADDRESS=127.0.0.1:8000")]),
     ("drain-timeout", &[("drain-timeout", "20s")]),
+    ("drain-delay", &[("drain-delay", "0s")]),
     ("init-order", &[("init-order", "last")]),
     ("cpu-request", &[("cpu-request", "200m")]),
     ("cpu-limit", &[("cpu-limit", "1")]),

@@ -47,9 +47,20 @@ fn the_webhook_configuration_has_the_names_and_paths_of_the_code() {
 
 #[test]
 fn the_examples_are_accepted_without_a_warning() {
-    for name in ["vllm", "triton", "job"] {
+    for name in ["stub", "vllm", "triton", "job"] {
         let plan = inject(&first(&format!("examples/{name}.yaml"))["spec"]["template"]);
         assert_eq!(plan.warnings, Vec::<String>::new(), "{name}");
         assert!(plan.injected);
+    }
+}
+
+/// Every image of a built kustomization's policies is the injector's; tests/k8s/validate.sh builds them.
+#[test]
+fn the_policies_name_the_image_that_the_injector_writes_by_default() {
+    let image = format!("'{}'", hybridge::inject::Settings::default().image);
+    for name in ["policy", "policy-running"] {
+        let policy = first(&format!("injector/{name}.yaml"));
+        let variables = policy["spec"]["variables"].as_array().unwrap();
+        assert_eq!(variables[0]["expression"], json!(image), "{name}");
     }
 }

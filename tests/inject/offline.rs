@@ -276,3 +276,35 @@ fn offline_and_webhook_give_the_same_pod() {
         assert_eq!(&printed, plan.patched(), "{}", path.display());
     }
 }
+
+#[test]
+fn other_kinds_with_pods_are_injected_or_said() {
+    let container =
+        "{name: a, image: \"vllm/vllm-openai:v0.11.0\", ports: [{containerPort: 8000}]}";
+    let known = format!(
+        "apiVersion: leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet\nmetadata: {{name: lws}}\nspec:\n  leaderWorkerTemplate:\n    workerTemplate:\n      metadata: {{labels: {{hybridge.dev/inject: enabled}}}}\n      spec: {{containers: [{container}]}}\n"
+    );
+    let injected = run(&[], &known);
+    assert!(
+        injected.out.contains("name: hybridge"),
+        "{}",
+        injected.notices
+    );
+    let unknown = |labels: &str| {
+        format!(
+            "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {{name: iris, labels: {{{labels}}}}}\nspec: {{predictor: {{containers: [{container}]}}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p, labels: {{hybridge.dev/inject: disabled}}}}\nspec: {{containers: [{container}]}}\n"
+        )
+    };
+    let passed = run(&[], &unknown(""));
+    assert_eq!(passed.out, unknown(""));
+    assert!(
+        passed.notices.contains("InferenceService/iris")
+            && passed.notices.contains("not injected here"),
+        "{}",
+        passed.notices
+    );
+    assert!(passed.result.is_ok());
+    assert!(run(&["--check"], &unknown("")).result.is_ok());
+    let asking = run(&["--check"], &unknown("hybridge.dev/inject: enabled"));
+    assert!(matches!(asking.result, Err(Error::Unseen(1))));
+}

@@ -1,0 +1,183 @@
+//! `inject check`: before an installation, what the injector would refuse; after it, whether everything
+//! that protects pods is there and agrees.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Cluster, Report, is_wanted, namespace};
+use crate::inject::documents;
+use crate::inject::labels::NAMESPACE_LABEL;
+use crate::inject::plan::plan;
+use crate::inject::pod;
+use crate::inject::settings::Settings;
+
+const INJECTOR: &str = "hybridge-injector";
+const POLICIES: [&str; 3] = [
+    "hybridge-sidecar",
+    "hybridge-running",
+    "hybridge-namespace-label",
+];
+
+#[derive(Default)]
+struct Lines {
+    text: String,
+    failures: usize,
+}
+
+impl Lines {
+    fn judge(&mut self, good: bool, what: &str, remedy: &str) {
+        if good {
+            let _ = writeln!(self.text, "ok    {what}");
+        } else {
+            self.fail(&format!("{what}: {remedy}"));
+        }
+    }
+
+    fn fail(&mut self, what: &str) {
+        self.failures += 1;
+        let _ = writeln!(self.text, "FAIL  {what}");
+    }
+
+    fn note(&mut self, what: &str) {
+        let _ = writeln!(self.text, "note  {what}");
+    }
+}
+
+pub(super) fn report(cluster: &Cluster, settings: &Settings) -> Report {
+    let mut lines = Lines::default();
+    if let Some(config) = cluster.named("MutatingWebhookConfiguration", INJECTOR) {
+        installation(cluster, config, &mut lines);
+    } else {
+        lines.note("no webhook configuration in the input: this looks at the cluster before an installation");
+    }
+    namespaces(cluster, &mut lines);
+    workloads(cluster, settings, &mut lines);
+    Report {
+        text: lines.text,
+        failures: lines.failures,
+    }
+}
+
+fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
+    let hooks = pod::array(config, "webhooks");
+    let bundled = hooks.iter().all(|hook| {
+        let bundle = hook.pointer("/clientConfig/caBundle");
+        bundle
+            .and_then(Value::as_str)
+            .is_some_and(|text| !text.is_empty())
+    });
+    lines.judge(
+        hooks.len() == 3,
+        "the webhook configuration has its three entries",
+        "apply the overlay again",
+    );
+    lines.judge(
+        bundled,
+        "every entry has a caBundle",
+        "run hybridge inject certs again and apply the overlay, or look at cert-manager's CA injector",
+    );
+    let closed = |hook: &Value| pod::string(hook, "failurePolicy") == Some("Fail");
+    lines.judge(
+        hooks.iter().all(closed),
+        "every entry fails closed",
+        "failurePolicy must be Fail, or pods are created without TLS while no injector answers",
+    );
+    let deployment = cluster.named("Deployment", INJECTOR);
+    let available = deployment
+        .and_then(|d| d.pointer("/status/availableReplicas"))
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    lines.judge(
+        available >= 2,
+        &format!("{available} replicas of the injector are available"),
+        "two keep pods creatable while a node goes; kubectl -n hybridge-system get pods",
+    );
+    for policy in POLICIES {
+        let bound = cluster
+            .of_kind("ValidatingAdmissionPolicyBinding")
+            .any(|b| b.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy));
+        let there = cluster.named("ValidatingAdmissionPolicy", policy).is_some();
+        lines.judge(
+            there && bound,
+            &format!("policy {policy} is there and bound"),
+            "apply the overlay again; without it nothing holds when the webhook is gone",
+        );
+    }
+    images(cluster, deployment, lines);
+}
+
+fn images(cluster: &Cluster, deployment: Option<&Value>, lines: &mut Lines) {
+    let containers = deployment.and_then(|d| d.pointer("/spec/template/spec/containers/0"));
+    let Some(container) = containers else {
+        return;
+    };
+    let own = pod::string(container, "image").unwrap_or_default();
+    let mut others: Vec<&str> = pod::env(container, "HYBRIDGE_IMAGE").into_iter().collect();
+    for policy in POLICIES {
+        let variables = cluster
+            .named("ValidatingAdmissionPolicy", policy)
+            .and_then(|policy| policy.get("spec"))
+            .map_or(&[][..], |spec| pod::array(spec, "variables"));
+        let image = variables.iter().find(|v| pod::name(v) == "image");
+        others.extend(
+            image
+                .and_then(|v| pod::string(v, "expression"))
+                .map(|e| e.trim_matches('\'')),
+        );
+    }
+    lines.judge(
+        others.iter().all(|image| *image == own),
+        "injector, sidecars and policies have one image",
+        &format!("the injector runs {own}, beside it stand {}; set images and transformers: [k8s/image] in one overlay", others.join(", ")),
+    );
+}
+
+fn namespaces(cluster: &Cluster, lines: &mut Lines) {
+    let known = ["enabled", "enforced", "disabled"];
+    for (name, label) in &cluster.namespaces {
+        if let Some(value) = label.as_deref().filter(|value| !known.contains(value)) {
+            lines.fail(&format!(
+                "namespace {name}: label {NAMESPACE_LABEL}: {value:?} is not understood; use {}",
+                known.join(", ")
+            ));
+        }
+    }
+    if cluster.namespaces.is_empty() {
+        lines.note("no namespaces in the input: only labels of pods count");
+    }
+}
+
+/// What would become of every workload when its pods are created again. Pods that an owner makes are
+/// judged by the owner's template.
+fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
+    let mut judged = 0;
+    for object in &cluster.objects {
+        let metadata = object.get("metadata").unwrap_or(&Value::Null);
+        if !pod::array(metadata, "ownerReferences").is_empty() {
+            continue;
+        }
+        let Some(decision) = cluster.decision(namespace(object)) else {
+            continue;
+        };
+        for workload in documents::workloads(object) {
+            let Some(template) = object.pointer(&workload.pointer) else {
+                continue;
+            };
+            if !is_wanted(Some(decision), template) {
+                continue;
+            }
+            judged += 1;
+            let title = format!("{} in {}", workload.title, namespace(object));
+            match plan(template, decision, settings) {
+                Ok(plan) => {
+                    for warning in plan.warnings {
+                        lines.note(&format!("{title}: {warning}"));
+                    }
+                }
+                Err(deny) => lines.fail(&format!("{title} would be refused: {deny}")),
+            }
+        }
+    }
+    lines.note(&format!("{judged} workloads are to be injected"));
+}

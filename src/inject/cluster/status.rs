@@ -1,0 +1,134 @@
+//! `inject status`: per namespace, which pods have the sidecar, in which version and with which policy,
+//! and which should have it and do not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Cluster, Report, is_wanted, name, namespace};
+use crate::inject::annotations::STATUS;
+use crate::inject::container::NAME;
+use crate::inject::pod;
+
+#[derive(Default)]
+struct Row {
+    injected: usize,
+    missing: usize,
+    without: usize,
+    versions: BTreeMap<String, usize>,
+    policies: BTreeMap<String, usize>,
+}
+
+pub(super) fn report(cluster: &Cluster) -> Report {
+    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut remarks = Vec::new();
+    let mut failures = 0;
+    for object in cluster.of_kind("Pod").filter(|object| !is_over(object)) {
+        let row = rows.entry(namespace(object)).or_default();
+        let title = format!("{}/{}", namespace(object), name(object));
+        let wanted = is_wanted(cluster.decision(namespace(object)), object);
+        match sidecar(object) {
+            Some(found) => {
+                row.injected += 1;
+                *row.versions.entry(version(found)).or_default() += 1;
+                let policy = pod::env(found, "HYBRIDGE_POLICY").unwrap_or("?");
+                *row.policies.entry(policy.to_owned()).or_default() += 1;
+                if !is_ready(object) {
+                    remarks.push(format!(
+                        "not ready  {title}: its sidecar says why: kubectl -n {} logs {} -c {NAME}",
+                        namespace(object),
+                        name(object)
+                    ));
+                }
+            }
+            None if wanted => {
+                row.missing += 1;
+                failures += 1;
+                remarks.push(format!("missing    {title}: it was created before the label, or while no webhook was there; restart {}", owner(object)));
+            }
+            None => row.without += 1,
+        }
+    }
+    let mut text = table(&rows);
+    for remark in &remarks {
+        let _ = writeln!(text, "{remark}");
+    }
+    if cluster.namespaces.is_empty() {
+        text.push_str("note: there are no namespaces in the input, so only labels of pods count; give kubectl get namespaces,pods -A -o json\n");
+    }
+    Report { text, failures }
+}
+
+fn table(rows: &BTreeMap<&str, Row>) -> String {
+    if rows.is_empty() {
+        return "no pods in the input; give kubectl get namespaces,pods -A -o json\n".into();
+    }
+    let width = rows.keys().map(|name| name.len()).max().unwrap_or(0).max(9);
+    let mut text = format!(
+        "{:width$}  {:>8}  {:>7}  {:>7}  VERSIONS, POLICIES\n",
+        "NAMESPACE", "INJECTED", "MISSING", "WITHOUT"
+    );
+    for (name, row) in rows {
+        let kinds: Vec<String> = row
+            .versions
+            .iter()
+            .chain(&row.policies)
+            .map(|(what, count)| format!("{what} ({count})"))
+            .collect();
+        let line = format!(
+            "{name:width$}  {:>8}  {:>7}  {:>7}  {}",
+            row.injected,
+            row.missing,
+            row.without,
+            kinds.join(", ")
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// Pods that have ended need nothing any more.
+fn is_over(object: &Value) -> bool {
+    let phase = object.pointer("/status/phase").and_then(Value::as_str);
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// The sidecar of a pod that the injector marked.
+fn sidecar(object: &Value) -> Option<&Value> {
+    pod::metadata(object, "annotations")?.get(STATUS)?;
+    pod::all_slots(object)
+        .find(|slot| slot.name() == NAME)
+        .map(|slot| slot.value)
+}
+
+/// What follows the image's name: its tag or the beginning of its digest.
+fn version(sidecar: &Value) -> String {
+    let image = pod::string(sidecar, "image").unwrap_or_default();
+    let last = image.rsplit('/').next().unwrap_or_default();
+    match last.split_once(['@', ':']) {
+        Some((_, version)) => version.chars().take(19).collect(),
+        None => "?".into(),
+    }
+}
+
+fn is_ready(object: &Value) -> bool {
+    let statuses = ["initContainerStatuses", "containerStatuses"].into_iter();
+    let status = object.get("status").unwrap_or(&Value::Null);
+    let own = statuses
+        .flat_map(|list| pod::array(status, list))
+        .find(|entry| pod::name(entry) == NAME);
+    own.is_none_or(|entry| entry.get("ready").and_then(Value::as_bool) != Some(false))
+}
+
+fn owner(object: &Value) -> String {
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    match pod::array(metadata, "ownerReferences").first() {
+        Some(owner) => format!(
+            "its owner ({} {})",
+            pod::string(owner, "kind").unwrap_or_default(),
+            pod::name(owner)
+        ),
+        None => "it".into(),
+    }
+}

@@ -1,0 +1,3 @@
+//! Manifests: where each kind keeps its pods.
+
+pub(crate) mod kinds;

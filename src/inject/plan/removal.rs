@@ -1,0 +1,136 @@
+//! Taking the sidecar out of a manifest again: probes, hooks and listen addresses go back, what the
+//! injector added goes. What it cannot know (a variable named by bind-env) is said.
+
+use serde_json::{Map, Value, json};
+
+use super::Plan;
+use crate::inject::annotations::{self, Mode};
+use crate::inject::bind;
+use crate::inject::container::{NAME, TLS_VOLUME};
+use crate::inject::deny::Deny;
+use crate::inject::drain;
+use crate::inject::handlers::{HOOKS, PROBES, rewritten_path, without_handlers};
+use crate::inject::notes::Notes;
+use crate::inject::patch::{Editor, path};
+use crate::inject::pod::{self, List};
+use crate::inject::ports;
+use crate::inject::previous;
+use crate::inject::settings::Settings;
+use crate::probes::{Probe, ProbeKind, ProbeTable};
+
+/// Plans the removal of the sidecar from `pod`; a pod that the injector did not touch stays as it is.
+pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
+    pod::check_shape(pod)?;
+    let status = pod::metadata(pod, "annotations").and_then(|given| given.get(annotations::STATUS));
+    if status.is_none() {
+        return Ok(Plan::skipped(
+            pod,
+            "the pod has no annotation hybridge.dev/status, so there is nothing to remove",
+        ));
+    }
+    let mut notes = Notes::default();
+    let previous = previous::read(pod, settings)?;
+    let request = annotations::parse(pod, settings)?;
+    let mut editor = Editor::new(pod);
+    restore_calls(&mut editor, &previous.table, &mut notes)?;
+    if request.mode == Mode::Takeover {
+        let exposed = ports::choose(pod, &request, &previous.ports)?;
+        bind::to_every_address(&mut editor, &exposed, &request, &mut notes)?;
+    }
+    for list in [List::Init, List::App] {
+        take_named(&mut editor, list.key(), NAME)?;
+    }
+    take_named(&mut editor, "volumes", TLS_VOLUME)?;
+    editor.remove(&path(&["metadata", "annotations", annotations::STATUS]))?;
+    for place in [&["metadata", "annotations"][..], &["metadata"]] {
+        editor.prune(&path(place))?;
+    }
+    notes.step(
+        "sidecar, volume and annotation hybridge.dev/status: removed",
+        "asked for with --remove",
+    );
+    let (patched, ops) = editor.finish();
+    Ok(Plan {
+        ops,
+        warnings: notes.warnings,
+        explanation: notes.steps,
+        injected: true,
+        patched,
+    })
+}
+
+fn take_named(editor: &mut Editor, list: &str, name: &str) -> Result<(), Deny> {
+    let items = pod::array(pod::spec(editor.pod()), list);
+    let Some(index) = items.iter().position(|item| pod::name(item) == name) else {
+        return Ok(());
+    };
+    editor.remove(&path(&["spec", list, &index.to_string()]))?;
+    editor.prune(&path(&["spec", list]))
+}
+
+/// Probes and hooks ask the app itself again; the drain gate goes.
+fn restore_calls(editor: &mut Editor, table: &ProbeTable, notes: &mut Notes) -> Result<(), Deny> {
+    let pod = editor.pod().clone();
+    for slot in pod::all_slots(&pod).filter(|slot| slot.name() != NAME) {
+        for (field, _) in PROBES {
+            let handler = slot.value.get(*field).and_then(Value::as_object);
+            if let Some(restored) = handler.and_then(|handler| original(handler, table)) {
+                notes.step(
+                    format!("{field} of container {}: asks the app itself", slot.name()),
+                    "the sidecar that answered it goes; a port that had a name is a number now",
+                );
+                editor.set(&slot.path(&[field]), restored)?;
+            }
+        }
+        for hook in HOOKS {
+            let Some(handler) = slot
+                .value
+                .get("lifecycle")
+                .and_then(|lifecycle| lifecycle.get(*hook))
+                .and_then(Value::as_object)
+            else {
+                continue;
+            };
+            let at = slot.path(&["lifecycle", hook]);
+            if rewritten_path(handler).is_some_and(|path| path.starts_with(drain::PATH)) {
+                editor.remove(&at)?;
+                editor.prune(&slot.path(&["lifecycle"]))?;
+            } else if let Some(restored) = original(handler, table) {
+                editor.set(&at, restored)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn original(handler: &Map<String, Value>, table: &ProbeTable) -> Option<Value> {
+    let probe = table.lookup(rewritten_path(handler)?)?;
+    let mut restored = without_handlers(handler);
+    let (key, action) = action(probe);
+    restored.insert(key.into(), action);
+    Some(Value::Object(restored))
+}
+
+fn action(probe: &Probe) -> (&'static str, Value) {
+    let mut action = json!({"port": probe.port});
+    match probe.kind {
+        ProbeKind::Http => {
+            action["path"] = json!(probe.target.as_deref().unwrap_or("/"));
+            action["scheme"] = json!("HTTP");
+            if !probe.headers.is_empty() {
+                let headers = probe.headers.iter();
+                action["httpHeaders"] = headers
+                    .map(|header| json!({"name": header.name, "value": header.value}))
+                    .collect();
+            }
+            ("httpGet", action)
+        }
+        ProbeKind::Grpc => {
+            if let Some(service) = &probe.service {
+                action["service"] = json!(service);
+            }
+            ("grpc", action)
+        }
+        ProbeKind::Tcp => ("tcpSocket", action),
+    }
+}

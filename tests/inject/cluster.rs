@@ -1,0 +1,128 @@
+//! `inject status` and `inject check`, from what kubectl prints.
+
+use std::io::Cursor;
+
+use hybridge::inject::cluster::{check, status};
+use hybridge::inject::{ClusterArgs, Error};
+use serde_json::{Value, json};
+
+use crate::support::{inject, pod, vllm};
+
+type Command = fn(&ClusterArgs, &mut Cursor<Vec<u8>>, &mut Vec<u8>) -> Result<(), Error>;
+
+fn run(command: Command, objects: &[Value]) -> (String, bool) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let mut out = Vec::new();
+    let mut input = Cursor::new(list.to_string().into_bytes());
+    let args = ClusterArgs::default();
+    let result = command(&args, &mut input, &mut out);
+    (String::from_utf8(out).unwrap(), result.is_ok())
+}
+
+fn namespace(name: &str, label: Option<&str>) -> Value {
+    let mut object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {}}});
+    if let Some(label) = label {
+        object["metadata"]["labels"]["hybridge.dev/injection"] = json!(label);
+    }
+    object
+}
+
+fn placed(mut pod: Value, namespace: &str, name: &str) -> Value {
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"]["namespace"] = json!(namespace);
+    pod["metadata"]["name"] = json!(name);
+    pod
+}
+
+#[test]
+fn status_counts_per_namespace_and_names_what_is_missing() {
+    let injected = inject(&vllm()).patched().clone();
+    let mut over = placed(vllm(), "ai", "over");
+    over["status"] = json!({"phase": "Succeeded"});
+    let mut out = placed(vllm(), "ai", "out");
+    out["metadata"]["labels"] = json!({"hybridge.dev/inject": "disabled"});
+    let objects = [
+        namespace("ai", Some("enabled")),
+        namespace("web", None),
+        placed(injected, "ai", "good"),
+        placed(vllm(), "ai", "old"),
+        placed(vllm(), "web", "other"),
+        over,
+        out,
+    ];
+    let (text, good) = run(status, &objects);
+    assert!(!good, "{text}");
+    assert!(text.contains("missing    ai/old"), "{text}");
+    for absent in ["ai/over", "ai/out", "web/other"] {
+        assert!(!text.contains(absent), "{text}");
+    }
+    let row = text.lines().find(|line| line.starts_with("ai ")).unwrap();
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words[1..4], ["1", "1", "1"], "{row}");
+    assert!(
+        row.contains("0.1.0 (1)") && row.contains("hybrid-preferred (1)"),
+        "{row}"
+    );
+    let (text, good) = run(status, &objects[..3]);
+    assert!(good, "{text}");
+}
+
+#[test]
+fn check_before_an_installation_names_what_would_be_refused() {
+    let deployment = |name: &str, pod: Value| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "ai"},
+               "spec": {"template": {"metadata": {"labels": {"hybridge.dev/inject": "enabled"}}, "spec": pod["spec"]}}})
+    };
+    let objects = [
+        namespace("ai", None),
+        namespace("typo", Some("true")),
+        deployment("llama", vllm()),
+        deployment("own", pod("unknown-server")),
+    ];
+    let (text, good) = run(check, &objects);
+    assert!(!good);
+    assert!(
+        text.contains("Deployment/own in ai would be refused"),
+        "{text}"
+    );
+    assert!(text.contains("namespace typo"), "{text}");
+    assert!(!text.contains("Deployment/llama"), "{text}");
+    assert!(text.contains("2 workloads are to be injected"), "{text}");
+}
+
+#[test]
+fn check_after_an_installation_sees_what_does_not_agree() {
+    let hook =
+        |bundle: &str| json!({"failurePolicy": "Fail", "clientConfig": {"caBundle": bundle}});
+    let policy = |name: &str, image: &str| json!({"kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": {"variables": [{"name": "image", "expression": format!("'{image}'")}]}});
+    let binding = |name: &str| json!({"kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {"policyName": name}});
+    let image = "registry.example/hybridge:1";
+    let mut objects = vec![
+        json!({"kind": "MutatingWebhookConfiguration", "metadata": {"name": "hybridge-injector"}, "webhooks": [hook("x"), hook("x"), hook("x")]}),
+        json!({"kind": "Deployment", "metadata": {"name": "hybridge-injector", "namespace": "hybridge-system"}, "status": {"availableReplicas": 2},
+               "spec": {"template": {"spec": {"containers": [{"name": "injector", "image": image, "env": [{"name": "HYBRIDGE_IMAGE", "value": image}]}]}}}}),
+        policy("hybridge-sidecar", image),
+        policy("hybridge-running", image),
+        json!({"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "hybridge-namespace-label"}, "spec": {}}),
+        binding("hybridge-sidecar"),
+        binding("hybridge-running"),
+        binding("hybridge-namespace-label"),
+    ];
+    let (text, good) = run(check, &objects);
+    assert!(good, "{text}");
+    objects[0]["webhooks"][1] = hook("");
+    objects[2] = policy("hybridge-sidecar", "other:1");
+    objects.remove(6);
+    let (text, good) = run(check, &objects);
+    assert!(!good);
+    for failure in [
+        "caBundle",
+        "one image",
+        "hybridge-running is there and bound",
+    ] {
+        let line = text.lines().find(|line| line.contains(failure)).unwrap();
+        assert!(line.starts_with("FAIL"), "{line}");
+    }
+}

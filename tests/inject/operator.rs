@@ -1,0 +1,66 @@
+//! What the operator of the injector sets: defaults for every pod, defaults of a namespace, pull Secrets.
+
+use hybridge::inject::{Decision, NamespaceDefaults, Settings, plan};
+use serde_json::{Value, json};
+
+use crate::support::{annotated, sidecar, sidecar_env, vllm};
+
+fn patched(pod: &Value, settings: &Settings) -> Value {
+    let plan = plan(pod, Decision::Namespace, settings).unwrap_or_else(|deny| panic!("{deny}"));
+    plan.patched().clone()
+}
+
+#[test]
+fn the_pod_of_a_job_drains_without_a_delay() {
+    let mut pod = vllm();
+    pod["spec"]["restartPolicy"] = json!("Never");
+    let delay = |pod: &Value| {
+        sidecar_env(&patched(pod, &Settings::default()), "HYBRIDGE_DRAIN_DELAY").unwrap()
+    };
+    assert_eq!(delay(&pod), "0s");
+    assert_eq!(delay(&annotated(pod, "drain-delay", "3s")), "3s");
+    assert_eq!(delay(&vllm()), "5s");
+}
+
+#[test]
+fn defaults_of_a_namespace_stand_between_the_pod_and_the_operator() {
+    let defaults = NamespaceDefaults::parse(
+        "ai: {memory: 256Mi, hybridge.dev/tls-secret: ai-tls}\nbatch:\n  policy: hybrid-required\n",
+    )
+    .unwrap();
+    let settings = Settings {
+        namespace_defaults: Some(defaults),
+        ..Settings::default()
+    };
+    let mut pod = vllm();
+    pod["metadata"]["namespace"] = json!("ai");
+    let there = patched(&pod, &settings);
+    assert_eq!(sidecar(&there)["resources"]["limits"]["memory"], "256Mi");
+    assert!(there["spec"]["volumes"].to_string().contains("ai-tls"));
+    let own = patched(&annotated(pod.clone(), "memory", "64Mi"), &settings);
+    assert_eq!(sidecar(&own)["resources"]["limits"]["memory"], "64Mi");
+    pod["metadata"]["namespace"] = json!("web");
+    let elsewhere = patched(&pod, &settings);
+    assert_eq!(
+        sidecar(&elsewhere)["resources"]["limits"]["memory"],
+        "128Mi"
+    );
+}
+
+#[test]
+fn a_mistake_in_the_defaults_names_namespace_and_remedy() {
+    for (text, parts) in [
+        ("ai: {memroy: 1Gi}", ["namespace ai", "hybridge.dev/memory"]),
+        ("ai: {memory: lots}", ["namespace ai", "64Mi"]),
+        ("ai: {status: x}", ["namespace ai", "status"]),
+        ("ai: {ports: 8000}", ["namespace ai", "quotes"]),
+        ("ai: enabled", ["namespace ai", "mapping"]),
+        ("[ai]", ["mapping", "namespaces"]),
+    ] {
+        let error = NamespaceDefaults::parse(text).unwrap_err();
+        for part in parts {
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+    assert!(NamespaceDefaults::parse("").is_ok());
+}
