@@ -79,13 +79,15 @@ pub struct Port(Listener);
 
 /// Label of the admin port in metrics and log lines.
 const NAME: &str = "admin";
+/// The flag and the key of its addresses.
+const SETTING: &str = "--admin (admin.listen)";
 /// Answers when a drain is complete.
 const DRAIN_WAIT: &str = "/drain/wait";
 
 impl Port {
     /// Binds every address; needs a runtime.
     pub fn bind(settings: &Settings, metrics: &Metrics) -> Result<Self, BindError> {
-        let settings = connection::settings(NAME, settings.addresses.clone());
+        let settings = connection::settings(NAME, SETTING, settings.addresses.clone());
         Listener::bind(&settings, listener::counters(metrics, NAME)).map(Self)
     }
 

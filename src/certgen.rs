@@ -119,6 +119,9 @@ pub enum CertgenError {
     #[error("{} exists already: pass --force to replace it, or choose another --dir", path.display())]
     Exists { path: PathBuf },
 
+    #[error("{} exists already: --reuse-ca --force makes a new server certificate from the authority there, --force also a new authority that clients must be given; or choose another --dir", path.display())]
+    AuthorityExists { path: PathBuf },
+
     #[error("cannot {action} {}: {cause}", path.display())]
     File {
         action: &'static str,
@@ -178,7 +181,8 @@ pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
 }
 
 fn create(args: &Args, request: &Request) -> Result<Report, CertgenError> {
-    files::refuse_existing(&args.dir, &[CA_CERT, CA_KEY, CERT, KEY], args.force)?;
+    files::refuse_existing(&args.dir, &[CA_CERT, CA_KEY, CERT, KEY], args.force)
+        .map_err(|error| if_authority(args, error))?;
     let authority = Authority::generate(request)?;
     let leaf = authority.issue(request)?;
     let files = [
@@ -188,6 +192,18 @@ fn create(args: &Args, request: &Request) -> Result<Report, CertgenError> {
         NewFile::secret(KEY, &leaf.key),
     ];
     write(args, &authority, &leaf, &files)
+}
+
+/// Beside an authority that could be used again the remedy is another one: a new authority would be
+/// one that no client trusts yet.
+fn if_authority(args: &Args, error: CertgenError) -> CertgenError {
+    let is_there = |name| args.dir.join(name).is_file();
+    match error {
+        CertgenError::Exists { path } if is_there(CA_CERT) && is_there(CA_KEY) => {
+            CertgenError::AuthorityExists { path }
+        }
+        other => other,
+    }
 }
 
 fn renew(args: &Args, request: &Request) -> Result<Report, CertgenError> {

@@ -11,7 +11,7 @@ use clap::{
 };
 
 use crate::certgen;
-use crate::config::{Flags, Form, Key, Preset};
+use crate::config::{Flags, Form, Key, Preset, socket};
 use crate::inject;
 
 pub use self::secrets::{refuse_key_text, without_secrets};
@@ -53,19 +53,20 @@ counts as unset. The options describe one listener, a file any number.";
 #[derive(Args, Clone, Debug)]
 pub struct Demo {
     /// Address of the hybrid listener
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = socket)]
     pub listen: SocketAddr,
     /// Address of the listener that is classical for comparison
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444", value_parser = socket)]
     pub classical_listen: SocketAddr,
     /// Address of the admin port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443", value_parser = socket)]
     pub admin: SocketAddr,
     /// Only the stub inference server, in plaintext at this address: a model server without a GPU
     #[arg(
         long,
         value_name = "ADDR",
-        conflicts_with_all = ["listen", "classical_listen", "admin"]
+        conflicts_with_all = ["listen", "classical_listen", "admin"],
+        value_parser = socket
     )]
     pub stub: Option<SocketAddr>,
 }
@@ -100,13 +101,22 @@ impl Args for Flags {
             .value_parser(value_parser!(PathBuf))
             .help("Configuration file (TOML)")
             .help_heading("Process");
+        let positional = Arg::new("file")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .conflicts_with("config")
+            .help("The same as --config FILE");
         let ports = Arg::new("ports")
             .long("ports")
             .value_name("PORT=UPSTREAM,…")
             .help("One listener for each entry, on the addresses of --listen (written without a port) or else of POD_IPS")
             .help_heading("Listener");
         let settings = Key::ALL.iter().map(|key| argument(*key));
-        command.arg(config).args(settings).arg(ports)
+        command
+            .arg(positional)
+            .arg(config)
+            .args(settings)
+            .arg(ports)
     }
 
     fn augment_args_for_update(command: Clap) -> Clap {
@@ -121,7 +131,10 @@ impl FromArgMatches for Flags {
             Some((key, values.cloned().collect::<Vec<_>>().join(",")))
         };
         Ok(Self {
-            config: matches.get_one("config").cloned(),
+            config: matches
+                .get_one("config")
+                .or_else(|| matches.get_one("file"))
+                .cloned(),
             ports: matches.get_one("ports").cloned(),
             settings: Key::ALL.iter().copied().filter_map(typed).collect(),
         })

@@ -24,6 +24,7 @@ pub use self::stub::Stub;
 use crate::certgen::CertgenError;
 use crate::cli;
 use crate::config::{self, Config};
+use crate::listener::BindError;
 use crate::run::{self, End, Sidecar, Signals};
 use crate::worker;
 
@@ -90,7 +91,7 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
         tokio::spawn(stub.serve());
         // Signals are caught before anybody is told how to stop.
         let signals = Signals::install().map_err(run::Error::Signals)?;
-        let sidecar = Sidecar::start(config)?;
+        let sidecar = Sidecar::start(config).map_err(named_by_flag)?;
         say(&guide(&sidecar, &certificates).to_string())?;
         if let End::Cut(open) = sidecar.until_signalled(signals).await {
             say(&format!("connections cut: {open}"))?;
@@ -112,6 +113,27 @@ fn serve_stub(address: SocketAddr) -> Result<(), Error> {
         }
         Ok(())
     })
+}
+
+/// The demo has no file, and a flag of its own for the second listener.
+fn named_by_flag(error: run::Error) -> run::Error {
+    match error {
+        run::Error::Bind(BindError::InUse {
+            listener, address, ..
+        }) => {
+            let setting = match listener.as_str() {
+                HYBRID => "--listen",
+                CLASSICAL => "--classical-listen",
+                _ => "--admin",
+            };
+            run::Error::Bind(BindError::InUse {
+                listener,
+                address,
+                setting,
+            })
+        }
+        other => other,
+    }
 }
 
 fn say(text: &str) -> Result<(), Error> {

@@ -26,6 +26,8 @@ use crate::metrics::{ListenerSockets, Metrics};
 pub struct Settings {
     /// Label of metrics and log lines; unique.
     pub name: String,
+    /// The flag, and the key if there is one, that its addresses come from: for messages.
+    pub setting: &'static str,
     /// Addresses to bind, each exclusively (SO_REUSEPORT is never set).
     pub addresses: Vec<SocketAddr>,
     /// Connections open at once. Beyond it an idle one is closed for each newcomer; while there is none,
@@ -42,13 +44,15 @@ pub struct Settings {
 pub enum BindError {
     /// Somebody else listens there.
     #[error(
-        "listener `{listener}`: {address} is in use by another process: stop it, or choose another address"
+        "listener `{listener}`: {address} is in use by another process: stop it, or choose another address with {setting}"
     )]
     InUse {
         /// The listener's name.
         listener: String,
         /// The address.
         address: SocketAddr,
+        /// Where the address was given.
+        setting: &'static str,
     },
     /// Any other refusal of the kernel.
     #[error("listener `{listener}`: cannot bind {address}: {source}")]
@@ -99,7 +103,7 @@ const KEEPALIVE_TIMES: u32 = 4;
 impl Listener {
     /// Binds every address; needs a runtime.
     pub fn bind(settings: &Settings, metrics: ListenerSockets) -> Result<Self, BindError> {
-        let bind = |address: &SocketAddr| bound(&settings.name, *address, settings.backlog);
+        let bind = |address: &SocketAddr| bound(settings, *address);
         let sockets = settings.addresses.iter().map(bind);
         let sockets = sockets.collect::<Result<_, _>>()?;
         let admission = |limit| Admission::new(limit, metrics.clone());
@@ -226,11 +230,15 @@ impl Warnings {
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
-fn bound(name: &str, address: SocketAddr, backlog: i32) -> Result<TcpListener, BindError> {
-    listening(address, backlog).map_err(|source| {
-        let listener = name.to_owned();
+fn bound(settings: &Settings, address: SocketAddr) -> Result<TcpListener, BindError> {
+    listening(address, settings.backlog).map_err(|source| {
+        let listener = settings.name.clone();
         match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { listener, address },
+            io::ErrorKind::AddrInUse => BindError::InUse {
+                listener,
+                address,
+                setting: settings.setting,
+            },
             _ => BindError::Other {
                 listener,
                 address,

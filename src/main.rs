@@ -19,6 +19,9 @@ use thiserror::Error;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EX_USAGE: u8 = 64;
+/// What a shell reports of a tool that SIGPIPE ends: 128 and the signal's number. Not 0, because what
+/// was not read, such as the verdict of `inject --check`, was not said.
+const BROKEN_PIPE: u8 = 128 + 13;
 
 fn main() -> ExitCode {
     if let Some(refusal) = cli::refuse_key_text(std::env::args_os().skip(1)) {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     };
     match execute(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.output().is_some_and(is_broken_pipe) => BROKEN_PIPE.into(),
         Err(failure) => {
             say(&failure.to_string());
             failure.exit_code()
@@ -107,7 +111,7 @@ enum Failure {
     Ctl(#[from] ctl::Error),
     #[error(transparent)]
     Inject(#[from] inject::Error),
-    #[error("{0} connections were cut at the end of the drain")]
+    #[error("{} cut at the end of the drain", were(*.0))]
     Cut(usize),
     #[error(transparent)]
     Demo(#[from] demo::Error),
@@ -117,7 +121,23 @@ enum Failure {
     Run(#[from] run::Error),
 }
 
+fn were(connections: usize) -> String {
+    match connections {
+        1 => "1 connection was".to_owned(),
+        many => format!("{many} connections were"),
+    }
+}
+
 impl Failure {
+    /// The error of standard output, if that is all that went wrong.
+    fn output(&self) -> Option<&io::Error> {
+        match self {
+            Self::Output(error) | Self::Demo(demo::Error::Output(error)) => Some(error),
+            Self::Inject(error) => error.output(),
+            _ => None,
+        }
+    }
+
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(EX_USAGE),
@@ -138,11 +158,18 @@ fn usage(error: &clap::Error) -> ExitCode {
     let printed = error.print();
     if error.use_stderr() {
         ExitCode::from(EX_USAGE)
-    } else if printed.is_ok() {
-        ExitCode::SUCCESS
     } else {
-        ExitCode::FAILURE
+        match printed {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) if is_broken_pipe(&error) => BROKEN_PIPE.into(),
+            Err(_) => ExitCode::FAILURE,
+        }
     }
+}
+
+/// Whether the reader of standard output, such as `head`, had enough: nothing to report.
+fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// One line on standard error, without what may be a key; there is nowhere left to report that it could not be written.

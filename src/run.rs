@@ -217,8 +217,15 @@ impl Sidecar {
         };
         let admin_addresses = admin.addresses();
         let mut tasks = vec![tokio::spawn(reloader.run()), tokio::spawn(admin.run(state))];
+        tracing::info!(
+            version = versions.hybridge,
+            rustls = versions.rustls,
+            aws_lc = versions.aws_lc,
+            "starting"
+        );
         let mut bound = Vec::new();
         for listener in ready {
+            listener.announce();
             bound.push(Bound {
                 name: listener.name.clone(),
                 addresses: listener.listener.addresses(),
@@ -227,9 +234,6 @@ impl Sidecar {
         }
         for warning in warnings {
             tracing::warn!("{warning}");
-        }
-        for listener in &bound {
-            tracing::info!(listener = %listener.name, addresses = ?listener.addresses, "listening");
         }
         tracing::info!(addresses = ?admin_addresses, "admin port");
         Ok(Self {
@@ -325,6 +329,22 @@ impl Ready {
             upstream: self.config.proxy.upstream.to_string(),
             store: Arc::clone(&self.store),
         }
+    }
+
+    /// The start line of the listener: what it does, and until when its certificate lasts.
+    fn announce(&self) {
+        let current = self.store.current();
+        let certificate_until = current.map(|current| rfc3339(current.facts().not_after));
+        tracing::info!(
+            listener = %self.name,
+            addresses = ?self.listener.addresses(),
+            upstream = %self.config.proxy.upstream,
+            protocol = self.config.proxy.protocol.name(),
+            policy = self.config.tls.policy.mode().name(),
+            certificate_until = certificate_until.map(tracing::field::display),
+            version = crate::build::VERSIONS.hybridge,
+            "listening"
+        );
     }
 
     fn spawn(self, drain: &Drain, workers: &Arc<Workers>) -> JoinHandle<()> {

@@ -92,6 +92,7 @@ async fn the_status_page_states_what_runs_and_what_was_negotiated() {
     let page: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(page["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(page["phase"], "running");
+    assert_eq!(page["state"], "serving");
     let listener = &page["listeners"][0];
     assert_eq!(listener["name"], "test");
     assert_eq!(listener["addresses"][0], sidecar.address.to_string());
@@ -101,6 +102,10 @@ async fn the_status_page_states_what_runs_and_what_was_negotiated() {
     assert_eq!(listener["groups"][0], "X25519MLKEM768");
     assert_eq!(listener["cipher_suites"].as_array().unwrap().len(), 3);
     assert_eq!(listener["certificate_error"], Value::Null);
+    let not_after = listener["certificate"]["not_after"].as_i64().unwrap();
+    let until = hybridge::tls::credentials::rfc3339(not_after);
+    assert_eq!(listener["certificate"]["valid_until"], until);
+    assert!(listener["certificate"]["valid_from"].is_string());
     let names = listener["certificate"]["names"].to_string();
     assert!(names.contains("localhost"), "{names}");
     let handshakes = listener["handshakes"].to_string();
@@ -174,7 +179,7 @@ async fn a_drain_wait_waits_for_a_drain_to_begin_and_for_open_work_to_end() {
     process.refuses().await;
     assert_eq!(
         process.admin("/drain/wait?timeout=1s").await,
-        (504, "1 connections still open\n".to_owned())
+        (504, "1 connection still open\n".to_owned())
     );
     assert!(!waiting.is_finished());
     stage.finish();
@@ -292,7 +297,7 @@ async fn a_drain_wait_is_bounded_by_the_drain_timeout() {
     assert_eq!(request(process.admin, "POST", "/drain").await.0, 202);
     process.refuses().await;
     let response = within(process.admin("/drain/wait?timeout=60m")).await;
-    assert_eq!(response, (504, "1 connections still open\n".to_owned()));
+    assert_eq!(response, (504, "1 connection still open\n".to_owned()));
 }
 
 /// Clients that hold the admin port: connected, and what they send.

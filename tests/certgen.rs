@@ -277,6 +277,22 @@ fn nothing_is_overwritten_without_force() {
 }
 
 #[test]
+fn a_second_time_the_authority_is_offered_for_reuse_first() {
+    let dir = TempDir::new().unwrap();
+    certs(dir.path(), &[]).unwrap();
+    let said = refusal(dir.path(), &[]);
+    let reuse = said.find("--reuse-ca --force makes").unwrap();
+    assert!(reuse < said.rfind("--force also").unwrap(), "{said}");
+    assert_eq!(
+        refusal(dir.path(), &["--reuse-ca"]),
+        "tls.crt exists already: pass --force to replace it, or choose another --dir"
+    );
+    let ca = fs::read(dir.path().join("ca.crt")).unwrap();
+    certs(dir.path(), &["--reuse-ca", "--force"]).unwrap();
+    assert_eq!(fs::read(dir.path().join("ca.crt")).unwrap(), ca);
+}
+
+#[test]
 fn a_dangling_link_counts_as_existing() {
     let dir = TempDir::new().unwrap();
     std::os::unix::fs::symlink("nowhere", dir.path().join("tls.key")).unwrap();

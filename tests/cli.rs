@@ -73,6 +73,14 @@ fn a_wrong_command_line_exits_64_and_says_so_on_standard_error() {
             &["demo", "--listen", "nowhere"],
             "invalid value 'nowhere' for '--listen <ADDR>'",
         ),
+        (
+            &["demo", "--admin", "localhost:9443"],
+            "write 127.0.0.1:9443",
+        ),
+        (
+            &["inject", "serve", "--listen", "9443"],
+            "write 0.0.0.0:9443",
+        ),
     ] {
         let output = hybridge(arguments, &[]);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
@@ -128,4 +136,54 @@ fn certs_writes_a_pair_once_and_the_second_time_exits_1() {
     let second = hybridge(&arguments, &[]);
     assert_eq!(second.status.code(), Some(1), "{second:?}");
     assert!(text(&second.stderr).contains("--force"), "{second:?}");
+}
+
+#[test]
+fn a_file_may_be_named_without_its_flag() {
+    for (with, without) in [
+        (
+            &["check", "--config", "config/minimal.toml"][..],
+            &["check", "config/minimal.toml"][..],
+        ),
+        (
+            &["inject", "-f", "tests/inject/pods/vllm.yaml"],
+            &["inject", "tests/inject/pods/vllm.yaml"],
+        ),
+    ] {
+        let (with, without) = (hybridge(with, &[]), hybridge(without, &[]));
+        assert_eq!(with, without);
+    }
+    let injected = hybridge(&["inject", "tests/inject/pods/vllm.yaml"], &[]);
+    assert_eq!(injected.status.code(), Some(0), "{injected:?}");
+    assert!(text(&injected.stdout).contains("name: hybridge"));
+    let twice = hybridge(&["check", "a.toml", "--config", "b.toml"], &[]);
+    assert!(
+        text(&twice.stderr).contains("cannot be used with"),
+        "{twice:?}"
+    );
+}
+
+/// As under `| head`: a reader that had enough is nothing to report. 141 is what a shell says of a
+/// tool that SIGPIPE ended.
+#[test]
+fn a_reader_that_goes_away_is_no_error_message() {
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["inject", "tests/inject/pods/vllm.yaml"],
+        &["inject", "certs"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_hybridge"))
+            .args(arguments)
+            .env_clear()
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert!(!said.contains("Broken pipe"), "{said}");
+        assert_eq!(output.status.code(), Some(141), "{arguments:?} {output:?}");
+    }
 }

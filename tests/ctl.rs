@@ -103,7 +103,7 @@ async fn a_second_quit_ends_at_once() {
     assert_eq!(ask(process.admin, "quit").await, done());
     let (code, log) = process.ended().await;
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("hybridge: 1 connections were cut"), "{log}");
+    assert!(log.contains("hybridge: 1 connection was cut"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

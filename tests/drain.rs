@@ -203,7 +203,24 @@ async fn a_second_signal_ends_at_once() {
     process.signal(Signal::TERM);
     let (code, log) = process.ended().await;
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("hybridge: 1 connections were cut"), "{log}");
+    assert!(log.contains("hybridge: 1 connection was cut"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_skips_the_delay_says_so_and_lets_open_work_finish() {
+    let stage = Stage::new().await;
+    let setup = Setup::in_front_of(stage.address).process(&drain("1h", "1h"));
+    let process = Process::start(&setup).await;
+    let mut events = streaming(&process).await;
+    process.signal(Signal::INT);
+    process.refuses().await;
+    process
+        .logs("delay_seconds=0.0 timeout_seconds=3600.0 open=")
+        .await;
+    assert!(process.log().contains("a second Ctrl-C ends at once"));
+    stage.finish();
+    assert!(read_to_end(&mut events).await.ends_with("0\r\n\r\n"));
+    assert_eq!(process.ended().await.0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,11 +13,12 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 16] = [
+const BELOW: [(&str, &[&str]); 17] = [
     (
         "admin",
         &[
-            "budget", "build", "drain", "listener", "metrics", "panics", "probes", "proxy", "tls",
+            "budget", "build", "drain", "listener", "metrics", "panics", "probes", "proxy", "time",
+            "tls",
         ],
     ),
     (
@@ -34,7 +35,7 @@ const BELOW: [(&str, &[&str]); 16] = [
             "worker",
         ],
     ),
-    ("tls", &["fairness", "io", "nearest", "panics", "redact"]),
+    ("tls", &["fairness", "io", "panics", "redact", "suggest"]),
     ("listener", &["drain", "metrics"]),
     ("fairness", &[]),
     ("log_limit", &[]),
@@ -45,8 +46,9 @@ const BELOW: [(&str, &[&str]); 16] = [
     ("io", &[]),
     ("budget", &[]),
     ("build", &[]),
-    ("nearest", &[]),
     ("redact", &[]),
+    ("suggest", &[]),
+    ("time", &[]),
     ("worker", &[]),
 ];
 

@@ -147,6 +147,7 @@ async fn the_limit_counts_connections_and_not_addresses() {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let settings = Settings {
         name: "test".to_owned(),
+        setting: "--listen",
         addresses: vec![any, any, any],
         max_connections: 1,
         loopback_connections: None,

@@ -80,7 +80,7 @@ async fn a_port_in_use_is_named_and_exits_1() {
     assert_eq!(
         said,
         format!(
-            "hybridge: listener `default`: {address} is in use by another process: stop it, or choose another address\n"
+            "hybridge: listener `default`: {address} is in use by another process: stop it, or choose another address with --listen (listener.listen)\n"
         )
     );
 }
@@ -108,7 +108,7 @@ async fn an_admin_port_in_use_is_named_and_exits_1() {
     assert_eq!(
         said,
         format!(
-            "hybridge: listener `admin`: {address} is in use by another process: stop it, or choose another address\n"
+            "hybridge: listener `admin`: {address} is in use by another process: stop it, or choose another address with --admin (admin.listen)\n"
         )
     );
 }

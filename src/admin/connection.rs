@@ -29,10 +29,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Length of the kernel's queue of connections not yet accepted.
 const BACKLOG: i32 = 1024;
 
-/// How an admin port listens.
-pub(crate) fn settings(name: &str, addresses: Vec<SocketAddr>) -> Settings {
+/// How an admin port listens; `setting` says where its addresses are given.
+pub(crate) fn settings(name: &str, setting: &'static str, addresses: Vec<SocketAddr>) -> Settings {
     Settings {
         name: name.to_owned(),
+        setting,
         addresses,
         max_connections: NETWORK_CONNECTIONS,
         loopback_connections: Some(LOOPBACK_CONNECTIONS),

@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 use super::{Admin, ListenerStatus, page, text};
 use crate::drain::Phase;
 use crate::listener::Activity;
-use crate::proxy::Protocol;
+use crate::time::parse_duration;
+use crate::tls::credentials::rfc3339;
 use crate::tls::reload::Health;
+
+/// The longest that `/drain/wait` waits, whatever it is told.
+const LONGEST_DRAIN_WAIT: Duration = Duration::from_hours(24);
 
 impl Admin {
     /// 503 while draining, without a certificate or with an expired one; a failed reload is detail, not failure.
@@ -67,6 +71,7 @@ impl Admin {
             "rustls": versions.rustls,
             "aws_lc": versions.aws_lc,
             "phase": phase_name(self.drain.phase()),
+            "state": state(self.drain.phase()),
             "listeners": self.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
         });
         page(StatusCode::OK, "application/json", format!("{status:#}\n"))
@@ -76,18 +81,21 @@ impl Admin {
         let names = |items: &mut dyn Iterator<Item = &'static str>| items.collect::<Vec<_>>();
         let error = listener.store.last_error();
         let current = listener.store.current();
+        let certificate = current.as_ref().map(|current| {
+            let mut facts = json!(current.facts());
+            facts["valid_from"] = rfc3339(current.facts().not_before).into();
+            facts["valid_until"] = rfc3339(current.facts().not_after).into();
+            facts
+        });
         json!({
             "name": listener.name,
             "addresses": listener.addresses,
-            "protocol": match listener.protocol {
-                Protocol::Http => "http",
-                Protocol::Tcp => "tcp",
-            },
+            "protocol": listener.protocol.name(),
             "upstream": listener.upstream,
             "policy": listener.policy.mode().name(),
             "groups": names(&mut listener.policy.groups().iter().map(|g| g.name())),
             "cipher_suites": names(&mut listener.policy.suites().iter().map(|s| s.name())),
-            "certificate": current.as_ref().map(|current| current.facts()),
+            "certificate": certificate,
             "certificate_error": error.map(|error| error.to_string()),
             "handshakes": self.metrics.handshake_counts(&listener.name),
         })
@@ -110,6 +118,16 @@ impl Admin {
     }
 }
 
+/// The phase in plain words; its name is for machines.
+fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Running => "serving",
+        Phase::Lame => "not ready, still accepting connections",
+        Phase::Draining => "accepting no connections, open ones are finishing",
+        Phase::Cut => "ended, open connections were cut",
+    }
+}
+
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Running => "running",
@@ -128,19 +146,9 @@ fn wait_timeout(query: Option<&str>) -> Result<Option<Duration>, String> {
     }) else {
         return Ok(None);
     };
-    let wrong = || format!("timeout: `{value}` is not a duration such as `120s`\n");
-    let (digits, unit) = value
-        .split_at_checked(value.len().saturating_sub(1))
-        .ok_or_else(wrong)?;
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        "s" => Some(number),
-        "m" => number.checked_mul(60),
-        _ => None,
-    };
-    Ok(Some(Duration::from_secs(
-        seconds.ok_or_else(wrong)?.min(86_400),
-    )))
+    parse_duration(value)
+        .map(|timeout| Some(timeout.min(LONGEST_DRAIN_WAIT)))
+        .ok_or_else(|| format!("timeout: `{value}` is not a duration such as `120s`\n"))
 }
 
 #[cfg(test)]
@@ -157,6 +165,14 @@ mod tests {
         assert_eq!(
             wait_timeout(Some("timeout=2m")),
             Ok(Some(Duration::from_mins(2)))
+        );
+        assert_eq!(
+            wait_timeout(Some("timeout=500ms")),
+            Ok(Some(Duration::from_millis(500)))
+        );
+        assert_eq!(
+            wait_timeout(Some("timeout=48h")),
+            Ok(Some(LONGEST_DRAIN_WAIT))
         );
         for wrong in ["timeout=", "timeout=5", "timeout=-1s", "timeout=xs"] {
             assert!(wait_timeout(Some(wrong)).is_err(), "{wrong}");

@@ -76,12 +76,19 @@ async fn drained(drain: &Drain, longest: Duration) -> (StatusCode, String) {
 fn not_drained(drain: &Drain) -> String {
     let open = drain.open();
     match drain.phase() {
-        Phase::Running | Phase::Lame => format!("still accepting, {open} connections open\n"),
-        Phase::Draining | Phase::Cut => format!("{open} connections still open\n"),
+        Phase::Running | Phase::Lame => format!("still accepting, {} open\n", connections(open)),
+        Phase::Draining | Phase::Cut => format!("{} still open\n", connections(open)),
     }
 }
 
 fn too_many() -> (StatusCode, String) {
     let message = format!("{MAX_WAITERS} requests wait already\n");
     (StatusCode::SERVICE_UNAVAILABLE, message)
+}
+
+fn connections(count: usize) -> String {
+    match count {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    }
 }

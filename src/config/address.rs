@@ -53,6 +53,16 @@ pub enum AddressError {
     /// A Unix socket whose path the kernel does not take.
     #[error("`{0}`: the path of a Unix socket holds at most 107 bytes, this one has {1}")]
     UnixTooLong(Shown, usize),
+    /// Something else than an address that says which one is meant.
+    #[error("`{text}` {what}: write {form}")]
+    Misread {
+        /// What was written.
+        text: Shown,
+        /// What it is instead.
+        what: &'static str,
+        /// The right form of it.
+        form: Shown,
+    },
     /// An upstream without an address to call.
     #[error("`{0}` is every address, not one to call: write 127.0.0.1:PORT or [::1]:PORT")]
     Unspecified(Shown),
@@ -82,6 +92,15 @@ pub(super) fn listening(
     Ok(addresses)
 }
 
+/// Reads one address with a port, for flags that take no list.
+pub fn socket(text: &str) -> Result<SocketAddr, AddressError> {
+    let text = text.trim();
+    match with_port(text, None)?.as_slice() {
+        [address] => Ok(*address),
+        _ => Err(AddressError::Empty),
+    }
+}
+
 /// Reads addresses without ports.
 pub(super) fn hosts(items: &[String], pod_ips: Option<&str>) -> Result<Vec<IpAddr>, AddressError> {
     let mut hosts = Vec::new();
@@ -104,6 +123,7 @@ pub(super) fn upstream(text: &str) -> Result<UpstreamAddr, AddressError> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(text, path);
     }
+    misread::as_upstream(text)?;
     let (host, port) = split(text)?;
     let ip = parse_ip(text, host)?;
     let port = parse_port(text, port)?;
@@ -146,6 +166,7 @@ fn unix(text: &str, path: &str) -> Result<UpstreamAddr, AddressError> {
 
 /// One item that carries a port; several addresses when it names those of the pod.
 fn with_port(text: &str, pod_ips: Option<&str>) -> Result<Vec<SocketAddr>, AddressError> {
+    misread::as_listening(text)?;
     let (host, port) = split(text)?;
     let port = parse_port(text, port)?;
     let hosts = match host {
@@ -195,6 +216,8 @@ fn parse_port(text: &str, port: &str) -> Result<u16, AddressError> {
     port.parse()
         .map_err(|_| AddressError::Port(text.into(), port.into()))
 }
+
+mod misread;
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use strsim::damerau_levenshtein;
-
 use super::error::Error;
 use super::key::{Key, variable};
-use crate::nearest::nearest;
 use crate::redact::Shown;
+use crate::suggest::suggest;
 
 /// What every variable of ours starts with.
 const PREFIX: &str = "HYBRIDGE_";
@@ -53,11 +51,12 @@ impl Environment {
             if !name.starts_with(PREFIX) || known.contains(name) || is_service_link(name, value) {
                 continue;
             }
-            let nearest = nearest(name, known.iter().map(String::as_str));
-            if is_slip(name, nearest) {
+            let own_part = name.trim_start_matches(PREFIX);
+            let parts = known.iter().map(|known| known.trim_start_matches(PREFIX));
+            if let Some(nearest) = suggest(own_part, parts) {
                 return Err(Error::UnknownVariable {
                     given: name.as_str().into(),
-                    nearest: nearest.to_owned(),
+                    nearest: format!("{PREFIX}{nearest}"),
                 });
             }
             let name = Shown::from(name.as_str());
@@ -82,13 +81,6 @@ impl FromIterator<(String, String)> for Environment {
 fn known() -> Vec<String> {
     let keys = Key::ALL.iter().map(|key| key.variable());
     keys.chain(["config", "ports"].map(variable)).collect()
-}
-
-/// Two edits away, or one where the name is so short that two would make another word of it.
-fn is_slip(given: &str, known: &str) -> bool {
-    let own_part = known.len().saturating_sub(PREFIX.len());
-    let allowed = if own_part <= 4 { 1 } else { 2 };
-    damerau_levenshtein(given, known) <= allowed
 }
 
 /// Variables that Kubernetes makes for a Service whose name starts with "hybridge".

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::address::AddressError;
 use super::key::{Form, Key};
 use crate::redact::{Secret, Shown};
+use crate::suggest::did_you_mean;
 use crate::tls::policy::PolicyError;
 
 /// Where a value was written.
@@ -140,7 +141,7 @@ pub enum Error {
         bytes: usize,
     },
     /// A log level or filter that cannot be read.
-    #[error("{at}: `{written}` is not a log level or filter{hint}", hint = did_you_mean(*nearest))]
+    #[error("{at}: `{written}` is not a log level (off, error, warn, info, debug, trace) or a list of target=level{hint}", hint = did_you_mean(*nearest))]
     LogLevel {
         /// Where it was written.
         at: Origin,
@@ -260,8 +261,4 @@ fn key_remedy(form: Form) -> &'static str {
         Form::Path => ": put it in a file and write the file's path",
         _ => "",
     }
-}
-
-fn did_you_mean(nearest: Option<&'static str>) -> String {
-    nearest.map_or_else(String::new, |word| format!(": did you mean `{word}`?"))
 }

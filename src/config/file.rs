@@ -1,16 +1,18 @@
 //! TOML text into layers: one for the process, one for each listener, every value with its line.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::alias;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
 use super::value::{Given, Raw};
-use crate::nearest::nearest;
 use crate::redact::{Shown, scrub};
+use crate::suggest::suggest_or_alias;
 
 /// What a file says.
 #[derive(Debug)]
@@ -187,11 +189,46 @@ fn hint(section: &str, name: &str) -> String {
     if !homes.is_empty() {
         return format!("it belongs {}", homes.join(" or "));
     }
-    let known = Key::ALL.iter().filter_map(|key| {
-        let rest = key.path().strip_prefix(section)?;
-        rest.trim_start_matches('.').split('.').next()
-    });
-    format!("did you mean `{}`?", nearest(name, known))
+    if let Some(section) = section_elsewhere(section, name) {
+        return section;
+    }
+    let known: BTreeSet<&str> = Key::ALL
+        .iter()
+        .filter_map(|key| {
+            let rest = match section {
+                "" => key.path(),
+                section => key.path().strip_prefix(section)?.strip_prefix('.')?,
+            };
+            rest.split('.').next()
+        })
+        .collect();
+    let suggestion = suggest_or_alias(name, known.iter().copied(), alias::KEYS)
+        .filter(|name| known.contains(name));
+    match suggestion {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => {
+            let elsewhere = suggest_or_alias(name, [], alias::KEYS);
+            let home = elsewhere.and_then(|name| {
+                let key = Key::ALL.iter().find(|key| key.name() == name)?;
+                Some(format!("did you mean `{name}` {}?", home(*key)))
+            });
+            let list = || known.iter().copied().collect::<Vec<_>>().join(", ");
+            home.unwrap_or_else(|| format!("known here are {}", list()))
+        }
+    }
+}
+
+/// Where a section belongs that stands in the wrong one: `[tls]` at the top, `[listener.admin]`.
+fn section_elsewhere(section: &str, name: &str) -> Option<String> {
+    let own_name = |path: &'static str| path.rsplit('.').next() == Some(name);
+    let path = Key::ALL
+        .iter()
+        .map(|key| key.section())
+        .find(|path| own_name(path) && *path != join(section, name))?;
+    Some(match path.split_once('.') {
+        Some(_) => format!("it belongs under a [[listener]], as [{path}]"),
+        None => format!("it belongs at the top level, as [{path}]"),
+    })
 }
 
 fn home(key: Key) -> String {

@@ -34,9 +34,6 @@ pub enum Form {
     Upstream,
 }
 
-/// The longest duration a setting takes, in seconds: 30 days.
-pub(super) const LONGEST: u64 = 30 * 24 * 3600;
-
 impl Form {
     /// Continues the description, in messages, with what it may look like.
     pub(super) fn examples(self) -> &'static str {

@@ -4,6 +4,7 @@
 //! `settle` reads each text once, `conflict` looks at all listeners together, `render` writes it back.
 
 mod address;
+mod alias;
 mod conflict;
 mod environment;
 mod error;
@@ -17,7 +18,7 @@ mod value;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-pub use self::address::AddressError;
+pub use self::address::{AddressError, socket};
 pub use self::environment::Environment;
 pub use self::error::{Error, Origin};
 use self::file::Layers;

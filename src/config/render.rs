@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::value::{duration_text, size_text};
+use super::value::size_text;
 use super::{Config, ListenerConfig, LogFormat};
 use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
 use crate::redact::{Secret, Shown, scrub};
+use crate::time::duration_text;
 use crate::tls::policy::{Group, Suite, TlsPolicy};
 use crate::{proxy, tls};
 

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
 use super::address::{self, AddressError};
+use super::alias;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
 use super::{ListenerConfig, LogFormat, LogSettings};
-use crate::nearest::nearest;
 use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
 use crate::redact::Secret;
+use crate::suggest::suggest_or_alias;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy};
 use crate::{admin, drain, listener, proxy, tls};
 
@@ -59,22 +60,23 @@ pub(super) fn log(layer: &Layer) -> Result<LogSettings, Error> {
 /// The filter's own parser takes any bare word for a target, so a misspelt level would log everything.
 fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let refused = |written: &str, nearest| Error::LogLevel {
+    let aliases = alias::of_values(Key::LogLevel);
+    let refused = |written: &str, level: &str| Error::LogLevel {
         at: at.clone(),
         written: written.into(),
-        nearest,
+        nearest: suggest_or_alias(level, LEVELS, aliases),
     };
     for directive in text.split(',').map(str::trim) {
         let is_level = LEVELS
             .iter()
             .any(|level| level.eq_ignore_ascii_case(directive));
         if !is_level && !directive.contains('=') {
-            return Err(refused(directive, Some(nearest(directive, LEVELS))));
+            return Err(refused(directive, directive));
         }
     }
     match EnvFilter::builder().parse(text) {
         Ok(_) => Ok(()),
-        Err(_) => Err(refused(text, None)),
+        Err(_) => Err(refused(text, text.rsplit('=').next().unwrap_or_default())),
     }
 }
 
@@ -109,6 +111,7 @@ fn socket(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<listener::
     let items = layer.list(Key::Listen)?;
     Ok(listener::Settings {
         name: name.to_owned(),
+        setting: "--listen (listener.listen)",
         addresses: address::listening(&items, pod_ips)
             .map_err(|problem| at(layer, Key::Listen, problem))?,
         max_connections: layer.count(Key::MaxConnections)?,

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::alias;
 use super::error::{Error, Origin};
-use super::key::{Form, Key, LONGEST};
-use crate::nearest::nearest;
+use super::key::{Form, Key};
 use crate::redact::{Secret, Shown};
+use crate::suggest::suggest_or_alias;
+use crate::time::{largest_unit, parse_duration, scaled};
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -125,7 +127,7 @@ impl Given {
                 at: self.origin.clone(),
                 written: text.into(),
                 form: key.form(),
-                nearest: Some(nearest(text, words.iter().copied())),
+                nearest: suggest_or_alias(text, words.iter().copied(), alias::of_values(key)),
             })
     }
 
@@ -178,23 +180,6 @@ fn is_printable(text: &str, key: Key) -> bool {
     !text.trim().is_empty() && (any_line || !text.trim().contains(char::is_control))
 }
 
-const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-
-/// A whole number and one unit, at most 30 days.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let millis = scaled(text, &DURATION_UNITS)?;
-    (millis <= LONGEST * 1000).then(|| Duration::from_millis(millis))
-}
-
-/// The inverse: the largest unit that says it exactly.
-pub(super) fn duration_text(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if millis == 0 {
-        return "0s".to_owned();
-    }
-    largest_unit(millis, &DURATION_UNITS)
-}
-
 const SIZE_UNITS: [(&str, u64); 4] = [
     ("B", 1),
     ("KiB", 1 << 10),
@@ -211,47 +196,9 @@ pub(super) fn size_text(bytes: u64) -> String {
     largest_unit(bytes, &SIZE_UNITS)
 }
 
-fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, scale) = units.iter().find(|(name, _)| *name == unit.trim())?;
-    number.parse::<u64>().ok()?.checked_mul(*scale)
-}
-
-fn largest_unit(amount: u64, units: &[(&str, u64)]) -> String {
-    let exact = |(_, scale): &&(&str, u64)| amount.is_multiple_of(*scale);
-    let (name, scale) = units.iter().rev().find(exact).copied().unwrap_or(units[0]);
-    format!("{}{name}", amount / scale)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_one_unit_and_come_back_as_written() {
-        for text in ["0s", "250ms", "5s", "2m", "620s", "1h", "720h"] {
-            assert_eq!(
-                parse_duration(text).map(duration_text).as_deref(),
-                Some(text)
-            );
-        }
-        assert_eq!(parse_duration("60s"), parse_duration("1m"));
-        for text in [
-            "",
-            "5",
-            "s",
-            "-5s",
-            "1.5s",
-            "5 parsecs",
-            "1m30s",
-            "721h",
-            "99999999999999999999s",
-            "５s",
-        ] {
-            assert_eq!(parse_duration(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn sizes_have_one_binary_unit() {

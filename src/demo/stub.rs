@@ -42,6 +42,7 @@ impl Stub {
     pub fn bind_to(address: SocketAddr) -> io::Result<Self> {
         let settings = Settings {
             name: "stub".to_owned(),
+            setting: "another port",
             addresses: vec![address],
             max_connections: MAX_CONNECTIONS,
             loopback_connections: None,

@@ -1,6 +1,7 @@
 //! Names, defaults and meanings of the annotations: one table for the parser's messages and for the
 //! documentation.
 
+use crate::suggest::{Aliases, suggest_or_alias};
 pub(crate) const PREFIX: &str = "hybridge.dev/";
 
 /// One row of the annotations table.
@@ -103,6 +104,13 @@ pub const TABLE: &[Row] = &[
     },
 ];
 
+/// Names of flags and of the configuration, for what has another name as an annotation.
+const ALIASES: Aliases = &[
+    ("cert-secret", "tls-secret"),
+    ("secret", "tls-secret"),
+    ("port", "ports"),
+];
+
 /// Whether `name` (without prefix) is in the table.
 pub(crate) fn is_known(name: &str) -> bool {
     TABLE.iter().any(|row| row.name == name)
@@ -119,13 +127,9 @@ pub(crate) fn unknown_message(name: &str) -> String {
             "annotation {PREFIX}{name}: the sidecar does not authenticate clients yet; remove the annotation, and restrict clients with a NetworkPolicy"
         );
     }
-    let nearest = TABLE
-        .iter()
-        .map(|row| (strsim::damerau_levenshtein(row.name, name), row.name))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
+    let nearest = suggest_or_alias(name, TABLE.iter().map(|row| row.name), ALIASES);
     match nearest {
-        Some((_, known)) => {
+        Some(known) => {
             format!("annotation {PREFIX}{name} is not known; did you mean {PREFIX}{known}?")
         }
         None => format!(

@@ -12,6 +12,7 @@ use super::deny::{Deny, Reason};
 use super::pod;
 use super::resources::{DEFAULT_MEMORY, LEAST_MEMORY, Quantity};
 use super::settings::{self, Settings};
+use crate::time::parse_duration;
 use crate::tls::policy::Mode as KeyExchange;
 
 /// Written by the injector, never read as a wish.
@@ -325,15 +326,10 @@ impl Reader<'_> {
     }
 }
 
-/// `90s`, `5m` or `1h` in seconds, zero excluded.
+/// `90s`, `5m` or `1h` in seconds, zero excluded; Kubernetes counts grace periods in whole seconds.
 fn seconds(text: &str) -> Option<u64> {
-    let unit = text.chars().last()?;
-    let factor = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        _ => return None,
-    };
-    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-    number.checked_mul(factor).filter(|n| *n > 0)
+    let duration = parse_duration(text)?;
+    (duration.subsec_nanos() == 0)
+        .then_some(duration.as_secs())
+        .filter(|seconds| *seconds > 0)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::settings::Settings;
+use crate::config::socket;
 
 /// `hybridge inject`: without a subcommand the offline front.
 #[derive(Args, Clone, Debug)]
@@ -38,6 +39,9 @@ pub struct OfflineArgs {
     /// Manifest to inject, YAML or JSON; `-` is standard input. May be repeated.
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// The same as -f FILE.
+    #[arg(value_name = "FILE", conflicts_with = "files")]
+    pub positional: Vec<PathBuf>,
     /// Print each step and its reason instead of the manifests.
     #[arg(long, conflicts_with = "check")]
     pub explain: bool,
@@ -74,7 +78,8 @@ pub struct ServeArgs {
         long,
         env = "HYBRIDGE_LISTEN",
         hide_env_values = true,
-        default_value = "0.0.0.0:9443"
+        default_value = "0.0.0.0:9443",
+        value_parser = socket
     )]
     pub listen: SocketAddr,
     /// Certificate chain of the webhook, PEM; followed when it changes.
@@ -98,7 +103,8 @@ pub struct ServeArgs {
         long,
         env = "HYBRIDGE_ADMIN",
         hide_env_values = true,
-        default_value = "0.0.0.0:15400"
+        default_value = "0.0.0.0:15400",
+        value_parser = socket
     )]
     pub admin: SocketAddr,
     /// error, warn, info, debug or trace.

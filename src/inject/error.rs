@@ -74,6 +74,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error of standard output, if that is all that went wrong.
+    pub fn output(&self) -> Option<&io::Error> {
+        match self {
+            Self::Write(error) | Self::Certs(CertsError::Write(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// 64 for a wrong command line or unreadable input (sysexits EX_USAGE), else 1.
     pub fn exit_code(&self) -> u8 {
         match self {

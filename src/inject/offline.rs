@@ -44,14 +44,20 @@ pub fn run(
     out: &mut impl Write,
     notices: &mut impl Write,
 ) -> Result<(), Error> {
-    if args.files.is_empty() {
+    let files: Vec<&Path> = args
+        .files
+        .iter()
+        .chain(&args.positional)
+        .map(AsRef::as_ref)
+        .collect();
+    if files.is_empty() {
         return Err(Error::Usage(
-            "nothing to inject: give -f FILE, or -f - for standard input".into(),
+            "nothing to inject: give a FILE, or - for standard input".into(),
         ));
     }
     let mut text = String::new();
     let mut findings = Findings::default();
-    for path in &args.files {
+    for path in files {
         let input = read(path, stdin)?;
         separate(&mut text, &input);
         text.push_str(&inject_file(path, &input, args, &mut findings)?);

@@ -90,7 +90,7 @@ impl Server {
         Ok(Self {
             listener: bind(&webhook_socket(args.listen), &metrics)?,
             admin: bind(
-                &admin::connection::settings(ADMIN, vec![args.admin]),
+                &admin::connection::settings(ADMIN, "--admin", vec![args.admin]),
                 &metrics,
             )?,
             shared: Arc::new(shared),
@@ -160,6 +160,7 @@ fn start(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> E
 fn webhook_socket(address: SocketAddr) -> listener::Settings {
     listener::Settings {
         name: LISTENER.to_owned(),
+        setting: "--listen",
         addresses: vec![address],
         max_connections: MAX_CONNECTIONS,
         loopback_connections: None,

@@ -9,6 +9,7 @@ use rustls::server::ResolvesServerCert;
 
 use super::context::Context;
 use super::error::{Outcome, UpstreamError};
+use super::failure_log::FailureLog;
 use super::headers::Identity;
 use super::turns::Turns;
 use super::upstream::Upstream;
@@ -58,6 +59,7 @@ pub struct Front {
     tls: TlsServer,
     settings: Arc<Settings>,
     metrics: Arc<ListenerMetrics>,
+    failures: Arc<FailureLog>,
     counters: TrafficCounters,
     name: String,
     /// Of connections that were ended to make room for others.
@@ -103,6 +105,7 @@ impl Front {
                 payload_out: metrics.payload.outward.clone(),
             },
             metrics: Arc::new(metrics),
+            failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
             name: name.to_owned(),
             shed_lines: LogLimit::default(),
         })
@@ -217,6 +220,7 @@ impl Service {
             settings: Arc::clone(&self.front.settings),
             upstream: Arc::clone(&self.upstream),
             metrics: Arc::clone(&self.front.metrics),
+            failures: Arc::clone(&self.front.failures),
             identity: Identity::new(client.ip(), group.name(), self.front.settings.forwarded),
             drain,
             activity,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::error::UpstreamError;
+use super::failure_log::FailureLog;
 use super::headers::Identity;
 use super::turns::Turns;
 use super::upstream::Upstream;
@@ -18,6 +19,7 @@ pub(crate) struct Context {
     pub(crate) settings: Arc<Settings>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) failures: Arc<FailureLog>,
     pub(crate) identity: Identity,
     pub(crate) drain: Watch,
     /// What the connection is doing: without work it may have to make room for another one.
@@ -37,6 +39,11 @@ pub(crate) struct Sample<'a> {
 }
 
 impl Context {
+    /// The listener's name.
+    pub(crate) fn listener(&self) -> &str {
+        self.failures.listener()
+    }
+
     /// Begins to count a request.
     pub(crate) fn sample(&self, protocol: RequestProtocol) -> Sample<'_> {
         self.metrics.requests_open.inc();
@@ -61,22 +68,16 @@ impl Context {
     /// Counts and logs a failure of the inference server's side.
     pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
         self.metrics.upstream_failed(error.reason());
-        tracing::info!(
-            upstream = %self.settings.upstream,
-            reason = error.reason(),
-            error = %error,
-            "upstream failed"
-        );
+        self.failures
+            .report("upstream failed", error.reason(), Some(error));
     }
 
     /// Counts an answer that broke off.
     pub(crate) fn answer_broken(&self) {
         self.metrics.upstream_failed(super::error::BROKEN_BODY);
-        tracing::info!(
-            upstream = %self.settings.upstream,
-            reason = super::error::BROKEN_BODY,
-            "upstream broke an answer off"
-        );
+        let reason = super::error::BROKEN_BODY;
+        self.failures
+            .report("upstream broke an answer off", reason, None);
     }
 }
 

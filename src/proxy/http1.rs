@@ -194,7 +194,7 @@ fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) ->
         status: error.status(),
         reason: "bad_request",
     };
-    tracing::info!(reason = %error, status = answer.status, "request refused");
+    tracing::info!(listener = %context.listener(), reason = %error, status = answer.status, "request refused");
     answer_and_close(client, context, answer, Outcome::ProtocolError)
 }
 

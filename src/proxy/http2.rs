@@ -291,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
             Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
             Err(error) => {
-                tracing::info!(reason = %error, "HTTP/2 connection refused");
+                tracing::info!(listener = %self.context.listener(), reason = %error, "HTTP/2 connection refused");
                 Outcome::ProtocolError
             }
         }

@@ -8,6 +8,7 @@ mod cork;
 mod end;
 pub mod error;
 mod exchange;
+mod failure_log;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,6 +39,16 @@ pub enum Protocol {
     Http,
     /// Bytes both ways.
     Tcp,
+}
+
+impl Protocol {
+    /// The word in configuration and output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// The HTTP version spoken to the inference server.

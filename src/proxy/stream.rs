@@ -81,6 +81,7 @@ pub(super) async fn serve(
         Ok(host) => host,
         Err(answer) => {
             tracing::info!(
+                listener = %context.listener(),
                 reason = answer.reason,
                 status = answer.status,
                 "request refused"

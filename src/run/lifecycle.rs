@@ -1,4 +1,5 @@
 //! Signals and orders: reload, drain, end. A second one to end, signal or `ctl quit`, ends at once.
+//! SIGINT skips the delay before connections are refused, which is there for load balancers.
 
 use std::time::Duration;
 
@@ -12,6 +13,12 @@ use crate::drain::Phase;
 
 /// How long those who wait for the end may take to hear of it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Said when a drain begins.
+const DRAINING: &str = "draining";
+/// Said when Ctrl-C begins it: somebody waits at the terminal.
+const INTERRUPTED: &str =
+    "draining without delay: open connections may finish, a second Ctrl-C ends at once";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,6 +53,8 @@ pub struct Signals {
 
 enum Event {
     Shutdown,
+    /// Ctrl-C: somebody at a terminal waits, and no load balancer has to hear of it.
+    Interrupt,
     Reload,
     Order(Order),
 }
@@ -71,7 +80,7 @@ impl Signals {
     async fn next(&mut self, orders: &mut mpsc::Receiver<Order>) -> Event {
         tokio::select! {
             _ = self.terminate.recv() => Event::Shutdown,
-            _ = self.interrupt.recv() => Event::Shutdown,
+            _ = self.interrupt.recv() => Event::Interrupt,
             _ = self.hangup.recv() => Event::Reload,
             Some(order) = orders.recv() => Event::Order(order),
         }
@@ -79,11 +88,12 @@ impl Signals {
 }
 
 impl Sidecar {
-    /// Serves until SIGTERM, SIGINT or `ctl quit`, then drains.
+    /// Serves until SIGTERM, SIGINT or `ctl quit`, then drains; SIGINT without the delay.
     pub async fn until_signalled(mut self, mut signals: Signals) -> End {
         let mut orders = self.commands.take();
         // `ctl drain` began the countdown to refusing connections; SIGTERM joins it.
         let mut refuse_at: Option<Instant> = None;
+        let delay = self.drain_settings.delay;
         loop {
             let event = tokio::select! {
                 event = signals.next(&mut orders) => event,
@@ -96,19 +106,23 @@ impl Sidecar {
             match event {
                 Event::Reload => self.reload_now(),
                 Event::Order(Order::Drain) if self.drain.phase() < Phase::Draining => {
-                    refuse_at.get_or_insert_with(|| self.become_lame());
+                    refuse_at.get_or_insert_with(|| self.become_lame(delay, DRAINING));
                 }
                 Event::Order(Order::Drain) => {}
                 Event::Shutdown | Event::Order(Order::Quit) => break,
+                Event::Interrupt => {
+                    refuse_at = Some(self.become_lame(Duration::ZERO, INTERRUPTED));
+                    break;
+                }
             }
         }
-        let refuse_at = refuse_at.unwrap_or_else(|| self.become_lame());
+        let refuse_at = refuse_at.unwrap_or_else(|| self.become_lame(delay, DRAINING));
         self.shut_down(signals, orders, refuse_at).await
     }
 
     /// Drains without a signal, and returns when it is over.
     pub async fn shutdown(self) -> End {
-        let refuse_at = self.become_lame();
+        let refuse_at = self.become_lame(self.drain_settings.delay, DRAINING);
         self.finish(refuse_at).await
     }
 
@@ -121,14 +135,19 @@ impl Sidecar {
     }
 
     /// Not ready from now on; the time from which connections are refused.
-    fn become_lame(&self) -> Instant {
+    fn become_lame(&self, delay: Duration, message: &str) -> Instant {
         self.metrics.set_draining(true);
         self.drain.advance(Phase::Lame);
         let delay = match self.drain.phase() {
-            Phase::Lame => self.drain_settings.delay,
+            Phase::Lame => delay,
             _ => Duration::ZERO,
         };
-        tracing::info!(delay_seconds = delay.as_secs_f64(), "draining");
+        tracing::info!(
+            delay_seconds = delay.as_secs_f64(),
+            timeout_seconds = self.drain_settings.timeout.as_secs_f64(),
+            open = self.drain.open(),
+            "{message}"
+        );
         Instant::now() + delay
     }
 
@@ -141,7 +160,7 @@ impl Sidecar {
         let again = async {
             loop {
                 match signals.next(&mut orders).await {
-                    Event::Shutdown | Event::Order(Order::Quit) => return,
+                    Event::Shutdown | Event::Interrupt | Event::Order(Order::Quit) => return,
                     Event::Reload => self.reload_now(),
                     Event::Order(Order::Drain) => {}
                 }

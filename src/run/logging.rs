@@ -1,8 +1,11 @@
-//! Where log lines go: standard error, as text or JSON; panics too.
+//! Where log lines go: standard error, as text or JSON; panics too. `line` knows what a line looks like.
+
+mod line;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{LogFormat, LogSettings};
+use self::line::Lines;
+use crate::config::LogSettings;
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(settings: &LogSettings) {
@@ -13,13 +16,10 @@ pub fn init(settings: &LogSettings) {
         format!("warn,hybridge={}", settings.level)
     };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt()
+    let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .event_format(Lines::new(settings.format))
+        .try_init();
     crate::panics::log_them();
-    let _ = match settings.format {
-        LogFormat::Text => lines.with_ansi(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
 }

@@ -6,6 +6,7 @@
 mod error;
 pub(super) mod kx;
 mod suite;
+mod unknown;
 
 use std::fmt;
 
@@ -15,7 +16,6 @@ use rustls::{NamedGroup, SupportedProtocolVersion, version};
 pub use self::error::PolicyError;
 pub use self::suite::Suite;
 pub(crate) use self::suite::{confidentiality_limit, record_protection, suite_name};
-use crate::nearest::nearest;
 
 /// The only version this product speaks (RFC 8446).
 pub(crate) static VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13];
@@ -79,10 +79,7 @@ impl Group {
         Self::ALL
             .into_iter()
             .find(|group| group.name().eq_ignore_ascii_case(&wanted))
-            .ok_or_else(|| PolicyError::UnknownGroup {
-                given: text.into(),
-                nearest: nearest(text, Self::ALL.map(Self::name)),
-            })
+            .ok_or_else(|| unknown::group(text))
     }
 
     /// Whether this group protects against a later quantum computer.
@@ -178,10 +175,7 @@ impl Mode {
         Self::ALL
             .into_iter()
             .find(|mode| mode.name() == text)
-            .ok_or_else(|| PolicyError::UnknownMode {
-                given: text.into(),
-                nearest: nearest(text, Self::ALL.map(Self::name)),
-            })
+            .ok_or_else(|| unknown::mode(text))
     }
 
     fn admits(self, class: KxClass) -> bool {

@@ -60,7 +60,7 @@ class Sidecar:
         self.admin = self._port(r"admin port")
 
     def _port(self, line):
-        return int(re.search(line + r" addresses=\[127\.0\.0\.1:(\d+)", self.log()).group(1))
+        return int(re.search(line + r"\"? addresses=\[127\.0\.0\.1:(\d+)", self.log()).group(1))
 
     def log(self):
         with open(self.log_path, encoding="utf-8") as log:

@@ -149,12 +149,13 @@ fn collect_log(child: &mut Child) -> Arc<Mutex<String>> {
     log
 }
 
-/// The first address in `addresses=[…]` of the line that says `what`.
+/// The first address of the field `addresses`, text or JSON, in the line that says `what`.
 fn address_of(log: &Mutex<String>, what: &str) -> Option<std::net::SocketAddr> {
     let log = log.lock().unwrap();
     let line = log.lines().find(|line| line.contains(what))?;
-    let (_, rest) = line.split_once("addresses=[")?;
-    rest.split([',', ']']).next()?.parse().ok()
+    let (_, rest) = line.split_once("addresses")?;
+    let rest = rest.trim_start_matches(['"', '=', ':', '[']);
+    rest.split([',', ']', '"']).next()?.parse().ok()
 }
 
 fn only_child(pid: u32) -> u32 {

@@ -155,6 +155,7 @@ pub fn parse(name: &str, text: &str) -> Result<Plan> {
 }
 
 fn target(file: &TargetFile) -> std::result::Result<Target, String> {
+    refuse_empty(file)?;
     let groups = match (&file.groups, file.role) {
         (Some(groups), _) if groups.is_empty() => {
             return Err(format!("target {}: groups is empty", file.name));
@@ -185,6 +186,32 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
         listener: file.listener.clone(),
         ..Target::new(&file.name, file.url.clone(), file.role, groups)
     })
+}
+
+/// An empty text is a key that somebody meant to fill in; left out it would have its default.
+fn refuse_empty(file: &TargetFile) -> std::result::Result<(), String> {
+    let path = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty())
+    };
+    let text = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+    let remedy = match file {
+        file if file.name.is_empty() => "name is empty; write what the report calls it",
+        file if file.url.is_empty() => "url is empty; write such as https://127.0.0.1:8443",
+        file if path(&file.ca) => {
+            "ca is empty; write the path of a PEM file with the CA, or leave it out for the system's bundle"
+        }
+        file if path(&file.pid_file) => "pid_file is empty; write a path, or leave it out",
+        file if text(&file.server_name) => {
+            "server_name is empty; write the name in the certificate, or leave it out for the URL's host"
+        }
+        file if text(&file.metrics) => "metrics is empty; write a URL, or leave it out",
+        file if text(&file.listener) => {
+            "listener is empty; write a listener's name, or leave it out"
+        }
+        _ => return Ok(()),
+    };
+    Err(format!("target {}: {remedy}", file.name))
 }
 
 fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String> {
@@ -334,6 +361,60 @@ mod tests {
         let error = parse("p", "name=\"p\"\nronds=3\n[[case]]\nscenario=\"mix\"").unwrap_err();
         assert!(error.to_string().contains("ronds"), "{error}");
         assert_eq!(error.exit_code(), 64);
+    }
+
+    #[test]
+    fn an_empty_text_of_a_target_says_what_to_write() {
+        let with = |key: &str| {
+            let text = format!(
+                "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\n{key}=\"\"\n[[case]]\nscenario=\"mix\""
+            );
+            parse("p", &text).unwrap_err().to_string()
+        };
+        let said = with("ca");
+        assert!(
+            said.contains("target a: ca is empty; write the path of a PEM file"),
+            "{said}"
+        );
+        for key in ["pid_file", "server_name", "metrics", "listener"] {
+            let said = with(key);
+            assert!(
+                said.contains(&format!("target a: {key} is empty")),
+                "{said}"
+            );
+        }
+    }
+
+    /// The names that the reader itself lists when it meets one it does not know.
+    fn keys(table: &str, others: &str) -> Vec<String> {
+        let error = parse("p", &format!("{table}nonsense=1\n{others}")).unwrap_err();
+        let said = error.to_string();
+        let (_, list) = said.split_once("expected one of ").unwrap();
+        let line = list.lines().next().unwrap();
+        let names = line
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned());
+        names.collect()
+    }
+
+    #[test]
+    fn every_key_of_a_plan_is_in_the_readme() {
+        let case = "[[case]]\nscenario=\"mix\"\n";
+        let target = "name=\"p\"\n[[target]]\n";
+        let tables = [
+            ("top", keys("", case)),
+            ("[[target]]", keys(target, case)),
+            ("[[case]]", keys("name=\"p\"\n[[case]]\n", "")),
+        ];
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once("## Plan files").unwrap();
+        for (table, keys) in tables {
+            assert!(keys.len() > 3, "{table} {keys:?}");
+            for key in keys {
+                let row = format!("| `{key}` | {table} |");
+                assert!(section.contains(&row), "{row}");
+            }
+        }
     }
 
     #[test]

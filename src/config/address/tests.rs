@@ -52,7 +52,23 @@ fn what_kubernetes_makes_of_pod_ips_and_a_port_is_read() {
 fn a_listening_address_that_cannot_be_read_says_what_is_wrong() {
     for (text, expected) in [
         ("", "an address is empty"),
-        ("8443", "`8443` has no port: write 8443:PORT"),
+        (
+            "8443",
+            "`8443` is a port without an address: write 0.0.0.0:8443",
+        ),
+        ("*:8443", "`*:8443` has no IP address: write 0.0.0.0:8443"),
+        (
+            "https://0.0.0.0",
+            "`https://0.0.0.0` is a URL, not an address: write 0.0.0.0:443",
+        ),
+        (
+            "unix:/run/tls.sock",
+            "`unix:/run/tls.sock` is a path, but TLS is accepted on TCP: write IP:PORT, such as 0.0.0.0:8443",
+        ),
+        (
+            "gateway:443",
+            "`gateway:443`: `gateway` is not an IP address (names are not looked up)",
+        ),
         ("127.0.0.1", "`127.0.0.1` has no port: write 127.0.0.1:PORT"),
         ("[::1]", "`[::1]` has no port: write [::1]:PORT"),
         (
@@ -61,7 +77,7 @@ fn a_listening_address_that_cannot_be_read_says_what_is_wrong() {
         ),
         (
             "localhost:80",
-            "`localhost:80`: `localhost` is not an IP address (names are not looked up)",
+            "`localhost:80` is a name, and names are not looked up: write 127.0.0.1:80",
         ),
         (
             "::1",
@@ -103,7 +119,16 @@ fn an_upstream_that_cannot_be_called_says_why() {
         ("0.0.0.0:80", "`0.0.0.0:80` is every address, not one to call: write 127.0.0.1:PORT or [::1]:PORT".to_owned()),
         ("unix:app.sock", "`unix:app.sock`: the path of a Unix socket must be absolute: write unix:/PATH".to_owned()),
         (&long, format!("`{long}`: the path of a Unix socket holds at most 107 bytes, this one has 108")),
-        ("http://127.0.0.1:80", "`http://127.0.0.1:80`: `http://127.0.0.1` is not an IP address (names are not looked up)".to_owned()),
+        ("http://127.0.0.1:80", "`http://127.0.0.1:80` is a URL, not an address: write 127.0.0.1:80".to_owned()),
+        ("http://localhost:8000/v1?x=1", "`http://localhost:8000` is a URL, not an address: write 127.0.0.1:8000".to_owned()),
+        ("https://me:secret@[::1]/", "`https://[::1]` is a URL, not an address: write [::1]:443".to_owned()),
+        ("grpc://triton:8001", "`grpc://triton:8001` is a URL, not an address: write IP:8001 with the IP address of that host".to_owned()),
+        ("localhost", "`localhost` is a name, and names are not looked up: write 127.0.0.1:PORT".to_owned()),
+        ("LOCALHOST:8000", "`LOCALHOST:8000` is a name, and names are not looked up: write 127.0.0.1:8000".to_owned()),
+        ("8000", "`8000` is a port without an address: write 127.0.0.1:8000".to_owned()),
+        ("*:8000", "`*:8000` has no IP address: write 127.0.0.1:8000".to_owned()),
+        ("/run/app.sock", "`/run/app.sock` is a path: write unix:/run/app.sock".to_owned()),
+        ("app.sock", "`app.sock` is a path: write unix:/PATH, from the root".to_owned()),
     ] {
         assert_eq!(upstream(text).unwrap_err().to_string(), expected);
     }
@@ -131,4 +156,14 @@ fn an_entry_of_ports_is_a_port_and_an_upstream() {
     ] {
         assert_eq!(ports_entry(text).unwrap_err().to_string(), expected);
     }
+}
+
+#[test]
+fn a_flag_with_one_address_says_the_same() {
+    assert_eq!(socket("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
+    assert_eq!(socket(":8443").unwrap().to_string(), "[::]:8443");
+    assert_eq!(
+        socket("localhost:8443").unwrap_err().to_string(),
+        "`localhost:8443` is a name, and names are not looked up: write 127.0.0.1:8443"
+    );
 }

@@ -111,7 +111,7 @@ impl Cluster {
 
 fn parse(path: &Path, stdin: &mut impl Read) -> Result<Value, Error> {
     let failed = |source| Error::Read {
-        path: path.to_owned(),
+        path: path.into(),
         source,
     };
     let mut text = String::new();
@@ -123,7 +123,7 @@ fn parse(path: &Path, stdin: &mut impl Read) -> Result<Value, Error> {
     serde_json::from_str(&text)
         .or_else(|_| yaml::read(&text))
         .map_err(|source| Error::Document {
-            path: path.to_owned(),
+            path: path.into(),
             document: 1,
             source,
         })

@@ -55,29 +55,27 @@ pub enum PolicyError {
     )]
     NoSuites,
     /// A group nobody knows.
-    #[error("groups: `{given}` is not a group known here: did you mean `{nearest}`?")]
+    #[error("groups: `{given}` is not a group known here{hint}")]
     UnknownGroup {
         /// What was written.
         given: Shown,
-        /// The closest known name.
-        nearest: &'static str,
+        /// The closest known name, or all of them.
+        hint: String,
     },
     /// A policy nobody knows.
-    #[error("policy: `{given}` is not a policy: did you mean `{nearest}`?")]
+    #[error("policy: `{given}` is not a policy{hint}")]
     UnknownMode {
         /// What was written.
         given: Shown,
-        /// The closest known name.
-        nearest: &'static str,
+        /// The closest known name, or all of them.
+        hint: String,
     },
     /// A suite nobody knows.
-    #[error(
-        "cipher-suites: `{given}` is not a TLS 1.3 suite known here: did you mean `{nearest}`?"
-    )]
+    #[error("cipher-suites: `{given}` is not a TLS 1.3 suite known here{hint}")]
     UnknownSuite {
         /// What was written.
         given: Shown,
-        /// The closest known name.
-        nearest: &'static str,
+        /// The closest known name, or all of them.
+        hint: String,
     },
 }

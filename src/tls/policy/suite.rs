@@ -4,8 +4,7 @@ use ::aws_lc_rs::aead;
 use rustls::crypto::aws_lc_rs;
 use rustls::{CipherSuite, ConnectionTrafficSecrets};
 
-use super::PolicyError;
-use crate::nearest::nearest;
+use super::{PolicyError, unknown};
 
 /// A TLS 1.3 cipher suite.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,10 +39,7 @@ impl Suite {
         Self::ALL
             .into_iter()
             .find(|suite| suite.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| PolicyError::UnknownSuite {
-                given: text.into(),
-                nearest: nearest(text, Self::ALL.map(Self::name)),
-            })
+            .ok_or_else(|| unknown::suite(text))
     }
 
     /// The suites in the order that costs least on this CPU: AES-128-GCM-SHA256 first where AES and

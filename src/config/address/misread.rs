@@ -1,0 +1,88 @@
+//! What people write where an address belongs: URLs, `localhost`, a bare port, a path. Each is told
+//! the address that it stands for; none is accepted, so that one spelling stands in every file.
+
+use super::AddressError;
+
+/// Refuses what stands for a listening address without being one.
+pub(super) fn as_listening(text: &str) -> Result<(), AddressError> {
+    let path = text.starts_with("unix:") || text.starts_with('/') || text.starts_with("./");
+    if path {
+        return refused(
+            text,
+            "is a path, but TLS is accepted on TCP",
+            "IP:PORT, such as 0.0.0.0:8443".to_owned(),
+        );
+    }
+    common(text, "0.0.0.0")
+}
+
+/// Refuses what stands for an upstream without being one.
+pub(super) fn as_upstream(text: &str) -> Result<(), AddressError> {
+    let is_path = text.starts_with('/') || text.ends_with(".sock");
+    if is_path && !text.contains("://") {
+        let form = match text.strip_prefix('/') {
+            Some(_) => format!("unix:{text}"),
+            None => "unix:/PATH, from the root".to_owned(),
+        };
+        return refused(text, "is a path", form);
+    }
+    common(text, "127.0.0.1")
+}
+
+/// `any` stands for the address where only a port or `*` was written.
+fn common(text: &str, any: &str) -> Result<(), AddressError> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        // Behind user and password, which are never repeated.
+        let authority = authority.rsplit('@').next().unwrap_or_default();
+        let port = match scheme {
+            "http" | "ws" => "80",
+            "https" | "wss" => "443",
+            _ => "PORT",
+        };
+        return refused(
+            &format!("{scheme}://{authority}"),
+            "is a URL, not an address",
+            numeric(authority, port, any),
+        );
+    }
+    if text.parse::<u16>().is_ok() {
+        return refused(
+            text,
+            "is a port without an address",
+            format!("{any}:{text}"),
+        );
+    }
+    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+    match host {
+        "*" => refused(text, "has no IP address", numeric(text, "PORT", any)),
+        host if host.eq_ignore_ascii_case("localhost") => {
+            let what = "is a name, and names are not looked up";
+            refused(text, what, numeric(text, "PORT", any))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The address of an authority; `IP` stands for a name that only a look-up could replace.
+fn numeric(authority: &str, port: &str, any: &str) -> String {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, digits)) if digits.parse::<u16>().is_ok() => (host, digits),
+        _ => (authority, port),
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare {
+        "" | "*" => format!("{any}:{port}"),
+        name if name.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
+        ip if ip.parse::<std::net::IpAddr>().is_ok() => format!("{host}:{port}"),
+        _ => format!("IP:{port} with the IP address of that host"),
+    }
+}
+
+fn refused(text: &str, what: &'static str, form: String) -> Result<(), AddressError> {
+    Err(AddressError::Misread {
+        text: text.into(),
+        what,
+        form: form.into(),
+    })
+}

@@ -1,0 +1,191 @@
+//! Words that people bring along from other software, each with the word it has here. Data for
+//! messages only: none of them is accepted as a value.
+
+use super::key::Key;
+use crate::suggest::Aliases;
+
+/// Values of the settings that take one of a few words.
+pub(super) fn of_values(key: Key) -> Aliases {
+    match key {
+        Key::Protocol => PROTOCOLS,
+        Key::UpstreamHttp => UPSTREAM_HTTP,
+        Key::Forwarded => FORWARDED,
+        Key::LogFormat => LOG_FORMATS,
+        Key::LogLevel => LOG_LEVELS,
+        _ => &[],
+    }
+}
+
+const PROTOCOLS: Aliases = &[
+    ("grpc", "http"),
+    ("grpcs", "http"),
+    ("h1", "http"),
+    ("h2", "http"),
+    ("h2c", "http"),
+    ("http1", "http"),
+    ("http/1.1", "http"),
+    ("http2", "http"),
+    ("http/2", "http"),
+    ("https", "http"),
+    ("kserve", "http"),
+    ("openai", "http"),
+    ("rest", "http"),
+    ("sse", "http"),
+    ("websocket", "http"),
+    ("ws", "http"),
+    ("wss", "http"),
+    ("bytes", "tcp"),
+    ("kafka", "tcp"),
+    ("l4", "tcp"),
+    ("mysql", "tcp"),
+    ("opaque", "tcp"),
+    ("passthrough", "tcp"),
+    ("postgres", "tcp"),
+    ("postgresql", "tcp"),
+    ("raw", "tcp"),
+    ("redis", "tcp"),
+    ("resp", "tcp"),
+    ("ssl", "tcp"),
+    ("stream", "tcp"),
+    ("tcp4", "tcp"),
+    ("tcp6", "tcp"),
+    ("tls", "tcp"),
+];
+
+const UPSTREAM_HTTP: Aliases = &[
+    ("1.1", "http1"),
+    ("h1", "http1"),
+    ("http", "http1"),
+    ("http/1.1", "http1"),
+    ("http1.1", "http1"),
+    ("2", "http2"),
+    ("grpc", "http2"),
+    ("h2", "http2"),
+    ("h2c", "http2"),
+    ("http/2", "http2"),
+    ("automatic", "auto"),
+    ("default", "auto"),
+    ("detect", "auto"),
+];
+
+const FORWARDED: Aliases = &[
+    ("add", "append"),
+    ("keep", "append"),
+    ("trust", "append"),
+    ("overwrite", "replace"),
+    ("set", "replace"),
+    ("strip", "replace"),
+];
+
+const LOG_FORMATS: Aliases = &[
+    ("console", "text"),
+    ("human", "text"),
+    ("logfmt", "text"),
+    ("plain", "text"),
+    ("pretty", "text"),
+    ("jsonl", "json"),
+    ("ndjson", "json"),
+];
+
+const LOG_LEVELS: Aliases = &[
+    ("all", "trace"),
+    ("finest", "trace"),
+    ("fine", "debug"),
+    ("verbose", "debug"),
+    ("default", "info"),
+    ("information", "info"),
+    ("normal", "info"),
+    ("notice", "info"),
+    ("warning", "warn"),
+    ("alert", "error"),
+    ("critical", "error"),
+    ("emergency", "error"),
+    ("err", "error"),
+    ("fatal", "error"),
+    ("panic", "error"),
+    ("disabled", "off"),
+    ("none", "off"),
+    ("quiet", "off"),
+    ("silent", "off"),
+];
+
+/// Names of keys and sections.
+pub(super) const KEYS: Aliases = &[
+    ("address", "listen"),
+    ("addr", "listen"),
+    ("bind", "listen"),
+    ("port", "listen"),
+    ("backend", "upstream"),
+    ("forward", "upstream"),
+    ("target", "upstream"),
+    ("certificate", "cert"),
+    ("certificate-file", "cert"),
+    ("cert-file", "cert"),
+    ("certfile", "cert"),
+    ("certs", "cert"),
+    ("chain", "cert"),
+    ("key-file", "key"),
+    ("keyfile", "key"),
+    ("private-key", "key"),
+    ("private-key-file", "key"),
+    ("curves", "groups"),
+    ("key-exchange", "groups"),
+    ("named-groups", "groups"),
+    ("ciphers", "cipher-suites"),
+    ("ciphersuites", "cipher-suites"),
+    ("suites", "cipher-suites"),
+    ("mode", "policy"),
+    ("threads", "workers"),
+    ("worker-threads", "workers"),
+    ("frontend", "listener"),
+    ("server", "listener"),
+    ("health", "admin"),
+    ("metrics", "admin"),
+    ("status", "admin"),
+    ("logging", "log"),
+    ("shutdown", "drain"),
+    ("verbosity", "level"),
+    ("grace-period", "timeout"),
+    ("ssl", "tls"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::key::Form;
+    use crate::suggest::suggest_or_alias;
+
+    #[test]
+    fn every_alias_stands_for_a_word_there_is() {
+        for key in Key::ALL {
+            if let Form::Choice(words) = key.form() {
+                for (alias, word) in of_values(*key) {
+                    assert!(words.contains(word), "{alias}");
+                    assert!(!words.contains(alias), "{alias} is a value itself");
+                }
+            }
+        }
+        for (alias, name) in KEYS {
+            let is_part = |key: &Key| key.path().split('.').any(|part| part == *name);
+            assert!(Key::ALL.iter().any(is_part), "{alias} -> {name}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_spelt_as_they_are_looked_up() {
+        let tables = [
+            PROTOCOLS,
+            UPSTREAM_HTTP,
+            FORWARDED,
+            LOG_FORMATS,
+            LOG_LEVELS,
+            KEYS,
+        ];
+        for table in tables {
+            for (alias, word) in table {
+                let typed = alias.to_ascii_uppercase().replace('-', "_");
+                assert_eq!(suggest_or_alias(&typed, [], table), Some(*word), "{typed}");
+            }
+        }
+    }
+}

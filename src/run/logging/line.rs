@@ -1,0 +1,338 @@
+//! One event as one line: logfmt for people and collectors alike, or a JSON object. Both have the
+//! same names in the same order: `timestamp`, `level`, `message`, then the fields of the event.
+
+use std::fmt::{self, Debug};
+
+use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::LogFormat;
+
+/// Fields whose value is a list.
+const LISTS: [&str; 1] = ["addresses"];
+
+/// Writes events in one of the two formats.
+pub(super) struct Lines {
+    format: LogFormat,
+}
+
+impl Lines {
+    pub(super) fn new(format: LogFormat) -> Self {
+        Self { format }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut timestamp = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
+        let level = event.metadata().level().as_str();
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let head = [
+            ("timestamp", Form::Bare, Value::String(timestamp)),
+            ("level", Form::Bare, Value::String(level.to_owned())),
+            ("message", Form::Bare, Value::String(fields.message)),
+        ];
+        let entries = head.into_iter().chain(fields.entries);
+        match self.format {
+            LogFormat::Text => text(&mut writer, entries),
+            LogFormat::Json => object(&mut writer, entries),
+        }
+    }
+}
+
+/// How a string looks in a text line: a field recorded as a string is always quoted, so that the text
+/// of `reason="timeout"` does not depend on the word.
+#[derive(Clone, Copy)]
+enum Form {
+    Bare,
+    Quoted,
+}
+
+type Entry = (&'static str, Form, Value);
+
+/// The fields of one event, in their order.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    entries: Vec<Entry>,
+}
+
+impl Fields {
+    fn push(&mut self, field: &Field, value: Value) {
+        self.push_as(field, Form::Bare, value);
+    }
+
+    fn push_as(&mut self, field: &Field, form: Form, value: Value) {
+        // What the bridge from the `log` crate adds: its caller's place.
+        if !field.name().starts_with("log.") {
+            self.entries.push((field.name(), form, value));
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = text,
+            name if LISTS.contains(&name) => self.push(field, list(&text)),
+            _ => self.push(field, Value::String(text)),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            _ => self.push_as(field, Form::Quoted, Value::from(value)),
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field, json!(rounded(field.name(), value)));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, Value::from(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, Value::from(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, Value::from(value));
+    }
+}
+
+/// Finer than a microsecond nothing here is measured: `_us` keeps one decimal, `_ms` three.
+fn rounded(name: &str, value: f64) -> f64 {
+    let scale = match name {
+        name if name.ends_with("_us") => 10.0,
+        name if name.ends_with("_ms") => 1e3,
+        _ => 1e6,
+    };
+    (value * scale).round() / scale
+}
+
+/// The items of a list that `Debug` wrote as `[a, b]`.
+fn list(debug: &str) -> Value {
+    let inside = debug
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(debug);
+    let items = inside.split(", ").filter(|item| !item.is_empty());
+    items.map(Value::from).collect()
+}
+
+/// `name=value` pairs as logfmt has them: a value that is not one plain word is a JSON string.
+fn text(writer: &mut Writer<'_>, entries: impl Iterator<Item = Entry>) -> fmt::Result {
+    for (index, (name, form, value)) in entries.enumerate() {
+        if index > 0 {
+            writer.write_char(' ')?;
+        }
+        write!(writer, "{name}=")?;
+        match (value, form) {
+            (value @ Value::String(_), Form::Quoted) => write!(writer, "{value}")?,
+            (Value::String(text), Form::Bare) => word(writer, &text)?,
+            (Value::Array(items), _) => {
+                let items = items.iter().filter_map(Value::as_str);
+                let items: Vec<_> = items.collect();
+                word(writer, &format!("[{}]", items.join(", ")))?;
+            }
+            (other, _) => write!(writer, "{other}")?,
+        }
+    }
+    writer.write_char('\n')
+}
+
+fn word(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
+    let special = |c: char| c <= ' ' || c.is_control() || matches!(c, '=' | '"' | '\\');
+    if text.is_empty() || text.contains(special) {
+        write!(writer, "{}", json!(text))
+    } else {
+        writer.write_str(text)
+    }
+}
+
+fn object(writer: &mut Writer<'_>, entries: impl Iterator<Item = Entry>) -> fmt::Result {
+    for (index, (name, _, value)) in entries.enumerate() {
+        let before = if index > 0 { ',' } else { '{' };
+        write!(writer, "{before}{}:{value}", json!(name))?;
+    }
+    writer.write_str("}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io;
+    use std::net::SocketAddr;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The line of one event in `format`.
+    fn logged(format: LogFormat, event: impl Fn()) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .event_format(Lines::new(format))
+            .finish();
+        tracing::subscriber::with_default(subscriber, event);
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Reads a logfmt line strictly: pairs, one space between them, nothing bare and no key twice.
+    fn logfmt(line: &str) -> Vec<(String, String)> {
+        let mut rest = line.strip_suffix('\n').unwrap();
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        while !rest.is_empty() {
+            let (key, after) = rest.split_once('=').unwrap();
+            assert!(key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert!(pairs.iter().all(|(other, _)| other != key), "{key} twice");
+            let mut values = serde_json::Deserializer::from_str(after).into_iter::<String>();
+            let (value, length) = if after.starts_with('"') {
+                (values.next().unwrap().unwrap(), values.byte_offset())
+            } else {
+                let end = after.find(' ').unwrap_or(after.len());
+                assert!(end > 0 && !after[..end].contains(['"', '=']), "{line}");
+                (after[..end].to_owned(), end)
+            };
+            pairs.push((key.to_owned(), value));
+            rest = &after[length..];
+            if let Some(next) = rest.strip_prefix(' ') {
+                assert!(!next.is_empty(), "{line}");
+                rest = next;
+            } else {
+                assert!(rest.is_empty(), "{line}");
+            }
+        }
+        pairs
+    }
+
+    fn event() {
+        let addresses: [SocketAddr; 2] = [
+            "127.0.0.1:8443".parse().unwrap(),
+            "[::1]:8443".parse().unwrap(),
+        ];
+        tracing::warn!(
+            listener = "a",
+            addresses = ?addresses,
+            error = %"certificate \"x\"\n= bad, \u{1b}[31m",
+            empty = "",
+            handshake_ms = 259.138_000_000_000_03,
+            handshake_compute_us = 81.449_999,
+            open_seconds = 1.5,
+            wire_bytes_in = 7_u64,
+            hello_retry = false,
+            "connection closed"
+        );
+    }
+
+    const ERROR: &str = "certificate \"x\"\n= bad, \u{1b}[31m";
+
+    #[test]
+    fn a_text_line_is_logfmt() {
+        let line = logged(LogFormat::Text, event);
+        let pairs = logfmt(&line);
+        let names: Vec<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names[..4], ["timestamp", "level", "message", "listener"]);
+        let value = |name: &str| {
+            let pair = pairs.iter().find(|(other, _)| other == name);
+            pair.unwrap().1.as_str()
+        };
+        assert!(value("timestamp").ends_with('Z'));
+        for (name, expected) in [
+            ("level", "WARN"),
+            ("message", "connection closed"),
+            ("listener", "a"),
+            ("addresses", "[127.0.0.1:8443, [::1]:8443]"),
+            ("error", ERROR),
+            ("empty", ""),
+            ("handshake_ms", "259.138"),
+            ("handshake_compute_us", "81.4"),
+            ("open_seconds", "1.5"),
+            ("wire_bytes_in", "7"),
+            ("hello_retry", "false"),
+        ] {
+            assert_eq!(value(name), expected, "{line}");
+        }
+        assert_eq!(line.matches('\n').count(), 1);
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_numbers_and_lists() {
+        let line = logged(LogFormat::Json, event);
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert!(value["timestamp"].as_str().unwrap().ends_with('Z'));
+        let expected = json!({
+            "timestamp": value["timestamp"],
+            "level": "WARN",
+            "message": "connection closed",
+            "listener": "a",
+            "addresses": ["127.0.0.1:8443", "[::1]:8443"],
+            "error": ERROR,
+            "empty": "",
+            "handshake_ms": 259.138,
+            "handshake_compute_us": 81.4,
+            "open_seconds": 1.5,
+            "wire_bytes_in": 7,
+            "hello_retry": false,
+        });
+        assert_eq!(value, expected);
+        assert!(line.contains("259.138,"), "{line}");
+    }
+
+    #[test]
+    fn lists_keep_the_brackets_of_their_items() {
+        for (debug, expected) in [
+            ("[]", json!([])),
+            ("[127.0.0.1:1]", json!(["127.0.0.1:1"])),
+            ("[[::1]:1]", json!(["[::1]:1"])),
+            ("[[::1]:1, [::]:2]", json!(["[::1]:1", "[::]:2"])),
+        ] {
+            assert_eq!(list(debug), expected, "{debug}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_null_and_not_a_broken_line() {
+        let line = logged(LogFormat::Json, || {
+            tracing::info!(handshake_ms = f64::NAN, "x");
+        });
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["handshake_ms"], Value::Null);
+    }
+}

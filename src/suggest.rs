@@ -1,0 +1,108 @@
+//! "Did you mean …?": the one rule by which a message suggests a known name, with its threshold.
+//! A suggestion that misleads is worse than none, so what is far from every name gets none.
+
+/// Names used elsewhere, each with the name it has here. Spelling as [`normalised`].
+pub(crate) type Aliases = &'static [(&'static str, &'static str)];
+
+/// The candidate that `given` most likely stands for, if one is close enough.
+///
+/// Letter case aside, `_` counts as `-`. The distance is that of Damerau and Levenshtein: a swap of
+/// two neighbours is one edit.
+pub(crate) fn suggest<'a>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let given = normalised(given);
+    candidates
+        .into_iter()
+        .map(|name| {
+            let distance = strsim::damerau_levenshtein(&given, &normalised(name));
+            (distance, name)
+        })
+        .filter(|(distance, name)| *distance <= allowed(&given, name))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// The same, with names used elsewhere looked up first.
+pub(crate) fn suggest_or_alias<'a>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    aliases: Aliases,
+) -> Option<&'a str> {
+    let word = normalised(given);
+    let alias = aliases.iter().find(|(other, _)| *other == word);
+    match alias {
+        Some((_, name)) => Some(name),
+        None => suggest(given, candidates),
+    }
+}
+
+/// Continues a message that names what was written.
+pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |word| format!(": did you mean `{word}`?"))
+}
+
+/// Edits beyond which a short word would be another word.
+fn allowed(given: &str, name: &str) -> usize {
+    match given.chars().count().min(name.chars().count()) {
+        0..=2 => 0,
+        3..=5 => 1,
+        6..=10 => 2,
+        _ => 3,
+    }
+}
+
+fn normalised(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICIES: [&str; 3] = ["hybrid-preferred", "hybrid-required", "classical-only"];
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_word() {
+        for (given, candidates, expected) in [
+            ("polcy", &["groups", "policy", "cert"][..], "policy"),
+            ("htp", &["http", "tcp"], "http"),
+            ("tpc", &["http", "tcp"], "tcp"),
+            ("infoo", &["error", "info"], "info"),
+            ("Hybrid_Prefered", &POLICIES, "hybrid-preferred"),
+            ("upstraem", &["listen", "upstream"], "upstream"),
+        ] {
+            let found = suggest(given, candidates.iter().copied());
+            assert_eq!(found, Some(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_far_from_every_word_gets_no_suggestion() {
+        for (given, candidates) in [
+            ("banana", &POLICIES[..]),
+            ("hybrid", &POLICIES),
+            ("grpc", &["http", "tcp"]),
+            ("udp", &["http", "tcp"]),
+            ("xml", &["text", "json"]),
+            ("x", &["on", "a"]),
+            ("", &["http", "tcp"]),
+            ("anything", &[]),
+        ] {
+            assert_eq!(suggest(given, candidates.iter().copied()), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_name_used_elsewhere_is_looked_up_before_likeness() {
+        let aliases: Aliases = &[("grpc", "http"), ("raw-bytes", "tcp")];
+        let found = |given| suggest_or_alias(given, ["http", "tcp"], aliases);
+        assert_eq!(found("gRPC"), Some("http"));
+        assert_eq!(found("RAW_BYTES"), Some("tcp"));
+        assert_eq!(found("tpc"), Some("tcp"));
+        assert_eq!(found("carrier-pigeon"), None);
+        assert_eq!(did_you_mean(found("grpc")), ": did you mean `http`?");
+        assert_eq!(did_you_mean(None), "");
+    }
+}
