@@ -1,0 +1,114 @@
+//! What a plan file may say, and what is refused with which words.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+#[test]
+fn every_plan_that_comes_along_is_valid() {
+    for (name, _) in EMBEDDED {
+        assert!(!load(name).unwrap().cases.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named() {
+    let error = parse("p", "name=\"p\"\nronds=3\n[[case]]\nscenario=\"mix\"").unwrap_err();
+    assert!(error.to_string().contains("ronds"), "{error}");
+    assert_eq!(error.exit_code(), 64);
+}
+
+#[test]
+fn an_empty_text_of_a_target_says_what_to_write() {
+    let with = |key: &str| {
+        let text = format!(
+            "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\n{key}=\"\"\n[[case]]\nscenario=\"mix\""
+        );
+        parse("p", &text).unwrap_err().to_string()
+    };
+    let said = with("ca");
+    assert!(
+        said.contains("target a: ca is empty; write the path of a PEM file"),
+        "{said}"
+    );
+    for key in ["pid_file", "server_name", "metrics", "listener"] {
+        let said = with(key);
+        assert!(
+            said.contains(&format!("target a: {key} is empty")),
+            "{said}"
+        );
+    }
+}
+
+/// The names that the reader itself lists when it meets one it does not know.
+fn keys(table: &str, others: &str) -> Vec<String> {
+    let error = parse("p", &format!("{table}nonsense=1\n{others}")).unwrap_err();
+    let said = error.to_string();
+    let (_, list) = said.split_once("expected one of ").unwrap();
+    let line = list.lines().next().unwrap();
+    let names = line
+        .split(", ")
+        .map(|name| name.trim_matches('`').to_owned());
+    names.collect()
+}
+
+#[test]
+fn every_key_of_a_plan_is_in_the_readme() {
+    let case = "[[case]]\nscenario=\"mix\"\n";
+    let target = "name=\"p\"\n[[target]]\n";
+    let tables = [
+        ("top", keys("", case)),
+        ("[[target]]", keys(target, case)),
+        ("[[case]]", keys("name=\"p\"\n[[case]]\n", "")),
+    ];
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Plan files").unwrap();
+    for (table, keys) in tables {
+        assert!(keys.len() > 3, "{table} {keys:?}");
+        for key in keys {
+            let row = format!("| `{key}` | {table} |");
+            assert!(section.contains(&row), "{row}");
+        }
+    }
+}
+
+#[test]
+fn lists_of_links_and_loads_multiply() {
+    let text = "name=\"p\"\n[[case]]\nscenario=\"full-handshake\"\nrtt=[\"0\",\"20ms\"]\nconnections=[1,8,64]";
+    assert_eq!(parse("p", text).unwrap().cases.len(), 6);
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (text, what) in [
+        ("name=\"p\"\nrounds=1\n[[case]]\nscenario=\"mix\"", "rounds"),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"mix\"\n[[case]]\nscenario=\"mix\"",
+            "same",
+        ),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"mix\"\nconnections=[0]",
+            "connections",
+        ),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"mix\"\nrtt=[\"20\"]",
+            "\"20\"",
+        ),
+        ("name=\"p\"\n[[case]]\nscenario=\"mux\"", "mux"),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"mix\"\nstreams=2",
+            "streams want HTTP/2",
+        ),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"h2-keepalive\"\nstreams=0",
+            "streams must be",
+        ),
+        (
+            "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\nconnections=9\n\
+             [[target]]\nname=\"b\"\nurl=\"https://b:1\"\nrole=\"baseline\"\n[[case]]\nscenario=\"mix\"",
+            "every target",
+        ),
+    ] {
+        let error = parse("p", text).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
