@@ -89,7 +89,13 @@ class Setting:
             "endpoints": [{"addresses": [ADDRESS], "conditions": {"ready": True}}],
             "ports": [{"name": "webhook", "port": 9443, "protocol": "TCP"}],
         }
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(endpoint))
+        # What API servers before 1.31 dial.
+        older = {
+            "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "hybridge-injector", "namespace": SYSTEM},
+            "subsets": [{"addresses": [{"ip": ADDRESS}], "ports": endpoint["ports"]}],
+        }
+        for each in (endpoint, older):
+            self.kubectl("apply", "-f", "-", stdin=json.dumps(each))
 
     def _reviewed(self, deadline=30):
         """New admission configuration takes effect a moment after it is written."""
