@@ -155,13 +155,22 @@ pub fn scrub(message: &str) -> Cow<'_, str> {
 /// From the first line that begins or ends a PEM block to the end of the last, or of the message: where
 /// the last one ends nobody knows if its own line is broken.
 fn armoured(message: &str) -> Option<Range<usize>> {
-    let start = ARMOUR.iter().filter_map(|line| message.find(line)).min()?;
+    let lines = ARMOUR.iter().flat_map(|line| message.match_indices(line));
+    let of_keys = lines.filter(|(at, line)| !is_mention(message, *at, line.len()));
+    let start = of_keys.map(|(at, _)| at).min()?;
     let end = message.rfind("-----END").and_then(|end| {
         let label = end + "-----END".len();
         let length = message[label..].find("-----")? + "-----".len();
         Some(label + length)
     });
     Some(start..end.filter(|end| *end > start).unwrap_or(message.len()))
+}
+
+/// Whether the line stands in a message of ours, closed in backquotes, with nothing behind it.
+fn is_mention(message: &str, at: usize, length: usize) -> bool {
+    let label = &message[at + length..];
+    let behind = label.find("-----").map(|end| &label[end + 5..]);
+    message[..at].ends_with('`') && behind.is_some_and(|behind| behind.starts_with('`'))
 }
 
 /// Where `text` has a piece of a key, with the lines around it that belong to it.

@@ -79,6 +79,21 @@ fn a_message_loses_the_key_and_keeps_its_words() {
     assert_eq!(scrub(cut), "found '(PEM text, 33 bytes, not shown)");
 }
 
+#[test]
+fn a_message_may_speak_of_the_lines_of_pem() {
+    for message in [
+        "there is no `-----BEGIN …-----` line in it",
+        "PEM block 1 (line 1) has no `-----END PRIVATE KEY-----` line: the file is cut short",
+    ] {
+        assert_eq!(scrub(message), message);
+    }
+    let field = "unknown field `-----BEGIN PRIVATE KEY-----\nMIG\n-----END PRIVATE KEY-----`";
+    assert_eq!(
+        scrub(field),
+        "unknown field `(PEM text, 57 bytes, not shown)`"
+    );
+}
+
 proptest! {
     /// Whatever stands around it and however its lines end, no 16 characters of a key are repeated.
     #[test]
