@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
         let (stop, at_once) = on_interrupt();
         // Held until the last run has ended.
         let (_servers, targets) = setup.targets(&plan).await?;
-        let targets = twins(targets);
+        let targets = twins(&targets);
         for target in &targets {
             target.probe_handshake().await?;
         }
@@ -112,7 +112,7 @@ async fn repeat(
 
 /// Two targets that are one server, for each protocol: a pair with the same group is taken at its word, else the first
 /// subject stands on both sides.
-fn twins(targets: Vec<Resolved>) -> Vec<Resolved> {
+fn twins(targets: &[Resolved]) -> Vec<Resolved> {
     let mut pairs = Vec::new();
     for speaks in [Speaks::Http, Speaks::Blocks] {
         let mine: Vec<_> = targets

@@ -75,7 +75,7 @@ pub fn tick_labels(ticks: &[f64]) -> Vec<String> {
             .collect()
     };
     let tells = |digits: usize| {
-        let scale = 10_f64.powi(digits as i32);
+        let scale = 10_f64.powf(digits as f64);
         ticks.iter().all(|tick| {
             let off = (tick * scale - (tick * scale).round()).abs();
             off < 1e-6 * (tick * scale).abs().max(1.0)

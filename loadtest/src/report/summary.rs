@@ -62,7 +62,7 @@ fn handshake(judged: &Judged<'_>) -> Option<String> {
         time(latency.subject.mean),
         groups.get(1)?,
         time(latency.baseline.mean),
-        change(&latency, "longer", "shorter"),
+        change(latency, "longer", "shorter"),
     );
     let (up, down) = (
         figure(judged, scenario, Metric::HandshakeUp)?,
@@ -75,7 +75,7 @@ fn handshake(judged: &Judged<'_>) -> Option<String> {
         signed(down.difference.mean)
     );
     if let Some(cpu) = figure(judged, scenario, Metric::ServerCpu) {
-        text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
+        text += &format!("; server CPU: {}", change(cpu, "more", "less"));
     }
     Some(text + ".")
 }
@@ -86,10 +86,10 @@ fn request(judged: &Judged<'_>) -> Option<String> {
     let mut text = format!(
         "A request on an open connection takes {}: {}",
         time(latency.subject.mean),
-        change(&latency, "longer", "shorter")
+        change(latency, "longer", "shorter")
     );
     if let Some(cpu) = figure(judged, scenario, Metric::ServerCpu) {
-        text += &format!("; server CPU: {}", change(&cpu, "more", "less"));
+        text += &format!("; server CPU: {}", change(cpu, "more", "less"));
     }
     Some(text + ".")
 }
@@ -100,8 +100,8 @@ fn token(judged: &Judged<'_>) -> Option<String> {
     let first = figure(judged, scenario, Metric::FirstToken)?;
     Some(format!(
         "From one streamed token to the next: {}; to the first one: {}.",
-        change(&gap, "longer", "shorter"),
-        change(&first, "longer", "shorter")
+        change(gap, "longer", "shorter"),
+        change(first, "longer", "shorter")
     ))
 }
 
@@ -126,7 +126,7 @@ fn gibibyte(judged: &Judged<'_>) -> Option<String> {
         text += &format!(
             " and takes {} ms of server CPU: {}",
             number(cpu.subject.mean),
-            change(&cpu, "more", "less")
+            change(cpu, "more", "less")
         );
     }
     Some(text + ".")
