@@ -31,6 +31,7 @@ def run(setting):
 
 def again(setting):
     """Uninstalled and installed again, twice: pods are still created, and still judged."""
+    setting.namespace("probe", enabled=True)
     for round_number in (1, 2):
         setting.uninstall()
         status, said = setting.admitted(setting.pod("probe", "after-uninstall"), as_it_was)
