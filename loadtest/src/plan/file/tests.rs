@@ -60,7 +60,7 @@ fn every_key_of_a_plan_is_in_the_readme() {
         ("[[target]]", keys(target, case)),
         ("[[case]]", keys("name=\"p\"\n[[case]]\n", "")),
     ];
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let (_, section) = readme.split_once("## Plan files").unwrap();
     for (table, keys) in tables {
         assert!(keys.len() > 3, "{table} {keys:?}");
