@@ -1,6 +1,6 @@
 # The image is one static binary on nothing: no shell, no libc, no package to patch.
 #
-#   from source    docker build --build-arg BUILDER=rust:1.95.0-slim-bookworm@sha256:<digest> -t hybridge:0.1.0 .
+#   from source    docker build --build-arg BUILDER=rust:1.95.0-slim-bookworm@sha256:<digest> -t localhost/hybridge:0.1.0 .
 #   from a binary  cargo build and `docker build --target prebuilt` as in scripts/image: no registry is asked
 #
 # BUILDER has no default, so that no build uses a base that is not pinned by digest; look it up with

@@ -43,9 +43,6 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
         format: LogFormat::Text,
         level: args.log_level.clone(),
     });
-    if !args.settings.names_a_registry() {
-        tracing::warn!(image = %args.settings.image, "the image names no registry: kubelets that do not have it look in docker.io/library; set --image (HYBRIDGE_IMAGE) to REGISTRY/PATH:TAG");
-    }
     let failed = |what: &str| {
         let what = what.to_owned();
         move |source| Error::Serve { what, source }

@@ -13,8 +13,8 @@ pub(crate) const FIRST_NATIVE_MINOR: u32 = 29;
 /// Settings shared by the offline front and the webhook.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Image of the sidecar; give a tag or a digest, never `latest`.
-    #[arg(long, env = "HYBRIDGE_IMAGE", hide_env_values = true, default_value = concat!("hybridge:", env!("CARGO_PKG_VERSION")), value_parser = image)]
+    /// Image of the sidecar, with its registry (localhost/ if it is loaded into the nodes), and a tag or a digest.
+    #[arg(long, env = "HYBRIDGE_IMAGE", hide_env_values = true, default_value = concat!("localhost/hybridge:", env!("CARGO_PKG_VERSION")), value_parser = image)]
     pub image: String,
     /// When the kubelet pulls the sidecar image.
     #[arg(long, env = "HYBRIDGE_IMAGE_PULL_POLICY", hide_env_values = true, default_value = "IfNotPresent", value_parser = ["Always", "IfNotPresent", "Never"])]
@@ -60,7 +60,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            image: concat!("hybridge:", env!("CARGO_PKG_VERSION")).into(),
+            image: concat!("localhost/hybridge:", env!("CARGO_PKG_VERSION")).into(),
             image_pull_policy: "IfNotPresent".into(),
             tls_secret: "hybridge-tls".into(),
             policy: Mode::HybridPreferred,
@@ -78,12 +78,6 @@ impl Settings {
     pub(crate) fn native(&self) -> bool {
         self.kubernetes_version >= FIRST_NATIVE_MINOR
     }
-
-    /// Whether the image names a registry; without one the kubelet pulls from `docker.io/library`.
-    pub(crate) fn names_a_registry(&self) -> bool {
-        let first = self.image.split_once('/').map(|(first, _)| first);
-        first.is_some_and(|first| first == "localhost" || first.contains(['.', ':']))
-    }
 }
 
 fn image(text: &str) -> Result<String, String> {
@@ -97,7 +91,22 @@ fn image(text: &str) -> Result<String, String> {
             Shown::from(text)
         ));
     }
+    if !names_a_registry(text) {
+        return Err(format!(
+            "{:?} names no registry, so a kubelet without it would ask docker.io, where others may publish that name; use localhost/hybridge:{} for an image loaded into the nodes, or registry.example/team/hybridge@sha256:...",
+            Shown::from(text),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
     Ok(text.into())
+}
+
+/// The rule of container runtimes: the first component is a registry if it is `localhost` or has a dot or
+/// a colon; everything else is a repository of docker.io.
+fn names_a_registry(image: &str) -> bool {
+    image
+        .split_once('/')
+        .is_some_and(|(first, _)| first == "localhost" || first.contains(['.', ':']))
 }
 
 /// `1.29`, `v1.29.3` or `1.29.3-gke.1` to 29.
@@ -151,15 +160,34 @@ mod tests {
 
     #[test]
     fn an_image_without_a_version_is_refused() {
-        for bad in ["hybridge", "hybridge:latest", "registry:5000/hybridge", ""] {
+        for bad in [
+            "localhost/hybridge",
+            "localhost/hybridge:latest",
+            "registry:5000/hybridge",
+            "",
+        ] {
             assert!(image(bad).is_err(), "{bad}");
         }
         for good in [
-            "hybridge:0.1.0",
+            Settings::default().image.as_str(),
             "registry:5000/a/hybridge:1",
+            "localhost:5000/hybridge:1",
+            "registry.example/hybridge@sha256:ab",
+        ] {
+            assert_eq!(image(good), Ok(good.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_image_without_a_registry_is_refused_with_the_remedy() {
+        for bad in [
+            "hybridge:0.1.0",
+            "team/hybridge:0.1.0",
             "hybridge@sha256:ab",
         ] {
-            assert!(image(good).is_ok(), "{good}");
+            let error = image(bad).unwrap_err();
+            assert!(error.contains(bad), "{error}");
+            assert!(error.contains(&Settings::default().image), "{error}");
         }
     }
 }

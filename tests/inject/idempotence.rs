@@ -146,7 +146,7 @@ fn a_sidecar_of_another_version_becomes_one_of_this_version() {
             json!({"httpGet": {"path": "/health", "port": 8000}});
         let here = apply(&probed, &inject(&probed));
         let other = Settings {
-            image: "hybridge:9.9.9".into(),
+            image: "localhost/hybridge:9.9.9".into(),
             ..Settings::default()
         };
         let plan_there = plan(&probed, Decision::Namespace, &other).unwrap();
@@ -160,7 +160,7 @@ fn a_sidecar_of_another_version_becomes_one_of_this_version() {
             env.push(json!({"name": "HYBRIDGE_OF_THE_FUTURE", "value": "1"}));
         }
         let result = apply(&there, &inject(&there));
-        assert_eq!(sidecar(&result)["image"], "hybridge:0.1.0");
+        assert_eq!(sidecar(&result)["image"], "localhost/hybridge:0.1.0");
         assert_eq!(probe_table(&result), probe_table(&here));
         let names = |pod: &Value| -> Vec<String> {
             let mut names: Vec<_> = sidecar(pod)["env"]
@@ -222,7 +222,8 @@ fn a_forged_probe_table_cannot_lead_out_of_the_pod() {
 #[test]
 fn a_container_or_volume_that_merely_has_our_name_is_refused() {
     let mut container = vllm();
-    container["spec"]["initContainers"] = json!([{"name": "hybridge", "image": "hybridge:0.1.0"}]);
+    container["spec"]["initContainers"] =
+        json!([{"name": "hybridge", "image": "localhost/hybridge:0.1.0"}]);
     assert_eq!(refuse(&container).reason(), "name_taken");
     let mut app = annotated(vllm(), "status", "{}");
     app["spec"]["containers"]

@@ -25,7 +25,7 @@ fn the_hand_written_sidecar_is_what_the_injector_makes() {
         .clone();
     let mut by_hand = first("base/standalone/deployment.yaml")["spec"]["template"].clone();
     // kustomize puts the tag on.
-    by_hand["spec"]["initContainers"][0]["image"] = json!("hybridge:0.1.0");
+    by_hand["spec"]["initContainers"][0]["image"] = json!("localhost/hybridge:0.1.0");
     assert_eq!(by_hand["spec"], example["spec"]);
 }
 

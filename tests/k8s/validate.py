@@ -320,7 +320,7 @@ SPOILED = {
     "no sidecar": lambda p, s: p["spec"].pop("initContainers"),
     "stripped restartPolicy": lambda p, s: s.pop("restartPolicy"),
     "foreign image": lambda p, s: s.update(image="evil:1"),
-    "an image whose name only begins alike": lambda p, s: s.update(image="hybridge-evil:1"),
+    "an image whose name only begins alike": lambda p, s: s.update(image="localhost/hybridge-evil:1"),
     "the same name in another registry": lambda p, s: s.update(image="evil.example/hybridge:0.1.0"),
     "a shell instead": lambda p, s: s.update(command=["/bin/sh"]),
     "another command": lambda p, s: s.update(args=["ctl"]),
@@ -344,8 +344,8 @@ CHANGES_REFUSED = {
 }
 CHANGES_ALLOWED = {
     "nothing": lambda p, s: None,
-    "a newer sidecar": lambda p, s: s.update(image="hybridge:0.2.0"),
-    "a sidecar by digest": lambda p, s: s.update(image="hybridge@sha256:" + "a" * 64),
+    "a newer sidecar": lambda p, s: s.update(image="localhost/hybridge:0.2.0"),
+    "a sidecar by digest": lambda p, s: s.update(image="localhost/hybridge@sha256:" + "a" * 64),
     "another image of the app": lambda p, s: p["spec"]["containers"][0].update(image="other:1"),
     "a label": lambda p, s: p["metadata"].setdefault("labels", {}).update(a="b"),
     "an ephemeral container beside the app": debug(targetContainerName="app"),

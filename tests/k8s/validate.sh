@@ -61,7 +61,7 @@ mkdir "$work/k8s/own-image"
 cat >"$work/k8s/own-image/kustomization.yaml" <<'END'
 resources: [../overlays/offline-certs]
 images:
-- name: hybridge
+- name: localhost/hybridge
   newName: registry.example:5000/pq/hybridge
   digest: sha256:0000000000000000000000000000000000000000000000000000000000000000
 transformers: [../image]

@@ -15,6 +15,7 @@ CHART = ROOT / "k8s/chart"
 REFUSED = {
     "a value nobody knows": "imagee.tag=1",
     "the tag latest": "image.tag=latest",
+    "a repository without a registry": "image.repository=hybridge",
     "a digest that is none": "image.digest=sha256:abc",
     "a policy that does not exist": "defaults.policy=hybrid",
     "no replica": "replicas=0",
@@ -79,7 +80,7 @@ def rendered(setting, helm):
         check(f"chart and kustomize: {key[0]} {key[1]} is the same", chart[key] == kustomized[key], difference(chart[key], kustomized[key]))
     moved = helm.objects(setting, "--set", "image.repository=registry.example/pq/hybridge,image.digest=sha256:" + "a" * 64)
     text = json.dumps([each for each in moved.values()])
-    check("one value moves every image", "hybridge:0" not in text and text.count("registry.example/pq/hybridge@sha256:") >= 4, text.count("@sha256:"))
+    check("one value moves every image", "localhost/hybridge" not in text and text.count("registry.example/pq/hybridge@sha256:") >= 4, text.count("@sha256:"))
     open_shift = helm.objects(setting, "--set", "openshift=true")["Deployment", "hybridge-injector"]
     check("openshift: no fixed user", "runAsUser" not in json.dumps(open_shift), open_shift)
     manager = helm("template", "hybridge", CHART, "--set", "certificate.mode=certManager")
