@@ -204,17 +204,14 @@ fn hint(section: &str, name: &str) -> String {
         .collect();
     let suggestion = suggest_or_alias(name, known.iter().copied(), alias::KEYS)
         .filter(|name| known.contains(name));
-    match suggestion {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => {
-            let elsewhere = suggest_or_alias(name, [], alias::KEYS);
-            let home = elsewhere.and_then(|name| {
-                let key = Key::ALL.iter().find(|key| key.name() == name)?;
-                Some(format!("did you mean `{name}` {}?", home(*key)))
-            });
-            let list = || known.iter().copied().collect::<Vec<_>>().join(", ");
-            home.unwrap_or_else(|| format!("known here are {}", list()))
-        }
+    if let Some(name) = suggestion {
+        return format!("did you mean `{name}`?");
+    }
+    let elsewhere = suggest_or_alias(name, [], alias::KEYS)
+        .and_then(|name| Key::ALL.iter().find(|key| key.name() == name));
+    match elsewhere {
+        Some(key) => format!("did you mean `{}` {}?", key.name(), home(*key)),
+        None => format!("known here are {}", Vec::from_iter(known).join(", ")),
     }
 }
 

@@ -59,9 +59,10 @@ impl FailureLog {
                 )
             };
         }
-        match self.admit(reason, self.started.elapsed()) {
-            Some(suppressed) => line!(warn, suppressed),
-            None => line!(debug),
+        if let Some(suppressed) = self.admit(reason, self.started.elapsed()) {
+            line!(warn, suppressed);
+        } else {
+            line!(debug);
         }
     }
 

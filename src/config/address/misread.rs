@@ -18,7 +18,7 @@ pub(super) fn as_listening(text: &str) -> Result<(), AddressError> {
 
 /// Refuses what stands for an upstream without being one.
 pub(super) fn as_upstream(text: &str) -> Result<(), AddressError> {
-    let is_path = text.starts_with('/') || text.ends_with(".sock");
+    let is_path = text.starts_with('/') || text.rsplit('.').next() == Some("sock");
     if is_path && !text.contains("://") {
         let form = match text.strip_prefix('/') {
             Some(_) => format!("unix:{text}"),
