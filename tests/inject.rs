@@ -5,6 +5,8 @@
 #[path = "inject/support.rs"]
 mod support;
 
+#[path = "inject/as_kubectl.rs"]
+mod as_kubectl;
 #[path = "inject/binding.rs"]
 mod binding;
 #[path = "inject/certs.rs"]

@@ -57,10 +57,13 @@ pub fn run(
     }
     let mut text = String::new();
     let mut findings = Findings::default();
+    let only = files.len() == 1;
     for path in files {
         let input = read(path, stdin)?;
-        separate(&mut text, &input);
-        text.push_str(&inject_file(path, &input, args, &mut findings)?);
+        if !only {
+            separate(&mut text, &input);
+        }
+        text.push_str(&inject_file(path, &input, args, only, &mut findings)?);
     }
     let Findings { judged, unseen } = findings;
     refuse(&judged)?;
@@ -98,12 +101,13 @@ fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// Keeps documents of different files apart.
+/// Keeps documents of different files apart. The whole is YAML: kubectl would take it for a stream of JSON,
+/// which has no separators, if it began with JSON.
 fn separate(text: &mut String, next: &str) {
-    if text.is_empty() {
+    if text.is_empty() && !documents::opens_json(next) {
         return;
     }
-    if !text.ends_with('\n') {
+    if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     if !next.starts_with("---") {
@@ -115,6 +119,7 @@ fn inject_file(
     path: &Path,
     input: &str,
     args: &OfflineArgs,
+    only: bool,
     findings: &mut Findings,
 ) -> Result<String, Error> {
     let mut output = String::new();
@@ -124,6 +129,9 @@ fn inject_file(
             document: index + 1,
             source,
         })?;
+        if document.continues && !only {
+            separate(&mut output, document.raw);
+        }
         match inject_object(object, args, findings) {
             Some(changed) => output.push_str(&emit(document, &changed)),
             None => output.push_str(document.raw),

@@ -1,18 +1,24 @@
-//! Reading YAML as `kubectl` reads it: YAML 1.1 scalars (`0644` is octal, `yes` is a boolean), aliases
-//! and merge keys. serde-based readers do not show whether a scalar was quoted, and turn `0644` into text.
+//! Reading YAML as `kubectl` reads it: YAML 1.1 scalars (`0644` is octal, `yes` is a boolean), explicit
+//! tags, aliases and merge keys. What kubectl would drop without a word is refused.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
-use serde_json::{Map, Number, Value};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::manifest::scalar::Scalar;
 use crate::redact::{Shown, scrub};
 
 /// Deeper documents are refused; a pod needs about fifteen levels.
 const MAX_DEPTH: usize = 100;
 /// More nodes, aliases expanded, are refused.
 const MAX_NODES: usize = 1_000_000;
+/// How often a document is read again because of a tab behind a colon.
+const MAX_TABS: usize = 1_000;
+/// What the parser says of a tab between `:` and a letter or digit.
+const TAB: &str = "':' must be followed by a valid YAML whitespace";
 
 /// Why a document cannot be read.
 #[derive(Debug, Error)]
@@ -20,13 +26,16 @@ const MAX_NODES: usize = 1_000_000;
 pub enum YamlError {
     /// Not YAML.
     #[error("not valid YAML: {}", scrub(&.0.to_string()))]
-    Syntax(#[from] saphyr_parser::ScanError),
+    Syntax(#[from] ScanError),
     /// YAML allows what JSON does not.
     #[error("{0} in YAML cannot be a Kubernetes object")]
     NotJson(&'static str),
     /// kubectl would take one of the two, silently.
     #[error("key {0:?} occurs twice in one mapping")]
     DuplicateKey(Shown),
+    /// A text that its tag does not fit.
+    #[error("{0} in YAML stands before a text that is none")]
+    Tag(&'static str),
     /// Too deep or too large.
     #[error("the document is too {0}")]
     TooBig(&'static str),
@@ -34,11 +43,41 @@ pub enum YamlError {
 
 /// Reads one document; an empty one is `Value::Null`.
 pub(crate) fn read(text: &str) -> Result<Value, YamlError> {
+    let mut text = Cow::Borrowed(text);
+    let mut tabs = 0;
+    loop {
+        let error = match read_strictly(&text) {
+            Err(YamlError::Syntax(error)) => error,
+            result => return result,
+        };
+        tabs += 1;
+        match without_tab(&text, &error).filter(|_| tabs <= MAX_TABS) {
+            Some(spaced) => text = Cow::Owned(spaced),
+            None => return Err(error.into()),
+        }
+    }
+}
+
+fn read_strictly(text: &str) -> Result<Value, YamlError> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         builder.take(event?.0)?;
     }
     Ok(builder.root.unwrap_or(Value::Null))
+}
+
+/// The text with spaces for the tabs that the parser refuses, which YAML allows between tokens (YAML 1.2.2,
+/// section 6.2). The parser has found a token there, so that no quoted or block text changes.
+fn without_tab(text: &str, error: &ScanError) -> Option<String> {
+    if error.info() != TAB {
+        return None;
+    }
+    let (end, _) = text.char_indices().nth(error.marker().index())?;
+    let before = text[..end].trim_end_matches([' ', '\t']);
+    let blanks = &text[before.len()..end];
+    blanks
+        .contains('\t')
+        .then(|| format!("{before}{}{}", " ".repeat(blanks.len()), &text[end..]))
 }
 
 #[derive(Default)]
@@ -56,39 +95,32 @@ struct Open {
 
 enum Node {
     List(Vec<Value>),
-    /// The finished pairs, the merge sources, and the key that waits for its value.
-    Mapping {
-        map: Map<String, Value>,
-        merged: Vec<Value>,
-        key: Option<String>,
-    },
+    Mapping(Mapping),
+}
+
+#[derive(Default)]
+struct Mapping {
+    map: Map<String, Value>,
+    /// The keys that the mapping itself has, as opposed to those it merged.
+    own: HashSet<String>,
+    /// What waits for its value.
+    key: Option<Key>,
+}
+
+enum Key {
+    Text(String),
+    /// `<<`: the value is merged (YAML 1.1 type `merge`).
+    Merge,
 }
 
 impl Builder {
     fn take(&mut self, event: Event<'_>) -> Result<(), YamlError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let is_text = tag.is_some_and(|t| t.suffix == "str") || style != ScalarStyle::Plain;
-                if self.awaits_key() && text != "<<" {
-                    self.count(1)?;
-                    return self.key(text.into_owned(), anchor);
-                }
-                let value = if is_text {
-                    Value::String(text.into_owned())
-                } else {
-                    resolve(&text)
-                };
-                self.finish(value, anchor)
+                self.scalar(text, style, anchor, tag.as_deref())
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, Node::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.open(
-                anchor,
-                Node::Mapping {
-                    map: Map::new(),
-                    merged: Vec::new(),
-                    key: None,
-                },
-            ),
+            Event::MappingStart(anchor, _) => self.open(anchor, Node::Mapping(Mapping::default())),
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
                 let value = self
@@ -106,35 +138,55 @@ impl Builder {
         }
     }
 
-    fn awaits_key(&self) -> bool {
-        matches!(
-            self.stack.last(),
-            Some(Open {
-                node: Node::Mapping { key: None, .. },
-                ..
-            })
-        )
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<(), YamlError> {
+        let is_plain = style == ScalarStyle::Plain && tag.is_none();
+        if let Some(mapping) = self.awaits_key()
+            && text == "<<"
+            && (is_plain || Scalar::merges(tag))
+        {
+            mapping.key = Some(Key::Merge);
+            return self.count(1);
+        }
+        let scalar = match tag {
+            Some(tag) => Scalar::tagged(&text, tag)?,
+            None if is_plain => Scalar::plain(&text),
+            None => Scalar::Text(text.into_owned()),
+        };
+        if self.awaits_key().is_none() {
+            return self.finish(scalar.value()?, anchor);
+        }
+        self.count(1)?;
+        if anchor != 0 {
+            self.anchors.insert(anchor, scalar.clone().value()?);
+        }
+        self.key(scalar.key()?)
     }
 
-    fn key(&mut self, text: String, anchor: usize) -> Result<(), YamlError> {
-        if anchor != 0 {
-            self.anchors.insert(anchor, Value::String(text.clone()));
+    fn awaits_key(&mut self) -> Option<&mut Mapping> {
+        match &mut self.stack.last_mut()?.node {
+            Node::Mapping(mapping) if mapping.key.is_none() => Some(mapping),
+            _ => None,
         }
-        if let Some(Open {
-            node: Node::Mapping { map, key, .. },
-            ..
-        }) = self.stack.last_mut()
-        {
-            if map.contains_key(&text) {
+    }
+
+    fn key(&mut self, text: String) -> Result<(), YamlError> {
+        if let Some(mapping) = self.awaits_key() {
+            if !mapping.own.insert(text.clone()) {
                 return Err(YamlError::DuplicateKey(text.into()));
             }
-            *key = Some(text);
+            mapping.key = Some(Key::Text(text));
         }
         Ok(())
     }
 
     fn open(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
-        if self.awaits_key() {
+        if self.awaits_key().is_some() {
             return Err(YamlError::NotJson("a mapping key that is not text"));
         }
         if self.stack.len() >= MAX_DEPTH {
@@ -150,7 +202,7 @@ impl Builder {
         };
         let value = match open.node {
             Node::List(items) => Value::Array(items),
-            Node::Mapping { map, merged, .. } => Value::Object(merge(map, merged)),
+            Node::Mapping(mapping) => Value::Object(mapping.map),
         };
         self.finish(value, open.anchor)
     }
@@ -163,17 +215,13 @@ impl Builder {
         match self.stack.last_mut().map(|open| &mut open.node) {
             None => self.root = Some(value),
             Some(Node::List(items)) => items.push(value),
-            Some(Node::Mapping { map, merged, key }) => match key.take() {
-                Some(key) if key == "<<" => merged.push(value),
-                Some(key) => {
-                    map.insert(key, value);
+            Some(Node::Mapping(mapping)) => match mapping.key.take() {
+                Some(Key::Merge) => merge(&mut mapping.map, value)?,
+                Some(Key::Text(key)) => {
+                    mapping.map.insert(key, value);
                 }
-                None => {
-                    let text = value
-                        .as_str()
-                        .ok_or(YamlError::NotJson("a mapping key that is not text"))?;
-                    *key = Some(text.to_owned());
-                }
+                // An alias: the anchored scalar's text has its type already.
+                None => return self.key(alias_key(value)?),
             },
         }
         Ok(())
@@ -197,71 +245,28 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// Merge keys add what the mapping itself does not say (YAML 1.1 type `merge`).
-fn merge(mut map: Map<String, Value>, sources: Vec<Value>) -> Map<String, Value> {
-    for source in sources {
-        let maps = match source {
-            Value::Array(items) => items,
-            other => vec![other],
-        };
-        for (key, value) in maps.iter().filter_map(Value::as_object).flatten() {
-            map.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+fn alias_key(value: Value) -> Result<String, YamlError> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Bool(_) | Value::Number(_) => Scalar::plain(&value.to_string()).key(),
+        _ => Err(YamlError::NotJson("a mapping key that is not text")),
     }
-    map
 }
 
-/// The type of a plain scalar, as the YAML library of kubectl decides it.
-pub(crate) fn resolve(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
-            return Value::Bool(true);
-        }
-        "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
-            return Value::Bool(false);
-        }
-        _ => {}
-    }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
-}
-
-fn number(text: &str) -> Option<Number> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return None;
-    }
-    integer(&digits.replace('_', ""), text.starts_with('-')).or_else(|| float(text))
-}
-
-fn integer(digits: &str, negative: bool) -> Option<Number> {
-    let (radix, body) = match digits.get(..2) {
-        Some("0x" | "0X") => (16, &digits[2..]),
-        Some("0b" | "0B") => (2, &digits[2..]),
-        Some("0o" | "0O") => (8, &digits[2..]),
-        Some(two) if two.starts_with('0') => (8, &digits[1..]),
-        _ => (10, digits),
+/// Of several sources the first wins. What stands before `<<` in the mapping does not win: go-yaml v2 reads
+/// in order, and the object is written out with the values that kubectl would have sent.
+fn merge(map: &mut Map<String, Value>, source: Value) -> Result<(), YamlError> {
+    let sources = match source {
+        Value::Array(items) => items,
+        other => vec![other],
     };
-    if body.starts_with(['+', '-']) {
-        return None;
+    for source in sources.into_iter().rev() {
+        let Value::Object(source) = source else {
+            return Err(YamlError::NotJson("<< with what is not a mapping"));
+        };
+        map.extend(source);
     }
-    let value = u64::from_str_radix(body, radix).ok()?;
-    if negative {
-        return 0_i64.checked_sub_unsigned(value).map(Number::from);
-    }
-    Some(Number::from(value))
-}
-
-fn float(text: &str) -> Option<Number> {
-    let valid = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
-    if !text.chars().all(valid) || !text.contains(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let value: f64 = text.parse().ok()?;
-    if value.fract() == 0.0 && value.abs() < 9e15 && !text.contains(['.', 'e', 'E']) {
-        return Some(Number::from(value as i64));
-    }
-    Number::from_f64(value)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -280,7 +285,7 @@ mod tests {
         assert_eq!(
             value(text),
             json!({
-                "a": 420, "b": "0644", "c": true, "d": "yes", "e": 1000, "f": 31, "g": 1.5, "h": null, "i": 1000.0,
+                "a": 420, "b": "0644", "c": true, "d": "yes", "e": 1000, "f": 31, "g": 1.5, "h": null, "i": 1000,
                 "j": -5, "k": "12:30:45", "l": "v1.2", "m": 0.5, "n": 15, "o": 7, "p": 8, "q": "1.2.3"
             })
         );
@@ -293,6 +298,19 @@ mod tests {
             value(text),
             json!({"base": {"x": 1, "y": 2}, "other": {"y": 3, "x": 1}, "list": [{"x": 1, "y": 2}]})
         );
+    }
+
+    #[test]
+    fn tabs_behind_colons_are_white_space() {
+        let pairs: String = (0..300).map(|n| format!("k{n}:\tv{n}\n")).collect();
+        assert_eq!(value(&pairs)["k299"], "v299");
+        let text = "k: |\n  x:\ty\né: \"a:\tb\"\nl:\t \t8000 # n:\tm\n";
+        assert_eq!(
+            value(text),
+            json!({"k": "x:\ty\n", "é": "a:\tb", "l": 8000})
+        );
+        let many: String = (0..=MAX_TABS).map(|n| format!("k{n}:\tv\n")).collect();
+        assert!(matches!(read(&many), Err(YamlError::Syntax(_))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::yaml;
+use super::manifest::scalar::Scalar;
 
 /// The document, ending in a newline.
 pub(crate) fn write(value: &Value) -> String {
@@ -100,7 +100,7 @@ fn is_plain(s: &str) -> bool {
         && s.chars().all(colons)
         && !s.contains(": ")
         && !s.ends_with([':', ' '])
-        && yaml::resolve(s).is_string()
+        && matches!(Scalar::plain(s), Scalar::Text(_))
 }
 
 fn quoted(out: &mut String, s: &str) {
@@ -148,6 +148,7 @@ fn literal(out: &mut String, s: &str, depth: usize) {
 mod tests {
     use serde_json::json;
 
+    use super::super::yaml;
     use super::*;
 
     #[test]

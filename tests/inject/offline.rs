@@ -18,13 +18,13 @@ struct Cli {
     inject: InjectArgs,
 }
 
-struct Ran {
-    out: String,
+pub(crate) struct Ran {
+    pub(crate) out: String,
     notices: String,
-    result: Result<(), Error>,
+    pub(crate) result: Result<(), Error>,
 }
 
-fn run(flags: &[&str], input: &str) -> Ran {
+pub(crate) fn run(flags: &[&str], input: &str) -> Ran {
     let words = ["inject", "-f", "-"]
         .into_iter()
         .chain(flags.iter().copied());
@@ -32,6 +32,21 @@ fn run(flags: &[&str], input: &str) -> Ran {
         &Cli::try_parse_from(words).unwrap().inject.offline,
         &mut input.as_bytes(),
     )
+}
+
+/// As if each text was a file of its own.
+pub(crate) fn run_files(texts: &[&str]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |(number, text): (usize, &&str)| {
+        let path = folder.path().join(number.to_string());
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let args = OfflineArgs {
+        files: texts.iter().enumerate().map(file).collect(),
+        ..OfflineArgs::default()
+    };
+    run_args(&args, &mut std::io::empty())
 }
 
 fn run_args(args: &OfflineArgs, stdin: &mut impl Read) -> Ran {

@@ -1,3 +1,4 @@
-//! Manifests: where each kind keeps its pods.
+//! Manifests: where each kind keeps its pods, and of what type a scalar is.
 
 pub(crate) mod kinds;
+pub(crate) mod scalar;
