@@ -20,6 +20,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// How long a client that goes on sending is listened to once it has everything, and how much of it.
 pub(crate) const LISTENED: Duration = Duration::from_secs(30);
 pub(crate) const LISTENED_BYTES: usize = 64 * 1024 * 1024;
+/// How much of a client that broke the protocol: what was under way when it could know, not a flood.
+const REFUSED_BYTES: usize = 8 * 1024 * 1024;
 /// How long a client may take nothing of what is left for it.
 const STALLED: Duration = Duration::from_secs(30);
 /// How long a client may take altogether.
@@ -61,8 +63,10 @@ pub(crate) async fn end<S: Closing>(
     drain: &Watch,
 ) -> Outcome {
     let mut ending = Ending::new(stream, sent, silent_since, drain);
-    if outcome == Outcome::Shed {
-        ending.longest = ROOM_IS_WANTED;
+    match outcome {
+        Outcome::Shed => ending.longest = ROOM_IS_WANTED,
+        Outcome::ProtocolError => ending.most = REFUSED_BYTES,
+        _ => {}
     }
     match poll_fn(|cx| ending.poll(cx)).await {
         Delivery::Gone if matches!(outcome, Outcome::Closed | Outcome::Drained) => {
@@ -82,6 +86,8 @@ struct Ending<'a, S> {
     cut: Reached,
     begun: Instant,
     longest: Duration,
+    /// Bytes of the client that are dropped at most.
+    most: usize,
     /// Our end is sent.
     finished: bool,
     /// The client's end was read.
@@ -109,6 +115,7 @@ impl<'a, S: Closing> Ending<'a, S> {
             cut: drain.reached(Phase::Cut),
             begun,
             longest: LONGEST,
+            most: LISTENED_BYTES,
             finished: false,
             client_ended: false,
             discarded: 0,
@@ -165,7 +172,7 @@ impl<'a, S: Closing> Ending<'a, S> {
                 Poll::Ready(Ok(count)) => {
                     self.heard = Instant::now();
                     self.discarded += count;
-                    if self.discarded > LISTENED_BYTES {
+                    if self.discarded > self.most {
                         return Poll::Ready(());
                     }
                 }

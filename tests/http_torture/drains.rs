@@ -252,7 +252,7 @@ async fn a_reader_that_stops_is_told_by_the_exit_code() {
         process.signal(Signal::TERM);
         let (code, log) = process.ended().await;
         assert_eq!(code, Some(1), "{alpn}: {log}");
-        assert!(log.contains("1 connections were cut"), "{alpn}: {log}");
+        assert!(log.contains("1 connection was cut"), "{alpn}: {log}");
     }
 }
 
