@@ -264,6 +264,25 @@ fn wrong_use_and_unreadable_input_end_with_64() {
 }
 
 #[test]
+fn the_webhook_refuses_a_log_level_that_is_none() {
+    for (level, near) in [
+        ("nonsense", "warn, info, debug"),
+        ("inf", "info"),
+        ("a=b=c", "="),
+    ] {
+        let words = ["inject", "serve", "--log-level", level];
+        let cli = Cli::try_parse_from(words).unwrap();
+        let error = hybridge::inject::command(&cli.inject).unwrap_err();
+        let said = error.to_string();
+        assert_eq!(error.exit_code(), 64, "{said}");
+        assert!(
+            said.starts_with("--log-level: `") && said.contains(near),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn several_files_are_kept_apart() {
     let pods = dir("pods");
     let args = OfflineArgs {
