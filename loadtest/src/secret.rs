@@ -16,7 +16,7 @@ pub fn refusal<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Option<Strin
 }
 
 /// A line of PEM, or base64 throughout whose characters change between upper case, lower case and digits as
-/// random ones do (at two of three); those of paths and names change seldomer.
+/// random ones do (at two of three); those of paths and names change seldomer, and hexadecimal has one case.
 fn is_secret(text: &str) -> bool {
     if text.contains("-----BEGIN") || text.contains("-----END") {
         return true;
@@ -24,8 +24,13 @@ fn is_secret(text: &str) -> bool {
     let text: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
     let class = |byte: u8| (byte.is_ascii_uppercase(), byte.is_ascii_digit());
+    let is_mixed =
+        text.iter().any(u8::is_ascii_uppercase) && text.iter().any(u8::is_ascii_lowercase);
     let changes = text.windows(2).filter(|two| class(two[0]) != class(two[1]));
-    text.len() >= SHORTEST && text.iter().all(is_base64) && changes.count() * 5 > text.len() * 2
+    text.len() >= SHORTEST
+        && is_mixed
+        && text.iter().all(is_base64)
+        && changes.count() * 5 > text.len() * 2
 }
 
 #[cfg(test)]
