@@ -311,6 +311,45 @@ fn offline_and_webhook_give_the_same_pod() {
     }
 }
 
+/// KServe merges the containers of several objects into a pod, so no injection here could be right.
+#[test]
+fn what_kserve_merges_is_said_with_the_way_to_the_webhook() {
+    let model = "predictor: {model: {modelFormat: {name: sklearn}}}";
+    let container = "{name: kserve-container, image: \"vllm/vllm-openai:v0.11.0\"}";
+    for (kind, spec, way) in [
+        (
+            "InferenceService",
+            model.to_owned(),
+            "metadata reach the pods",
+        ),
+        (
+            "ClusterServingRuntime",
+            format!("containers: [{container}]"),
+            "spec.labels and spec.annotations",
+        ),
+        (
+            "LLMInferenceService",
+            format!("template: {{containers: [{container}]}}"),
+            "spec.labels and spec.annotations",
+        ),
+    ] {
+        let object = format!(
+            "{{apiVersion: serving.kserve.io/v1, kind: {kind}, metadata: {{name: m, labels: {{hybridge.dev/inject: enabled}}}}, spec: {{{spec}}}}}"
+        );
+        for input in [
+            format!("{object}\n"),
+            format!("{{apiVersion: v1, kind: List, items: [{object}]}}\n"),
+        ] {
+            let passed = run(&[], &input);
+            assert_eq!(passed.out, input);
+            assert!(passed.notices.contains(way), "{kind}: {}", passed.notices);
+            assert!(passed.notices.contains(&format!("{kind}/m")));
+            let checked = run(&["--check"], &input).result;
+            assert!(matches!(checked, Err(Error::Unseen(1))), "{kind}");
+        }
+    }
+}
+
 #[test]
 fn other_kinds_with_pods_are_injected_or_said() {
     let container =
