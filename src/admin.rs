@@ -78,7 +78,8 @@ pub struct Admin {
 pub struct Port(Listener);
 
 /// Label of the admin port in metrics and log lines.
-const NAME: &str = "admin";
+/// Its name in metrics and logs, which no listener may have.
+pub const NAME: &str = "admin";
 /// The flag and the key of its addresses.
 const SETTING: &str = "--admin (admin.listen)";
 /// Answers when a drain is complete.

@@ -2,13 +2,18 @@
 //! function of the limits that the kernel sets and of the settings; `check` prints it, start warns by
 //! it, the injector sizes the sidecar with it. Imports nothing of ours.
 
+mod http2;
 mod resources;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
+pub use self::http2::{FIRST_UPLOAD_WINDOW, Http2, UNSENT_PER_CONNECTION, UPLOAD_WINDOW};
 pub use self::resources::{Memory, MemorySource, Resources};
 
-/// Bytes of the process without connections (11 MiB), and of what the kernel counts to its cgroup.
+/// Bytes of the process with its admin port and no connections (11 MiB), of handshakes in computation,
+/// and of what the kernel counts to its cgroup.
 pub const PROCESS_MEMORY: u64 = 16 << 20;
 /// Bytes of an idle connection after its handshake.
 pub const IDLE_CONNECTION_MEMORY: u64 = 12 << 10;
@@ -23,32 +28,46 @@ const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 const FILES: u64 = 64;
 /// The runtime of a worker.
 const DESCRIPTORS_PER_WORKER: u64 = 4;
-/// Bytes of HTTP/2 response data that one connection may hold unsent, over all of its streams.
-pub const H2_UNSENT_PER_CONNECTION: u64 = 1 << 20;
-/// The same for all connections of the process together.
-pub const H2_UNSENT_PROCESS: u64 = 16 << 20;
-
 /// What the settings ask for.
 #[derive(Clone, Debug, Default)]
 pub struct Demand {
-    /// Name and `max-connections` of each listener.
-    pub listeners: Vec<(String, usize)>,
+    /// Each listener.
+    pub listeners: Vec<Asked>,
     /// Connections of the admin port.
     pub admin: usize,
     /// Worker threads.
     pub workers: usize,
 }
 
+/// What the settings of one listener ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// `max-connections`.
+    pub connections: usize,
+    /// Somebody wrote that number; a default gives way without a warning.
+    pub explicit: bool,
+    /// `max-handshakes`: connections, among the others, whose handshake waits for the client.
+    pub handshakes: usize,
+}
+
 /// What the process may hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Budget {
     resources: Resources,
+    /// What HTTP/2 takes beyond its connections.
+    http2: Http2,
     /// Descriptors that no client of a listener gets.
     pub reserved_descriptors: u64,
     /// Connections that each listener may hold, in the order of the demand.
     pub connections: Vec<usize>,
     /// Connections that the settings ask for.
     asked: u64,
+    /// The same before defaults gave way.
+    default: u64,
+    /// Somebody wrote a number of connections.
+    explicit: bool,
+    /// Handshakes that may wait for their clients, and that may be in computation.
+    handshakes: (u64, usize),
     /// Connections of the admin port.
     pub admin: usize,
 }
@@ -61,53 +80,89 @@ impl Budget {
             .descriptors
             .map_or(u64::MAX, |limit| limit.saturating_sub(reserved));
         let fit = left / DESCRIPTORS_PER_CONNECTION;
-        let asked = demand.listeners.iter().map(|(_, asked)| *asked as u64);
-        let asked = asked.fold(0_u64, u64::saturating_add);
-        let granted = |(_, wanted): &(String, usize)| share(*wanted, asked, fit);
+        let count = demand.listeners.len() as u64;
+        let fits = resources
+            .limit()
+            .map_or(u64::MAX, |memory| connections(memory, count));
+        let fits = usize::try_from(fits).unwrap_or(usize::MAX);
+        let wanted = |asked: &Asked| {
+            let most = if asked.explicit { usize::MAX } else { fits };
+            asked.connections.min(most)
+        };
+        let wanted: Vec<usize> = demand.listeners.iter().map(wanted).collect();
+        let asked = sum(wanted.iter().copied());
+        let handshakes = sum(demand.listeners.iter().map(|asked| asked.handshakes));
         Self {
             resources: *resources,
+            http2: Http2::of(resources.memory.map(|memory| memory.bytes)),
             reserved_descriptors: reserved,
-            connections: demand.listeners.iter().map(granted).collect(),
+            connections: wanted.iter().map(|n| share(*n, asked, fit)).collect(),
             asked,
+            default: sum(demand.listeners.iter().map(|asked| asked.connections)),
+            explicit: demand.listeners.iter().any(|asked| asked.explicit),
+            handshakes: (handshakes, demand.workers),
             admin: demand.admin,
         }
     }
 
-    /// What exceeds a limit: the numbers and the remedy, a line each.
-    pub fn warnings(&self) -> Vec<String> {
+    /// A default that gave way.
+    pub fn note(&self) -> Option<String> {
         let granted = self.granted();
-        let mut lines = Vec::new();
-        if granted < self.asked {
-            let limit = self.resources.descriptors.unwrap_or(u64::MAX);
-            lines.push(format!(
-                "max-connections {} need {} file descriptors with {} in reserve, and the limit is {limit}: at most {granted} connections are held; raise the hard limit (ulimit -Hn, LimitNOFILE=) or lower max-connections",
-                self.asked,
-                self.asked.saturating_mul(DESCRIPTORS_PER_CONNECTION).saturating_add(self.reserved_descriptors),
-                self.reserved_descriptors,
-            ));
+        (!self.explicit && granted < self.default).then(|| {
+            format!(
+                "max-connections is {} by default, and {granted} fit into the memory and the descriptors",
+                self.default
+            )
+        })
+    }
+
+    /// What is written and exceeds a limit: the numbers and the remedy, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        if !self.explicit {
+            return Vec::new();
         }
-        if let Some(Memory {
-            bytes,
-            source: MemorySource::Cgroup,
-        }) = self.resources.memory
-            && self.most_memory() > bytes
-        {
-            lines.push(format!(
-                "{granted} connections with unread responses may take {} MiB, and the memory limit is {} MiB: raise it, or lower max-connections to {}",
-                mib(self.most_memory()),
-                mib(bytes),
-                connections(bytes, 1),
-            ));
-        }
-        lines
+        let lines = [self.too_few_descriptors(), self.too_little_memory()];
+        lines.into_iter().flatten().collect()
+    }
+
+    fn too_few_descriptors(&self) -> Option<String> {
+        let granted = self.granted();
+        let limit = self
+            .resources
+            .descriptors
+            .filter(|_| granted < self.asked)?;
+        let reserved = self.reserved_descriptors;
+        let needed = self
+            .asked
+            .saturating_mul(DESCRIPTORS_PER_CONNECTION)
+            .saturating_add(reserved);
+        Some(format!(
+            "max-connections {} need {needed} file descriptors with {reserved} in reserve, and the limit is {limit}: at most {granted} connections are held; raise the hard limit (ulimit -Hn, LimitNOFILE=) or lower max-connections",
+            self.asked,
+        ))
+    }
+
+    fn too_little_memory(&self) -> Option<String> {
+        let bytes = self
+            .resources
+            .limit()
+            .filter(|bytes| self.most_memory() > *bytes)?;
+        Some(format!(
+            "{} connections with unread responses may take {} MiB, {} MiB of it for HTTP/2, and the memory limit is {} MiB: raise it, or lower max-connections to {}",
+            self.granted(),
+            mib(self.most_memory()),
+            mib(self.http2.bytes()),
+            mib(bytes),
+            connections(bytes, 1),
+        ))
     }
 
     fn granted(&self) -> u64 {
-        self.connections.iter().map(|count| *count as u64).sum()
+        sum(self.connections.iter().copied())
     }
 
     fn most_memory(&self) -> u64 {
-        memory_of(self.granted(), BUSY_CONNECTION_MEMORY)
+        memory_of(self.granted(), BUSY_CONNECTION_MEMORY).saturating_add(self.http2.bytes())
     }
 }
 
@@ -122,24 +177,29 @@ impl fmt::Display for Budget {
             limit(self.resources.descriptors),
             self.reserved_descriptors,
         )?;
+        let (waiting, computed) = self.handshakes;
         writeln!(
             f,
             "# connections: at most {connections}, and {} of the admin port",
             self.admin
         )?;
+        writeln!(
+            f,
+            "# handshakes: at most {} of these connections wait for their clients, {computed} handshakes are in computation",
+            waiting.min(connections),
+        )?;
+        self.http2.fmt(f)?;
         let memory = self.resources.memory;
         writeln!(
             f,
-            "# memory: {}; {} MiB if all connections are idle, {} MiB if none reads its response",
+            "# memory: {}; {} MiB for the process, {} KiB an idle and {} KiB a busy connection, {} MiB for HTTP/2: {} MiB if all connections are idle, {} MiB if none reads its response",
             memory.map_or("no limit".to_owned(), |memory| memory.to_string()),
+            mib(PROCESS_MEMORY),
+            IDLE_CONNECTION_MEMORY >> 10,
+            BUSY_CONNECTION_MEMORY >> 10,
+            mib(self.http2.bytes()),
             mib(memory_of(connections, IDLE_CONNECTION_MEMORY)),
             mib(self.most_memory()),
-        )?;
-        writeln!(
-            f,
-            "# unsent HTTP/2 data: {} KiB a connection, {} MiB in all",
-            H2_UNSENT_PER_CONNECTION >> 10,
-            mib(H2_UNSENT_PROCESS),
         )?;
         self.warnings()
             .iter()
@@ -160,7 +220,8 @@ impl fmt::Display for Memory {
 /// Connections that each of `listeners` may have so that all of them fit into `memory` bytes, whatever
 /// they do; beyond the limit of memory the kernel would end the process and with it all of them.
 pub fn connections(memory: u64, listeners: u64) -> u64 {
-    let room = memory.saturating_sub(PROCESS_MEMORY) / BUSY_CONNECTION_MEMORY;
+    let others = PROCESS_MEMORY + Http2::of(Some(memory)).bytes();
+    let room = memory.saturating_sub(others) / BUSY_CONNECTION_MEMORY;
     (room / listeners.max(1)).clamp(1, MOST_CONNECTIONS)
 }
 
@@ -177,92 +238,12 @@ fn share(wanted: usize, asked: u64, fit: u64) -> usize {
     usize::try_from(part).unwrap_or(wanted).max(1)
 }
 
-fn mib(bytes: u64) -> u64 {
-    bytes.div_ceil(1 << 20)
+fn sum(counts: impl Iterator<Item = usize>) -> u64 {
+    counts
+        .map(|count| count as u64)
+        .fold(0, u64::saturating_add)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with_memory(bytes: u64) -> Resources {
-        Resources {
-            memory: Some(Memory {
-                bytes,
-                source: MemorySource::Cgroup,
-            }),
-            ..Resources::default()
-        }
-    }
-
-    fn demand(listeners: &[usize]) -> Demand {
-        Demand {
-            listeners: listeners.iter().map(|n| ("a".to_owned(), *n)).collect(),
-            admin: 128,
-            workers: 2,
-        }
-    }
-
-    #[test]
-    fn descriptors_that_are_left_bound_the_connections_of_all_listeners() {
-        let resources = Resources {
-            descriptors: Some(1024),
-            memory: None,
-        };
-        let budget = Budget::new(&resources, &demand(&[10_000]));
-        assert_eq!(budget.reserved_descriptors, 64 + 8 + 128);
-        assert_eq!(budget.connections, [412]);
-        let warnings = budget.warnings();
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        for number in ["10000", "20200", "1024", "412"] {
-            assert!(warnings[0].contains(number), "{warnings:?}");
-        }
-        assert!(budget.to_string().contains("# warning: max-connections"));
-        let two = Budget::new(&resources, &demand(&[300, 100]));
-        assert_eq!(two.connections, [300, 100]);
-        let two = Budget::new(&resources, &demand(&[900, 300]));
-        assert_eq!(two.connections, [309, 103]);
-        let none_left = Resources {
-            descriptors: Some(100),
-            ..resources
-        };
-        assert_eq!(Budget::new(&none_left, &demand(&[10])).connections, [1]);
-    }
-
-    #[test]
-    fn connections_that_outgrow_the_memory_are_warned_about() {
-        let resources = with_memory(128 << 20);
-        assert!(
-            Budget::new(&resources, &demand(&[298]))
-                .warnings()
-                .is_empty()
-        );
-        let warnings = Budget::new(&resources, &demand(&[1000])).warnings();
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        for number in ["1000", "391 MiB", "128 MiB", "298"] {
-            assert!(warnings[0].contains(number), "{warnings:?}");
-        }
-        // What the machine happens to have left is no limit.
-        let available = Resources {
-            memory: resources.memory.map(|memory| Memory {
-                source: MemorySource::Available,
-                ..memory
-            }),
-            ..resources
-        };
-        assert!(
-            Budget::new(&available, &demand(&[1000]))
-                .warnings()
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn connections_follow_the_memory_and_are_shared_by_listeners() {
-        assert_eq!(connections(128 << 20, 1), 298);
-        assert_eq!(connections(64 << 20, 1), 128);
-        assert_eq!(connections(64 << 20, 3), 42);
-        assert_eq!(connections(4 << 30, 1), MOST_CONNECTIONS);
-        assert_eq!(connections(1, 1), 1);
-    }
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }

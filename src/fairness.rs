@@ -3,22 +3,23 @@
 //! A source is a /24 of IPv4 or a /64 of IPv6. Nothing happens to anybody below the limit, so that
 //! clients behind one address (NAT, a node's SNAT) are safe until the set itself is under attack.
 //!
+//! Handshakes that wait are kept in such a set. Open connections follow the same rule with the same
+//! [`Source`] in `listener::admission`, which says why it needs no set.
+//!
 //! Use: one [`FairSet`] for each bounded thing, shared by the workers. [`FairSet::enter`] when a
 //! connection begins to wait for its client, drop the [`Member`] when it stops waiting, and poll
 //! [`Member::poll_evicted`] behind the socket: a client whose bytes are there has not kept us waiting.
 //! Where another limit decides that the set is full, give it `usize::MAX` and call
 //! [`FairSet::evict`].
 
-mod table;
-
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
-
-pub(crate) use self::table::Table;
 
 /// The part of an address that one party usually has to itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -37,8 +38,8 @@ impl From<IpAddr> for Source {
                 Self::V4([a, b, c])
             }
             IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
+                let upper = address.octets().first_chunk().copied();
+                Self::V6(upper.unwrap_or_default())
             }
         }
     }
@@ -48,7 +49,7 @@ impl From<IpAddr> for Source {
 #[derive(Debug)]
 pub struct FairSet {
     capacity: usize,
-    table: Mutex<Table<oneshot::Sender<()>>>,
+    table: Mutex<Table>,
 }
 
 /// A place in the set; dropping it leaves the set.
@@ -75,8 +76,8 @@ impl FairSet {
         let (sender, evicted) = oneshot::channel();
         let mut table = self.table();
         let number = table.insert(source, sender);
-        if table.len() > self.capacity {
-            evict(&mut table);
+        if table.members > self.capacity {
+            table.evict();
         }
         drop(table);
         Member {
@@ -89,12 +90,12 @@ impl FairSet {
 
     /// Tells one member to go; whether there was one.
     pub fn evict(&self) -> bool {
-        evict(&mut self.table())
+        self.table().evict()
     }
 
     /// Members at present.
     pub fn len(&self) -> usize {
-        self.table().len()
+        self.table().members
     }
 
     /// Whether nobody waits.
@@ -102,15 +103,9 @@ impl FairSet {
         self.len() == 0
     }
 
-    fn table(&self) -> MutexGuard<'_, Table<oneshot::Sender<()>>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn evict(table: &mut Table<oneshot::Sender<()>>) -> bool {
-    let member = table.evict();
-    // It may have gone in this moment.
-    member.map(|member| member.send(())).is_some()
 }
 
 impl Member {
@@ -126,6 +121,74 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.set.table().remove(self.source, self.number);
     }
+}
+
+/// Members in the order of their arrival, by source.
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    members: usize,
+    sources: HashMap<Source, BTreeMap<u64, oneshot::Sender<()>>>,
+    /// Each source by how many members it has; among equals the one with the oldest is last.
+    ranks: BTreeSet<(usize, Reverse<u64>, Source)>,
+}
+
+impl Table {
+    fn insert(&mut self, source: Source, member: oneshot::Sender<()>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.ranked(source, |members| {
+            members.insert(number, member);
+        });
+        self.members += 1;
+        number
+    }
+
+    /// Whoever was evicted has left already.
+    fn remove(&mut self, source: Source, number: u64) {
+        let mut removed = None;
+        self.ranked(source, |members| removed = members.remove(&number));
+        self.members -= usize::from(removed.is_some());
+    }
+
+    fn evict(&mut self) -> bool {
+        let Some(&(_, _, source)) = self.ranks.last() else {
+            return false;
+        };
+        let mut oldest = None;
+        self.ranked(source, |members| oldest = members.pop_first());
+        let Some((_, member)) = oldest else {
+            return false;
+        };
+        self.members -= 1;
+        // It may have gone in this moment.
+        let _ = member.send(());
+        true
+    }
+
+    /// Changes the members of a source, and its rank with them.
+    fn ranked(
+        &mut self,
+        source: Source,
+        change: impl FnOnce(&mut BTreeMap<u64, oneshot::Sender<()>>),
+    ) {
+        let members = self.sources.entry(source).or_default();
+        let before = rank(source, members);
+        change(members);
+        let after = rank(source, members);
+        if members.is_empty() {
+            self.sources.remove(&source);
+        }
+        if before != after {
+            before.map(|rank| self.ranks.remove(&rank));
+            after.map(|rank| self.ranks.insert(rank));
+        }
+    }
+}
+
+fn rank<T>(source: Source, members: &BTreeMap<u64, T>) -> Option<(usize, Reverse<u64>, Source)> {
+    let (oldest, _) = members.first_key_value()?;
+    Some((members.len(), Reverse(*oldest), source))
 }
 
 #[cfg(test)]
@@ -151,7 +214,7 @@ mod tests {
         assert!(!members.iter_mut().any(must_go));
         drop(members);
         assert!(set.is_empty());
-        assert!(set.table().holds_nothing());
+        assert!(set.table().sources.is_empty() && set.table().ranks.is_empty());
     }
 
     #[test]

@@ -2,38 +2,35 @@
 //! that knows everything.
 
 mod dispatch;
+mod inspect;
 mod lifecycle;
 mod logging;
+mod ready;
 mod series;
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use rustls::server::ResolvesServerCert;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use self::dispatch::Dispatcher;
 use self::lifecycle::Commands;
 pub use self::lifecycle::{End, Signals};
+use self::ready::Ready;
 use crate::admin::{self, Admin, Waiters};
-use crate::budget::{Budget, Demand, Resources};
-use crate::config::{Config, ListenerConfig};
+use crate::config::Config;
 use crate::drain::Drain;
-use crate::listener::{self, BindError, Listener};
+use crate::listener::BindError;
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::probes::{ProbeTable, ProbeTableError};
-use crate::proxy::connection::{Front, Service};
-use crate::tls::credentials::{
-    CertificateFacts, CredentialError, Credentials, Warning, rfc3339, unix_seconds,
-};
+use crate::tls::credentials::{CertificateFacts, CredentialError};
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
-use crate::worker::{self, Worker, Workers};
+use crate::worker::{self, Workers};
 
+pub use self::inspect::{budget, describe_certificates};
 pub use self::logging::init as init_logging;
 pub(crate) use self::series::announce;
 
@@ -100,58 +97,6 @@ pub fn run(config: Config) -> Result<End, Error> {
 /// How long the end waits for tasks that block a thread.
 const LAST_TASKS: Duration = Duration::from_millis(500);
 
-/// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
-pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
-    let mut text = String::new();
-    let mut warnings = Vec::new();
-    for listener in &config.listeners {
-        let name = &listener.socket.name;
-        let pair = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
-            Error::Credentials {
-                listener: name.clone(),
-                source: Box::new(source),
-            }
-        })?;
-        let path = &listener.tls.cert;
-        let soon = Warning::of_end(path, pair.facts(), unix_seconds(SystemTime::now()));
-        let of_pair = pair.warnings().iter().cloned().chain(soon);
-        warnings.extend(of_pair.map(|warning| format!("listener `{name}`: {warning}")));
-        let facts = pair.facts();
-        let _ = writeln!(
-            text,
-            "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
-            facts.subject,
-            facts.key_algorithm,
-            facts.names.join(" "),
-            rfc3339(facts.not_after),
-            facts.sha256,
-        );
-    }
-    Ok((text, warnings))
-}
-
-/// What the process may hold with this configuration; raises the soft limit of descriptors.
-pub fn budget(config: &Config) -> Budget {
-    let admin = if config.admin.addresses.is_empty() {
-        0
-    } else {
-        admin::NETWORK_CONNECTIONS + admin::LOOPBACK_CONNECTIONS
-    };
-    let demand = Demand {
-        listeners: config
-            .listeners
-            .iter()
-            .map(|listener| {
-                let socket = &listener.socket;
-                (socket.name.clone(), socket.max_connections)
-            })
-            .collect(),
-        admin,
-        workers: config.workers,
-    };
-    Budget::new(&Resources::raise_descriptors(), &demand)
-}
-
 /// A running sidecar.
 pub struct Sidecar {
     listeners: Vec<Bound>,
@@ -176,7 +121,7 @@ impl Sidecar {
     /// The runtime this is called in is the first worker.
     pub fn start(config: Config) -> Result<Self, Error> {
         let budget = budget(&config);
-        let warnings = budget.warnings();
+        let (warnings, note) = (budget.warnings(), budget.note());
         let Config {
             admin,
             probes,
@@ -235,6 +180,9 @@ impl Sidecar {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        if let Some(note) = note {
+            tracing::info!("{note}");
+        }
         tracing::info!(addresses = ?admin_addresses, "admin port");
         Ok(Self {
             listeners: bound,
@@ -265,113 +213,6 @@ impl Sidecar {
     /// Looks at the certificate files now, as SIGHUP does.
     pub fn reload(&self) -> &ReloadHandle {
         &self.reload
-    }
-}
-
-/// A listener with its certificate loaded and its sockets bound.
-struct Ready {
-    name: String,
-    listener: Listener,
-    front: Arc<Front>,
-    /// One for each worker, in their order.
-    services: Vec<Arc<Service>>,
-    store: Arc<CredentialStore>,
-    config: ListenerConfig,
-}
-
-impl Ready {
-    fn prepare(
-        config: ListenerConfig,
-        metrics: &Arc<Metrics>,
-        workers: &Workers,
-    ) -> Result<Self, Error> {
-        let name = config.socket.name.clone();
-        let store = Arc::new(credential_store(&name, &config.tls)?);
-        let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
-        let families = metrics.listener(&name);
-        if let Some(current) = store.current() {
-            families.set_certificate_expiry(current.facts().not_after);
-            for warning in current.warnings() {
-                tracing::warn!(listener = %name, "{warning}");
-            }
-        }
-        announce(&families, &config.tls.policy);
-        let front = Front::new(&name, &config.tls, &config.proxy, &certificates, families)
-            .map_err(|source| Error::Tls {
-                listener: name.clone(),
-                source,
-            })?;
-        let front = Arc::new(front);
-        let service = |worker: &Worker| {
-            let _inside = worker.handle.enter();
-            Arc::new(Service::new(&front, &worker.load, workers.count()))
-        };
-        Ok(Self {
-            listener: Listener::bind(&config.socket, listener::counters(metrics, &name))?,
-            services: workers.iter().map(service).collect(),
-            front,
-            name,
-            store,
-            config,
-        })
-    }
-
-    fn observed(&self) -> (Arc<CredentialStore>, Arc<ListenerMetrics>) {
-        (Arc::clone(&self.store), Arc::clone(self.front.metrics()))
-    }
-
-    fn status(&self) -> admin::ListenerStatus {
-        admin::ListenerStatus {
-            name: self.name.clone(),
-            addresses: self.listener.addresses(),
-            policy: self.config.tls.policy.clone(),
-            protocol: self.config.proxy.protocol,
-            upstream: self.config.proxy.upstream.to_string(),
-            store: Arc::clone(&self.store),
-        }
-    }
-
-    /// The start line of the listener: what it does, and until when its certificate lasts.
-    fn announce(&self) {
-        let current = self.store.current();
-        let certificate_until = current.map(|current| rfc3339(current.facts().not_after));
-        tracing::info!(
-            listener = %self.name,
-            addresses = ?self.listener.addresses(),
-            upstream = %self.config.proxy.upstream,
-            protocol = self.config.proxy.protocol.name(),
-            policy = self.config.tls.policy.mode().name(),
-            certificate_until = certificate_until.map(tracing::field::display),
-            version = crate::build::VERSIONS.hybridge,
-            "listening"
-        );
-    }
-
-    fn spawn(self, drain: &Drain, workers: &Arc<Workers>) -> JoinHandle<()> {
-        let metrics = Arc::clone(self.front.metrics());
-        let dispatcher = Dispatcher {
-            listener: self.listener,
-            workers: Arc::clone(workers),
-            services: self.services,
-            drain: drain.clone(),
-        };
-        tokio::spawn(dispatcher.run(drain.entrance(), metrics))
-    }
-}
-
-/// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
-/// answers the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
-fn credential_store(name: &str, tls: &crate::tls::Settings) -> Result<CredentialStore, Error> {
-    match CredentialStore::load(&tls.cert, &tls.key) {
-        Ok(store) => Ok(store),
-        Err(error) if tls.wait_for_certificate => {
-            tracing::warn!(listener = %name, reason = error.reason(), %error, "no usable certificate yet, every handshake is refused");
-            Ok(CredentialStore::waiting(&tls.cert, &tls.key, &error))
-        }
-        Err(source) => Err(Error::Credentials {
-            listener: name.to_owned(),
-            source: Box::new(source),
-        }),
     }
 }
 

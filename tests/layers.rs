@@ -36,7 +36,7 @@ const BELOW: [(&str, &[&str]); 17] = [
         ],
     ),
     ("tls", &["fairness", "io", "panics", "redact", "suggest"]),
-    ("listener", &["drain", "metrics"]),
+    ("listener", &["drain", "fairness", "metrics"]),
     ("fairness", &[]),
     ("log_limit", &[]),
     ("panics", &[]),

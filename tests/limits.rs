@@ -279,10 +279,10 @@ async fn address(log: &Mutex<Vec<String>>, what: &str) -> SocketAddr {
 async fn idle_connections_leave_descriptors_for_work_and_for_the_admin_port() {
     // The clients of this test need descriptors themselves.
     Resources::raise_descriptors();
-    let setup = Setup::in_front_of(answering(EMPTY).await);
+    let setup = Setup::in_front_of(answering(EMPTY).await).limits("max-connections = 20000");
     let process = Process::start_under(&setup, "ulimit -n 1024").await;
     let sidecar = &process.sidecar;
-    assert_eq!(process.said("max-connections 10000 need 20"), 1);
+    assert_eq!(process.said("max-connections 20000 need 40"), 1);
     let mut live = sidecar.connect(&["http/1.1"]).await;
     let mut idle = Vec::new();
     for _ in 0..1004 {

@@ -41,6 +41,12 @@ impl Resources {
         }
     }
 
+    /// The memory beyond which the kernel ends the process.
+    pub(super) fn limit(&self) -> Option<u64> {
+        let limit = |memory: &Memory| memory.source == MemorySource::Cgroup;
+        self.memory.filter(limit).map(|memory| memory.bytes)
+    }
+
     /// The same after the soft limit of descriptors was raised to the hard one: nothing here uses
     /// select(2), for which the soft limit is kept low.
     pub fn raise_descriptors() -> Self {

@@ -24,7 +24,7 @@ pub use self::error::{Error, Origin};
 use self::file::Layers;
 pub use self::key::{Form, Key, Preset};
 use self::layer::Layer;
-pub use self::settle::check_log_level;
+
 pub use self::sources::Flags;
 use self::value::{Given, Raw};
 use crate::{admin, drain, listener, proxy, tls};
@@ -51,6 +51,8 @@ pub struct Config {
 pub struct ListenerConfig {
     /// The socket side.
     pub socket: listener::Settings,
+    /// Its `max-connections` is not the default, which gives way to what the process may hold.
+    pub explicit_connections: bool,
     /// The TLS side.
     pub tls: tls::Settings,
     /// The data path.

@@ -45,7 +45,12 @@ impl fmt::Display for Config {
 
 impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { socket, tls, proxy } = self;
+        let Self {
+            socket,
+            explicit_connections: _,
+            tls,
+            proxy,
+        } = self;
         let http = proxy.protocol == Protocol::Http;
         writeln!(f, "\n[[listener]]")?;
         writeln!(f, "name = {}", quoted(&socket.name))?;

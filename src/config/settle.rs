@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::address::{self, AddressError};
 use super::alias;
 use super::error::{Error, Origin};
-use super::key::Key;
+use super::key::{Key, Preset};
 use super::layer::Layer;
 use super::{ListenerConfig, LogFormat, LogSettings};
 use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
@@ -57,11 +57,6 @@ pub(super) fn log(layer: &Layer) -> Result<LogSettings, Error> {
     })
 }
 
-/// Refuses what is no log level, for a command with a flag of its own.
-pub fn check_log_level(text: &str) -> Result<(), Error> {
-    check_level(text, &Origin::flag_of(Key::LogLevel))
-}
-
 /// The filter's own parser takes any bare word for a target, so a misspelt level would log everything.
 fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -87,8 +82,11 @@ fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
 
 pub(super) fn listener(layer: &Layer, pod_ips: Option<&str>) -> Result<ListenerConfig, Error> {
     let name = name(layer)?;
+    let socket = socket(layer, &name, pod_ips)?;
+    let most = socket.max_connections.to_string();
     Ok(ListenerConfig {
-        socket: socket(layer, &name, pod_ips)?,
+        socket,
+        explicit_connections: !matches!(Key::MaxConnections.default(), Preset::Fixed(text) if text == most),
         proxy: proxy(layer, &name)?,
         tls: tls(layer, &name)?,
     })
@@ -101,6 +99,12 @@ fn name(layer: &Layer) -> Result<String, Error> {
         return Err(Error::Refused {
             at: layer.place(Key::Name),
             problem: "a name is a metric label: use at most 63 letters, digits, `-`, `_` and `.`",
+        });
+    }
+    if name == admin::NAME {
+        return Err(Error::Refused {
+            at: layer.place(Key::Name),
+            problem: "the admin port has this name in metrics and logs: choose another one",
         });
     }
     if Secret::of(&name).is_some() {

@@ -85,7 +85,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "memory",
         default: "128Mi",
-        meaning: "Memory request and limit of the sidecar, at least 32Mi; it takes as many connections as fit (298 in 128Mi).",
+        meaning: "Memory request and limit of the sidecar, at least 32Mi; it takes as many connections as fit (256 in 128Mi).",
     },
     Row {
         name: "log-level",

@@ -13,9 +13,7 @@ use rcgen::{
 use serde_json::{Value, json};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
-use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
-use x509_parser::prelude::FromDer;
 
 use super::cli::CertsArgs;
 use super::{yaml, yaml_out};
@@ -243,7 +241,7 @@ fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
         path: path.to_owned(),
         source,
     })?;
-    if text.contains("-----BEGIN ") {
+    if text.contains("-----BEGIN CERTIFICATE-----") {
         return Ok(text);
     }
     yaml::read(&text)
@@ -258,9 +256,6 @@ fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
             path: path.to_owned(),
         })
 }
-
-/// What a certificate is called in PEM, by older tools too (RFC 7468, section 5.1; OpenSSL).
-const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
 /// One certificate of a file.
 struct Entry {
@@ -278,12 +273,9 @@ fn entries(text: &str, path: &Path) -> Result<Vec<Entry>, CertsError> {
         .map_err(|_| unreadable())?;
     let found = blocks
         .into_iter()
-        .filter(|pem| LABELS.contains(&pem.label.as_str()))
+        .filter(|pem| pem.label == "CERTIFICATE")
         .map(|pem| {
-            // OpenSSL's trust settings follow the certificate.
-            let (rest, cert) =
-                X509Certificate::from_der(&pem.contents).map_err(|_| unreadable())?;
-            let length = pem.contents.len() - rest.len();
+            let cert = pem.parse_x509().map_err(|_| unreadable())?;
             let (subject, ends) = (
                 cert.subject().to_string(),
                 cert.validity().not_after.to_datetime(),
@@ -291,7 +283,7 @@ fn entries(text: &str, path: &Path) -> Result<Vec<Entry>, CertsError> {
             Ok(Entry {
                 subject,
                 ends,
-                der: pem.contents[..length].to_vec(),
+                der: pem.contents,
             })
         })
         .collect::<Result<Vec<_>, CertsError>>()?;

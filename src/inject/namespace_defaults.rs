@@ -57,10 +57,7 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
         let value = value
             .as_str()
             .ok_or_else(|| wrong(format!("{key} is no text; put quotes around the value")))?;
-        // With the prefix and without.
-        if read.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(wrong(format!("{name} is given twice")));
-        }
+        read.insert(name.to_owned(), value.to_owned());
     }
     // Wrong values show now, not at the first pod.
     let prefixed: BTreeMap<String, &String> = read

@@ -11,7 +11,7 @@ pub(crate) use crate::budget::connections;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Quantity(i128);
 
-/// Memory request and limit without an annotation: room for 298 connections, where vLLM generates 256
+/// Memory request and limit without an annotation: room for 256 connections, as vLLM generates 256
 /// sequences at once by default.
 pub(crate) const DEFAULT_MEMORY: &str = "128Mi";
 /// Less is taken for a slip, such as a unit that was forgotten.
@@ -169,10 +169,10 @@ mod tests {
     fn connections_follow_the_memory_and_are_shared_by_listeners() {
         let bytes = |text| Quantity::parse(text).map_or(0, Quantity::whole);
         assert_eq!(bytes("64Mi"), 64 << 20);
-        assert_eq!(connections(bytes(DEFAULT_MEMORY), 1), 298);
-        assert_eq!(connections(bytes("64Mi"), 1), 128);
-        assert_eq!(connections(bytes("64Mi"), 3), 42);
-        assert_eq!(connections(bytes("4Gi"), 1), 10_000);
+        assert_eq!(connections(bytes(DEFAULT_MEMORY), 1), 256);
+        assert_eq!(connections(bytes("64Mi"), 1), 106);
+        assert_eq!(connections(bytes("64Mi"), 3), 35);
+        assert_eq!(connections(bytes("8Gi"), 1), 10_000);
         assert_eq!(connections(bytes("1"), 1), 1);
     }
 

@@ -18,15 +18,13 @@ use crate::admin;
 use crate::drain::{Drain, Phase, Watch};
 use crate::io::TrafficCounters;
 use crate::listener::{self, Accepted, Listener};
-use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask};
+use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask, ShedReason};
 use crate::panics;
-use crate::proxy::connection::shed_reason;
 use crate::run::announce;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Session};
 use crate::tls::policy::{Mode, TlsPolicy};
-use crate::tls::queue::HandshakeQueue;
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
@@ -64,7 +62,6 @@ pub struct Server {
 
 struct Shared {
     tls: TlsServer,
-    queue: Arc<HandshakeQueue>,
     metrics: ListenerMetrics,
     traffic: TrafficCounters,
     reviews: Arc<Reviews>,
@@ -215,7 +212,6 @@ impl Shared {
             payload_out: metrics.payload.outward.clone(),
         };
         Ok(Self {
-            queue: tls.queue(1),
             tls,
             metrics,
             traffic,
@@ -254,7 +250,6 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         stream,
         client.ip(),
         &shared.tls,
-        &shared.queue,
         shared.traffic.clone(),
     ));
     let secured = tokio::select! {
@@ -273,8 +268,8 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         Err(failure) => {
             let reason = failure.error.reason();
             shared.metrics.handshake_failed(reason);
-            if let Some(reason) = shed_reason(&failure.error) {
-                shared.metrics.shed(reason);
+            if matches!(failure.error, HandshakeError::Shed) {
+                shared.metrics.shed(ShedReason::HalfOpenHandshakes);
             }
             shared.metrics.closed(HANDSHAKE_FAILED);
             tracing::info!(%client, reason, error = %failure.error, "no handshake");

@@ -1,6 +1,10 @@
 //! Which connections a listener holds: at most so many, and when it is full the newcomer is served and
 //! an idle connection goes. The one that goes is the oldest idle or half-open one of the network (/24
 //! of IPv4, /64 of IPv6) that has the most of them; a connection with work under way never goes.
+//!
+//! The rule is that of `fairness`, by the same sources, but not its set: a connection becomes busy and
+//! idle with each request, so here that costs one atomic word, and the order is worked out only when
+//! room is needed. A handshake waits once, so there the order is kept at all times.
 
 mod activity;
 mod candidates;

@@ -6,6 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -28,6 +29,8 @@ pub(crate) struct Corked<S>(Arc<Mutex<Neck<S>>>);
 struct Neck<S> {
     io: S,
     corked: bool,
+    /// The socket had no room for all of the last turn.
+    blocked: Arc<AtomicBool>,
     gathered: BytesMut,
     refusals: Option<Refusals>,
 }
@@ -46,6 +49,7 @@ impl<S> Corked<S> {
         Self(Arc::new(Mutex::new(Neck {
             io,
             corked: false,
+            blocked: Arc::default(),
             gathered: BytesMut::new(),
             refusals,
         })))
@@ -61,6 +65,12 @@ impl<S> Corked<S> {
     /// Another handle of the same stream.
     pub(crate) fn handle(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+
+    /// Whether the peer is behind with reading, as of the last turn. The task that takes turns is woken
+    /// when it no longer is.
+    pub(crate) fn blocked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.neck().blocked)
     }
 
     fn neck(&self) -> MutexGuard<'_, Neck<S>> {
@@ -81,7 +91,10 @@ impl<S: AsyncWrite + Unpin> Corked<S> {
         let taken = turn(cx);
         let mut neck = self.neck();
         neck.corked = false;
-        let _ = neck.poll_flush(cx);
+        let blocked = neck.poll_flush(cx).is_pending();
+        if neck.blocked.swap(blocked, Ordering::Relaxed) && !blocked {
+            cx.waker().wake_by_ref();
+        }
         taken
     }
 }

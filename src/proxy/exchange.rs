@@ -162,6 +162,9 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 Poll::Ready(Err(_)) => self.upload = Upload::Refused,
                 Poll::Pending => {}
             }
+            if self.upload != Upload::Ending {
+                self.down.taken();
+            }
         }
         let gone = ready!(self.down.poll_gone(cx));
         Poll::Ready(Err(Broken::Client(gone)))
@@ -187,7 +190,7 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
             let room = self.up.poll_room(cx);
             self.stalled = room.is_pending();
             if ready!(room).is_err() {
-                self.upload = Upload::Refused;
+                self.refuse();
                 return Poll::Ready(Ok(()));
             }
             match self.down.poll_frame(cx) {
@@ -196,7 +199,7 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                     self.body_taken = true;
                     let last = self.down.at_end();
                     if self.up.send(frame, last).is_err() {
-                        self.upload = Upload::Refused;
+                        self.refuse();
                         return Poll::Ready(Ok(()));
                     }
                 }
@@ -209,7 +212,11 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Client(error))),
                 Poll::Pending => {
-                    if let Poll::Ready(Err(_)) = self.up.poll_flush(cx) {
+                    let flushed = self.up.poll_flush(cx);
+                    if flushed.is_ready() {
+                        self.down.taken();
+                    }
+                    if let Poll::Ready(Err(_)) = flushed {
                         self.upload = Upload::Refused;
                         return Poll::Ready(Ok(()));
                     }
@@ -217,6 +224,12 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 }
             }
         }
+    }
+
+    /// The inference server takes no more.
+    fn refuse(&mut self) {
+        self.upload = Upload::Refused;
+        self.down.taken();
     }
 
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {

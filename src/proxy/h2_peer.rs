@@ -17,21 +17,23 @@ use super::end::{LISTENED, LISTENED_BYTES, SILENCE};
 use super::h1::body::{Frame, FramingError, MAX_TRAILER_FIELDS, MAX_TRAILERS};
 use super::headers;
 use super::peer::{Peer, PeerError, Room};
+use super::reserve::{HEADS, Reserved};
 use super::unsent::Unsent;
 
 /// What a frame costs at least, however small.
 const SMALL_FRAME: usize = 256;
+/// Bytes of a response head that is not counted beside its stream.
+const USUAL_HEAD: usize = 4 * 1024;
 /// Bytes that are passed on in one go of what was read ahead.
 const READ_AHEAD_PIECE: usize = 16 * 1024;
 
-/// Receives frames and gives their window back.
+/// Receives frames; the window of data is the caller's to give back.
 fn poll_frame(
     stream: &mut RecvStream,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Frame>, PeerError>> {
     while let Some(data) = ready!(stream.poll_data(cx)) {
         let data = data?;
-        stream.flow_control().release_capacity(data.len())?;
         if !data.is_empty() {
             return Poll::Ready(Ok(Some(Frame::Data(data))));
         }
@@ -64,10 +66,15 @@ pub(crate) struct ServedStream {
     /// Taken out of its frames while the inference server takes nothing: the client's window bounds
     /// it, and it costs its bytes alone.
     ahead: BytesMut,
+    /// Bytes that were passed on and that the inference server need not have taken yet: their window
+    /// is given back when it has, so that the window bounds what an upload costs.
+    handed: usize,
     respond: SendResponse<Bytes>,
     sender: Option<Sender>,
     grpc_status: Option<u8>,
     unsent: Arc<Unsent>,
+    /// What heads that may be unread take of the process's bytes.
+    heads: Reserved,
 }
 
 /// The status of a gRPC call, in trailers or in a head that is trailers alone.
@@ -84,15 +91,28 @@ impl ServedStream {
         Self {
             receiver,
             ahead: BytesMut::new(),
+            handed: 0,
             respond,
             sender: None,
             grpc_status: None,
             unsent,
+            heads: HEADS.nothing(),
         }
     }
 
-    /// Sends an interim response (RFC 9110 §15.2).
+    /// Whether there is memory for a response head of so many bytes, which a client may leave unread.
+    /// One of a usual size is part of what a stream costs; a large one is held as fields and as text.
+    pub(crate) fn has_memory_for_head(&mut self, bytes: usize) -> bool {
+        bytes <= USUAL_HEAD || self.heads.grow(bytes.saturating_mul(2))
+    }
+
+    /// Sends an interim response (RFC 9110 §15.2), or drops it: a client that leaves its socket unread
+    /// would make it wait here.
     pub(crate) fn send_interim(&mut self, response: Response<()>) -> Result<(), PeerError> {
+        let bytes = headers::size(response.headers()) + SMALL_FRAME;
+        if self.unsent.is_blocked() || !self.heads.grow(bytes) {
+            return Ok(());
+        }
         Ok(self.respond.send_informational(response)?)
     }
 
@@ -134,11 +154,13 @@ impl ServedStream {
     /// Bounded; what comes later is refused with NO_ERROR when the stream is dropped.
     pub(crate) async fn discard(&mut self) -> Result<(), PeerError> {
         let ahead = std::mem::take(&mut self.ahead).len();
-        self.receiver.flow_control().release_capacity(ahead)?;
+        let held = ahead + std::mem::take(&mut self.handed);
+        self.receiver.flow_control().release_capacity(held)?;
         let mut left = LISTENED_BYTES;
         let listening = async {
             while let Ok(Some(data)) = timeout(SILENCE, self.receiver.data()).await {
                 let length = data?.len();
+                self.unsent.uploaded(length);
                 self.receiver.flow_control().release_capacity(length)?;
                 left = left.saturating_sub(length.max(SMALL_FRAME));
                 if left == 0 {
@@ -148,6 +170,12 @@ impl ServedStream {
             Ok(())
         };
         timeout(LISTENED, listening).await.unwrap_or(Ok(()))
+    }
+
+    /// Waits until the client reads its socket, if it does not: heads lie in front of it until then, and
+    /// the stream has its permit as long.
+    pub(crate) async fn room_in_socket(&self) {
+        self.unsent.room_in_socket().await;
     }
 
     /// Breaks the stream off.
@@ -161,14 +189,24 @@ impl ServedStream {
 
 impl Peer for ServedStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
-        if self.ahead.is_empty() {
-            return poll_frame(&mut self.receiver, cx);
+        if !self.ahead.is_empty() {
+            let piece = self.ahead.len().min(READ_AHEAD_PIECE);
+            let piece = self.ahead.split_to(piece).freeze();
+            self.handed += piece.len();
+            return Poll::Ready(Ok(Some(Frame::Data(piece))));
         }
-        let piece = self.ahead.len().min(READ_AHEAD_PIECE);
-        let piece = self.ahead.split_to(piece).freeze();
-        let window = self.receiver.flow_control();
-        window.release_capacity(piece.len())?;
-        Poll::Ready(Ok(Some(Frame::Data(piece))))
+        let frame = ready!(poll_frame(&mut self.receiver, cx))?;
+        if let Some(Frame::Data(data)) = &frame {
+            self.handed += data.len();
+            self.unsent.uploaded(data.len());
+        }
+        Poll::Ready(Ok(frame))
+    }
+
+    fn taken(&mut self) {
+        let handed = std::mem::take(&mut self.handed);
+        // Never more than came: there is no error.
+        let _ = self.receiver.flow_control().release_capacity(handed);
     }
 
     fn at_end(&self) -> bool {
@@ -208,7 +246,10 @@ impl Peer for ServedStream {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<PeerError> {
         while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
             match data {
-                Ok(data) => self.ahead.extend_from_slice(&data),
+                Ok(data) => {
+                    self.unsent.uploaded(data.len());
+                    self.ahead.extend_from_slice(&data);
+                }
                 Err(error) => return Poll::Ready(error.into()),
             }
         }
@@ -251,10 +292,14 @@ impl OpenedStream {
 
 impl Peer for OpenedStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, PeerError>> {
-        match &mut self.receiver {
-            Some(receiver) => poll_frame(receiver, cx),
-            None => Poll::Ready(Err(PeerError::Ended)),
+        let Some(receiver) = &mut self.receiver else {
+            return Poll::Ready(Err(PeerError::Ended));
+        };
+        let frame = ready!(poll_frame(receiver, cx))?;
+        if let Some(Frame::Data(data)) = &frame {
+            receiver.flow_control().release_capacity(data.len())?;
         }
+        Poll::Ready(Ok(frame))
     }
 
     fn at_end(&self) -> bool {

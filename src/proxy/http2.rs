@@ -20,16 +20,17 @@ use super::cork::Corked;
 use super::end::{Sent, end};
 use super::error::Outcome;
 use super::refusal::Refusals;
+use super::reserve::{Reserved, UPLOADS};
 use super::stream::{self, Share};
 use super::unsent::{PROCESS, Unsent};
+use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, Reached};
 use crate::io::ClientStream;
 use crate::metrics::PanickedTask;
 use crate::panics;
 
-/// Bytes a client may have under way on one stream, and on all of its streams.
+/// Bytes a client may have under way on one stream.
 const STREAM_WINDOW: u32 = 512 * 1024;
-const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Bytes of a response that may wait for the client's window.
 const SEND_BUFFER: usize = 64 * 1024;
 /// What small DATA frames may cost that came and were not looked at, at 256 a frame less its bytes:
@@ -54,7 +55,7 @@ where
     let mut builder = h2::server::Builder::new();
     builder
         .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(FIRST_UPLOAD_WINDOW)
         .max_concurrent_streams(settings.max_streams)
         .max_header_list_size(header_list_size(settings.max_head_bytes))
         .max_send_buffer_size(SEND_BUFFER)
@@ -100,6 +101,11 @@ struct Serving<S> {
     socket: Corked<S>,
     context: Arc<Context>,
     unsent: Arc<Unsent>,
+    /// The socket had no room when last looked at.
+    blocked: bool,
+    /// Bytes the client may have under way on all of its streams, and what they take of the process's.
+    window: u32,
+    widened: Reserved,
     /// Dropped with the connection, so that no stream outlives its client. No task a stream: what many
     /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
     streams: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -132,13 +138,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         context: Arc<Context>,
     ) -> Self {
         context.activity.idle(Instant::now().into_std());
+        let unsent = Unsent::new(&PROCESS, socket.blocked());
         Self {
             pings: connection.ping_pong(),
             connection,
             socket,
             drained: context.drain.reached(Phase::Draining),
             context,
-            unsent: Unsent::new(&PROCESS),
+            unsent,
+            blocked: false,
+            window: FIRST_UPLOAD_WINDOW,
+            widened: UPLOADS.nothing(),
             streams: FuturesUnordered::new(),
             timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
             ping_at: Instant::now() + PING_EVERY,
@@ -173,8 +183,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
 
     /// What happens next. Polled with every message of the connection, so it sets nothing up.
     fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
+        let blocked = self.unsent.is_blocked();
+        if std::mem::replace(&mut self.blocked, blocked) && !blocked {
+            self.unsent.unblocked();
+        }
         loop {
             self.poll_streams(cx);
+            self.widen();
             let before = self.streams.len();
             // Also sends what the streams had to say.
             while let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
@@ -209,6 +224,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             if self.streams.is_empty() {
                 self.context.activity.idle(self.quiet_since.into_std());
             }
+        }
+    }
+
+    /// A client that has sent half of its window gets twice as much, while the process has it to give.
+    /// A window cannot be taken back (RFC 9113 §6.9), so it is promised step by step.
+    fn widen(&mut self) {
+        if self.window < UPLOAD_WINDOW / 2 + 1
+            && self.unsent.has_uploaded(self.window as usize / 2)
+            && self.widened.grow(self.window as usize)
+        {
+            self.window *= 2;
+            self.connection.set_target_window_size(self.window);
         }
     }
 

@@ -20,6 +20,7 @@ mod http2;
 mod pause;
 mod peer;
 mod refusal;
+mod reserve;
 mod stream;
 mod turns;
 mod unsent;

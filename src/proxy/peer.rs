@@ -52,6 +52,9 @@ pub(crate) trait Peer {
     /// Ready when more may be sent: what is unsent stays bounded.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<Room, PeerError>>;
 
+    /// What came of the body and was passed on has left: it costs nothing any more.
+    fn taken(&mut self) {}
+
     /// The next piece that comes should be a small one.
     fn read_little(&mut self) {}
 

@@ -3,34 +3,37 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use h2::RecvStream;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 
 mod head;
+mod respond;
 
 use self::head::{CRUMB, framing_of, head_size, host_of, to_request, write_head};
+use super::UpstreamHttp;
 use super::answer::Answer;
-use super::ask::{self, Answered, AnsweredOverHttp2, Ask, Unanswered};
+use super::ask::{self, Ask, Unanswered};
 use super::context::{Context, Sample};
-use super::error::{Outcome, UpstreamError};
-use super::exchange::{Broken, Exchange, Upload};
 use super::h1::body::Framing;
-use super::h1::connection::H1;
-use super::h1::request::{HeadError, is_grpc, no_fields, valid_host};
+use super::h1::request::{is_grpc, valid_host};
 use super::h1::response::ResponseHead;
-use super::h2_peer::{ServedStream, grpc_status};
+use super::h2_peer::ServedStream;
 use super::headers::{strip_hop_by_hop, strip_owned};
 use super::http1::is_idempotent;
-use super::peer::{Peer, PeerError};
+use super::peer::Peer;
 use super::unsent::{StreamPermit, Unsent};
-use super::upstream::Socket;
-use super::{UpstreamHttp, upgrade};
 use crate::metrics::{Code, RequestProtocol};
 use crate::worker;
+
+/// There is no memory for it.
+const OVERLOADED: Answer = Answer {
+    status: 503,
+    reason: "overloaded",
+};
 
 /// A stream's part of what is shared, until its end.
 pub(super) struct Share {
@@ -71,11 +74,9 @@ pub(super) async fn serve(
         to_head: parts.method == Method::HEAD,
     };
     if permit.is_none() {
-        let answer = Answer {
-            status: 503,
-            reason: "overloaded",
-        };
-        return stream.answer(answer, &mut sample);
+        stream.answer(OVERLOADED, &mut sample);
+        drop(sample);
+        return stream.client.room_in_socket().await;
     }
     let host = match stream.prepare(&mut parts, websocket) {
         Ok(host) => host,
@@ -137,6 +138,7 @@ struct Served<'a> {
 impl Served<'_> {
     /// After the response: what is left of the request.
     async fn end(mut self) {
+        self.client.room_in_socket().await;
         if !self.client.at_end() {
             // Boxed: hardly any stream comes here, and each would be as large.
             let _ = Box::pin(self.client.discard()).await;
@@ -206,66 +208,6 @@ impl Served<'_> {
         }
     }
 
-    /// Passes a response on whose head stands in the connection's buffer.
-    async fn respond(&mut self, answered: Answered, websocket: bool, sample: &mut Sample<'_>) {
-        let Answered {
-            connection: mut up,
-            length,
-            upload,
-        } = answered;
-        let (mut response, incoming, kept) = match read_head(up.head(length), self.to_head) {
-            Ok(head) => head,
-            Err(error) => {
-                return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
-            }
-        };
-        up.start_body(length, incoming);
-        if response.status() == 101 {
-            *response.status_mut() = http::StatusCode::OK;
-            response.headers_mut().remove("sec-websocket-accept");
-            return self.tunnel(response, *up, sample).await;
-        }
-        if websocket && response.status().is_success() {
-            // It would tell the client that the tunnel stands (RFC 8441 §5).
-            let error = UpstreamError::BadResponse(HeadError::Malformed);
-            return self.unanswered(error.into(), sample);
-        }
-        let last = matches!(incoming, Framing::None | Framing::Length(0));
-        self.head(&response, sample);
-        if self.client.start_response(response, last).is_err() {
-            return sample.broken();
-        }
-        let idle = self.context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(&mut self.client, &mut *up, idle, upload);
-        let result = exchange.run().await;
-        let upload = exchange.upload();
-        if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
-            self.context.upstream.keep(up);
-        }
-        self.conclude(result, sample).await;
-    }
-
-    async fn tunnel(
-        &mut self,
-        response: Response<()>,
-        mut up: H1<Socket>,
-        sample: &mut Sample<'_>,
-    ) {
-        sample.answered_with(200);
-        if self.client.start_response(response, false).is_err() {
-            return sample.broken();
-        }
-        up.start_tunnel();
-        let outcome = upgrade::run(&mut self.client, &mut up, self.context).await;
-        if outcome != Outcome::Closed {
-            sample.broken();
-            if outcome == Outcome::UpstreamBroken {
-                self.client.flushed().await;
-            }
-            self.client.reset(Reason::CANCEL);
-        }
-    }
-
     async fn over_http2(
         &mut self,
         parts: Parts,
@@ -288,65 +230,6 @@ impl Served<'_> {
             Ok(answered) => self.respond_from_http2(answered, sample).await,
             Err(why) => self.unanswered(why, sample),
         }
-    }
-
-    async fn respond_from_http2(&mut self, answered: AnsweredOverHttp2, sample: &mut Sample<'_>) {
-        let AnsweredOverHttp2 {
-            stream: mut up,
-            mut response,
-            upload,
-            ..
-        } = answered;
-        strip_hop_by_hop(response.headers_mut());
-        self.head(&response, sample);
-        let last = up.at_end();
-        if self.client.start_response(response, last).is_err() {
-            up.cancel();
-            return sample.broken();
-        }
-        let idle = self.context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(&mut self.client, &mut up, idle, upload);
-        let result = exchange.run().await;
-        if result.is_err() || exchange.upload() != Upload::Done {
-            up.cancel();
-        }
-        self.conclude(result, sample).await;
-    }
-
-    /// Counts a response head: for gRPC the status comes later, or now in trailers alone.
-    fn head(&self, response: &Response<()>, sample: &mut Sample<'_>) {
-        let status = response.status().as_u16();
-        if !self.grpc {
-            return sample.answered_with(status);
-        }
-        sample.answered();
-        sample.code = match grpc_status(response.headers()) {
-            Some(code) => Code::Grpc(code),
-            None if status == 200 => Code::Broken,
-            None => Code::Http(status),
-        };
-    }
-
-    /// What the client still sends of its request is refused when the stream is dropped
-    /// (RFC 9113 §8.1); a response that broke off is reset, never ended.
-    async fn conclude(&mut self, result: Result<(), Broken>, sample: &mut Sample<'_>) {
-        if let Some(status) = self.client.grpc_status().filter(|_| self.grpc) {
-            sample.code = Code::Grpc(status);
-        }
-        let Err(broken) = result else { return };
-        sample.broken();
-        let reason = match broken {
-            Broken::Client(_) | Broken::Idle => Reason::CANCEL,
-            Broken::Upstream(error) => {
-                self.context.answer_broken();
-                self.client.flushed().await;
-                match error {
-                    PeerError::Reset(reason) => reason,
-                    _ => Reason::INTERNAL_ERROR,
-                }
-            }
-        };
-        self.client.reset(reason);
     }
 
     fn unanswered(&mut self, why: Unanswered, sample: &mut Sample<'_>) {
@@ -382,11 +265,4 @@ impl Served<'_> {
         let body = if self.to_head { Bytes::new() } else { body };
         let _ = self.client.answer(response, body);
     }
-}
-
-/// A response head for HTTP/2, the framing of its body, and whether the server keeps the connection.
-fn read_head(head: &[u8], to_head: bool) -> Result<(Response<()>, Framing, bool), HeadError> {
-    let mut room = no_fields();
-    let head = ResponseHead::parse(head, &mut room, to_head)?;
-    Ok((head.to_http2()?, head.framing, head.keep_alive))
 }

@@ -5,18 +5,15 @@
 //! and that in small pieces. So a client that stalls costs a little for each stream, and one that
 //! reads goes on, whatever others hold.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use super::peer::Room;
-use crate::budget::{H2_UNSENT_PER_CONNECTION, H2_UNSENT_PROCESS, Resources};
+use tokio::sync::Notify;
 
-/// What a stream costs that holds nothing (13 KiB measured), and the share of memory that streams may
-/// take: one part in so many.
-const A_STREAM: u64 = 16 * 1024;
-const STREAMS_SHARE: u64 = 4;
-/// Streams of a process whose memory limit is not known.
-const STREAMS: usize = 64 * 1024;
+use super::peer::Room;
+use super::reserve::BOUNDS;
+use crate::budget::UNSENT_PER_CONNECTION;
 
 /// What a process holds.
 pub(crate) struct Process {
@@ -31,13 +28,10 @@ pub(crate) struct Process {
 /// The one of this process.
 pub(crate) static PROCESS: LazyLock<Process> = LazyLock::new(|| {
     let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-    let memory = Resources::of_process().memory;
     Process::new(
-        bytes(H2_UNSENT_PER_CONNECTION),
-        bytes(H2_UNSENT_PROCESS),
-        memory.map_or(STREAMS, |memory| {
-            bytes(memory.bytes / STREAMS_SHARE / A_STREAM)
-        }),
+        bytes(UNSENT_PER_CONNECTION),
+        bytes(BOUNDS.unsent),
+        bytes(BOUNDS.streams),
     )
 });
 
@@ -72,16 +66,59 @@ impl Drop for StreamPermit {
 /// What the streams of one connection hold.
 pub(crate) struct Unsent {
     held: AtomicUsize,
+    /// Bytes of uploads that came since the client's window was last made wider.
+    uploaded: AtomicUsize,
+    /// The client does not read its socket.
+    blocked: Arc<AtomicBool>,
+    unblocked: Notify,
     process: &'static Process,
 }
 
 impl Unsent {
     /// Nothing yet.
-    pub(crate) fn new(process: &'static Process) -> Arc<Self> {
+    pub(crate) fn new(process: &'static Process, blocked: Arc<AtomicBool>) -> Arc<Self> {
         Arc::new(Self {
             held: AtomicUsize::new(0),
+            uploaded: AtomicUsize::new(0),
+            blocked,
+            unblocked: Notify::new(),
             process,
         })
+    }
+
+    /// Whether the client leaves its socket unread.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// The socket has room again.
+    pub(crate) fn unblocked(&self) {
+        self.unblocked.notify_waiters();
+    }
+
+    /// Waits until the socket has room: what was handed over before is not on its way until then.
+    pub(crate) async fn room_in_socket(&self) {
+        while self.is_blocked() {
+            let mut unblocked = pin!(self.unblocked.notified());
+            unblocked.as_mut().enable();
+            if self.is_blocked() {
+                unblocked.await;
+            }
+        }
+    }
+
+    /// Part of an upload came.
+    pub(crate) fn uploaded(&self, bytes: usize) {
+        self.uploaded.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether so many bytes have come since this was last so.
+    pub(crate) fn has_uploaded(&self, bytes: usize) -> bool {
+        let has = self.uploaded.load(Ordering::Relaxed) >= bytes;
+        if has {
+            self.uploaded.store(0, Ordering::Relaxed);
+        }
+        has
     }
 
     /// How much a stream may take from the inference server.
@@ -150,7 +187,10 @@ mod tests {
     #[test]
     fn a_connection_and_a_process_at_their_bounds_give_little() {
         static PROCESS: Process = Process::new(A_CONNECTION, 2 * A_CONNECTION, 2);
-        let (one, other) = (Unsent::new(&PROCESS), Unsent::new(&PROCESS));
+        let (one, other) = (
+            Unsent::new(&PROCESS, Arc::default()),
+            Unsent::new(&PROCESS, Arc::default()),
+        );
         let mut held = Charge::new(Arc::clone(&one));
         held.set(A_CONNECTION - 1);
         assert_eq!(one.room(), Room::Ample);

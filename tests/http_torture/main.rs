@@ -16,5 +16,6 @@ mod early;
 mod frames;
 mod grammar;
 mod interim;
+mod memory;
 mod upstreams;
 mod windows;

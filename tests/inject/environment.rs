@@ -72,12 +72,12 @@ fn the_sidecar_takes_the_port_over_on_every_address_of_the_pod_and_not_on_loopba
 #[test]
 fn connections_fit_into_the_memory_that_is_asked_for() {
     let most = |pod: &Value| config(pod, DUAL_STACK).listeners[0].socket.max_connections;
-    assert_eq!(most(&vllm()), 298);
-    assert_eq!(most(&annotated(vllm(), "memory", "256Mi")), 640);
+    assert_eq!(most(&vllm()), 256);
+    assert_eq!(most(&annotated(vllm(), "memory", "256Mi")), 554);
     let triton = pod("triton");
     let listeners = config(&triton, DUAL_STACK).listeners.len();
     assert!(listeners > 1);
-    assert!(most(&triton) * listeners <= 298);
+    assert!(most(&triton) * listeners <= 256);
 }
 
 /// An accepted value of every annotation, and what it needs beside it.

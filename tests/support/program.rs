@@ -11,6 +11,7 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -45,6 +46,40 @@ impl Drop for Program {
 
 impl Program {
     pub async fn start(app: SocketAddr, protocol: &str) -> Self {
+        Self::launch(app, protocol, |binary| {
+            let mut command = Command::new(binary);
+            command.args(["run", "--admin", "none"]);
+            command
+        })
+        .await
+    }
+
+    /// In the cgroup of that file, with so many connections at most; and its admin port.
+    pub async fn start_in(
+        app: SocketAddr,
+        protocol: &str,
+        procs: &Path,
+        connections: usize,
+    ) -> (Self, SocketAddr) {
+        let (reserved, admin) = nobody();
+        let program = Self::launch(app, protocol, |binary| {
+            let mut command = Command::new("sh");
+            let enter = "echo $$ > \"$0\" && exec \"$@\"";
+            command.args(["-c", enter]).arg(procs).arg(binary);
+            command.args(["run", "--admin", &admin.to_string()]);
+            command.args(["--max-connections", &connections.to_string()]);
+            command
+        });
+        let program = program.await;
+        drop(reserved);
+        (program, admin)
+    }
+
+    async fn launch(
+        app: SocketAddr,
+        protocol: &str,
+        command: impl FnOnce(String) -> Command,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let pki = TestPki::new(Algorithm::EcdsaP256);
         pki.leaf(&["localhost"]).write_to(dir.path());
@@ -52,8 +87,8 @@ impl Program {
         #[allow(clippy::disallowed_methods, reason = "a test's own switch")]
         let binary = std::env::var("HYBRIDGE_BIN")
             .unwrap_or_else(|_| env!("CARGO_BIN_EXE_hybridge").to_owned());
-        let child = Command::new(binary)
-            .args(["run", "--admin", "none", "--protocol", protocol])
+        let child = command(binary)
+            .args(["--protocol", protocol])
             .args([
                 "--listen",
                 &address.to_string(),

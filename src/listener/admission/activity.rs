@@ -1,7 +1,7 @@
 //! What a connection is doing, in one word that the connection writes and the listener reads: work
 //! under way, idle since when, or told to close.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use std::time::Instant;
 use futures_util::task::AtomicWaker;
 
 use super::Wanted;
+use crate::fairness::Source;
 
 /// Work is under way.
 const BUSY: u64 = 0;
@@ -26,7 +27,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub struct Activity {
     /// `BUSY`, `SHED`, or milliseconds since `START`, moved by one bit and above `SHED`.
     state: AtomicU64,
-    network: u64,
+    source: Source,
     told: AtomicWaker,
     wanted: Arc<Wanted>,
 }
@@ -58,7 +59,7 @@ impl Activity {
     pub(super) fn new(client: IpAddr, wanted: Arc<Wanted>) -> Self {
         Self {
             state: AtomicU64::new(idle_word(Instant::now()) | HALF_OPEN),
-            network: network(client),
+            source: Source::from(client),
             told: AtomicWaker::new(),
             wanted,
         }
@@ -126,8 +127,8 @@ impl Activity {
     }
 
     /// The network of the client.
-    pub(super) fn network(&self) -> u64 {
-        self.network
+    pub(super) fn source(&self) -> Source {
+        self.source
     }
 }
 
@@ -137,19 +138,6 @@ fn idle_word(since: Instant) -> u64 {
     (u64::try_from(milliseconds).unwrap_or(u64::MAX / 4) + 1) << 1
 }
 
-/// The /24 of an IPv4 address (mapped ones too), the /64 of an IPv6 address; the two never meet, since
-/// 0:0:0:1::/64 and so on are not handed out (RFC 4291 2.4).
-fn network(client: IpAddr) -> u64 {
-    match client.to_canonical() {
-        IpAddr::V4(address) => u64::from(address.to_bits() >> 8),
-        IpAddr::V6(address) => upper_half(address),
-    }
-}
-
-fn upper_half(address: Ipv6Addr) -> u64 {
-    (address.to_bits() >> 64) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,16 +145,6 @@ mod tests {
 
     fn activity() -> Activity {
         Activity::new(Ipv4Addr::LOCALHOST.into(), Arc::default())
-    }
-
-    #[test]
-    fn neighbours_share_a_network_and_strangers_do_not() {
-        let of = |text: &str| text.parse().map(network).unwrap_or_default();
-        assert_eq!(of("192.0.2.1"), of("192.0.2.254"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
-        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
     }
 
     #[test]

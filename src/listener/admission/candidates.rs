@@ -53,7 +53,7 @@ impl Candidates {
 fn look(open: &Slab<Arc<Activity>>, count: usize) -> VecDeque<Candidate> {
     let mut idle: Vec<_> = open
         .iter()
-        .filter_map(|(key, held)| Some((held.network(), held.idle_since()?, key)))
+        .filter_map(|(key, held)| Some((held.source(), held.idle_since()?, key)))
         .collect();
     idle.sort_unstable();
     let networks = idle.chunk_by(|(a, ..), (b, ..)| a == b);

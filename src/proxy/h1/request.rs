@@ -7,6 +7,10 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri, Version};
 use thiserror::Error;
 
+mod target;
+
+use self::target::split_target;
+pub(crate) use self::target::valid_host;
 use super::body::Framing;
 use crate::proxy::headers::{self, Identity, has_item};
 
@@ -341,106 +345,6 @@ pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
             content_type.get(GRPC.len()),
             None | Some(b'+' | b';' | b' ')
         )
-}
-
-/// The target in origin-form, and the authority if it was in absolute-form (RFC 9112 §3.2).
-fn split_target<'b>(
-    method: &str,
-    target: &'b str,
-) -> Result<(&'b str, Option<&'b str>), HeadError> {
-    if method == "CONNECT" {
-        return Err(HeadError::Connect);
-    }
-    if target == "*" && method == "OPTIONS" {
-        return Ok((target, None));
-    }
-    if target.starts_with('/') {
-        return Ok((origin_form(target)?, None));
-    }
-    let rest = ["http://", "https://"]
-        .into_iter()
-        .find_map(|scheme| {
-            let start = target.get(..scheme.len())?;
-            start
-                .eq_ignore_ascii_case(scheme)
-                .then(|| &target[scheme.len()..])
-        })
-        .ok_or(HeadError::Target)?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match path {
-        "" => Ok(("/", Some(authority))),
-        path if path.starts_with('/') => Ok((origin_form(path)?, Some(authority))),
-        _ => Err(HeadError::Target),
-    }
-}
-
-/// A path and query without a fragment, which is not the server's business.
-///
-/// Besides what RFC 3986 allows, it may hold what browsers and curl leave as it is (the URL Standard's
-/// percent-encode sets): `|`, `^`, `\`, `[]`, `{}`, UTF-8, and `"` in a path. The same rule as the http
-/// crate's, by which HTTP/2 heads are read, so that no target is judged by its version.
-fn origin_form(target: &str) -> Result<&str, HeadError> {
-    /// The http crate counts in 16 bits.
-    const LONGEST: usize = u16::MAX as usize - 1;
-    let bytes = target.as_bytes();
-    let query = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
-    let end = memchr::memchr(b'#', &bytes[query..]).map_or(bytes.len(), |at| query + at);
-    let path_is_fine = bytes[..query]
-        .iter()
-        .all(|byte| TARGET[*byte as usize] & 1 != 0);
-    let query_is_fine = bytes[query..end]
-        .iter()
-        .all(|byte| TARGET[*byte as usize] & 2 != 0);
-    if path_is_fine && query_is_fine && bytes.len() <= LONGEST {
-        Ok(&target[..end])
-    } else {
-        Err(HeadError::Target)
-    }
-}
-
-/// What may stand in a path (1) and in a query (2).
-const TARGET: [u8; 256] = {
-    let mut allowed = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        allowed[byte] = match byte as u8 {
-            b'"' => 1,
-            b'?' | b'`' => 2,
-            b'#' | b'<' | b'>' | 0..=b' ' | 0x7f => 0,
-            _ => 3,
-        };
-        byte += 1;
-    }
-    allowed
-};
-
-/// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
-pub(crate) fn valid_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'-' | b'.'
-                    | b'_'
-                    | b'~'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-                    | b':'
-                    | b'['
-                    | b']'
-            )
-    })
 }
 
 #[cfg(test)]

@@ -15,13 +15,15 @@ use super::{Socket, Upstream};
 use crate::panics;
 use crate::proxy::cork::Corked;
 use crate::proxy::error::UpstreamError;
+use crate::proxy::reserve::{Reserved, UPSTREAM};
 
 /// Streams on one connection; the next opens another.
 const MAX_STREAMS: usize = 100;
-/// Bytes a stream may have under way before its client has taken them.
-const STREAM_WINDOW: u32 = 64 * 1024;
-/// Room for every stream's window: a slow client must not stall the others on its connection.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
+/// Bytes a stream may have under way before its client has taken them: at most, and at least where many
+/// connections have taken what the process may hold. A connection has room for every stream's window:
+/// a slow client must not stall the others.
+const STREAM_WINDOW: usize = 64 * 1024;
+const LEAST_STREAM_WINDOW: usize = 4 * 1024;
 
 /// The shared connections.
 #[derive(Default)]
@@ -32,6 +34,8 @@ pub(crate) struct Pool {
 }
 
 struct Shared {
+    /// Its windows' part of the process's bytes.
+    _window: Reserved,
     sender: SendRequest<Bytes>,
     streams: AtomicUsize,
     /// When the last stream ended.
@@ -166,17 +170,24 @@ impl Shared {
     }
 }
 
+fn bounded(window: usize) -> u32 {
+    u32::try_from(window).unwrap_or(u32::MAX >> 1)
+}
+
 async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
     let socket = Corked::new(socket);
     let turns = socket.handle();
+    let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
+    let of_stream = (window.bytes() / MAX_STREAMS).max(LEAST_STREAM_WINDOW);
+    let of_all = of_stream * MAX_STREAMS;
     let (sender, mut connection) = h2::client::Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(bounded(of_stream))
+        .initial_connection_window_size(bounded(of_all))
         .max_send_buffer_size(64 * 1024)
         .enable_push(false)
         // The windows are limit enough: small frames that a slow client leaves lying must not cost
         // all others their connection.
-        .data_frame_budget(CONNECTION_WINDOW as usize * 256)
+        .data_frame_budget(of_all * 256)
         // None before the server has said how many: it would refuse what exceeds its limit.
         .initial_max_send_streams(0)
         .handshake(socket)
@@ -198,6 +209,7 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
         ended.store(true, Ordering::Relaxed);
     });
     Ok(Shared {
+        _window: window,
         sender,
         streams: AtomicUsize::new(0),
         idle_since: Mutex::new(Instant::now()),

@@ -1,0 +1,128 @@
+//! The budget: what bounds what, and what is said about it.
+
+use super::*;
+
+fn with_memory(bytes: u64) -> Resources {
+    Resources {
+        memory: Some(Memory {
+            bytes,
+            source: MemorySource::Cgroup,
+        }),
+        ..Resources::default()
+    }
+}
+
+fn asked(connections: usize) -> Asked {
+    Asked {
+        connections,
+        explicit: true,
+        handshakes: 1000,
+    }
+}
+
+fn demand(listeners: &[usize]) -> Demand {
+    Demand {
+        listeners: listeners.iter().map(|n| asked(*n)).collect(),
+        admin: 128,
+        workers: 2,
+    }
+}
+
+#[test]
+fn descriptors_that_are_left_bound_the_connections_of_all_listeners() {
+    let resources = Resources {
+        descriptors: Some(1024),
+        memory: None,
+    };
+    let budget = Budget::new(&resources, &demand(&[10_000]));
+    assert_eq!(budget.reserved_descriptors, 64 + 8 + 128);
+    assert_eq!(budget.connections, [412]);
+    let warnings = budget.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    for number in ["10000", "20200", "1024", "412"] {
+        assert!(warnings[0].contains(number), "{warnings:?}");
+    }
+    assert!(budget.to_string().contains("# warning: max-connections"));
+    let two = Budget::new(&resources, &demand(&[300, 100]));
+    assert_eq!(two.connections, [300, 100]);
+    let two = Budget::new(&resources, &demand(&[900, 300]));
+    assert_eq!(two.connections, [309, 103]);
+    let none_left = Resources {
+        descriptors: Some(100),
+        ..resources
+    };
+    assert_eq!(Budget::new(&none_left, &demand(&[10])).connections, [1]);
+}
+
+#[test]
+fn connections_that_outgrow_the_memory_are_warned_about() {
+    let resources = with_memory(128 << 20);
+    assert!(
+        Budget::new(&resources, &demand(&[256]))
+            .warnings()
+            .is_empty()
+    );
+    let warnings = Budget::new(&resources, &demand(&[1000])).warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    for number in ["1000", "407 MiB", "16 MiB", "128 MiB", "256"] {
+        assert!(warnings[0].contains(number), "{warnings:?}");
+    }
+    // What the machine happens to have left is no limit.
+    let available = Resources {
+        memory: resources.memory.map(|memory| Memory {
+            source: MemorySource::Available,
+            ..memory
+        }),
+        ..resources
+    };
+    assert!(
+        Budget::new(&available, &demand(&[1000]))
+            .warnings()
+            .is_empty()
+    );
+}
+
+#[test]
+fn connections_follow_the_memory_and_are_shared_by_listeners() {
+    assert_eq!(connections(128 << 20, 1), 256);
+    assert_eq!(connections(64 << 20, 1), 106);
+    assert_eq!(connections(64 << 20, 3), 35);
+    assert_eq!(connections(8 << 30, 1), MOST_CONNECTIONS);
+    assert_eq!(connections(1, 1), 1);
+}
+
+/// Nobody wrote it, so nobody is told to change it.
+#[test]
+fn a_default_gives_way_in_silence() {
+    let default = |resources: &Resources, count: usize| {
+        let mut demand = demand(&vec![10_000; count]);
+        for listener in &mut demand.listeners {
+            listener.explicit = false;
+        }
+        let budget = Budget::new(resources, &demand);
+        assert_eq!(budget.warnings(), Vec::<String>::new());
+        budget.connections
+    };
+    let few_descriptors = Resources {
+        descriptors: Some(1024),
+        memory: None,
+    };
+    assert_eq!(default(&few_descriptors, 1), [412]);
+    assert_eq!(default(&with_memory(128 << 20), 1), [256]);
+    assert_eq!(default(&with_memory(128 << 20), 2), [128, 128]);
+    assert_eq!(default(&with_memory(8 << 30), 1), [10_000]);
+}
+
+/// What the injector admits and what `check` prints agree, whatever the memory.
+#[test]
+fn what_is_admitted_fits_into_the_memory_with_http2_at_its_bounds() {
+    for mib in [64_u64, 128, 256, 512, 1024] {
+        for listeners in 1..4 {
+            let each = usize::try_from(connections(mib << 20, listeners)).unwrap_or(0);
+            let asked = vec![each; usize::try_from(listeners).unwrap_or(0)];
+            let budget = Budget::new(&with_memory(mib << 20), &demand(&asked));
+            assert!(budget.most_memory() <= mib << 20, "{mib} MiB: {budget}");
+            assert_eq!(budget.warnings(), Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What can be said of a configuration before it runs: its certificates, and what the process may hold.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use super::Error;
+use crate::admin;
+use crate::budget::{Asked, Budget, Demand, Resources};
+use crate::config::Config;
+use crate::tls::credentials::{Credentials, Warning, rfc3339, unix_seconds};
+
+/// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
+pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
+    let mut text = String::new();
+    let mut warnings = Vec::new();
+    for listener in &config.listeners {
+        let name = &listener.socket.name;
+        let pair = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
+            Error::Credentials {
+                listener: name.clone(),
+                source: Box::new(source),
+            }
+        })?;
+        let path = &listener.tls.cert;
+        let soon = Warning::of_end(path, pair.facts(), unix_seconds(SystemTime::now()));
+        let of_pair = pair.warnings().iter().cloned().chain(soon);
+        warnings.extend(of_pair.map(|warning| format!("listener `{name}`: {warning}")));
+        let facts = pair.facts();
+        let _ = writeln!(
+            text,
+            "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
+            facts.subject,
+            facts.key_algorithm,
+            facts.names.join(" "),
+            rfc3339(facts.not_after),
+            facts.sha256,
+        );
+    }
+    Ok((text, warnings))
+}
+
+/// What the process may hold with this configuration; raises the soft limit of descriptors.
+pub fn budget(config: &Config) -> Budget {
+    let admin = if config.admin.addresses.is_empty() {
+        0
+    } else {
+        admin::NETWORK_CONNECTIONS + admin::LOOPBACK_CONNECTIONS
+    };
+    let demand = Demand {
+        listeners: config
+            .listeners
+            .iter()
+            .map(|listener| Asked {
+                connections: listener.socket.max_connections,
+                explicit: listener.explicit_connections,
+                handshakes: listener.tls.max_handshakes,
+            })
+            .collect(),
+        admin,
+        workers: config.workers,
+    };
+    Budget::new(&Resources::raise_descriptors(), &demand)
+}

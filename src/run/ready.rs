@@ -1,0 +1,127 @@
+//! A listener on its way to running: certificate loaded, sockets bound, a service for each worker.
+
+use std::sync::Arc;
+
+use rustls::server::ResolvesServerCert;
+use tokio::task::JoinHandle;
+
+use super::Error;
+use super::dispatch::Dispatcher;
+use super::series::announce;
+
+use crate::admin;
+use crate::config::ListenerConfig;
+use crate::drain::Drain;
+use crate::listener::{self, Listener};
+use crate::metrics::{ListenerMetrics, Metrics};
+use crate::proxy::connection::{Front, Service};
+use crate::tls::credentials::rfc3339;
+use crate::tls::reload::CredentialStore;
+use crate::worker::{Worker, Workers};
+
+/// A listener with its certificate loaded and its sockets bound.
+pub(super) struct Ready {
+    pub(super) name: String,
+    pub(super) listener: Listener,
+    front: Arc<Front>,
+    /// One for each worker, in their order.
+    services: Vec<Arc<Service>>,
+    pub(super) store: Arc<CredentialStore>,
+    config: ListenerConfig,
+}
+
+impl Ready {
+    pub(super) fn prepare(
+        config: ListenerConfig,
+        metrics: &Arc<Metrics>,
+        workers: &Workers,
+    ) -> Result<Self, Error> {
+        let name = config.socket.name.clone();
+        let store = Arc::new(credential_store(&name, &config.tls)?);
+        let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
+        let families = metrics.listener(&name);
+        if let Some(current) = store.current() {
+            families.set_certificate_expiry(current.facts().not_after);
+            for warning in current.warnings() {
+                tracing::warn!(listener = %name, "{warning}");
+            }
+        }
+        announce(&families, &config.tls.policy);
+        let front = Front::new(&name, &config.tls, &config.proxy, &certificates, families)
+            .map_err(|source| Error::Tls {
+                listener: name.clone(),
+                source,
+            })?;
+        let front = Arc::new(front);
+        let service = |worker: &Worker| {
+            let _inside = worker.handle.enter();
+            Arc::new(Service::new(&front, &worker.load, workers.count()))
+        };
+        Ok(Self {
+            listener: Listener::bind(&config.socket, listener::counters(metrics, &name))?,
+            services: workers.iter().map(service).collect(),
+            front,
+            name,
+            store,
+            config,
+        })
+    }
+
+    pub(super) fn observed(&self) -> (Arc<CredentialStore>, Arc<ListenerMetrics>) {
+        (Arc::clone(&self.store), Arc::clone(self.front.metrics()))
+    }
+
+    pub(super) fn status(&self) -> admin::ListenerStatus {
+        admin::ListenerStatus {
+            name: self.name.clone(),
+            addresses: self.listener.addresses(),
+            policy: self.config.tls.policy.clone(),
+            protocol: self.config.proxy.protocol,
+            upstream: self.config.proxy.upstream.to_string(),
+            store: Arc::clone(&self.store),
+        }
+    }
+
+    /// The start line of the listener: what it does, and until when its certificate lasts.
+    pub(super) fn announce(&self) {
+        let current = self.store.current();
+        let certificate_until = current.map(|current| rfc3339(current.facts().not_after));
+        tracing::info!(
+            listener = %self.name,
+            addresses = ?self.listener.addresses(),
+            upstream = %self.config.proxy.upstream,
+            protocol = self.config.proxy.protocol.name(),
+            policy = self.config.tls.policy.mode().name(),
+            certificate_until = certificate_until.map(tracing::field::display),
+            version = crate::build::VERSIONS.hybridge,
+            "listening"
+        );
+    }
+
+    pub(super) fn spawn(self, drain: &Drain, workers: &Arc<Workers>) -> JoinHandle<()> {
+        let metrics = Arc::clone(self.front.metrics());
+        let dispatcher = Dispatcher {
+            listener: self.listener,
+            workers: Arc::clone(workers),
+            services: self.services,
+            drain: drain.clone(),
+        };
+        tokio::spawn(dispatcher.run(drain.entrance(), metrics))
+    }
+}
+
+/// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
+/// answers the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
+fn credential_store(name: &str, tls: &crate::tls::Settings) -> Result<CredentialStore, Error> {
+    match CredentialStore::load(&tls.cert, &tls.key) {
+        Ok(store) => Ok(store),
+        Err(error) if tls.wait_for_certificate => {
+            tracing::warn!(listener = %name, reason = error.reason(), %error, "no usable certificate yet, every handshake is refused");
+            Ok(CredentialStore::waiting(&tls.cert, &tls.key, &error))
+        }
+        Err(source) => Err(Error::Credentials {
+            listener: name.to_owned(),
+            source: Box::new(source),
+        }),
+    }
+}
