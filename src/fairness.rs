@@ -12,14 +12,16 @@
 //! Where another limit decides that the set is full, give it `usize::MAX` and call
 //! [`FairSet::evict`].
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod table;
+
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
+
+pub(crate) use self::table::Table;
 
 /// The part of an address that one party usually has to itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,7 +51,7 @@ impl From<IpAddr> for Source {
 #[derive(Debug)]
 pub struct FairSet {
     capacity: usize,
-    table: Mutex<Table>,
+    table: Mutex<Table<oneshot::Sender<()>>>,
 }
 
 /// A place in the set; dropping it leaves the set.
@@ -76,8 +78,8 @@ impl FairSet {
         let (sender, evicted) = oneshot::channel();
         let mut table = self.table();
         let number = table.insert(source, sender);
-        if table.members > self.capacity {
-            table.evict();
+        if table.len() > self.capacity {
+            evict(&mut table);
         }
         drop(table);
         Member {
@@ -90,12 +92,12 @@ impl FairSet {
 
     /// Tells one member to go; whether there was one.
     pub fn evict(&self) -> bool {
-        self.table().evict()
+        evict(&mut self.table())
     }
 
     /// Members at present.
     pub fn len(&self) -> usize {
-        self.table().members
+        self.table().len()
     }
 
     /// Whether nobody waits.
@@ -103,9 +105,15 @@ impl FairSet {
         self.len() == 0
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table<oneshot::Sender<()>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn evict(table: &mut Table<oneshot::Sender<()>>) -> bool {
+    let member = table.evict();
+    // It may have gone in this moment.
+    member.map(|member| member.send(())).is_some()
 }
 
 impl Member {
@@ -121,74 +129,6 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.set.table().remove(self.source, self.number);
     }
-}
-
-/// Members in the order of their arrival, by source.
-#[derive(Debug, Default)]
-struct Table {
-    next: u64,
-    members: usize,
-    sources: HashMap<Source, BTreeMap<u64, oneshot::Sender<()>>>,
-    /// Each source by how many members it has; among equals the one with the oldest is last.
-    ranks: BTreeSet<(usize, Reverse<u64>, Source)>,
-}
-
-impl Table {
-    fn insert(&mut self, source: Source, member: oneshot::Sender<()>) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        self.ranked(source, |members| {
-            members.insert(number, member);
-        });
-        self.members += 1;
-        number
-    }
-
-    /// Whoever was evicted has left already.
-    fn remove(&mut self, source: Source, number: u64) {
-        let mut removed = None;
-        self.ranked(source, |members| removed = members.remove(&number));
-        self.members -= usize::from(removed.is_some());
-    }
-
-    fn evict(&mut self) -> bool {
-        let Some(&(_, _, source)) = self.ranks.last() else {
-            return false;
-        };
-        let mut oldest = None;
-        self.ranked(source, |members| oldest = members.pop_first());
-        let Some((_, member)) = oldest else {
-            return false;
-        };
-        self.members -= 1;
-        // It may have gone in this moment.
-        let _ = member.send(());
-        true
-    }
-
-    /// Changes the members of a source, and its rank with them.
-    fn ranked(
-        &mut self,
-        source: Source,
-        change: impl FnOnce(&mut BTreeMap<u64, oneshot::Sender<()>>),
-    ) {
-        let members = self.sources.entry(source).or_default();
-        let before = rank(source, members);
-        change(members);
-        let after = rank(source, members);
-        if members.is_empty() {
-            self.sources.remove(&source);
-        }
-        if before != after {
-            before.map(|rank| self.ranks.remove(&rank));
-            after.map(|rank| self.ranks.insert(rank));
-        }
-    }
-}
-
-fn rank<T>(source: Source, members: &BTreeMap<u64, T>) -> Option<(usize, Reverse<u64>, Source)> {
-    let (oldest, _) = members.first_key_value()?;
-    Some((members.len(), Reverse(*oldest), source))
 }
 
 #[cfg(test)]
@@ -214,7 +154,7 @@ mod tests {
         assert!(!members.iter_mut().any(must_go));
         drop(members);
         assert!(set.is_empty());
-        assert!(set.table().sources.is_empty() && set.table().ranks.is_empty());
+        assert!(set.table().holds_nothing());
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod drain_at_handshake;
 mod half_messages;
 #[path = "torture/half_open.rs"]
 mod half_open;
+#[path = "torture/hello_floods.rs"]
+mod hello_floods;
 #[path = "torture/mutations.rs"]
 mod mutations;
 #[path = "torture/panics.rs"]

@@ -17,6 +17,7 @@ pub mod report;
 pub mod results;
 pub mod rng;
 pub mod run;
+pub mod secret;
 pub mod session;
 pub mod stats;
 pub mod stub;

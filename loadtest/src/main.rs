@@ -7,9 +7,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use hybridge_loadtest::cli::Cli;
-use hybridge_loadtest::command;
+use hybridge_loadtest::{command, secret};
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    if let Some(refusal) = secret::refusal(arguments.iter().map(String::as_str)) {
+        writeln!(std::io::stderr(), "hybridge-loadtest: {refusal}").ok();
+        return ExitCode::from(64);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -202,6 +202,10 @@ fn wrong_questions_are_answered_with_64_and_the_word_that_is_wrong() {
         ),
         (vec!["compare", "--group", "X448"], vec!["X448"]),
         (
+            vec!["compare", "--ca", "-----BEGIN PRIVATE KEY-----\nMC4C"],
+            vec!["32 bytes, not shown"],
+        ),
+        (
             vec!["compare", "--hybridge", "nowhere"],
             vec!["--hybridge", "nowhere"],
         ),

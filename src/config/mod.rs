@@ -24,7 +24,7 @@ pub use self::error::{Error, Origin};
 use self::file::Layers;
 pub use self::key::{Form, Key, Preset};
 use self::layer::Layer;
-
+pub use self::settle::check_log_level;
 pub use self::sources::Flags;
 use self::value::{Given, Raw};
 use crate::{admin, drain, listener, proxy, tls};

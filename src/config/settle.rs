@@ -57,6 +57,11 @@ pub(super) fn log(layer: &Layer) -> Result<LogSettings, Error> {
     })
 }
 
+/// Refuses what is no log level, for a command with a flag of its own.
+pub fn check_log_level(text: &str) -> Result<(), Error> {
+    check_level(text, &Origin::flag_of(Key::LogLevel))
+}
+
 /// The filter's own parser takes any bare word for a target, so a misspelt level would log everything.
 fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -1,18 +1,17 @@
 //! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
 //! with the right one named. Names and meanings are in `annotation_table`.
 
-use std::collections::BTreeMap;
+mod reader;
 
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::annotation_table::{PREFIX, is_known, unknown_message};
-use super::defaults::Defaults;
+use self::reader::Reader;
+use super::annotation_table::PREFIX;
 use super::deny::{Deny, Reason};
 use super::pod;
 use super::resources::{DEFAULT_MEMORY, LEAST_MEMORY, Quantity};
-use super::settings::{self, Settings};
-use crate::time::parse_duration;
+use super::settings::Settings;
 use crate::tls::policy::Mode as KeyExchange;
 
 /// Written by the injector, never read as a wish.
@@ -196,140 +195,4 @@ fn wrong(name: &str, what: &str) -> Deny {
         Reason::AnnotationValue,
         format!("annotation {PREFIX}{name} {what}"),
     )
-}
-
-struct Reader<'a> {
-    pod: &'a Value,
-    /// What counts in the pod's namespace where the pod says nothing.
-    of_namespace: Option<&'a BTreeMap<String, String>>,
-    defaults: &'a Defaults,
-}
-
-impl Reader<'_> {
-    fn refuse_unknown(&self) -> Result<(), Deny> {
-        let annotations = pod::metadata(self.pod, "annotations").into_iter().flatten();
-        for (key, _) in annotations {
-            if let Some(name) = key.strip_prefix(PREFIX).filter(|name| !is_known(name)) {
-                return Err(Deny::new(Reason::UnknownAnnotation, unknown_message(name)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The pod's own value, else its namespace's, else the cluster's.
-    fn text(&self, name: &str) -> Option<&str> {
-        self.own(name)
-            .or_else(|| self.of_namespace?.get(name).map(|value| value.trim()))
-            .or_else(|| self.defaults.get(name))
-    }
-
-    fn own(&self, name: &str) -> Option<&str> {
-        pod::metadata(self.pod, "annotations")?
-            .get(&format!("{PREFIX}{name}"))?
-            .as_str()
-            .map(str::trim)
-    }
-
-    fn parsed<T>(
-        &self,
-        name: &str,
-        what: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Deny> {
-        self.text(name)
-            .map(|text| parse(text).ok_or_else(|| wrong(name, &format!("is {text:?}; {what}"))))
-            .transpose()
-    }
-
-    fn choice<T: ValueEnum>(&self, name: &str, default: T) -> Result<T, Deny> {
-        let values: Vec<_> = T::value_variants().iter().map(|v| spelling(v)).collect();
-        let what = format!("use one of {}", values.join(", "));
-        let parse = |text: &str| T::from_str(text, false).ok();
-        Ok(self.parsed(name, &what, parse)?.unwrap_or(default))
-    }
-
-    fn policy(&self) -> Result<Option<KeyExchange>, Deny> {
-        let what = "use one of hybrid-preferred, hybrid-required, classical-only";
-        self.parsed("policy", what, |text| KeyExchange::parse(text).ok())
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, Deny> {
-        Ok(self
-            .parsed(name, "use \"true\" or \"false\"", |t| t.parse().ok())?
-            .unwrap_or(false))
-    }
-
-    fn list(&self, name: &str) -> Result<Option<Vec<String>>, Deny> {
-        self.parsed(
-            name,
-            "give port numbers or names separated by commas, such as \"8000,8001\"",
-            |text| {
-                let items: Vec<_> = text.split(',').map(|item| item.trim().to_owned()).collect();
-                items.iter().all(|item| !item.is_empty()).then_some(items)
-            },
-        )
-    }
-
-    fn listen_ports(&self) -> Result<Vec<u16>, Deny> {
-        let ports = self.parsed("listen-port", "give port numbers from 1 to 65535", |text| {
-            text.split(',')
-                .map(|p| p.trim().parse::<u16>().ok().filter(|n| *n != 0))
-                .collect::<Option<Vec<_>>>()
-        })?;
-        Ok(ports.unwrap_or_default())
-    }
-
-    fn secret(&self, name: &str) -> Result<Option<String>, Deny> {
-        self.parsed(
-            name,
-            "give the name of a Secret in the pod's namespace",
-            |text| settings::secret_name(text).ok(),
-        )
-    }
-
-    fn quantity(&self, name: &str) -> Result<Option<String>, Deny> {
-        self.parsed(
-            name,
-            "give a quantity above zero, such as 100m or 64Mi",
-            |text| Quantity::parse(text).map(|_| text.to_owned()),
-        )
-    }
-
-    fn duration(&self, name: &str) -> Result<Option<u64>, Deny> {
-        self.parsed(
-            name,
-            "give a whole number of seconds, minutes or hours, such as 90s, 5m or 1h",
-            seconds,
-        )
-    }
-
-    fn delay(&self, name: &str) -> Result<Option<u64>, Deny> {
-        self.parsed(
-            name,
-            "give a whole number of seconds, minutes or hours, such as 0s or 15s",
-            |text| match text {
-                "0s" | "0m" | "0h" => Some(0),
-                text => seconds(text),
-            },
-        )
-    }
-
-    fn bind_env(&self) -> Result<Option<(String, String)>, Deny> {
-        self.parsed("bind-env", "give NAME or NAME=value", |text| {
-            let (name, value) = text.split_once('=').unwrap_or((text, "127.0.0.1"));
-            let valid = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-            (!name.is_empty()
-                && name.chars().all(valid)
-                && !name.starts_with(|c: char| c.is_ascii_digit()))
-            .then(|| (name.to_owned(), value.to_owned()))
-        })
-    }
-}
-
-/// `90s`, `5m` or `1h` in seconds, zero excluded; Kubernetes counts grace periods in whole seconds.
-fn seconds(text: &str) -> Option<u64> {
-    let duration = parse_duration(text)?;
-    (duration.subsec_nanos() == 0)
-        .then_some(duration.as_secs())
-        .filter(|seconds| *seconds > 0)
 }

@@ -132,6 +132,18 @@ pub(crate) fn words(container: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// What follows `setting` (`--flag VALUE`, `--flag=VALUE`, `VARIABLE=VALUE`) for the last time among all
+/// words, those inside scripts too.
+pub(crate) fn script_value<'a>(container: &'a Value, setting: &str) -> Option<&'a str> {
+    let words = words(container);
+    let rest = |word: &'a str| word.strip_prefix(setting);
+    let at = words
+        .iter()
+        .rposition(|word| rest(word).is_some_and(|r| r.is_empty() || r.starts_with('=')))?;
+    let joined = words.get(at).copied().and_then(rest)?.strip_prefix('=');
+    joined.or_else(|| words.get(at + 1).copied())
+}
+
 pub(crate) fn start(container: &Value) -> Start {
     let argv = pod::argv(container);
     let own_command = !pod::array(container, "command").is_empty();
@@ -149,7 +161,8 @@ pub(crate) fn start(container: &Value) -> Start {
         if wrapped && is_wrapper_operand(word) {
             continue;
         }
-        let inline = name.starts_with("python") && argv.get(at + 1) == Some(&"-c");
+        let mut options = argv.iter().skip(at + 1).take_while(|w| w.starts_with('-'));
+        let inline = name.starts_with("python") && options.any(|option| *option == "-c");
         return match () {
             () if inline || is_script(name) => Start::Script,
             () if own_command || wrapped => Start::Program,
@@ -200,6 +213,7 @@ mod tests {
             ),
             (json!(["env", "A=b", "sh", "-c", "x"]), Start::Script),
             (json!(["python3", "-c", "import vllm"]), Start::Script),
+            (json!(["python3", "-u", "-c", "import vllm"]), Start::Script),
             (
                 json!(["python3", "-m", "vllm.entrypoints.openai.api_server"]),
                 Start::Program,

@@ -2,14 +2,18 @@
 //! What cannot be moved is refused or said, never guessed at silently.
 
 mod edit;
+mod known;
 mod listeners;
+mod refusals;
 
 use serde_json::Value;
 
 use self::edit::Edit;
+use self::known::Mover;
+use self::refusals::{refuse_other_ports, refuse_tls_app};
 use super::annotations::{Bind, Mode, Request};
 use super::argv::{self, Start, find_flag, flag_value, is_listen_address};
-use super::catalog::{self, Binding, Server};
+use super::catalog;
 use super::deny::{Deny, Reason};
 use super::notes::Notes;
 use super::patch::Editor;
@@ -71,6 +75,9 @@ pub(crate) fn to_every_address(
                     address: EVERYWHERE,
                 };
                 mover.run(&mut edit, &mut Notes::default())?;
+                if argv::start(&container) == Start::Script {
+                    notes.warn(format!("container {name}: it starts through a shell or a script, which is not rewritten; take a loopback address out of it, or nobody reaches it"));
+                }
             }
             None => {
                 for flag in COMMON_FLAGS {
@@ -141,128 +148,6 @@ fn move_owner(
     mover.run(&mut edit, notes)
 }
 
-/// A known server and what is to be moved of it.
-struct Mover<'a> {
-    server: &'static Server,
-    container: &'a Value,
-    ports: &'a [u16],
-    /// Where it is to listen.
-    address: &'static str,
-}
-
-impl Mover<'_> {
-    fn run(&self, edit: &mut Edit<'_>, notes: &mut Notes) -> Result<Vec<u16>, Deny> {
-        match self.server.binding {
-            Binding::Fixed => Err(self.not_movable(&format!(
-                "runs {}, which always listens on 0.0.0.0 and cannot be moved to loopback; use annotation hybridge.dev/mode: explicit",
-                self.server.title
-            ))),
-            Binding::ArgumentsEnv(variable) => {
-                self.step(notes, &format!("--host {} in {variable}", self.address));
-                edit.set_env_argument(variable, self.address)?;
-                Ok(Vec::new())
-            }
-            Binding::EnvHostPort(variable) => {
-                self.refuse_target(variable, pod::env(self.container, variable).map(host_of))?;
-                let port = self.ports.first().copied().unwrap_or_default();
-                self.set_env(edit, notes, variable, &format!("{}:{port}", self.address))
-            }
-            Binding::Env(variable) => {
-                self.refuse_target(variable, pod::env(self.container, variable))?;
-                self.set_env(edit, notes, variable, self.address)?;
-                Ok(listeners::moved_with(self.server, self.container, self.ports, notes))
-            }
-            Binding::FlagOrEnv { flag, env } if find_flag(self.container, flag).is_none() => {
-                self.refuse_target(env, pod::env(self.container, env))?;
-                self.set_env(edit, notes, env, self.address)
-            }
-            Binding::TorchServe => {
-                listeners::torchserve(edit, self.container, self.ports, self.address, notes)?;
-                Ok(Vec::new())
-            }
-            Binding::Flag(flag) | Binding::FlagOrEnv { flag, .. } => {
-                self.set_flags(edit, notes, &[(flag, self.address)])
-            }
-            Binding::Triton => {
-                let flags = listeners::triton_flags(self.container, self.ports, self.address);
-                self.set_flags(edit, notes, &flags)?;
-                if argv::start(self.container) == Start::Script {
-                    return Ok(Vec::new());
-                }
-                Ok(listeners::moved_with(self.server, self.container, self.ports, notes))
-            }
-        }
-    }
-
-    fn set_flags(
-        &self,
-        edit: &mut Edit<'_>,
-        notes: &mut Notes,
-        flags: &[(&str, &str)],
-    ) -> Result<Vec<u16>, Deny> {
-        if argv::start(self.container) == Start::Script {
-            self.warn_script(notes);
-            return Ok(Vec::new());
-        }
-        for (flag, value) in flags {
-            self.refuse_target(flag, flag_value(self.container, flag))?;
-            self.step(notes, &format!("{flag} {value}"));
-            edit.set_flag(flag, value, notes)?;
-        }
-        Ok(Vec::new())
-    }
-
-    fn set_env(
-        &self,
-        edit: &mut Edit<'_>,
-        notes: &mut Notes,
-        variable: &str,
-        value: &str,
-    ) -> Result<Vec<u16>, Deny> {
-        self.step(notes, &format!("{variable}={value}"));
-        edit.set_env(variable, value)?;
-        Ok(Vec::new())
-    }
-
-    fn step(&self, notes: &mut Notes, what: &str) {
-        notes.step(
-            format!("bind: {what} in container {}", pod::name(self.container)),
-            format!(
-                "{} is recognised and must listen on loopback only",
-                self.server.title
-            ),
-        );
-    }
-
-    /// A host name where an address to listen on should be is what a client connects to.
-    fn refuse_target(&self, setting: &str, value: Option<&str>) -> Result<(), Deny> {
-        match value.filter(|value| !is_listen_address(value)) {
-            None => Ok(()),
-            Some(value) => Err(self.not_movable(&format!(
-                "sets {setting} to {value:?}, which names a host and is no address to listen on; for {} give an address such as 0.0.0.0 there, and a client needs no sidecar: label its pod hybridge.dev/inject: disabled",
-                self.server.title
-            ))),
-        }
-    }
-
-    fn not_movable(&self, what: &str) -> Deny {
-        let name = pod::name(self.container);
-        Deny::new(Reason::NotMovable, format!("container {name:?} {what}"))
-    }
-
-    fn warn_script(&self, notes: &mut Notes) {
-        let name = pod::name(self.container);
-        notes.step(
-            format!("bind: container {name} left alone"),
-            "it starts through a shell or a script, which is not rewritten",
-        );
-        notes.warn(format!(
-            "container {name}: {} starts through a shell or a script and was not moved; put its loopback flag (such as --host 127.0.0.1) in there. On 0.0.0.0 it fails to start.",
-            self.server.title
-        ));
-    }
-}
-
 /// On a port that the sidecar holds, a server that is not moved never starts: refused, with the ways out.
 fn move_unknown(edit: &mut Edit<'_>, container: &Value, notes: &mut Notes) -> Result<(), Deny> {
     let name = pod::name(container);
@@ -285,90 +170,4 @@ fn move_unknown(edit: &mut Edit<'_>, container: &Value, notes: &mut Notes) -> Re
             "container {name:?} runs a server that is not known, so nothing moves it to 127.0.0.1, and on 0.0.0.0 it would not start, because the sidecar holds its port. Name the variable of its listen address in annotation hybridge.dev/bind-env, set hybridge.dev/bind: none if it listens on 127.0.0.1 already, use hybridge.dev/mode: explicit, or label the pod hybridge.dev/inject: disabled if it serves no clients"
         ),
     ))
-}
-
-/// A sidecar in front of a port on which nobody listens answers every request with an error.
-fn refuse_other_ports(server: &Server, container: &Value, ports: &[u16]) -> Result<(), Deny> {
-    let name = pod::name(container);
-    if let Some(path) = flag_value(container, "--uds") {
-        return Err(Deny::new(
-            Reason::NotMovable,
-            format!(
-                "container {name:?} listens on the Unix socket {path} (--uds) and on no port; remove --uds"
-            ),
-        ));
-    }
-    let own = listeners::by_flags(server, container);
-    match ports.iter().find(|port| !own.contains(port)) {
-        Some(port) if !own.is_empty() => {
-            let list: Vec<String> = own.iter().map(u16::to_string).collect();
-            Err(Deny::new(
-                Reason::PortConflict,
-                format!(
-                    "container {name:?} is to be reached on port {port}, but its command line makes {} listen on {}; declare that as containerPort, and name it where hybridge.dev/ports is given",
-                    server.title,
-                    list.join(", ")
-                ),
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The host of `host:port`, with or without a scheme.
-fn host_of(text: &str) -> &str {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    if authority.starts_with('[') {
-        return authority.split_inclusive(']').next().unwrap_or(authority);
-    }
-    match authority.rsplit_once(':') {
-        Some((host, _)) if !host.contains(':') => host,
-        _ => authority,
-    }
-}
-
-/// An app that serves TLS itself cannot be reached in plaintext by the sidecar.
-fn refuse_tls_app(container: &Value) -> Result<(), Deny> {
-    const FLAGS: &[&str] = &[
-        "--ssl-certfile",
-        "--ssl-keyfile",
-        "--ssl-cert-file",
-        "--ssl-key-file",
-        "--grpc-use-ssl",
-    ];
-    let argv = pod::argv(container);
-    let flag = argv
-        .iter()
-        .map(|word| word.split('=').next().unwrap_or_default())
-        .find(|word| FLAGS.contains(word));
-    match flag {
-        Some(flag) => Err(Deny::new(
-            Reason::AppServesTls,
-            format!(
-                "container {:?} serves TLS itself ({flag}); remove that, hybridge speaks plaintext to the app on loopback",
-                pod::name(container)
-            ),
-        )),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_is_found_in_every_spelling() {
-        for (text, host) in [
-            ("0.0.0.0:11434", "0.0.0.0"),
-            ("http://ollama.ai.svc:11434/x", "ollama.ai.svc"),
-            (":11434", ""),
-            ("0.0.0.0", "0.0.0.0"),
-            ("[::]:11434", "[::]"),
-            ("::", "::"),
-        ] {
-            assert_eq!(host_of(text), host, "{text}");
-        }
-    }
 }

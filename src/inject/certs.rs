@@ -13,7 +13,9 @@ use rcgen::{
 use serde_json::{Value, json};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
+use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
+use x509_parser::prelude::FromDer;
 
 use super::cli::CertsArgs;
 use super::{yaml, yaml_out};
@@ -241,7 +243,7 @@ fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
         path: path.to_owned(),
         source,
     })?;
-    if text.contains("-----BEGIN CERTIFICATE-----") {
+    if text.contains("-----BEGIN ") {
         return Ok(text);
     }
     yaml::read(&text)
@@ -256,6 +258,9 @@ fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
             path: path.to_owned(),
         })
 }
+
+/// What a certificate is called in PEM, by older tools too (RFC 7468, section 5.1; OpenSSL).
+const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
 /// One certificate of a file.
 struct Entry {
@@ -273,9 +278,12 @@ fn entries(text: &str, path: &Path) -> Result<Vec<Entry>, CertsError> {
         .map_err(|_| unreadable())?;
     let found = blocks
         .into_iter()
-        .filter(|pem| pem.label == "CERTIFICATE")
+        .filter(|pem| LABELS.contains(&pem.label.as_str()))
         .map(|pem| {
-            let cert = pem.parse_x509().map_err(|_| unreadable())?;
+            // OpenSSL's trust settings follow the certificate.
+            let (rest, cert) =
+                X509Certificate::from_der(&pem.contents).map_err(|_| unreadable())?;
+            let length = pem.contents.len() - rest.len();
             let (subject, ends) = (
                 cert.subject().to_string(),
                 cert.validity().not_after.to_datetime(),
@@ -283,7 +291,7 @@ fn entries(text: &str, path: &Path) -> Result<Vec<Entry>, CertsError> {
             Ok(Entry {
                 subject,
                 ends,
-                der: pem.contents,
+                der: pem.contents[..length].to_vec(),
             })
         })
         .collect::<Result<Vec<_>, CertsError>>()?;

@@ -12,7 +12,7 @@ use super::cluster;
 use super::error::Error;
 use super::offline;
 use super::serve::Server;
-use crate::config::{LogFormat, LogSettings};
+use crate::config::{LogFormat, LogSettings, check_log_level};
 use crate::run::init_logging;
 
 /// Runs `hybridge inject`. Blocks; `serve` returns after a signal and its drain.
@@ -39,6 +39,7 @@ pub fn command(args: &InjectArgs) -> Result<(), Error> {
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Error> {
+    check_log_level(&args.log_level).map_err(|error| Error::Usage(error.to_string()))?;
     init_logging(&LogSettings {
         format: LogFormat::Text,
         level: args.log_level.clone(),

@@ -65,8 +65,8 @@ impl Reviews {
         let (head, body) = request.into_parts();
         let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
             Ok(Ok((body, _permit))) => self.plan(head, body).await,
-            Ok(Err(refusal)) => self.webhook.refuse(refusal),
-            Err(_) => self.webhook.refuse(Refusal {
+            Ok(Err(refusal)) => self.webhook.refuse(&refusal),
+            Err(_) => self.webhook.refuse(&Refusal {
                 status: StatusCode::REQUEST_TIMEOUT,
                 reason: "slow_body",
                 message: "the body did not arrive in time".into(),
@@ -117,7 +117,7 @@ impl Reviews {
         let planned = tokio::task::spawn_blocking(move || this.respond(&head, &body));
         match timeout(PLAN_BUDGET, planned).await {
             Ok(Ok(response)) => response,
-            _ => self.webhook.refuse(Refusal {
+            _ => self.webhook.refuse(&Refusal {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 reason: "budget",
                 message: "the plan took too long".into(),

@@ -57,7 +57,10 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
         let value = value
             .as_str()
             .ok_or_else(|| wrong(format!("{key} is no text; put quotes around the value")))?;
-        read.insert(name.to_owned(), value.to_owned());
+        // With the prefix and without.
+        if read.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(wrong(format!("{name} is given twice")));
+        }
     }
     // Wrong values show now, not at the first pod.
     let prefixed: BTreeMap<String, &String> = read

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::cli::OfflineArgs;
 use super::deny::Deny;
-use super::documents::{self, Document, Workload};
+use super::documents::{self, Document};
 use super::error::Error;
 use super::labels::Decision;
-use super::manifest::kinds;
+use super::manifest::unseen::{self, Unseen};
 use super::plan::{Plan, plan, remove};
 use super::{yaml, yaml_out};
 
@@ -21,13 +21,6 @@ use super::{yaml, yaml_out};
 struct Judged {
     title: String,
     plan: Result<Plan, Deny>,
-}
-
-/// An object that holds containers outside of every pod that is known here.
-struct Unseen {
-    title: String,
-    place: String,
-    labelled: bool,
 }
 
 /// What was found in all the input.
@@ -75,7 +68,7 @@ pub fn run(
         text
     };
     write_notices(&judged, args, notices).map_err(Error::Write)?;
-    warn_unseen(&unseen, notices).map_err(Error::Write)?;
+    unseen::warn(&unseen, notices).map_err(Error::Write)?;
     out.write_all(printed.as_bytes()).map_err(Error::Write)?;
     out.flush().map_err(Error::Write)?;
     let changes = judged.iter().filter(|j| changes(j)).count();
@@ -157,9 +150,8 @@ fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings)
         Decision::Namespace
     };
     let mut changed = false;
-    let workloads = documents::workloads(&object);
-    findings.unseen.extend(unseen(&object, &workloads));
-    for workload in workloads {
+    findings.unseen.extend(unseen::find(&object));
+    for workload in documents::workloads(&object) {
         let pod = object.pointer_mut(&workload.pointer)?;
         let plan = if args.remove {
             remove(pod, &args.settings)
@@ -176,32 +168,6 @@ fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings)
         });
     }
     changed.then_some(object)
-}
-
-/// Containers that nothing here injects, one finding for each object.
-fn unseen(object: &Value, workloads: &[Workload]) -> Option<Unseen> {
-    let known: Vec<String> = workloads.iter().map(|w| w.pointer.clone()).collect();
-    let place = kinds::other_containers(object, &known).into_iter().next()?;
-    let text = |value: &Value, key: &str| {
-        let text = value.get(key).and_then(Value::as_str);
-        text.unwrap_or_default().to_owned()
-    };
-    let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    Some(Unseen {
-        title: format!("{}/{}", text(object, "kind"), text(metadata, "name")),
-        place,
-        labelled: kinds::asks_for_injection(object),
-    })
-}
-
-fn warn_unseen(unseen: &[Unseen], notices: &mut impl Write) -> std::io::Result<()> {
-    for Unseen { title, place, .. } in unseen {
-        writeln!(
-            notices,
-            "warning: {title}: holds containers at {place} that are not injected here, because its controller makes the pods; the webhook injects those, if it is installed and their labels ask for it"
-        )?;
-    }
-    Ok(())
 }
 
 fn emit(document: Document<'_>, value: &Value) -> String {

@@ -18,13 +18,15 @@ use crate::admin;
 use crate::drain::{Drain, Phase, Watch};
 use crate::io::TrafficCounters;
 use crate::listener::{self, Accepted, Listener};
-use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask, ShedReason};
+use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask};
 use crate::panics;
+use crate::proxy::connection::shed_reason;
 use crate::run::announce;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Session};
 use crate::tls::policy::{Mode, TlsPolicy};
+use crate::tls::queue::HandshakeQueue;
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
@@ -62,6 +64,7 @@ pub struct Server {
 
 struct Shared {
     tls: TlsServer,
+    queue: Arc<HandshakeQueue>,
     metrics: ListenerMetrics,
     traffic: TrafficCounters,
     reviews: Arc<Reviews>,
@@ -212,6 +215,7 @@ impl Shared {
             payload_out: metrics.payload.outward.clone(),
         };
         Ok(Self {
+            queue: tls.queue(1),
             tls,
             metrics,
             traffic,
@@ -250,6 +254,7 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         stream,
         client.ip(),
         &shared.tls,
+        &shared.queue,
         shared.traffic.clone(),
     ));
     let secured = tokio::select! {
@@ -268,8 +273,8 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         Err(failure) => {
             let reason = failure.error.reason();
             shared.metrics.handshake_failed(reason);
-            if matches!(failure.error, HandshakeError::Shed) {
-                shared.metrics.shed(ShedReason::HalfOpenHandshakes);
+            if let Some(reason) = shed_reason(&failure.error) {
+                shared.metrics.shed(reason);
             }
             shared.metrics.closed(HANDSHAKE_FAILED);
             tracing::info!(%client, reason, error = %failure.error, "no handshake");

@@ -65,7 +65,7 @@ impl Webhook {
     ) -> Response<Bytes> {
         let decision = match check(method, path, headers, body.len()) {
             Ok(decision) => decision,
-            Err(refusal) => return self.refuse(refusal),
+            Err(refusal) => return self.refuse(&refusal),
         };
         match catch_unwind(AssertUnwindSafe(|| answer(body, decision, &self.settings))) {
             Ok(Ok((review, outcome))) => {
@@ -77,12 +77,12 @@ impl Webhook {
                 );
                 json(&review)
             }
-            Ok(Err(bad)) => self.refuse(Refusal {
+            Ok(Err(bad)) => self.refuse(&Refusal {
                 status: StatusCode::BAD_REQUEST,
                 reason: "bad_review",
                 message: bad.to_string(),
             }),
-            Err(_) => self.refuse(Refusal {
+            Err(_) => self.refuse(&Refusal {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 reason: "panic",
                 message: "the planner failed on this pod; its log says where".into(),
@@ -91,7 +91,7 @@ impl Webhook {
     }
 
     /// Answers a request that cannot be reviewed, and counts it.
-    pub(crate) fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
         self.injections.count("error", refusal.reason);
         tracing::info!(
             status = refusal.status.as_u16(),

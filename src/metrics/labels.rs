@@ -34,16 +34,19 @@ impl RequestProtocol {
 pub enum ShedReason {
     /// Handshakes that wait for their client.
     HalfOpenHandshakes,
+    /// Handshakes that wait for their turn to be computed.
+    QueuedHandshakes,
 }
 
 impl ShedReason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 1] = [Self::HalfOpenHandshakes];
+    pub const ALL: [Self; 2] = [Self::HalfOpenHandshakes, Self::QueuedHandshakes];
 
     /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HalfOpenHandshakes => "half_open_handshakes",
+            Self::QueuedHandshakes => "queued_handshakes",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The spine: one connection from accepted to closed. Reads like a table of contents.
 
+mod closed;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::time::Instant;
 
 use rustls::server::ResolvesServerCert;
 
+pub(crate) use self::closed::shed_reason;
+use self::closed::{Closed, Open, sample};
 use super::context::Context;
 use super::error::{Outcome, UpstreamError};
 use super::failure_log::FailureLog;
@@ -18,11 +22,12 @@ use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
 use crate::log_limit::LogLimit;
-use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason};
+use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::panics;
 use crate::tls::error::HandshakeError;
-use crate::tls::handshake::{self, Alpn, Cost, Failure, Session};
-use crate::tls::policy::{Group, Offer};
+use crate::tls::handshake::{self, Alpn, Session};
+use crate::tls::policy::Group;
+use crate::tls::queue::HandshakeQueue;
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
 use crate::worker::{Load, Share};
@@ -73,6 +78,7 @@ pub struct Service {
     upstream: Arc<Upstream>,
     load: Arc<Load>,
     turns: Arc<Turns>,
+    handshakes: Arc<HandshakeQueue>,
 }
 
 impl Front {
@@ -134,6 +140,7 @@ impl Service {
             upstream,
             load: Arc::clone(load),
             turns: Turns::start(),
+            handshakes: front.tls.queue(workers),
         }
     }
 
@@ -162,6 +169,7 @@ impl Service {
             io,
             client.ip(),
             &self.front.tls,
+            &self.handshakes,
             counters,
         ));
         let secured = tokio::select! {
@@ -227,172 +235,5 @@ impl Service {
             load: Arc::clone(&self.load),
             turns: Arc::clone(&self.turns),
         }
-    }
-}
-
-impl Front {
-    /// The one place where a handshake that failed becomes a metric and a log line.
-    fn refused(&self, closed: &Closed, failure: &Failure) {
-        self.metrics.handshake_failed(failure.error.reason());
-        self.metrics.closed(Outcome::HandshakeFailed.as_str());
-        let mut suppressed = None;
-        if matches!(failure.error, HandshakeError::Shed) {
-            self.metrics.shed(ShedReason::HalfOpenHandshakes);
-            let Some(count) = self.shed_lines.admit() else {
-                return;
-            };
-            suppressed = Some(count);
-        }
-        let offered = failure.offer.as_ref().map(Offer::to_string);
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    listener = %self.name,
-                    client = %closed.client,
-                    outcome = Outcome::HandshakeFailed.as_str(),
-                    reason = failure.error.reason(),
-                    error = %failure.error,
-                    policy = self.tls.policy().mode().name(),
-                    offered,
-                    suppressed,
-                    handshake_bytes_in = failure.cost.bytes_in,
-                    handshake_bytes_out = failure.cost.bytes_out,
-                    handshake_ms = failure.cost.elapsed.as_secs_f64() * 1e3,
-                    "connection closed"
-                )
-            };
-        }
-        // A TCP health check is routine.
-        if matches!(failure.error, HandshakeError::NoHello) {
-            line!(debug);
-        } else {
-            line!(info);
-        }
-    }
-
-    /// The one place where a connection becomes a metric and a log line.
-    fn record(&self, closed: &Closed, outcome: Outcome) {
-        self.metrics.closed(outcome.as_str());
-        let Some(session) = &closed.session else {
-            // Debug: whoever floods a full listener must not fill the log.
-            return tracing::debug!(
-                listener = %self.name,
-                client = %closed.client,
-                outcome = outcome.as_str(),
-                "connection closed"
-            );
-        };
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    listener = %self.name,
-                    client = %closed.client,
-                    outcome = outcome.as_str(),
-                    group = session.group.name(),
-                    class = session.group.class().as_str(),
-                    kind = session.kind.as_str(),
-                    hello_retry = session.retried,
-                    offered = session.offered.as_str(),
-                    suite = session.suite,
-                    handshake_bytes_in = session.cost.bytes_in,
-                    handshake_bytes_out = session.cost.bytes_out,
-                    handshake_ms = session.cost.elapsed.as_secs_f64() * 1e3,
-                    handshake_compute_us = session.cost.compute.as_secs_f64() * 1e6,
-                    wire_bytes_in = closed.traffic.wire_in,
-                    wire_bytes_out = closed.traffic.wire_out,
-                    payload_bytes_in = closed.traffic.payload_in,
-                    payload_bytes_out = closed.traffic.payload_out,
-                    open_seconds = closed.at.elapsed().as_secs_f64(),
-                    "connection closed"
-                )
-            };
-        }
-        match outcome {
-            Outcome::Internal => line!(error),
-            Outcome::Cut | Outcome::ProtocolError | Outcome::UpstreamBroken => line!(info),
-            _ => line!(debug),
-        }
-    }
-}
-
-fn sample(session: &Session) -> HandshakeSample {
-    HandshakeSample {
-        group: session.group.name(),
-        kind: session.kind.as_str(),
-        offered: session.offered.as_str(),
-        retried: session.retried,
-        elapsed: session.cost.elapsed,
-        compute: session.cost.compute,
-        key_exchange: session.cost.key_exchange,
-        bytes_in: session.cost.bytes_in,
-        bytes_out: session.cost.bytes_out,
-    }
-}
-
-/// What the log line of a connection needs. Says so too if a panic ends the connection.
-struct Closed<'a> {
-    front: &'a Front,
-    client: SocketAddr,
-    at: Instant,
-    session: Option<Session>,
-    traffic: crate::io::TrafficTotals,
-    recorded: bool,
-}
-
-impl<'a> Closed<'a> {
-    fn new<IO>(front: &'a Front, accepted: &Accepted<IO>) -> Self {
-        Self {
-            front,
-            client: accepted.client,
-            at: accepted.at,
-            session: None,
-            traffic: crate::io::TrafficTotals::default(),
-            recorded: false,
-        }
-    }
-
-    fn record(&mut self, outcome: Outcome) {
-        self.recorded = true;
-        self.front.record(self, outcome);
-    }
-
-    fn refused(&mut self, failure: &Failure) {
-        self.recorded = true;
-        self.front.refused(self, failure);
-    }
-}
-
-/// The runtime catches what unwinds here: other connections are not touched by it.
-impl Drop for Closed<'_> {
-    fn drop(&mut self) {
-        if self.recorded || !std::thread::panicking() {
-            return;
-        }
-        self.front.metrics.panicked(PanickedTask::Connection);
-        if self.session.is_some() {
-            self.record(Outcome::Internal);
-        } else {
-            self.refused(&Failure {
-                error: HandshakeError::Internal,
-                offer: None,
-                cost: Cost::default(),
-            });
-        }
-    }
-}
-
-/// Counts a connection as open while it lives.
-struct Open<'a>(&'a ListenerMetrics);
-
-impl<'a> Open<'a> {
-    fn new(metrics: &'a ListenerMetrics) -> Self {
-        metrics.open.inc();
-        Self(metrics)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.open.dec();
     }
 }

@@ -54,6 +54,9 @@ pub enum HandshakeError {
     /// Ended to make room for another: it waited for its client when the limit was reached.
     #[error("the handshake waited for the client when `max-handshakes` was reached")]
     Shed,
+    /// The same while it waited for its turn to be computed.
+    #[error("the handshake waited for the CPU when `max-handshakes` was reached")]
+    ShedFromQueue,
     /// The deadline passed.
     #[error("the handshake did not complete in time")]
     Timeout,
@@ -110,7 +113,7 @@ impl HandshakeError {
             Self::Timeout => 15,
             Self::Vanished => 16,
             Self::Version => 17,
-            Self::Shed => 18,
+            Self::Shed | Self::ShedFromQueue => 18,
         }]
     }
 }

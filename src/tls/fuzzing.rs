@@ -81,7 +81,8 @@ pub async fn handshake(server: &TlsServer, counters: TrafficCounters, sends: &[u
         hears: Vec::new(),
     };
     let address = [127, 0, 0, 1].into();
-    let outcome = super::handshake::accept(&mut client, address, server, counters).await;
+    let queue = server.queue(1);
+    let outcome = super::handshake::accept(&mut client, address, server, &queue, counters).await;
     let failure = outcome.map(|_| ()).err();
     let failure = failure.unwrap_or_else(|| panic!("completed without a key"));
     assert_eq!(failure.cost.bytes_out, client.hears.len() as u64);

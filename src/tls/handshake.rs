@@ -4,29 +4,22 @@
 //! along behind it stays undecrypted in the stream. Sources: RFC 8446 §4 and §5.
 
 mod flight;
+mod progress;
 
-use std::borrow::Cow;
-use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use rustls::PeerMisbehaved;
-use rustls::server::UnbufferedServerConnection;
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use self::flight::Flight;
+use self::progress::Progress;
 use super::error::HandshakeError;
-use super::hello;
-use super::policy::{Group, KxClass, Offer, confidentiality_limit, kx, suite_name};
-use super::protection::Keys;
-use super::record::{fatal_alert, is_empty_message, record_length};
+use super::policy::{Group, KxClass, Offer};
+use super::queue::HandshakeQueue;
 use super::server::TlsServer;
-use super::stream::{Established, TlsStream};
-use crate::fairness::Member;
-use crate::io::{Traffic, TrafficCounters};
+use super::stream::TlsStream;
+use crate::io::TrafficCounters;
 
 /// How the keys came about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,29 +97,30 @@ pub struct Failure {
     pub cost: Cost,
 }
 
-/// Performs the server's handshake, or says why it ended. Alerts are sent before it returns.
+/// Performs the server's handshake, or says why it ended. Alerts are sent before it returns. It waits
+/// in `queue`, which is the worker's that this runs on, for its turn to compute.
 pub async fn accept<IO>(
     mut io: IO,
     client: IpAddr,
     server: &TlsServer,
+    queue: &Arc<HandshakeQueue>,
     counters: TrafficCounters,
 ) -> Result<(TlsStream<IO>, Session), Box<Failure>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let mut progress = Progress::default();
-    let drive = progress.drive(&mut io, client, server);
+    let drive = progress.drive(&mut io, client, server, queue);
     let outcome = match tokio::time::timeout(server.timeout, drive).await {
         Ok(outcome) => outcome,
         Err(_) => Err(HandshakeError::Timeout),
     };
     match outcome {
-        Ok(conn) => {
-            progress.half_open = None;
-            progress.finish(io, conn, counters)
-        }
+        Ok(conn) => progress.finish(io, conn, counters),
         // Room is needed now: it is closed at once.
-        Err(HandshakeError::Shed) => Err(progress.fail(HandshakeError::Shed)),
+        Err(error @ (HandshakeError::Shed | HandshakeError::ShedFromQueue)) => {
+            Err(progress.fail(error))
+        }
         Err(error) => {
             if let Some(last_words) = progress.last_words(&error)
                 && io.write_all(&last_words).await.is_ok()
@@ -143,18 +137,9 @@ where
     }
 }
 
-const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 38\r\n\r\nThis port speaks TLS: use an https URL";
-
 /// How long a client that was refused may go on sending. To close over unread bytes would be a
 /// reset, and a reset takes the answer or the alert away from a client that has not read it yet.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// How long a client may keep us waiting for the rest of a handshake that cost us a key exchange.
-const FLIGHT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Records in which a client may send its side of a handshake: each may be a byte, and putting a
-/// message together out of them is work.
-const MAX_RECORDS: usize = 4096;
 
 /// Reads to the client's end.
 async fn discard<IO: AsyncRead + Unpin>(io: &mut IO) {
@@ -162,229 +147,4 @@ async fn discard<IO: AsyncRead + Unpin>(io: &mut IO) {
     while io.read_buf(&mut unread).await.is_ok_and(|count| count > 0) {
         unread.clear();
     }
-}
-
-/// A handshake under way.
-#[derive(Default)]
-struct Progress {
-    /// Received and not yet given to rustls.
-    received: BytesMut,
-    /// Records of the client so far.
-    records: usize,
-    flight: Flight,
-    first_byte: Option<Instant>,
-    /// Its place among the handshakes that wait for their client, from the first wait on.
-    half_open: Option<Member>,
-    offer: Option<Offer>,
-    cost: Cost,
-}
-
-impl Progress {
-    async fn drive<IO>(
-        &mut self,
-        io: &mut IO,
-        client: IpAddr,
-        server: &TlsServer,
-    ) -> Result<UnbufferedServerConnection, HandshakeError>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        self.client_hello(io, client, server).await?;
-        self.offer = hello::inspect(&self.flight.incoming);
-        // What could not be read is refused by rustls, whatever the config.
-        let config = server.config_for(self.offer.as_ref());
-        let config = config.ok_or(HandshakeError::Internal)?;
-        let mut conn = UnbufferedServerConnection::new(config)?;
-        loop {
-            let advanced = self.timed(|flight| flight.advance(&mut conn));
-            if advanced.is_ok() && !conn.is_handshaking() {
-                self.cost.elapsed = self.since_first_byte();
-            }
-            let sent = self.send(io).await;
-            advanced?;
-            sent?;
-            if !conn.is_handshaking() {
-                return Ok(conn);
-            }
-            let record = tokio::time::timeout(FLIGHT_TIMEOUT, self.record(io, client, server));
-            let record = record.await.map_err(|_| HandshakeError::Timeout)??;
-            self.flight.incoming.extend_from_slice(&record);
-        }
-    }
-
-    /// Collects the ClientHello, however many records and reads it takes.
-    async fn client_hello<IO>(
-        &mut self,
-        io: &mut IO,
-        client: IpAddr,
-        server: &TlsServer,
-    ) -> Result<(), HandshakeError>
-    where
-        IO: AsyncRead + Unpin,
-    {
-        let mut collected = hello::Collected::default();
-        loop {
-            let record = self.record(io, client, server).await?;
-            let incoming = &mut self.flight.incoming;
-            incoming.extend_from_slice(&record);
-            if hello::is_plain_http(incoming) {
-                return Err(HandshakeError::PlainHttp);
-            }
-            if !collected.wants_more(&record) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The next whole record. Anything that cannot be one is handed on for rustls to refuse.
-    async fn record<IO: AsyncRead + Unpin>(
-        &mut self,
-        io: &mut IO,
-        client: IpAddr,
-        server: &TlsServer,
-    ) -> Result<BytesMut, HandshakeError> {
-        loop {
-            let undecided = self.cost.bytes_in == 0 && hello::may_be_http(&self.received);
-            if let Some(length) = record_length(&self.received).filter(|_| !undecided) {
-                self.records += 1;
-                if self.records > MAX_RECORDS {
-                    return Err(HandshakeError::Malformed);
-                }
-                self.cost.bytes_in += length as u64;
-                if self.flight.owes_alert() && is_empty_message(&self.received) {
-                    // RFC 8446 §5.1 forbids them; rustls would let some pass.
-                    let misbehaved = PeerMisbehaved::TooManyEmptyFragments;
-                    return Err(HandshakeError::Misbehaved(misbehaved));
-                }
-                return Ok(self.received.split_to(length));
-            }
-            self.received.reserve(2048);
-            if self.first_byte.is_some() {
-                let enter = || server.half_open.enter(client);
-                self.half_open.get_or_insert_with(enter);
-            }
-            match self.read(io).await? {
-                Ok(0) | Err(_) if self.first_byte.is_none() => {
-                    return Err(HandshakeError::NoHello);
-                }
-                Ok(0) | Err(_) => return Err(HandshakeError::Vanished),
-                Ok(_) => {
-                    self.first_byte.get_or_insert_with(Instant::now);
-                }
-            }
-        }
-    }
-
-    /// Reads, or learns that another handshake needs the room. The socket comes first: a client whose
-    /// bytes are there has not kept us waiting.
-    async fn read<IO: AsyncRead + Unpin>(
-        &mut self,
-        io: &mut IO,
-    ) -> Result<std::io::Result<usize>, HandshakeError> {
-        let mut reading = pin!(io.read_buf(&mut self.received));
-        let half_open = &mut self.half_open;
-        poll_fn(|cx| {
-            if let Poll::Ready(read) = reading.as_mut().poll(cx) {
-                return Poll::Ready(Ok(read));
-            }
-            match half_open.as_mut().map(|member| member.poll_evicted(cx)) {
-                Some(Poll::Ready(())) => Poll::Ready(Err(HandshakeError::Shed)),
-                _ => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// Sends what rustls has to say, in one go if the socket takes it.
-    async fn send<IO: AsyncWrite + Unpin>(&mut self, io: &mut IO) -> Result<(), HandshakeError> {
-        while !self.flight.outgoing.is_empty() {
-            match io.write(&self.flight.outgoing).await {
-                Ok(0) | Err(_) => return Err(HandshakeError::Vanished),
-                Ok(count) => {
-                    self.cost.bytes_out += count as u64;
-                    self.flight.outgoing.advance(count);
-                }
-            }
-        }
-        io.flush().await.map_err(|_| HandshakeError::Vanished)
-    }
-
-    /// What is still to be said about an error: an answer that a person can read, or the alert that
-    /// rustls did not send (RFC 8446 §6.2).
-    fn last_words(&self, error: &HandshakeError) -> Option<Cow<'static, [u8]>> {
-        if matches!(error, HandshakeError::PlainHttp) {
-            return Some(PLAIN_HTTP_ANSWER.into());
-        }
-        let alert = error.alert().filter(|_| self.flight.owes_alert())?;
-        Some(fatal_alert(alert).to_vec().into())
-    }
-
-    fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
-        kx::take_spent();
-        let start = Instant::now();
-        let result = work(&mut self.flight);
-        self.cost.compute += start.elapsed();
-        self.cost.key_exchange += kx::take_spent();
-        result
-    }
-
-    fn since_first_byte(&self) -> Duration {
-        self.first_byte.map(|at| at.elapsed()).unwrap_or_default()
-    }
-
-    fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
-        self,
-        io: IO,
-        conn: UnbufferedServerConnection,
-        counters: TrafficCounters,
-    ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
-        let (Some(session), Some(keys)) = (self.session(&conn), establish(conn)) else {
-            return Err(self.fail(HandshakeError::Internal));
-        };
-        let pending = BytesMut::from(&self.received[..]);
-        let stream = TlsStream::new(io, keys, pending, Traffic::new(counters));
-        Ok((stream, session))
-    }
-
-    fn session(&self, conn: &UnbufferedServerConnection) -> Option<Session> {
-        let group = conn.negotiated_key_exchange_group()?;
-        let kind = match conn.handshake_kind()? {
-            rustls::HandshakeKind::Full => HandshakeKind::Full,
-            rustls::HandshakeKind::FullWithHelloRetryRequest => HandshakeKind::Retried,
-            rustls::HandshakeKind::Resumed => HandshakeKind::Resumed,
-        };
-        Some(Session {
-            group: Group::from_code_point(group.name())?,
-            kind,
-            retried: self.flight.retried,
-            offered: self.offer.as_ref()?.class(),
-            suite: suite_name(conn.negotiated_cipher_suite()?.suite()),
-            alpn: match conn.alpn_protocol() {
-                Some(b"h2") => Alpn::Http2,
-                _ => Alpn::Http1,
-            },
-            cost: self.cost,
-        })
-    }
-
-    fn fail(mut self, error: HandshakeError) -> Box<Failure> {
-        self.cost.elapsed = self.since_first_byte();
-        self.cost.bytes_in += self.received.len() as u64;
-        Box::new(Failure {
-            error,
-            offer: self.offer,
-            cost: self.cost,
-        })
-    }
-}
-
-/// Takes the keys over from rustls.
-fn establish(conn: UnbufferedServerConnection) -> Option<Established> {
-    let (keys, secrets) = conn.dangerous_into_kernel_connection().ok()?;
-    Some(Established {
-        opener: Keys::new(keys.rx).ok()?,
-        sealer: Keys::new(keys.tx).ok()?,
-        limit: confidentiality_limit(secrets.negotiated_cipher_suite())?,
-        secrets,
-    })
 }

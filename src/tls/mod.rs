@@ -11,6 +11,7 @@ mod pem;
 pub mod policy;
 mod post_handshake;
 mod protection;
+pub mod queue;
 mod record;
 pub mod reload;
 pub mod server;
@@ -34,7 +35,7 @@ pub struct Settings {
     pub wait_for_certificate: bool,
     /// From the accepted connection to the finished handshake, the hello included.
     pub handshake_timeout: Duration,
-    /// Handshakes that may wait for their client at once on this listener.
+    /// Handshakes that may wait at once on this listener: for their client, and as many for their turn.
     pub max_handshakes: usize,
     /// Session tickets sent after each handshake, resumed ones too; 0 turns resumption off.
     pub tickets: usize,

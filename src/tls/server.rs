@@ -12,6 +12,7 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 
 use super::Settings;
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
+use super::queue::HandshakeQueue;
 use crate::fairness::FairSet;
 
 /// Everything a handshake on one listener needs.
@@ -20,9 +21,9 @@ pub struct TlsServer {
     configs: Vec<(Group, Arc<ServerConfig>)>,
     /// From the accepted connection to the finished handshake.
     pub(super) timeout: Duration,
-    /// Handshakes that wait for their client. What computes is bounded by the workers' threads, which
-    /// each compute one at a time and never wait inside.
+    /// Handshakes that wait for their client. Those that wait for the worker are in its queue.
     pub(super) half_open: Arc<FairSet>,
+    max_handshakes: usize,
 }
 
 impl TlsServer {
@@ -65,12 +66,18 @@ impl TlsServer {
             policy: settings.policy.clone(),
             timeout: settings.handshake_timeout,
             half_open: FairSet::new(settings.max_handshakes),
+            max_handshakes: settings.max_handshakes,
         })
     }
 
     /// The promise this server keeps.
     pub fn policy(&self) -> &TlsPolicy {
         &self.policy
+    }
+
+    /// The queue of one of `workers` workers: `max-handshakes` wait in all of them together.
+    pub fn queue(&self, workers: usize) -> Arc<HandshakeQueue> {
+        HandshakeQueue::new(self.max_handshakes.div_ceil(workers.max(1)))
     }
 
     /// The config for this offer. Without a group in common it is one that refuses: rustls then

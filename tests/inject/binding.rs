@@ -67,19 +67,52 @@ fn no_args_at_all_get_args_and_a_warning() {
     assert!(plan.warnings.iter().any(|w| w.contains("CMD")));
 }
 
+/// The pod with a container that has this command and no args.
+fn started(command: &Value) -> Value {
+    let mut pod = with_app("command", command.clone());
+    let container = pod["spec"]["containers"][0].as_object_mut().unwrap();
+    container.shift_remove("args");
+    pod
+}
+
 #[test]
-fn a_shell_script_is_warned_about_and_not_touched() {
-    let mut pod = with_app(
-        "command",
-        json!(["/bin/bash", "-c", "vllm serve --host 0.0.0.0"]),
-    );
-    pod["spec"]["containers"][0]
-        .as_object_mut()
-        .unwrap()
-        .shift_remove("args");
-    let plan = inject(&pod);
-    assert_eq!(app(plan.patched()).get("args"), None);
-    assert!(plan.warnings.iter().any(|w| w.contains("shell")));
+fn a_script_that_does_not_say_loopback_is_refused_with_the_ways_out() {
+    for command in [
+        json!(["/bin/bash", "-c", "vllm serve m --host 0.0.0.0"]),
+        json!(["sh", "-c", "vllm serve m"]),
+        json!(["dumb-init", "bash", "-c", "vllm serve m --host=$POD_IP"]),
+        json!(["python3", "-u", "-c", "import vllm.entrypoints"]),
+        json!(["/entrypoint.sh"]),
+        json!(["gosu", "1000:1000", "/start.sh", "vllm", "serve", "m"]),
+        json!(["sh", "-c", "OLLAMA_HOST=0.0.0.0 ollama serve"]),
+        json!(["sh", "-c", "llama-server -m m --host 0.0.0.0"]),
+    ] {
+        let deny = refuse(&started(&command));
+        assert_eq!(deny.reason(), "not_movable", "{command}");
+        let message = deny.to_string();
+        for way in ["127.0.0.1", "bind-env", "bind: none", "mode: explicit"] {
+            assert!(message.contains(way), "{way}: {message}");
+        }
+        let told = annotated(started(&command), "bind", "none");
+        assert!(inject(&told).injected, "{command}");
+    }
+}
+
+#[test]
+fn a_script_that_says_loopback_is_left_as_it_is() {
+    for command in [
+        json!(["/bin/bash", "-c", "exec vllm serve m --host 127.0.0.1"]),
+        json!(["sh", "-c", "vllm serve m --host=localhost"]),
+        json!(["sh", "-c", "llama-server -m m --host 127.0.0.1"]),
+    ] {
+        let plan = inject(&started(&command));
+        assert_eq!(app(plan.patched())["command"], command);
+        assert_eq!(app(plan.patched()).get("args"), None);
+        assert_eq!(plan.warnings, Vec::<String>::new());
+    }
+    let inherited = inject(&started(&json!(["sh", "-c", "ollama serve"])));
+    let env = app(inherited.patched())["env"].to_string();
+    assert!(env.contains("OLLAMA_HOST"), "{env}");
 }
 
 #[test]

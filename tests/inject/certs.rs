@@ -144,6 +144,25 @@ fn certificates_in_use_are_replaced_only_by_a_rotation() {
     assert_eq!(bundle_of(&webhook, 0).len(), 2);
 }
 
+/// Tools write older labels, too: behind one a certificate that has ended must not hide.
+#[test]
+fn certificates_under_older_labels_are_checked_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (secret, _) = made(&run(&["--days", "90"], now()).unwrap());
+    let new = String::from_utf8(decode(&secret["data"]["tls.crt"])).unwrap();
+    let (secret, _) = made(&run(&["--days", "10"], now()).unwrap());
+    let old = String::from_utf8(decode(&secret["data"]["tls.crt"])).unwrap();
+    for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
+        let text = new.clone() + &old.replace(" CERTIFICATE-", &format!(" {label}-"));
+        let path = write(dir.path(), "tls.crt", &text);
+        let checked = run(&["--check", &path], now());
+        assert!(
+            matches!(checked, Err(CertsError::Expiring { .. })),
+            "{checked:?}"
+        );
+    }
+}
+
 #[test]
 fn a_file_without_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();

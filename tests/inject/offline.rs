@@ -264,6 +264,25 @@ fn wrong_use_and_unreadable_input_end_with_64() {
 }
 
 #[test]
+fn the_webhook_refuses_a_log_level_that_is_none() {
+    for (level, near) in [
+        ("nonsense", "warn, info, debug"),
+        ("inf", "info"),
+        ("a=b=c", "="),
+    ] {
+        let words = ["inject", "serve", "--log-level", level];
+        let cli = Cli::try_parse_from(words).unwrap();
+        let error = hybridge::inject::command(&cli.inject).unwrap_err();
+        let said = error.to_string();
+        assert_eq!(error.exit_code(), 64, "{said}");
+        assert!(
+            said.starts_with("--log-level: `") && said.contains(near),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn several_files_are_kept_apart() {
     let pods = dir("pods");
     let args = OfflineArgs {
@@ -289,6 +308,45 @@ fn offline_and_webhook_give_the_same_pod() {
         };
         let printed = read_yaml(&run_args(&args, &mut std::io::empty()).out).unwrap();
         assert_eq!(&printed, plan.patched(), "{}", path.display());
+    }
+}
+
+/// KServe merges the containers of several objects into a pod, so no injection here could be right.
+#[test]
+fn what_kserve_merges_is_said_with_the_way_to_the_webhook() {
+    let model = "predictor: {model: {modelFormat: {name: sklearn}}}";
+    let container = "{name: kserve-container, image: \"vllm/vllm-openai:v0.11.0\"}";
+    for (kind, spec, way) in [
+        (
+            "InferenceService",
+            model.to_owned(),
+            "metadata reach the pods",
+        ),
+        (
+            "ClusterServingRuntime",
+            format!("containers: [{container}]"),
+            "spec.labels and spec.annotations",
+        ),
+        (
+            "LLMInferenceService",
+            format!("template: {{containers: [{container}]}}"),
+            "spec.labels and spec.annotations",
+        ),
+    ] {
+        let object = format!(
+            "{{apiVersion: serving.kserve.io/v1, kind: {kind}, metadata: {{name: m, labels: {{hybridge.dev/inject: enabled}}}}, spec: {{{spec}}}}}"
+        );
+        for input in [
+            format!("{object}\n"),
+            format!("{{apiVersion: v1, kind: List, items: [{object}]}}\n"),
+        ] {
+            let passed = run(&[], &input);
+            assert_eq!(passed.out, input);
+            assert!(passed.notices.contains(way), "{kind}: {}", passed.notices);
+            assert!(passed.notices.contains(&format!("{kind}/m")));
+            let checked = run(&["--check"], &input).result;
+            assert!(matches!(checked, Err(Error::Unseen(1))), "{kind}");
+        }
     }
 }
 

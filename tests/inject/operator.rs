@@ -54,6 +54,10 @@ fn a_mistake_in_the_defaults_names_namespace_and_remedy() {
         ("ai: {memory: lots}", ["namespace ai", "64Mi"]),
         ("ai: {status: x}", ["namespace ai", "status"]),
         ("ai: {ports: 8000}", ["namespace ai", "quotes"]),
+        (
+            "ai: {memory: 64Mi, hybridge.dev/memory: 1Gi}",
+            ["namespace ai", "memory is given twice"],
+        ),
         ("ai: enabled", ["namespace ai", "mapping"]),
         ("[ai]", ["mapping", "namespaces"]),
     ] {

@@ -119,16 +119,6 @@ fn both_fronts_see_one_grpc_probe_whose_service_is_empty_or_absent() {
 }
 
 #[test]
-fn a_server_that_starts_through_a_shell_is_left_alone_with_a_warning() {
-    let plan = inject(&pod("lws-vllm-leader"));
-    assert!(
-        plan.warnings.iter().any(|w| w.contains("through a shell")),
-        "{:?}",
-        plan.warnings
-    );
-}
-
-#[test]
 fn a_port_of_a_native_sidecar_can_be_put_behind_a_port_of_our_own() {
     for name in ["llm-d-decode-explicit", "nim-explicit"] {
         let plan = plan(&pod(name), Decision::Namespace, &Settings::default()).unwrap();

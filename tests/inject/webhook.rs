@@ -215,7 +215,8 @@ fn a_pod_of_nearly_four_mebibytes_is_answered() {
 fn warnings_fit_into_what_the_api_server_passes_on() {
     let mut pod = vllm();
     let name = "n".repeat(63);
-    pod["spec"]["containers"][0] = json!({"name": name, "image": "own:1", "command": ["sh", "-c", "vllm serve m"], "ports": [{"containerPort": 80}]});
+    pod["spec"]["containers"][0] =
+        json!({"name": name, "image": "vllm/vllm-openai:v1", "ports": [{"containerPort": 80}]});
     pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
     let response = Fixture::new().review(NAMESPACE_PATH, &review_of(&pod));
     let warnings = response["warnings"].as_array().unwrap();

@@ -31,14 +31,14 @@ const PANICS: &str = "hybridge_panics_total";
 
 /// Keeps each log line, and panics at one message.
 #[derive(Clone)]
-struct Panicking {
+pub(crate) struct Panicking {
     at: &'static str,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Panicking {
     /// For what runs on this thread until the guard is dropped.
-    fn at(message: &'static str) -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn at(message: &'static str) -> (Self, tracing::subscriber::DefaultGuard) {
         let this = Self {
             at: message,
             lines: Arc::default(),
@@ -48,7 +48,13 @@ impl Panicking {
     }
 
     fn said(&self, text: &str) -> bool {
-        self.lines.lock().unwrap().iter().any(|l| l.contains(text))
+        self.count(text) > 0
+    }
+
+    /// How many lines hold this.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|line| line.contains(text)).count()
     }
 }
 

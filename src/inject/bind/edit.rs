@@ -30,15 +30,12 @@ impl Edit<'_> {
         let position = pod::array(slot.value, "env")
             .iter()
             .rposition(|e| pod::string(e, "name") == Some(variable));
-        match position {
-            Some(at) => {
-                let entry = slot.path(&["env", &at.to_string()]);
-                self.editor.set(&entry, wanted)
-            }
-            None => {
-                let path = slot.path(&["env"]);
-                self.editor.push(&path, wanted)
-            }
+        if let Some(at) = position {
+            let entry = slot.path(&["env", &at.to_string()]);
+            self.editor.set(&entry, wanted)
+        } else {
+            let path = slot.path(&["env"]);
+            self.editor.push(&path, wanted)
         }
     }
 

@@ -88,7 +88,7 @@ pub(super) fn moved_with(
         closed.push(port);
     }
     if server.title == "Ray Serve" {
-        notes.warn(format!("container {name}: a Serve configuration that is deployed (RayService's serveConfigV2) has an http_options.host of its own, which wins; set it to {LOOPBACK}"));
+        notes.warn(format!("container {name}: a Serve configuration that is deployed (RayService's serveConfigV2) wins, and listens on 0.0.0.0 unless its http_options.host says otherwise; set that to {LOOPBACK}"));
     }
     closed
 }

@@ -23,13 +23,13 @@ pub fn status(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     let cluster = Cluster::read(args, stdin)?;
-    finish(out, status::report(&cluster))
+    finish(out, &status::report(&cluster))
 }
 
 /// Runs `inject check`.
 pub fn check(args: &ClusterArgs, stdin: &mut impl Read, out: &mut impl Write) -> Result<(), Error> {
     let cluster = Cluster::read(args, stdin)?;
-    finish(out, check::report(&cluster, &args.settings))
+    finish(out, &check::report(&cluster, &args.settings))
 }
 
 /// A report and how many of its lines are failures.
@@ -38,7 +38,7 @@ struct Report {
     failures: usize,
 }
 
-fn finish(out: &mut impl Write, report: Report) -> Result<(), Error> {
+fn finish(out: &mut impl Write, report: &Report) -> Result<(), Error> {
     out.write_all(report.text.as_bytes())
         .map_err(Error::Write)?;
     out.flush().map_err(Error::Write)?;

@@ -43,6 +43,24 @@ pub(crate) fn templates(group: &str, kind: &str) -> &'static [&'static str] {
     }
 }
 
+/// Kinds of KServe, whose pods its controller merges from several objects: why they cannot be injected
+/// here, and where labels and annotations are copied to the pods from (KServe 0.20, `predictor.go`,
+/// `MergeRuntimeContainers`; `llmisvc/config_merge.go`).
+pub(crate) fn merged_elsewhere(group: &str, kind: &str) -> Option<&'static str> {
+    match (group, kind) {
+        ("serving.kserve.io", "InferenceService") => Some(
+            "KServe merges them with a ServingRuntime's and joins the arguments of both; labels and annotations in its metadata reach the pods",
+        ),
+        ("serving.kserve.io", "ServingRuntime" | "ClusterServingRuntime") => Some(
+            "KServe merges them into the pods of each InferenceService, and the kind has no init containers; its spec.labels and spec.annotations reach the pods",
+        ),
+        ("serving.kserve.io", "LLMInferenceService" | "LLMInferenceServiceConfig") => Some(
+            "KServe merges them with those of its LLMInferenceServiceConfigs; its spec.labels and spec.annotations reach the pods",
+        ),
+        _ => None,
+    }
+}
+
 /// The pointers that a pattern stands for in `object`.
 pub(crate) fn expand(object: &Value, pattern: &str) -> Vec<String> {
     let mut found = vec![String::new()];
@@ -77,13 +95,13 @@ fn escaped(key: &str) -> String {
 /// Places of `containers` lists that lie outside of the pods at `known`.
 pub(crate) fn other_containers(object: &Value, known: &[String]) -> Vec<String> {
     let mut found = Vec::new();
-    search(object, String::new(), known, 0, &mut found);
+    search(object, "", known, 0, &mut found);
     found
 }
 
-fn search(value: &Value, at: String, known: &[String], depth: usize, found: &mut Vec<String>) {
+fn search(value: &Value, at: &str, known: &[String], depth: usize, found: &mut Vec<String>) {
     const DEEPEST: usize = 24;
-    if known.contains(&at) || depth > DEEPEST {
+    if known.iter().any(|pod| pod == at) || depth > DEEPEST {
         return;
     }
     match value {
@@ -93,13 +111,13 @@ fn search(value: &Value, at: String, known: &[String], depth: usize, found: &mut
                 if key == "containers" && is_containers(inner) {
                     found.push(place);
                 } else {
-                    search(inner, place, known, depth + 1, found);
+                    search(inner, &place, known, depth + 1, found);
                 }
             }
         }
         Value::Array(items) => {
             for (index, inner) in items.iter().enumerate() {
-                search(inner, format!("{at}/{index}"), known, depth + 1, found);
+                search(inner, &format!("{at}/{index}"), known, depth + 1, found);
             }
         }
         _ => {}

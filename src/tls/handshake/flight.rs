@@ -77,6 +77,11 @@ impl Flight {
         self.keyed |= !retry && hello::is_server_hello(record);
     }
 
+    /// Whether the client's next message is a ClientHello.
+    pub(super) fn awaits_hello(&self) -> bool {
+        !self.keyed
+    }
+
     /// Whether nothing said why the handshake ends, and it can still be said in plaintext: rustls
     /// sends no alert for errors of its deframer, and sees none of ours.
     pub(super) fn owes_alert(&self) -> bool {

@@ -78,8 +78,9 @@ async fn established(room: usize) -> (Ours, Theirs) {
     };
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("localhost").unwrap();
+    let queue = server.queue(1);
     let (accepted, connected) = tokio::join!(
-        handshake::accept(far, [127, 0, 0, 1].into(), &server, counters),
+        handshake::accept(far, [127, 0, 0, 1].into(), &server, &queue, counters),
         connector.connect(name, near)
     );
     (accepted.expect("accepted").0, connected.unwrap())
