@@ -23,3 +23,54 @@ pub fn init(settings: &LogSettings) {
         .try_init();
     crate::panics::log_them();
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+    use crate::config::LogFormat;
+
+    const CHILD: &str = "run::logging::tests::panics_in_a_process_of_its_own";
+    const SECRET: &str = "MIGHAgEAMBMGByqGSM49";
+
+    /// The hook and the log are the whole process's: the test below starts this one.
+    #[test]
+    #[ignore = "run by another test"]
+    fn panics_in_a_process_of_its_own() {
+        init(&LogSettings {
+            format: LogFormat::Json,
+            level: "info".into(),
+        });
+        let static_text = thread::Builder::new().name("worker-7".into());
+        let ended = static_text.spawn(|| panic!("out of range")).unwrap().join();
+        assert!(ended.is_err());
+        let formatted = thread::spawn(|| panic!("cannot read {SECRET}\nsecond line"));
+        assert!(formatted.join().is_err());
+    }
+
+    #[test]
+    fn a_panic_is_one_line_of_json_without_what_it_was_made_of() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", CHILD, "--ignored", "--nocapture"])
+            .env_remove("RUST_BACKTRACE")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+        let log = String::from_utf8(child.stderr).unwrap();
+        let parse = |line: &str| -> serde_json::Value {
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))
+        };
+        let lines: Vec<_> = log.lines().map(parse).collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        for line in &lines {
+            let location = line["location"].as_str().unwrap();
+            assert!(location.starts_with("src/run/logging.rs:"), "{line}");
+        }
+        assert_eq!(lines[0]["panic"], "out of range");
+        assert_eq!(lines[0]["thread"], "worker-7");
+        assert!(!log.contains("MIGH") && !log.contains("second line"));
+    }
+}

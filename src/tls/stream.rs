@@ -4,6 +4,9 @@
 //! Records are opened and sealed in memory of the thread, not of the connection: an idle connection
 //! holds keys and no buffer. rustls made the keys and makes their successors.
 
+mod gather;
+mod traits;
+
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,12 +18,13 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use self::gather::Gather;
 use super::post_handshake::{KeyUpdate, PostHandshake, Said, UPDATE_NOT_REQUESTED};
 use super::protection::{Keys, OVERHEAD, Unusable};
 use super::record::{
     ALERT, APPLICATION_DATA, HANDSHAKE, MAX_CONTENT, RECORD_HEADER, record_length,
 };
-use crate::io::{ByteSource, Closing, Traffic, Transport};
+use crate::io::Traffic;
 
 /// Ciphertext read from the socket in one go, and the records written to it in one go.
 const BATCH: usize = 4 * (MAX_CONTENT + OVERHEAD);
@@ -294,7 +298,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Seals as much of `bufs` as one batch holds: bytes of content, bytes of records.
     fn seal(&mut self, bufs: &[IoSlice<'_>], room: &mut [u8]) -> io::Result<(usize, usize)> {
         let (mut content, mut records) = (0, 0);
-        let mut bufs = Gather(bufs.iter().map(|buf| &buf[..]), &[]);
+        let mut bufs = Gather::new(bufs.iter().map(|buf| &buf[..]));
         while records + OVERHEAD < room.len() {
             let most = MAX_CONTENT.min(room.len() - records - OVERHEAD);
             let room = &mut room[records..];
@@ -320,151 +324,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> ByteSource for TlsStream<IO> {
-    fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        if !self.plaintext.is_empty() {
-            let opened = std::mem::take(&mut self.plaintext);
-            buf.extend_from_slice(&opened);
-            return Poll::Ready(Ok(opened.len()));
-        }
-        self.poll_open(cx, &mut |content| buf.extend_from_slice(content))
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut plaintext = std::mem::take(&mut self.plaintext);
-        if plaintext.is_empty() {
-            let opened = self.poll_open(cx, &mut |content| {
-                let (now, later) = content.split_at(content.len().min(buf.remaining()));
-                buf.put_slice(now);
-                plaintext.extend_from_slice(later);
-            });
-            self.plaintext = plaintext;
-            return opened.map_ok(|_| ());
-        }
-        let count = plaintext.len().min(buf.remaining());
-        buf.put_slice(&plaintext.split_to(count));
-        if !plaintext.is_empty() {
-            self.plaintext = plaintext;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
-    }
-
-    /// Accepts plaintext only when nothing sealed waits: what is unsent stays one batch deep.
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_send(cx))?;
-        if self.end != End::Open {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        let this = &mut *self;
-        SEALED.with_borrow_mut(|room| {
-            let (content, records) = this.seal(bufs, room)?;
-            let sent = match Pin::new(&mut this.io).poll_write(cx, &room[..records]) {
-                Poll::Ready(sent) => sent?,
-                Poll::Pending => 0,
-            };
-            this.traffic.add_payload_out(content);
-            this.traffic.add_wire_out(sent);
-            this.unsent.extend_from_slice(&room[sent..records]);
-            Poll::Ready(Ok(content))
-        })
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    /// Ends our direction: `close_notify`, then FIN. The other direction stays open.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_end(cx, true)
-    }
-}
-
-impl<IO: Transport> Closing for TlsStream<IO> {
-    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
-        self.poll_end(cx, whole)
-    }
-
-    /// Below TLS: what is dropped need not be opened, and the end is the socket's.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.pending = BytesMut::new();
-        self.plaintext = BytesMut::new();
-        let read = OPENED.with_borrow_mut(|room| {
-            let mut buf = ReadBuf::new(room);
-            let read = Pin::new(&mut self.io).poll_read(cx, &mut buf);
-            read.map_ok(|()| buf.filled().len())
-        });
-        let count = ready!(read)?;
-        self.traffic.add_wire_in(count);
-        Poll::Ready(Ok(count))
-    }
-
-    fn unacknowledged(&self) -> io::Result<usize> {
-        self.io.unacknowledged()
-    }
-}
-
 impl From<Unusable> for io::Error {
     fn from(_: Unusable) -> Self {
         Self::other("the keys of the connection are of no more use")
-    }
-}
-
-/// Pieces of plaintext, taken from the front.
-struct Gather<'a, I>(I, &'a [u8]);
-
-impl<'a, I: Iterator<Item = &'a [u8]>> Gather<'a, I> {
-    /// A piece that fills `most` bytes by itself.
-    fn whole(&mut self, most: usize) -> Option<&'a [u8]> {
-        if self.1.is_empty() {
-            self.1 = self.0.next()?;
-        }
-        let (now, later) = self.1.split_at_checked(most)?;
-        self.1 = later;
-        Some(now)
-    }
-
-    /// Fills as much of `room` as there are bytes for.
-    fn fill(&mut self, room: &mut [u8]) -> usize {
-        let mut filled = 0;
-        while filled < room.len() {
-            if self.1.is_empty() {
-                match self.0.next() {
-                    Some(next) => self.1 = next,
-                    None => break,
-                }
-            }
-            let count = self.1.len().min(room.len() - filled);
-            let (now, later) = self.1.split_at(count);
-            room[filled..filled + count].copy_from_slice(now);
-            filled += count;
-            self.1 = later;
-        }
-        filled
     }
 }
 

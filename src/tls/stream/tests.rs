@@ -1,60 +1,27 @@
 //! Against a rustls client in memory: the keys change, streams end and break as the RFC says.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod server;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus::IntCounter;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::{TlsConnector, client};
 
+use self::server::server_and_root;
 use super::*;
-use crate::io::TrafficCounters;
-use crate::tls::Settings;
+use crate::io::{ByteSource, TrafficCounters};
 use crate::tls::handshake;
-use crate::tls::policy::{Mode, TlsPolicy};
 use crate::tls::protection::tests::sealed;
-use crate::tls::server::TlsServer;
 
 /// Has just room for the tickets, which no client reads before it reads data.
 const SMALL_PIPE: usize = 2_500;
 
 type Ours = TlsStream<DuplexStream>;
 type Theirs = client::TlsStream<DuplexStream>;
-
-#[derive(Debug)]
-struct OneCertificate(Arc<rustls::sign::CertifiedKey>);
-
-impl rustls::server::ResolvesServerCert for OneCertificate {
-    fn resolve(
-        &self,
-        _: rustls::server::ClientHello<'_>,
-    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-}
-
-fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let root = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-    let certified = rustls::sign::CertifiedKey::new(vec![root.clone()], key);
-    let settings = Settings {
-        policy: TlsPolicy::new(Mode::HybridRequired, None, None).unwrap(),
-        cert: "unused".into(),
-        key: "unused".into(),
-        wait_for_certificate: false,
-        handshake_timeout: Duration::from_secs(10),
-        max_handshakes: 1,
-        tickets: 1,
-    };
-    let resolver: Arc<dyn rustls::server::ResolvesServerCert> =
-        Arc::new(OneCertificate(Arc::new(certified)));
-    (TlsServer::new(&settings, &resolver, &[]).unwrap(), root)
-}
 
 /// Both ends of a connection through a pipe of `room` bytes.
 async fn established(room: usize) -> (Ours, Theirs) {

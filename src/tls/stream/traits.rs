@@ -1,0 +1,119 @@
+//! The stream as the rest of the product reads, writes and ends it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{End, OPENED, SEALED, TlsStream};
+use crate::io::{ByteSource, Closing, Transport};
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> ByteSource for TlsStream<IO> {
+    fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        if !self.plaintext.is_empty() {
+            let opened = std::mem::take(&mut self.plaintext);
+            buf.extend_from_slice(&opened);
+            return Poll::Ready(Ok(opened.len()));
+        }
+        self.poll_open(cx, &mut |content| buf.extend_from_slice(content))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut plaintext = std::mem::take(&mut self.plaintext);
+        if plaintext.is_empty() {
+            let opened = self.poll_open(cx, &mut |content| {
+                let (now, later) = content.split_at(content.len().min(buf.remaining()));
+                buf.put_slice(now);
+                plaintext.extend_from_slice(later);
+            });
+            self.plaintext = plaintext;
+            return opened.map_ok(|_| ());
+        }
+        let count = plaintext.len().min(buf.remaining());
+        buf.put_slice(&plaintext.split_to(count));
+        if !plaintext.is_empty() {
+            self.plaintext = plaintext;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    /// Accepts plaintext only when nothing sealed waits: what is unsent stays one batch deep.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_send(cx))?;
+        if self.end != End::Open {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let this = &mut *self;
+        SEALED.with_borrow_mut(|room| {
+            let (content, records) = this.seal(bufs, room)?;
+            let sent = match Pin::new(&mut this.io).poll_write(cx, &room[..records]) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => 0,
+            };
+            this.traffic.add_payload_out(content);
+            this.traffic.add_wire_out(sent);
+            this.unsent.extend_from_slice(&room[sent..records]);
+            Poll::Ready(Ok(content))
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Ends our direction: `close_notify`, then FIN. The other direction stays open.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_end(cx, true)
+    }
+}
+
+impl<IO: Transport> Closing for TlsStream<IO> {
+    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
+        self.poll_end(cx, whole)
+    }
+
+    /// Below TLS: what is dropped need not be opened, and the end is the socket's.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.pending = BytesMut::new();
+        self.plaintext = BytesMut::new();
+        let read = OPENED.with_borrow_mut(|room| {
+            let mut buf = ReadBuf::new(room);
+            let read = Pin::new(&mut self.io).poll_read(cx, &mut buf);
+            read.map_ok(|()| buf.filled().len())
+        });
+        let count = ready!(read)?;
+        self.traffic.add_wire_in(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn unacknowledged(&self) -> io::Result<usize> {
+        self.io.unacknowledged()
+    }
+}
