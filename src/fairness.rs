@@ -36,8 +36,8 @@ impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => {
-                let [a, b, c, _] = address.octets();
-                Self::V4([a, b, c])
+                let upper = address.octets().first_chunk().copied();
+                Self::V4(upper.unwrap_or_default())
             }
             IpAddr::V6(address) => {
                 let upper = address.octets().first_chunk().copied();
@@ -215,7 +215,7 @@ mod tests {
         let mut seed = 7_u32;
         for _ in 0..5_000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let (subnet, leave) = ((seed >> 24) as u8 % 5, (seed >> 16) % 3 == 0);
+            let (subnet, leave) = ((seed >> 24) as u8 % 5, (seed >> 16).is_multiple_of(3));
             if leave && !members.is_empty() {
                 let index = (seed >> 8) as usize % members.len();
                 drop(members.remove(index));

@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::float_cmp,
-    clippy::panic
+    clippy::panic,
+    clippy::print_stdout
 )]
 
 #[path = "torture/drain_at_handshake.rs"]

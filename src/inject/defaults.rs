@@ -68,6 +68,7 @@ impl FromStr for Defaults {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

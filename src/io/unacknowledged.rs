@@ -105,7 +105,7 @@ mod tests {
     async fn fill(server: &mut TcpStream) -> usize {
         let mut written = 0;
         loop {
-            match server.try_write(&[0; 64 * 1024]) {
+            match server.try_write(&[0; 8 * 1024]) {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return written,
                 Err(error) => panic!("{error}"),

@@ -67,7 +67,7 @@ impl Make<'_> {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap()
             .as_secs();
-        let at = |days: i64| Asn1Time::from_unix(now as i64 + days * DAY + 60).unwrap();
+        let at = |days: i64| Asn1Time::from_unix(now.cast_signed() + days * DAY + 60).unwrap();
         builder.set_not_before(&at(self.days.0)).unwrap();
         builder.set_not_after(&at(self.days.1)).unwrap();
         self.extend(&mut builder);

@@ -92,11 +92,11 @@ impl Reader {
                     self.size
                 );
                 let behind = "x".repeat(30_000);
-                self.over_http1(&mut stream, &(request + &behind)).await
+                Box::pin(self.over_http1(&mut stream, &(request + &behind))).await
             }
             Version::Http1Pipelined => {
                 let request = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", self.size);
-                self.over_http1(&mut stream, &request.repeat(3)).await
+                Box::pin(self.over_http1(&mut stream, &request.repeat(3))).await
             }
         };
         match got {
@@ -185,7 +185,7 @@ async fn drain(app: SocketAddr, seed: usize) -> (Vec<String>, Option<i32>) {
     process.signal(Signal::TERM);
     let mut cut = Vec::new();
     for reader in readers {
-        match timeout(Duration::from_secs(60), reader)
+        match timeout(Duration::from_mins(1), reader)
             .await
             .unwrap()
             .unwrap()
@@ -281,7 +281,7 @@ async fn bytes_behind_the_last_request_take_nothing_of_its_response() {
     let mut stream = frames::connect(address, &sidecar.ca, "http/1.1", Some(16 * 1024)).await;
     let request = b"GET /1500000 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
-    stream.write_all(&[b'x'; 200 * 1024]).await.unwrap();
+    stream.write_all(&vec![b'x'; 200 * 1024]).await.unwrap();
     sleep(Duration::from_millis(300)).await;
     // And some when the response has left for the kernel.
     stream.write_all(&[b'x'; 1024]).await.unwrap();

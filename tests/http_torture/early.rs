@@ -13,6 +13,8 @@ use crate::frames::{
 use crate::http_support::{h2_exchange, h2_request, nobody};
 use crate::support::{Setup, answering, read_head, upstream, within};
 
+const BODY: usize = 3_000_000;
+
 /// A body above a stream's window is taken in to its end, and no reset meets the client meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_on_gets_the_status_and_no_reset() {
@@ -34,7 +36,6 @@ async fn a_client_that_sends_on_gets_the_status_and_no_reset() {
     // What the sidecar's settings give a stream; they come before the response.
     let mut window = 512 * 1024;
     let mut of_all = 65_535;
-    const BODY: usize = 3_000_000;
     within(async {
         while sent < BODY {
             if status && window.min(of_all) > 16 * 1024 {

@@ -1,5 +1,7 @@
 //! The ways in which people hand over a private key when they mean its file.
 
+use std::fmt::Write as _;
+
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use openssl::pkey::{PKey, Private};
 use openssl::symm::Cipher;
@@ -45,6 +47,7 @@ fn indented(pem: &str) -> String {
     pem.lines().map(|line| format!("    {line}\n")).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 pub(crate) fn handed(pair: &Pair) -> Vec<Handed> {
     let key = PKey::private_key_from_pem(pair.key.as_bytes()).unwrap();
     let [pkcs8, sec1, _] = forms(&key).try_into().unwrap();
@@ -199,7 +202,7 @@ impl Handed {
             tls.retain(|(name, _)| *name != key);
             let mut tls: String = tls.iter().map(|(k, v)| format!("{k} = {v}\n")).collect();
             if known_in_tls(key) {
-                tls.push_str(&format!("{key} = {value}\n"));
+                let _ = writeln!(tls, "{key} = {value}");
             }
             format!("[[listener]]\n{known}{own}[listener.tls]\n{tls}")
         };

@@ -10,6 +10,7 @@ fn title(container: &Value) -> Option<&'static str> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn servers_are_recognised_by_command_line_or_image() {
     for (container, expected) in [
         (json!({"image": "vllm/vllm-openai:v0.11.0"}), "vLLM"),

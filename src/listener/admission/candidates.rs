@@ -88,7 +88,7 @@ mod tests {
         for (address, age) in connections {
             let held = Activity::new(address.parse().unwrap(), Arc::default());
             if *age > 0 {
-                held.idle(now - Duration::from_secs(*age));
+                held.idle(now.checked_sub(Duration::from_secs(*age)).unwrap());
             } else {
                 assert!(held.begin());
             }

@@ -256,6 +256,7 @@ impl Hostile {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn records_against_the_protocol_end_the_connection_with_their_alert() {
     type Record = fn(&mut Hostile) -> Vec<u8>;
     let cases: [(&str, Record, AlertDescription); 14] = [
