@@ -10,12 +10,13 @@ pub use self::waiters::{MAX_WAITERS, Waiters};
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::drain::Drain;
 use crate::listener::{self, Accepted, Activity, BindError, Listener};
@@ -72,12 +73,17 @@ pub struct Admin {
     pub probes: ProbeTable,
     /// Requests to `/drain/wait` that wait.
     pub waiters: Waiters,
+    /// Probes under way whose connections are not closed to make room: [`MAX_PROTECTED_PROBES`].
+    pub protected_probes: Semaphore,
 }
+
+/// Probes of the app under way whose connections are not closed to make room. A pod has three probes a
+/// container; the rest of the port's permits stays for everybody.
+pub const MAX_PROTECTED_PROBES: usize = 24;
 
 /// The admin port, bound.
 pub struct Port(Listener);
 
-/// Label of the admin port in metrics and log lines.
 /// Its name in metrics and logs, which no listener may have.
 pub const NAME: &str = "admin";
 /// The flag and the key of its addresses.
@@ -150,17 +156,25 @@ impl Admin {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
             ),
-            (&Method::GET, probe) => self.probe(probe).await,
+            (&Method::GET, probe) => self.probe(probe, activity).await,
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
         }
     }
 
     /// A probe of the app, made on loopback in the kubelet's place.
-    async fn probe(&self, path: &str) -> Response<Full<Bytes>> {
+    async fn probe(&self, path: &str, connection: &Activity) -> Response<Full<Bytes>> {
         let Some(probe) = self.probes.lookup(path) else {
             return text(StatusCode::NOT_FOUND, "no such page\n");
         };
-        match probe.check().await {
+        // While the app is asked, the connection has work and makes no room for another; of only so
+        // many, or clients that ask again and again would keep the port full.
+        let protected = self.protected_probes.try_acquire();
+        if protected.is_ok() {
+            connection.begin();
+        }
+        let checked = probe.check().await;
+        connection.idle(Instant::now());
+        match checked {
             Ok(()) => text(StatusCode::OK, "ok\n"),
             Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         }

@@ -2,6 +2,7 @@
 //! nothing but the work it happened in. Imports nothing of ours.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 
 use futures_util::FutureExt;
@@ -27,7 +28,16 @@ pub fn log_them() {
     panic::set_hook(Box::new(log));
 }
 
+thread_local! {
+    /// This thread is writing the line of a panic.
+    static LOGGING: Cell<bool> = const { Cell::new(false) };
+}
+
 fn log(info: &PanicHookInfo<'_>) {
+    // A panic of the log itself would come here again, and a panic within the hook ends the process.
+    if LOGGING.replace(true) {
+        return;
+    }
     let thread = std::thread::current();
     tracing::error!(
         location = info.location().map(Location::to_string),
@@ -35,6 +45,7 @@ fn log(info: &PanicHookInfo<'_>) {
         thread = thread.name(),
         "panic: a fault of this program, please report it"
     );
+    LOGGING.set(false);
 }
 
 /// A message that is part of the program. One that was formatted may hold what a peer sent, or a key.

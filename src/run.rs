@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use self::lifecycle::Commands;
 pub use self::lifecycle::{End, Signals};
 use self::ready::Ready;
-use crate::admin::{self, Admin, Waiters};
+use crate::admin::{self, Admin, MAX_PROTECTED_PROBES, Waiters};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::listener::BindError;
@@ -159,6 +160,7 @@ impl Sidecar {
             orders,
             probes,
             waiters: Waiters::new(&drain_settings),
+            protected_probes: Semaphore::new(MAX_PROTECTED_PROBES),
         };
         let admin_addresses = admin.addresses();
         let mut tasks = vec![tokio::spawn(reloader.run()), tokio::spawn(admin.run(state))];

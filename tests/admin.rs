@@ -344,6 +344,37 @@ async fn slow_and_waiting_clients_of_the_admin_port_keep_no_probe_waiting() {
     }
 }
 
+/// A probe that waits for the app has work: it does not make room for clients that say nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_of_a_slow_app_survives_a_flood_of_silent_clients() {
+    let app = support::upstream(|mut stream| async move {
+        while read_head(&mut stream).await.is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            if stream.write_all(response).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let probes = format!(
+        r#"[{{"path":"/probe/app/liveness","kind":"http","address":"127.0.0.1","port":{},"target":"/","timeoutSeconds":20}}]"#,
+        app.port()
+    );
+    let setup = Setup::in_front_of(app).process("[drain]\ndelay = \"0s\"");
+    let pki = TestPki::new(setup.algorithm);
+    let pair = pki.leaf(&["localhost", "127.0.0.1"]);
+    let script = format!("HYBRIDGE_PROBES='{probes}' \"$0\" \"$@\"; true");
+    let wrapper = ["sh", "-c", script.as_str()];
+    let process = Process::start_with(&setup, pki, &pair, &wrapper).await;
+    let process = process.unwrap();
+    let admin = process.admin;
+    let probe = tokio::spawn(async move { request(admin, "GET", "/probe/app/liveness").await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let _held = hold(admin, 200, b"").await;
+    assert_eq!(within(probe).await.unwrap().0, 200);
+}
+
 async fn probes_are_answered(sidecar: &support::Sidecar) {
     for _ in 0..20 {
         for path in ["/livez", "/readyz"] {

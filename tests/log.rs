@@ -84,3 +84,27 @@ async fn every_json_line_is_one_object_and_addresses_are_a_list() {
     assert!(lines.iter().any(|line| line["message"] == "draining"));
     assert!(lines.iter().all(|line| line["timestamp"].is_string()));
 }
+
+/// The collector has gone: lines are lost, connections are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_ends_no_connection() {
+    let app = support::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let mut process = Process::start(&Setup::in_front_of(app)).await;
+    process.close_log().await;
+    for _ in 0..3 {
+        // A line at info: refused, and nobody reads it.
+        let mut refused = tokio::net::TcpStream::connect(process.address)
+            .await
+            .unwrap();
+        let half_a_hello = [22, 3, 1, 0, 4, 1, 0, 0, 0];
+        refused.write_all(&half_a_hello).await.unwrap();
+        let mut alert = Vec::new();
+        within(refused.read_to_end(&mut alert)).await.unwrap();
+        let mut client = process.connect(&["http/1.1"]).await;
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut response = String::new();
+        within(client.read_to_string(&mut response)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    }
+}

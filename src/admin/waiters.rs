@@ -24,6 +24,8 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 /// Those who wait for the end of a drain.
 pub struct Waiters {
     permits: Arc<Admission>,
+    /// Those of the pod itself: its hooks may come by loopback, and no neighbour pushes them out.
+    local: Arc<Admission>,
     /// No drain takes longer.
     longest: Duration,
 }
@@ -33,6 +35,7 @@ impl Waiters {
     pub fn new(settings: &drain::Settings) -> Self {
         Self {
             permits: Admission::new(MAX_WAITERS, ListenerSockets::default()),
+            local: Admission::new(MAX_WAITERS, ListenerSockets::default()),
             longest: settings.delay.saturating_add(settings.timeout),
         }
     }
@@ -45,7 +48,17 @@ impl Waiters {
         client: IpAddr,
         connection: &Activity,
     ) -> (StatusCode, String) {
-        let Some(permit) = self.permits.try_enter(client) else {
+        let permits = if client.to_canonical().is_loopback() {
+            &self.local
+        } else {
+            &self.permits
+        };
+        // Once a drain runs, those who wait are hooks that hold a pod's end up: no later one replaces them.
+        let permit = match drain.phase() {
+            Phase::Running => permits.try_enter(client),
+            Phase::Lame | Phase::Draining | Phase::Cut => permits.try_enter_free(client),
+        };
+        let Some(permit) = permit else {
             return too_many();
         };
         // The connection has work: it does not make room for a new one.

@@ -281,22 +281,22 @@ mod tests {
 
     #[test]
     fn plain_scalars_have_the_types_kubectl_gives_them() {
-        let text = "{a: 0644, b: '0644', c: yes, d: \"yes\", e: 1_000, f: 0x1F, g: 1.50, h: ~, i: 1e3, j: -5, k: 12:30:45, l: v1.2, m: .5, n: 0o17, o: +7, p: 08, q: 1.2.3}";
+        let text = "{a: 0644, b: '0644', c: yes, d: \"yes\", e: 1_000, f: 0x1F, g: 1.50, h: ~, i: 1e3, j: -5, k: 12:30:45, l: v1.2, m: .5, r: 0o17, o: +7, p: 08, q: 1.2.3}";
         assert_eq!(
             value(text),
             json!({
                 "a": 420, "b": "0644", "c": true, "d": "yes", "e": 1000, "f": 31, "g": 1.5, "h": null, "i": 1000,
-                "j": -5, "k": "12:30:45", "l": "v1.2", "m": 0.5, "n": 15, "o": 7, "p": 8, "q": "1.2.3"
+                "j": -5, "k": "12:30:45", "l": "v1.2", "m": 0.5, "r": 15, "o": 7, "p": 8, "q": "1.2.3"
             })
         );
     }
 
     #[test]
     fn aliases_and_merge_keys_are_expanded() {
-        let text = "base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3\nlist: [*b]\n";
+        let text = "base: &b {x: 1, z: 2}\nother:\n  <<: *b\n  z: 3\nlist: [*b]\n";
         assert_eq!(
             value(text),
-            json!({"base": {"x": 1, "y": 2}, "other": {"y": 3, "x": 1}, "list": [{"x": 1, "y": 2}]})
+            json!({"base": {"x": 1, "z": 2}, "other": {"z": 3, "x": 1}, "list": [{"x": 1, "z": 2}]})
         );
     }
 

@@ -122,17 +122,33 @@ impl Admission {
         self.permit(&Arc::new(activity))
     }
 
+    /// A permit if one is free: nobody is told to go for it.
+    pub fn try_enter_free(self: &Arc<Self>, client: IpAddr) -> Option<Permit> {
+        let activity = Arc::new(Activity::new(client, Arc::clone(&self.wanted)));
+        let state = self.state();
+        let free = state.open.len() < self.limit;
+        free.then(|| self.insert(state, &activity))
+    }
+
     fn permit(self: &Arc<Self>, activity: &Arc<Activity>) -> Option<Permit> {
         let mut state = self.state();
         if state.open.len() >= self.limit && !self.make_room(&mut state) {
             return None;
         }
+        Some(self.insert(state, activity))
+    }
+
+    fn insert(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        activity: &Arc<Activity>,
+    ) -> Permit {
         let key = state.open.insert(Arc::clone(activity));
-        Some(Permit {
+        Permit {
             admission: Arc::clone(self),
             activity: Arc::clone(activity),
             key,
-        })
+        }
     }
 
     /// Tells one connection to close, if there is one that may be told.

@@ -1,10 +1,12 @@
 //! Where log lines go: standard error, as text or JSON; panics too. `line` knows what a line looks like.
 
 mod line;
+mod writer;
 
 use tracing_subscriber::EnvFilter;
 
 use self::line::Lines;
+use self::writer::Lossy;
 use crate::config::LogSettings;
 
 /// Starts logging for the whole process; a second call changes nothing.
@@ -18,7 +20,8 @@ pub fn init(settings: &LogSettings) {
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lossy)
+        .log_internal_errors(false)
         .event_format(Lines::new(settings.format))
         .try_init();
     crate::panics::log_them();

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::frames::{self, DATA, END_HEADERS, HEADERS, WINDOW_UPDATE, frame};
 use crate::program::Program;
-use crate::support::{read_head, upstream, within};
+use crate::support::{eventually, read_head, upstream, within};
 
 const LIMIT: u64 = 128 << 20;
 /// What the injector admits in that memory.
@@ -208,7 +208,8 @@ async fn is_borne(load: Load) {
     let procs = cgroup.0.join("cgroup.procs");
     let (program, admin) =
         Program::start_in(load.app().await, load.protocol(), &procs, CONNECTIONS).await;
-    assert!(is_live(admin).await, "{load:?}");
+    // The listeners are bound one by one: the admin port may be a moment behind.
+    eventually("the admin port to respond", async || is_live(admin).await).await;
     let before = program.memory("RssAnon");
     let count = if load.is_http2() {
         CONNECTIONS_OF_HTTP2

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::support::pki::{Pair, TestPki};
 use crate::support::{Setup, Sidecar, eventually, within};
@@ -21,6 +22,7 @@ pub(crate) struct Process {
     /// The process that gets the signals.
     pid: Pid,
     log: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
     sidecar: Sidecar,
 }
 
@@ -53,7 +55,7 @@ impl Process {
         let config = dir.path().join("hybridge.toml");
         std::fs::write(&config, setup.toml(&dir)).unwrap();
         let mut child = spawn(wrapper, &config);
-        let log = collect_log(&mut child);
+        let (log, reader) = collect_log(&mut child);
         eventually("the process to listen or to end", async || {
             log.lock().unwrap().contains("admin port") || child.try_wait().unwrap().is_some()
         })
@@ -75,12 +77,19 @@ impl Process {
             pid: Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(),
             child,
             log,
+            reader,
             sidecar: sidecar(pki, dir, address, admin),
         })
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).unwrap();
+    }
+
+    /// Reads its standard error no longer: what it writes from now on meets a closed pipe.
+    pub(crate) async fn close_log(&mut self) {
+        self.reader.abort();
+        let _ = (&mut self.reader).await;
     }
 
     /// What it wrote to standard error so far.
@@ -135,18 +144,18 @@ fn spawn(wrapper: &[&str], config: &Path) -> Child {
         .unwrap()
 }
 
-fn collect_log(child: &mut Child) -> Arc<Mutex<String>> {
+fn collect_log(child: &mut Child) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let log = Arc::new(Mutex::new(String::new()));
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let collected = Arc::clone(&log);
-    tokio::spawn(async move {
+    let reader = tokio::spawn(async move {
         while let Ok(Some(line)) = lines.next_line().await {
             let mut log = collected.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
         }
     });
-    log
+    (log, reader)
 }
 
 /// The first address of the field `addresses`, text or JSON, in the line that says `what`.
