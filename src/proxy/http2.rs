@@ -1,6 +1,8 @@
 //! An HTTP/2 client: streams side by side, each passed on and answered within the connection's task
 //! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
 
+mod guarded;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use self::guarded::Guarded;
 use super::context::Context;
 use super::cork::Corked;
 use super::end::{Sent, end};
@@ -26,8 +29,6 @@ use super::unsent::{PROCESS, Unsent};
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, Reached};
 use crate::io::ClientStream;
-use crate::metrics::PanickedTask;
-use crate::panics;
 
 /// Bytes a client may have under way on one stream.
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -108,7 +109,7 @@ struct Serving<S> {
     widened: Reserved,
     /// Dropped with the connection, so that no stream outlives its client. No task a stream: what many
     /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
-    streams: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    streams: FuturesUnordered<Guarded>,
     pings: Option<PingPong>,
     drained: Reached,
     /// Fires no later than anything is due; moved on only when it fires or something is due earlier.
@@ -252,13 +253,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             load: context.load.share(),
         };
         let metrics = Arc::clone(&context.metrics);
-        let served = panics::caught(stream::serve(request, respond, context, share));
-        // A panic resets its own stream, by dropping it; the connection's others go on.
-        self.streams.push(Box::pin(async move {
-            if served.await.is_err() {
-                metrics.panicked(PanickedTask::Stream);
-            }
-        }));
+        // Boxed at once: it is large, and to move it costs more than the rest of this.
+        let work = Box::pin(stream::serve(request, respond, context, share));
+        self.streams.push(Guarded { work, metrics });
     }
 
     fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
