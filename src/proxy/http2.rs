@@ -22,6 +22,7 @@ use super::context::Context;
 use super::cork::Corked;
 use super::end::{Sent, end};
 use super::error::Outcome;
+use super::pause::FIRST_REQUEST_GRACE;
 use super::refusal::Refusals;
 use super::reserve::{Reserved, UPLOADS};
 use super::stream::{self, Share};
@@ -112,6 +113,8 @@ struct Serving<S> {
     streams: FuturesUnordered<Guarded>,
     pings: Option<PingPong>,
     drained: Reached,
+    /// Until when the first request may come though a drain has begun; `None` once it has.
+    first_by: Option<Instant>,
     /// Fires no later than anything is due; moved on only when it fires or something is due earlier.
     timer: Pin<Box<Sleep>>,
     /// When the next ping goes out, or must have been answered.
@@ -145,6 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             connection,
             socket,
             drained: context.drain.reached(Phase::Draining),
+            first_by: Some(Instant::now() + FIRST_REQUEST_GRACE),
             context,
             unsent,
             blocked: false,
@@ -204,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
                 break;
             }
         }
-        if self.closing.is_none() && Pin::new(&mut self.drained).poll(cx).is_ready() {
+        if self.closing.is_none() && self.must_drain(cx) {
             return Poll::Ready(Event::Draining);
         }
         if self.streams.is_empty() && self.context.activity.poll_shed(cx).is_ready() {
@@ -216,6 +220,23 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             return Poll::Ready(Event::Pong);
         }
         self.poll_due(cx)
+    }
+
+    /// A drain has begun, and the request that the client may have sent right behind its handshake,
+    /// when it could not know, has come or had its time.
+    fn must_drain(&mut self, cx: &mut task::Context<'_>) -> bool {
+        if Pin::new(&mut self.drained).poll(cx).is_pending() {
+            return false;
+        }
+        match self.first_by.filter(|by| *by > Instant::now()) {
+            Some(by) => {
+                if self.timer.deadline() > by {
+                    self.timer.as_mut().reset(by);
+                }
+                false
+            }
+            None => true,
+        }
     }
 
     /// Goes on with every stream that can.
@@ -242,6 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
 
     fn start(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
         self.socket.accepted(respond.stream_id().as_u32());
+        self.first_by = None;
         if self.streams.is_empty() && !self.context.activity.begin() {
             // Not processed: the client may send it again elsewhere (RFC 9113 8.7).
             return respond.send_reset(h2::Reason::REFUSED_STREAM);

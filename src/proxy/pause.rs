@@ -17,7 +17,7 @@ use crate::listener::Activity;
 
 /// How long a connection that has had no request yet may still bring one when a drain meets it: the
 /// client sent it right behind its handshake, and could not know.
-const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// The wait of one connection.
 pub(super) struct Pause {
