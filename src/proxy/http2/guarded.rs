@@ -18,13 +18,10 @@ impl Future for Guarded {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let work = self.work.as_mut();
-        match panics::caught_call(|| work.poll(cx)) {
-            Ok(polled) => polled,
+        panics::caught_call(|| work.poll(cx)).unwrap_or_else(|panics::Panicked| {
             // Dropping the work resets its stream; the connection's others go on.
-            Err(panics::Panicked) => {
-                self.metrics.panicked(PanickedTask::Stream);
-                Poll::Ready(())
-            }
-        }
+            self.metrics.panicked(PanickedTask::Stream);
+            Poll::Ready(())
+        })
     }
 }
