@@ -1,10 +1,11 @@
-//! A door for the fuzz targets into what parses a peer's records. Built for them and for tests only.
+//! A door for the fuzz targets into what parses a peer's records and an operator's files. Built for them and for tests only.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::IntCounter;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -12,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Settings;
+use super::credentials::{CredentialError, Credentials, PairText};
 use super::error::HandshakeError;
 use super::policy::{Mode, TlsPolicy};
 use super::post_handshake::PostHandshake;
@@ -110,6 +112,16 @@ pub fn counters() -> TrafficCounters {
         payload_in: counter(),
         payload_out: counter(),
     }
+}
+
+/// What loads a pair, without the files.
+pub fn credentials(cert: &[u8], key: &[u8]) -> Result<Credentials, CredentialError> {
+    let text = PairText {
+        cert: cert.to_vec().into(),
+        key: key.to_vec().into(),
+    };
+    let (cert, key) = (Path::new("tls.crt"), Path::new("tls.key"));
+    Credentials::from_text(cert, key, &text, SystemTime::now())
 }
 
 /// A server for the handshake driver.
