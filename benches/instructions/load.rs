@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::client::TlsStream;
 
-use crate::http_support::{h2_exchange, h2_request, ok, read_chunk, read_head, read_response};
 use crate::proxy::Proxy;
 use crate::scenario::Work;
+use crate::support::http::{h2_exchange, h2_request, ok, read_chunk, read_head, read_response};
 use crate::support::openssl::{Client, Connected, Finished};
 use crate::support::{answer_each, read_head as read_request_head, upstream, within};
 

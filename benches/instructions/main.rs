@@ -10,8 +10,6 @@
     missing_docs
 )]
 
-#[path = "../../tests/support/http.rs"]
-mod http_support;
 mod load;
 mod proxy;
 mod record;

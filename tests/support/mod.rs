@@ -9,8 +9,12 @@
 )]
 
 pub mod hello;
+pub mod http;
 pub mod openssl;
 pub mod pki;
+pub mod process;
+pub mod program;
+pub mod stage;
 
 use std::future::Future;
 use std::io;

@@ -1,5 +1,4 @@
 //! The built binary as a process of its own: started, signalled, waited for, its log read.
-//! Included by path, beside `mod support`.
 #![allow(dead_code)]
 
 use std::ops::Deref;

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::http_support::nobody;
+use crate::support::http::nobody;
 use crate::support::pki::TestPki;
 use crate::support::{client_config, eventually};
 

@@ -1,0 +1,31 @@
+//! The injector through its public API: golden patches per pod shape, the hard cases of real clusters,
+//! properties of the planner, the offline front, the webhook's HTTP side and its certificates.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod as_kubectl;
+mod binding;
+mod certs;
+mod cluster;
+mod cluster_defaults;
+mod docs;
+mod environment;
+mod golden;
+mod hard_cases;
+mod idempotence;
+mod manifests;
+mod offline;
+mod operator;
+mod probes;
+mod properties;
+mod refusals;
+mod removal;
+mod server;
+mod shapes;
+mod support;
+mod typed;
+mod webhook;

@@ -1,0 +1,187 @@
+//! The checks behind rewritten probes, against apps that are well, ill, slow, or not there.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use hybridge::probes::{CheckError, Probe, ProbeTable};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+fn probe(address: SocketAddr, mut fields: Value) -> Probe {
+    fields["path"] = json!("/probe/app/readiness");
+    fields["address"] = json!(address.ip());
+    fields["port"] = json!(address.port());
+    fields["timeoutSeconds"] = json!(1);
+    let table = ProbeTable::from_json(&json!([fields]).to_string()).unwrap();
+    table.lookup("/probe/app/readiness").unwrap().clone()
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Answers one connection with these bytes and tells what it read.
+async fn app(answer: &'static str) -> (SocketAddr, oneshot::Receiver<String>) {
+    let (listener, address) = listener().await;
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut text = Vec::new();
+        while !text.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut text).await.unwrap();
+        }
+        let _ = tell.send(String::from_utf8(text).unwrap());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    (address, told)
+}
+
+#[tokio::test]
+async fn an_http_probe_sends_its_path_and_headers_and_takes_200_to_399() {
+    let (address, told) = app("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let fields = json!({"kind": "http", "target": "/health?full=1", "headers": [{"name": "Host", "value": "model"}, {"name": "X-Key", "value": "v"}]});
+    probe(address, fields).check().await.unwrap();
+    let request = told.await.unwrap();
+    assert!(
+        request.starts_with("GET /health?full=1 HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains("\r\nHost: model\r\n") && request.contains("\r\nX-Key: v\r\n"),
+        "{request}"
+    );
+    assert_eq!(request.to_ascii_lowercase().matches("\r\nhost:").count(), 1);
+    let (address, _) = app("HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n").await;
+    probe(address, json!({"kind": "http"}))
+        .check()
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_status_and_no_http_are_failures_that_say_so() {
+    let (address, _) = app("HTTP/1.1 503 Busy\r\n\r\n").await;
+    assert!(matches!(
+        probe(address, json!({"kind": "http"})).check().await,
+        Err(CheckError::Status(503))
+    ));
+    let (address, _) = app("SSH-2.0\r\n").await;
+    assert!(matches!(
+        probe(address, json!({"kind": "http"})).check().await,
+        Err(CheckError::NotHttp)
+    ));
+    let (address, _) = app("").await;
+    assert!(matches!(
+        probe(address, json!({"kind": "http"})).check().await,
+        Err(CheckError::NotHttp)
+    ));
+}
+
+#[tokio::test]
+async fn a_silent_app_is_given_up_after_the_probes_own_timeout() {
+    let (_listener, address) = listener().await;
+    assert!(matches!(
+        probe(address, json!({"kind": "http"})).check().await,
+        Err(CheckError::Timeout(1))
+    ));
+}
+
+#[tokio::test]
+async fn a_tcp_probe_succeeds_while_somebody_listens() {
+    let (listener, address) = listener().await;
+    let probe = probe(address, json!({"kind": "tcp"}));
+    probe.check().await.unwrap();
+    drop(listener);
+    assert!(matches!(probe.check().await, Err(CheckError::Io(_))));
+}
+
+/// A health service that answers with this message and grpc-status, and tells the request's body.
+async fn health(
+    message: &'static [u8],
+    status: &'static str,
+) -> (SocketAddr, oneshot::Receiver<(String, Bytes)>) {
+    let (listener, address) = listener().await;
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+        tokio::spawn(async move { while connection.accept().await.is_some() {} });
+        let path = request.uri().path().to_owned();
+        let body = request.into_body().data().await.unwrap().unwrap();
+        let _ = tell.send((path, body));
+        let head = http::Response::builder()
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap();
+        let mut stream = respond.send_response(head, false).unwrap();
+        stream
+            .send_data(Bytes::from_static(message), false)
+            .unwrap();
+        stream
+            .send_trailers(http::HeaderMap::from_iter([(
+                "grpc-status".parse().unwrap(),
+                status.parse().unwrap(),
+            )]))
+            .unwrap();
+    });
+    (address, told)
+}
+
+#[tokio::test]
+async fn a_grpc_probe_asks_the_health_service_by_name() {
+    let (address, told) = health(b"\0\0\0\0\x02\x08\x01", "0").await;
+    probe(address, json!({"kind": "grpc", "service": "llm"}))
+        .check()
+        .await
+        .unwrap();
+    let (path, body) = told.await.unwrap();
+    assert_eq!(
+        (path.as_str(), &body[..]),
+        (
+            "/grpc.health.v1.Health/Check",
+            &b"\0\0\0\0\x05\x0a\x03llm"[..]
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_grpc_service_that_is_not_serving_or_not_there_fails() {
+    for (message, status) in [
+        (&b"\0\0\0\0\x02\x08\x02"[..], "0"),
+        (&b"\0\0\0\0\0"[..], "0"),
+        (&b""[..], "12"),
+    ] {
+        let (address, _) = health(message, status).await;
+        let failed = probe(address, json!({"kind": "grpc"})).check().await;
+        assert!(
+            matches!(failed, Err(CheckError::NotServing(_))),
+            "{failed:?}"
+        );
+    }
+}
+
+#[test]
+fn a_table_cannot_smuggle_a_second_request() {
+    for fields in [
+        json!({"target": "/a\r\nX: y"}),
+        json!({"target": "x"}),
+        json!({"headers": [{"name": "a", "value": "b\r\nc"}]}),
+        json!({"headers": [{"name": "a b", "value": ""}]}),
+    ] {
+        let mut entry = json!({"path": "/probe/a/b", "kind": "http", "address": "127.0.0.1", "port": 1, "timeoutSeconds": 1});
+        entry
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        assert!(
+            ProbeTable::from_json(&json!([entry]).to_string()).is_err(),
+            "{entry}"
+        );
+    }
+}

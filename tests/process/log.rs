@@ -1,0 +1,105 @@
+//! The log of the built binary as a collector reads it: what each line names, and that all of it parses.
+
+use crate::support::process::Process;
+use crate::support::{Setup, within};
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Runs the binary in front of an address where nobody listens, asks it three times, ends it.
+async fn log_of_a_failing_upstream(format: &str) -> String {
+    let nobody = {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap()
+    };
+    let settings = format!(
+        "workers = 1\n[drain]\ndelay = \"0s\"\ntimeout = \"5s\"\n[log]\nformat = \"{format}\""
+    );
+    let setup = Setup::in_front_of(nobody).process(&settings);
+    let process = Process::start(&setup).await;
+    for _ in 0..3 {
+        let mut client = process.connect(&["http/1.1"]).await;
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        within(client.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    }
+    process.signal(Signal::TERM);
+    process.ended().await.1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_upstream_is_one_warning_that_names_listener_upstream_and_reason() {
+    let log = log_of_a_failing_upstream("text").await;
+    let warnings: Vec<_> = log
+        .lines()
+        .filter(|l| l.contains("level=WARN") && l.contains("upstream"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    let line = warnings[0];
+    assert!(
+        line.contains("message=\"upstream failed\" listener="),
+        "{line}"
+    );
+    assert!(line.contains(" upstream=127.0.0.1:"), "{line}");
+    assert!(
+        line.ends_with(" reason=\"refused\" error=\"connection refused\" suppressed=0"),
+        "{line}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_start_line_says_what_runs() {
+    let log = log_of_a_failing_upstream("text").await;
+    let line = log.lines().find(|l| l.contains("message=listening"));
+    let line = line.unwrap();
+    for field in [
+        "listener=",
+        "addresses=[127.0.0.1:",
+        "upstream=127.0.0.1:",
+        "protocol=\"http\"",
+        "policy=\"hybrid-preferred\"",
+        "certificate_until=2",
+        concat!("version=\"", env!("CARGO_PKG_VERSION"), "\""),
+    ] {
+        assert!(line.contains(&format!(" {field}")), "{field}: {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_json_line_is_one_object_and_addresses_are_a_list() {
+    let log = log_of_a_failing_upstream("json").await;
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    let listening = lines.iter().find(|line| line["message"] == "listening");
+    assert!(listening.unwrap()["addresses"][0].is_string(), "{log}");
+    assert!(lines.iter().any(|line| line["message"] == "draining"));
+    assert!(lines.iter().all(|line| line["timestamp"].is_string()));
+}
+
+/// The collector has gone: lines are lost, connections are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_ends_no_connection() {
+    let app = crate::support::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let mut process = Process::start(&Setup::in_front_of(app)).await;
+    process.close_log().await;
+    for _ in 0..3 {
+        // A line at info: refused, and nobody reads it.
+        let mut refused = tokio::net::TcpStream::connect(process.address)
+            .await
+            .unwrap();
+        let half_a_hello = [22, 3, 1, 0, 4, 1, 0, 0, 0];
+        refused.write_all(&half_a_hello).await.unwrap();
+        let mut alert = Vec::new();
+        within(refused.read_to_end(&mut alert)).await.unwrap();
+        let mut client = process.connect(&["http/1.1"]).await;
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut response = String::new();
+        within(client.read_to_string(&mut response)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The program as its operator meets it: command line, configuration, limits, log, admin port, drain.
+#![allow(
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
+mod admin;
+mod cli;
+mod config;
+mod ctl;
+mod demo;
+mod drain;
+mod floods;
+mod limits;
+mod log;
+mod metrics_golden;
+mod monitoring;
+mod port_takeover;
+mod secrets;
+mod start;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,20 @@
+//! The way of a request: HTTP/1.1, HTTP/2, gRPC, WebSocket and tcp through a sidecar to its upstream.
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used)]
+
+mod abort;
+mod app_death;
+mod backpressure;
+mod framing;
+mod grpc;
+mod header_fields;
+mod http1;
+mod http2;
+mod streaming;
+mod tcp;
+mod upstream;
+mod upstream_http2;
+mod websocket;
+mod workers;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,174 @@
+//! `protocol = "tcp"`: bytes both ways, each direction ending by itself.
+
+use std::time::Duration;
+
+use crate::support::http::{checksum, nobody, pattern};
+use crate::support::{Setup, Sidecar, upstream, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixListener};
+use tokio_rustls::client::TlsStream;
+
+fn tcp(upstream: impl std::fmt::Display) -> Sidecar {
+    Setup::in_front_of(upstream)
+        .listener("protocol = \"tcp\"")
+        .start()
+}
+
+async fn client(sidecar: &Sidecar) -> TlsStream<TcpStream> {
+    sidecar.connect(&[]).await
+}
+
+async fn rest(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Vec<u8>> {
+    let mut rest = Vec::new();
+    within(stream.read_to_end(&mut rest)).await.map(|_| rest)
+}
+
+#[tokio::test]
+async fn the_server_may_speak_first() {
+    let app = upstream(|mut stream| async move {
+        stream.write_all(b"220 ready\r\n").await.unwrap();
+        let mut said = [0; 4];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"QUIT");
+    })
+    .await;
+    let sidecar = tcp(app);
+    let mut stream = client(&sidecar).await;
+    let mut banner = [0; 11];
+    within(stream.read_exact(&mut banner)).await.unwrap();
+    assert_eq!(&banner, b"220 ready\r\n");
+    stream.write_all(b"QUIT").await.unwrap();
+    // A clean end: close_notify, or rustls would call it truncated.
+    assert_eq!(rest(&mut stream).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_half_still_receives() {
+    let app = upstream(|mut stream| async move {
+        let mut question = Vec::new();
+        stream.read_to_end(&mut question).await.unwrap();
+        // Only now, after the client's end, is anything said.
+        for piece in question.chunks(100_000) {
+            stream.write_all(piece).await.unwrap();
+        }
+    })
+    .await;
+    let sidecar = tcp(app);
+    let mut stream = client(&sidecar).await;
+    let question = pattern(1_000_000);
+    stream.write_all(&question).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = rest(&mut stream).await.unwrap();
+    assert_eq!(checksum(0, &answer), checksum(0, &question));
+    sidecar
+        .metric_reaches("hybridge_connections_total", &[("outcome", "closed")], 1.0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_its_half_still_receives() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = std::sync::Mutex::new(Some(tell));
+    let app = upstream(move |mut stream| {
+        let tell = tell.lock().unwrap().take().unwrap();
+        async move {
+            stream.write_all(b"bye").await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).await.unwrap();
+            tell.send(rest).unwrap();
+        }
+    })
+    .await;
+    let sidecar = tcp(app);
+    let mut stream = client(&sidecar).await;
+    assert_eq!(rest(&mut stream).await.unwrap(), b"bye");
+    for _ in 0..10 {
+        stream.write_all(b"more").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stream.shutdown().await.unwrap();
+    assert_eq!(within(told).await.unwrap(), b"more".repeat(10));
+}
+
+#[tokio::test]
+async fn an_app_that_is_down_is_a_connection_broken_without_a_clean_end() {
+    let (_reserved, address) = nobody();
+    let sidecar = tcp(address);
+    let mut stream = client(&sidecar).await;
+    assert!(rest(&mut stream).await.is_err());
+    let refused = [("reason", "refused")];
+    sidecar
+        .metric_reaches("hybridge_upstream_failures_total", &refused, 1.0)
+        .await;
+    let broken = [("outcome", "upstream_broken")];
+    sidecar
+        .metric_reaches("hybridge_connections_total", &broken, 1.0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut question = Vec::new();
+        stream.read_to_end(&mut question).await.unwrap();
+        stream.write_all(&question).await.unwrap();
+    });
+    let sidecar = tcp(format!("unix:{}", path.display()));
+    let mut stream = client(&sidecar).await;
+    stream.write_all(b"hello").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(rest(&mut stream).await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn large_streams_cross_both_ways_at_once() {
+    const SIZE: usize = 64 * 1024 * 1024;
+    let app = upstream(|stream| async move {
+        let (mut reader, mut writer) = stream.into_split();
+        tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+    })
+    .await;
+    let sidecar = tcp(app);
+    let (mut reader, mut writer) = tokio::io::split(client(&sidecar).await);
+    let sent = pattern(SIZE);
+    let sum = checksum(0, &sent);
+    let upload = tokio::spawn(async move {
+        writer.write_all(&sent).await.unwrap();
+        writer.shutdown().await.unwrap();
+    });
+    let mut received = Vec::with_capacity(SIZE);
+    let reading = reader.read_to_end(&mut received);
+    tokio::time::timeout(3 * crate::support::DEADLINE, reading)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((received.len(), checksum(0, &received)), (SIZE, sum));
+    upload.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_idle_timeout_looks_at_both_directions() {
+    let app = upstream(|mut stream| async move {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app)
+        .listener("protocol = \"tcp\"")
+        .timeouts("idle-timeout = \"500ms\"")
+        .start();
+    let mut stream = client(&sidecar).await;
+    let started = std::time::Instant::now();
+    for _ in 0..10 {
+        stream.write_all(b"x").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // Silent in one direction alone, for twice the timeout.
+    assert!(started.elapsed() > Duration::from_millis(900));
+    assert!(sidecar.metric("hybridge_connections_open", &[]).await > 0.5);
+    assert!(rest(&mut stream).await.is_err());
+}

@@ -1,0 +1,21 @@
+//! Handshakes, groups, certificates and their reload: what a listener negotiates, counts and refuses.
+#![allow(
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::print_stderr,
+    clippy::unnecessary_wraps,
+    clippy::unwrap_used
+)]
+
+mod certgen;
+mod certificate_kinds;
+mod certificates;
+mod handshake_evidence;
+mod handshake_failures;
+mod policy_matrix;
+mod reload;
+mod reload_files;
+mod reload_log;
+
+#[path = "../support/mod.rs"]
+mod support;

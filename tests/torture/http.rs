@@ -1,0 +1,11 @@
+//! What clients and upstreams do at their worst, over both HTTP versions: slow readers at a drain,
+//! windows of zero, floods of interim responses, one request written in two grammars.
+
+mod drains;
+mod early;
+mod frames;
+mod grammar;
+mod interim;
+mod memory;
+mod upstreams;
+mod windows;
