@@ -1,7 +1,5 @@
 //! The spine: one connection from accepted to closed. Reads like a table of contents.
 
-mod closed;
-
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,21 +7,22 @@ use std::time::Instant;
 
 use rustls::server::ResolvesServerCert;
 
-pub(crate) use self::closed::shed_reason;
-use self::closed::{Closed, Open, sample};
-use super::context::Context;
-use super::error::{Outcome, UpstreamError};
-use super::failure_log::FailureLog;
-use super::headers::Identity;
-use super::turns::Turns;
-use super::upstream::Upstream;
-use super::{Protocol, Settings, http1, http2, upgrade};
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
-use crate::log_limit::LogLimit;
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::panics;
+pub(crate) use crate::proxy::access_log::shed_reason;
+use crate::proxy::access_log::{AccessLog, Closed, Open, sample};
+use crate::proxy::codec::headers::ForwardedHeaders;
+use crate::proxy::context::Context;
+use crate::proxy::downstream::{http1, http2};
+use crate::proxy::error::{Outcome, UpstreamError};
+use crate::proxy::failure_log::FailureLog;
+use crate::proxy::scheduler::RequestScheduler;
+use crate::proxy::settings::{Protocol, Settings};
+use crate::proxy::tunnel;
+use crate::proxy::upstream::Upstream;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::policy::Group;
@@ -39,7 +38,7 @@ pub struct Accepted<IO> {
     /// The other end.
     pub client: SocketAddr,
     /// Its permit of the listener, and its share of the worker's work.
-    pub place: (Permit, Share),
+    pub permit: (Permit, Share),
     /// When it was accepted.
     pub at: Instant,
 }
@@ -50,38 +49,35 @@ impl<IO> Accepted<IO> {
         Ok(Accepted {
             io: map(self.io)?,
             client: self.client,
-            place: self.place,
+            permit: self.permit,
             at: self.at,
         })
     }
 }
 
 /// A connection being served.
-type Speaking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type ConnectionFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// What all workers of a listener have in common.
-pub struct Front {
+pub struct Frontend {
     tls: TlsServer,
     settings: Arc<Settings>,
-    metrics: Arc<ListenerMetrics>,
+    log: AccessLog,
     failures: Arc<FailureLog>,
     counters: TrafficCounters,
-    name: String,
-    /// Of connections that were ended to make room for others.
-    shed_lines: LogLimit,
 }
 
 /// One worker's way from a listener's socket to the inference server: connections to that are kept
 /// for each worker, so that no answer has to cross from one core to another.
 pub struct Service {
-    front: Arc<Front>,
+    front: Arc<Frontend>,
     upstream: Arc<Upstream>,
     load: Arc<Load>,
-    turns: Arc<Turns>,
+    turns: Arc<RequestScheduler>,
     handshakes: Arc<HandshakeQueue>,
 }
 
-impl Front {
+impl Frontend {
     /// Builds the TLS side and announces the metrics.
     pub fn new(
         name: &str,
@@ -101,6 +97,7 @@ impl Front {
             &Outcome::ALL.map(Outcome::as_str),
             &UpstreamError::REASONS,
         );
+        let policy = tls.policy().mode().name();
         Ok(Self {
             tls,
             settings: Arc::new(settings.clone()),
@@ -110,26 +107,24 @@ impl Front {
                 payload_in: metrics.payload.inward.clone(),
                 payload_out: metrics.payload.outward.clone(),
             },
-            metrics: Arc::new(metrics),
+            log: AccessLog::new(name, policy, metrics),
             failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
-            name: name.to_owned(),
-            shed_lines: LogLimit::default(),
         })
     }
 
     /// The listener's metrics.
     pub fn metrics(&self) -> &Arc<ListenerMetrics> {
-        &self.metrics
+        &self.log.metrics
     }
 }
 
 impl Service {
     /// One of `workers` services of a listener; must run inside its worker's runtime.
-    pub fn new(front: &Arc<Front>, load: &Arc<Load>, workers: usize) -> Self {
+    pub fn new(front: &Arc<Frontend>, load: &Arc<Load>, workers: usize) -> Self {
         let max_idle = front.settings.max_idle_upstreams.div_ceil(workers);
         let upstream = Arc::new(Upstream::new(&front.settings, max_idle));
-        let cleaning = Arc::clone(&upstream).keep_clean();
-        let metrics = Arc::clone(&front.metrics);
+        let cleaning = Arc::clone(&upstream).evict_idle_loop();
+        let metrics = Arc::clone(&front.log.metrics);
         tokio::spawn(async move {
             if panics::caught(cleaning).await.is_err() {
                 metrics.panicked(PanickedTask::Upstream);
@@ -139,19 +134,19 @@ impl Service {
             front: Arc::clone(front),
             upstream,
             load: Arc::clone(load),
-            turns: Turns::start(),
+            turns: RequestScheduler::start(),
             handshakes: front.tls.queue(workers),
         }
     }
 
     /// The listener's metrics.
     pub fn metrics(&self) -> &ListenerMetrics {
-        &self.front.metrics
+        &self.front.log.metrics
     }
 
     /// The listener's name.
     pub fn name(&self) -> &str {
-        &self.front.name
+        &self.front.log.listener
     }
 
     /// Serves one connection from accepted to closed; `drain` is held until then.
@@ -159,9 +154,9 @@ impl Service {
     where
         IO: Transport + 'static,
     {
-        let _open = Open::new(&self.front.metrics);
-        let mut closed = Closed::new(&self.front, &accepted);
-        let activity = Arc::clone(accepted.place.0.activity());
+        let _open = Open::new(&self.front.log.metrics);
+        let mut closed = Closed::new(&self.front.log, accepted.client, accepted.at);
+        let activity = Arc::clone(accepted.permit.0.activity());
         let Accepted { io, client, .. } = accepted;
         let mut cut = drain.reached(Phase::Cut);
         let counters = self.front.counters.clone();
@@ -185,19 +180,19 @@ impl Service {
             Ok(secured) => secured,
             Err(failure) => return closed.refused(&failure),
         };
-        self.front.metrics.handshake(&sample(&session));
+        self.front.log.metrics.handshake(&sample(&session));
         closed.session = Some(session);
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
         let context = self.context(client, session.group, drain.clone(), activity);
-        let mut speaking = self.speak(stream, &session, context);
+        let mut serving = self.serve_protocol(stream, &session, context);
         let outcome = tokio::select! {
             biased;
-            outcome = &mut speaking => outcome,
+            outcome = &mut serving => outcome,
             () = &mut cut => Outcome::Cut,
         };
         // Before it is recorded: whoever sees the record sees the sockets closed.
-        drop(speaking);
+        drop(serving);
         closed.traffic = traffic.totals();
         if outcome == Outcome::Cut {
             drain.cut();
@@ -205,13 +200,18 @@ impl Service {
         closed.record(outcome);
     }
 
-    /// Boxed, each protocol by itself: a connection holds the state of its own protocol alone.
-    fn speak<IO>(&self, stream: TlsStream<IO>, session: &Session, context: Context) -> Speaking
+    /// Boxed per protocol: a connection holds only the state of its own protocol.
+    fn serve_protocol<IO>(
+        &self,
+        stream: TlsStream<IO>,
+        session: &Session,
+        context: Context,
+    ) -> ConnectionFuture
     where
         IO: Transport + 'static,
     {
         match (self.front.settings.protocol, session.alpn) {
-            (Protocol::Tcp, _) => Box::pin(upgrade::relay(stream, context)),
+            (Protocol::Tcp, _) => Box::pin(tunnel::relay(stream, context)),
             (Protocol::Http, Alpn::Http1) => Box::pin(http1::serve(stream, context)),
             (Protocol::Http, Alpn::Http2) => Box::pin(http2::serve(stream, Arc::new(context))),
         }
@@ -227,9 +227,13 @@ impl Service {
         Context {
             settings: Arc::clone(&self.front.settings),
             upstream: Arc::clone(&self.upstream),
-            metrics: Arc::clone(&self.front.metrics),
+            metrics: Arc::clone(&self.front.log.metrics),
             failures: Arc::clone(&self.front.failures),
-            identity: Identity::new(client.ip(), group.name(), self.front.settings.forwarded),
+            identity: ForwardedHeaders::new(
+                client.ip(),
+                group.name(),
+                self.front.settings.forwarded,
+            ),
             drain,
             activity,
             load: Arc::clone(&self.load),

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Settings;
-use super::error::UpstreamError;
-use super::failure_log::FailureLog;
-use super::headers::Identity;
-use super::turns::Turns;
-use super::upstream::Upstream;
 use crate::drain::Watch;
 use crate::listener::Activity;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol};
+use crate::proxy::codec::headers::ForwardedHeaders;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::failure_log::FailureLog;
+use crate::proxy::scheduler::RequestScheduler;
+use crate::proxy::settings::Settings;
+use crate::proxy::upstream::Upstream;
 use crate::worker::Load;
 
 /// What every request of a connection shares.
@@ -20,14 +20,14 @@ pub(crate) struct Context {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) failures: Arc<FailureLog>,
-    pub(crate) identity: Identity,
+    pub(crate) identity: ForwardedHeaders,
     pub(crate) drain: Watch,
     /// What the connection is doing: without work it may have to make room for another one.
     pub(crate) activity: Arc<Activity>,
     /// The worker's.
     pub(crate) load: Arc<Load>,
     /// The listener's at this worker.
-    pub(crate) turns: Arc<Turns>,
+    pub(crate) turns: Arc<RequestScheduler>,
 }
 
 /// One request's share of the metrics; whatever happens to it, it is counted once.
@@ -74,8 +74,9 @@ impl Context {
 
     /// Counts an answer that broke off.
     pub(crate) fn answer_broken(&self) {
-        self.metrics.upstream_failed(super::error::BROKEN_BODY);
-        let reason = super::error::BROKEN_BODY;
+        self.metrics
+            .upstream_failed(crate::proxy::error::BROKEN_BODY);
+        let reason = crate::proxy::error::BROKEN_BODY;
         self.failures
             .report("upstream broke an answer off", reason, None);
     }

@@ -11,15 +11,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::error::Outcome;
 use crate::drain::{Phase, Reached, Watch};
 use crate::io::Closing;
+use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
+use crate::proxy::error::Outcome;
 
-/// Silence of a client that has everything, until it is not waited for any more.
-pub(crate) const SILENCE: Duration = Duration::from_secs(5);
-/// How long a client that goes on sending is listened to once it has everything, and how much of it.
-pub(crate) const LISTENED: Duration = Duration::from_secs(30);
-pub(crate) const LISTENED_BYTES: usize = 64 * 1024 * 1024;
 /// How much of a client that broke the protocol: what was under way when it could know, not a flood.
 const REFUSED_BYTES: usize = 8 * 1024 * 1024;
 /// How long a client may take nothing of what is left for it.

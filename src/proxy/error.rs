@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::h1::request::HeadError;
+use crate::proxy::codec::h1::request::HeadError;
 
 /// A failure of the inference server's side before it answered.
 #[derive(Debug, Error)]

@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::peer::{Peer, PeerError, Room};
+use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
 
 /// How an exchange broke.
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// The client's side.
-    Client(PeerError),
+    Client(MessageError),
     /// The inference server's side.
-    Upstream(PeerError),
+    Upstream(MessageError),
     /// Neither side said anything for the configured time.
     Idle,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Exchange<'a, D, U> {
     upload: Upload,
     download: Download,
     /// How the inference server broke off; told when what came before it has left.
-    broken: Option<PeerError>,
+    broken: Option<MessageError>,
     /// The inference server takes no more for now.
     stalled: bool,
     /// Whether any piece of the request body was taken from the client.
@@ -57,7 +57,7 @@ enum Download {
     Ending,
 }
 
-impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
+impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
     /// Both heads' senders are set up by the caller; `idle` of `None` never ends a silence.
     pub(crate) fn new(down: &'a mut D, up: &'a mut U, idle: Option<Duration>) -> Self {
         Self {
@@ -138,7 +138,7 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
             }
             if downloaded && uploaded.is_ready() {
                 return Poll::Ready(match self.upload {
-                    Upload::Refused => Err(Broken::Upstream(PeerError::Ended)),
+                    Upload::Refused => Err(Broken::Upstream(MessageError::Ended)),
                     _ => Ok(()),
                 });
             }
@@ -166,7 +166,7 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
                 self.down.taken();
             }
         }
-        let gone = ready!(self.down.poll_gone(cx));
+        let gone = ready!(self.down.poll_closed(cx));
         Poll::Ready(Err(Broken::Client(gone)))
     }
 
@@ -187,7 +187,7 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
 
     fn poll_request_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
-            let room = self.up.poll_room(cx);
+            let room = self.up.poll_ready(cx);
             self.stalled = room.is_pending();
             if ready!(room).is_err() {
                 self.refuse();
@@ -234,9 +234,9 @@ impl<'a, D: Peer, U: Peer> Exchange<'a, D, U> {
 
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         while self.download == Download::Open {
-            match self.down.poll_room(cx) {
+            match self.down.poll_ready(cx) {
                 Poll::Ready(room) => {
-                    if room.map_err(Broken::Client)? == Room::Scarce {
+                    if room.map_err(Broken::Client)? == Readiness::Scarce {
                         self.up.read_little();
                     }
                 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::error::UpstreamError;
+use crate::proxy::error::UpstreamError;
 
 /// Between two warnings for one reason.
 const EVERY: Duration = Duration::from_secs(10);

@@ -4,23 +4,24 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::BytesMut;
 
-use super::ForwardedMode;
-use super::h1::body::{Decoded, Decoder, Frame, Framing};
-use super::h1::request::{RequestHead, no_fields};
-use super::h1::scan::HeadScan;
-use super::headers::Identity;
+use crate::proxy::codec::h1::body::{Decoded, Decoder};
+use crate::proxy::codec::h1::head_scanner::HeadScan;
+use crate::proxy::codec::h1::request::{RequestHead, no_fields};
+use crate::proxy::codec::headers::ForwardedHeaders;
+use crate::proxy::codec::message::{Frame, Framing};
+use crate::proxy::settings::ForwardedMode;
 
 /// A request head that was accepted.
 pub struct Rewritten {
     /// What it says.
-    pub facts: Facts,
+    pub facts: RequestMeta,
     /// How it goes to an HTTP/1.1 inference server.
     pub rewritten: Vec<u8>,
 }
 
 /// What a request head says, as far as the proxy acts on it.
 #[derive(Debug, Eq, PartialEq)]
-pub struct Facts {
+pub struct RequestMeta {
     pub method: String,
     pub target: String,
     pub host: Vec<u8>,
@@ -33,15 +34,15 @@ const DEFAULT_HOST: &str = "127.0.0.1:8000";
 /// Reads and rewrites the head that the bytes begin with, if it is accepted.
 pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
     let length = HeadScan::default().advance(data, 64 * 1024).ok()??;
-    let mut room = no_fields();
-    let head = RequestHead::parse(&data[..length], &mut room, max_fields).ok()?;
+    let mut fields_buf = no_fields();
+    let head = RequestHead::parse(&data[..length], &mut fields_buf, max_fields).ok()?;
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let identity = Identity::new(client, "X25519MLKEM768", ForwardedMode::Replace);
+    let identity = ForwardedHeaders::new(client, "X25519MLKEM768", ForwardedMode::Replace);
     let _ = head.to_http2(&identity, DEFAULT_HOST);
     let mut out = BytesMut::new();
     head.write_to(&mut out, &identity, DEFAULT_HOST);
     Some(Rewritten {
-        facts: Facts {
+        facts: RequestMeta {
             method: head.method.to_owned(),
             target: head.target.to_owned(),
             host: head.host.unwrap_or(DEFAULT_HOST.as_bytes()).to_vec(),

@@ -1,10 +1,13 @@
-//! From a finished handshake to the inference server and back.
+//! From a finished handshake to the upstream and back.
+//!
+//! In layers, each of which knows only those below it: [`connection`] (the spine), `downstream` (what
+//! clients speak), `round_trip` and `tunnel`, `context`, `upstream`, `codec` (messages on the wire).
 
-mod answer;
-mod ask;
+mod access_log;
+mod codec;
 pub mod connection;
 mod context;
-mod cork;
+mod downstream;
 mod end;
 pub mod error;
 mod exchange;
@@ -12,113 +15,11 @@ mod failure_log;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod h1;
-mod h2_peer;
-mod headers;
-mod http1;
-mod http2;
-mod pause;
-mod peer;
-mod refusal;
-mod reserve;
-mod stream;
-mod turns;
-mod unsent;
-mod upgrade;
+mod local_reply;
+mod round_trip;
+mod scheduler;
+mod settings;
+mod tunnel;
 mod upstream;
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// What travels inside TLS.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Protocol {
-    /// HTTP/1.1 and HTTP/2, chosen by ALPN (RFC 7301).
-    #[default]
-    Http,
-    /// Bytes both ways.
-    Tcp,
-}
-
-impl Protocol {
-    /// The word in configuration and output.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Tcp => "tcp",
-        }
-    }
-}
-
-/// The HTTP version spoken to the inference server.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum UpstreamHttp {
-    /// HTTP/2 in clear text for gRPC, HTTP/1.1 for the rest.
-    #[default]
-    Auto,
-    /// HTTP/1.1 always.
-    Http1,
-    /// HTTP/2 with prior knowledge always.
-    Http2,
-}
-
-/// Where the inference server listens.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum UpstreamAddr {
-    /// Address and port; loopback unless the operator insisted.
-    Tcp(SocketAddr),
-    /// Path of a Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for UpstreamAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// What becomes of `forwarded` and `x-forwarded-*` that a client sent.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ForwardedMode {
-    /// Dropped and set anew: a client cannot pretend.
-    #[default]
-    Replace,
-    /// Kept and added to: another trusted proxy stands in front.
-    Append,
-}
-
-/// What one listener's data path is told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What travels inside TLS.
-    pub protocol: Protocol,
-    /// Where the inference server listens.
-    pub upstream: UpstreamAddr,
-    /// The HTTP version spoken to it.
-    pub upstream_http: UpstreamHttp,
-    /// Until a connection to the inference server stands.
-    pub connect_timeout: Duration,
-    /// How long an unused connection to the inference server is kept.
-    pub upstream_idle_timeout: Duration,
-    /// Unused connections to the inference server that are kept.
-    pub max_idle_upstreams: usize,
-    /// From the first byte of a request head (or the last answer, for a new connection: its start) to its end.
-    pub head_timeout: Duration,
-    /// How long a keep-alive client may say nothing between two requests; `None`: for ever.
-    pub keep_alive_timeout: Option<Duration>,
-    /// Silence in both directions during an exchange before it is cut; `None`: never.
-    pub idle_timeout: Option<Duration>,
-    /// Bytes of a request head before 431.
-    pub max_head_bytes: usize,
-    /// Header fields of a request before 431.
-    pub max_headers: usize,
-    /// Concurrent streams of one HTTP/2 connection.
-    pub max_streams: u32,
-    /// What becomes of forwarding headers of a client.
-    pub forwarded: ForwardedMode,
-}
+pub use self::settings::{ForwardedMode, Protocol, Settings, UpstreamAddr, UpstreamHttp};

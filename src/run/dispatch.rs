@@ -50,7 +50,7 @@ impl Dispatcher {
         let accepted = Accepted {
             io: stream,
             client,
-            place: (permit, share),
+            permit: (permit, share),
             at: Instant::now(),
         };
         let drain = self.drain.watch();

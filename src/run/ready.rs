@@ -14,7 +14,7 @@ use crate::config::ListenerConfig;
 use crate::drain::Drain;
 use crate::listener::{self, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
-use crate::proxy::connection::{Front, Service};
+use crate::proxy::connection::{Frontend, Service};
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::CredentialStore;
 use crate::worker::{Worker, Workers};
@@ -23,7 +23,7 @@ use crate::worker::{Worker, Workers};
 pub(super) struct Ready {
     pub(super) name: String,
     pub(super) listener: Listener,
-    front: Arc<Front>,
+    front: Arc<Frontend>,
     /// One for each worker, in their order.
     services: Vec<Arc<Service>>,
     pub(super) store: Arc<CredentialStore>,
@@ -47,7 +47,7 @@ impl Ready {
             }
         }
         announce(&families, &config.tls.policy);
-        let front = Front::new(&name, &config.tls, &config.proxy, &certificates, families)
+        let front = Frontend::new(&name, &config.tls, &config.proxy, &certificates, families)
             .map_err(|source| Error::Tls {
                 listener: name.clone(),
                 source,

@@ -41,12 +41,12 @@ pub fn inspect(records: &[u8]) -> Option<Offer> {
 /// How much of a hello has arrived. Told of each record once, so that a hello in thousands of tiny
 /// records costs no more than its bytes.
 #[derive(Default)]
-pub(crate) struct Collected {
+pub(crate) struct HelloAssembler {
     header: [u8; 4],
     length: usize,
 }
 
-impl Collected {
+impl HelloAssembler {
     /// Whether more records are needed after this one. What is no hello needs none: it is for rustls
     /// to refuse.
     pub(crate) fn wants_more(&mut self, record: &[u8]) -> bool {
@@ -247,7 +247,7 @@ mod tests {
         let whole = client_hello();
         let message = &whole[RECORD_HEADER..];
         for step in [1, 3, 500] {
-            let mut collected = Collected::default();
+            let mut collected = HelloAssembler::default();
             let (mut arrived, fragments) = (0, message.chunks(step));
             for fragment in fragments {
                 arrived += fragment.len();
@@ -257,7 +257,7 @@ mod tests {
                 assert_eq!(collected.wants_more(&record), more, "{step}: {arrived}");
             }
         }
-        let wants_more = |record: &[u8]| Collected::default().wants_more(record);
+        let wants_more = |record: &[u8]| HelloAssembler::default().wants_more(record);
         assert!(!wants_more(&whole));
         assert!(!wants_more(b"GET / HTTP/1.1"));
         assert!(!wants_more(&[22, 3, 1, 0, 1, 2]), "another message");

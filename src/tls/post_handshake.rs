@@ -22,7 +22,7 @@ pub(super) enum KeyUpdate {
 
 /// What a peer says by an alert.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Said {
+pub(super) enum AlertEffect {
     /// It sends nothing more.
     CloseNotify,
     /// What carries no meaning in TLS 1.3 and ends nothing.
@@ -79,7 +79,7 @@ impl PostHandshake {
     }
 
     /// A record of alert content.
-    pub(super) fn alert(&mut self, content: &[u8]) -> Result<Said, AlertDescription> {
+    pub(super) fn alert(&mut self, content: &[u8]) -> Result<AlertEffect, AlertDescription> {
         self.uninterrupted()?;
         self.without_data()?;
         let [level, description] = content else {
@@ -95,9 +95,9 @@ impl PostHandshake {
             return Err(AlertDescription::IllegalParameter);
         }
         Ok(match AlertDescription::from(*description) {
-            AlertDescription::CloseNotify => Said::CloseNotify,
-            AlertDescription::UserCanceled => Said::Nothing,
-            other => Said::Fatal(other),
+            AlertDescription::CloseNotify => AlertEffect::CloseNotify,
+            AlertDescription::UserCanceled => AlertEffect::Nothing,
+            other => AlertEffect::Fatal(other),
         })
     }
 
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn alerts_end_what_they_say_they_end() {
         let said = |content: &[u8]| PostHandshake::default().alert(content);
-        assert_eq!(said(&[1, 0]), Ok(Said::CloseNotify));
-        assert_eq!(said(&[2, 0]), Ok(Said::CloseNotify));
-        assert_eq!(said(&[1, 90]), Ok(Said::Nothing));
-        let fatal = Said::Fatal(AlertDescription::HandshakeFailure);
+        assert_eq!(said(&[1, 0]), Ok(AlertEffect::CloseNotify));
+        assert_eq!(said(&[2, 0]), Ok(AlertEffect::CloseNotify));
+        assert_eq!(said(&[1, 90]), Ok(AlertEffect::Nothing));
+        let fatal = AlertEffect::Fatal(AlertDescription::HandshakeFailure);
         assert_eq!(said(&[2, 40]), Ok(fatal));
         assert_eq!(said(&[1, 40]), Ok(fatal));
         assert_eq!(said(&[3, 0]), Err(AlertDescription::IllegalParameter));

@@ -17,7 +17,7 @@ pub(super) const OVERHEAD: usize = RECORD_HEADER + 1 + TAG;
 
 /// A connection cannot go on for a reason of ours: keys that do not fit, or sequence numbers used up.
 #[derive(Debug)]
-pub(super) struct Unusable;
+pub(super) struct KeyError;
 
 /// One direction's key, and how many records it has protected.
 pub(super) struct Keys {
@@ -30,12 +30,12 @@ impl Keys {
     /// Takes over where rustls stands.
     pub(super) fn new(
         (sequence, secrets): (u64, ConnectionTrafficSecrets),
-    ) -> Result<Self, Unusable> {
-        let (algorithm, key, iv) = record_protection(&secrets).ok_or(Unusable)?;
-        let key = UnboundKey::new(algorithm, key).map_err(|_| Unusable)?;
+    ) -> Result<Self, KeyError> {
+        let (algorithm, key, iv) = record_protection(&secrets).ok_or(KeyError)?;
+        let key = UnboundKey::new(algorithm, key).map_err(|_| KeyError)?;
         Ok(Self {
             key: LessSafeKey::new(key),
-            iv: iv.try_into().map_err(|_| Unusable)?,
+            iv: iv.try_into().map_err(|_| KeyError)?,
             sequence,
         })
     }
@@ -46,7 +46,7 @@ impl Keys {
     }
 
     /// The nonce of the next record: no sequence number is ever used twice.
-    fn nonce(&mut self) -> Result<Nonce, Unusable> {
+    fn nonce(&mut self) -> Result<Nonce, KeyError> {
         let mut nonce = self.iv;
         for (byte, number) in nonce[NONCE_LEN - 8..]
             .iter_mut()
@@ -54,22 +54,22 @@ impl Keys {
         {
             *byte ^= number;
         }
-        self.sequence = self.sequence.checked_add(1).ok_or(Unusable)?;
+        self.sequence = self.sequence.checked_add(1).ok_or(KeyError)?;
         Ok(Nonce::assume_unique_for_key(nonce))
     }
 
     /// Seals a record whose content stands behind the room for its header and before the room for
     /// the rest of [`OVERHEAD`].
-    pub(super) fn seal(&mut self, content_type: u8, record: &mut [u8]) -> Result<(), Unusable> {
+    pub(super) fn seal(&mut self, content_type: u8, record: &mut [u8]) -> Result<(), KeyError> {
         let nonce = self.nonce()?;
         let (header, rest) = begin(record)?;
-        let inner = rest.len().checked_sub(TAG).ok_or(Unusable)?;
+        let inner = rest.len().checked_sub(TAG).ok_or(KeyError)?;
         let (inner, tag) = rest.split_at_mut(inner);
-        *inner.last_mut().ok_or(Unusable)? = content_type;
+        *inner.last_mut().ok_or(KeyError)? = content_type;
         let sealed = self
             .key
             .seal_in_place_separate_tag(nonce, Aad::from(&*header), inner)
-            .map_err(|_| Unusable)?;
+            .map_err(|_| KeyError)?;
         tag.copy_from_slice(sealed.as_ref());
         Ok(())
     }
@@ -81,10 +81,10 @@ impl Keys {
         content_type: u8,
         content: &[u8],
         record: &mut [u8],
-    ) -> Result<(), Unusable> {
+    ) -> Result<(), KeyError> {
         let nonce = self.nonce()?;
         let (header, rest) = begin(record)?;
-        let (sealed, tail) = rest.split_at_mut_checked(content.len()).ok_or(Unusable)?;
+        let (sealed, tail) = rest.split_at_mut_checked(content.len()).ok_or(KeyError)?;
         self.key
             .seal_out_of_place_scatter(
                 nonce,
@@ -94,7 +94,7 @@ impl Keys {
                 &[content_type],
                 tail,
             )
-            .map_err(|_| Unusable)
+            .map_err(|_| KeyError)
     }
 
     /// Opens a whole record: its content type and content, or the alert that it deserves.
@@ -129,10 +129,10 @@ impl Keys {
 }
 
 /// Writes the header of a record that will fill `record`; the header and the rest.
-fn begin(record: &mut [u8]) -> Result<(&mut [u8], &mut [u8]), Unusable> {
-    let (header, rest) = record.split_at_mut_checked(RECORD_HEADER).ok_or(Unusable)?;
+fn begin(record: &mut [u8]) -> Result<(&mut [u8], &mut [u8]), KeyError> {
+    let (header, rest) = record.split_at_mut_checked(RECORD_HEADER).ok_or(KeyError)?;
     let length = u16::try_from(rest.len())
-        .map_err(|_| Unusable)?
+        .map_err(|_| KeyError)?
         .to_be_bytes();
     header.copy_from_slice(&[APPLICATION_DATA, 3, 3, length[0], length[1]]);
     Ok((header, rest))

@@ -17,7 +17,7 @@ use crate::fairness::{Source, Table};
 
 /// Handshakes computed between two looks at the sockets while others wait. Each takes some hundred
 /// microseconds, for which every connection of the worker waits.
-const A_PASS: usize = 2;
+const BATCH: usize = 2;
 
 /// Handshakes that are computed at once while nobody waits, before the next one lets everything else
 /// go first.
@@ -122,7 +122,7 @@ impl State {
 
     /// One pass; whether there will be another.
     fn call(&mut self) -> bool {
-        for _ in 0..A_PASS {
+        for _ in 0..BATCH {
             if !tell(self.waiting.take_turn(), Called::ToCompute) {
                 self.left = AT_ONCE;
                 self.calling = false;

@@ -99,6 +99,6 @@ impl TlsServer {
                 let _ = exchange.start_and_complete(active.pub_key());
             }
         }
-        super::policy::kx::take_spent();
+        super::policy::kx::take_elapsed();
     }
 }

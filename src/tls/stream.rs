@@ -4,7 +4,7 @@
 //! Records are opened and sealed in memory of the thread, not of the connection: an idle connection
 //! holds keys and no buffer. rustls made the keys and makes their successors.
 
-mod gather;
+mod io_vec_cursor;
 mod traits;
 
 use std::cell::RefCell;
@@ -18,9 +18,9 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::gather::Gather;
-use super::post_handshake::{KeyUpdate, PostHandshake, Said, UPDATE_NOT_REQUESTED};
-use super::protection::{Keys, OVERHEAD, Unusable};
+use self::io_vec_cursor::IoVecCursor;
+use super::post_handshake::{AlertEffect, KeyUpdate, PostHandshake, UPDATE_NOT_REQUESTED};
+use super::protection::{KeyError, Keys, OVERHEAD};
 use super::record::{
     ALERT, APPLICATION_DATA, HANDSHAKE, MAX_CONTENT, RECORD_HEADER, record_length,
 };
@@ -31,9 +31,9 @@ const BATCH: usize = 4 * (MAX_CONTENT + OVERHEAD);
 
 thread_local! {
     /// Where ciphertext lands and is opened: one a thread, so that a connection holds none.
-    static OPENED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BATCH].into());
+    static DECRYPT_BUF: RefCell<Box<[u8]>> = RefCell::new(vec![0; BATCH].into());
     /// Where plaintext is sealed.
-    static SEALED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BATCH].into());
+    static ENCRYPT_BUF: RefCell<Box<[u8]>> = RefCell::new(vec![0; BATCH].into());
 }
 
 /// The keys of an established connection and what rustls keeps to make the next ones.
@@ -124,7 +124,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 Inbound::Ended => return Poll::Ready(Ok(0)),
                 Inbound::Broken(kind) => return Poll::Ready(Err(kind.into())),
             }
-            let opened = OPENED.with_borrow_mut(|room| self.poll_batch(cx, room, take));
+            let opened = DECRYPT_BUF.with_borrow_mut(|scratch| self.poll_batch(cx, scratch, take));
             let count = ready!(opened)?;
             // A new key and an alert want to leave even if the application writes nothing.
             if self.update_asked || self.inbound != Inbound::Open {
@@ -141,12 +141,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     fn poll_batch(
         &mut self,
         cx: &mut Context<'_>,
-        room: &mut [u8],
+        scratch: &mut [u8],
         take: &mut impl FnMut(&[u8]),
     ) -> Poll<io::Result<usize>> {
-        let mut filled = self.pending.len().min(room.len());
+        let mut filled = self.pending.len().min(scratch.len());
         if record_length(&self.pending).is_none() {
-            let mut buf = ReadBuf::new(&mut room[filled..]);
+            let mut buf = ReadBuf::new(&mut scratch[filled..]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
             let count = buf.filled().len();
             if count == 0 {
@@ -155,21 +155,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 return Poll::Ready(Ok(0));
             }
             self.traffic.add_wire_in(count);
-            room[..filled].copy_from_slice(&self.pending);
+            scratch[..filled].copy_from_slice(&self.pending);
             self.pending = BytesMut::new();
             filled += count;
         } else {
-            room[..filled].copy_from_slice(&self.pending[..filled]);
+            scratch[..filled].copy_from_slice(&self.pending[..filled]);
             self.pending.advance(filled);
         }
         let (mut used, mut count) = (0, 0);
         while self.inbound == Inbound::Open
-            && let Some(length) = record_length(&room[used..filled])
+            && let Some(length) = record_length(&scratch[used..filled])
         {
-            count += self.open(&mut room[used..used + length], take);
+            count += self.open(&mut scratch[used..used + length], take);
             used += length;
         }
-        self.keep(&room[used..filled]);
+        self.keep(&scratch[used..filled]);
         Poll::Ready(Ok(count))
     }
 
@@ -218,9 +218,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 
     fn alert(&mut self, content: &[u8]) -> Result<(), AlertDescription> {
         match self.post_handshake.alert(content)? {
-            Said::CloseNotify => self.inbound = Inbound::Ended,
-            Said::Nothing => {}
-            Said::Fatal(_) => {
+            AlertEffect::CloseNotify => self.inbound = Inbound::Ended,
+            AlertEffect::Nothing => {}
+            AlertEffect::Fatal(_) => {
                 self.inbound = Inbound::Broken(io::ErrorKind::ConnectionAborted);
                 self.end = End::Queued;
             }
@@ -296,24 +296,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 
     /// Seals as much of `bufs` as one batch holds: bytes of content, bytes of records.
-    fn seal(&mut self, bufs: &[IoSlice<'_>], room: &mut [u8]) -> io::Result<(usize, usize)> {
+    fn seal(&mut self, bufs: &[IoSlice<'_>], scratch: &mut [u8]) -> io::Result<(usize, usize)> {
         let (mut content, mut records) = (0, 0);
-        let mut bufs = Gather::new(bufs.iter().map(|buf| &buf[..]));
-        while records + OVERHEAD < room.len() {
-            let most = MAX_CONTENT.min(room.len() - records - OVERHEAD);
-            let room = &mut room[records..];
+        let mut bufs = IoVecCursor::new(bufs.iter().map(|buf| &buf[..]));
+        while records + OVERHEAD < scratch.len() {
+            let most = MAX_CONTENT.min(scratch.len() - records - OVERHEAD);
+            let scratch = &mut scratch[records..];
             let count = if let Some(piece) = bufs.whole(most) {
-                let record = &mut room[..piece.len() + OVERHEAD];
+                let record = &mut scratch[..piece.len() + OVERHEAD];
                 self.keys
                     .sealer
                     .seal_from(APPLICATION_DATA, piece, record)?;
                 piece.len()
             } else {
-                let count = bufs.fill(&mut room[RECORD_HEADER..][..most]);
+                let count = bufs.fill(&mut scratch[RECORD_HEADER..][..most]);
                 if count == 0 {
                     break;
                 }
-                let record = &mut room[..count + OVERHEAD];
+                let record = &mut scratch[..count + OVERHEAD];
                 self.keys.sealer.seal(APPLICATION_DATA, record)?;
                 count
             };
@@ -324,8 +324,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 }
 
-impl From<Unusable> for io::Error {
-    fn from(_: Unusable) -> Self {
+impl From<KeyError> for io::Error {
+    fn from(_: KeyError) -> Self {
         Self::other("the keys of the connection are of no more use")
     }
 }

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::client::SendRequest;
 
-use super::{Socket, Upstream};
 use crate::panics;
-use crate::proxy::cork::Corked;
+use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
+use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
 use crate::proxy::error::UpstreamError;
-use crate::proxy::reserve::{Reserved, UPSTREAM};
+use crate::proxy::upstream::{Socket, Upstream};
 
 /// Streams on one connection; the next opens another.
 const MAX_STREAMS: usize = 100;
@@ -44,21 +44,21 @@ struct Shared {
     closed: Arc<AtomicBool>,
 }
 
-/// A place for one stream; given back when dropped.
-pub(crate) struct Place {
+/// A permit for one stream; given back when dropped.
+pub(crate) struct UpstreamPermit {
     shared: Arc<Shared>,
 }
 
 /// A stream that may be opened.
 pub(crate) struct Opening {
     pub(crate) sender: SendRequest<Bytes>,
-    /// Kept until the stream ends.
-    pub(crate) place: Place,
+    /// IdleConn until the stream ends.
+    pub(crate) permit: UpstreamPermit,
     /// The connection served a stream before, so it may have been closed meanwhile.
     pub(crate) reused: bool,
 }
 
-impl Place {
+impl UpstreamPermit {
     /// A sender that is ready to open the stream, unless the server has closed the connection.
     async fn open(self, reused: bool) -> Option<Opening> {
         let mut sender = self.shared.sender.clone();
@@ -68,20 +68,20 @@ impl Place {
         }
         Some(Opening {
             sender,
-            place: self,
+            permit: self,
             reused,
         })
     }
 }
 
-impl Place {
+impl UpstreamPermit {
     /// The server takes no more streams on this connection.
     pub(crate) fn retire(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
     }
 }
 
-impl Drop for Place {
+impl Drop for UpstreamPermit {
     fn drop(&mut self) {
         if self.shared.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
             *self.shared.idle_since() = Instant::now();
@@ -92,8 +92,8 @@ impl Drop for Place {
 impl Upstream {
     /// A stream on a shared connection, which is opened if none has room.
     pub(crate) async fn open_stream(&self) -> Result<Opening, UpstreamError> {
-        while let Some(place) = self.http2.existing() {
-            if let Some(opening) = place.open(true).await {
+        while let Some(permit) = self.http2.existing() {
+            if let Some(opening) = permit.open(true).await {
                 return Ok(opening);
             }
         }
@@ -103,27 +103,27 @@ impl Upstream {
     /// A stream on a connection that others may be opening right now.
     async fn open_stream_anew(&self) -> Result<Opening, UpstreamError> {
         let _dialling = self.http2.turn(self.connect_timeout).await?;
-        let (place, reused) = if let Some(place) = self.http2.existing() {
-            (place, true)
+        let (permit, reused) = if let Some(permit) = self.http2.existing() {
+            (permit, true)
         } else {
             let opening = open(self.connect().await?);
             let opened = tokio::time::timeout(self.connect_timeout, opening).await;
             let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
-            let place = shared.place();
+            let permit = shared.permit();
             self.http2.lock().push(shared);
-            (place, false)
+            (permit, false)
         };
-        place.open(reused).await.ok_or(UpstreamError::Closed)
+        permit.open(reused).await.ok_or(UpstreamError::Closed)
     }
 }
 
 impl Pool {
-    fn existing(&self) -> Option<Place> {
+    fn existing(&self) -> Option<UpstreamPermit> {
         let mut open = self.lock();
         open.retain(|shared| !shared.closed.load(Ordering::Relaxed));
         open.iter()
             .find(|shared| shared.has_room())
-            .map(Shared::place)
+            .map(Shared::permit)
     }
 
     /// Closes connections that have had no stream for `timeout`.
@@ -162,9 +162,9 @@ impl Shared {
         self.streams.load(Ordering::Relaxed) < limit
     }
 
-    fn place(self: &Arc<Self>) -> Place {
+    fn permit(self: &Arc<Self>) -> UpstreamPermit {
         self.streams.fetch_add(1, Ordering::Relaxed);
-        Place {
+        UpstreamPermit {
             shared: Arc::clone(self),
         }
     }
@@ -175,7 +175,7 @@ fn bounded(window: usize) -> u32 {
 }
 
 async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
-    let socket = Corked::new(socket);
+    let socket = CoalescingWriter::new(socket);
     let turns = socket.handle();
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
     let of_stream = (window.bytes() / MAX_STREAMS).max(LEAST_STREAM_WINDOW);
@@ -203,7 +203,7 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
     let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.
     tokio::spawn(async move {
-        let driving = poll_fn(|cx| turns.turn(cx, |cx| Pin::new(&mut connection).poll(cx)));
+        let driving = poll_fn(|cx| turns.poll_batched(cx, |cx| Pin::new(&mut connection).poll(cx)));
         // However it ends, nobody may take it for open.
         let _ = panics::caught(driving).await;
         ended.store(true, Ordering::Relaxed);

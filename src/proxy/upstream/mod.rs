@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::socket::Socket;
-use super::error::UpstreamError;
-use super::h1::connection::H1;
-use super::{Settings, UpstreamAddr};
+use crate::proxy::codec::h1::connection::H1;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::settings::{Settings, UpstreamAddr};
 
 /// Connections to one inference server.
 pub(crate) struct Upstream {
@@ -17,13 +17,13 @@ pub(crate) struct Upstream {
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_idle: usize,
-    idle: Mutex<Vec<Kept>>,
+    idle: Mutex<Vec<IdleConn>>,
     pub(crate) http2: http2::Pool,
     /// What stands in `host` when the client named none.
     pub(crate) default_host: String,
 }
 
-struct Kept {
+struct IdleConn {
     connection: Box<H1<Socket>>,
     since: Instant,
 }
@@ -63,10 +63,10 @@ impl Upstream {
 
     /// A kept connection if there is a living one, else a new one.
     ///
-    /// `ask_kernel`: the request cannot be sent twice, so a close that has not been noticed yet is
+    /// `probe_socket`: the request cannot be sent twice, so a close that has not been noticed yet is
     /// worth a system call.
-    pub(crate) async fn lease(&self, ask_kernel: bool) -> Result<Lease, UpstreamError> {
-        if let Some(connection) = self.take_kept(ask_kernel) {
+    pub(crate) async fn lease(&self, probe_socket: bool) -> Result<Lease, UpstreamError> {
+        if let Some(connection) = self.checkout(probe_socket) {
             return Ok(Lease {
                 connection,
                 reused: true,
@@ -84,11 +84,11 @@ impl Upstream {
     }
 
     /// Keeps a connection for the next request, or drops it if there are enough.
-    pub(crate) fn keep(&self, mut connection: Box<H1<Socket>>) {
-        connection.rest();
+    pub(crate) fn checkin(&self, mut connection: Box<H1<Socket>>) {
+        connection.shrink_buffers();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.max_idle {
-            idle.push(Kept {
+            idle.push(IdleConn {
                 connection,
                 since: Instant::now(),
             });
@@ -96,21 +96,21 @@ impl Upstream {
     }
 
     /// The most recently used one that is still quiet; older ones are the first to go stale.
-    fn take_kept(&self, ask_kernel: bool) -> Option<Box<H1<Socket>>> {
+    fn checkout(&self, probe_socket: bool) -> Option<Box<H1<Socket>>> {
         loop {
             let kept = self
                 .idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if self.is_fresh(&kept, ask_kernel) {
+            if self.is_fresh(&kept, probe_socket) {
                 return Some(kept.connection);
             }
         }
     }
 
-    fn is_fresh(&self, kept: &Kept, ask_kernel: bool) -> bool {
-        kept.since.elapsed() < self.idle_timeout && kept.connection.stream().is_quiet(ask_kernel)
+    fn is_fresh(&self, kept: &IdleConn, probe_socket: bool) -> bool {
+        kept.since.elapsed() < self.idle_timeout && kept.connection.stream().is_idle(probe_socket)
     }
 
     /// Closes kept connections that are too old or were closed by the server.
@@ -124,7 +124,7 @@ impl Upstream {
     }
 
     /// Sweeps every second until nobody holds the upstream any more.
-    pub(crate) async fn keep_clean(self: Arc<Self>) {
+    pub(crate) async fn evict_idle_loop(self: Arc<Self>) {
         let held = Arc::downgrade(&self);
         drop(self);
         loop {

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::io::ByteSource;
-use crate::proxy::UpstreamAddr;
+use crate::proxy::settings::UpstreamAddr;
 
-/// Room made for a read: a small one for heads and tokens, a large one once bulk flows.
+/// Readiness made for a read: a small one for heads and tokens, a large one once bulk flows.
 const SMALL_READ: usize = 4 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 
@@ -45,9 +45,9 @@ impl Socket {
 
     /// Whether the server has said nothing since its last answer: it neither closed nor erred.
     /// Without asking the kernel, an event of this very moment may be missed.
-    pub(super) fn is_quiet(&self, ask_kernel: bool) -> bool {
+    pub(super) fn is_idle(&self, probe_socket: bool) -> bool {
         let noticed = self.poll_read_ready(&mut Context::from_waker(Waker::noop()));
-        if noticed.is_pending() && !ask_kernel {
+        if noticed.is_pending() && !probe_socket {
             return true;
         }
         let mut byte = [0_u8; 1];

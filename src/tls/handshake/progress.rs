@@ -132,7 +132,7 @@ impl Progress {
     where
         IO: AsyncRead + Unpin,
     {
-        let mut collected = hello::Collected::default();
+        let mut collected = hello::HelloAssembler::default();
         loop {
             let record = self.record(io, client, server).await?;
             let incoming = &mut self.flight.incoming;
@@ -230,11 +230,11 @@ impl Progress {
     }
 
     fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
-        kx::take_spent();
+        kx::take_elapsed();
         let start = Instant::now();
         let result = work(&mut self.flight);
         self.cost.compute += start.elapsed();
-        self.cost.key_exchange += kx::take_spent();
+        self.cost.key_exchange += kx::take_elapsed();
         result
     }
 

@@ -22,7 +22,7 @@ thread_local! {
 }
 
 /// Time spent in key exchanges on this thread since the last call; drains the account.
-pub(crate) fn take_spent() -> Duration {
+pub(crate) fn take_elapsed() -> Duration {
     SPENT.take()
 }
 
@@ -189,10 +189,10 @@ mod tests {
 
     #[test]
     fn time_in_a_key_exchange_is_accounted_once() {
-        take_spent();
+        take_elapsed();
         let client = X25519.start().unwrap();
-        assert!(take_spent() > Duration::ZERO);
-        assert_eq!(take_spent(), Duration::ZERO);
+        assert!(take_elapsed() > Duration::ZERO);
+        assert_eq!(take_elapsed(), Duration::ZERO);
         drop(client);
     }
 }

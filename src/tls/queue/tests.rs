@@ -65,7 +65,7 @@ fn sources_take_turns_and_a_pass_calls_few() {
         .enumerate()
         .collect();
     let passes = passes(&queue, &mut waiting);
-    assert!(passes.iter().all(|pass| pass.len() <= A_PASS));
+    assert!(passes.iter().all(|pass| pass.len() <= BATCH));
     // A source's members stay in their order; the others' first are among the first three.
     let order = passes.concat();
     let of_flood: Vec<_> = order.iter().filter(|number| **number < 6).collect();
@@ -117,9 +117,9 @@ fn any_order_of_arrivals_departures_and_passes_keeps_the_rule() {
         let subnet = (seed >> 24) as u8 % 5;
         match (seed >> 16) % 4 {
             0 if list.len() > 2 => drop(list.remove((seed >> 8) as usize % list.len())),
-            1 if list.len() > A_PASS => {
+            1 if list.len() > BATCH => {
                 assert!(queue.state().call());
-                for _ in 0..A_PASS {
+                for _ in 0..BATCH {
                     let next = (1..=5)
                         .map(|step| last.map_or(step - 1, |last| (last + step) % 5))
                         .find(|subnet| list.iter().any(|(other, _)| other == subnet));

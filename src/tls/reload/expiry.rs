@@ -37,11 +37,11 @@ impl Warning {
 /// Remembers what was said of the certificate of one store.
 #[derive(Debug, Default)]
 pub(super) struct ExpiryWarnings {
-    last: Option<Said>,
+    last: Option<LastWarning>,
 }
 
 #[derive(Debug)]
-struct Said {
+struct LastWarning {
     not_after: i64,
     urgency: Urgency,
     at: i64,
@@ -61,7 +61,7 @@ impl ExpiryWarnings {
         if silent {
             return None;
         }
-        self.last = Some(Said {
+        self.last = Some(LastWarning {
             not_after: facts.not_after,
             urgency,
             at: now,

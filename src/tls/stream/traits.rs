@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{End, OPENED, SEALED, TlsStream};
+use super::{DECRYPT_BUF, ENCRYPT_BUF, End, TlsStream};
 use crate::io::{ByteSource, Closing, Transport};
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> ByteSource for TlsStream<IO> {
@@ -66,15 +66,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let this = &mut *self;
-        SEALED.with_borrow_mut(|room| {
-            let (content, records) = this.seal(bufs, room)?;
-            let sent = match Pin::new(&mut this.io).poll_write(cx, &room[..records]) {
+        ENCRYPT_BUF.with_borrow_mut(|scratch| {
+            let (content, records) = this.seal(bufs, scratch)?;
+            let sent = match Pin::new(&mut this.io).poll_write(cx, &scratch[..records]) {
                 Poll::Ready(sent) => sent?,
                 Poll::Pending => 0,
             };
             this.traffic.add_payload_out(content);
             this.traffic.add_wire_out(sent);
-            this.unsent.extend_from_slice(&room[sent..records]);
+            this.unsent.extend_from_slice(&scratch[sent..records]);
             Poll::Ready(Ok(content))
         })
     }
@@ -103,8 +103,8 @@ impl<IO: Transport> Closing for TlsStream<IO> {
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.pending = BytesMut::new();
         self.plaintext = BytesMut::new();
-        let read = OPENED.with_borrow_mut(|room| {
-            let mut buf = ReadBuf::new(room);
+        let read = DECRYPT_BUF.with_borrow_mut(|scratch| {
+            let mut buf = ReadBuf::new(scratch);
             let read = Pin::new(&mut self.io).poll_read(cx, &mut buf);
             read.map_ok(|()| buf.filled().len())
         });

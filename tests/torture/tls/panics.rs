@@ -10,7 +10,7 @@ use hybridge::config::Config;
 use hybridge::drain::Drain;
 use hybridge::listener::Admission;
 use hybridge::metrics::{ListenerSockets, Metrics};
-use hybridge::proxy::connection::{Accepted, Front, Service};
+use hybridge::proxy::connection::{Accepted, Frontend, Service};
 use hybridge::tls::credentials::CertificateFacts;
 use hybridge::tls::reload::{
     CredentialStore, Outcome, ReloadError, ReloadObserver, ReloadSettings, Reloader,
@@ -156,7 +156,7 @@ impl ResolvesServerCert for NoCertificate {
 }
 
 /// Accepts one connection and serves it.
-async fn serve_one(listener: TcpListener, front: Arc<Front>, drain: Drain) {
+async fn serve_one(listener: TcpListener, front: Arc<Frontend>, drain: Drain) {
     let load = Arc::new(Load::default());
     let service = Arc::new(Service::new(&front, &load, 1));
     let (io, client) = listener.accept().await.unwrap();
@@ -165,7 +165,7 @@ async fn serve_one(listener: TcpListener, front: Arc<Front>, drain: Drain) {
     let accepted = Accepted {
         io,
         client,
-        place: (permit, load.share()),
+        permit: (permit, load.share()),
         at: Instant::now(),
     };
     let ended = tokio::spawn(service.serve(accepted, drain.watch())).await;
@@ -185,7 +185,7 @@ async fn a_panic_in_a_handshake_is_a_failed_handshake() {
     };
     let metrics = Arc::new(Metrics::new().unwrap());
     let resolver: Arc<dyn ResolvesServerCert> = Arc::new(NoCertificate);
-    let front = Front::new(
+    let front = Frontend::new(
         "test",
         &listener.tls,
         &listener.proxy,

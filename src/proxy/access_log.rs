@@ -1,0 +1,207 @@
+//! The end of a connection as evidence: a metric and a log line, whatever ended it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::io::TrafficTotals;
+use crate::log_limit::LogLimit;
+use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason};
+use crate::proxy::error::Outcome;
+use crate::tls::error::HandshakeError;
+use crate::tls::handshake::{Cost, Failure, Session};
+use crate::tls::policy::Offer;
+
+/// Where the connections of one listener become metrics and log lines.
+pub(super) struct AccessLog {
+    pub(super) listener: String,
+    pub(super) policy: &'static str,
+    pub(super) metrics: Arc<ListenerMetrics>,
+    /// Of connections that were ended to make room for others.
+    shed_lines: LogLimit,
+}
+
+impl AccessLog {
+    pub(super) fn new(listener: &str, policy: &'static str, metrics: ListenerMetrics) -> Self {
+        Self {
+            listener: listener.to_owned(),
+            policy,
+            metrics: Arc::new(metrics),
+            shed_lines: LogLimit::default(),
+        }
+    }
+
+    /// The one place where a handshake that failed becomes a metric and a log line.
+    fn refused(&self, closed: &Closed, failure: &Failure) {
+        self.metrics.handshake_failed(failure.error.reason());
+        self.metrics.closed(Outcome::HandshakeFailed.as_str());
+        let mut suppressed = None;
+        if let Some(reason) = shed_reason(&failure.error) {
+            self.metrics.shed(reason);
+            let Some(count) = self.shed_lines.admit() else {
+                return;
+            };
+            suppressed = Some(count);
+        }
+        let offered = failure.offer.as_ref().map(Offer::to_string);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    listener = %self.listener,
+                    client = %closed.client,
+                    outcome = Outcome::HandshakeFailed.as_str(),
+                    reason = failure.error.reason(),
+                    error = %failure.error,
+                    policy = self.policy,
+                    offered,
+                    suppressed,
+                    handshake_bytes_in = failure.cost.bytes_in,
+                    handshake_bytes_out = failure.cost.bytes_out,
+                    handshake_ms = failure.cost.elapsed.as_secs_f64() * 1e3,
+                    "connection closed"
+                )
+            };
+        }
+        // A TCP health check is routine.
+        if matches!(failure.error, HandshakeError::NoHello) {
+            line!(debug);
+        } else {
+            line!(info);
+        }
+    }
+
+    /// The one place where a connection becomes a metric and a log line.
+    fn record(&self, closed: &Closed, outcome: Outcome) {
+        self.metrics.closed(outcome.as_str());
+        let Some(session) = &closed.session else {
+            // Debug: whoever floods a full listener must not fill the log.
+            return tracing::debug!(
+                listener = %self.listener,
+                client = %closed.client,
+                outcome = outcome.as_str(),
+                "connection closed"
+            );
+        };
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    listener = %self.listener,
+                    client = %closed.client,
+                    outcome = outcome.as_str(),
+                    group = session.group.name(),
+                    class = session.group.class().as_str(),
+                    kind = session.kind.as_str(),
+                    hello_retry = session.retried,
+                    offered = session.offered.as_str(),
+                    suite = session.suite,
+                    handshake_bytes_in = session.cost.bytes_in,
+                    handshake_bytes_out = session.cost.bytes_out,
+                    handshake_ms = session.cost.elapsed.as_secs_f64() * 1e3,
+                    handshake_compute_us = session.cost.compute.as_secs_f64() * 1e6,
+                    wire_bytes_in = closed.traffic.wire_in,
+                    wire_bytes_out = closed.traffic.wire_out,
+                    payload_bytes_in = closed.traffic.payload_in,
+                    payload_bytes_out = closed.traffic.payload_out,
+                    open_seconds = closed.at.elapsed().as_secs_f64(),
+                    "connection closed"
+                )
+            };
+        }
+        match outcome {
+            Outcome::Internal => line!(error),
+            Outcome::Cut | Outcome::ProtocolError | Outcome::UpstreamBroken => line!(info),
+            _ => line!(debug),
+        }
+    }
+}
+
+/// Which limit ended a handshake, if one did.
+pub(crate) fn shed_reason(error: &HandshakeError) -> Option<ShedReason> {
+    match error {
+        HandshakeError::Shed => Some(ShedReason::HalfOpenHandshakes),
+        HandshakeError::ShedFromQueue => Some(ShedReason::QueuedHandshakes),
+        _ => None,
+    }
+}
+
+pub(super) fn sample(session: &Session) -> HandshakeSample {
+    HandshakeSample {
+        group: session.group.name(),
+        kind: session.kind.as_str(),
+        offered: session.offered.as_str(),
+        retried: session.retried,
+        elapsed: session.cost.elapsed,
+        compute: session.cost.compute,
+        key_exchange: session.cost.key_exchange,
+        bytes_in: session.cost.bytes_in,
+        bytes_out: session.cost.bytes_out,
+    }
+}
+
+/// What the log line of a connection needs. Says so too if a panic ends the connection.
+pub(super) struct Closed<'a> {
+    log: &'a AccessLog,
+    client: SocketAddr,
+    at: Instant,
+    pub(super) session: Option<Session>,
+    pub(super) traffic: TrafficTotals,
+    recorded: bool,
+}
+
+impl<'a> Closed<'a> {
+    pub(super) fn new(log: &'a AccessLog, client: SocketAddr, at: Instant) -> Self {
+        Self {
+            log,
+            client,
+            at,
+            session: None,
+            traffic: TrafficTotals::default(),
+            recorded: false,
+        }
+    }
+
+    pub(super) fn record(&mut self, outcome: Outcome) {
+        self.recorded = true;
+        self.log.record(self, outcome);
+    }
+
+    pub(super) fn refused(&mut self, failure: &Failure) {
+        self.recorded = true;
+        self.log.refused(self, failure);
+    }
+}
+
+/// The runtime catches what unwinds here: other connections are not touched by it.
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        if self.recorded || !std::thread::panicking() {
+            return;
+        }
+        self.log.metrics.panicked(PanickedTask::Connection);
+        if self.session.is_some() {
+            self.record(Outcome::Internal);
+        } else {
+            self.refused(&Failure {
+                error: HandshakeError::Internal,
+                offer: None,
+                cost: Cost::default(),
+            });
+        }
+    }
+}
+
+/// Counts a connection as open while it lives.
+pub(super) struct Open<'a>(&'a ListenerMetrics);
+
+impl<'a> Open<'a> {
+    pub(super) fn new(metrics: &'a ListenerMetrics) -> Self {
+        metrics.open.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.dec();
+    }
+}

@@ -1,0 +1,347 @@
+//! A request head: parsed, judged, and written anew for the inference server (RFC 9112 §3 and §6).
+
+use std::mem::MaybeUninit;
+
+use bytes::{BufMut, BytesMut};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Uri, Version};
+use thiserror::Error;
+
+mod target;
+
+use self::target::split_target;
+pub(crate) use self::target::valid_host;
+use crate::proxy::codec::headers::{self, ForwardedHeaders, has_item, put_field};
+use crate::proxy::codec::message::Framing;
+
+/// Header fields for which there is room without an allocation.
+pub(crate) const USUAL_FIELDS: usize = 256;
+
+/// Why a head was refused.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub(crate) enum HeadError {
+    #[error("a bare CR in the head")]
+    BareCarriageReturn,
+    #[error("a bare LF in the head")]
+    BareLineFeed,
+    #[error("content-length and transfer-encoding together")]
+    BothFramings,
+    #[error("CONNECT is not served")]
+    Connect,
+    #[error("a content-length that is no number, or two of them")]
+    ContentLength,
+    #[error("a missing, repeated or malformed host")]
+    Host,
+    #[error("the head does not follow the HTTP/1.1 grammar")]
+    Malformed,
+    #[error("a NUL byte in the head")]
+    Nul,
+    #[error("the request target is malformed")]
+    Target,
+    #[error("the head is too large")]
+    TooLarge,
+    #[error("a switch of protocols other than the one that was asked for")]
+    Switch,
+    #[error("too many header fields")]
+    TooManyFields,
+    #[error("too many interim responses")]
+    TooManyInterim,
+    #[error("a transfer-encoding other than chunked")]
+    TransferEncoding,
+    #[error("an HTTP version that is not served")]
+    Version,
+}
+
+impl HeadError {
+    /// The status that answers it.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::TooLarge | Self::TooManyFields => 431,
+            Self::TransferEncoding | Self::Connect => 501,
+            Self::Version => 505,
+            _ => 400,
+        }
+    }
+}
+
+impl From<httparse::Error> for HeadError {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyFields,
+            httparse::Error::Version => Self::Version,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+/// A request head as it stands in the buffer.
+pub(crate) struct RequestHead<'b> {
+    pub(crate) method: &'b str,
+    /// Origin-form or `*`.
+    pub(crate) target: &'b str,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub(crate) minor: u8,
+    /// The authority the client means; the target's wins over the field's (RFC 9112 §3.2.2).
+    pub(crate) host: Option<&'b [u8]>,
+    pub(crate) framing: Framing,
+    /// The client wants the connection kept.
+    pub(crate) keep_alive: bool,
+    /// `te: trailers` was said.
+    pub(crate) trailers: bool,
+    /// A WebSocket handshake (RFC 6455 §4.1).
+    pub(crate) websocket: bool,
+    pub(crate) grpc: bool,
+    fields: &'b [httparse::Header<'b>],
+    /// Names that `connection` declares hop-by-hop.
+    nominated: Vec<&'b [u8]>,
+}
+
+/// Readiness for a field of a head.
+pub(crate) type Field<'b> = MaybeUninit<httparse::Header<'b>>;
+
+/// Uninitialised room for the fields of a usual head.
+pub(crate) fn no_fields<'b>() -> [Field<'b>; USUAL_FIELDS] {
+    [const { MaybeUninit::uninit() }; USUAL_FIELDS]
+}
+
+/// The same for a head of up to `count` fields.
+pub(crate) fn no_fields_of<'b>(count: usize) -> Vec<Field<'b>> {
+    (0..count).map(|_| MaybeUninit::uninit()).collect()
+}
+
+impl<'b> RequestHead<'b> {
+    /// Parses a whole head of at most `max_fields` fields, or as many as there is room for.
+    pub(crate) fn parse(
+        head: &'b [u8],
+        fields_buf: &'b mut [Field<'b>],
+        max_fields: usize,
+    ) -> Result<Self, HeadError> {
+        let mut request = httparse::Request::new(&mut []);
+        let max = max_fields.min(fields_buf.len());
+        let parsed = request.parse_with_uninit_headers(head, &mut fields_buf[..max])?;
+        if parsed.is_partial() {
+            return Err(HeadError::Malformed);
+        }
+        let (Some(method), Some(target), Some(minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(HeadError::Malformed);
+        };
+        let mut facts = FieldSummary::default();
+        for field in &*request.headers {
+            facts.absorb_field(field)?;
+        }
+        let framing = facts.framing(minor)?;
+        let (target, authority) = split_target(method, target)?;
+        if minor == 1 && facts.hosts != 1 || facts.hosts > 1 {
+            return Err(HeadError::Host);
+        }
+        let host = authority.map(str::as_bytes).or(facts.host);
+        if host.is_some_and(|host| !valid_host(host)) {
+            return Err(HeadError::Host);
+        }
+        Ok(Self {
+            method,
+            target,
+            minor,
+            host,
+            framing,
+            keep_alive: facts.keep_alive(minor),
+            trailers: facts.trailers,
+            // With a body, the bytes after the head would be two things at once.
+            websocket: facts.upgrade
+                && facts.websocket
+                && method == "GET"
+                && minor == 1
+                && matches!(framing, Framing::None | Framing::Length(0)),
+            grpc: facts.grpc,
+            fields: request.headers,
+            nominated: facts.nominated,
+        })
+    }
+
+    fn is_end_to_end(&self, name: &[u8], identity: &ForwardedHeaders) -> bool {
+        !(headers::is_hop_by_hop(name)
+            || name.eq_ignore_ascii_case(b"host")
+            || name.eq_ignore_ascii_case(b"content-length")
+            || identity.owns(name)
+            || self.nominated.iter().any(|n| n.eq_ignore_ascii_case(name)))
+    }
+
+    /// The fields that cross the proxy, framing and host aside.
+    fn end_to_end_fields<'a>(
+        &'a self,
+        identity: &'a ForwardedHeaders,
+    ) -> impl Iterator<Item = &'a httparse::Header<'b>> {
+        self.fields
+            .iter()
+            .filter(|field| self.is_end_to_end(field.name.as_bytes(), identity))
+    }
+
+    /// Writes the head for an HTTP/1.1 inference server. `default_host` serves HTTP/1.0 clients.
+    pub(crate) fn write_to(
+        &self,
+        out: &mut BytesMut,
+        identity: &ForwardedHeaders,
+        default_host: &str,
+    ) {
+        out.reserve(512);
+        out.put_slice(self.method.as_bytes());
+        out.put_u8(b' ');
+        out.put_slice(self.target.as_bytes());
+        out.put_slice(b" HTTP/1.1\r\n");
+        put_field(out, b"host", self.host.unwrap_or(default_host.as_bytes()));
+        for field in self.end_to_end_fields(identity) {
+            put_field(out, field.name.as_bytes(), field.value);
+        }
+        identity.put_lines(out, self.host);
+        self.framing.put_fields(out);
+        match (self.websocket, self.trailers) {
+            (true, _) => out.put_slice(b"connection: upgrade\r\nupgrade: websocket\r\n"),
+            (false, true) => out.put_slice(b"te: trailers\r\nconnection: te\r\n"),
+            (false, false) => {}
+        }
+        out.put_slice(b"\r\n");
+    }
+
+    /// The head for an HTTP/2 inference server.
+    pub(crate) fn to_http2(
+        &self,
+        identity: &ForwardedHeaders,
+        default_host: &str,
+    ) -> Result<Request<()>, HeadError> {
+        let mut fields = HeaderMap::with_capacity(self.fields.len() + 8);
+        for field in self.end_to_end_fields(identity) {
+            let name = HeaderName::from_bytes(field.name.as_bytes());
+            let value = HeaderValue::from_bytes(field.value);
+            if let (Ok(name), Ok(value)) = (name, value) {
+                fields.append(name, value);
+            }
+        }
+        if let Framing::Length(length) = self.framing {
+            fields.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if self.trailers || self.grpc {
+            fields.insert(http::header::TE, HeaderValue::from_static("trailers"));
+        }
+        identity.append_to(&mut fields, self.host);
+        let authority = self.host.unwrap_or(default_host.as_bytes());
+        let uri = Uri::builder()
+            .scheme("http")
+            .authority(authority)
+            .path_and_query(self.target)
+            .build()
+            .map_err(|_| HeadError::Target)?;
+        let mut request = Request::new(());
+        *request.method_mut() =
+            Method::from_bytes(self.method.as_bytes()).map_err(|_| HeadError::Malformed)?;
+        *request.uri_mut() = uri;
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = fields;
+        Ok(request)
+    }
+}
+
+/// What the fields of a head say together.
+#[derive(Default)]
+pub(super) struct FieldSummary<'b> {
+    length: Option<u64>,
+    pub(super) chunked: bool,
+    host: Option<&'b [u8]>,
+    hosts: usize,
+    pub(super) close: bool,
+    keep: bool,
+    pub(super) upgrade: bool,
+    pub(super) websocket: bool,
+    trailers: bool,
+    grpc: bool,
+    pub(super) nominated: Vec<&'b [u8]>,
+}
+
+impl<'b> FieldSummary<'b> {
+    pub(super) fn absorb_field(&mut self, field: &httparse::Header<'b>) -> Result<(), HeadError> {
+        let value = field.value;
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        match field.name.len() {
+            2 if is("te") => self.trailers |= has_item(value, b"trailers"),
+            4 if is("host") => {
+                self.hosts += 1;
+                self.host = Some(value);
+            }
+            7 if is("upgrade") => self.websocket |= has_item(value, b"websocket"),
+            10 if is("connection") => self.connection(value),
+            12 if is("content-type") => self.grpc |= is_grpc(value),
+            14 if is("content-length") => {
+                let length = parse_length(value).ok_or(HeadError::ContentLength)?;
+                if self.length.replace(length).is_some() {
+                    return Err(HeadError::ContentLength);
+                }
+            }
+            17 if is("transfer-encoding") => {
+                if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(HeadError::TransferEncoding);
+                }
+                self.chunked = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, value: &'b [u8]) {
+        for item in headers::items(value) {
+            match item {
+                b"" => {}
+                item if item.eq_ignore_ascii_case(b"close") => self.close = true,
+                item if item.eq_ignore_ascii_case(b"keep-alive") => self.keep = true,
+                item if item.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+                item => self.nominated.push(item),
+            }
+        }
+    }
+
+    pub(super) fn keep_alive(&self, minor: u8) -> bool {
+        !self.close && (minor == 1 || self.keep)
+    }
+
+    /// The length of the body, if its fields agree (RFC 9112 §6.3).
+    pub(super) fn length(&self) -> Result<Option<u64>, HeadError> {
+        match (self.length, self.chunked) {
+            (Some(_), true) => Err(HeadError::BothFramings),
+            (length, _) => Ok(length),
+        }
+    }
+
+    fn framing(&self, minor: u8) -> Result<Framing, HeadError> {
+        match self.length()? {
+            Some(0) => Ok(Framing::Length(0)),
+            Some(length) => Ok(Framing::Length(length)),
+            None if self.chunked && minor == 0 => Err(HeadError::TransferEncoding),
+            None if self.chunked => Ok(Framing::Chunked),
+            None => Ok(Framing::None),
+        }
+    }
+}
+
+/// Digits alone: no sign, no list, no space inside (RFC 9110 §8.6).
+fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Whether a content type is gRPC (gRPC over HTTP/2, "Requests").
+pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    content_type
+        .get(..GRPC.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+        && matches!(
+            content_type.get(GRPC.len()),
+            None | Some(b'+' | b';' | b' ')
+        )
+}
+
+#[cfg(test)]
+mod tests;

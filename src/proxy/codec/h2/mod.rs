@@ -1,0 +1,9 @@
+//! HTTP/2 as the proxy needs it beside the `h2` crate: streams as messages, small frames sent in one
+//! piece, refusals counted, memory bounded (RFC 9113).
+
+pub(crate) mod refusals;
+pub(crate) mod reserve;
+mod sender;
+pub(crate) mod stream;
+pub(crate) mod unsent;
+pub(crate) mod write_coalescer;

@@ -1,0 +1,269 @@
+//! Requests that the h2 crate refuses by itself, before we hear of them: found among the frames it
+//! sends, so that each is counted and logged as over HTTP/1.1, and a malformed one gets its 400.
+//!
+//! The crate resets a malformed request without a response (RFC 9113 §8.1.1 allows one) and answers
+//! a head that is too large with 431.
+
+use bytes::BytesMut;
+
+const FRAME_HEADER: usize = 9;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+/// END_STREAM and END_HEADERS.
+const WHOLE: u8 = 5;
+/// Skipped stream identifiers that are remembered, as ranges.
+const MAX_GAPS: usize = 64;
+
+/// A response head for HPACK (RFC 7541) that leaves the encoder's dynamic table alone: `:status` 400
+/// and `content-length` by the static table, `server-timing` as a literal.
+const BAD_REQUEST: &[u8] =
+    b"\x8c\x0f\x0d\x010\x00\x0dserver-timing\x1bhybridge;desc=\"bad_request\"";
+
+/// Looks at every frame that leaves.
+pub(crate) struct Refusals {
+    /// Bytes of the frame under way that are still to come.
+    skip: usize,
+    /// The beginning of a frame that is not whole yet.
+    begun: Vec<u8>,
+    /// The newest stream that we were given, and those before it that we were not.
+    last: u32,
+    gaps: Vec<(u32, u32)>,
+    tell: Box<dyn FnMut(u16) + Send>,
+}
+
+impl Refusals {
+    /// `tell` gets the status of each request that was refused.
+    pub(crate) fn new(tell: impl FnMut(u16) + Send + 'static) -> Self {
+        Self {
+            skip: 0,
+            begun: Vec::new(),
+            last: 0,
+            gaps: Vec::new(),
+            tell: Box::new(tell),
+        }
+    }
+
+    /// We were given this stream. They come in their order, so what it leaves out never comes.
+    pub(crate) fn accepted(&mut self, stream: u32) {
+        if stream > self.last + 2 {
+            if self.gaps.len() == MAX_GAPS {
+                self.gaps.remove(0);
+            }
+            self.gaps.push((self.last + 1, stream - 1));
+        }
+        self.last = stream;
+    }
+
+    fn was_accepted(&self, stream: u32) -> bool {
+        let in_gap = |(from, to): &(u32, u32)| (*from..=*to).contains(&stream);
+        stream <= self.last && !self.gaps.iter().any(in_gap)
+    }
+
+    /// Whether a response must be put before something in these bytes, which come next.
+    pub(crate) fn wants_more(&self, bytes: &[u8]) -> bool {
+        if self.usual(bytes).is_some() {
+            return false;
+        }
+        let mut found = false;
+        self.walk(bytes, |_, frame| found |= self.is_bare_reset(frame));
+        found
+    }
+
+    /// Copies what comes next, with a response before each reset of a malformed request.
+    pub(crate) fn copy(&mut self, bytes: &[u8], out: &mut BytesMut) {
+        if let Some(skip) = self.usual(bytes) {
+            self.skip = skip;
+            return out.extend_from_slice(bytes);
+        }
+        let mut responses = Vec::new();
+        self.walk(bytes, |at, frame| {
+            if self.is_bare_reset(frame) {
+                responses.push((at, stream_of(frame)));
+            }
+        });
+        let mut copied = 0;
+        for (at, stream) in responses {
+            out.extend_from_slice(&bytes[copied..at]);
+            copied = at;
+            out.extend_from_slice(&[0, 0, BAD_REQUEST.len() as u8, HEADERS, WHOLE]);
+            out.extend_from_slice(&stream.to_be_bytes());
+            out.extend_from_slice(BAD_REQUEST);
+            (self.tell)(400);
+        }
+        out.extend_from_slice(&bytes[copied..]);
+        self.advance(bytes);
+    }
+
+    /// What is to be skipped behind these bytes if they begin with whole frame headers, and none of them
+    /// is a reset or heads a response to a stream that we were not given: nearly always.
+    fn usual(&self, bytes: &[u8]) -> Option<usize> {
+        if !self.begun.is_empty() {
+            return None;
+        }
+        let mut at = self.skip;
+        while at < bytes.len() {
+            let header: &[u8; FRAME_HEADER] = bytes.get(at..)?.first_chunk()?;
+            let usual = match header[3] {
+                RST_STREAM => false,
+                HEADERS => self.was_accepted(stream_of(header)),
+                _ => true,
+            };
+            if !usual {
+                return None;
+            }
+            at += FRAME_HEADER + payload_length(header);
+        }
+        Some(at - bytes.len())
+    }
+
+    /// These bytes have left.
+    pub(crate) fn advance(&mut self, bytes: &[u8]) {
+        if let Some(skip) = self.usual(bytes) {
+            self.skip = skip;
+            return;
+        }
+        let mut too_large = 0;
+        let (skip, rest) = self.walk(bytes, |_, frame| {
+            let unheard = !self.was_accepted(stream_of(frame));
+            too_large += usize::from(frame[3] == HEADERS && unheard);
+        });
+        match rest {
+            Some(from) => {
+                if from > 0 || self.skip > 0 {
+                    self.begun.clear();
+                }
+                self.begun.extend_from_slice(&bytes[from..]);
+            }
+            None => self.begun.clear(),
+        }
+        self.skip = skip;
+        for _ in 0..too_large {
+            (self.tell)(431);
+        }
+    }
+
+    /// Calls `see` with each frame that begins in `bytes`, and where: its header and what of its
+    /// payload is there. What is still to be skipped afterwards, and where a header begins that is
+    /// not whole.
+    fn walk(&self, bytes: &[u8], mut see: impl FnMut(usize, &[u8])) -> (usize, Option<usize>) {
+        let mut at = self.skip.min(bytes.len());
+        let mut skip = self.skip - at;
+        if !self.begun.is_empty() {
+            let missing = FRAME_HEADER - self.begun.len();
+            let Some(rest) = bytes.get(..missing) else {
+                return (0, Some(0));
+            };
+            let header = [&self.begun[..], rest].concat();
+            see(0, &header);
+            let length = payload_length(&header);
+            at = missing + length.min(bytes.len() - missing);
+            skip = missing + length - at;
+        }
+        while at < bytes.len() {
+            let frame = &bytes[at..];
+            if frame.len() < FRAME_HEADER {
+                return (0, Some(at));
+            }
+            see(at, frame);
+            let length = FRAME_HEADER + payload_length(frame);
+            skip = length.saturating_sub(frame.len());
+            at += length.min(frame.len());
+        }
+        (skip, None)
+    }
+
+    fn is_bare_reset(&self, frame: &[u8]) -> bool {
+        frame[3] == RST_STREAM
+            && frame.get(FRAME_HEADER..FRAME_HEADER + 4) == Some(&PROTOCOL_ERROR[..])
+            && !self.was_accepted(stream_of(frame))
+    }
+}
+
+fn payload_length(header: &[u8]) -> usize {
+    usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2])
+}
+
+fn stream_of(header: &[u8]) -> u32 {
+    u32::from_be_bytes([header[5], header[6], header[7], header[8]]) & 0x7fff_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = payload.len() as u32;
+        let mut frame = length.to_be_bytes()[1..].to_vec();
+        frame.extend_from_slice(&[kind, 0]);
+        frame.extend_from_slice(&stream.to_be_bytes());
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    fn refusals() -> (Refusals, Arc<Mutex<Vec<u16>>>) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&told);
+        let refusals = Refusals::new(move |status| tell.lock().unwrap().push(status));
+        (refusals, told)
+    }
+
+    /// Data, a reset of an accepted stream, one of a malformed request, and one for another reason.
+    fn wire() -> Vec<u8> {
+        [
+            frame(0, 1, &[3; 40]),
+            frame(RST_STREAM, 1, &PROTOCOL_ERROR),
+            frame(RST_STREAM, 3, &PROTOCOL_ERROR),
+            frame(RST_STREAM, 3, &[0, 0, 0, 8]),
+            frame(6, 0, &[0; 8]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_malformed_request_gets_a_response_and_no_other_stream_does() {
+        let (mut refusals, told) = refusals();
+        refusals.accepted(1);
+        refusals.accepted(5);
+        assert!(refusals.wants_more(&wire()));
+        let mut out = BytesMut::new();
+        refusals.copy(&wire(), &mut out);
+        let mut response = frame(HEADERS, 3, BAD_REQUEST);
+        response[4] = WHOLE;
+        let wire = wire();
+        let (before, after) = wire.split_at(49 + 13);
+        assert_eq!(out, [before, &response, after].concat());
+        assert_eq!(*told.lock().unwrap(), [400]);
+    }
+
+    #[test]
+    fn frames_are_found_however_they_leave() {
+        let head = frame(HEADERS, 7, b"431");
+        let wire = [wire(), head, wire()].concat();
+        for step in 1..wire.len() {
+            let (mut refusals, told) = refusals();
+            for stream in [1, 3, 5] {
+                refusals.accepted(stream);
+            }
+            for piece in wire.chunks(step) {
+                assert!(!refusals.wants_more(piece));
+                refusals.advance(piece);
+            }
+            assert_eq!(*told.lock().unwrap(), [431], "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn what_was_left_out_is_remembered_within_bounds() {
+        let (mut refusals, _) = refusals();
+        for stream in 0..1000 {
+            refusals.accepted(4 * stream + 1);
+        }
+        assert!(refusals.gaps.len() <= MAX_GAPS);
+        assert!(refusals.was_accepted(3997) && !refusals.was_accepted(3995));
+        assert!(!refusals.was_accepted(4001));
+    }
+}

@@ -1,0 +1,335 @@
+//! HTTP/2 streams as sides of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
+//! capacity is asked for before bytes are handed over, and given back when they are passed on.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Response};
+use tokio::time::timeout;
+
+use crate::proxy::codec::h2::reserve::{HEADS, Reserved};
+use crate::proxy::codec::h2::sender::Sender;
+use crate::proxy::codec::h2::unsent::Unsent;
+use crate::proxy::codec::headers;
+use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
+use crate::proxy::codec::message::{Frame, FramingError};
+use crate::proxy::codec::message::{MAX_TRAILER_FIELDS, MAX_TRAILERS};
+use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
+
+/// What a frame costs at least, however small.
+const SMALL_FRAME: usize = 256;
+/// Bytes of a response head that is not counted beside its stream.
+const USUAL_HEAD: usize = 4 * 1024;
+/// Bytes that are passed on in one go of what was read ahead.
+const READ_AHEAD_PIECE: usize = 16 * 1024;
+
+/// Receives frames; the window of data is the caller's to give back.
+fn poll_frame(
+    stream: &mut RecvStream,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Frame>, MessageError>> {
+    while let Some(data) = ready!(stream.poll_data(cx)) {
+        let data = data?;
+        if !data.is_empty() {
+            return Poll::Ready(Ok(Some(Frame::Data(data))));
+        }
+    }
+    let Some(trailers) = ready!(stream.poll_trailers(cx))? else {
+        return Poll::Ready(Ok(None));
+    };
+    if trailers.len() > MAX_TRAILER_FIELDS || headers::size(&trailers) > MAX_TRAILERS {
+        return Poll::Ready(Err(FramingError::Trailers.into()));
+    }
+    Poll::Ready(Ok(Some(Frame::Trailers(end_to_end_fields(trailers)))))
+}
+
+/// Trailers without what must not come as one.
+fn end_to_end_fields(mut trailers: HeaderMap) -> HeaderMap {
+    let forbidden: Vec<_> = trailers
+        .keys()
+        .filter(|name| headers::forbidden_in_trailers(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in forbidden {
+        trailers.remove(name);
+    }
+    trailers
+}
+
+/// The client's side of a stream we serve.
+pub(crate) struct ServedStream {
+    receiver: RecvStream,
+    /// Taken out of its frames while the inference server takes nothing: the client's window bounds
+    /// it, and it costs its bytes alone.
+    ahead: BytesMut,
+    /// Bytes that were passed on and that the inference server need not have taken yet: their window
+    /// is given back when it has, so that the window bounds what an upload costs.
+    handed: usize,
+    respond: SendResponse<Bytes>,
+    sender: Option<Sender>,
+    grpc_status: Option<u8>,
+    unsent: Arc<Unsent>,
+    /// What heads that may be unread take of the process's bytes.
+    heads: Reserved,
+}
+
+/// The status of a gRPC call, in trailers or in a head that is trailers alone.
+pub(crate) fn grpc_status(fields: &HeaderMap) -> Option<u8> {
+    fields.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+impl ServedStream {
+    pub(crate) fn new(
+        receiver: RecvStream,
+        respond: SendResponse<Bytes>,
+        unsent: Arc<Unsent>,
+    ) -> Self {
+        Self {
+            receiver,
+            ahead: BytesMut::new(),
+            handed: 0,
+            respond,
+            sender: None,
+            grpc_status: None,
+            unsent,
+            heads: HEADS.nothing(),
+        }
+    }
+
+    /// Whether there is memory for a response head of so many bytes, which a client may leave unread.
+    /// One of a usual size is part of what a stream costs; a large one is held as fields and as text.
+    pub(crate) fn has_memory_for_head(&mut self, bytes: usize) -> bool {
+        bytes <= USUAL_HEAD || self.heads.grow(bytes.saturating_mul(2))
+    }
+
+    /// Sends an interim response (RFC 9110 §15.2), or drops it: a client that leaves its socket unread
+    /// would make it wait here.
+    pub(crate) fn send_interim(&mut self, response: Response<()>) -> Result<(), MessageError> {
+        let bytes = headers::size(response.headers()) + SMALL_FRAME;
+        if self.unsent.is_blocked() || !self.heads.grow(bytes) {
+            return Ok(());
+        }
+        Ok(self.respond.send_informational(response)?)
+    }
+
+    /// Sends the head of the response; `last` if it has no body.
+    pub(crate) fn start_response(
+        &mut self,
+        response: Response<()>,
+        last: bool,
+    ) -> Result<(), MessageError> {
+        let stream = self.respond.send_response(response, last)?;
+        let unsent = Arc::clone(&self.unsent);
+        self.sender = Some(Sender::new(stream, last, Some(unsent)));
+        Ok(())
+    }
+
+    /// Sends a whole response at once.
+    pub(crate) fn answer(
+        &mut self,
+        response: Response<()>,
+        body: Bytes,
+    ) -> Result<(), MessageError> {
+        let mut stream = self.respond.send_response(response, body.is_empty())?;
+        if !body.is_empty() {
+            stream.send_data(body, true)?;
+        }
+        Ok(())
+    }
+
+    /// The grpc-status of the trailers, once they were sent.
+    pub(crate) fn grpc_status(&self) -> Option<u8> {
+        self.grpc_status
+    }
+
+    /// Waits until everything handed over has left for the socket: a reset would overtake it.
+    pub(crate) async fn flushed(&mut self) {
+        if let Some(sender) = &self.sender {
+            sender.flushed().await;
+        }
+    }
+
+    /// Reads and drops what the client still sends of its request, window given back, until its end:
+    /// many clients give up a response when the stream is reset while they send (RFC 9113 §8.1).
+    /// Bounded; what comes later is refused with NO_ERROR when the stream is dropped.
+    pub(crate) async fn discard(&mut self) -> Result<(), MessageError> {
+        let ahead = std::mem::take(&mut self.ahead).len();
+        let held = ahead + std::mem::take(&mut self.handed);
+        self.receiver.flow_control().release_capacity(held)?;
+        let mut left = LISTENED_BYTES;
+        let listening = async {
+            while let Ok(Some(data)) = timeout(SILENCE, self.receiver.data()).await {
+                let length = data?.len();
+                self.unsent.uploaded(length);
+                self.receiver.flow_control().release_capacity(length)?;
+                left = left.saturating_sub(length.max(SMALL_FRAME));
+                if left == 0 {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        timeout(LISTENED, listening).await.unwrap_or(Ok(()))
+    }
+
+    /// Waits until the client reads its socket, if it does not: heads lie in front of it until then, and
+    /// the stream has its permit as long.
+    pub(crate) async fn room_in_socket(&self) {
+        self.unsent.room_in_socket().await;
+    }
+
+    /// Breaks the stream off.
+    pub(crate) fn reset(&mut self, reason: h2::Reason) {
+        match &mut self.sender {
+            Some(sender) => sender.reset(reason),
+            None => self.respond.send_reset(reason),
+        }
+    }
+}
+
+impl MessageStream for ServedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+        if !self.ahead.is_empty() {
+            let piece = self.ahead.len().min(READ_AHEAD_PIECE);
+            let piece = self.ahead.split_to(piece).freeze();
+            self.handed += piece.len();
+            return Poll::Ready(Ok(Some(Frame::Data(piece))));
+        }
+        let frame = ready!(poll_frame(&mut self.receiver, cx))?;
+        if let Some(Frame::Data(data)) = &frame {
+            self.handed += data.len();
+            self.unsent.uploaded(data.len());
+        }
+        Poll::Ready(Ok(frame))
+    }
+
+    fn taken(&mut self) {
+        let handed = std::mem::take(&mut self.handed);
+        // Never more than came: there is no error.
+        let _ = self.receiver.flow_control().release_capacity(handed);
+    }
+
+    fn at_end(&self) -> bool {
+        self.ahead.is_empty() && self.receiver.is_end_stream()
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
+        match &mut self.sender {
+            Some(sender) => sender.poll_ready(cx),
+            None => Poll::Ready(Ok(Readiness::Ample)),
+        }
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
+        if let Frame::Trailers(fields) = &frame {
+            self.grpc_status = grpc_status(fields);
+        }
+        let sender = self.sender.as_mut().ok_or(MessageError::Ended)?;
+        sender.send(frame, last);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), MessageError> {
+        if let Some(sender) = &mut self.sender {
+            sender.finish();
+        }
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
+        match &mut self.sender {
+            Some(sender) => sender.poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
+        while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
+            match data {
+                Ok(data) => {
+                    self.unsent.uploaded(data.len());
+                    self.ahead.extend_from_slice(&data);
+                }
+                Err(error) => return Poll::Ready(error.into()),
+            }
+        }
+        let reset = match &mut self.sender {
+            // After our end of the stream there is nobody left to go away.
+            Some(sender) if sender.has_ended() => return Poll::Pending,
+            Some(sender) => ready!(sender.poll_reset(cx)),
+            None => ready!(self.respond.poll_reset(cx)),
+        };
+        Poll::Ready(reset.map_or_else(MessageError::from, MessageError::Reset))
+    }
+}
+
+/// The inference server's side of a stream we opened.
+pub(crate) struct OpenedStream {
+    sender: Sender,
+    /// There once the response head is.
+    receiver: Option<RecvStream>,
+}
+
+impl OpenedStream {
+    /// `ended`: the request has no body.
+    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+        Self {
+            sender: Sender::new(stream, ended, None),
+            receiver: None,
+        }
+    }
+
+    /// The response's head is here; its body follows.
+    pub(crate) fn start_body(&mut self, receiver: RecvStream) {
+        self.receiver = Some(receiver);
+    }
+
+    /// Tells the server that nobody waits any more.
+    pub(crate) fn cancel(&mut self) {
+        self.sender.reset(h2::Reason::CANCEL);
+    }
+}
+
+impl MessageStream for OpenedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+        let Some(receiver) = &mut self.receiver else {
+            return Poll::Ready(Err(MessageError::Ended));
+        };
+        let frame = ready!(poll_frame(receiver, cx))?;
+        if let Some(Frame::Data(data)) = &frame {
+            receiver.flow_control().release_capacity(data.len())?;
+        }
+        Poll::Ready(Ok(frame))
+    }
+
+    fn at_end(&self) -> bool {
+        self.receiver
+            .as_ref()
+            .is_some_and(RecvStream::is_end_stream)
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
+        self.sender.send(frame, last);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), MessageError> {
+        self.sender.finish();
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
+        self.sender.poll_flush(cx)
+    }
+
+    fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<MessageError> {
+        Poll::Pending
+    }
+}

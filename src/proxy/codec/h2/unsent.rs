@@ -1,0 +1,224 @@
+//! What HTTP/2 clients have not taken yet: counted for a connection and for the process, so that
+//! windows of zero on many streams cost no more than the documented memory; and how many streams.
+//!
+//! Beyond a bound, a stream takes from the inference server only what its client can take at once,
+//! and that in small pieces. So a client that stalls costs a little for each stream, and one that
+//! reads goes on, whatever others hold.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use tokio::sync::Notify;
+
+use crate::budget::UNSENT_PER_CONNECTION;
+use crate::proxy::codec::h2::reserve::BOUNDS;
+use crate::proxy::codec::message::Readiness;
+
+/// What a process holds.
+pub(crate) struct Process {
+    held: AtomicUsize,
+    streams: AtomicUsize,
+    /// Bytes of one connection and of all, beyond which streams get little.
+    a_connection: usize,
+    limit: usize,
+    most_streams: usize,
+}
+
+/// The one of this process.
+pub(crate) static PROCESS: LazyLock<Process> = LazyLock::new(|| {
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    Process::new(
+        bytes(UNSENT_PER_CONNECTION),
+        bytes(BOUNDS.unsent),
+        bytes(BOUNDS.streams),
+    )
+});
+
+impl Process {
+    const fn new(a_connection: usize, limit: usize, most_streams: usize) -> Self {
+        Self {
+            held: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            a_connection,
+            limit,
+            most_streams,
+        }
+    }
+
+    /// A permit for one more stream; for the `first` of a connection always.
+    pub(crate) fn stream(&'static self, first: bool) -> Option<StreamPermit> {
+        let before = self.streams.fetch_add(1, Ordering::Relaxed);
+        let permit = StreamPermit(self);
+        (first || before < self.most_streams).then_some(permit)
+    }
+}
+
+/// One stream among those of the process, until dropped.
+pub(crate) struct StreamPermit(&'static Process);
+
+impl Drop for StreamPermit {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the streams of one connection hold.
+pub(crate) struct Unsent {
+    held: AtomicUsize,
+    /// Bytes of uploads that came since the client's window was last made wider.
+    uploaded: AtomicUsize,
+    /// The client does not read its socket.
+    blocked: Arc<AtomicBool>,
+    unblocked: Notify,
+    process: &'static Process,
+}
+
+impl Unsent {
+    /// Nothing yet.
+    pub(crate) fn new(process: &'static Process, blocked: Arc<AtomicBool>) -> Arc<Self> {
+        Arc::new(Self {
+            held: AtomicUsize::new(0),
+            uploaded: AtomicUsize::new(0),
+            blocked,
+            unblocked: Notify::new(),
+            process,
+        })
+    }
+
+    /// Whether the client leaves its socket unread.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// The socket has room again.
+    pub(crate) fn unblocked(&self) {
+        self.unblocked.notify_waiters();
+    }
+
+    /// Waits until the socket has room: what was handed over before is not on its way until then.
+    pub(crate) async fn room_in_socket(&self) {
+        while self.is_blocked() {
+            let mut unblocked = pin!(self.unblocked.notified());
+            unblocked.as_mut().enable();
+            if self.is_blocked() {
+                unblocked.await;
+            }
+        }
+    }
+
+    /// Part of an upload came.
+    pub(crate) fn uploaded(&self, bytes: usize) {
+        self.uploaded.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether so many bytes have come since this was last so.
+    pub(crate) fn has_uploaded(&self, bytes: usize) -> bool {
+        let has = self.uploaded.load(Ordering::Relaxed) >= bytes;
+        if has {
+            self.uploaded.store(0, Ordering::Relaxed);
+        }
+        has
+    }
+
+    /// How much a stream may take from the inference server.
+    pub(crate) fn room(&self) -> Readiness {
+        let all = self.process.held.load(Ordering::Relaxed);
+        let held = self.held.load(Ordering::Relaxed);
+        if held < self.process.a_connection && all < self.process.limit {
+            Readiness::Ample
+        } else {
+            Readiness::Scarce
+        }
+    }
+
+    /// Charges for bytes that are held.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.process.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// They are held no more.
+    pub(crate) fn remove(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.process.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one holder is charged for, until it is dropped.
+pub(crate) struct Charge {
+    unsent: Arc<Unsent>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Nothing yet.
+    pub(crate) fn new(unsent: Arc<Unsent>) -> Self {
+        Self { unsent, bytes: 0 }
+    }
+
+    pub(crate) fn room(&self) -> Readiness {
+        self.unsent.room()
+    }
+
+    /// It holds so many bytes now.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes > before {
+            self.unsent.add(bytes - before);
+        } else if bytes < before {
+            self.unsent.remove(before - bytes);
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A_CONNECTION: usize = 1000;
+
+    #[test]
+    fn a_connection_and_a_process_at_their_bounds_give_little() {
+        static PROCESS: Process = Process::new(A_CONNECTION, 2 * A_CONNECTION, 2);
+        let (one, other) = (
+            Unsent::new(&PROCESS, Arc::default()),
+            Unsent::new(&PROCESS, Arc::default()),
+        );
+        let mut held = Charge::new(Arc::clone(&one));
+        held.set(A_CONNECTION - 1);
+        assert_eq!(one.room(), Readiness::Ample);
+        held.set(A_CONNECTION);
+        assert_eq!(
+            (one.room(), other.room()),
+            (Readiness::Scarce, Readiness::Ample)
+        );
+        let mut more = Charge::new(Arc::clone(&one));
+        more.set(A_CONNECTION);
+        assert_eq!(other.room(), Readiness::Scarce);
+        drop((held, more));
+        assert_eq!(
+            (one.room(), other.room()),
+            (Readiness::Ample, Readiness::Ample)
+        );
+        assert_eq!(PROCESS.held.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_process_with_all_its_streams_leaves_each_connection_one() {
+        static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
+        let one = PROCESS.stream(true);
+        let two = PROCESS.stream(false);
+        assert!(one.is_some() && two.is_some());
+        assert!(PROCESS.stream(false).is_none());
+        assert!(PROCESS.stream(true).is_some());
+        drop(one);
+        assert!(PROCESS.stream(false).is_some());
+    }
+}

@@ -1,0 +1,349 @@
+//! What an HTTP/2 connection sends in one turn leaves in one piece. The h2 crate flushes after each
+//! piece of data, so between data and trailers and between streams: a system call, and to a client a
+//! record, for each.
+//!
+//! While the cork is in, small writes are gathered and flushing waits.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::io::Closing;
+use crate::proxy::codec::h2::refusals::Refusals;
+
+/// Bytes gathered at most; what exceeds it is written at once, with what was gathered before it.
+const MAX_BUFFERED: usize = 16 * 1024;
+/// Readiness made for the first of them.
+const INITIAL_CAPACITY: usize = 2 * 1024;
+/// Pieces written with one call.
+const MAX_IOV: usize = 8;
+
+/// A stream with a cork, and a handle of it for whoever moves the cork. It is locked by one task alone.
+pub(crate) struct CoalescingWriter<S>(Arc<Mutex<Inner<S>>>);
+
+struct Inner<S> {
+    io: S,
+    corked: bool,
+    /// The socket had no room for all of the last turn.
+    blocked: Arc<AtomicBool>,
+    gathered: BytesMut,
+    refusals: Option<Refusals>,
+}
+
+impl<S> CoalescingWriter<S> {
+    pub(crate) fn new(io: S) -> Self {
+        Self::with(io, None)
+    }
+
+    /// A stream to a client, with a watch for requests that the h2 crate refuses.
+    pub(crate) fn watching(io: S, refusals: Refusals) -> Self {
+        Self::with(io, Some(refusals))
+    }
+
+    fn with(io: S, refusals: Option<Refusals>) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            io,
+            corked: false,
+            blocked: Arc::default(),
+            gathered: BytesMut::new(),
+            refusals,
+        })))
+    }
+
+    /// We were given this stream.
+    pub(crate) fn accepted(&self, stream: u32) {
+        if let Some(refusals) = &mut self.neck().refusals {
+            refusals.accepted(stream);
+        }
+    }
+
+    /// Another handle of the same stream.
+    pub(crate) fn handle(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    /// Whether the peer is behind with reading, as of the last turn. The task that takes turns is woken
+    /// when it no longer is.
+    pub(crate) fn blocked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.neck().blocked)
+    }
+
+    fn neck(&self) -> MutexGuard<'_, Inner<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> CoalescingWriter<S> {
+    /// Takes a turn with the cork in, then sends what was gathered. What the socket has no room for is
+    /// sent when it has: the task is woken then, and takes another turn. An error of the socket is found
+    /// again by the next read or write.
+    pub(crate) fn poll_batched<T>(
+        &self,
+        cx: &mut Context<'_>,
+        turn: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> T {
+        self.neck().corked = true;
+        let taken = turn(cx);
+        let mut neck = self.neck();
+        neck.corked = false;
+        let blocked = neck.poll_flush(cx).is_pending();
+        if neck.blocked.swap(blocked, Ordering::Relaxed) && !blocked {
+            cx.waker().wake_by_ref();
+        }
+        taken
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Inner<S> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let sent = ready!(Pin::new(&mut self.io).poll_write(cx, &self.gathered))?;
+            self.gathered.advance(some(sent)?);
+        }
+        self.gathered = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let count: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if count == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let fits = self.corked && self.gathered.len() + count <= MAX_BUFFERED;
+        if fits || self.must_copy(bufs) {
+            if self.gathered.capacity() == 0 {
+                self.gathered.reserve(INITIAL_CAPACITY.max(count));
+            }
+            for buf in bufs {
+                match &mut self.refusals {
+                    Some(refusals) => refusals.copy(buf, &mut self.gathered),
+                    None => self.gathered.extend_from_slice(buf),
+                }
+            }
+            return Poll::Ready(Ok(count));
+        }
+        loop {
+            let mut pieces = [IoSlice::new(&[]); MAX_IOV];
+            pieces[0] = IoSlice::new(&self.gathered);
+            for (piece, buf) in pieces[1..].iter_mut().zip(bufs) {
+                *piece = IoSlice::new(buf);
+            }
+            let sent = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &pieces))?;
+            let before = self.gathered.len();
+            if sent > before {
+                self.gathered = BytesMut::new();
+                self.has_sent(bufs, sent - before);
+                return Poll::Ready(Ok(sent - before));
+            }
+            self.gathered.advance(some(sent)?);
+        }
+    }
+}
+
+impl<S> Inner<S> {
+    /// Whether something must be put between these bytes. Frames do not reach from one piece into the
+    /// next, except a large one's content.
+    fn must_copy(&self, bufs: &[IoSlice<'_>]) -> bool {
+        match (&self.refusals, bufs) {
+            (Some(refusals), [first, ..]) => refusals.wants_more(first),
+            _ => false,
+        }
+    }
+
+    fn has_sent(&mut self, bufs: &[IoSlice<'_>], mut count: usize) {
+        let Some(refusals) = &mut self.refusals else {
+            return;
+        };
+        for buf in bufs {
+            let now = buf.len().min(count);
+            refusals.advance(&buf[..now]);
+            count -= now;
+        }
+    }
+}
+
+fn some(sent: usize) -> io::Result<usize> {
+    match sent {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        sent => Ok(sent),
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.neck().io).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.neck().poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.neck().poll_write(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut neck = self.neck();
+        if neck.corked {
+            return Poll::Ready(Ok(()));
+        }
+        neck.poll_flush(cx)
+    }
+
+    /// Sends what was gathered, cork or not: it comes before the end.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut neck = self.neck();
+        ready!(neck.poll_send(cx))?;
+        Pin::new(&mut neck.io).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncWrite + Closing + Unpin> Closing for CoalescingWriter<S> {
+    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
+        let mut neck = self.neck();
+        ready!(neck.poll_send(cx))?;
+        neck.io.poll_finish(cx, whole)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.neck().io.poll_discard(cx)
+    }
+
+    fn unacknowledged(&self) -> io::Result<usize> {
+        self.neck().io.unacknowledged()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// A pipe that holds `room` bytes, and what arrives at its other end.
+    fn pipe(room: usize) -> (CoalescingWriter<DuplexStream>, DuplexStream) {
+        let (near, far) = duplex(room);
+        (CoalescingWriter::new(near), far)
+    }
+
+    fn write(
+        to: &mut CoalescingWriter<DuplexStream>,
+        cx: &mut Context<'_>,
+        text: &[u8],
+    ) -> Poll<usize> {
+        let written = Pin::new(&mut *to).poll_write(cx, text).map(Result::unwrap);
+        let flushed = Pin::new(to).poll_flush(cx);
+        assert!(flushed.is_ready());
+        written
+    }
+
+    #[tokio::test]
+    async fn what_is_said_in_a_turn_leaves_at_its_end_and_in_order() {
+        let (corked, mut far) = pipe(64 * 1024);
+        let mut stream = corked.handle();
+        let big = vec![b'-'; MAX_BUFFERED];
+        poll_fn(|cx| {
+            corked.poll_batched(cx, |cx| {
+                assert_eq!(write(&mut stream, cx, b"one "), Poll::Ready(4));
+                assert_eq!(write(&mut stream, cx, b"two "), Poll::Ready(4));
+                let mut seen = [0; 8];
+                let mut seen = ReadBuf::new(&mut seen);
+                assert!(Pin::new(&mut far).poll_read(cx, &mut seen).is_pending());
+                // More than can be gathered: it leaves at once, behind what came before it.
+                let written = Pin::new(&mut stream).poll_write(cx, &big);
+                assert!(matches!(written, Poll::Ready(Ok(MAX_BUFFERED))));
+                assert_eq!(write(&mut stream, cx, b" three"), Poll::Ready(6));
+            });
+            Poll::Ready(())
+        })
+        .await;
+        let mut seen = vec![0; MAX_BUFFERED + 14];
+        far.read_exact(&mut seen).await.unwrap();
+        assert_eq!(seen, [b"one two ", &big[..], b" three"].concat());
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_gets_every_byte_and_holds_up_the_writer() {
+        let (corked, mut far) = pipe(1000);
+        let mut stream = corked.handle();
+        let sent: Vec<u8> = (0..400_000_u32).map(|at| (at % 251) as u8).collect();
+        let all = sent.clone();
+        let writing = tokio::spawn(async move {
+            let mut at = 0;
+            let mut most = 0;
+            poll_fn(|cx| {
+                corked.poll_batched(cx, |cx| {
+                    while let Some(piece) = all.get(at..(at + 700).min(all.len())) {
+                        if piece.is_empty() {
+                            return Poll::Ready(());
+                        }
+                        match Pin::new(&mut stream).poll_write(cx, piece) {
+                            Poll::Ready(written) => at += written.unwrap(),
+                            Poll::Pending => return Poll::Pending,
+                        }
+                        most = most.max(stream.neck().gathered.len());
+                    }
+                    Poll::Ready(())
+                })
+            })
+            .await;
+            stream.shutdown().await.unwrap();
+            most
+        });
+        let mut seen = Vec::new();
+        far.read_to_end(&mut seen).await.unwrap();
+        assert!(seen == sent, "{} of {} bytes", seen.len(), sent.len());
+        assert!(writing.await.unwrap() <= MAX_BUFFERED);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_stream_comes_after_what_was_gathered() {
+        let (corked, mut far) = pipe(100);
+        let mut stream = corked.handle();
+        poll_fn(|cx| {
+            corked.poll_batched(cx, |cx| {
+                assert_eq!(write(&mut stream, cx, b"last words"), Poll::Ready(10));
+                Pin::new(&mut stream).poll_shutdown(cx).map(Result::unwrap)
+            })
+        })
+        .await;
+        let mut seen = Vec::new();
+        far.read_to_end(&mut seen).await.unwrap();
+        assert_eq!(seen, b"last words");
+    }
+}

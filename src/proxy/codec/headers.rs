@@ -1,0 +1,349 @@
+//! Which header fields cross the proxy and which it sets itself. Pure.
+//!
+//! Sources: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), RFC 9113 §8.2.2 (HTTP/2).
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use bytes::{BufMut, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::proxy::settings::ForwardedMode;
+
+/// The field that tells the app how the connection it serves was keyed.
+pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
+
+/// What the proxy says about a client, prepared once a connection.
+pub(crate) struct ForwardedHeaders {
+    mode: ForwardedMode,
+    group: &'static str,
+    client: IpAddr,
+    /// `forwarded` up to its host: IPv6 in brackets and quotes (RFC 7239 §6).
+    forwarded: String,
+    /// The field lines that are the same for every request.
+    lines: String,
+    /// The same for HTTP/2, made when first asked for.
+    fields: OnceLock<Vec<(HeaderName, HeaderValue)>>,
+}
+
+impl ForwardedHeaders {
+    /// Prepares the values of one connection.
+    pub(crate) fn new(client: IpAddr, group: &'static str, mode: ForwardedMode) -> Self {
+        let client = client.to_canonical();
+        let node = match client {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("\"[{v6}]\""),
+        };
+        Self {
+            mode,
+            group,
+            lines: format!(
+                "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
+            ),
+            client,
+            forwarded: format!("for={node};proto=https"),
+            fields: OnceLock::new(),
+        }
+    }
+
+    /// Whether the proxy sets this field of a request itself, so that a client's goes.
+    ///
+    /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
+    pub(crate) fn owns(&self, name: &[u8]) -> bool {
+        same(name, EVIDENCE)
+            || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
+    }
+
+    /// Writes the fields to add to a request as HTTP/1.1 field lines.
+    pub(crate) fn put_lines(&self, out: &mut BytesMut, host: Option<&[u8]>) {
+        out.extend_from_slice(self.lines.as_bytes());
+        if let Some(host) = host {
+            put_field(out, b"x-forwarded-host", host);
+        }
+        out.extend_from_slice(b"forwarded: ");
+        self.put_forwarded(out, host);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends the fields to add to a request to those of an HTTP/2 request.
+    pub(crate) fn append_to(&self, fields: &mut HeaderMap, host: Option<&[u8]>) {
+        for (name, value) in self.fields() {
+            fields.append(name, value.clone());
+        }
+        if let Some(host) = host.and_then(|host| HeaderValue::from_bytes(host).ok()) {
+            fields.append(HeaderName::from_static("x-forwarded-host"), host);
+        }
+        let mut forwarded = BytesMut::with_capacity(self.forwarded.len() + 64);
+        self.put_forwarded(&mut forwarded, host);
+        if let Ok(forwarded) = HeaderValue::from_maybe_shared(forwarded.freeze()) {
+            fields.append(header::FORWARDED, forwarded);
+        }
+    }
+
+    fn put_forwarded(&self, out: &mut BytesMut, host: Option<&[u8]>) {
+        out.extend_from_slice(self.forwarded.as_bytes());
+        if let Some(host) = host.filter(|host| quotable(host)) {
+            out.extend_from_slice(b";host=\"");
+            out.extend_from_slice(host);
+            out.extend_from_slice(b"\"");
+        }
+    }
+
+    fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        self.fields.get_or_init(|| {
+            let address = HeaderValue::try_from(self.client.to_string()).ok();
+            [
+                (EVIDENCE, Some(HeaderValue::from_static(self.group))),
+                ("x-forwarded-for", address),
+                ("x-forwarded-proto", Some(HeaderValue::from_static("https"))),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)))
+            .collect()
+        })
+    }
+}
+
+/// Whether a name is ours, letter case and underscores aside.
+fn same(name: &[u8], ours: &str) -> bool {
+    name.len() == ours.len() && name.iter().map(|b| folded(*b)).eq(ours.bytes())
+}
+
+fn is_forwarding(name: &[u8]) -> bool {
+    const PREFIX: &str = "x-forwarded-";
+    same(name, "forwarded")
+        || name
+            .get(..PREFIX.len())
+            .is_some_and(|start| same(start, PREFIX))
+}
+
+fn folded(byte: u8) -> u8 {
+    match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+/// Whether a host can stand in a quoted-string as it is.
+fn quotable(host: &[u8]) -> bool {
+    host.iter()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+}
+
+/// Whether a field belongs to one connection and ends here. `te`, `upgrade` and
+/// `transfer-encoding` are among them: who needs them sets them anew.
+pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+        b"proxy-authenticate",
+    ];
+    // The cheap question first: most names have another length.
+    matches!(name.len(), 2 | 7 | 10 | 14 | 16..=18)
+        && NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop))
+}
+
+/// The items of a comma-separated field value, trimmed.
+pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Whether a comma-separated field value holds an item, letter case aside.
+pub(crate) fn has_item(value: &[u8], wanted: &[u8]) -> bool {
+    items(value).any(|item| item.eq_ignore_ascii_case(wanted))
+}
+
+/// Fields that must not come as trailers (RFC 9110 §6.5.1), in either direction and version: those
+/// that frame or route a message, modify a request, authenticate, describe content or control its
+/// response, and ours.
+pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 31] = [
+        b"host",
+        b"trailer",
+        b"cache-control",
+        b"expect",
+        b"max-forwards",
+        b"pragma",
+        b"range",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"accept",
+        b"accept-charset",
+        b"accept-encoding",
+        b"accept-language",
+        b"authorization",
+        b"proxy-authorization",
+        b"www-authenticate",
+        b"cookie",
+        b"set-cookie",
+        b"age",
+        b"date",
+        b"expires",
+        b"location",
+        b"retry-after",
+        b"vary",
+        b"warning",
+        b"via",
+        b"strict-transport-security",
+        b"access-control-allow-origin",
+    ];
+    is_hop_by_hop(name)
+        || describes_content(name)
+        || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
+        || is_forwarding(name)
+        || same(name, EVIDENCE)
+}
+
+/// `content-*`, except the digest, which can only be known at the end (RFC 9530 §2).
+fn describes_content(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"content-";
+    name.get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        && !name.eq_ignore_ascii_case(b"content-digest")
+}
+
+/// The bytes that fields take as HTTP/1.1 field lines, so that a limit means the same in both versions.
+pub(crate) fn size(fields: &HeaderMap) -> usize {
+    fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+/// Removes from an HTTP/2 message what ends here, and the fields `connection` names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| items(value.as_bytes()))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    let trailers = headers
+        .get_all(header::TE)
+        .iter()
+        .any(|value| has_item(value.as_bytes(), b"trailers"));
+    remove_all(headers, is_hop_by_hop);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes from an HTTP/2 request the fields that the proxy sets itself.
+pub(crate) fn strip_owned(headers: &mut HeaderMap, identity: &ForwardedHeaders) {
+    remove_all(headers, |name| identity.owns(name));
+}
+
+fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&[u8]) -> bool) {
+    let names: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| goes(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// Writes one field line.
+pub(crate) fn put_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(mode: ForwardedMode) -> ForwardedHeaders {
+        ForwardedHeaders::new(IpAddr::from([192, 0, 2, 7]), "X25519MLKEM768", mode)
+    }
+
+    #[test]
+    fn spoofed_fields_are_ours_in_every_spelling() {
+        let replace = identity(ForwardedMode::Replace);
+        for name in [
+            "x-forwarded-for",
+            "X-Forwarded-Host",
+            "X_Forwarded_For",
+            "x-forwarded-port",
+            "Forwarded",
+            "X-TLS-Key-Exchange",
+            "x_tls_key_exchange",
+        ] {
+            assert!(replace.owns(name.as_bytes()), "{name}");
+        }
+        for name in ["x-forward", "forwarded-x", "x-request-id", "x-forwarded"] {
+            assert!(!replace.owns(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn appending_keeps_forwarding_fields_and_never_the_evidence() {
+        let append = identity(ForwardedMode::Append);
+        assert!(!append.owns(b"x-forwarded-for"));
+        assert!(!append.owns(b"forwarded"));
+        assert!(append.owns(b"x-tls-key-exchange"));
+        assert!(append.owns(b"x_forwarded_for"));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_quoted_as_rfc_7239_wants() {
+        let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+        let identity = ForwardedHeaders::new(address, "X25519", ForwardedMode::Replace);
+        let mut fields = HeaderMap::new();
+        identity.append_to(&mut fields, Some(b"model.example"));
+        let forwarded = "for=\"[2001:db8::1]\";proto=https;host=\"model.example\"";
+        assert_eq!(fields["x-forwarded-for"], "2001:db8::1");
+        assert_eq!(fields["forwarded"], forwarded);
+        let mut lines = BytesMut::new();
+        identity.put_lines(&mut lines, Some(b"model.example"));
+        let lines = String::from_utf8_lossy(&lines);
+        assert!(
+            lines.contains("\r\nx-forwarded-for: 2001:db8::1\r\n"),
+            "{lines}"
+        );
+        assert!(
+            lines.contains(&format!("\r\nforwarded: {forwarded}\r\n")),
+            "{lines}"
+        );
+    }
+
+    #[test]
+    fn hop_by_hop_fields_go_and_te_trailers_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, x-secret-hop"),
+            ("keep-alive", "timeout=5"),
+            ("x-secret-hop", "1"),
+            ("te", "gzip, trailers"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ] {
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_bytes()))
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, [("accept", &b"*/*"[..]), ("te", b"trailers")]);
+    }
+}

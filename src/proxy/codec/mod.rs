@@ -1,0 +1,7 @@
+//! Messages on the wire: HTTP/1.1 and HTTP/2 read and written, and what both have in common.
+
+pub(crate) mod h1;
+pub(crate) mod h2;
+pub(crate) mod headers;
+pub(crate) mod linger;
+pub(crate) mod message;

@@ -1,0 +1,169 @@
+//! An HTTP/1.1 client: request after request, each passed on and answered (RFC 9112 §9.3).
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use crate::io::{ClientStream, Duplex};
+use crate::metrics::RequestProtocol;
+use crate::proxy::codec::h1::connection::{H1, ReadError};
+use crate::proxy::codec::h1::request::{
+    HeadError, RequestHead, USUAL_FIELDS, no_fields, no_fields_of,
+};
+use crate::proxy::codec::message::is_idempotent;
+use crate::proxy::context::Context;
+use crate::proxy::downstream::http1_forward::{Next, ParsedRequest, RequestMeta, Route, forward};
+use crate::proxy::downstream::http1_idle::KeepAliveWait;
+use crate::proxy::end::{Sent, end};
+use crate::proxy::error::Outcome;
+use crate::proxy::local_reply::LocalReply;
+use crate::proxy::settings::UpstreamHttp;
+
+/// Serves a connection to its end. No `async fn`: that would hold its arguments twice.
+pub(crate) fn serve<S: ClientStream>(
+    stream: S,
+    context: Context,
+) -> impl Future<Output = Outcome> + Send {
+    let mut client = H1::new(stream);
+    async move {
+        let (next, since) = requests(&mut client, &context).await;
+        let (sent, outcome) = match next {
+            Next::Keep | Next::Gone(Outcome::Closed) => return Outcome::Closed,
+            Next::Gone(outcome) => return outcome,
+            Next::Close(outcome) => (Sent::Whole, outcome),
+            Next::Break(outcome) => (Sent::Broken, outcome),
+        };
+        end(&mut client, sent, outcome, since, &context.drain).await
+    }
+}
+
+/// Serves requests until one is the last, or none comes: how, and since when nothing was sent.
+async fn requests<S: ClientStream>(client: &mut H1<S>, context: &Context) -> (Next, Instant) {
+    let mut pause = KeepAliveWait::new(context);
+    loop {
+        if let Err(outcome) = pause.next_request(client, &context.activity).await {
+            return (Next::Close(outcome), pause.since());
+        }
+        context.turns.next().await;
+        match serve_request(client, context).await {
+            Next::Keep => {}
+            last => return (last, Instant::now()),
+        }
+    }
+}
+
+async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
+    let length = match read_head(client, context).await {
+        Ok(length) => length,
+        Err(NoHead::Read(ReadError::Head(error))) => return refuse(client, context, error),
+        Err(NoHead::Read(ReadError::Closed)) => return Next::Close(Outcome::Closed),
+        Err(NoHead::Read(ReadError::Broken)) => return Next::Gone(Outcome::ClientGone),
+        Err(NoHead::Shed) => return Next::Close(Outcome::Shed),
+        Err(NoHead::Timeout) => {
+            let answer = LocalReply {
+                status: 408,
+                reason: "head_timeout",
+            };
+            return answer_and_close(client, context, answer, Outcome::Timeout);
+        }
+    };
+    match validate(client.head(length), context) {
+        Ok(asked) => {
+            client.start_body(length, asked.facts.framing);
+            forward(client, context, asked).await
+        }
+        Err(error) => refuse(client, context, error),
+    }
+}
+
+/// Why there is no request head.
+enum NoHead {
+    Read(ReadError),
+    Timeout,
+    Shed,
+}
+
+/// Reads a head under its deadline. One that is there already needs no timer. One that comes in pieces
+/// is no work under way yet: the connection may have to make room.
+async fn read_head<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<usize, NoHead> {
+    let limit = context.settings.max_head_bytes;
+    let at_once = poll_fn(|cx| Poll::Ready(client.poll_head(cx, limit))).await;
+    if let Poll::Ready(read) = at_once {
+        return read.map_err(NoHead::Read);
+    }
+    context.activity.idle(Instant::now().into_std());
+    let reading = poll_fn(|cx| client.poll_head(cx, limit));
+    let reading = tokio::time::timeout(context.settings.head_timeout, reading);
+    let read = tokio::select! {
+        biased;
+        read = reading => read.map_err(|_| NoHead::Timeout)?.map_err(NoHead::Read),
+        () = context.activity.shed() => return Err(NoHead::Shed),
+    };
+    if context.activity.begin() {
+        read
+    } else {
+        Err(NoHead::Shed)
+    }
+}
+
+fn validate(head: &[u8], context: &Context) -> Result<ParsedRequest, HeadError> {
+    let max = context.settings.max_headers;
+    match RequestHead::parse(head, &mut no_fields(), max) {
+        Err(HeadError::TooManyFields) if max > USUAL_FIELDS => prepare(
+            &RequestHead::parse(head, &mut no_fields_of(max), max)?,
+            context,
+        ),
+        parsed => prepare(&parsed?, context),
+    }
+}
+
+fn prepare(head: &RequestHead<'_>, context: &Context) -> Result<ParsedRequest, HeadError> {
+    let over_http2 = !head.websocket
+        && match context.settings.upstream_http {
+            UpstreamHttp::Auto => head.grpc,
+            UpstreamHttp::Http1 => false,
+            UpstreamHttp::Http2 => true,
+        };
+    let default_host = &context.upstream.default_host;
+    let route = if over_http2 {
+        Route::Http2(Box::new(head.to_http2(&context.identity, default_host)?))
+    } else {
+        let mut out = BytesMut::new();
+        head.write_to(&mut out, &context.identity, default_host);
+        Route::Http1(out.freeze())
+    };
+    Ok(ParsedRequest {
+        route,
+        facts: RequestMeta {
+            framing: head.framing,
+            is_head: head.method == "HEAD",
+            minor: head.minor,
+            keep_alive: head.keep_alive,
+            websocket: head.websocket,
+            idempotent: is_idempotent(head.method),
+        },
+    })
+}
+
+fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
+    let answer = LocalReply {
+        status: error.status(),
+        reason: "bad_request",
+    };
+    tracing::info!(listener = %context.listener(), reason = %error, status = answer.status, "request refused");
+    answer_and_close(client, context, answer, Outcome::ProtocolError)
+}
+
+fn answer_and_close<S: Duplex>(
+    client: &mut H1<S>,
+    context: &Context,
+    answer: LocalReply,
+    outcome: Outcome,
+) -> Next {
+    let mut sample = context.sample(RequestProtocol::Http1);
+    sample.answered_with(answer.status);
+    client.queue(answer.to_http1(true, true));
+    Next::Close(outcome)
+}

@@ -1,0 +1,345 @@
+//! An HTTP/2 client: streams side by side, each passed on and answered within the connection's task
+//! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
+
+mod guarded;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, Stream};
+use h2::server::{Connection, SendResponse};
+use h2::{PingPong, RecvStream};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use self::guarded::Guarded;
+use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
+use crate::drain::{Phase, Reached};
+use crate::io::ClientStream;
+use crate::proxy::codec::h2::refusals::Refusals;
+use crate::proxy::codec::h2::reserve::{Reserved, UPLOADS};
+use crate::proxy::codec::h2::unsent::{PROCESS, Unsent};
+use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
+use crate::proxy::context::Context;
+use crate::proxy::downstream::http1_idle::FIRST_REQUEST_GRACE;
+use crate::proxy::downstream::http2_forward::{self, Share};
+use crate::proxy::end::{Sent, end};
+use crate::proxy::error::Outcome;
+
+/// Bytes a client may have under way on one stream.
+const STREAM_WINDOW: u32 = 512 * 1024;
+/// Bytes of a response that may wait for the client's window.
+const SEND_BUFFER: usize = 64 * 1024;
+/// What small DATA frames may cost that came and were not looked at, at 256 a frame less its bytes:
+/// enough for a stream's window full of short messages, which is a burst and no attack.
+const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
+/// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
+const MAX_PENDING_RESETS: usize = 32;
+const MAX_LOCAL_RESETS: usize = 256;
+/// Between two pings, and until one must be answered.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_ANSWER: Duration = Duration::from_secs(20);
+
+/// For the last bytes of a connection that has to make room for another one.
+const SHED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
+where
+    S: ClientStream,
+{
+    let settings = &context.settings;
+    let mut builder = h2::server::Builder::new();
+    builder
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(FIRST_UPLOAD_WINDOW)
+        .max_concurrent_streams(settings.max_streams)
+        .max_header_list_size(header_list_size(settings.max_head_bytes))
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+        .data_frame_budget(SMALL_FRAME_BUDGET)
+        .enable_connect_protocol();
+    let refused = Arc::clone(&context);
+    let refusals = Refusals::new(move |status| refused.refused(status));
+    let stream = CoalescingWriter::watching(stream, refusals);
+    let mut socket = stream.handle();
+    let drain = context.drain.clone();
+    let preface = tokio::time::timeout(settings.head_timeout, builder.handshake(stream));
+    let preface = tokio::select! {
+        biased;
+        preface = preface => preface,
+        () = context.activity.shed() => return Outcome::Shed,
+    };
+    let (outcome, since) = match preface {
+        Ok(Ok(connection)) => {
+            let serving = Serving::new(connection, socket.handle(), context);
+            serving.run(&socket).await
+        }
+        Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
+        Ok(Err(_)) => (Outcome::ProtocolError, Instant::now()),
+        Err(_) => (Outcome::Timeout, Instant::now()),
+    };
+    match outcome {
+        Outcome::ClientGone => outcome,
+        _ => end(&mut socket, Sent::Whole, outcome, since, &drain).await,
+    }
+}
+
+/// What the h2 crate bounds. It counts 32 bytes a field more than HTTP/1.1 takes (RFC 9113 §6.5.2), and
+/// each cookie crumb as a field: that is no reason to refuse what HTTP/1.1 would not.
+fn header_list_size(max_head: usize) -> u32 {
+    u32::try_from(max_head.saturating_mul(2)).unwrap_or(u32::MAX)
+}
+
+/// A connection being served.
+struct Serving<S> {
+    connection: Connection<CoalescingWriter<S>, Bytes>,
+    socket: CoalescingWriter<S>,
+    context: Arc<Context>,
+    unsent: Arc<Unsent>,
+    /// The socket had no room when last looked at.
+    blocked: bool,
+    /// Bytes the client may have under way on all of its streams, and what they take of the process's.
+    window: u32,
+    widened: Reserved,
+    /// Dropped with the connection, so that no stream outlives its client. No task a stream: what many
+    /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
+    streams: FuturesUnordered<Guarded>,
+    pings: Option<PingPong>,
+    drained: Reached,
+    /// Until when the first request may come though a drain has begun; `None` once it has.
+    first_by: Option<Instant>,
+    /// Fires no later than anything is due; moved on only when it fires or something is due earlier.
+    timer: Pin<Box<Sleep>>,
+    /// When the next ping goes out, or must have been answered.
+    ping_at: Instant,
+    ping_open: bool,
+    /// Since when there is no stream.
+    quiet_since: Instant,
+    /// Why the connection is being closed, once it is.
+    closing: Option<Outcome>,
+}
+
+enum Event {
+    Closed(Result<(), h2::Error>),
+    Draining,
+    Shed,
+    Quiet,
+    PingDue,
+    Pong,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
+    fn new(
+        mut connection: Connection<CoalescingWriter<S>, Bytes>,
+        socket: CoalescingWriter<S>,
+        context: Arc<Context>,
+    ) -> Self {
+        context.activity.idle(Instant::now().into_std());
+        let unsent = Unsent::new(&PROCESS, socket.blocked());
+        Self {
+            pings: connection.ping_pong(),
+            connection,
+            socket,
+            drained: context.drain.reached(Phase::Draining),
+            first_by: Some(Instant::now() + FIRST_REQUEST_GRACE),
+            context,
+            unsent,
+            blocked: false,
+            window: FIRST_UPLOAD_WINDOW,
+            widened: UPLOADS.nothing(),
+            streams: FuturesUnordered::new(),
+            timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
+            ping_at: Instant::now() + PING_EVERY,
+            ping_open: false,
+            quiet_since: Instant::now(),
+            closing: None,
+        }
+    }
+
+    /// How it ended, and since when there was nothing to send.
+    async fn run(mut self, socket: &CoalescingWriter<S>) -> (Outcome, Instant) {
+        loop {
+            match poll_fn(|cx| socket.poll_batched(cx, |cx| self.poll_next(cx))).await {
+                Event::Draining => self.close(Outcome::Drained),
+                Event::Shed => {
+                    let since = self.quiet_since;
+                    return (self.make_room(socket).await, since);
+                }
+                Event::Quiet => self.close(Outcome::Timeout),
+                Event::PingDue if self.ping_open => {
+                    return (Outcome::ClientGone, self.quiet_since);
+                }
+                Event::PingDue => self.ping(),
+                Event::Pong => {
+                    self.ping_open = false;
+                    self.ping_at = Instant::now() + PING_EVERY;
+                }
+                Event::Closed(result) => return (self.outcome(result), self.quiet_since),
+            }
+        }
+    }
+
+    /// What happens next. Polled with every message of the connection, so it sets nothing up.
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
+        let blocked = self.unsent.is_blocked();
+        if std::mem::replace(&mut self.blocked, blocked) && !blocked {
+            self.unsent.unblocked();
+        }
+        loop {
+            self.poll_streams(cx);
+            self.widen();
+            let before = self.streams.len();
+            // Also sends what the streams had to say.
+            while let Poll::Ready(accepted) = self.connection.poll_accept(cx) {
+                match accepted {
+                    Some(Ok((request, respond))) => self.start(request, respond),
+                    Some(Err(error)) => return Poll::Ready(Event::Closed(Err(error))),
+                    None => return Poll::Ready(Event::Closed(Ok(()))),
+                }
+            }
+            if self.streams.len() == before {
+                break;
+            }
+        }
+        if self.closing.is_none() && self.must_drain(cx) {
+            return Poll::Ready(Event::Draining);
+        }
+        if self.streams.is_empty() && self.context.activity.poll_shed(cx).is_ready() {
+            return Poll::Ready(Event::Shed);
+        }
+        if let Some(pings) = self.pings.as_mut().filter(|_| self.ping_open)
+            && let Poll::Ready(Ok(_)) = pings.poll_pong(cx)
+        {
+            return Poll::Ready(Event::Pong);
+        }
+        self.poll_due(cx)
+    }
+
+    /// A drain has begun, and the request that the client may have sent right behind its handshake,
+    /// when it could not know, has come or had its time.
+    fn must_drain(&mut self, cx: &mut task::Context<'_>) -> bool {
+        if Pin::new(&mut self.drained).poll(cx).is_pending() {
+            return false;
+        }
+        match self.first_by.filter(|by| *by > Instant::now()) {
+            Some(by) => {
+                if self.timer.deadline() > by {
+                    self.timer.as_mut().reset(by);
+                }
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Goes on with every stream that can.
+    fn poll_streams(&mut self, cx: &mut task::Context<'_>) {
+        while let Poll::Ready(Some(())) = Pin::new(&mut self.streams).poll_next(cx) {
+            self.quiet_since = Instant::now();
+            if self.streams.is_empty() {
+                self.context.activity.idle(self.quiet_since.into_std());
+            }
+        }
+    }
+
+    /// A client that has sent half of its window gets twice as much, while the process has it to give.
+    /// A window cannot be taken back (RFC 9113 §6.9), so it is promised step by step.
+    fn widen(&mut self) {
+        if self.window < UPLOAD_WINDOW / 2 + 1
+            && self.unsent.has_uploaded(self.window as usize / 2)
+            && self.widened.grow(self.window as usize)
+        {
+            self.window *= 2;
+            self.connection.set_target_window_size(self.window);
+        }
+    }
+
+    fn start(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        self.socket.accepted(respond.stream_id().as_u32());
+        self.first_by = None;
+        if self.streams.is_empty() && !self.context.activity.begin() {
+            // Not processed: the client may send it again elsewhere (RFC 9113 8.7).
+            return respond.send_reset(h2::Reason::REFUSED_STREAM);
+        }
+        let context = Arc::clone(&self.context);
+        let share = Share {
+            permit: PROCESS.stream(self.streams.is_empty()),
+            unsent: Arc::clone(&self.unsent),
+            load: context.load.share(),
+        };
+        let metrics = Arc::clone(&context.metrics);
+        // Boxed at once: it is large, and to move it costs more than the rest of this.
+        let work = Box::pin(http2_forward::serve(request, respond, context, share));
+        self.streams.push(Guarded { work, metrics });
+    }
+
+    fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
+        let quiet_end = self.quiet_end();
+        let due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
+        if self.timer.deadline() > due {
+            self.timer.as_mut().reset(due);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let fired = self.timer.deadline();
+            self.timer.as_mut().reset(due.max(fired));
+            if quiet_end.is_some_and(|end| end <= fired) {
+                return Poll::Ready(Event::Quiet);
+            }
+            if self.ping_at <= fired {
+                return Poll::Ready(Event::PingDue);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// When a connection without streams has been silent for long enough.
+    fn quiet_end(&self) -> Option<Instant> {
+        let silence = self.context.settings.keep_alive_timeout?;
+        let quiet = self.streams.is_empty() && self.closing.is_none();
+        quiet.then(|| self.quiet_since + silence)
+    }
+
+    /// GOAWAY: streams that are open end by themselves (RFC 9113 §6.8).
+    fn close(&mut self, why: Outcome) {
+        self.closing = Some(why);
+        self.connection.graceful_shutdown();
+    }
+
+    /// GOAWAY at once: there is no stream, and a client that does not read must not be waited for.
+    async fn make_room(mut self, socket: &CoalescingWriter<S>) -> Outcome {
+        self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+        let closed = poll_fn(|cx| socket.poll_batched(cx, |cx| self.connection.poll_closed(cx)));
+        let _ = tokio::time::timeout(SHED_TIMEOUT, closed).await;
+        Outcome::Shed
+    }
+
+    fn ping(&mut self) {
+        let sent = self
+            .pings
+            .as_mut()
+            .is_some_and(|pings| pings.send_ping(h2::Ping::opaque()).is_ok());
+        self.ping_open = sent;
+        self.ping_at = Instant::now() + if sent { PING_ANSWER } else { PING_EVERY };
+    }
+
+    fn outcome(&self, result: Result<(), h2::Error>) -> Outcome {
+        match result {
+            _ if self.closing.is_some() => self.closing.unwrap_or(Outcome::Closed),
+            Ok(()) if self.streams.is_empty() => Outcome::Closed,
+            Ok(()) => Outcome::ClientGone,
+            Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
+            Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
+            Err(error) => {
+                tracing::info!(listener = %self.context.listener(), reason = %error, "HTTP/2 connection refused");
+                Outcome::ProtocolError
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! One HTTP/2 stream: a request passed on to either kind of inference server, and its response.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response};
+
+mod head;
+mod respond;
+
+use self::head::{CRUMB, framing_of, head_size, host_of, to_request, write_head};
+use crate::metrics::{Code, RequestProtocol};
+use crate::proxy::codec::h1::request::{is_grpc, valid_host};
+use crate::proxy::codec::h1::response::ResponseHead;
+use crate::proxy::codec::h2::stream::ServedStream;
+use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
+use crate::proxy::codec::headers::{strip_hop_by_hop, strip_owned};
+use crate::proxy::codec::message::Framing;
+use crate::proxy::codec::message::MessageStream;
+use crate::proxy::codec::message::is_idempotent;
+use crate::proxy::context::{Context, Sample};
+use crate::proxy::local_reply::LocalReply;
+use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
+use crate::proxy::settings::UpstreamHttp;
+use crate::worker;
+
+/// There is no memory for it.
+const OVERLOADED: LocalReply = LocalReply {
+    status: 503,
+    reason: "overloaded",
+};
+
+/// A stream's part of what is shared, until its end.
+pub(super) struct Share {
+    /// None if the process has as many streams as it may have.
+    pub(super) permit: Option<StreamPermit>,
+    pub(super) unsent: Arc<Unsent>,
+    pub(super) load: worker::Share,
+}
+
+/// Serves a stream to its end.
+pub(super) async fn serve(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    context: Arc<Context>,
+    share: Share,
+) {
+    let Share {
+        permit,
+        unsent,
+        load: _load,
+    } = share;
+    let (mut parts, body) = request.into_parts();
+    let grpc = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| is_grpc(value.as_bytes()));
+    let websocket = is_websocket(&parts);
+    let mut sample = context.sample(match (websocket, grpc) {
+        (true, _) => RequestProtocol::Websocket,
+        (false, true) => RequestProtocol::Grpc,
+        (false, false) => RequestProtocol::Http2,
+    });
+    let ended = body.is_end_stream();
+    let mut stream = Served {
+        client: ServedStream::new(body, respond, unsent),
+        context: &context,
+        grpc,
+        is_head: parts.method == Method::HEAD,
+    };
+    if permit.is_none() {
+        stream.answer(OVERLOADED, &mut sample);
+        drop(sample);
+        return stream.client.room_in_socket().await;
+    }
+    let host = match stream.prepare(&mut parts, websocket) {
+        Ok(host) => host,
+        Err(answer) => {
+            tracing::info!(
+                listener = %context.listener(),
+                reason = answer.reason,
+                status = answer.status,
+                "request refused"
+            );
+            stream.answer(answer, &mut sample);
+            drop(sample);
+            return stream.end().await;
+        }
+    };
+    let host = host.as_deref();
+    let over_http2 = !websocket
+        && match context.settings.upstream_http {
+            UpstreamHttp::Auto => grpc,
+            UpstreamHttp::Http1 => false,
+            UpstreamHttp::Http2 => true,
+        };
+    if over_http2 {
+        stream.over_http2(parts, host, ended, &mut sample).await;
+    } else {
+        stream
+            .over_http1(&parts, host, ended, websocket, &mut sample)
+            .await;
+    }
+    drop(sample);
+    stream.end().await;
+}
+
+/// An extended CONNECT for WebSocket (RFC 8441 §4).
+fn is_websocket(parts: &Parts) -> bool {
+    parts.method == Method::CONNECT
+        && parts
+            .extensions
+            .get::<h2::ext::Protocol>()
+            .is_some_and(|protocol| protocol.as_str() == "websocket")
+}
+
+/// `:path` is what RFC 9113 §8.3.1 allows; a WebSocket's is no different.
+fn has_target(parts: &Parts) -> bool {
+    match parts.uri.path_and_query().map(PathAndQuery::as_str) {
+        Some("*") => parts.method == Method::OPTIONS,
+        Some(path) => path.starts_with('/'),
+        None => false,
+    }
+}
+
+struct Served<'a> {
+    client: ServedStream,
+    context: &'a Context,
+    grpc: bool,
+    is_head: bool,
+}
+
+impl Served<'_> {
+    /// After the response: what is left of the request.
+    async fn end(&mut self) {
+        self.client.room_in_socket().await;
+        if !self.client.at_end() {
+            // Boxed: hardly any stream comes here, and each would be as large.
+            let _ = Box::pin(self.client.discard()).await;
+        }
+    }
+
+    /// Judges a request and leaves those of its fields that cross; the host it is for.
+    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, LocalReply> {
+        let bad = |status, reason| Err(LocalReply { status, reason });
+        if parts.method == Method::CONNECT && !websocket {
+            return bad(501, "connect_not_served");
+        }
+        // Cookie crumbs are one field (RFC 9113 §8.2.3): a limit is one of the message, not of the
+        // way it came.
+        let crumbs = parts.headers.get_all(COOKIE).iter().count();
+        let settings = &self.context.settings;
+        if parts.headers.len() - crumbs.saturating_sub(1) > settings.max_headers {
+            return bad(431, "too_many_fields");
+        }
+        if head_size(parts) - crumbs.saturating_sub(1) * CRUMB > settings.max_head_bytes {
+            return bad(431, "bad_request");
+        }
+        let hosts = parts.headers.get_all(HOST).iter().count();
+        if hosts > 1 || parts.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+            return bad(400, "bad_request");
+        }
+        let host = host_of(parts);
+        if host.as_ref().is_some_and(|host| !valid_host(host)) || !has_target(parts) {
+            return bad(400, "bad_request");
+        }
+        strip_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(HOST);
+        strip_owned(&mut parts.headers, &self.context.identity);
+        Ok(host)
+    }
+
+    async fn over_http1(
+        &mut self,
+        parts: &Parts,
+        host: Option<&[u8]>,
+        ended: bool,
+        websocket: bool,
+        sample: &mut Sample<'_>,
+    ) {
+        let framing = if websocket {
+            Framing::None
+        } else {
+            framing_of(parts, ended)
+        };
+        let head = write_head(parts, host, framing, websocket, self.context);
+        let ask = UpstreamRequest {
+            head: &head,
+            framing,
+            is_head: self.is_head,
+            idempotent: is_idempotent(parts.method.as_str()) && !websocket,
+            upgrade: websocket,
+        };
+        let interim = |client: &mut ServedStream, head: &ResponseHead<'_>| {
+            if let Ok(response) = head.to_http2() {
+                // An interim response that cannot be passed on is no loss of the final one.
+                let _ = client.send_interim(response);
+            }
+        };
+        match round_trip::send_http1(&mut self.client, self.context, &ask, interim).await {
+            Ok(answered) => self.respond(answered, websocket, sample).await,
+            Err(why) => self.unanswered(why, sample),
+        }
+    }
+
+    async fn over_http2(
+        &mut self,
+        parts: Parts,
+        host: Option<&[u8]>,
+        ended: bool,
+        sample: &mut Sample<'_>,
+    ) {
+        let Some(request) = to_request(parts, host, self.context) else {
+            let answer = LocalReply {
+                status: 400,
+                reason: "bad_request",
+            };
+            return self.answer(answer, sample);
+        };
+        let interim = |client: &mut ServedStream, response: Response<()>| {
+            let _ = client.send_interim(response);
+        };
+        let asking =
+            round_trip::send_http2(&mut self.client, self.context, request, ended, interim);
+        match asking.await {
+            Ok(answered) => self.respond_from_http2(answered, sample).await,
+            Err(why) => self.unanswered(why, sample),
+        }
+    }
+
+    fn unanswered(&mut self, why: RoundTripError, sample: &mut Sample<'_>) {
+        match why {
+            RoundTripError::Client => {}
+            RoundTripError::BadBody => {
+                let answer = LocalReply {
+                    status: 400,
+                    reason: "bad_request_body",
+                };
+                self.answer(answer, sample);
+            }
+            RoundTripError::Upstream(error) => {
+                self.context.upstream_failed(&error);
+                let answer = LocalReply {
+                    status: error.status(),
+                    reason: error.reason(),
+                };
+                self.answer(answer, sample);
+            }
+        }
+    }
+
+    /// The proxy's own answer. A failure to send it means that nobody waits for it.
+    fn answer(&mut self, answer: LocalReply, sample: &mut Sample<'_>) {
+        sample.answered_with(answer.status);
+        let (response, body) = if self.grpc {
+            sample.code = Code::Grpc(answer.grpc_status());
+            (answer.to_grpc(), Bytes::new())
+        } else {
+            answer.to_http2()
+        };
+        let body = if self.is_head { Bytes::new() } else { body };
+        let _ = self.client.answer(response, body);
+    }
+}

@@ -1,0 +1,124 @@
+//! Request heads of HTTP/2 clients, written for either kind of inference server (RFC 9113 §8.3).
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_KEY, TE};
+use http::request::Parts;
+use http::{Method, Request, Uri, Version};
+
+use crate::proxy::codec::headers::put_field;
+use crate::proxy::codec::headers::size;
+use crate::proxy::codec::message::Framing;
+use crate::proxy::context::Context;
+use crate::proxy::tunnel;
+
+/// What a cookie crumb takes beyond its part of the one field (`cookie: ` and CRLF, less `; `).
+pub(super) const CRUMB: usize = 8;
+
+/// The bytes of a head as HTTP/1.1 would count them.
+pub(super) fn head_size(parts: &Parts) -> usize {
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    let authority = parts.uri.authority().map_or(0, |host| host.as_str().len());
+    let around = "  HTTP/1.1\r\nhost: \r\n\r\n".len();
+    parts.method.as_str().len() + target + authority + around + size(&parts.headers)
+}
+
+/// The authority a request means: `:authority`, else the field.
+pub(super) fn host_of(parts: &Parts) -> Option<Vec<u8>> {
+    match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
+        None => parts.headers.get(HOST).map(|host| host.as_bytes().to_vec()),
+    }
+}
+
+/// h2 has checked that the content agrees with a content-length.
+///
+/// A method that means to send content says so even if there is none (RFC 9110 §8.6).
+pub(super) fn framing_of(parts: &Parts, ended: bool) -> Framing {
+    let length = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    match length {
+        Some(length) => Framing::Length(length),
+        None if ended && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) => {
+            Framing::Length(0)
+        }
+        None if ended => Framing::None,
+        None => Framing::Chunked,
+    }
+}
+
+/// Writes a head for an HTTP/1.1 inference server (RFC 9113 §8.3, in reverse).
+pub(super) fn write_head(
+    parts: &Parts,
+    host: Option<&[u8]>,
+    framing: Framing,
+    websocket: bool,
+    context: &Context,
+) -> Bytes {
+    let mut out = BytesMut::with_capacity(512);
+    let method = if websocket {
+        "GET"
+    } else {
+        parts.method.as_str()
+    };
+    let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    for piece in [method, " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    let default_host = context.upstream.default_host.as_bytes();
+    put_field(&mut out, b"host", host.unwrap_or(default_host));
+    for (name, value) in &parts.headers {
+        let ours = websocket && *name == SEC_WEBSOCKET_KEY;
+        if !(ours || matches!(*name, CONTENT_LENGTH | COOKIE | TE)) {
+            put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    put_cookies(&mut out, &parts.headers);
+    context.identity.put_lines(&mut out, host);
+    framing.put_fields(&mut out);
+    if websocket {
+        put_field(&mut out, b"sec-websocket-key", tunnel::new_key().as_bytes());
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+    } else if parts.headers.contains_key(TE) {
+        out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out.freeze()
+}
+
+/// Cookies that HTTP/2 splits are one field in HTTP/1.1 (RFC 9113 §8.2.3).
+fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
+    let crumbs: Vec<&[u8]> = fields
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if !crumbs.is_empty() {
+        put_field(out, b"cookie", &crumbs.join(&b"; "[..]));
+    }
+}
+
+/// The request for an HTTP/2 inference server.
+pub(super) fn to_request(
+    mut parts: Parts,
+    host: Option<&[u8]>,
+    context: &Context,
+) -> Option<Request<()>> {
+    context.identity.append_to(&mut parts.headers, host);
+    let default_host = context.upstream.default_host.as_bytes();
+    let mut request = Request::new(());
+    *request.uri_mut() = Uri::builder()
+        .scheme("http")
+        .authority(host.unwrap_or(default_host))
+        .path_and_query(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
+        .build()
+        .ok()?;
+    *request.method_mut() = parts.method;
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = parts.headers;
+    Some(request)
+}

@@ -1,0 +1,83 @@
+//! Answers the proxy gives itself, and how they say so: a short plain body, `server-timing`, and a
+//! grpc-status for gRPC (gRPC over HTTP/2, "Responses").
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// An answer of the proxy's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LocalReply {
+    pub(crate) status: u16,
+    /// A word from a closed set.
+    pub(crate) reason: &'static str,
+}
+
+impl LocalReply {
+    fn text(self) -> String {
+        let status = StatusCode::from_u16(self.status).ok();
+        let phrase = status.and_then(|status| status.canonical_reason());
+        format!("{} ({})\n", phrase.unwrap_or("Error"), self.reason)
+    }
+
+    /// As a whole HTTP/1.1 message.
+    pub(crate) fn to_http1(self, close: bool, with_body: bool) -> Bytes {
+        let text = self.text();
+        let phrase = StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("Error");
+        let connection = if close { "connection: close\r\n" } else { "" };
+        let body = if with_body { text.as_str() } else { "" };
+        Bytes::from(format!(
+            "HTTP/1.1 {} {phrase}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nserver-timing: hybridge;desc=\"{}\"\r\n{connection}\r\n{body}",
+            self.status,
+            text.len(),
+            self.reason,
+        ))
+    }
+
+    /// As an HTTP/2 response head and body.
+    pub(crate) fn to_http2(self) -> (Response<()>, Bytes) {
+        let text = Bytes::from(self.text());
+        let mut response = Response::new(());
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        self.put_timing(headers);
+        (response, text)
+    }
+
+    /// As a gRPC response of trailers alone.
+    pub(crate) fn to_grpc(self) -> Response<()> {
+        let mut response = Response::new(());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(
+            "grpc-status",
+            HeaderValue::from(u16::from(self.grpc_status())),
+        );
+        if let Ok(message) = HeaderValue::from_str(&format!("hybridge: {}", self.reason)) {
+            headers.insert("grpc-message", message);
+        }
+        self.put_timing(headers);
+        response
+    }
+
+    /// UNAVAILABLE; INTERNAL for a request that should not have been made.
+    pub(crate) fn grpc_status(self) -> u8 {
+        match self.status {
+            400..500 => 13,
+            _ => 14,
+        }
+    }
+
+    fn put_timing(self, headers: &mut http::HeaderMap) {
+        let timing = format!("hybridge;desc=\"{}\"", self.reason);
+        if let Ok(timing) = HeaderValue::from_str(&timing) {
+            headers.insert("server-timing", timing);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Whose request a worker begins next, for each listener. What has begun goes first: of the clients that wait, only a
+//! few begin each time that the worker has been through everything else.
+//!
+//! Without this a worker that is behind reads every request that is there before it looks at an answer: thousands
+//! are under way where a few dozen would keep the inference server as busy, each on a connection of its own to it,
+//! and what one needs has left the caches when its answer comes.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Requests begun in one pass. No limit of those under way: a pass is over as soon as there is nothing else to do.
+const BATCH: usize = 32;
+
+/// The turns of one listener's clients at one worker.
+#[derive(Default)]
+pub(crate) struct RequestScheduler(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// How many may still begin in this pass.
+    left: usize,
+    /// How many of those that had to wait were called.
+    called: u64,
+    waiting: VecDeque<Waker>,
+    /// The end of the pass, if nobody waits for it yet.
+    pass: Option<Waker>,
+}
+
+impl RequestScheduler {
+    /// New turns; must run inside the worker's runtime.
+    pub(crate) fn start() -> Arc<Self> {
+        let turns = Arc::new(Self::default());
+        let held = Arc::downgrade(&turns);
+        tokio::spawn(poll_fn(move |cx| {
+            match held.upgrade() {
+                Some(turns) => turns.end_pass(cx),
+                None => return Poll::Ready(()),
+            }
+            Poll::Pending
+        }));
+        turns
+    }
+
+    /// Waits until the next request may begin.
+    pub(crate) async fn next(&self) {
+        let mut number = None;
+        poll_fn(|cx| self.poll_next(cx, &mut number)).await;
+    }
+
+    fn poll_next(&self, cx: &Context<'_>, number: &mut Option<u64>) -> Poll<()> {
+        let mut state = self.state();
+        match *number {
+            Some(number) if number < state.called => return Poll::Ready(()),
+            Some(number) => {
+                let permit = usize::try_from(number - state.called).unwrap_or(usize::MAX);
+                if let Some(waker) = state.waiting.get_mut(permit) {
+                    waker.clone_from(cx.waker());
+                }
+            }
+            None if state.left > 0 && state.waiting.is_empty() => {
+                state.left -= 1;
+                return Poll::Ready(());
+            }
+            None => {
+                *number = Some(state.called + state.waiting.len() as u64);
+                state.waiting.push_back(cx.waker().clone());
+                if let Some(pass) = state.pass.take() {
+                    pass.wake();
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Runs behind all that was ready when it was woken: the scheduler's queue is first in, first out.
+    fn end_pass(&self, cx: &Context<'_>) {
+        let mut state = self.state();
+        let count = state.waiting.len().min(BATCH);
+        state.left = BATCH - count;
+        state.called += count as u64;
+        if count > 0 {
+            cx.waker().wake_by_ref();
+        } else {
+            state.pass = Some(cx.waker().clone());
+        }
+        let called: Vec<Waker> = state.waiting.drain(..count).collect();
+        drop(state);
+        called.into_iter().for_each(Waker::wake);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for RequestScheduler {
+    fn drop(&mut self) {
+        // The task finds nothing left to do.
+        if let Some(pass) = self.state().pass.take() {
+            pass.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(turns: &RequestScheduler) {
+        turns.end_pass(&Context::from_waker(Waker::noop()));
+    }
+
+    fn polls(turns: &RequestScheduler, numbers: &mut [Option<u64>]) -> Vec<bool> {
+        let cx = Context::from_waker(Waker::noop());
+        let poll = |number| turns.poll_next(&cx, number).is_ready();
+        numbers.iter_mut().map(poll).collect()
+    }
+
+    #[test]
+    fn a_pass_begins_a_few_and_the_rest_follow_in_their_order() {
+        let turns = RequestScheduler::default();
+        ends(&turns);
+        let mut numbers = [None; 3 * BATCH];
+        let first_few = |begun: Vec<bool>| (0..).zip(begun).all(|(n, begun)| begun == (n < BATCH));
+        assert!(first_few(polls(&turns, &mut numbers)));
+        let waiting = &mut numbers[BATCH..];
+        ends(&turns);
+        assert!(first_few(polls(&turns, waiting)));
+        // Who comes now waits behind those who came before.
+        assert_eq!(polls(&turns, &mut [None]), [false]);
+        ends(&turns);
+        assert_eq!(polls(&turns, &mut waiting[BATCH..]), [true; BATCH]);
+    }
+
+    #[test]
+    fn who_went_away_keeps_nobody_waiting() {
+        let turns = RequestScheduler::default();
+        ends(&turns);
+        polls(&turns, &mut [None; BATCH]);
+        polls(&turns, &mut [None; 2 * BATCH]);
+        let mut last = [None];
+        polls(&turns, &mut last);
+        for _ in 0..3 {
+            assert_eq!(polls(&turns, &mut last), [false]);
+            ends(&turns);
+        }
+        assert_eq!(polls(&turns, &mut last), [true]);
+        assert_eq!(polls(&turns, &mut [None]), [true]);
+    }
+
+    #[tokio::test]
+    async fn everyone_gets_a_turn_and_the_task_ends_with_the_turns() {
+        let turns = RequestScheduler::start();
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..10 * BATCH {
+            let turns = Arc::clone(&turns);
+            all.spawn(async move { turns.next().await });
+        }
+        assert_eq!(all.join_all().await.len(), 10 * BATCH);
+        let metrics = tokio::runtime::Handle::current().metrics();
+        assert_eq!(metrics.num_alive_tasks(), 1);
+        drop(turns);
+        while metrics.num_alive_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

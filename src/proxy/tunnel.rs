@@ -1,0 +1,93 @@
+//! Tunnels: WebSocket by HTTP/1.1 Upgrade (RFC 6455) and by HTTP/2 extended CONNECT (RFC 8441), and
+//! raw TCP. Bytes both ways, half-close kept, no end by silence unless asked for.
+
+use base64::Engine as _;
+use tokio::time::Instant;
+
+use crate::io::{ClientStream, Duplex};
+use crate::metrics::Code;
+use crate::proxy::codec::h1::connection::H1;
+use crate::proxy::codec::message::MessageStream;
+use crate::proxy::context::{Context, Sample};
+use crate::proxy::end::{Sent, end};
+use crate::proxy::error::Outcome;
+use crate::proxy::exchange::{Broken, Exchange};
+use crate::proxy::upstream::Socket;
+
+/// Runs a tunnel after a 101 was queued for the client.
+pub(super) async fn tunnel<S: Duplex>(
+    client: &mut H1<S>,
+    up: &mut H1<Socket>,
+    context: &Context,
+    sample: &mut Sample<'_>,
+) -> Outcome {
+    client.start_tunnel();
+    up.start_tunnel();
+    let outcome = run(client, up, context).await;
+    if outcome == Outcome::Closed {
+        sample.code = Code::Http(101);
+    } else {
+        sample.broken();
+    }
+    outcome
+}
+
+/// Relays both directions until both have ended.
+pub(super) async fn run<D: MessageStream, U: MessageStream>(
+    down: &mut D,
+    up: &mut U,
+    context: &Context,
+) -> Outcome {
+    let mut exchange = Exchange::new(down, up, context.settings.idle_timeout);
+    match exchange.tunnel().await {
+        Ok(()) => Outcome::Closed,
+        Err(Broken::Client(_)) => Outcome::ClientGone,
+        Err(Broken::Idle) => Outcome::IdleTimeout,
+        Err(Broken::Upstream(_)) => {
+            context.answer_broken();
+            Outcome::UpstreamBroken
+        }
+    }
+}
+
+/// A nonce for a handshake whose client needed none (RFC 6455 §4.1; RFC 8441 §5).
+pub(super) fn new_key() -> String {
+    let mut nonce = [0_u8; 16];
+    // Without randomness the key is all zero: it guards against caches, not against attackers.
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    let _ = random.fill(&mut nonce);
+    base64::prelude::BASE64_STANDARD.encode(nonce)
+}
+
+/// Relays raw TCP (`protocol = "tcp"`); the server may speak first. No `async fn`: that would hold its
+/// arguments twice.
+pub(crate) fn relay<S: ClientStream>(
+    stream: S,
+    context: Context,
+) -> impl Future<Output = Outcome> + Send {
+    let mut client = H1::new(stream);
+    client.start_tunnel();
+    async move {
+        // Nothing tells an idle tunnel from one that waits: all of them have work.
+        if !context.activity.begin() {
+            return Outcome::Shed;
+        }
+        let outcome = match context.upstream.connect().await {
+            Ok(socket) => {
+                let mut up = H1::new(socket);
+                up.start_tunnel();
+                run(&mut client, &mut up, &context).await
+            }
+            Err(error) => {
+                context.upstream_failed(&error);
+                Outcome::UpstreamBroken
+            }
+        };
+        let sent = match outcome {
+            Outcome::ClientGone => return outcome,
+            Outcome::Closed => Sent::Whole,
+            _ => Sent::Broken,
+        };
+        end(&mut client, sent, outcome, Instant::now(), &context.drain).await
+    }
+}
