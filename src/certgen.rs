@@ -2,31 +2,29 @@
 //! with (RFC 5280). Where a real authority exists, its certificates belong in the configuration instead.
 
 mod authority_key;
-mod files;
+mod error;
+pub(crate) mod files;
 mod issue;
 mod name;
 mod report;
+mod request;
+pub(crate) mod webhook;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use crate::tls::credentials::{CredentialError, rfc3339};
-
-use files::NewFile;
+use files::{CA_CERT, CA_KEY, CERT, KEY, NewFile};
 use issue::{Authority, Leaf};
 
+pub use error::CertgenError;
 pub use name::{Name, NameError};
 pub use report::Report;
+pub use request::{Algorithm, MAX_DAYS, Request};
 
-/// Longest life of a server certificate that is issued, in days.
-pub const MAX_DAYS: u32 = 3650;
-
-const CA_CERT: &str = "ca.crt";
-const CA_KEY: &str = "ca.key";
-const CERT: &str = "tls.crt";
-const KEY: &str = "tls.key";
+/// How much longer than its first server certificate an authority lives.
+const CA_EXTRA_LIFE: Duration = Duration::days(5 * 365);
 
 /// Make a certificate authority and a server certificate: ca.crt, ca.key, tls.crt and tls.key.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,44 +55,6 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Kind of a key pair, and so of the signatures it makes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum Algorithm {
-    #[default]
-    EcdsaP256,
-    EcdsaP384,
-    Ed25519,
-    #[value(name = "rsa-2048")]
-    Rsa2048,
-    #[value(name = "ml-dsa-44")]
-    MlDsa44,
-    #[value(name = "ml-dsa-65")]
-    MlDsa65,
-    #[value(name = "ml-dsa-87")]
-    MlDsa87,
-}
-
-/// What is to be issued.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Names of the server; none means [`Name::defaults`].
-    pub names: Vec<Name>,
-    /// Of the server's key, and of the authority's if one is made.
-    pub algorithm: Algorithm,
-    /// Life of the server certificate in days, 1 to [`MAX_DAYS`].
-    pub days: u32,
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        Self {
-            names: Name::defaults(),
-            algorithm: Algorithm::default(),
-            days: 1,
-        }
-    }
-}
-
 /// A new authority and a server certificate it issued, as PEM. Keys are PKCS#8, wiped when dropped.
 pub struct Generated {
     pub ca_cert: String,
@@ -110,48 +70,6 @@ impl std::fmt::Debug for Generated {
             .field("cert", &self.cert)
             .finish_non_exhaustive()
     }
-}
-
-/// Why no certificates were made. Nothing has been written then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertgenError {
-    #[error("{} exists already: pass --force to replace it, or choose another --dir", path.display())]
-    Exists { path: PathBuf },
-
-    #[error("{} exists already: --reuse-ca --force makes a new server certificate from the authority there, --force also a new authority that clients must be given; or choose another --dir", path.display())]
-    AuthorityExists { path: PathBuf },
-
-    #[error("cannot {action} {}: {cause}", path.display())]
-    File {
-        action: &'static str,
-        path: PathBuf,
-        cause: std::io::Error,
-    },
-
-    #[error("{days} days is no life for a certificate: choose 1 to {MAX_DAYS}")]
-    Days { days: u32 },
-
-    #[error("cannot use the existing authority: {0}")]
-    Authority(CredentialError),
-
-    #[error("cannot use the existing authority: {} is not a certificate of an authority (its basic constraints do not say CA)", path.display())]
-    NotAnAuthority { path: PathBuf },
-
-    #[error("the existing authority ends on {}, before a server certificate of {days} days: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after))]
-    AuthorityEndsFirst { not_after: i64, days: u32 },
-
-    #[error("cannot issue a certificate: {0}")]
-    Issue(rcgen::Error),
-
-    #[error("no randomness for a serial number")]
-    Randomness,
-
-    #[error("the new certificate does not pass the checks of `hybridge run`: {0}")]
-    Unusable(CredentialError),
-
-    #[error("a client that trusts the authority would not trust the new certificate: {0}")]
-    Untrusted(rustls::Error),
 }
 
 /// Makes the certificates `args` ask for and writes them: all of them or none.
@@ -170,8 +88,8 @@ pub fn run(args: &Args) -> Result<Report, CertgenError> {
 
 /// A new authority and a server certificate from it, in memory.
 pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
-    let authority = Authority::generate(request)?;
-    let Leaf { cert, key } = authority.issue(request)?;
+    let authority = authority(request)?;
+    let Leaf { cert, key } = authority.issue(request, OffsetDateTime::now_utc())?;
     Ok(Generated {
         ca_cert: authority.cert_pem().to_owned(),
         ca_key: authority.key_pem(),
@@ -180,11 +98,17 @@ pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
     })
 }
 
+/// One that outlives what `request` asks for.
+fn authority(request: &Request) -> Result<Authority, CertgenError> {
+    let now = OffsetDateTime::now_utc();
+    Authority::generate("hybridge local CA", request, now, CA_EXTRA_LIFE)
+}
+
 fn create(args: &Args, request: &Request) -> Result<Report, CertgenError> {
     files::refuse_existing(&args.dir, &[CA_CERT, CA_KEY, CERT, KEY], args.force)
         .map_err(|error| if_authority(args, error))?;
-    let authority = Authority::generate(request)?;
-    let leaf = authority.issue(request)?;
+    let authority = authority(request)?;
+    let leaf = authority.issue(request, OffsetDateTime::now_utc())?;
     let files = [
         NewFile::public(CA_CERT, authority.cert_pem()),
         NewFile::secret(CA_KEY, &authority.key_pem()),
@@ -209,7 +133,7 @@ fn if_authority(args: &Args, error: CertgenError) -> CertgenError {
 fn renew(args: &Args, request: &Request) -> Result<Report, CertgenError> {
     files::refuse_existing(&args.dir, &[CERT, KEY], args.force)?;
     let authority = Authority::load(&args.dir.join(CA_CERT), &args.dir.join(CA_KEY))?;
-    let leaf = authority.issue(request)?;
+    let leaf = authority.issue(request, OffsetDateTime::now_utc())?;
     let files = [
         NewFile::public(CERT, &leaf.cert),
         NewFile::secret(KEY, &leaf.key),

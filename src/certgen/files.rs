@@ -1,17 +1,23 @@
 //! Writes a set of files: each whole or not at all, all of them or none, and over nothing that
 //! exists unless told to. A key file is never readable by others, not even for a moment.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::{Builder, NamedTempFile, TempPath};
 use zeroize::Zeroizing;
 
-use super::CertgenError;
+use super::error::CertgenError;
+
+pub(super) const CA_CERT: &str = "ca.crt";
+pub(super) const CA_KEY: &str = "ca.key";
+pub(super) const CERT: &str = "tls.crt";
+pub(super) const KEY: &str = "tls.key";
 
 /// A file to be written.
-pub(super) struct NewFile {
+pub(crate) struct NewFile {
     name: &'static str,
     content: Zeroizing<Vec<u8>>,
     mode: u32,
@@ -23,8 +29,8 @@ impl NewFile {
         Self::new(name, content, 0o644)
     }
 
-    /// For the owner alone.
-    pub(super) fn secret(name: &'static str, content: &str) -> Self {
+    /// For the owner only.
+    pub(crate) fn secret(name: &'static str, content: &str) -> Self {
         Self::new(name, content, 0o600)
     }
 
@@ -48,7 +54,7 @@ pub(super) fn refuse_existing(dir: &Path, names: &[&str], force: bool) -> Result
 }
 
 /// Writes `files` into `dir`, which is made if need be, and returns their paths.
-pub(super) fn write(
+pub(crate) fn write(
     dir: &Path,
     files: &[NewFile],
     force: bool,
@@ -91,106 +97,94 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Certge
 
 /// A file under a name of its own beside its target; removed unless it gets there.
 struct Staged {
-    temporary: Temporary,
+    temporary: NamedTempFile,
     target: PathBuf,
 }
 
 impl Staged {
     fn new(dir: &Path, file: &NewFile) -> Result<Self, CertgenError> {
         let target = dir.join(file.name);
-        let path = dir.join(format!(".{}.{}.new", file.name, std::process::id()));
-        let mut opened = create_new(&path, file.mode).map_err(failed("create", &path))?;
-        let temporary = Temporary(path);
-        opened
+        let mut temporary = Builder::new()
+            .prefix(&format!(".{}.", file.name))
+            .permissions(Permissions::from_mode(file.mode))
+            .tempfile_in(dir)
+            .map_err(failed("create", &target))?;
+        temporary
             .write_all(&file.content)
-            .and_then(|()| opened.sync_all())
-            .map_err(failed("write", &temporary.0))?;
+            .and_then(|()| temporary.as_file().sync_all())
+            .map_err(failed("write", &target))?;
         Ok(Self { temporary, target })
     }
 
     fn publish(self, force: bool) -> Result<Published, CertgenError> {
-        let former = if force {
-            self.replace()?
-        } else {
-            self.create().map(|()| None)?
-        };
-        Ok(Published {
-            target: self.target,
-            former,
-        })
-    }
-
-    /// A rename replaces what is there, so the name is claimed first with an empty file.
-    fn create(&self) -> Result<(), CertgenError> {
-        create_new(&self.target, 0o600).map_err(|cause| match cause.kind() {
-            io::ErrorKind::AlreadyExists => CertgenError::Exists {
-                path: self.target.clone(),
-            },
-            _ => failed("create", &self.target)(cause),
-        })?;
-        fs::rename(&self.temporary.0, &self.target).map_err(|cause| {
-            drop(Temporary(self.target.clone()));
-            failed("create", &self.target)(cause)
-        })
+        if force {
+            return self.replace();
+        }
+        let Self { temporary, target } = self;
+        match temporary.persist_noclobber(&target) {
+            Ok(_) => Ok(Published {
+                target,
+                former: None,
+            }),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(CertgenError::Exists { path: target })
+            }
+            Err(error) => Err(failed("create", &target)(error.error)),
+        }
     }
 
     /// Replaces the target and keeps what it was until all files are in place.
-    fn replace(&self) -> Result<Option<Temporary>, CertgenError> {
-        if self.target.is_dir() {
+    fn replace(self) -> Result<Published, CertgenError> {
+        let Self { temporary, target } = self;
+        if target.is_dir() {
             let cause = io::Error::other("it is a directory");
-            return Err(failed("replace", &self.target)(cause));
+            return Err(failed("replace", &target)(cause));
         }
-        let former = Temporary(self.temporary.0.with_extension("old"));
-        // Without hard links (some mounted file systems) the target is gone for a moment.
-        let kept =
-            fs::hard_link(&self.target, &former.0).or_else(|_| fs::rename(&self.target, &former.0));
-        let kept = match kept {
-            Ok(()) => Some(former),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("keep the former", &self.target)(error)),
-        };
-        match fs::rename(&self.temporary.0, &self.target) {
-            Ok(()) => Ok(kept),
-            Err(cause) => {
-                let error = failed("replace", &self.target)(cause);
-                if let Some(former) = kept {
-                    let _ = fs::rename(&former.0, &self.target);
-                }
-                Err(error)
+        let former = keep(&target).map_err(failed("keep the former", &target))?;
+        let published = Published { target, former };
+        match temporary.persist(&published.target) {
+            Ok(_) => Ok(published),
+            Err(error) => {
+                published.restore();
+                Err(failed("replace", &published.target)(error.error))
             }
         }
     }
 }
 
-fn create_new(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-}
-
-/// A file in its place, and what was there before.
-struct Published {
-    target: PathBuf,
-    former: Option<Temporary>,
-}
-
-impl Published {
-    /// Best effort: the error that made it necessary is the one to report.
-    fn take_back(self) {
-        let _ = match &self.former {
-            Some(former) => fs::rename(&former.0, &self.target),
-            None => fs::remove_file(&self.target),
-        };
+/// A second name for what is at `target`, if something is. Without hard links (some mounted file systems)
+/// the target is gone for a moment.
+fn keep(target: &Path) -> io::Result<Option<TempPath>> {
+    let dir = target.parent().unwrap_or(Path::new("."));
+    let kept = Builder::new().prefix(".former.").make_in(dir, |path| {
+        fs::hard_link(target, path).or_else(|_| fs::rename(target, path))
+    });
+    match kept {
+        Ok(kept) => Ok(Some(kept.into_temp_path())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-/// A path that is removed when it is no longer needed.
-struct Temporary(PathBuf);
+/// A file in its place, and what was there before; removed with this value.
+struct Published {
+    target: PathBuf,
+    former: Option<TempPath>,
+}
 
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+impl Published {
+    /// Puts back what was there. Best effort: the error that made it necessary is the one to report.
+    fn restore(&self) {
+        if let Some(former) = &self.former {
+            let _ = fs::rename(former, &self.target);
+        }
+    }
+
+    /// The same, for a file that is in its place.
+    fn take_back(self) {
+        if self.former.is_none() {
+            let _ = fs::remove_file(&self.target);
+        }
+        self.restore();
     }
 }

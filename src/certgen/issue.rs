@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -17,12 +16,12 @@ use zeroize::Zeroizing;
 use crate::tls::credentials::Credentials;
 
 use super::authority_key::{AuthorityKey, LoadedKey};
-use super::{Algorithm, CertgenError, MAX_DAYS, Name, Request};
+use super::error::CertgenError;
+use super::name::Name;
+use super::request::{Algorithm, MAX_DAYS, Request};
 
 /// Clocks differ: a certificate is valid a little before it was made.
 const CLOCK_TOLERANCE: Duration = Duration::hours(1);
-/// How much longer than its first server certificate an authority lives.
-const CA_EXTRA_LIFE: Duration = Duration::days(5 * 365);
 /// Upper bound of a common name (RFC 5280, appendix A.1, ub-common-name).
 const COMMON_NAME_LIMIT: usize = 64;
 
@@ -42,15 +41,20 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// A new one, which outlives what `request` asks for.
-    pub(super) fn generate(request: &Request) -> Result<Self, CertgenError> {
+    /// A new one called `title`, which lives `extra` longer than what `request` asks for.
+    pub(super) fn generate(
+        title: &str,
+        request: &Request,
+        now: OffsetDateTime,
+        extra: Duration,
+    ) -> Result<Self, CertgenError> {
         let key = request.algorithm.generate()?;
-        let mut params = params(request)?;
-        params.not_after += CA_EXTRA_LIFE;
+        let mut params = params(request, now)?;
+        params.not_after += extra;
         let serial = serial()?;
         // Authorities made one after the other must not look alike to a client that knows both.
         let id = u32::from_be_bytes([serial[1], serial[2], serial[3], serial[4]]);
-        params.distinguished_name = common_name(&format!("hybridge local CA {id:08x}"));
+        params.distinguished_name = common_name(&format!("{title} {id:08x}"));
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -104,9 +108,13 @@ impl Authority {
     }
 
     /// A new key and a certificate for it.
-    pub(super) fn issue(&self, request: &Request) -> Result<Leaf, CertgenError> {
+    pub(super) fn issue(
+        &self,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Leaf, CertgenError> {
         let key = request.algorithm.generate()?;
-        let mut params = params(request)?;
+        let mut params = params(request, now)?;
         if params.not_after > self.not_after {
             return Err(CertgenError::AuthorityEndsFirst {
                 not_after: self.not_after.unix_timestamp(),
@@ -131,12 +139,11 @@ impl Authority {
 }
 
 /// The dates of a server certificate; the rest is filled in by who uses them.
-fn params(request: &Request) -> Result<CertificateParams, CertgenError> {
+fn params(request: &Request, now: OffsetDateTime) -> Result<CertificateParams, CertgenError> {
     let days = request.days;
     if !(1..=MAX_DAYS).contains(&days) {
         return Err(CertgenError::Days { days });
     }
-    let now = OffsetDateTime::from(SystemTime::now());
     let mut params = CertificateParams::default();
     params.not_before = now - CLOCK_TOLERANCE;
     params.not_after = now + Duration::days(i64::from(days));
@@ -150,7 +157,7 @@ fn names(request: &Request) -> Vec<Name> {
     }
 }
 
-/// The subject repeats the first name where it fits; clients look at the alternative names alone.
+/// The subject repeats the first name where it fits; clients look only at the alternative names.
 fn title(names: &[Name]) -> String {
     let first = names.first().map(ToString::to_string).unwrap_or_default();
     match first.len() {

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, rfc3339};
 
-use super::CertgenError;
+use super::error::CertgenError;
+use super::files::{CERT, KEY};
 use super::issue::Leaf;
 
 /// What was written, and where. Its text is what the command prints.
@@ -56,7 +57,7 @@ pub(super) fn check(
         cert: Zeroizing::new(leaf.cert.as_bytes().to_vec()),
         key: Zeroizing::new(leaf.key.as_bytes().to_vec()),
     };
-    let (cert, key) = (Path::new(super::CERT), Path::new(super::KEY));
+    let (cert, key) = (Path::new(CERT), Path::new(KEY));
     let credentials = Credentials::from_text(cert, key, &text, SystemTime::now())
         .map_err(CertgenError::Unusable)?;
     let facts = credentials.facts().clone();

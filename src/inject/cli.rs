@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::settings::Settings;
 use crate::config::socket;
+use crate::inject::plan::Settings;
 
 /// `hybridge inject`: without a subcommand the offline front.
 #[derive(Args, Clone, Debug)]

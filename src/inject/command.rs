@@ -10,9 +10,9 @@ use super::certs;
 use super::cli::{InjectArgs, InjectCommand, ServeArgs};
 use super::cluster;
 use super::error::Error;
-use super::offline;
-use super::serve::Server;
 use crate::config::{LogFormat, LogSettings, check_log_level};
+use crate::inject::manifest::offline;
+use crate::inject::webhook::Server;
 use crate::run::init_logging;
 
 /// Runs `hybridge inject`. Blocks; `serve` returns after a signal and its drain.

@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::certs::CertsError;
-use super::yaml::YamlError;
+use crate::inject::manifest::YamlError;
 use crate::redact::Shown;
 
 /// Failure of one of the inject commands.
@@ -74,6 +74,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// `inject serve` could not `what`.
+    pub(crate) fn start(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Serve {
+            what: format!("cannot {what}"),
+            source: io::Error::other(error),
+        }
+    }
+
     /// The error of standard output, if that is all that went wrong.
     pub fn output(&self) -> Option<&io::Error> {
         match self {

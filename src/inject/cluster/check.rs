@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Cluster, Report, is_wanted, namespace};
-use crate::inject::documents;
-use crate::inject::labels::NAMESPACE_LABEL;
+use super::objects::{Cluster, is_wanted, namespace};
+use super::report::Report;
+use crate::inject::manifest::workloads;
+use crate::inject::plan::NAMESPACE_LABEL;
+use crate::inject::plan::Settings;
 use crate::inject::plan::plan;
-use crate::inject::pod;
-use crate::inject::settings::Settings;
+use crate::inject::plan::pod;
 
 const INJECTOR: &str = "hybridge-injector";
 const POLICIES: [&str; 3] = [
@@ -26,7 +27,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn judge(&mut self, good: bool, what: &str, remedy: &str) {
+    fn expect_that(&mut self, good: bool, what: &str, remedy: &str) {
         if good {
             let _ = writeln!(self.text, "ok    {what}");
         } else {
@@ -67,18 +68,18 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
             .and_then(Value::as_str)
             .is_some_and(|text| !text.is_empty())
     });
-    lines.judge(
+    lines.expect_that(
         hooks.len() == 3,
         "the webhook configuration has its three entries",
         "apply the overlay again",
     );
-    lines.judge(
+    lines.expect_that(
         bundled,
         "every entry has a caBundle",
         "run hybridge inject certs again and apply the overlay, or look at cert-manager's CA injector",
     );
     let closed = |hook: &Value| pod::string(hook, "failurePolicy") == Some("Fail");
-    lines.judge(
+    lines.expect_that(
         hooks.iter().all(closed),
         "every entry fails closed",
         "failurePolicy must be Fail, or pods are created without TLS while no injector answers",
@@ -88,7 +89,7 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         .and_then(|d| d.pointer("/status/availableReplicas"))
         .and_then(Value::as_u64)
         .unwrap_or(0);
-    lines.judge(
+    lines.expect_that(
         available >= 2,
         &format!("{available} replicas of the injector are available"),
         "two keep pods creatable while a node goes; kubectl -n hybridge-system get pods",
@@ -98,7 +99,7 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
             .of_kind("ValidatingAdmissionPolicyBinding")
             .any(|b| b.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy));
         let there = cluster.named("ValidatingAdmissionPolicy", policy).is_some();
-        lines.judge(
+        lines.expect_that(
             there && bound,
             &format!("policy {policy} is there and bound"),
             "apply the overlay again; without it nothing holds when the webhook is gone",
@@ -126,7 +127,7 @@ fn images(cluster: &Cluster, deployment: Option<&Value>, lines: &mut Lines) {
                 .map(|e| e.trim_matches('\'')),
         );
     }
-    lines.judge(
+    lines.expect_that(
         others.iter().all(|image| *image == own),
         "injector, sidecars and policies have one image",
         &format!("the injector runs {own}, beside it stand {}; set images and transformers: [k8s/image] in one overlay", others.join(", ")),
@@ -160,7 +161,7 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
         let Some(decision) = cluster.decision(namespace(object)) else {
             continue;
         };
-        for workload in documents::workloads(object) {
+        for workload in workloads::find(object) {
             let Some(template) = object.pointer(&workload.pointer) else {
                 continue;
             };

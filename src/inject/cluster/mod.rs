@@ -1,20 +1,16 @@
-//! `inject status` and `inject check`: what a cluster holds, judged from what kubectl prints. Neither
-//! talks to the API server, so they need no rights of their own.
+//! `inject status` and `inject check`: what a cluster holds, from what kubectl prints. Neither talks to
+//! the API server, so they need no rights of their own.
 
 mod check;
+mod objects;
+mod report;
 mod status;
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
+use self::objects::Cluster;
 use super::cli::ClusterArgs;
 use super::error::Error;
-use super::labels::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
-use super::pod;
-use super::yaml;
 
 /// Runs `inject status`.
 pub fn status(
@@ -22,156 +18,10 @@ pub fn status(
     stdin: &mut impl Read,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let cluster = Cluster::read(args, stdin)?;
-    finish(out, &status::report(&cluster))
+    status::report(&Cluster::read(args, stdin)?).print(out)
 }
 
 /// Runs `inject check`.
 pub fn check(args: &ClusterArgs, stdin: &mut impl Read, out: &mut impl Write) -> Result<(), Error> {
-    let cluster = Cluster::read(args, stdin)?;
-    finish(out, &check::report(&cluster, &args.settings))
-}
-
-/// A report and how many of its lines are failures.
-struct Report {
-    text: String,
-    failures: usize,
-}
-
-fn finish(out: &mut impl Write, report: &Report) -> Result<(), Error> {
-    out.write_all(report.text.as_bytes())
-        .map_err(Error::Write)?;
-    out.flush().map_err(Error::Write)?;
-    match report.failures {
-        0 => Ok(()),
-        failures => Err(Error::ClusterFailures(failures)),
-    }
-}
-
-/// The objects that kubectl printed.
-struct Cluster {
-    objects: Vec<Value>,
-    namespaces: BTreeMap<String, Option<String>>,
-}
-
-impl Cluster {
-    fn read(args: &ClusterArgs, stdin: &mut impl Read) -> Result<Self, Error> {
-        let standard_input = [PathBuf::from("-")];
-        let files = if args.files.is_empty() {
-            &standard_input[..]
-        } else {
-            &args.files
-        };
-        let mut objects = Vec::new();
-        for path in files {
-            collect(parse(path, stdin)?, &mut objects);
-        }
-        let namespaces = objects
-            .iter()
-            .filter(|object| pod::string(object, "kind") == Some("Namespace"))
-            .map(|object| (name(object).to_owned(), label(object, NAMESPACE_LABEL)))
-            .collect();
-        Ok(Self {
-            objects,
-            namespaces,
-        })
-    }
-
-    fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.objects
-            .iter()
-            .filter(move |object| pod::string(object, "kind") == Some(kind))
-    }
-
-    fn named(&self, kind: &str, wanted: &str) -> Option<&Value> {
-        self.objects
-            .iter()
-            .find(|object| pod::string(object, "kind") == Some(kind) && name(object) == wanted)
-    }
-
-    /// How the webhook would judge pods of this namespace; `None` where it never does.
-    fn decision(&self, namespace: &str) -> Option<Decision> {
-        const NEVER: [&str; 4] = [
-            "kube-system",
-            "kube-public",
-            "kube-node-lease",
-            "hybridge-system",
-        ];
-        if NEVER.contains(&namespace) {
-            return None;
-        }
-        match self.namespaces.get(namespace).and_then(Option::as_deref) {
-            None => Some(Decision::Object),
-            Some("enabled") => Some(Decision::Namespace),
-            Some("enforced") => Some(Decision::Enforced),
-            Some(_) => None,
-        }
-    }
-}
-
-fn parse(path: &Path, stdin: &mut impl Read) -> Result<Value, Error> {
-    let failed = |source| Error::Read {
-        path: path.into(),
-        source,
-    };
-    let mut text = String::new();
-    if path == Path::new("-") {
-        stdin.read_to_string(&mut text).map_err(failed)?;
-    } else {
-        text = std::fs::read_to_string(path).map_err(failed)?;
-    }
-    serde_json::from_str(&text)
-        .or_else(|_| yaml::read(&text))
-        .map_err(|source| Error::Document {
-            path: path.into(),
-            document: 1,
-            source,
-        })
-}
-
-fn collect(object: Value, objects: &mut Vec<Value>) {
-    let kind = pod::string(&object, "kind").unwrap_or_default().to_owned();
-    if !kind.ends_with("List") {
-        objects.push(object);
-        return;
-    }
-    let Value::Object(mut list) = object else {
-        return;
-    };
-    let Some(Value::Array(items)) = list.remove("items") else {
-        return;
-    };
-    for mut item in items {
-        // Items of a typed list carry no kind of their own.
-        if item.get("kind").is_none() && kind != "List" {
-            item["kind"] = Value::from(kind.trim_end_matches("List"));
-        }
-        objects.push(item);
-    }
-}
-
-fn name(object: &Value) -> &str {
-    let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    pod::string(metadata, "name").unwrap_or_default()
-}
-
-fn namespace(object: &Value) -> &str {
-    let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    pod::string(metadata, "namespace").unwrap_or("default")
-}
-
-fn label(object: &Value, key: &str) -> Option<String> {
-    let labels = pod::metadata(object, "labels")?;
-    labels.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-/// Whether a pod with these labels in such a namespace is to have the sidecar.
-fn is_wanted(decision: Option<Decision>, object: &Value) -> bool {
-    let own = label(object, INJECT_LABEL);
-    match (decision, own.as_deref()) {
-        (None, _) => false,
-        (Some(Decision::Enforced), _) => true,
-        (Some(Decision::Namespace), own) => own != Some("disabled"),
-        (Some(Decision::Object), own) => own == Some("enabled"),
-    }
+    check::report(&Cluster::read(args, stdin)?, &args.settings).print(out)
 }

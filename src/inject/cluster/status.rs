@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Cluster, Report, is_wanted, name, namespace};
-use crate::inject::annotations::STATUS;
-use crate::inject::container::NAME;
-use crate::inject::pod;
+use super::objects::{Cluster, is_wanted, name, namespace};
+use super::report::Report;
+use crate::inject::plan::names::{NAME, STATUS};
+use crate::inject::plan::pod;
 
 #[derive(Default)]
 struct Row {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::inject::labels::INJECT_LABEL;
+use crate::inject::plan::labels::INJECT_LABEL;
 
 /// Pod templates of a kind: JSON pointers in which `*` stands for every item of a list or a map.
 pub(crate) fn templates(group: &str, kind: &str) -> &'static [&'static str] {

@@ -1,5 +1,15 @@
-//! Manifests: where each kind keeps its pods, what holds containers elsewhere, and of what type a scalar is.
+//! Manifests in, injected manifests out: `hybridge inject`, and what it reads and writes.
 
-pub(crate) mod kinds;
-pub(crate) mod scalar;
-pub(crate) mod unseen;
+mod documents;
+pub(crate) mod input;
+mod kinds;
+mod namespace_file;
+pub mod offline;
+mod scalar;
+mod unseen;
+pub(crate) mod workloads;
+pub(crate) mod yaml;
+mod yaml_error;
+pub(crate) mod yaml_out;
+
+pub use yaml_error::YamlError;

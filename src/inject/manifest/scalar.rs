@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use saphyr_parser::Tag;
 use serde_json::{Number, Value};
 
-use super::super::yaml::YamlError;
+use super::yaml_error::YamlError;
 
 /// Prefix of the tags that YAML itself defines; `!!int` is short for one of them.
 const CORE: &str = "tag:yaml.org,2002:";

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::kinds;
-use crate::inject::documents;
+use super::workloads;
 
 /// An object that holds containers outside of every pod that is known here.
 pub(crate) struct Unseen {
@@ -29,7 +29,7 @@ pub(crate) fn find(object: &Value) -> Vec<Unseen> {
 }
 
 fn find_in(object: &Value) -> Option<Unseen> {
-    let workloads = documents::workloads(object);
+    let workloads = workloads::find(object);
     let known: Vec<String> = workloads.into_iter().map(|w| w.pointer).collect();
     let text = |value: &Value, key: &str| {
         let text = value.get(key).and_then(Value::as_str);

@@ -3,60 +3,53 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Plan;
-use crate::inject::annotations::{self, Mode};
-use crate::inject::bind;
-use crate::inject::container::{NAME, TLS_VOLUME};
-use crate::inject::deny::Deny;
-use crate::inject::drain;
-use crate::inject::handlers::{HOOKS, PROBES, rewritten_path, without_handlers};
-use crate::inject::notes::Notes;
-use crate::inject::patch::{Editor, path};
-use crate::inject::pod::{self, List};
-use crate::inject::ports;
-use crate::inject::previous;
-use crate::inject::settings::Settings;
+use super::annotations::{self, Mode};
+use super::bind;
+use super::deny::Deny;
+use super::drain_gate;
+use super::editor::{Editor, path};
+use super::names::{NAME, STATUS, TLS_VOLUME};
+use super::outcome::Plan;
+use super::pod::{self, List};
+use super::ports;
+use super::previous;
+use super::probe_rewrite::{HOOKS, PROBES, rewritten_path, without_handlers};
+use super::settings::Settings;
+use super::trace::Trace;
 use crate::probes::{Probe, ProbeKind, ProbeTable};
 
 /// Plans the removal of the sidecar from `pod`; a pod that the injector did not touch stays as it is.
 pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
     pod::check_shape(pod)?;
-    let status = pod::metadata(pod, "annotations").and_then(|given| given.get(annotations::STATUS));
+    let status = pod::metadata(pod, "annotations").and_then(|given| given.get(STATUS));
     if status.is_none() {
         return Ok(Plan::skipped(
             pod,
             "the pod has no annotation hybridge.dev/status, so there is nothing to remove",
         ));
     }
-    let mut notes = Notes::default();
+    let mut trace = Trace::default();
     let previous = previous::read(pod, settings)?;
     let request = annotations::parse(pod, settings)?;
     let mut editor = Editor::new(pod);
-    restore_calls(&mut editor, &previous.table, &mut notes)?;
+    restore_calls(&mut editor, &previous.table, &mut trace)?;
     if request.mode == Mode::Takeover {
         let exposed = ports::choose(pod, &request, &previous.ports)?;
-        bind::to_every_address(&mut editor, &exposed, &request, &mut notes)?;
+        bind::to_every_address(&mut editor, &exposed, &request, &mut trace)?;
     }
     for list in [List::Init, List::App] {
         take_named(&mut editor, list.key(), NAME)?;
     }
     take_named(&mut editor, "volumes", TLS_VOLUME)?;
-    editor.remove(&path(&["metadata", "annotations", annotations::STATUS]))?;
+    editor.remove(&path(&["metadata", "annotations", STATUS]))?;
     for place in [&["metadata", "annotations"][..], &["metadata"]] {
         editor.prune(&path(place))?;
     }
-    notes.step(
+    trace.step(
         "sidecar, volume and annotation hybridge.dev/status: removed",
         "asked for with --remove",
     );
-    let (patched, ops) = editor.finish();
-    Ok(Plan {
-        ops,
-        warnings: notes.warnings,
-        explanation: notes.steps,
-        injected: true,
-        patched,
-    })
+    Ok(Plan::new(editor, trace))
 }
 
 fn take_named(editor: &mut Editor, list: &str, name: &str) -> Result<(), Deny> {
@@ -69,13 +62,13 @@ fn take_named(editor: &mut Editor, list: &str, name: &str) -> Result<(), Deny> {
 }
 
 /// Probes and hooks ask the app itself again; the drain gate goes.
-fn restore_calls(editor: &mut Editor, table: &ProbeTable, notes: &mut Notes) -> Result<(), Deny> {
+fn restore_calls(editor: &mut Editor, table: &ProbeTable, trace: &mut Trace) -> Result<(), Deny> {
     let pod = editor.pod().clone();
     for slot in pod::all_slots(&pod).filter(|slot| slot.name() != NAME) {
         for (field, _) in PROBES {
             let handler = slot.value.get(*field).and_then(Value::as_object);
             if let Some(restored) = handler.and_then(|handler| original(handler, table)) {
-                notes.step(
+                trace.step(
                     format!("{field} of container {}: asks the app itself", slot.name()),
                     "the sidecar that answered it goes; a port that had a name is a number now",
                 );
@@ -92,7 +85,7 @@ fn restore_calls(editor: &mut Editor, table: &ProbeTable, notes: &mut Notes) -> 
                 continue;
             };
             let at = slot.path(&["lifecycle", hook]);
-            if rewritten_path(handler).is_some_and(|path| path.starts_with(drain::PATH)) {
+            if rewritten_path(handler).is_some_and(|path| path.starts_with(drain_gate::PATH)) {
                 editor.remove(&at)?;
                 editor.prune(&slot.path(&["lifecycle"]))?;
             } else if let Some(restored) = original(handler, table) {

@@ -1,0 +1,48 @@
+//! Why no certificates were made.
+
+use std::path::PathBuf;
+
+use super::request::MAX_DAYS;
+use crate::tls::credentials::{CredentialError, rfc3339};
+
+/// Why no certificates were made. Nothing has been written then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertgenError {
+    #[error("{} exists already: pass --force to replace it, or choose another --dir", path.display())]
+    Exists { path: PathBuf },
+
+    #[error("{} exists already: --reuse-ca --force makes a new server certificate from the authority there, --force also a new authority that clients must be given; or choose another --dir", path.display())]
+    AuthorityExists { path: PathBuf },
+
+    #[error("cannot {action} {}: {cause}", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+
+    #[error("{days} days is no life for a certificate: choose 1 to {MAX_DAYS}")]
+    Days { days: u32 },
+
+    #[error("cannot use the existing authority: {0}")]
+    Authority(CredentialError),
+
+    #[error("cannot use the existing authority: {} is not a certificate of an authority (its basic constraints do not say CA)", path.display())]
+    NotAnAuthority { path: PathBuf },
+
+    #[error("the existing authority ends on {}, before a server certificate of {days} days: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after))]
+    AuthorityEndsFirst { not_after: i64, days: u32 },
+
+    #[error("cannot issue a certificate: {0}")]
+    Issue(rcgen::Error),
+
+    #[error("no randomness for a serial number")]
+    Randomness,
+
+    #[error("the new certificate does not pass the checks of `hybridge run`: {0}")]
+    Unusable(CredentialError),
+
+    #[error("a client that trusts the authority would not trust the new certificate: {0}")]
+    Untrusted(rustls::Error),
+}

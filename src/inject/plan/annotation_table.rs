@@ -1,0 +1,162 @@
+//! Names, defaults and meanings of the annotations: one table for the parser's messages and for the
+//! documentation.
+
+use super::names::PREFIX;
+use crate::suggest::{Aliases, suggest_or_alias};
+
+/// One row of the annotations table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Name without the prefix `hybridge.dev/`.
+    pub name: &'static str,
+    /// What counts when it is absent.
+    pub default: &'static str,
+    /// What it means and which values it takes.
+    pub meaning: &'static str,
+}
+
+/// Every annotation, in the order of the documentation.
+pub const TABLE: &[Row] = &[
+    Row {
+        name: "ports",
+        default: "the pod's only TCP port",
+        meaning: "Ports of the app to put behind TLS, as numbers or names, separated by commas. Required unless exactly one TCP port is declared.",
+    },
+    Row {
+        name: "mode",
+        default: "takeover",
+        meaning: "`takeover`: the sidecar listens on the pod's addresses, the app on loopback, same port. `explicit`: the sidecar has a port of its own.",
+    },
+    Row {
+        name: "listen-port",
+        default: "8443",
+        meaning: "Mode explicit: the sidecar's port; for several ports a list of the same length (default 8443, 8444, ...).",
+    },
+    Row {
+        name: "protocol",
+        default: "http",
+        meaning: "`http`, or `tcp` for anything that is not HTTP or gRPC.",
+    },
+    Row {
+        name: "tls-secret",
+        default: "the injector's `--tls-secret`",
+        meaning: "Secret with `tls.crt` and `tls.key`; the pod waits until it exists.",
+    },
+    Row {
+        name: "policy",
+        default: "the injector's `--default-policy`",
+        meaning: "`hybrid-preferred`, `hybrid-required` or `classical-only`.",
+    },
+    Row {
+        name: "bind",
+        default: "auto",
+        meaning: "`auto` moves a known server to loopback; `none` leaves the app alone (it must listen on 127.0.0.1 already).",
+    },
+    Row {
+        name: "bind-env",
+        default: "none",
+        meaning: "Environment variable that tells the app where to listen: `NAME` (set to 127.0.0.1) or `NAME=value`.",
+    },
+    Row {
+        name: "drain-timeout",
+        default: "grace period - 7s, at most 120s",
+        meaning: "How long open streams may run on after the pod is deleted, such as `90s` or `5m`; less than terminationGracePeriodSeconds.",
+    },
+    Row {
+        name: "drain-delay",
+        default: "5s; 0s in a Job's pod",
+        meaning: "How long new connections are still accepted once the pod is being deleted, such as `15s` where endpoint lists are slow, or `0s`.",
+    },
+    Row {
+        name: "init-order",
+        default: "first",
+        meaning: "`first` or `last` among the init containers. With `first`, the app's init containers start after the sidecar.",
+    },
+    Row {
+        name: "cpu-request",
+        default: "100m",
+        meaning: "CPU request of the sidecar.",
+    },
+    Row {
+        name: "cpu-limit",
+        default: "none; the request in a Guaranteed pod",
+        meaning: "CPU limit of the sidecar, for namespaces whose quota demands one.",
+    },
+    Row {
+        name: "memory",
+        default: "128Mi",
+        meaning: "Memory request and limit of the sidecar, at least 32Mi; it takes as many connections as fit (256 in 128Mi).",
+    },
+    Row {
+        name: "log-level",
+        default: "info",
+        meaning: "`error`, `warn`, `info`, `debug` or `trace`.",
+    },
+    Row {
+        name: "allow-shared-pid",
+        default: "false",
+        meaning: "`true` accepts shareProcessNamespace or hostPID, where other processes can read the TLS key through /proc.",
+    },
+    Row {
+        name: "status",
+        default: "-",
+        meaning: "Written by the injector: version, mode, ports, digest. Whatever a pod brings here is overwritten.",
+    },
+];
+
+/// Names of flags and of the configuration, for what has another name as an annotation.
+const ALIASES: Aliases = &[
+    ("cert-secret", "tls-secret"),
+    ("secret", "tls-secret"),
+    ("port", "ports"),
+];
+
+/// Whether `name` (without prefix) is in the table.
+pub(crate) fn is_known(name: &str) -> bool {
+    TABLE.iter().any(|row| row.name == name)
+}
+
+pub(crate) fn unknown_message(name: &str) -> String {
+    if name == "inject" || name == "injection" {
+        return format!(
+            "{PREFIX}{name} is a label, not an annotation; move it to metadata.labels of the pod (inject) or the namespace (injection)"
+        );
+    }
+    if name == "client-ca" {
+        return format!(
+            "annotation {PREFIX}{name}: the sidecar does not authenticate clients yet; remove the annotation, and restrict clients with a NetworkPolicy"
+        );
+    }
+    let nearest = suggest_or_alias(name, TABLE.iter().map(|row| row.name), ALIASES);
+    match nearest {
+        Some(known) => {
+            format!("annotation {PREFIX}{name} is not known; did you mean {PREFIX}{known}?")
+        }
+        None => format!(
+            "annotation {PREFIX}{name} is not known; known are {}",
+            known_names()
+        ),
+    }
+}
+
+fn known_names() -> String {
+    TABLE
+        .iter()
+        .map(|row| row.name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The table as Markdown, for `docs/kubernetes.md`.
+pub fn markdown() -> String {
+    let rows = TABLE.iter().map(|row| {
+        format!(
+            "| `{PREFIX}{}` | {} | {} |\n",
+            row.name, row.default, row.meaning
+        )
+    });
+    format!(
+        "| annotation | default | meaning |\n|---|---|---|\n{}",
+        rows.collect::<String>()
+    )
+}

@@ -1,0 +1,187 @@
+//! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
+//! with the right one named. Names and meanings are in `annotation_table`.
+
+mod reader;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use self::reader::{Reader, wrong};
+use super::deny::Deny;
+use super::pod;
+use super::quantity::Quantity;
+use super::settings::Settings;
+use crate::tls::policy::Mode as KeyExchange;
+
+pub(crate) use self::reader::spelling;
+
+/// First port of the sidecar in explicit mode.
+const FIRST_LISTEN_PORT: u16 = 8443;
+/// Memory request and limit without an annotation: enough for 256 connections, as vLLM generates 256
+/// sequences at once by default.
+pub(crate) const DEFAULT_MEMORY: &str = "128Mi";
+/// Less is taken for a slip, such as a unit that was forgotten.
+const LEAST_MEMORY: u64 = 32 << 20;
+
+/// How the app is put behind the sidecar.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Mode {
+    Takeover,
+    Explicit,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Bind {
+    Auto,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum InitOrder {
+    First,
+    Last,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Protocol {
+    Http,
+    Tcp,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// What one pod asks for, complete.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "cpu_request is the name of the annotation"
+)]
+pub(crate) struct Request {
+    /// As written: numbers or names; `None` when the annotation is absent.
+    pub(crate) ports: Option<Vec<String>>,
+    pub(crate) mode: Mode,
+    /// Empty means 8443, 8444, ...
+    pub(crate) listen_ports: Vec<u16>,
+    pub(crate) protocol: Protocol,
+    pub(crate) tls_secret: String,
+    pub(crate) policy: KeyExchange,
+    pub(crate) bind: Bind,
+    pub(crate) bind_env: Option<(String, String)>,
+    /// Seconds; `None` leaves the choice to the grace period.
+    pub(crate) drain_timeout: Option<u64>,
+    /// Seconds that the cluster's default allows where the grace period has room for them.
+    pub(crate) usual_drain: Option<u64>,
+    /// Seconds; `None` leaves the choice to the kind of pod.
+    pub(crate) drain_delay: Option<u64>,
+    pub(crate) init_order: InitOrder,
+    pub(crate) cpu_request: String,
+    pub(crate) cpu_limit: Option<String>,
+    pub(crate) memory: String,
+    pub(crate) log_level: LogLevel,
+    pub(crate) allow_shared_pid: bool,
+}
+
+impl Request {
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        Quantity::parse(&self.memory).map_or(0, Quantity::whole)
+    }
+
+    pub(crate) fn listen_port(&self, position: usize) -> Option<u16> {
+        self.listen_ports
+            .get(position)
+            .copied()
+            .or_else(|| FIRST_LISTEN_PORT.checked_add(u16::try_from(position).ok()?))
+    }
+}
+
+pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
+    let namespace = pod
+        .get("metadata")
+        .and_then(|metadata| pod::string(metadata, "namespace"));
+    let read = Reader {
+        pod,
+        of_namespace: settings
+            .namespace_defaults
+            .as_ref()
+            .and_then(|defaults| defaults.of(namespace?)),
+        defaults: &settings.defaults,
+    };
+    read.refuse_unknown()?;
+    let own_drain = read.own("drain-timeout").is_some();
+    let request = Request {
+        ports: read.list("ports")?,
+        mode: read.choice("mode", Mode::Takeover)?,
+        listen_ports: read.listen_ports()?,
+        protocol: read.choice("protocol", Protocol::Http)?,
+        tls_secret: read
+            .secret("tls-secret")?
+            .unwrap_or_else(|| settings.tls_secret.clone()),
+        policy: read.policy()?.unwrap_or(settings.policy),
+        bind: read.choice("bind", Bind::Auto)?,
+        bind_env: read.bind_env()?,
+        drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),
+        usual_drain: read.duration("drain-timeout")?.filter(|_| !own_drain),
+        drain_delay: read.delay("drain-delay")?,
+        init_order: read.choice("init-order", InitOrder::First)?,
+        cpu_request: read
+            .quantity("cpu-request")?
+            .unwrap_or_else(|| "100m".into()),
+        cpu_limit: read.quantity("cpu-limit")?,
+        memory: read
+            .quantity("memory")?
+            .unwrap_or_else(|| DEFAULT_MEMORY.into()),
+        log_level: read.choice("log-level", LogLevel::Info)?,
+        allow_shared_pid: read.flag("allow-shared-pid")?,
+    };
+    refuse_contradictions(&request)?;
+    Ok(request)
+}
+
+fn refuse_contradictions(request: &Request) -> Result<(), Deny> {
+    if request.mode == Mode::Takeover && !request.listen_ports.is_empty() {
+        return Err(wrong(
+            "listen-port",
+            "has a meaning only with mode: explicit; in takeover the sidecar listens on the app's own port",
+        ));
+    }
+    if request.bind == Bind::None && request.bind_env.is_some() {
+        return Err(wrong(
+            "bind-env",
+            "contradicts bind: none; remove one of the two",
+        ));
+    }
+    if request.mode == Mode::Explicit && request.bind_env.is_some() {
+        return Err(wrong(
+            "bind-env",
+            "has a meaning only with mode: takeover; explicit leaves the app where it is",
+        ));
+    }
+    if request.memory_bytes() < LEAST_MEMORY {
+        return Err(wrong(
+            "memory",
+            &format!(
+                "is {}, which the sidecar cannot start in; give at least {}Mi",
+                request.memory,
+                LEAST_MEMORY >> 20
+            ),
+        ));
+    }
+    let limit = request.cpu_limit.as_deref().and_then(Quantity::parse);
+    if limit.is_some_and(|limit| Some(limit) < Quantity::parse(&request.cpu_request)) {
+        return Err(wrong(
+            "cpu-limit",
+            &format!(
+                "is below cpu-request {:?}; raise it or lower the request",
+                request.cpu_request
+            ),
+        ));
+    }
+    Ok(())
+}

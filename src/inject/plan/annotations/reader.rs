@@ -1,0 +1,168 @@
+//! Reading one annotation: its value by precedence, its form, and the refusal of a wrong one.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::inject::plan::annotation_table::{is_known, unknown_message};
+use crate::inject::plan::deny::{Deny, Reason};
+use crate::inject::plan::names::PREFIX;
+use crate::inject::plan::pod;
+use crate::inject::plan::quantity::Quantity;
+use crate::inject::plan::settings::{self, Defaults};
+use crate::time::parse_duration;
+use crate::tls::policy::Mode as KeyExchange;
+
+/// Where a value is looked for: the pod, its namespace, the cluster.
+pub(super) struct Reader<'a> {
+    pub(super) pod: &'a Value,
+    /// What counts in the pod's namespace where the pod says nothing.
+    pub(super) of_namespace: Option<&'a BTreeMap<String, String>>,
+    pub(super) defaults: &'a Defaults,
+}
+
+impl Reader<'_> {
+    pub(super) fn refuse_unknown(&self) -> Result<(), Deny> {
+        let annotations = pod::metadata(self.pod, "annotations").into_iter().flatten();
+        for (key, _) in annotations {
+            if let Some(name) = key.strip_prefix(PREFIX).filter(|name| !is_known(name)) {
+                return Err(Deny::new(Reason::UnknownAnnotation, unknown_message(name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pod's own value, else its namespace's, else the cluster's.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.own(name)
+            .or_else(|| self.of_namespace?.get(name).map(|value| value.trim()))
+            .or_else(|| self.defaults.get(name))
+    }
+
+    pub(super) fn own(&self, name: &str) -> Option<&str> {
+        pod::metadata(self.pod, "annotations")?
+            .get(&format!("{PREFIX}{name}"))?
+            .as_str()
+            .map(str::trim)
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Deny> {
+        self.text(name)
+            .map(|text| parse(text).ok_or_else(|| wrong(name, &format!("is {text:?}; {what}"))))
+            .transpose()
+    }
+
+    pub(super) fn choice<T: ValueEnum>(&self, name: &str, default: T) -> Result<T, Deny> {
+        let values: Vec<_> = T::value_variants().iter().map(|v| spelling(v)).collect();
+        let what = format!("use one of {}", values.join(", "));
+        let parse = |text: &str| T::from_str(text, false).ok();
+        Ok(self.parsed(name, &what, parse)?.unwrap_or(default))
+    }
+
+    pub(super) fn policy(&self) -> Result<Option<KeyExchange>, Deny> {
+        let what = "use one of hybrid-preferred, hybrid-required, classical-only";
+        self.parsed("policy", what, |text| KeyExchange::parse(text).ok())
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Deny> {
+        Ok(self
+            .parsed(name, "use \"true\" or \"false\"", |t| t.parse().ok())?
+            .unwrap_or(false))
+    }
+
+    pub(super) fn list(&self, name: &str) -> Result<Option<Vec<String>>, Deny> {
+        self.parsed(
+            name,
+            "give port numbers or names separated by commas, such as \"8000,8001\"",
+            |text| {
+                let items: Vec<_> = text.split(',').map(|item| item.trim().to_owned()).collect();
+                items.iter().all(|item| !item.is_empty()).then_some(items)
+            },
+        )
+    }
+
+    pub(super) fn listen_ports(&self) -> Result<Vec<u16>, Deny> {
+        let ports = self.parsed("listen-port", "give port numbers from 1 to 65535", |text| {
+            text.split(',')
+                .map(|p| p.trim().parse::<u16>().ok().filter(|n| *n != 0))
+                .collect::<Option<Vec<_>>>()
+        })?;
+        Ok(ports.unwrap_or_default())
+    }
+
+    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, Deny> {
+        self.parsed(
+            name,
+            "give the name of a Secret in the pod's namespace",
+            |text| settings::secret_name(text).ok(),
+        )
+    }
+
+    pub(super) fn quantity(&self, name: &str) -> Result<Option<String>, Deny> {
+        self.parsed(
+            name,
+            "give a quantity above zero, such as 100m or 64Mi",
+            |text| Quantity::parse(text).map(|_| text.to_owned()),
+        )
+    }
+
+    pub(super) fn duration(&self, name: &str) -> Result<Option<u64>, Deny> {
+        self.parsed(
+            name,
+            "give a whole number of seconds, minutes or hours, such as 90s, 5m or 1h",
+            seconds,
+        )
+    }
+
+    pub(super) fn delay(&self, name: &str) -> Result<Option<u64>, Deny> {
+        self.parsed(
+            name,
+            "give a whole number of seconds, minutes or hours, such as 0s or 15s",
+            |text| match text {
+                "0s" | "0m" | "0h" => Some(0),
+                text => seconds(text),
+            },
+        )
+    }
+
+    pub(super) fn bind_env(&self) -> Result<Option<(String, String)>, Deny> {
+        self.parsed("bind-env", "give NAME or NAME=value", |text| {
+            let (name, value) = text.split_once('=').unwrap_or((text, "127.0.0.1"));
+            let valid = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+            (!name.is_empty()
+                && name.chars().all(valid)
+                && !name.starts_with(|c: char| c.is_ascii_digit()))
+            .then(|| (name.to_owned(), value.to_owned()))
+        })
+    }
+}
+
+/// `90s`, `5m` or `1h` in seconds, zero excluded; Kubernetes counts grace periods in whole seconds.
+fn seconds(text: &str) -> Option<u64> {
+    let duration = parse_duration(text)?;
+    (duration.subsec_nanos() == 0)
+        .then_some(duration.as_secs())
+        .filter(|seconds| *seconds > 0)
+}
+
+/// The spelling of a value, as in the table.
+pub(crate) fn spelling(value: &impl ValueEnum) -> String {
+    value
+        .to_possible_value()
+        .map(|v| v.get_name().to_owned())
+        .unwrap_or_default()
+}
+
+/// Refuses the value of an annotation.
+pub(super) fn wrong(name: &str, what: &str) -> Deny {
+    Deny::new(
+        Reason::AnnotationValue,
+        format!("annotation {PREFIX}{name} {what}"),
+    )
+}

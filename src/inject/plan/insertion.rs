@@ -1,0 +1,53 @@
+//! Putting the sidecar into a pod. A second run over its own output changes nothing.
+
+use serde_json::Value;
+
+use super::annotations;
+use super::bind;
+use super::deny::Deny;
+use super::drain_gate;
+use super::editor::Editor;
+use super::labels::{self, Decision, Verdict};
+use super::outcome::Plan;
+use super::pod;
+use super::ports;
+use super::preconditions;
+use super::previous;
+use super::probe_rewrite;
+use super::settings::Settings;
+use super::sidecar::Sidecar;
+use super::trace::Trace;
+
+/// Plans the injection of `pod`. A refusal carries a message for the user and a reason for the metrics.
+pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan, Deny> {
+    pod::check_shape(pod)?;
+    let why = match labels::verdict(pod, decision)? {
+        Verdict::Skip(why) => return Ok(Plan::skipped(pod, why)),
+        Verdict::Inject(why) => why,
+    };
+    let mut trace = Trace::default();
+    trace.step("injected", why);
+    let request = annotations::parse(pod, settings)?;
+    preconditions::check(pod, &request, settings, &mut trace)?;
+    let previous = previous::read(pod, settings)?;
+    let exposed = ports::choose(pod, &request, &previous.ports)?;
+    ports::warn_privileged(&exposed, &mut trace);
+
+    let mut editor = Editor::new(pod);
+    let loopback_only = bind::to_loopback(&mut editor, &exposed, &request, &mut trace)?;
+    let table = probe_rewrite::rewrite(&mut editor, &loopback_only, &previous.table, &mut trace)?;
+    let drain_seconds = drain_gate::timeout(pod, &request, &mut trace)?;
+    let drain_delay = drain_gate::delay(pod, &request)?;
+    drain_gate::gate(&mut editor, &exposed, drain_seconds, &mut trace)?;
+    let sidecar = Sidecar {
+        request: &request,
+        settings,
+        exposed: &exposed,
+        table: &table,
+        drain_seconds,
+        drain_delay,
+    };
+    sidecar.put(&mut editor, &mut trace)?;
+
+    Ok(Plan::new(editor, trace))
+}

@@ -1,0 +1,14 @@
+//! Names and numbers of what the injector puts into a pod, and of what it reads there.
+
+/// Name of the sidecar container.
+pub(crate) const NAME: &str = "hybridge";
+/// Name of the volume with the key.
+pub(crate) const TLS_VOLUME: &str = "hybridge-tls";
+/// The sidecar's plaintext port for probes, metrics and the drain gate.
+pub(crate) const ADMIN_PORT: u16 = 15400;
+/// Where an app behind the sidecar listens.
+pub(crate) const LOOPBACK: &str = "127.0.0.1";
+/// What the names of our labels and annotations begin with.
+pub(crate) const PREFIX: &str = "hybridge.dev/";
+/// The annotation that the injector writes. It is never read as a request.
+pub(crate) const STATUS: &str = "hybridge.dev/status";

@@ -1,0 +1,57 @@
+//! Annotations that count in a namespace where a pod has none of its own. The webhook sees no namespace
+//! object without API access, so they come from a file, such as a ConfigMap that the injector mounts.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::annotation_table::{is_known, unknown_message};
+use super::annotations;
+use super::names::PREFIX;
+use super::settings::{NamespaceDefaults, Settings};
+
+impl NamespaceDefaults {
+    /// Checks the content of such a file; a mistake in it names namespace, annotation and remedy.
+    pub(crate) fn from_value(value: &Value) -> Result<Self, String> {
+        let mut all = BTreeMap::new();
+        if value.is_null() {
+            return Ok(Self(all));
+        }
+        let namespaces = value
+            .as_object()
+            .ok_or("give a mapping of namespaces, such as `ai: {memory: 256Mi}`")?;
+        for (namespace, annotations) in namespaces {
+            all.insert(namespace.clone(), read(namespace, annotations)?);
+        }
+        Ok(Self(all))
+    }
+}
+
+fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>, String> {
+    let wrong = |what: String| format!("namespace {namespace}: {what}");
+    let given = annotations
+        .as_object()
+        .ok_or_else(|| wrong("give a mapping of annotations".into()))?;
+    let mut read = BTreeMap::new();
+    for (key, value) in given {
+        let name = key.strip_prefix(PREFIX).unwrap_or(key);
+        if name == "status" || !is_known(name) {
+            return Err(wrong(unknown_message(name)));
+        }
+        let value = value
+            .as_str()
+            .ok_or_else(|| wrong(format!("{key} is no text; put quotes around the value")))?;
+        // With the prefix and without.
+        if read.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(wrong(format!("{name} is given twice")));
+        }
+    }
+    // Wrong values show now, not at the first pod.
+    let prefixed: BTreeMap<String, &String> = read
+        .iter()
+        .map(|(name, value)| (format!("{PREFIX}{name}"), value))
+        .collect();
+    let pod = json!({"metadata": {"annotations": prefixed}});
+    annotations::parse(&pod, &Settings::default()).map_err(|deny| wrong(deny.to_string()))?;
+    Ok(read)
+}

@@ -1,0 +1,268 @@
+//! Which ports go behind TLS, which container owns each, and where the sidecar listens for it.
+
+use serde_json::Value;
+
+use super::annotations::{Mode, Request};
+use super::catalog;
+use super::deny::{Deny, Reason};
+use super::names::{ADMIN_PORT, NAME};
+use super::pod::{self, List, Place, Slot};
+use super::trace::Trace;
+
+/// One port of the app and where the sidecar serves it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Exposed {
+    pub(crate) app: u16,
+    pub(crate) listen: u16,
+    /// The container that listens on `app`.
+    pub(crate) owner: Place,
+}
+
+/// Decides on the ports; `previous` is what an earlier run recorded, used only where the pod alone leaves a choice.
+pub(crate) fn choose(
+    pod: &Value,
+    request: &Request,
+    previous: &[u16],
+) -> Result<Vec<Exposed>, Deny> {
+    let numbers = match &request.ports {
+        Some(wanted) => wanted
+            .iter()
+            .map(|item| resolve(pod, item))
+            .collect::<Result<_, _>>()?,
+        None => vec![only_port(pod, previous)?],
+    };
+    refuse_repeats(&numbers)?;
+    let explicit = request.mode == Mode::Explicit;
+    if explicit && !request.listen_ports.is_empty() && request.listen_ports.len() != numbers.len() {
+        return Err(conflict(format!(
+            "annotation hybridge.dev/listen-port names {} ports, hybridge.dev/ports {}; give as many",
+            request.listen_ports.len(),
+            numbers.len()
+        )));
+    }
+    let exposed = numbers
+        .iter()
+        .enumerate()
+        .map(|(position, &app)| {
+            let listen = if explicit {
+                request.listen_port(position)
+            } else {
+                Some(app)
+            };
+            let listen = listen.ok_or_else(|| {
+                conflict("there is no port left after hybridge.dev/listen-port".into())
+            })?;
+            let slot = owner(pod, app)?;
+            refuse_owner(&slot, app, explicit)?;
+            Ok(Exposed {
+                app,
+                listen,
+                owner: slot.place(),
+            })
+        })
+        .collect::<Result<Vec<_>, Deny>>()?;
+    refuse_collisions(pod, &exposed, explicit)?;
+    Ok(exposed)
+}
+
+fn conflict(message: String) -> Deny {
+    Deny::new(Reason::PortConflict, message)
+}
+
+fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
+    if item.bytes().all(|b| b.is_ascii_digit()) {
+        return item.parse().ok().filter(|n| *n != 0).ok_or_else(|| {
+            Deny::new(
+                Reason::AnnotationValue,
+                format!("annotation hybridge.dev/ports: {item} is not a port from 1 to 65535"),
+            )
+        });
+    }
+    let mut named = candidates(pod)
+        .flat_map(|slot| pod::tcp_ports(slot.value))
+        .filter(|port| port.name == Some(item));
+    let found = named.next().ok_or_else(|| {
+        Deny::new(Reason::AnnotationValue, format!("annotation hybridge.dev/ports: no container declares a TCP port named {item:?}; declared are {}", declared_text(pod)))
+    })?;
+    Ok(found.number)
+}
+
+/// Containers that may own a port: the app's and native sidecars of others, such as a router in front of
+/// the model server; without the infrastructure of other systems and without our own.
+fn candidates(pod: &Value) -> impl Iterator<Item = Slot<'_>> {
+    let native = pod::slots(pod, List::Init).filter(Slot::is_native_sidecar);
+    pod::slots(pod, List::App)
+        .chain(native)
+        .filter(|slot| !catalog::is_infrastructure(slot.value) && slot.name() != NAME)
+}
+
+/// A native sidecar started before ours or after it, and what it forwards to, is not ours to move; and a
+/// container that serves nobody needs no TLS.
+fn refuse_owner(slot: &Slot<'_>, port: u16, explicit: bool) -> Result<(), Deny> {
+    let name = slot.name();
+    if let Some(why) = catalog::serves_nobody(slot.value) {
+        return Err(Deny::new(
+            Reason::NoServer,
+            format!(
+                "container {name:?} serves no clients ({why}); label its pod hybridge.dev/inject: disabled"
+            ),
+        ));
+    }
+    if slot.is_native_sidecar() && !explicit {
+        return Err(Deny::new(
+            Reason::NotMovable,
+            format!(
+                "port {port} is owned by the native sidecar {name:?}, which cannot be moved to loopback; use annotation hybridge.dev/mode: explicit, or move it to 127.0.0.1 and another port yourself and name the app's port in hybridge.dev/ports"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn declared(pod: &Value) -> Vec<u16> {
+    let mut ports: Vec<u16> = candidates(pod)
+        .flat_map(|slot| pod::tcp_ports(slot.value))
+        .map(|p| p.number)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn declared_text(pod: &Value) -> String {
+    let ports: Vec<String> = candidates(pod)
+        .flat_map(|slot| {
+            let owner = slot.name().to_owned();
+            pod::tcp_ports(slot.value)
+                .into_iter()
+                .map(move |port| match port.name {
+                    Some(name) => format!("{} ({name}, {owner})", port.number),
+                    None => format!("{} ({owner})", port.number),
+                })
+        })
+        .collect();
+    if ports.is_empty() {
+        "none".into()
+    } else {
+        ports.join(", ")
+    }
+}
+
+fn only_port(pod: &Value, previous: &[u16]) -> Result<u16, Deny> {
+    let ports = declared(pod);
+    match ports.as_slice() {
+        [only] => Ok(*only),
+        [] => undeclared_port(pod).ok_or_else(|| {
+            Deny::new(Reason::PortsRequired, "no container declares a TCP port; name the app's port in annotation hybridge.dev/ports, or label the pod hybridge.dev/inject: disabled if it serves no clients")
+        }),
+        // A sidecar that came later must not turn an earlier choice into a refusal.
+        _ => match previous {
+            [chosen] if ports.contains(chosen) => Ok(*chosen),
+            _ => Err(Deny::new(Reason::PortsRequired, format!(
+                "the pod declares several TCP ports ({}); name those to put behind TLS in annotation hybridge.dev/ports", declared_text(pod)
+            ))),
+        },
+    }
+}
+
+/// The port of a pod that declares none: what its only recognised server listens on.
+fn undeclared_port(pod: &Value) -> Option<u16> {
+    let mut known =
+        candidates(pod).filter_map(|slot| Some((catalog::recognise(slot.value)?, slot)));
+    let (server, slot) = known.next()?;
+    if known.next().is_some() {
+        return None;
+    }
+    catalog::moved_port(server, slot.value).or(match server.ports {
+        [only] => Some(*only),
+        _ => None,
+    })
+}
+
+fn owner(pod: &Value, port: u16) -> Result<Slot<'_>, Deny> {
+    let declaring: Vec<_> = candidates(pod)
+        .filter(|slot| pod::tcp_ports(slot.value).iter().any(|p| p.number == port))
+        .collect();
+    match declaring.as_slice() {
+        [one] => return Ok(*one),
+        [a, b, ..] => {
+            return Err(conflict(format!(
+                "containers {:?} and {:?} both declare port {port}; one pod has one port {port}",
+                a.name(),
+                b.name()
+            )));
+        }
+        [] => {}
+    }
+    let all: Vec<_> = candidates(pod).collect();
+    if let [only] = all.as_slice() {
+        return Ok(*only);
+    }
+    let known: Vec<_> = all
+        .iter()
+        .filter(|slot| catalog::recognise(slot.value).is_some())
+        .collect();
+    match known.as_slice() {
+        [one] => Ok(**one),
+        _ => Err(Deny::new(
+            Reason::PortsRequired,
+            format!(
+                "no container declares port {port}, and the pod has {} that could own it; add it to the ports of the right container",
+                all.len()
+            ),
+        )),
+    }
+}
+
+fn refuse_repeats(numbers: &[u16]) -> Result<(), Deny> {
+    for (position, number) in numbers.iter().enumerate() {
+        if numbers[..position].contains(number) {
+            return Err(conflict(format!(
+                "annotation hybridge.dev/ports names port {number} twice"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_collisions(pod: &Value, exposed: &[Exposed], explicit: bool) -> Result<(), Deny> {
+    let taken: Vec<u16> = pod::all_slots(pod)
+        .filter(|slot| slot.name() != NAME)
+        .flat_map(|slot| pod::tcp_ports(slot.value))
+        .map(|port| port.number)
+        .collect();
+    if taken.contains(&ADMIN_PORT)
+        || exposed
+            .iter()
+            .any(|e| e.app == ADMIN_PORT || e.listen == ADMIN_PORT)
+    {
+        return Err(conflict(format!(
+            "port {ADMIN_PORT} is the sidecar's own (probes, metrics); move the app to another"
+        )));
+    }
+    if explicit {
+        let clash = exposed.iter().enumerate().find(|(position, e)| {
+            taken.contains(&e.listen)
+                || exposed.iter().any(|other| other.app == e.listen)
+                || exposed[..*position]
+                    .iter()
+                    .any(|other| other.listen == e.listen)
+        });
+        if let Some((_, e)) = clash {
+            return Err(conflict(format!(
+                "listen port {} is already used in this pod; choose another in annotation hybridge.dev/listen-port",
+                e.listen
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Warns about what the sidecar may be unable to do as an unprivileged user.
+pub(crate) fn warn_privileged(exposed: &[Exposed], trace: &mut Trace) {
+    for e in exposed.iter().filter(|e| e.listen < 1024) {
+        trace.warn(format!(
+            "port {} is below 1024 and the sidecar has no capability: the node must set net.ipv4.ip_unprivileged_port_start=0 (containerd 2 and CRI-O do), or the pod its sysctl, or move the app to a higher port", e.listen
+        ));
+    }
+}

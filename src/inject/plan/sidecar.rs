@@ -1,0 +1,281 @@
+//! The sidecar container, its TLS volume and the status annotation. Built from scratch on every run,
+//! so that a forged or damaged sidecar is repaired; what other webhooks may add (mounts, variables) stays.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
+
+use super::annotations::{self, InitOrder, Mode, Request};
+use super::deny::Deny;
+use super::editor::{Editor, path};
+use super::names::{ADMIN_PORT, NAME, STATUS, TLS_VOLUME};
+use super::pod::{self, List, Slot};
+use super::ports::Exposed;
+use super::preserve::{keep_foreign, security_context};
+use super::probe_rewrite::admin_get;
+use super::resources;
+use super::settings::Settings;
+use super::trace::Trace;
+use crate::probes::ProbeTable;
+
+const TLS_DIR: &str = "/etc/hybridge/tls";
+/// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
+const FILE_MODE: u32 = 0o444;
+
+pub(crate) fn list(settings: &Settings) -> List {
+    if settings.native() {
+        List::Init
+    } else {
+        List::App
+    }
+}
+
+pub(crate) fn existing<'a>(pod: &'a Value, settings: &Settings) -> Option<Slot<'a>> {
+    pod::slots(pod, list(settings)).find(|slot| slot.name() == NAME)
+}
+
+/// Everything the sidecar is built from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sidecar<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) settings: &'a Settings,
+    pub(crate) exposed: &'a [Exposed],
+    pub(crate) table: &'a ProbeTable,
+    pub(crate) drain_seconds: u64,
+    pub(crate) drain_delay: u64,
+}
+
+impl Sidecar<'_> {
+    /// Puts volume, container and status into the pod.
+    pub(crate) fn put(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
+        self.put_volume(editor, trace)?;
+        self.put_pull_secrets(editor, trace)?;
+        let digest = self.put_container(editor, trace)?;
+        let status = self.status(&digest);
+        trace.step(
+            "annotation hybridge.dev/status",
+            "records what was injected; whatever was there is overwritten",
+        );
+        editor.set(&path(&["metadata", "annotations", STATUS]), json!(status))
+    }
+
+    fn put_volume(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
+        trace.step(
+            format!(
+                "volume {TLS_VOLUME} from Secret {}",
+                self.request.tls_secret
+            ),
+            "mounted into the sidecar alone; the pod waits until the Secret exists",
+        );
+        let volumes = pod::array(pod::spec(editor.pod()), "volumes");
+        match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
+            Some(index) => editor.set(
+                &path(&["spec", "volumes", &index.to_string()]),
+                self.volume(),
+            ),
+            None => editor.push(&path(&["spec", "volumes"]), self.volume()),
+        }
+    }
+
+    fn put_pull_secrets(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
+        for secret in &self.settings.image_pull_secrets {
+            let known = pod::array(pod::spec(editor.pod()), "imagePullSecrets");
+            if known.iter().any(|k| pod::name(k) == secret) {
+                continue;
+            }
+            trace.step(
+                format!("imagePullSecrets: {secret}"),
+                "the kubelet pulls the sidecar image with it; a pod that names one no longer gets those of its ServiceAccount unless they are in it already",
+            );
+            editor.push(
+                &path(&["spec", "imagePullSecrets"]),
+                json!({"name": secret}),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn put_container(&self, editor: &mut Editor, trace: &mut Trace) -> Result<String, Deny> {
+        let list = list(self.settings);
+        let guaranteed = resources::is_guaranteed(editor.pod(), NAME);
+        let fresh = self.container(guaranteed, None);
+        let found = existing(editor.pod(), self.settings);
+        if let Some(slot) = found {
+            let kept = keep_foreign(self.container(guaranteed, Some(slot.value)), slot.value);
+            trace.step(
+                "sidecar container: rebuilt in place",
+                "it was there already; mounts and variables of others stay",
+            );
+            let at = slot.path(&[]);
+            editor.set(&at, kept)?;
+        } else {
+            trace.step(
+                self.what(list),
+                "a native sidecar starts before the app, stops after it, and lets Jobs finish",
+            );
+            let first = list == List::Init && self.request.init_order == InitOrder::First;
+            let at = if first { 0 } else { usize::MAX };
+            editor.insert(&path(&["spec", list.key()]), at, fresh.clone())?;
+        }
+        trace.step(
+            format!("at most {} connections a port", self.max_connections()),
+            format!(
+                "that many fit into {} with certainty, more wait; hybridge.dev/memory raises it",
+                self.request.memory
+            ),
+        );
+        if guaranteed {
+            trace.step(
+                "sidecar limits equal its requests",
+                "the pod is Guaranteed and stays so",
+            );
+        }
+        Ok(short_digest(&fresh))
+    }
+
+    fn what(&self, list: List) -> String {
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{} -> 127.0.0.1:{}", e.listen, e.app))
+            .collect();
+        format!("sidecar in spec.{}: {}", list.key(), ports.join(", "))
+    }
+
+    fn volume(&self) -> Value {
+        let sources = json!([{"secret": {
+            "name": self.request.tls_secret,
+            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+        }}]);
+        json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
+    }
+
+    fn container(&self, guaranteed: bool, existing: Option<&Value>) -> Value {
+        let mut container = json!({
+            "name": NAME,
+            "image": self.settings.image,
+            "imagePullPolicy": self.pull_policy(existing),
+            "args": ["run"],
+        });
+        if self.settings.native() {
+            container["restartPolicy"] = json!("Always");
+        }
+        container["ports"] = self.ports();
+        container["env"] = self.env();
+        container["resources"] = resources::sidecar(self.request, guaranteed, existing);
+        container["securityContext"] = security_context(existing, self.settings.platform_user);
+        container["startupProbe"] = probe("/startupz", 1, 60);
+        container["readinessProbe"] = probe("/readyz", 2, 3);
+        container["livenessProbe"] = probe("/livez", 10, 6);
+        container["lifecycle"] =
+            json!({"preStop": {"exec": {"command": ["/hybridge", "ctl", "drain"]}}});
+        container["terminationMessagePath"] = json!("/dev/termination-log");
+        container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
+        container["volumeMounts"] =
+            json!([{"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": true}]);
+        container
+    }
+
+    /// The AlwaysPullImages admission plugin rewrites this field and later insists on it.
+    fn pull_policy(&self, existing: Option<&Value>) -> String {
+        match existing.and_then(|e| pod::string(e, "imagePullPolicy")) {
+            Some("Always") => "Always".into(),
+            _ => self.settings.image_pull_policy.clone(),
+        }
+    }
+
+    fn ports(&self) -> Value {
+        let mut ports =
+            vec![json!({"name": "pq-admin", "containerPort": ADMIN_PORT, "protocol": "TCP"})];
+        if self.request.mode == Mode::Explicit {
+            ports.extend(self.exposed.iter().enumerate().map(|(position, e)| {
+                let name = if position == 0 {
+                    "pq-tls".to_owned()
+                } else {
+                    format!("pq-tls-{}", position + 1)
+                };
+                json!({"name": name, "containerPort": e.listen, "protocol": "TCP"})
+            }));
+        }
+        Value::Array(ports)
+    }
+
+    fn env(&self) -> Value {
+        let mut env = vec![
+            downward("POD_IPS", "status.podIPs"),
+            downward("POD_NAME", "metadata.name"),
+            downward("POD_NAMESPACE", "metadata.namespace"),
+        ];
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{}=127.0.0.1:{}", e.listen, e.app))
+            .collect();
+        env.extend([
+            literal("HYBRIDGE_PORTS", ports.join(",")),
+            literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
+            literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
+            // A sidecar that ends would free the port and take the app's probes along.
+            literal("HYBRIDGE_WAIT_FOR_CERTIFICATE", "true"),
+            literal("HYBRIDGE_POLICY", self.request.policy.name()),
+            literal(
+                "HYBRIDGE_PROTOCOL",
+                annotations::spelling(&self.request.protocol),
+            ),
+            literal("HYBRIDGE_ADMIN", admin_addresses()),
+            literal("HYBRIDGE_MAX_CONNECTIONS", self.max_connections()),
+            literal(
+                "HYBRIDGE_LOG_LEVEL",
+                annotations::spelling(&self.request.log_level),
+            ),
+            literal("HYBRIDGE_DRAIN_DELAY", format!("{}s", self.drain_delay)),
+            literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
+        ]);
+        if !self.table.probes().is_empty() {
+            env.push(literal("HYBRIDGE_PROBES", self.table.to_json()));
+        }
+        Value::Array(env)
+    }
+
+    fn max_connections(&self) -> String {
+        let listeners = u64::try_from(self.exposed.len()).unwrap_or(u64::MAX);
+        resources::connections(self.request.memory_bytes(), listeners).to_string()
+    }
+
+    fn status(&self, digest: &str) -> String {
+        let ports: Vec<u16> = self.exposed.iter().map(|e| e.app).collect();
+        json!({"v": env!("CARGO_PKG_VERSION"), "mode": annotations::spelling(&self.request.mode), "ports": ports, "sha": digest}).to_string()
+    }
+}
+
+/// The pod's addresses for kubelet and Prometheus, loopback for `ctl`, whose commands count only from there.
+/// The sidecar itself fills in `$POD_IPS`: `$(POD_IPS)`, which the kubelet would, is ambiguous for IPv6.
+fn admin_addresses() -> String {
+    format!("$POD_IPS:{ADMIN_PORT},127.0.0.1:{ADMIN_PORT}")
+}
+
+fn downward(name: &str, field: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}})
+}
+
+fn literal(name: &str, value: impl Into<String>) -> Value {
+    json!({"name": name, "value": value.into()})
+}
+
+/// A probe with every field that the API server would fill in.
+fn probe(path: &str, period: u32, failures: u32) -> Value {
+    json!({"httpGet": admin_get(path), "timeoutSeconds": 1, "periodSeconds": period, "successThreshold": 1, "failureThreshold": failures})
+}
+
+/// First 12 hex digits of SHA-256, to tell two injections apart; not a signature.
+fn short_digest(container: &Value) -> String {
+    let hash = digest::digest(&digest::SHA256, container.to_string().as_bytes());
+    hash.as_ref()
+        .iter()
+        .take(6)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

@@ -1,0 +1,174 @@
+//! The webhook's connections: accepted, secured with hybrid TLS, counted, and handed to `connection`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::IntGauge;
+
+use super::connection::{self, Reviews, Work};
+use super::respond::Webhook;
+use crate::drain::{Drain, Watch};
+use crate::inject::error::Error;
+use crate::io::TrafficCounters;
+use crate::listener::{Accepted, Listener};
+use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask};
+use crate::panics;
+use crate::proxy::connection::shed_reason;
+use crate::run::announce;
+use crate::tls;
+use crate::tls::error::HandshakeError;
+use crate::tls::handshake::{self, Session};
+use crate::tls::policy::{Mode, TlsPolicy};
+use crate::tls::queue::HandshakeQueue;
+use crate::tls::reload::CredentialStore;
+use crate::tls::server::TlsServer;
+
+/// How a connection ends: with a handshake, without one, to make room for another, or by a panic.
+const CLOSED: &str = "closed";
+const HANDSHAKE_FAILED: &str = "handshake_failed";
+const SHED: &str = "shed";
+const INTERNAL: &str = "internal";
+/// From the accepted connection to the finished handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every connection of the webhook shares.
+pub(crate) struct Shared {
+    tls: TlsServer,
+    queue: Arc<HandshakeQueue>,
+    pub(crate) metrics: ListenerMetrics,
+    traffic: TrafficCounters,
+    reviews: Arc<Reviews>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        name: &str,
+        max_connections: usize,
+        store: &Arc<CredentialStore>,
+        metrics: &Arc<Metrics>,
+        webhook: Webhook,
+    ) -> Result<Self, Error> {
+        let settings = tls::Settings {
+            policy: TlsPolicy::new(Mode::HybridPreferred, None, None)
+                .map_err(|e| Error::start("set the policy", e))?,
+            cert: store.cert_path().to_owned(),
+            key: store.key_path().to_owned(),
+            wait_for_certificate: false,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            max_handshakes: max_connections,
+            tickets: 1,
+        };
+        let certificates: Arc<dyn rustls::server::ResolvesServerCert> = Arc::clone(store) as _;
+        let tls = TlsServer::new(&settings, &certificates, &[b"h2", b"http/1.1"])
+            .map_err(|e| Error::start("prepare TLS", e))?;
+        tls.warm_up();
+        let metrics = metrics.listener(name);
+        metrics.announce(
+            &HandshakeError::REASONS,
+            &[CLOSED, HANDSHAKE_FAILED, SHED, INTERNAL],
+            &[],
+        );
+        announce(&metrics, tls.policy());
+        let traffic = TrafficCounters {
+            wire_in: metrics.wire.inward.clone(),
+            wire_out: metrics.wire.outward.clone(),
+            payload_in: metrics.payload.inward.clone(),
+            payload_out: metrics.payload.outward.clone(),
+        };
+        Ok(Self {
+            queue: tls.queue(1),
+            tls,
+            metrics,
+            traffic,
+            reviews: Reviews::new(webhook),
+        })
+    }
+}
+
+/// Accepts until the task is aborted.
+pub(crate) async fn accept(mut listener: Listener, shared: Arc<Shared>, drain: Drain) {
+    loop {
+        let accepted = listener.accept().await;
+        let work = panics::caught(handle_connection(
+            accepted,
+            Arc::clone(&shared),
+            drain.watch(),
+        ));
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            if work.await.is_err() {
+                shared.metrics.panicked(PanickedTask::Connection);
+                shared.metrics.closed(INTERNAL);
+            }
+        });
+    }
+}
+
+async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch) {
+    let Accepted {
+        stream,
+        client,
+        permit,
+    } = accepted;
+    let _open = Open::new(&shared.metrics.open);
+    let handshake = Box::pin(handshake::accept(
+        stream,
+        client.ip(),
+        &shared.tls,
+        &shared.queue,
+        shared.traffic.clone(),
+    ));
+    let secured = tokio::select! {
+        biased;
+        secured = handshake => secured,
+        () = permit.activity().shed() => return shared.metrics.closed(SHED),
+    };
+    match secured {
+        Ok((stream, session)) => {
+            shared.metrics.handshake(&sample(&session));
+            let work = Arc::new(Work::new(Arc::clone(permit.activity())));
+            let reviews = Arc::clone(&shared.reviews);
+            connection::serve(stream, session.alpn, reviews, watch, work).await;
+            shared.metrics.closed(CLOSED);
+        }
+        Err(failure) => {
+            let reason = failure.error.reason();
+            shared.metrics.handshake_failed(reason);
+            if let Some(reason) = shed_reason(&failure.error) {
+                shared.metrics.shed(reason);
+            }
+            shared.metrics.closed(HANDSHAKE_FAILED);
+            tracing::info!(%client, reason, error = %failure.error, "no handshake");
+        }
+    }
+}
+
+fn sample(session: &Session) -> HandshakeSample {
+    HandshakeSample {
+        group: session.group.name(),
+        kind: session.kind.as_str(),
+        offered: session.offered.as_str(),
+        retried: session.retried,
+        elapsed: session.cost.elapsed,
+        compute: session.cost.compute,
+        key_exchange: session.cost.key_exchange,
+        bytes_in: session.cost.bytes_in,
+        bytes_out: session.cost.bytes_out,
+    }
+}
+
+/// Counts a connection while it lives.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

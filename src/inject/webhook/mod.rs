@@ -1,0 +1,11 @@
+//! The mutating admission webhook: `hybridge inject serve`.
+
+mod accept;
+mod admin;
+mod connection;
+mod respond;
+mod review;
+mod server;
+
+pub use respond::{BODY_LIMIT, ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, Webhook};
+pub use server::Server;
