@@ -2,6 +2,8 @@
 //!
 //! 0: done. 1: failed. 64: the command line or the configuration is wrong (EX_USAGE of sysexits(3)).
 
+mod allocator;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -14,9 +16,11 @@ use hybridge::run::{self, End};
 use hybridge::{ctl, demo, inject};
 use thiserror::Error;
 
+use self::allocator::Allocator;
+
 /// Less time per allocation than the system's, and memory given back.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 const EX_USAGE: u8 = 64;
 /// What a shell reports of a tool that SIGPIPE ends: 128 and the signal's number. Not 0, because what

@@ -13,7 +13,7 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 17] = [
+const BELOW: [(&str, &[&str]); 18] = [
     (
         "admin",
         &[
@@ -43,6 +43,7 @@ const BELOW: [(&str, &[&str]); 17] = [
     ("probes", &["redact"]),
     ("metrics", &[]),
     ("drain", &[]),
+    ("allocator", &[]),
     ("io", &[]),
     ("budget", &[]),
     ("build", &[]),

@@ -233,25 +233,16 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .get_all(header::TE)
         .iter()
         .any(|value| has_item(value.as_bytes(), b"trailers"));
-    remove_all(headers, is_hop_by_hop);
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-}
-
-/// Removes from an HTTP/2 request the fields that the proxy sets itself.
-pub(crate) fn strip_owned(headers: &mut HeaderMap, identity: &ForwardedHeaders) {
-    remove_all(headers, |name| identity.owns(name));
-}
-
-fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&[u8]) -> bool) {
     let names: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| goes(name.as_str().as_bytes()))
+        .filter(|name| is_hop_by_hop(name.as_str().as_bytes()))
         .cloned()
         .collect();
     for name in names {
         headers.remove(name);
+    }
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
+use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
@@ -13,13 +13,13 @@ use http::{Method, Request, Response};
 mod head;
 mod respond;
 
-use self::head::{CRUMB, framing_of, head_size, host_of, to_request, write_head};
+use self::head::{Tally, framing_of, host_of, to_request, write_head};
 use crate::metrics::{Code, RequestProtocol};
 use crate::proxy::codec::h1::request::{is_grpc, valid_host};
 use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::h2::stream::ServedStream;
 use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
-use crate::proxy::codec::headers::{strip_hop_by_hop, strip_owned};
+use crate::proxy::codec::headers::strip_hop_by_hop;
 use crate::proxy::codec::message::Framing;
 use crate::proxy::codec::message::MessageStream;
 use crate::proxy::codec::message::is_idempotent;
@@ -151,27 +151,30 @@ impl Served<'_> {
         if parts.method == Method::CONNECT && !websocket {
             return bad(501, "connect_not_served");
         }
-        // Cookie crumbs are one field (RFC 9113 §8.2.3): a limit is one of the message, not of the
-        // way it came.
-        let crumbs = parts.headers.get_all(COOKIE).iter().count();
         let settings = &self.context.settings;
-        if parts.headers.len() - crumbs.saturating_sub(1) > settings.max_headers {
+        let tally = Tally::of(parts, &self.context.identity);
+        if tally.fields > settings.max_headers {
             return bad(431, "too_many_fields");
         }
-        if head_size(parts) - crumbs.saturating_sub(1) * CRUMB > settings.max_head_bytes {
+        if tally.size > settings.max_head_bytes {
             return bad(431, "bad_request");
         }
-        let hosts = parts.headers.get_all(HOST).iter().count();
-        if hosts > 1 || parts.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+        if tally.hosts > 1 || tally.content_lengths > 1 {
             return bad(400, "bad_request");
         }
         let host = host_of(parts);
         if host.as_ref().is_some_and(|host| !valid_host(host)) || !has_target(parts) {
             return bad(400, "bad_request");
         }
-        strip_hop_by_hop(&mut parts.headers);
-        parts.headers.remove(HOST);
-        strip_owned(&mut parts.headers, &self.context.identity);
+        if tally.hop_by_hop {
+            strip_hop_by_hop(&mut parts.headers);
+        }
+        if tally.hosts > 0 {
+            parts.headers.remove(HOST);
+        }
+        for name in tally.owned {
+            parts.headers.remove(name);
+        }
         Ok(host)
     }
 

@@ -1,28 +1,62 @@
 //! Request heads of HTTP/2 clients, written for either kind of inference server (RFC 9113 §8.3).
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_KEY, TE};
+use http::header::{
+    CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, TE,
+};
 use http::request::Parts;
 use http::{Method, Request, Uri, Version};
 
-use crate::proxy::codec::headers::put_field;
-use crate::proxy::codec::headers::size;
+use crate::proxy::codec::headers::{ForwardedHeaders, is_hop_by_hop, put_field};
 use crate::proxy::codec::message::Framing;
 use crate::proxy::context::Context;
 use crate::proxy::tunnel;
 
 /// What a cookie crumb takes beyond its part of the one field (`cookie: ` and CRLF, less `; `).
-pub(super) const CRUMB: usize = 8;
+const CRUMB: usize = 8;
 
-/// The bytes of a head as HTTP/1.1 would count them.
-pub(super) fn head_size(parts: &Parts) -> usize {
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or(0, |path| path.as_str().len());
-    let authority = parts.uri.authority().map_or(0, |host| host.as_str().len());
-    let around = "  HTTP/1.1\r\nhost: \r\n\r\n".len();
-    parts.method.as_str().len() + target + authority + around + size(&parts.headers)
+/// What the fields of a request say together, from one pass over them.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// The bytes of the head as HTTP/1.1 would count them.
+    pub(super) size: usize,
+    pub(super) fields: usize,
+    pub(super) hosts: usize,
+    pub(super) content_lengths: usize,
+    /// Whether any of them ends here.
+    pub(super) hop_by_hop: bool,
+    /// Those that the proxy sets itself.
+    pub(super) owned: Vec<HeaderName>,
+}
+
+impl Tally {
+    pub(super) fn of(parts: &Parts, ours: &ForwardedHeaders) -> Self {
+        let mut tally = Self::default();
+        let mut crumbs = 0;
+        for (name, value) in &parts.headers {
+            tally.size += name.as_str().len() + value.len() + 4;
+            match *name {
+                COOKIE => crumbs += 1,
+                HOST => tally.hosts += 1,
+                CONTENT_LENGTH => tally.content_lengths += 1,
+                _ if is_hop_by_hop(name.as_str().as_bytes()) => tally.hop_by_hop = true,
+                _ if ours.owns(name.as_str().as_bytes()) => tally.owned.push(name.clone()),
+                _ => {}
+            }
+        }
+        // Cookie crumbs are one field (RFC 9113 §8.2.3): a limit is one of the message, not of the
+        // way it came.
+        let more = usize::saturating_sub(crumbs, 1);
+        tally.fields = parts.headers.len() - more;
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or(0, |path| path.as_str().len());
+        let authority = parts.uri.authority().map_or(0, |host| host.as_str().len());
+        let around = "  HTTP/1.1\r\nhost: \r\n\r\n".len();
+        tally.size += parts.method.as_str().len() + target + authority + around - more * CRUMB;
+        tally
+    }
 }
 
 /// The authority a request means: `:authority`, else the field.
