@@ -1,29 +1,71 @@
-//! Answers the proxy gives itself, and how they say so: a short plain body, `server-timing`, and a
-//! grpc-status for gRPC (gRPC over HTTP/2, "Responses").
+//! Responses that the proxy makes itself: a short plain body, `server-timing`, and a grpc-status for
+//! gRPC (gRPC over HTTP/2, "Responses").
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-/// An answer of the proxy's own.
+use crate::proxy::codec::h1::request::HeadError;
+use crate::proxy::error::UpstreamError;
+
+/// Why the proxy responds itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LocalReply {
-    pub(crate) status: u16,
-    /// A word from a closed set.
-    pub(crate) reason: &'static str,
+pub(crate) enum LocalReply {
+    /// The head of the request was refused.
+    BadHead(HeadError),
+    /// The body of the request broke its framing.
+    BadBody,
+    /// The head was not complete in time.
+    HeadTimeout,
+    /// The process has no memory for the request.
+    Overloaded,
+    /// The upstream failed before it responded.
+    Upstream { status: u16, reason: &'static str },
+}
+
+impl From<&UpstreamError> for LocalReply {
+    fn from(error: &UpstreamError) -> Self {
+        Self::Upstream {
+            status: error.status(),
+            reason: error.reason(),
+        }
+    }
 }
 
 impl LocalReply {
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::BadHead(error) => error.status(),
+            Self::BadBody => 400,
+            Self::HeadTimeout => 408,
+            Self::Overloaded => 503,
+            Self::Upstream { status, .. } => status,
+        }
+    }
+
+    /// A word from a closed set, in `server-timing` and in the body.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::BadHead(HeadError::TooManyFields) => "too_many_fields",
+            Self::BadHead(HeadError::Connect) => "connect_not_served",
+            Self::BadHead(_) => "bad_request",
+            Self::BadBody => "bad_request_body",
+            Self::HeadTimeout => "head_timeout",
+            Self::Overloaded => "overloaded",
+            Self::Upstream { reason, .. } => reason,
+        }
+    }
+
     fn text(self) -> String {
-        let status = StatusCode::from_u16(self.status).ok();
+        let status = StatusCode::from_u16(self.status()).ok();
         let phrase = status.and_then(|status| status.canonical_reason());
-        format!("{} ({})\n", phrase.unwrap_or("Error"), self.reason)
+        format!("{} ({})\n", phrase.unwrap_or("Error"), self.reason())
     }
 
     /// As a whole HTTP/1.1 message.
     pub(crate) fn to_http1(self, close: bool, with_body: bool) -> Bytes {
         let text = self.text();
-        let phrase = StatusCode::from_u16(self.status)
+        let phrase = StatusCode::from_u16(self.status())
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or("Error");
@@ -31,9 +73,9 @@ impl LocalReply {
         let body = if with_body { text.as_str() } else { "" };
         Bytes::from(format!(
             "HTTP/1.1 {} {phrase}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nserver-timing: hybridge;desc=\"{}\"\r\n{connection}\r\n{body}",
-            self.status,
+            self.status(),
             text.len(),
-            self.reason,
+            self.reason(),
         ))
     }
 
@@ -42,7 +84,7 @@ impl LocalReply {
         let text = Bytes::from(self.text());
         let mut response = Response::new(());
         *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_GATEWAY);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
@@ -59,7 +101,7 @@ impl LocalReply {
             "grpc-status",
             HeaderValue::from(u16::from(self.grpc_status())),
         );
-        if let Ok(message) = HeaderValue::from_str(&format!("hybridge: {}", self.reason)) {
+        if let Ok(message) = HeaderValue::from_str(&format!("hybridge: {}", self.reason())) {
             headers.insert("grpc-message", message);
         }
         self.put_timing(headers);
@@ -68,14 +110,14 @@ impl LocalReply {
 
     /// UNAVAILABLE; INTERNAL for a request that should not have been made.
     pub(crate) fn grpc_status(self) -> u8 {
-        match self.status {
+        match self.status() {
             400..500 => 13,
             _ => 14,
         }
     }
 
     fn put_timing(self, headers: &mut http::HeaderMap) {
-        let timing = format!("hybridge;desc=\"{}\"", self.reason);
+        let timing = format!("hybridge;desc=\"{}\"", self.reason());
         if let Ok(timing) = HeaderValue::from_str(&timing) {
             headers.insert("server-timing", timing);
         }

@@ -62,11 +62,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         Err(NoHead::Read(ReadError::Broken)) => return Next::Gone(Outcome::ClientGone),
         Err(NoHead::Shed) => return Next::Close(Outcome::Shed),
         Err(NoHead::Timeout) => {
-            let answer = LocalReply {
-                status: 408,
-                reason: "head_timeout",
-            };
-            return answer_and_close(client, context, answer, Outcome::Timeout);
+            return reply_and_close(client, context, LocalReply::HeadTimeout, Outcome::Timeout);
         }
     };
     match validate(client.head(length), context) {
@@ -148,22 +144,19 @@ fn prepare(head: &RequestHead<'_>, context: &Context) -> Result<ParsedRequest, H
 }
 
 fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
-    let answer = LocalReply {
-        status: error.status(),
-        reason: "bad_request",
-    };
-    tracing::info!(listener = %context.listener(), reason = %error, status = answer.status, "request refused");
-    answer_and_close(client, context, answer, Outcome::ProtocolError)
+    let reply = LocalReply::BadHead(error);
+    tracing::info!(listener = %context.listener(), reason = %error, status = reply.status(), "request refused");
+    reply_and_close(client, context, reply, Outcome::ProtocolError)
 }
 
-fn answer_and_close<S: Duplex>(
+fn reply_and_close<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
-    answer: LocalReply,
+    reply: LocalReply,
     outcome: Outcome,
 ) -> Next {
     let mut sample = context.sample(RequestProtocol::Http1);
-    sample.answered_with(answer.status);
-    client.queue(answer.to_http1(true, true));
+    sample.answered_with(reply.status());
+    client.queue(reply.to_http1(true, true));
     Next::Close(outcome)
 }

@@ -83,25 +83,19 @@ async fn unanswered<S: Duplex>(
     let error = match why {
         RoundTripError::Client => return Next::Gone(Outcome::ClientGone),
         RoundTripError::BadBody => {
-            let answer = LocalReply {
-                status: 400,
-                reason: "bad_request_body",
-            };
-            sample.answered_with(answer.status);
-            client.queue(answer.to_http1(true, !asked.is_head));
+            let reply = LocalReply::BadBody;
+            sample.answered_with(reply.status());
+            client.queue(reply.to_http1(true, !asked.is_head));
             return Next::Close(Outcome::ProtocolError);
         }
         RoundTripError::Upstream(error) => error,
     };
     context.upstream_failed(&error);
-    let answer = LocalReply {
-        status: error.status(),
-        reason: error.reason(),
-    };
-    sample.answered_with(answer.status);
+    let reply = LocalReply::from(&error);
+    sample.answered_with(reply.status());
     // A body that is still coming would be read as the next request.
     let close = !client.body_done() || !asked.keep_alive || asked.minor == 0;
-    client.queue(answer.to_http1(close, !asked.is_head));
+    client.queue(reply.to_http1(close, !asked.is_head));
     if close {
         return Next::Close(Outcome::Closed);
     }

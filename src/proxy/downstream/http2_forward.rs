@@ -15,7 +15,7 @@ mod respond;
 
 use self::head::{Tally, framing_of, host_of, to_request, write_head};
 use crate::metrics::{Code, RequestProtocol};
-use crate::proxy::codec::h1::request::{is_grpc, valid_host};
+use crate::proxy::codec::h1::request::{HeadError, is_grpc, valid_host};
 use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::h2::stream::ServedStream;
 use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
@@ -28,12 +28,6 @@ use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
 use crate::proxy::settings::UpstreamHttp;
 use crate::worker;
-
-/// There is no memory for it.
-const OVERLOADED: LocalReply = LocalReply {
-    status: 503,
-    reason: "overloaded",
-};
 
 /// A stream's part of what is shared, until its end.
 pub(super) struct Share {
@@ -74,20 +68,21 @@ pub(super) async fn serve(
         is_head: parts.method == Method::HEAD,
     };
     if permit.is_none() {
-        stream.answer(OVERLOADED, &mut sample);
+        stream.reply(LocalReply::Overloaded, &mut sample);
         drop(sample);
         return stream.client.room_in_socket().await;
     }
     let host = match stream.prepare(&mut parts, websocket) {
         Ok(host) => host,
-        Err(answer) => {
+        Err(error) => {
+            let reply = LocalReply::BadHead(error);
             tracing::info!(
                 listener = %context.listener(),
-                reason = answer.reason,
-                status = answer.status,
+                reason = %error,
+                status = reply.status(),
                 "request refused"
             );
-            stream.answer(answer, &mut sample);
+            stream.reply(reply, &mut sample);
             drop(sample);
             return stream.end().await;
         }
@@ -146,25 +141,30 @@ impl Served<'_> {
     }
 
     /// Judges a request and leaves those of its fields that cross; the host it is for.
-    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, LocalReply> {
-        let bad = |status, reason| Err(LocalReply { status, reason });
+    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, HeadError> {
         if parts.method == Method::CONNECT && !websocket {
-            return bad(501, "connect_not_served");
+            return Err(HeadError::Connect);
         }
         let settings = &self.context.settings;
         let tally = Tally::of(parts, &self.context.identity);
         if tally.fields > settings.max_headers {
-            return bad(431, "too_many_fields");
+            return Err(HeadError::TooManyFields);
         }
         if tally.size > settings.max_head_bytes {
-            return bad(431, "bad_request");
+            return Err(HeadError::TooLarge);
         }
-        if tally.hosts > 1 || tally.content_lengths > 1 {
-            return bad(400, "bad_request");
+        if tally.hosts > 1 {
+            return Err(HeadError::Host);
+        }
+        if tally.content_lengths > 1 {
+            return Err(HeadError::ContentLength);
         }
         let host = host_of(parts);
-        if host.as_ref().is_some_and(|host| !valid_host(host)) || !has_target(parts) {
-            return bad(400, "bad_request");
+        if host.as_ref().is_some_and(|host| !valid_host(host)) {
+            return Err(HeadError::Host);
+        }
+        if !has_target(parts) {
+            return Err(HeadError::Target);
         }
         if tally.hop_by_hop {
             strip_hop_by_hop(&mut parts.headers);
@@ -219,11 +219,7 @@ impl Served<'_> {
         sample: &mut Sample<'_>,
     ) {
         let Some(request) = to_request(parts, host, self.context) else {
-            let answer = LocalReply {
-                status: 400,
-                reason: "bad_request",
-            };
-            return self.answer(answer, sample);
+            return self.reply(LocalReply::BadHead(HeadError::Malformed), sample);
         };
         let interim = |client: &mut ServedStream, response: Response<()>| {
             let _ = client.send_interim(response);
@@ -239,32 +235,22 @@ impl Served<'_> {
     fn unanswered(&mut self, why: RoundTripError, sample: &mut Sample<'_>) {
         match why {
             RoundTripError::Client => {}
-            RoundTripError::BadBody => {
-                let answer = LocalReply {
-                    status: 400,
-                    reason: "bad_request_body",
-                };
-                self.answer(answer, sample);
-            }
+            RoundTripError::BadBody => self.reply(LocalReply::BadBody, sample),
             RoundTripError::Upstream(error) => {
                 self.context.upstream_failed(&error);
-                let answer = LocalReply {
-                    status: error.status(),
-                    reason: error.reason(),
-                };
-                self.answer(answer, sample);
+                self.reply(LocalReply::from(&error), sample);
             }
         }
     }
 
-    /// The proxy's own answer. A failure to send it means that nobody waits for it.
-    fn answer(&mut self, answer: LocalReply, sample: &mut Sample<'_>) {
-        sample.answered_with(answer.status);
+    /// Responds for the upstream. A failure to send means that nobody waits for it.
+    fn reply(&mut self, reply: LocalReply, sample: &mut Sample<'_>) {
+        sample.answered_with(reply.status());
         let (response, body) = if self.grpc {
-            sample.code = Code::Grpc(answer.grpc_status());
-            (answer.to_grpc(), Bytes::new())
+            sample.code = Code::Grpc(reply.grpc_status());
+            (reply.to_grpc(), Bytes::new())
         } else {
-            answer.to_http2()
+            reply.to_http2()
         };
         let body = if self.is_head { Bytes::new() } else { body };
         let _ = self.client.answer(response, body);

@@ -4,7 +4,7 @@
 use h2::Reason;
 use http::Response;
 
-use super::{OVERLOADED, Served};
+use super::Served;
 use crate::metrics::Code;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::request::{HeadError, no_fields};
@@ -16,6 +16,7 @@ use crate::proxy::codec::message::{MessageError, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
+use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::{Http1Response, Http2Response};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::Socket;
@@ -40,7 +41,7 @@ impl Served<'_> {
             }
         };
         if !self.client.has_memory_for_head(length) {
-            return self.answer(OVERLOADED, sample);
+            return self.reply(LocalReply::Overloaded, sample);
         }
         up.start_body(length, incoming);
         if response.status() == 101 {
@@ -106,7 +107,7 @@ impl Served<'_> {
             .has_memory_for_head(headers::size(response.headers()))
         {
             up.cancel();
-            return self.answer(OVERLOADED, sample);
+            return self.reply(LocalReply::Overloaded, sample);
         }
         self.head(&response, sample);
         let last = up.at_end();
