@@ -1,5 +1,5 @@
 //! The operator's port, plaintext: `/startupz`, `/livez`, `/readyz`, `/metrics`, `/status`,
-//! `/drain/wait`; and from loopback alone `POST /drain` and `/quit` for `ctl`.
+//! `/drain/wait`; and, only from loopback, `POST /drain` and `/quit` for `ctl`.
 
 pub(crate) mod connection;
 mod pages;
@@ -53,7 +53,7 @@ pub struct ListenerStatus {
     pub policy: TlsPolicy,
     /// What travels inside TLS.
     pub protocol: Protocol,
-    /// The inference server.
+    /// The upstream.
     pub upstream: String,
     /// The certificate in use.
     pub store: Arc<CredentialStore>,

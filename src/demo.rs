@@ -1,4 +1,4 @@
-//! `hybridge demo`: a stub inference server behind a hybrid and a classical-only listener, all in one
+//! `hybridge demo`: a stub upstream behind a hybrid and a classical-only listener, all in one
 //! process, with throw-away certificates. What runs in front of the stub is the real sidecar.
 
 mod bulk;
@@ -54,7 +54,7 @@ pub enum Error {
     /// The sidecar did not start.
     #[error(transparent)]
     Run(#[from] run::Error),
-    /// The stub inference server did not start.
+    /// The stub upstream did not start.
     #[error("the stub inference server cannot bind its port: {0}")]
     Stub(#[source] io::Error),
 }

@@ -23,7 +23,7 @@ pub trait ByteSource {
     fn read_little(&mut self) {}
 }
 
-/// A client or an inference server: bytes both ways.
+/// A client or an upstream: bytes both ways.
 pub trait Duplex: ByteSource + AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: ByteSource + AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}

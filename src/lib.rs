@@ -1,4 +1,4 @@
-//! hybridge: hybrid post-quantum TLS in front of an inference server, with evidence of both.
+//! hybridge: hybrid post-quantum TLS in front of an upstream, with evidence of both.
 //!
 //! A map; imports go down it and never back:
 //!

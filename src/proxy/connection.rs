@@ -67,7 +67,7 @@ pub struct Frontend {
     counters: TrafficCounters,
 }
 
-/// One worker's way from a listener's socket to the inference server: connections to that are kept
+/// One worker's way from a listener's socket to the upstream: connections to that are kept
 /// for each worker, so that no answer has to cross from one core to another.
 pub struct Service {
     front: Arc<Frontend>,

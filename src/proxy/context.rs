@@ -65,7 +65,7 @@ impl Context {
         tracing::info!(reason, status, "request refused");
     }
 
-    /// Counts and logs a failure of the inference server's side.
+    /// Counts and logs a failure of the upstream's side.
     pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
         self.metrics.upstream_failed(error.reason());
         self.failures

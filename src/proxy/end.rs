@@ -189,7 +189,7 @@ impl<'a, S: Closing> Ending<'a, S> {
         }
     }
 
-    /// Asks the kernel what is left, and judges.
+    /// Asks the kernel what is left, and validates.
     fn look(&mut self, now: Instant, cut: bool) -> Poll<Delivery> {
         // A kernel that does not tell leaves the client's end, or its silence, as the only sign.
         let left = match (self.finished, self.stream.unacknowledged()) {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::proxy::codec::h1::request::HeadError;
 
-/// A failure of the inference server's side before it answered.
+/// A failure of the upstream's side before it answered.
 #[derive(Debug, Error)]
 pub(crate) enum UpstreamError {
     /// The answer's head is not HTTP, or contradicts itself.
@@ -88,7 +88,7 @@ pub enum Outcome {
     Closed,
     /// The client went away in the middle.
     ClientGone,
-    /// The inference server broke an answer off.
+    /// The upstream broke an answer off.
     UpstreamBroken,
     /// The client broke the protocol.
     ProtocolError,

@@ -17,13 +17,13 @@ use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
 pub(crate) enum Broken {
     /// The client's side.
     Client(MessageError),
-    /// The inference server's side.
+    /// The upstream's side.
     Upstream(MessageError),
     /// Neither side said anything for the configured time.
     Idle,
 }
 
-/// How far the request has been passed on.
+/// How far the request has been forwarded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Upload {
     /// Bytes may follow.
@@ -32,7 +32,7 @@ pub(crate) enum Upload {
     Ending,
     /// All of it left.
     Done,
-    /// The inference server takes no more; it may still answer.
+    /// The upstream takes no more; it may still answer.
     Refused,
 }
 
@@ -42,9 +42,9 @@ pub(crate) struct Exchange<'a, D, U> {
     pub(crate) up: &'a mut U,
     upload: Upload,
     download: Download,
-    /// How the inference server broke off; told when what came before it has left.
+    /// How the upstream broke off; told when what came before it has left.
     broken: Option<MessageError>,
-    /// The inference server takes no more for now.
+    /// The upstream takes no more for now.
     stalled: bool,
     /// Whether any piece of the request body was taken from the client.
     pub(crate) body_taken: bool,
@@ -90,7 +90,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
         self.upload
     }
 
-    /// Passes the request on while waiting for something of the inference server.
+    /// Passes the request on while waiting for something of the upstream.
     pub(crate) async fn upload_until<T>(
         &mut self,
         mut wanted: impl FnMut(&mut D, &mut U, &mut Context<'_>) -> Poll<T>,
@@ -147,7 +147,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
         .await
     }
 
-    /// Ready only with an error: a request that is passed on keeps watching for its client.
+    /// Ready only with an error: a request that is forwarded keeps watching for its client.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         if self.upload == Upload::Open {
             match self.poll_request_body(cx)? {
@@ -226,7 +226,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
         }
     }
 
-    /// The inference server takes no more.
+    /// The upstream takes no more.
     fn refuse(&mut self) {
         self.upload = Upload::Refused;
         self.down.taken();

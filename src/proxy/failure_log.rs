@@ -1,4 +1,4 @@
-//! Log lines about the inference server of one listener: a warning at once, and then at most one every
+//! Log lines about the upstream of one listener: a warning at once, and then at most one every
 //! ten seconds for each reason, so that a model that loads for an hour does not fill the disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets into what parses a peer's bytes. Built for them alone (`cfg(fuzzing)`).
+//! Doors for the fuzz targets into what parses a peer's bytes. Built only for them (`cfg(fuzzing)`).
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,7 +15,7 @@ use crate::proxy::settings::ForwardedMode;
 pub struct Rewritten {
     /// What it says.
     pub facts: RequestMeta,
-    /// How it goes to an HTTP/1.1 inference server.
+    /// How it goes to an HTTP/1.1 upstream.
     pub rewritten: Vec<u8>,
 }
 

@@ -92,7 +92,7 @@ impl LocalReply {
         (response, text)
     }
 
-    /// As a gRPC response of trailers alone.
+    /// As a trailers-only gRPC response.
     pub(crate) fn to_grpc(self) -> Response<()> {
         let mut response = Response::new(());
         let headers = response.headers_mut();

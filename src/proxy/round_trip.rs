@@ -1,4 +1,4 @@
-//! Asks the inference server: a request out, its body passed on meanwhile, the response head back.
+//! Asks the upstream: a request out, its body forwarded meanwhile, the response head back.
 //! The client may be of either HTTP version.
 
 use std::pin::Pin;
@@ -32,7 +32,7 @@ const MAX_INTERIM_BYTES: usize = 16 * 1024;
 /// How often a request is sent again that a server did not process.
 const MAX_AGAIN: usize = 2;
 
-/// A request for an HTTP/1.1 inference server.
+/// A request for an HTTP/1.1 upstream.
 pub(crate) struct UpstreamRequest<'a> {
     /// The head as it will be sent.
     pub(crate) head: &'a Bytes,
@@ -71,7 +71,7 @@ pub(crate) enum RoundTripError {
     Client,
     /// The client's body broke its framing.
     BadBody,
-    /// The inference server failed.
+    /// The upstream failed.
     Upstream(UpstreamError),
 }
 
@@ -92,7 +92,7 @@ impl From<Broken> for RoundTripError {
     }
 }
 
-/// Asks over HTTP/1.1. `interim` passes on what comes before the final head (RFC 9110 §15.2).
+/// Asks over HTTP/1.1. `interim` forwards what comes before the final head (RFC 9110 §15.2).
 ///
 /// A kept connection that turns out to be closed is replaced by a new one if the request cannot
 /// have been acted upon, or may be sent twice, and nothing of its body is gone.
@@ -175,7 +175,7 @@ impl Interim {
     }
 }
 
-/// Judges a head that was read; an interim one is passed on.
+/// Judges a head that was read; an interim one is forwarded.
 fn is_final<D: MessageStream>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
     length: usize,
@@ -184,7 +184,7 @@ fn is_final<D: MessageStream>(
     interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<bool, UpstreamError> {
     let head = exchange.up.head(length);
-    // Most are final by their first digit, and are parsed where they are passed on.
+    // Most are final by their first digit, and are parsed where they are forwarded.
     if matches!(head.get(..10), Some([.., b'2'..=b'5'])) {
         return Ok(true);
     }

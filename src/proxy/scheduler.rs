@@ -2,7 +2,7 @@
 //! few begin each time that the worker has been through everything else.
 //!
 //! Without this a worker that is behind reads every request that is there before it looks at an answer: thousands
-//! are under way where a few dozen would keep the inference server as busy, each on a connection of its own to it,
+//! are under way where a few dozen would keep the upstream as busy, each on a connection of its own to it,
 //! and what one needs has left the caches when its answer comes.
 
 use std::collections::VecDeque;

@@ -25,7 +25,7 @@ impl Protocol {
     }
 }
 
-/// The HTTP version spoken to the inference server.
+/// The HTTP version spoken to the upstream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum UpstreamHttp {
     /// HTTP/2 in clear text for gRPC, HTTP/1.1 for the rest.
@@ -37,7 +37,7 @@ pub enum UpstreamHttp {
     Http2,
 }
 
-/// Where the inference server listens.
+/// Where the upstream listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum UpstreamAddr {
     /// Address and port; loopback unless the operator insisted.
@@ -70,15 +70,15 @@ pub enum ForwardedMode {
 pub struct Settings {
     /// What travels inside TLS.
     pub protocol: Protocol,
-    /// Where the inference server listens.
+    /// Where the upstream listens.
     pub upstream: UpstreamAddr,
     /// The HTTP version spoken to it.
     pub upstream_http: UpstreamHttp,
-    /// Until a connection to the inference server stands.
+    /// Until a connection to the upstream stands.
     pub connect_timeout: Duration,
-    /// How long an unused connection to the inference server is kept.
+    /// How long an unused connection to the upstream is kept.
     pub upstream_idle_timeout: Duration,
-    /// Unused connections to the inference server that are kept.
+    /// Unused connections to the upstream that are kept.
     pub max_idle_upstreams: usize,
     /// From the first byte of a request head (or the last answer, for a new connection: its start) to its end.
     pub head_timeout: Duration,

@@ -43,7 +43,7 @@ impl Credentials {
         Self::load_at(cert, key, SystemTime::now())
     }
 
-    /// As [`Self::load`], with validity judged at `now`.
+    /// As [`Self::load`], with validity validated at `now`.
     pub fn load_at(cert: &Path, key: &Path, now: SystemTime) -> Result<Self, CredentialError> {
         Self::from_text(cert, key, &PairText::read(cert, key)?, now)
     }

@@ -1,7 +1,7 @@
 //! What a ClientHello offers, read from its bytes (RFC 8446 §4.1.2).
 //!
 //! rustls shows the listed groups but not the key shares, and the shares decide whether a
-//! HelloRetryRequest is needed. Pure, bounded, and lenient: rustls judges validity, this only looks.
+//! HelloRetryRequest is needed. Pure, bounded, and lenient: rustls validates validity, this only looks.
 
 use rustls::NamedGroup;
 

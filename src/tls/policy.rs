@@ -42,7 +42,7 @@ pub enum Group {
 pub enum KxClass {
     /// Post-quantum and classical combined: both would have to be broken.
     Hybrid,
-    /// Classical alone.
+    /// Classical only.
     Classical,
 }
 
@@ -149,7 +149,7 @@ pub enum Mode {
     HybridPreferred,
     /// Hybrid or nothing.
     HybridRequired,
-    /// Classical groups alone, for comparison.
+    /// Only classical groups, for comparison.
     ClassicalOnly,
 }
 

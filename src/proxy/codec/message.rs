@@ -19,7 +19,7 @@ pub(crate) enum Framing {
     Length(u64),
     /// Chunks.
     Chunked,
-    /// The connection's end (responses alone).
+    /// The connection's end (only for responses).
     UntilClose,
 }
 
@@ -107,7 +107,7 @@ pub(crate) trait MessageStream {
     /// Ready when more may be sent: what is unsent stays bounded.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>>;
 
-    /// What came of the body and was passed on has left: it costs nothing any more.
+    /// What came of the body and was forwarded has left: it costs nothing any more.
     fn taken(&mut self) {}
 
     /// The next piece that comes should be a small one.

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client: request after request, each passed on and answered (RFC 9112 §9.3).
+//! An HTTP/1.1 client: request after request, each forwarded and answered (RFC 9112 §9.3).
 
 use std::future::poll_fn;
 use std::task::Poll;

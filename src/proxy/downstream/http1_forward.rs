@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request passed on to either kind of inference server, and its answer passed back.
+//! One HTTP/1.1 request forwarded to either kind of upstream, and its answer passed back.
 
 use std::future::poll_fn;
 
@@ -72,7 +72,7 @@ pub(super) async fn forward<S: Duplex>(
     }
 }
 
-/// The end of a request that the inference server did not answer.
+/// The end of a request that the upstream did not answer.
 async fn unanswered<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
@@ -172,7 +172,7 @@ async fn respond<S: Duplex>(
     conclude(client, context, result, after, sample)
 }
 
-/// Passes a request on to an HTTP/2 inference server.
+/// Passes a request on to an HTTP/2 upstream.
 async fn over_http2<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
@@ -222,7 +222,7 @@ struct Rewritten {
     bytes: Bytes,
     incoming: Framing,
     outgoing: Framing,
-    /// The inference server keeps its connection.
+    /// The upstream keeps its connection.
     kept: bool,
     after: Persistence,
 }

@@ -1,4 +1,4 @@
-//! An HTTP/2 client: streams side by side, each passed on and answered within the connection's task
+//! An HTTP/2 client: streams side by side, each forwarded and answered within the connection's task
 //! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
 
 mod guarded;

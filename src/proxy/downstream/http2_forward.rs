@@ -1,4 +1,4 @@
-//! One HTTP/2 stream: a request passed on to either kind of inference server, and its response.
+//! One HTTP/2 stream: a request forwarded to either kind of upstream, and its response.
 
 use std::sync::Arc;
 
@@ -201,7 +201,7 @@ impl Served<'_> {
         };
         let interim = |client: &mut ServedStream, head: &ResponseHead<'_>| {
             if let Ok(response) = head.to_http2() {
-                // An interim response that cannot be passed on is no loss of the final one.
+                // An interim response that cannot be forwarded is no loss of the final one.
                 let _ = client.send_interim(response);
             }
         };

@@ -1,4 +1,4 @@
-//! HTTP/2 connections to the inference server, clear text with prior knowledge (RFC 9113 §3.3),
+//! HTTP/2 connections to the upstream, clear text with prior knowledge (RFC 9113 §3.3),
 //! shared by the streams of all clients.
 
 use std::future::{Future, poll_fn};

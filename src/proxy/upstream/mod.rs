@@ -1,4 +1,4 @@
-//! The inference server: connections to it, kept for reuse.
+//! The upstream: connections to it, kept for reuse.
 
 pub(crate) mod http2;
 mod socket;
@@ -11,7 +11,7 @@ use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::settings::{Settings, UpstreamAddr};
 
-/// Connections to one inference server.
+/// Connections to one upstream.
 pub(crate) struct Upstream {
     address: UpstreamAddr,
     connect_timeout: Duration,

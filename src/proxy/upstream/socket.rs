@@ -1,4 +1,4 @@
-//! A socket to the inference server: TCP or Unix.
+//! A socket to the upstream: TCP or Unix.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;

@@ -195,7 +195,7 @@ impl CertificateFile<'_> {
     }
 }
 
-/// The certificate alone: OpenSSL writes its trust settings behind it (X509_CERT_AUX), which no client gets.
+/// Only the certificate: OpenSSL writes its trust settings behind it (X509_CERT_AUX), which no client gets.
 fn without_trust(block: &Block, mut der: Vec<u8>) -> Vec<u8> {
     if block.label.is("TRUSTED CERTIFICATE")
         && let Ok((rest, _)) = X509Certificate::from_der(&der)

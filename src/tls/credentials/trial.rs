@@ -1,5 +1,5 @@
 //! A TLS handshake in memory, with a pair that is about to be published: the key really signs, and
-//! the signature verifies under the certificate. Trust in the issuer is not judged, only possession.
+//! the signature verifies under the certificate. Trust in the issuer is not validated, only possession.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ fn carry(
     Ok(())
 }
 
-/// Checks the handshake signature alone. Must never leave this file.
+/// Checks only the handshake signature. Must never leave this file.
 #[derive(Debug)]
 struct PossessionVerifier(WebPkiSupportedAlgorithms);
 

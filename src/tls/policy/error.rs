@@ -36,12 +36,12 @@ pub enum PolicyError {
         /// The entry.
         group: Group,
     },
-    /// hybrid-preferred with hybrid groups alone.
+    /// hybrid-preferred with only hybrid groups.
     #[error(
         "groups: no classical group is listed, but policy `hybrid-preferred` serves clients without a hybrid group too: add `X25519`, or set policy `hybrid-required`"
     )]
     NeverClassical,
-    /// hybrid-preferred with classical groups alone.
+    /// hybrid-preferred with only classical groups.
     #[error(
         "groups: no hybrid group is listed, but policy `hybrid-preferred` promises one: add `X25519MLKEM768`, or set policy `classical-only`"
     )]

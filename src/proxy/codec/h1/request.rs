@@ -1,4 +1,4 @@
-//! A request head: parsed, judged, and written anew for the inference server (RFC 9112 §3 and §6).
+//! A request head: parsed, validated, and written anew for the upstream (RFC 9112 §3 and §6).
 
 use std::mem::MaybeUninit;
 
@@ -178,7 +178,7 @@ impl<'b> RequestHead<'b> {
             .filter(|field| self.is_end_to_end(field.name.as_bytes(), identity))
     }
 
-    /// Writes the head for an HTTP/1.1 inference server. `default_host` serves HTTP/1.0 clients.
+    /// Writes the head for an HTTP/1.1 upstream. `default_host` serves HTTP/1.0 clients.
     pub(crate) fn write_to(
         &self,
         out: &mut BytesMut,
@@ -204,7 +204,7 @@ impl<'b> RequestHead<'b> {
         out.put_slice(b"\r\n");
     }
 
-    /// The head for an HTTP/2 inference server.
+    /// The head for an HTTP/2 upstream.
     pub(crate) fn to_http2(
         &self,
         identity: &ForwardedHeaders,
@@ -323,7 +323,7 @@ impl<'b> FieldSummary<'b> {
     }
 }
 
-/// Digits alone: no sign, no list, no space inside (RFC 9110 §8.6).
+/// Only digits: no sign, no list, no space inside (RFC 9110 §8.6).
 fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,4 +1,4 @@
-//! A response head of the inference server: parsed, judged, and written anew for the client
+//! A response head of the upstream: parsed, validated, and written anew for the client
 //! (RFC 9112 §4 and §6.3).
 
 use bytes::{BufMut, BytesMut};
@@ -38,7 +38,7 @@ pub(crate) enum Persistence {
 }
 
 impl<'b> ResponseHead<'b> {
-    /// Parses a whole head and judges it. `is_head`: it answers a HEAD request.
+    /// Parses a whole head and validates it. `is_head`: it answers a HEAD request.
     pub(crate) fn parse(
         head: &'b [u8],
         fields_buf: &'b mut [Field<'b>; USUAL_FIELDS],
@@ -139,7 +139,7 @@ impl<'b> ResponseHead<'b> {
     }
 }
 
-/// Writes the head of an HTTP/2 inference server's response for an HTTP/1 client.
+/// Writes the head of an HTTP/2 upstream's response for an HTTP/1 client.
 pub(crate) fn write_from_http2(
     response: &Response<()>,
     out: &mut BytesMut,

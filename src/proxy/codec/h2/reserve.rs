@@ -13,7 +13,7 @@ pub(crate) static BOUNDS: LazyLock<Http2> =
 pub(crate) static UPLOADS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.uploads));
 /// Response heads of an unusual size.
 pub(crate) static HEADS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.heads));
-/// Windows of connections to inference servers.
+/// Windows of connections to upstreams.
 pub(crate) static UPSTREAM: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.upstream));
 
 /// Bytes that are left.

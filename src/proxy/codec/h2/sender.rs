@@ -32,7 +32,7 @@ pub(super) struct Sender {
     last: bool,
     ended: bool,
     in_flight: Arc<InFlight>,
-    /// For what the peer's window keeps here; an inference server is not charged.
+    /// For what the peer's window keeps here; an upstream is not charged.
     charge: Option<Charge>,
 }
 

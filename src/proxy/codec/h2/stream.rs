@@ -1,5 +1,5 @@
 //! HTTP/2 streams as sides of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
-//! capacity is asked for before bytes are handed over, and given back when they are passed on.
+//! capacity is asked for before bytes are handed over, and given back when they are forwarded.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,7 +23,7 @@ use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
 const SMALL_FRAME: usize = 256;
 /// Bytes of a response head that is not counted beside its stream.
 const USUAL_HEAD: usize = 4 * 1024;
-/// Bytes that are passed on in one go of what was read ahead.
+/// Bytes that are forwarded in one go of what was read ahead.
 const READ_AHEAD_PIECE: usize = 16 * 1024;
 
 /// Receives frames; the window of data is the caller's to give back.
@@ -62,10 +62,10 @@ fn end_to_end_fields(mut trailers: HeaderMap) -> HeaderMap {
 /// The client's side of a stream we serve.
 pub(crate) struct ServedStream {
     receiver: RecvStream,
-    /// Taken out of its frames while the inference server takes nothing: the client's window bounds
-    /// it, and it costs its bytes alone.
+    /// Taken out of its frames while the upstream takes nothing: the client's window bounds
+    /// it, and it costs only its bytes.
     ahead: BytesMut,
-    /// Bytes that were passed on and that the inference server need not have taken yet: their window
+    /// Bytes that were forwarded and that the upstream need not have taken yet: their window
     /// is given back when it has, so that the window bounds what an upload costs.
     handed: usize,
     respond: SendResponse<Bytes>,
@@ -76,7 +76,7 @@ pub(crate) struct ServedStream {
     heads: Reserved,
 }
 
-/// The status of a gRPC call, in trailers or in a head that is trailers alone.
+/// The status of a gRPC call, in trailers or in a trailers-only response.
 pub(crate) fn grpc_status(fields: &HeaderMap) -> Option<u8> {
     fields.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
@@ -266,7 +266,7 @@ impl MessageStream for ServedStream {
     }
 }
 
-/// The inference server's side of a stream we opened.
+/// The upstream's side of a stream we opened.
 pub(crate) struct OpenedStream {
     sender: Sender,
     /// There once the response head is.

@@ -1,7 +1,7 @@
 //! What HTTP/2 clients have not taken yet: counted for a connection and for the process, so that
 //! windows of zero on many streams cost no more than the documented memory; and how many streams.
 //!
-//! Beyond a bound, a stream takes from the inference server only what its client can take at once,
+//! Beyond a bound, a stream takes from the upstream only what its client can take at once,
 //! and that in small pieces. So a client that stalls costs a little for each stream, and one that
 //! reads goes on, whatever others hold.
 
@@ -121,7 +121,7 @@ impl Unsent {
         has
     }
 
-    /// How much a stream may take from the inference server.
+    /// How much a stream may take from the upstream.
     pub(crate) fn room(&self) -> Readiness {
         let all = self.process.held.load(Ordering::Relaxed);
         let held = self.held.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Request heads of HTTP/2 clients, written for either kind of inference server (RFC 9113 §8.3).
+//! Request heads of HTTP/2 clients, written for either kind of upstream (RFC 9113 §8.3).
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
@@ -85,7 +85,7 @@ pub(super) fn framing_of(parts: &Parts, ended: bool) -> Framing {
     }
 }
 
-/// Writes a head for an HTTP/1.1 inference server (RFC 9113 §8.3, in reverse).
+/// Writes a head for an HTTP/1.1 upstream (RFC 9113 §8.3, in reverse).
 pub(super) fn write_head(
     parts: &Parts,
     host: Option<&[u8]>,
@@ -136,7 +136,7 @@ fn put_cookies(out: &mut BytesMut, fields: &HeaderMap) {
     }
 }
 
-/// The request for an HTTP/2 inference server.
+/// The request for an HTTP/2 upstream.
 pub(super) fn to_request(
     mut parts: Parts,
     host: Option<&[u8]>,

@@ -1,4 +1,4 @@
-//! The way back of a stream: a response of either kind of inference server to an HTTP/2 client, to its
+//! The way back of a stream: a response of either kind of upstream to an HTTP/2 client, to its
 //! end or to where it breaks.
 
 use h2::Reason;
@@ -124,7 +124,7 @@ impl Served<'_> {
         self.conclude(result, sample).await;
     }
 
-    /// Counts a response head: for gRPC the status comes later, or now in trailers alone.
+    /// Counts a response head: for gRPC the status comes later, or now in a trailers-only response.
     fn head(&self, response: &Response<()>, sample: &mut Sample<'_>) {
         let status = response.status().as_u16();
         if !self.grpc {

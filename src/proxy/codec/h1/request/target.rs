@@ -38,7 +38,7 @@ pub(super) fn split_target<'b>(
 ///
 /// Besides what RFC 3986 allows, it may hold what browsers and curl leave as it is (the URL Standard's
 /// percent-encode sets): `|`, `^`, `\`, `[]`, `{}`, UTF-8, and `"` in a path. The same rule as the http
-/// crate's, by which HTTP/2 heads are read, so that no target is judged by its version.
+/// crate's, by which HTTP/2 heads are read, so that no target is validated by its version.
 fn origin_form(target: &str) -> Result<&str, HeadError> {
     /// The http crate counts in 16 bits.
     const LONGEST: usize = u16::MAX as usize - 1;
