@@ -27,29 +27,29 @@ use crate::proxy::Protocol;
 use crate::tls::policy::TlsPolicy;
 use crate::tls::reload::CredentialStore;
 
-/// What the admin port is told.
+/// Settings of the admin port.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Addresses to bind; empty: no admin port.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// What `ctl` may ask for.
+/// A command of `ctl`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Order {
+pub enum AdminCommand {
     /// Become not ready, then refuse new connections; stay.
     Drain,
     /// Drain and end; a second time: end at once.
     Quit,
 }
 
-/// What the pages tell about one listener.
+/// What the pages report on one listener.
 pub struct ListenerStatus {
     /// Its name.
     pub name: String,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
-    /// Its promise.
+    /// Its key-exchange policy.
     pub policy: TlsPolicy,
     /// What travels inside TLS.
     pub protocol: Protocol,
@@ -59,7 +59,7 @@ pub struct ListenerStatus {
     pub store: Arc<CredentialStore>,
 }
 
-/// What the pages know.
+/// What the pages are made from.
 pub struct Admin {
     /// Every metric.
     pub metrics: Arc<Metrics>,
@@ -67,8 +67,8 @@ pub struct Admin {
     pub drain: Drain,
     /// The listeners.
     pub listeners: Vec<ListenerStatus>,
-    /// Where orders go.
-    pub orders: mpsc::Sender<Order>,
+    /// Where commands are sent.
+    pub commands: mpsc::Sender<AdminCommand>,
     /// The app's probes.
     pub probes: ProbeTable,
     /// Requests to `/drain/wait` that wait.
@@ -88,7 +88,7 @@ pub struct Port(Listener);
 pub const NAME: &str = "admin";
 /// The flag and the key of its addresses.
 const SETTING: &str = "--admin (admin.listen)";
-/// Answers when a drain is complete.
+/// Responds when a drain is complete.
 const DRAIN_WAIT: &str = "/drain/wait";
 
 impl Port {
@@ -150,8 +150,8 @@ impl Admin {
                 let query = request.uri().query();
                 self.drain_wait(query, peer.ip(), activity).await
             }
-            (&Method::POST, "/drain") => self.order(Order::Drain, peer),
-            (&Method::POST, "/quit") => self.order(Order::Quit, peer),
+            (&Method::POST, "/drain") => self.accept_command(AdminCommand::Drain, peer),
+            (&Method::POST, "/quit") => self.accept_command(AdminCommand::Quit, peer),
             (_, "/drain" | "/quit") => text(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
@@ -166,8 +166,8 @@ impl Admin {
         let Some(probe) = self.probes.lookup(path) else {
             return text(StatusCode::NOT_FOUND, "no such page\n");
         };
-        // While the app is asked, the connection has work and makes no room for another; of only so
-        // many, or clients that ask again and again would keep the port full.
+        // During the probe the connection is busy and is not shed. Only so many are protected, or clients
+        // that probe again and again would keep the port full.
         let protected = self.protected_probes.try_acquire();
         if protected.is_ok() {
             connection.begin();
@@ -181,14 +181,14 @@ impl Admin {
     }
 
     /// A neighbour in the network must not be able to end the sidecar.
-    fn order(&self, order: Order, peer: SocketAddr) -> Response<Full<Bytes>> {
+    fn accept_command(&self, command: AdminCommand, peer: SocketAddr) -> Response<Full<Bytes>> {
         if !peer.ip().to_canonical().is_loopback() {
             return text(
                 StatusCode::FORBIDDEN,
-                "state changes are accepted from loopback alone\n",
+                "state changes are accepted only from loopback\n",
             );
         }
-        match self.orders.try_send(order) {
+        match self.commands.try_send(command) {
             Ok(()) => text(StatusCode::ACCEPTED, "ok\n"),
             Err(_) => text(StatusCode::CONFLICT, "the sidecar is ending already\n"),
         }

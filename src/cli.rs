@@ -11,7 +11,7 @@ use clap::{
 };
 
 use crate::certgen;
-use crate::config::{Flags, Form, Key, Preset, socket};
+use crate::config::{DefaultValue, Flags, Key, ValueType, socket};
 use crate::inject;
 
 pub use self::secrets::{refuse_key_text, without_secrets};
@@ -150,11 +150,11 @@ impl FromArgMatches for Flags {
 fn argument(key: Key) -> Arg {
     let argument = Arg::new(key.flag())
         .long(key.flag())
-        .value_name(placeholder(key.form()))
+        .value_name(placeholder(key.value_type()))
         .help(help(key))
         .help_heading(heading(key));
-    match key.form() {
-        Form::Switch => argument
+    match key.value_type() {
+        ValueType::Switch => argument
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true"),
@@ -163,26 +163,26 @@ fn argument(key: Key) -> Arg {
     }
 }
 
-fn placeholder(form: Form) -> &'static str {
+fn placeholder(form: ValueType) -> &'static str {
     match form {
-        Form::Addresses | Form::Upstream => "ADDR",
-        Form::Choice(_) => "WORD",
-        Form::Count(..) => "N",
-        Form::Delay | Form::Duration | Form::Timeout => "DURATION",
-        Form::Names => "NAME,…",
-        Form::Path => "FILE",
-        Form::Size(..) => "SIZE",
-        Form::Switch => "true|false",
-        Form::Text => "TEXT",
+        ValueType::Addresses | ValueType::Upstream => "ADDR",
+        ValueType::Choice(_) => "WORD",
+        ValueType::Count(..) => "N",
+        ValueType::Delay | ValueType::Duration | ValueType::Timeout => "DURATION",
+        ValueType::Names => "NAME,…",
+        ValueType::Path => "FILE",
+        ValueType::Size(..) => "SIZE",
+        ValueType::Switch => "true|false",
+        ValueType::Text => "TEXT",
     }
 }
 
 fn help(key: Key) -> String {
     let mut notes = vec![key.help().to_owned()];
-    if let Form::Choice(words) = key.form() {
+    if let ValueType::Choice(words) = key.value_type() {
         notes.push(format!("[one of: {}]", words.join(", ")));
     }
-    if let Preset::Fixed(text) | Preset::Derived(text) = key.default() {
+    if let DefaultValue::Fixed(text) | DefaultValue::Derived(text) = key.default() {
         notes.push(format!("[default: {text}]"));
     }
     notes.join(" ")

@@ -4,6 +4,7 @@
 mod bulk;
 mod chat;
 mod embeddings;
+mod error;
 mod files;
 mod grpc;
 mod guide;
@@ -14,67 +15,19 @@ mod websocket;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use thiserror::Error;
-
+pub use self::error::Error;
 use self::files::Certificates;
 use self::guide::Guide;
 pub use self::stub::Stub;
-use crate::certgen::CertgenError;
 use crate::cli;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::listener::BindError;
 use crate::run::{self, End, Sidecar, Signals};
 use crate::worker;
 
 const HYBRID: &str = "hybrid";
 const CLASSICAL: &str = "classical";
-
-/// Why the demo did not start, or did not end well.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// No certificates could be made.
-    #[error(transparent)]
-    Certificates(Box<CertgenError>),
-    /// The addresses contradict each other.
-    #[error(transparent)]
-    Config(#[from] config::Error),
-    /// The certificates could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Files {
-        /// File or directory.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// What to try could not be printed.
-    #[error("standard output: {0}")]
-    Output(#[source] io::Error),
-    /// The sidecar did not start.
-    #[error(transparent)]
-    Run(#[from] run::Error),
-    /// The stub upstream did not start.
-    #[error("the stub inference server cannot bind its port: {0}")]
-    Stub(#[source] io::Error),
-}
-
-impl Error {
-    /// Whether the command line is to blame (exit code 64) rather than the world (1).
-    pub fn is_configuration(&self) -> bool {
-        match self {
-            Self::Config(_) => true,
-            Self::Run(error) => error.is_configuration(),
-            _ => false,
-        }
-    }
-}
-
-impl From<CertgenError> for Error {
-    fn from(error: CertgenError) -> Self {
-        Self::Certificates(Box::new(error))
-    }
-}
 
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
@@ -93,7 +46,7 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
         let signals = Signals::install().map_err(run::Error::Signals)?;
         let sidecar = Sidecar::start(config).map_err(named_by_flag)?;
         say(&guide(&sidecar, &certificates).to_string())?;
-        if let End::Cut(open) = sidecar.until_signalled(signals).await {
+        if let End::Aborted(open) = sidecar.until_signalled(signals).await {
             say(&format!("connections cut: {open}"))?;
         }
         Ok(())
@@ -144,7 +97,7 @@ fn say(text: &str) -> Result<(), Error> {
 }
 
 /// The demo is a configuration like any other. Nothing routes here by endpoints, so a drain starts at
-/// once, and nobody waits long for one.
+/// once, and it does not last long.
 fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) -> String {
     let listener = |name: &str, listen: SocketAddr, policy: &str| {
         format!(

@@ -1,9 +1,10 @@
 //! Shutdown: the signal goes down, the completion comes up. Imports nothing of ours.
 //!
-//! Running; lame (not ready, still serving, while endpoints notice); draining (nothing new, what is
-//! open may end); cut. A `Watch` and its clones are one piece of open work.
+//! Running; lame duck (not ready, still serving, while endpoints notice); draining (nothing new, what is
+//! open may end); aborting. A `Watch` and its clones are one piece of open work.
 
-mod reached;
+mod phase;
+mod phase_signal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +12,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use self::reached::Bell;
-pub use self::reached::Reached;
+pub use self::phase::Phase;
+use self::phase_signal::PhaseSignal;
+pub use self::phase_signal::PhaseWait;
 
-/// What the end of the process is told.
+/// How a shutdown is timed.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Between "not ready" and "no new connections": endpoints take time to notice.
@@ -23,38 +25,24 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
-/// Where a shutdown stands.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Phase {
-    /// Serving.
-    #[default]
-    Running,
-    /// Serving, but no longer ready.
-    Lame,
-    /// Nothing new; open work may end.
-    Draining,
-    /// Open work is cut.
-    Cut,
-}
-
 /// Starts a shutdown and knows when it is complete.
 #[derive(Clone)]
 pub struct Drain {
     phase: Arc<watch::Sender<Phase>>,
-    bell: Arc<Bell>,
-    /// Whoever lets new work in.
+    signal: Arc<PhaseSignal>,
+    /// Held by what lets new work in.
     entrances: Arc<watch::Sender<()>>,
     work: Arc<watch::Sender<()>>,
-    /// Answers to those who wait for the end: they leave after it.
+    /// Responses to requests that wait for the end: they are sent after it.
     reports: Arc<watch::Sender<()>>,
-    cut: Arc<AtomicUsize>,
+    aborted: Arc<AtomicUsize>,
 }
 
 /// Sees the phase; while it or a clone of it lives, a drain is not complete.
 #[derive(Clone)]
 pub struct Watch {
-    bell: Arc<Bell>,
-    cut: Arc<AtomicUsize>,
+    signal: Arc<PhaseSignal>,
+    aborted: Arc<AtomicUsize>,
     /// Shared by clones: a connection counts once, however many of its parts look at the phase.
     _held: Arc<watch::Receiver<()>>,
 }
@@ -63,11 +51,11 @@ impl Default for Drain {
     fn default() -> Self {
         Self {
             phase: Arc::new(watch::Sender::new(Phase::Running)),
-            bell: Arc::default(),
+            signal: Arc::default(),
             entrances: Arc::new(watch::Sender::new(())),
             work: Arc::new(watch::Sender::new(())),
             reports: Arc::new(watch::Sender::new(())),
-            cut: Arc::default(),
+            aborted: Arc::default(),
         }
     }
 }
@@ -87,7 +75,7 @@ impl Drain {
             }
             later
         });
-        self.bell.ring(to);
+        self.signal.advance(to);
     }
 
     /// A handle for a piece of work.
@@ -102,8 +90,8 @@ impl Drain {
 
     fn hold(&self, kind: &watch::Sender<()>) -> Watch {
         Watch {
-            bell: Arc::clone(&self.bell),
-            cut: Arc::clone(&self.cut),
+            signal: Arc::clone(&self.signal),
+            aborted: Arc::clone(&self.aborted),
             _held: Arc::new(kind.subscribe()),
         }
     }
@@ -119,19 +107,19 @@ impl Drain {
         self.work.closed().await;
     }
 
-    /// A handle for telling somebody of the end.
+    /// A handle for a response that reports the end.
     pub fn report(&self) -> watch::Receiver<()> {
         self.reports.subscribe()
     }
 
-    /// Waits until everybody who waits has been told.
+    /// Waits until every such response is sent.
     pub async fn reported(&self) {
         self.reports.closed().await;
     }
 
-    /// Pieces of work that were cut.
-    pub fn were_cut(&self) -> usize {
-        self.cut.load(Ordering::Acquire)
+    /// Pieces of work that were aborted.
+    pub fn aborted(&self) -> usize {
+        self.aborted.load(Ordering::Acquire)
     }
 
     /// Pieces of work that are open; entrances are none.
@@ -143,17 +131,17 @@ impl Drain {
 impl Watch {
     /// Whether open work should come to its end.
     pub fn is_draining(&self) -> bool {
-        self.bell.has_rung(Phase::Draining)
+        self.signal.has_reached(Phase::Draining)
     }
 
-    /// Counts this piece of work as one that was cut: what it owed its client was not delivered.
-    pub fn cut(&self) {
-        self.cut.fetch_add(1, Ordering::AcqRel);
+    /// Counts this piece of work as aborted: what it owed its client was not delivered.
+    pub fn count_abort(&self) {
+        self.aborted.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A wait for a phase; for ever if the process ends first.
-    pub fn reached(&self, phase: Phase) -> Reached {
-        Reached::new(&self.bell, phase)
+    /// A wait for a phase; it never ends if the process ends first.
+    pub fn reached(&self, phase: Phase) -> PhaseWait {
+        PhaseWait::new(&self.signal, phase)
     }
 }
 
@@ -208,7 +196,7 @@ mod tests {
     fn a_phase_never_goes_back() {
         let drain = Drain::default();
         drain.advance(Phase::Draining);
-        drain.advance(Phase::Lame);
+        drain.advance(Phase::LameDuck);
         assert_eq!(drain.phase(), Phase::Draining);
     }
 }

@@ -69,7 +69,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
 fn ended(end: End) -> Result<(), Failure> {
     match end {
         End::Drained => Ok(()),
-        End::Cut(open) => Err(Failure::Cut(open)),
+        End::Aborted(open) => Err(Failure::Cut(open)),
     }
 }
 

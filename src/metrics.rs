@@ -17,6 +17,7 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     TextEncoder,
 };
+use strum::VariantNames;
 
 use self::families::{Families, named};
 pub use self::injections::Injections;
@@ -236,8 +237,8 @@ impl Metrics {
         for result in ["ok", "failed"] {
             metrics.credential_reloads.with_label_values(&[result]);
         }
-        for task in PanickedTask::ALL {
-            metrics.panics.with_label_values(&[task.as_str()]);
+        for task in PanickedTask::VARIANTS {
+            metrics.panics.with_label_values(&[*task]);
         }
         Ok(metrics)
     }

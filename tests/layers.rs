@@ -180,7 +180,8 @@ fn the_rules_see_what_they_look_for() {
     let nested = Source {
         path: "x/y.rs".to_owned(),
         part: "x".to_owned(),
-        code: "use crate::{\n    admin::Order,\n    tls,\n};\nlet a = crate::io::relay;".to_owned(),
+        code: "use crate::{\n    admin::AdminCommand,\n    tls,\n};\nlet a = crate::io::relay;"
+            .to_owned(),
     };
     let imports: Vec<_> = nested.imports().into_iter().collect();
     assert_eq!(imports, ["admin", "io", "tls"]);

@@ -1,4 +1,4 @@
-//! What the admin port answers: readiness, metrics, status, the end of a drain.
+//! The pages of the admin port: readiness, metrics, status, the end of a drain.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -70,7 +70,7 @@ impl Admin {
             "version": versions.hybridge,
             "rustls": versions.rustls,
             "aws_lc": versions.aws_lc,
-            "phase": phase_name(self.drain.phase()),
+            "phase": <&str>::from(self.drain.phase()),
             "state": state(self.drain.phase()),
             "listeners": self.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
         });
@@ -122,18 +122,9 @@ impl Admin {
 fn state(phase: Phase) -> &'static str {
     match phase {
         Phase::Running => "serving",
-        Phase::Lame => "not ready, still accepting connections",
+        Phase::LameDuck => "not ready, still accepting connections",
         Phase::Draining => "accepting no connections, open ones are finishing",
-        Phase::Cut => "ended, open connections were cut",
-    }
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Running => "running",
-        Phase::Lame => "lame",
-        Phase::Draining => "draining",
-        Phase::Cut => "cut",
+        Phase::Aborting => "ended, open connections were cut",
     }
 }
 

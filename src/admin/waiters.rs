@@ -56,7 +56,7 @@ impl Waiters {
         // Once a drain runs, those who wait are hooks that hold a pod's end up: no later one replaces them.
         let permit = match drain.phase() {
             Phase::Running => permits.try_enter(client),
-            Phase::Lame | Phase::Draining | Phase::Cut => permits.try_enter_free(client),
+            Phase::LameDuck | Phase::Draining | Phase::Aborting => permits.try_enter_free(client),
         };
         let Some(permit) = permit else {
             return too_many();
@@ -75,7 +75,7 @@ impl Waiters {
 
 async fn drained(drain: &Drain, longest: Duration) -> (StatusCode, String) {
     let mut phase = drain.observe();
-    let begun = phase.wait_for(|now| *now >= Phase::Lame);
+    let begun = phase.wait_for(|now| *now >= Phase::LameDuck);
     match tokio::time::timeout(BEGINS_WITHIN.min(longest), begun).await {
         Ok(Ok(_)) => {}
         _ => return (StatusCode::OK, "no drain has begun\n".to_owned()),
@@ -89,8 +89,10 @@ async fn drained(drain: &Drain, longest: Duration) -> (StatusCode, String) {
 fn not_drained(drain: &Drain) -> String {
     let open = drain.open();
     match drain.phase() {
-        Phase::Running | Phase::Lame => format!("still accepting, {} open\n", connections(open)),
-        Phase::Draining | Phase::Cut => format!("{} still open\n", connections(open)),
+        Phase::Running | Phase::LameDuck => {
+            format!("still accepting, {} open\n", connections(open))
+        }
+        Phase::Draining | Phase::Aborting => format!("{} still open\n", connections(open)),
     }
 }
 

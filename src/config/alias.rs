@@ -152,13 +152,13 @@ pub(super) const KEYS: Aliases = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::key::Form;
+    use crate::config::value_type::ValueType;
     use crate::suggest::suggest_or_alias;
 
     #[test]
     fn every_alias_stands_for_a_word_there_is() {
         for key in Key::ALL {
-            if let Form::Choice(words) = key.form() {
+            if let ValueType::Choice(words) = key.value_type() {
                 for (alias, word) in of_values(*key) {
                     assert!(words.contains(word), "{alias}");
                     assert!(!words.contains(alias), "{alias} is a value itself");

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
-use super::{Config, ListenerConfig};
+use super::settings::{Config, ListenerConfig};
 use crate::proxy::UpstreamAddr;
 
 /// Refuses what cannot stand together. `layers` are those of the listeners, in their order.

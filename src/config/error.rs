@@ -7,7 +7,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::address::AddressError;
-use super::key::{Form, Key};
+use super::key::Key;
+use super::value_type::ValueType;
 use crate::redact::{Secret, Shown};
 use crate::suggest::did_you_mean;
 use crate::tls::policy::PolicyError;
@@ -106,15 +107,15 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
-    /// A value that is not of its form.
-    #[error("{at}: `{written}` is not {form}{examples}{hint}", examples = form.examples(), hint = did_you_mean(*nearest))]
-    Form {
+    /// A value that is not of its type.
+    #[error("{at}: `{written}` is not {value_type}{examples}{hint}", examples = value_type.examples(), hint = did_you_mean(*nearest))]
+    WrongType {
         /// Where it was written.
         at: Origin,
         /// What was written.
         written: Shown,
         /// What it should look like.
-        form: Form,
+        value_type: ValueType,
         /// The known word that is closest.
         nearest: Option<&'static str>,
     },
@@ -129,12 +130,12 @@ pub enum Error {
         listener: String,
     },
     /// A key or certificate itself where a setting should be.
-    #[error("{at}: takes {form}, but {what} was given ({bytes} bytes, not shown){remedy}", remedy = key_remedy(*form))]
+    #[error("{at}: takes {value_type}, but {what} was given ({bytes} bytes, not shown){remedy}", remedy = key_remedy(*value_type))]
     KeyText {
         /// Where it was written.
         at: Origin,
         /// What it should look like.
-        form: Form,
+        value_type: ValueType,
         /// What it is instead.
         what: Secret,
         /// How long it is.
@@ -256,9 +257,9 @@ pub enum Error {
     },
 }
 
-fn key_remedy(form: Form) -> &'static str {
-    match form {
-        Form::Path => ": put it in a file and write the file's path",
+fn key_remedy(value_type: ValueType) -> &'static str {
+    match value_type {
+        ValueType::Path => ": put it in a file and write the file's path",
         _ => "",
     }
 }

@@ -10,7 +10,7 @@ use super::alias;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
-use super::value::{Given, Raw};
+use super::value::{Located, Raw};
 use crate::redact::{Shown, scrub};
 use crate::suggest::suggest_or_alias;
 
@@ -123,7 +123,7 @@ impl Reader<'_> {
         }
     }
 
-    fn given(&self, start: usize, key: Key, value: &Spanned<DeValue<'_>>) -> Given {
+    fn given(&self, start: usize, key: Key, value: &Spanned<DeValue<'_>>) -> Located {
         let written = || self.text.get(value.span()).unwrap_or_default().to_owned();
         let raw = match value.get_ref() {
             DeValue::String(text) => Raw::Text(text.to_string()),
@@ -137,7 +137,7 @@ impl Reader<'_> {
                 .map_or_else(|| Raw::Other(written()), Raw::List),
             _ => Raw::Other(written()),
         };
-        Given {
+        Located {
             raw,
             origin: self.origin(start, key.path()),
         }
@@ -181,13 +181,13 @@ fn is_section(path: &str) -> bool {
 /// Where a known name belongs, or the nearest name that may stand in `section`.
 fn hint(section: &str, name: &str) -> String {
     let in_listener = section.starts_with("listener");
-    let homes: Vec<String> = Key::ALL
+    let places: Vec<String> = Key::ALL
         .iter()
         .filter(|key| key.name() == name && (key.is_of_listener() || !in_listener))
-        .map(|key| home(*key))
+        .map(|key| place_of(*key))
         .collect();
-    if !homes.is_empty() {
-        return format!("it belongs {}", homes.join(" or "));
+    if !places.is_empty() {
+        return format!("it belongs {}", places.join(" or "));
     }
     if let Some(section) = section_elsewhere(section, name) {
         return section;
@@ -210,7 +210,7 @@ fn hint(section: &str, name: &str) -> String {
     let elsewhere = suggest_or_alias(name, [], alias::KEYS)
         .and_then(|name| Key::ALL.iter().find(|key| key.name() == name));
     match elsewhere {
-        Some(key) => format!("did you mean `{}` {}?", key.name(), home(*key)),
+        Some(key) => format!("did you mean `{}` {}?", key.name(), place_of(*key)),
         None => format!("known here are {}", Vec::from_iter(known).join(", ")),
     }
 }
@@ -228,7 +228,7 @@ fn section_elsewhere(section: &str, name: &str) -> Option<String> {
     })
 }
 
-fn home(key: Key) -> String {
+fn place_of(key: Key) -> String {
     match key.section() {
         "" => "at the top of the file, before the first section".to_owned(),
         "listener" => "in [[listener]]".to_owned(),

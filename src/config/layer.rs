@@ -1,34 +1,38 @@
 //! Settings by key from one source, laid over one another; the table of defaults lies beneath them all.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
+use strum::VariantNames;
+
 use super::error::{Error, Origin};
-use super::key::{Key, Preset};
-use super::value::{Given, Raw};
+use super::key::Key;
+use super::value::{Located, Raw};
+use super::value_type::DefaultValue;
 
 /// What was said, by key; a key that is absent has its default.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
-    values: BTreeMap<Key, Given>,
+    values: BTreeMap<Key, Located>,
     /// Where a key that is missing should have stood; `None`: on the command line.
-    home: Option<Origin>,
+    origin: Option<Origin>,
 }
 
 impl Layer {
-    pub(super) fn new(home: Option<Origin>) -> Self {
+    pub(super) fn new(origin: Option<Origin>) -> Self {
         Self {
             values: BTreeMap::new(),
-            home,
+            origin,
         }
     }
 
-    pub(super) fn insert(&mut self, key: Key, given: Given) {
+    pub(super) fn insert(&mut self, key: Key, given: Located) {
         self.values.insert(key, given);
     }
 
     /// This layer's word where it has one, the lower layer's elsewhere.
-    pub(super) fn over(self, mut lower: Self) -> Self {
+    pub(super) fn layered_over(self, mut lower: Self) -> Self {
         lower.values.extend(self.values);
         lower
     }
@@ -39,23 +43,23 @@ impl Layer {
     }
 
     /// What somebody wrote.
-    pub(super) fn explicit(&self, key: Key) -> Option<&Given> {
+    pub(super) fn explicit(&self, key: Key) -> Option<&Located> {
         self.values.get(&key)
     }
 
     /// What holds: somebody's word or the fixed default.
-    pub(super) fn given(&self, key: Key) -> Option<Given> {
+    pub(super) fn given(&self, key: Key) -> Option<Located> {
         self.explicit(key).cloned().or_else(|| match key.default() {
-            Preset::Fixed(text) => Some(Given {
+            DefaultValue::Fixed(text) => Some(Located {
                 raw: Raw::Word(text.to_owned()),
                 origin: Origin::Default,
             }),
-            Preset::Derived(_) | Preset::Required => None,
+            DefaultValue::Derived(_) | DefaultValue::Required => None,
         })
     }
 
     /// What holds, or the error that says what to write.
-    pub(super) fn needed(&self, key: Key) -> Result<Given, Error> {
+    pub(super) fn required(&self, key: Key) -> Result<Located, Error> {
         self.given(key).ok_or_else(|| Error::Missing {
             at: self.place(key),
             remedy: remedy(key),
@@ -64,43 +68,43 @@ impl Layer {
 
     /// Where a key stands, or where it would.
     pub(super) fn place(&self, key: Key) -> Origin {
-        match (self.explicit(key), &self.home) {
+        match (self.explicit(key), &self.origin) {
             (Some(given), _) => given.origin.clone(),
-            (None, Some(home)) => home.with_key(key),
+            (None, Some(origin)) => origin.with_key(key),
             (None, None) => Origin::flag_of(key),
         }
     }
 
     pub(super) fn text(&self, key: Key) -> Result<String, Error> {
-        self.needed(key)?.text(key).map(str::to_owned)
+        self.required(key)?.text(key).map(str::to_owned)
     }
 
     pub(super) fn list(&self, key: Key) -> Result<Vec<String>, Error> {
-        self.needed(key)?.list(key)
+        self.required(key)?.list(key)
     }
 
     pub(super) fn count<T: TryFrom<u64>>(&self, key: Key) -> Result<T, Error> {
-        self.needed(key)?.count(key)
+        self.required(key)?.count(key)
     }
 
     pub(super) fn switch(&self, key: Key) -> Result<bool, Error> {
-        self.needed(key)?.switch(key)
+        self.required(key)?.switch(key)
     }
 
     pub(super) fn duration(&self, key: Key) -> Result<Duration, Error> {
-        self.needed(key)?.duration(key)
+        self.required(key)?.duration(key)
     }
 
     pub(super) fn timeout(&self, key: Key) -> Result<Option<Duration>, Error> {
-        self.needed(key)?.timeout(key)
+        self.required(key)?.timeout(key)
     }
 
     pub(super) fn size(&self, key: Key) -> Result<usize, Error> {
-        self.needed(key)?.size(key)
+        self.required(key)?.size(key)
     }
 
-    pub(super) fn choice<T: Copy>(&self, key: Key, meanings: &[T]) -> Result<T, Error> {
-        self.needed(key)?.choice(key, meanings)
+    pub(super) fn choice<T: FromStr + VariantNames>(&self, key: Key) -> Result<T, Error> {
+        self.required(key)?.choice(key)
     }
 }
 

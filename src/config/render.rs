@@ -1,15 +1,15 @@
-//! A configuration written back as TOML with every knob settled: what `hybridge check` prints.
+//! A configuration written back as TOML with every setting resolved: what `hybridge check` prints.
 //!
-//! Loading the text gives the same configuration again. Certificates and keys appear as paths alone.
+//! Loading the text gives the same configuration again. Certificates and keys appear only as paths.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::value::size_text;
-use super::{Config, ListenerConfig, LogFormat};
-use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
+use super::settings::{Config, ListenerConfig};
+use super::size::size_text;
+use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::{Secret, Shown, scrub};
 use crate::time::duration_text;
 use crate::tls::policy::{Group, Suite, TlsPolicy};
@@ -35,7 +35,7 @@ impl fmt::Display for Config {
         writeln!(f, "delay = {}", duration(self.drain.delay))?;
         writeln!(f, "timeout = {}", duration(self.drain.timeout))?;
         writeln!(f, "\n[log]")?;
-        writeln!(f, "format = {}", quoted(log_format(self.log.format)))?;
+        writeln!(f, "format = {}", quoted(self.log.format.into()))?;
         writeln!(f, "level = {}", quoted(&scrub(&self.log.level)))?;
         self.listeners
             .iter()
@@ -83,12 +83,8 @@ fn upstream(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
         Protocol::Tcp => writeln!(f, "protocol = \"tcp\""),
         Protocol::Http => {
             writeln!(f, "protocol = \"http\"")?;
-            writeln!(
-                f,
-                "upstream-http = {}",
-                quoted(upstream_http(proxy.upstream_http))
-            )?;
-            writeln!(f, "forwarded = {}", quoted(forwarded(proxy.forwarded)))
+            writeln!(f, "upstream-http = {}", quoted(proxy.upstream_http.into()))?;
+            writeln!(f, "forwarded = {}", quoted(proxy.forwarded.into()))
         }
     }
 }
@@ -142,28 +138,6 @@ fn timeouts(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
     }
     writeln!(f, "  connect-timeout = {}", duration(proxy.connect_timeout))?;
     writeln!(f, "  idle-timeout = {}", timeout(proxy.idle_timeout))
-}
-
-fn log_format(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Text => "text",
-        LogFormat::Json => "json",
-    }
-}
-
-fn upstream_http(version: UpstreamHttp) -> &'static str {
-    match version {
-        UpstreamHttp::Auto => "auto",
-        UpstreamHttp::Http1 => "http1",
-        UpstreamHttp::Http2 => "http2",
-    }
-}
-
-fn forwarded(mode: ForwardedMode) -> &'static str {
-    match mode {
-        ForwardedMode::Replace => "replace",
-        ForwardedMode::Append => "append",
-    }
 }
 
 fn quoted(text: &str) -> String {

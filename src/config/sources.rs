@@ -12,7 +12,7 @@ use super::error::{Error, Origin};
 use super::file::{self, Layers};
 use super::key::{Key, variable};
 use super::layer::Layer;
-use super::value::{Given, Raw};
+use super::value::{Located, Raw};
 use crate::redact::Shown;
 
 /// What the command line said.
@@ -61,7 +61,7 @@ pub(super) fn combine(
     let in_file = file::parse(path, text)?;
     let mut process = Layer::new(None);
     let mut listener = Layer::new(None);
-    for (key, given) in spoken(flags, environment) {
+    for (key, given) in from_flags_and_env(flags, environment) {
         let layer = if key.is_of_listener() {
             &mut listener
         } else {
@@ -83,7 +83,7 @@ pub(super) fn combine(
         }
     };
     Ok(Layers {
-        process: process.over(in_file.process),
+        process: process.layered_over(in_file.process),
         listeners,
     })
 }
@@ -106,8 +106,8 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// What flags say, and the environment where no flag does.
-fn spoken(flags: &Flags, environment: &Environment) -> Vec<(Key, Given)> {
-    let given = |text: &str, origin| Given {
+fn from_flags_and_env(flags: &Flags, environment: &Environment) -> Vec<(Key, Located)> {
+    let given = |text: &str, origin| Located {
         raw: Raw::Word(text.to_owned()),
         origin,
     };
@@ -137,7 +137,7 @@ fn override_one(given: Layer, mut in_file: Vec<Layer>, path: &str) -> Result<Vec
             path: path.to_owned(),
         }),
         (0, _) => Ok(vec![given]),
-        (1, _) => Ok(vec![given.over(in_file.remove(0))]),
+        (1, _) => Ok(vec![given.layered_over(in_file.remove(0))]),
         (_, None) => Ok(in_file),
         (count, Some(key)) => Err(Error::ManyListeners {
             at: given.place(key),
@@ -181,7 +181,7 @@ fn expand(
         let mut layer = shared.clone();
         for (key, raw) in own {
             let origin = origin.clone();
-            layer.insert(key, Given { raw, origin });
+            layer.insert(key, Located { raw, origin });
         }
         Ok(layer)
     };

@@ -1,18 +1,23 @@
 //! A value as it was written, and its readings: number, duration, size, choice, list.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
+
+use strum::VariantNames;
 
 use super::alias;
 use super::error::{Error, Origin};
-use super::key::{Form, Key};
+use super::key::Key;
+use super::size::parse_size;
+use super::value_type::ValueType;
 use crate::redact::{Secret, Shown};
 use crate::suggest::suggest_or_alias;
-use crate::time::{largest_unit, parse_duration, scaled};
+use crate::time::parse_duration;
 
-/// A value with its place.
+/// A value and where it was written.
 #[derive(Clone, Debug)]
-pub(super) struct Given {
+pub(super) struct Located {
     /// What it says.
     pub(super) raw: Raw,
     /// Where it says so.
@@ -36,7 +41,7 @@ pub(super) enum Raw {
     Other(String),
 }
 
-impl Given {
+impl Located {
     /// A text of the operator.
     pub(super) fn text(&self, key: Key) -> Result<&str, Error> {
         match &self.raw {
@@ -60,7 +65,7 @@ impl Given {
         }
     }
 
-    /// A number inside the bounds of the key's form.
+    /// A number inside the bounds of the key's type.
     pub(super) fn count<T: TryFrom<u64>>(&self, key: Key) -> Result<T, Error> {
         let number = match &self.raw {
             Raw::Number(number) => u64::try_from(*number).ok(),
@@ -68,7 +73,7 @@ impl Given {
             _ => None,
         };
         number
-            .filter(|number| matches!(key.form(), Form::Count(least, most) if (least..=most).contains(number)))
+            .filter(|number| matches!(key.value_type(), ValueType::Count(least, most) if (least..=most).contains(number)))
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| self.mismatch(key))
     }
@@ -86,12 +91,12 @@ impl Given {
         }
     }
 
-    /// A duration; above zero unless the key's form is a delay.
+    /// A duration; above zero unless the key's type is a delay.
     pub(super) fn duration(&self, key: Key) -> Result<Duration, Error> {
         self.text(key)
             .ok()
             .and_then(parse_duration)
-            .filter(|duration| !duration.is_zero() || key.form() == Form::Delay)
+            .filter(|duration| !duration.is_zero() || key.value_type() == ValueType::Delay)
             .ok_or_else(|| self.mismatch(key))
     }
 
@@ -108,35 +113,28 @@ impl Given {
         self.text(key)
             .ok()
             .and_then(parse_size)
-            .filter(|size| matches!(key.form(), Form::Size(least, most) if (least..=most).contains(size)))
+            .filter(|size| matches!(key.value_type(), ValueType::Size(least, most) if (least..=most).contains(size)))
             .and_then(|size| usize::try_from(size).ok())
             .ok_or_else(|| self.mismatch(key))
     }
 
-    /// One of `meanings`, which stand in the order of the words in the key's form.
-    pub(super) fn choice<T: Copy>(&self, key: Key, meanings: &[T]) -> Result<T, Error> {
-        let Form::Choice(words) = key.form() else {
-            return Err(self.mismatch(key));
-        };
+    /// One of the words of the key's type.
+    pub(super) fn choice<T: FromStr + VariantNames>(&self, key: Key) -> Result<T, Error> {
         let text = self.text(key)?;
-        words
-            .iter()
-            .position(|word| *word == text)
-            .and_then(|index| meanings.get(index).copied())
-            .ok_or_else(|| Error::Form {
-                at: self.origin.clone(),
-                written: text.into(),
-                form: key.form(),
-                nearest: suggest_or_alias(text, words.iter().copied(), alias::of_values(key)),
-            })
+        text.parse().map_err(|_| Error::WrongType {
+            at: self.origin.clone(),
+            written: text.into(),
+            value_type: key.value_type(),
+            nearest: suggest_or_alias(text, T::VARIANTS.iter().copied(), alias::of_values(key)),
+        })
     }
 
-    /// The error of a value that is not of its key's form.
+    /// The error of a value that is not of its key's type.
     pub(super) fn mismatch(&self, key: Key) -> Error {
-        Error::Form {
+        Error::WrongType {
             at: self.origin.clone(),
             written: self.written(),
-            form: key.form(),
+            value_type: key.value_type(),
             nearest: None,
         }
     }
@@ -144,7 +142,7 @@ impl Given {
     fn key_text(&self, key: Key, text: &str) -> Error {
         Error::KeyText {
             at: self.origin.clone(),
-            form: key.form(),
+            value_type: key.value_type(),
             what: Secret::of(text).unwrap_or(Secret::Piece),
             bytes: text.len(),
         }
@@ -178,35 +176,4 @@ impl fmt::Debug for Raw {
 fn is_printable(text: &str, key: Key) -> bool {
     let any_line = matches!(key, Key::Probes);
     !text.trim().is_empty() && (any_line || !text.trim().contains(char::is_control))
-}
-
-const SIZE_UNITS: [(&str, u64); 4] = [
-    ("B", 1),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-];
-
-fn parse_size(text: &str) -> Option<u64> {
-    scaled(text, &SIZE_UNITS)
-}
-
-/// The inverse: the largest unit that says it exactly.
-pub(super) fn size_text(bytes: u64) -> String {
-    largest_unit(bytes, &SIZE_UNITS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_one_binary_unit() {
-        assert_eq!(parse_size("64KiB"), Some(65536));
-        assert_eq!(size_text(65536), "64KiB");
-        assert_eq!(size_text(1025), "1025B");
-        for text in ["64", "64KB", "64kib", "KiB", "18446744073709551615GiB"] {
-            assert_eq!(parse_size(text), None, "{text}");
-        }
-    }
 }

@@ -14,8 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, read_json, streamed, typed};
-use super::stub::{MODEL, now};
+use super::reply::{
+    EVIDENCE, MODEL, Refusal, Reply, evidence, json, now, read_json, streamed, typed,
+};
 
 const DEFAULT_TOKENS: u64 = 16;
 const MAX_TOKENS: u64 = 100_000;

@@ -6,8 +6,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, read_json};
-use super::stub::MODEL;
+use super::reply::{EVIDENCE, MODEL, Refusal, Reply, evidence, json, read_json};
 
 const MAX_INPUTS: usize = 2048;
 

@@ -1,5 +1,5 @@
 //! The demo's certificates: made in memory, written into a fresh directory, removed when dropped. The
-//! authority's key is never written; the server's is readable by its owner alone.
+//! authority's key is never written; the server's is readable only by its owner.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::Error;
+use super::error::Error;
 use crate::certgen::{self, Name};
 
 /// Where the files are, for as long as this lives.
@@ -23,16 +23,16 @@ pub(super) struct Certificates {
 impl Certificates {
     /// Makes an authority and a certificate for the usual names and for `addresses`.
     pub(super) fn make(addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let made = certgen::generate(&certgen::Request {
+        let issued = certgen::generate(&certgen::Request {
             names: names(addresses),
             ..certgen::Request::default()
         })?;
         let dir = directory()?;
         let path = |name| dir.path().join(name);
         Ok(Self {
-            ca: write(path("ca.crt"), 0o644, &made.ca_cert)?,
-            cert: write(path("tls.crt"), 0o644, &made.cert)?,
-            key: write(path("tls.key"), 0o600, &made.key)?,
+            ca: write(path("ca.crt"), 0o644, &issued.ca_cert)?,
+            cert: write(path("tls.crt"), 0o644, &issued.cert)?,
+            key: write(path("tls.key"), 0o600, &issued.key)?,
             _dir: dir,
         })
     }

@@ -1,5 +1,7 @@
 //! Answers of the stub: JSON, and errors in the form of OpenAI's API.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -8,6 +10,9 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+/// The model that is listed; the stub answers for every other as well.
+pub(super) const MODEL: &str = "hybridge-demo";
 
 /// What the sidecar says about the connection.
 pub(super) const EVIDENCE: &str = "x-tls-key-exchange";
@@ -117,4 +122,10 @@ pub(super) async fn read_json<T: DeserializeOwned>(body: Incoming) -> Result<T, 
     })?;
     serde_json::from_slice(&bytes.to_bytes())
         .map_err(|error| Refusal::bad(format!("cannot read the body as a request: {error}")))
+}
+
+/// Unix time in seconds.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }

@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -14,13 +13,10 @@ use hyper_util::server::conn::auto;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::reply::{EVIDENCE, Refusal, Reply, evidence, json, typed, whole};
+use super::reply::{EVIDENCE, MODEL, Refusal, Reply, evidence, json, now, typed, whole};
 use super::{bulk, chat, embeddings, grpc, websocket};
 use crate::listener::{Accepted, Listener, Settings};
 use crate::metrics::ListenerSockets;
-
-/// The model that is listed; the stub answers for every other as well.
-pub(super) const MODEL: &str = "hybridge-demo";
 
 const PAGE: &str = include_str!("page.html");
 /// Connections at once: as many as the sidecar may have clients.
@@ -118,10 +114,4 @@ fn models(request: &Request<Incoming>) -> Reply {
     let model = json!({ "id": MODEL, "object": "model", "created": now(), "owned_by": "hybridge" });
     let list = json!({ "object": "list", "data": [model], EVIDENCE: evidence(request) });
     json(StatusCode::OK, &list)
-}
-
-/// Unix time in seconds.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }

@@ -1,7 +1,10 @@
 //! The closed sets of label values.
 
+use strum::{IntoStaticStr, VariantNames};
+
 /// What a request speaks, as the label `protocol`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum RequestProtocol {
     /// HTTP/1.0 and HTTP/1.1.
     Http1,
@@ -15,22 +18,17 @@ pub enum RequestProtocol {
 
 impl RequestProtocol {
     /// How many there are.
-    pub const COUNT: usize = 4;
-    const ALL: [Self; Self::COUNT] = [Self::Http1, Self::Http2, Self::Grpc, Self::Websocket];
+    pub const COUNT: usize = Self::VARIANTS.len();
 
     /// The label value.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http1 => "http1",
-            Self::Http2 => "http2",
-            Self::Grpc => "grpc",
-            Self::Websocket => "websocket",
-        }
+        self.into()
     }
 }
 
 /// Which limit ended a connection to make room for another, as the label `reason`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum ShedReason {
     /// Handshakes that wait for their client.
     HalfOpenHandshakes,
@@ -39,20 +37,15 @@ pub enum ShedReason {
 }
 
 impl ShedReason {
-    /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 2] = [Self::HalfOpenHandshakes, Self::QueuedHandshakes];
-
     /// The label value.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HalfOpenHandshakes => "half_open_handshakes",
-            Self::QueuedHandshakes => "queued_handshakes",
-        }
+        self.into()
     }
 }
 
 /// What a panic ended, as the label `task`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum PanickedTask {
     /// Accepting connections.
     Accept,
@@ -69,26 +62,9 @@ pub enum PanickedTask {
 }
 
 impl PanickedTask {
-    /// Every task, for metrics that start at zero.
-    pub const ALL: [Self; 6] = [
-        Self::Accept,
-        Self::Admin,
-        Self::Connection,
-        Self::Reload,
-        Self::Stream,
-        Self::Upstream,
-    ];
-
     /// The label value.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Admin => "admin",
-            Self::Connection => "connection",
-            Self::Reload => "reload",
-            Self::Stream => "stream",
-            Self::Upstream => "upstream",
-        }
+        self.into()
     }
 }
 
@@ -155,7 +131,7 @@ fn grpc_code_of_http(status: u16) -> usize {
 }
 
 pub(super) fn per_protocol<T>(make: impl Fn(&'static str) -> T) -> [T; RequestProtocol::COUNT] {
-    RequestProtocol::ALL.map(|protocol| make(protocol.as_str()))
+    std::array::from_fn(|index| make(RequestProtocol::VARIANTS[index]))
 }
 
 pub(super) fn per_code<T>(protocol: &str, make: impl Fn(&'static str) -> T) -> Vec<T> {

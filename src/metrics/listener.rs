@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
+use strum::VariantNames;
+
 use super::{Code, Metrics, PanickedTask, RequestProtocol, ShedReason, labels};
 
 /// A counter for each direction as the proxy sees it.
@@ -100,8 +102,7 @@ impl ListenerMetrics {
         start(&self.all.handshakes.failed, failures);
         start(&self.all.connections.closed, outcomes);
         start(&self.all.requests.upstream_failures, upstream);
-        let shed = ShedReason::ALL.map(ShedReason::as_str);
-        start(&self.all.connections.shed, &shed);
+        start(&self.all.connections.shed, ShedReason::VARIANTS);
     }
 
     /// The same for one way a handshake can go.

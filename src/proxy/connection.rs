@@ -158,7 +158,7 @@ impl Service {
         let mut closed = Closed::new(&self.front.log, accepted.client, accepted.at);
         let activity = Arc::clone(accepted.permit.0.activity());
         let Accepted { io, client, .. } = accepted;
-        let mut cut = drain.reached(Phase::Cut);
+        let mut cut = drain.reached(Phase::Aborting);
         let counters = self.front.counters.clone();
         let handshake = Box::pin(handshake::accept(
             io,
@@ -170,7 +170,7 @@ impl Service {
         let secured = tokio::select! {
             biased;
             () = &mut cut => {
-                drain.cut();
+                drain.count_abort();
                 return closed.record(Outcome::Cut);
             }
             secured = handshake => secured,
@@ -195,7 +195,7 @@ impl Service {
         drop(serving);
         closed.traffic = traffic.totals();
         if outcome == Outcome::Cut {
-            drain.cut();
+            drain.count_abort();
         }
         closed.record(outcome);
     }

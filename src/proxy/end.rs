@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::drain::{Phase, Reached, Watch};
+use crate::drain::{Phase, PhaseWait, Watch};
 use crate::io::Closing;
 use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
 use crate::proxy::error::Outcome;
@@ -79,7 +79,7 @@ struct Ending<'a, S> {
     stream: &'a mut S,
     whole: bool,
     drain: &'a Watch,
-    cut: Reached,
+    cut: PhaseWait,
     begun: Instant,
     longest: Duration,
     /// Bytes of the client that are dropped at most.
@@ -108,7 +108,7 @@ impl<'a, S: Closing> Ending<'a, S> {
             stream,
             whole: matches!(sent, Sent::Whole),
             drain,
-            cut: drain.reached(Phase::Cut),
+            cut: drain.reached(Phase::Aborting),
             begun,
             longest: LONGEST,
             most: LISTENED_BYTES,

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
 /// What travels inside TLS.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Protocol {
     /// HTTP/1.1 and HTTP/2, chosen by ALPN (RFC 7301).
     #[default]
@@ -18,15 +21,13 @@ pub enum Protocol {
 impl Protocol {
     /// The word in configuration and output.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Tcp => "tcp",
-        }
+        self.into()
     }
 }
 
 /// The HTTP version spoken to the upstream.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum UpstreamHttp {
     /// HTTP/2 in clear text for gRPC, HTTP/1.1 for the rest.
     #[default]
@@ -56,12 +57,13 @@ impl fmt::Display for UpstreamAddr {
 }
 
 /// What becomes of `forwarded` and `x-forwarded-*` that a client sent.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ForwardedMode {
     /// Dropped and set anew: a client cannot pretend.
     #[default]
     Replace,
-    /// IdleConn and added to: another trusted proxy stands in front.
+    /// Kept and added to: another trusted proxy stands in front.
     Append,
 }
 

@@ -1,4 +1,4 @@
-//! Signals and orders: reload, drain, end. A second one to end, signal or `ctl quit`, ends at once.
+//! Signals and commands: reload, drain, end. A second one to end, signal or `ctl quit`, ends at once.
 //! SIGINT skips the delay before connections are refused, which is there for load balancers.
 
 use std::time::Duration;
@@ -7,12 +7,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::Sidecar;
-use crate::admin::Order;
+use super::sidecar::Sidecar;
+use crate::admin::AdminCommand;
 use crate::drain::Phase;
 
-/// How long those who wait for the end may take to hear of it.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the responses to `/drain/wait` may take to be sent.
+const DRAIN_WAITER_GRACE: Duration = Duration::from_secs(1);
 
 /// Said when a drain begins.
 const DRAINING: &str = "draining";
@@ -25,23 +25,8 @@ const INTERRUPTED: &str =
 pub enum End {
     /// Every connection came to its own end.
     Drained,
-    /// Connections were cut.
-    Cut(usize),
-}
-
-/// Orders of the admin port.
-pub(super) struct Commands(mpsc::Receiver<Order>);
-
-impl Commands {
-    pub(super) fn new() -> (Self, mpsc::Sender<Order>) {
-        let (sender, receiver) = mpsc::channel(8);
-        (Self(receiver), sender)
-    }
-
-    /// Leaves a closed channel behind.
-    fn take(&mut self) -> mpsc::Receiver<Order> {
-        std::mem::replace(&mut self.0, mpsc::channel(1).1)
-    }
+    /// This many connections were aborted.
+    Aborted(usize),
 }
 
 /// The signals a sidecar listens to; as PID 1 it would ignore them without handlers.
@@ -56,7 +41,7 @@ enum Event {
     /// Ctrl-C: somebody at a terminal waits, and no load balancer has to hear of it.
     Interrupt,
     Reload,
-    Order(Order),
+    Command(AdminCommand),
 }
 
 impl Signals {
@@ -77,12 +62,12 @@ impl Signals {
         }
     }
 
-    async fn next(&mut self, orders: &mut mpsc::Receiver<Order>) -> Event {
+    async fn next(&mut self, commands: &mut mpsc::Receiver<AdminCommand>) -> Event {
         tokio::select! {
             _ = self.terminate.recv() => Event::Shutdown,
             _ = self.interrupt.recv() => Event::Interrupt,
             _ = self.hangup.recv() => Event::Reload,
-            Some(order) = orders.recv() => Event::Order(order),
+            Some(command) = commands.recv() => Event::Command(command),
         }
     }
 }
@@ -90,13 +75,13 @@ impl Signals {
 impl Sidecar {
     /// Serves until SIGTERM, SIGINT or `ctl quit`, then drains; SIGINT without the delay.
     pub async fn until_signalled(mut self, mut signals: Signals) -> End {
-        let mut orders = self.commands.take();
+        let mut commands = self.commands.take();
         // `ctl drain` began the countdown to refusing connections; SIGTERM joins it.
         let mut refuse_at: Option<Instant> = None;
         let delay = self.drain_settings.delay;
         loop {
             let event = tokio::select! {
-                event = signals.next(&mut orders) => event,
+                event = signals.next(&mut commands) => event,
                 () = until(refuse_at) => {
                     refuse_at = None;
                     self.drain.advance(Phase::Draining);
@@ -105,24 +90,24 @@ impl Sidecar {
             };
             match event {
                 Event::Reload => self.reload_now(),
-                Event::Order(Order::Drain) if self.drain.phase() < Phase::Draining => {
-                    refuse_at.get_or_insert_with(|| self.become_lame(delay, DRAINING));
+                Event::Command(AdminCommand::Drain) if self.drain.phase() < Phase::Draining => {
+                    refuse_at.get_or_insert_with(|| self.enter_lame_duck(delay, DRAINING));
                 }
-                Event::Order(Order::Drain) => {}
-                Event::Shutdown | Event::Order(Order::Quit) => break,
+                Event::Command(AdminCommand::Drain) => {}
+                Event::Shutdown | Event::Command(AdminCommand::Quit) => break,
                 Event::Interrupt => {
-                    refuse_at = Some(self.become_lame(Duration::ZERO, INTERRUPTED));
+                    refuse_at = Some(self.enter_lame_duck(Duration::ZERO, INTERRUPTED));
                     break;
                 }
             }
         }
-        let refuse_at = refuse_at.unwrap_or_else(|| self.become_lame(delay, DRAINING));
-        self.shut_down(signals, orders, refuse_at).await
+        let refuse_at = refuse_at.unwrap_or_else(|| self.enter_lame_duck(delay, DRAINING));
+        self.shut_down(signals, commands, refuse_at).await
     }
 
     /// Drains without a signal, and returns when it is over.
     pub async fn shutdown(self) -> End {
-        let refuse_at = self.become_lame(self.drain_settings.delay, DRAINING);
+        let refuse_at = self.enter_lame_duck(self.drain_settings.delay, DRAINING);
         self.finish(refuse_at).await
     }
 
@@ -135,11 +120,11 @@ impl Sidecar {
     }
 
     /// Not ready from now on; the time from which connections are refused.
-    fn become_lame(&self, delay: Duration, message: &str) -> Instant {
+    fn enter_lame_duck(&self, delay: Duration, message: &str) -> Instant {
         self.metrics.set_draining(true);
-        self.drain.advance(Phase::Lame);
+        self.drain.advance(Phase::LameDuck);
         let delay = match self.drain.phase() {
-            Phase::Lame => delay,
+            Phase::LameDuck => delay,
             _ => Duration::ZERO,
         };
         tracing::info!(
@@ -154,15 +139,17 @@ impl Sidecar {
     async fn shut_down(
         self,
         mut signals: Signals,
-        mut orders: mpsc::Receiver<Order>,
+        mut commands: mpsc::Receiver<AdminCommand>,
         refuse_at: Instant,
     ) -> End {
         let again = async {
             loop {
-                match signals.next(&mut orders).await {
-                    Event::Shutdown | Event::Interrupt | Event::Order(Order::Quit) => return,
+                match signals.next(&mut commands).await {
+                    Event::Shutdown | Event::Interrupt | Event::Command(AdminCommand::Quit) => {
+                        return;
+                    }
                     Event::Reload => self.reload_now(),
-                    Event::Order(Order::Drain) => {}
+                    Event::Command(AdminCommand::Drain) => {}
                 }
             }
         };
@@ -178,10 +165,10 @@ impl Sidecar {
         }
         let open = self.drain.open();
         tracing::warn!(open, "told to end a second time: ending at once");
-        self.drain.advance(Phase::Cut);
+        self.drain.advance(Phase::Aborting);
         match open {
             0 => End::Drained,
-            open => End::Cut(open),
+            open => End::Aborted(open),
         }
     }
 
@@ -191,29 +178,29 @@ impl Sidecar {
         let deadline = Instant::now() + self.drain_settings.timeout;
         let end = match timeout_at(deadline, self.drain.finished()).await {
             Ok(()) => self.ended(),
-            Err(_) => self.cut().await,
+            Err(_) => self.abort().await,
         };
-        let _ = timeout_at(Instant::now() + LAST_WORDS, self.drain.reported()).await;
+        let _ = timeout_at(Instant::now() + DRAIN_WAITER_GRACE, self.drain.reported()).await;
         for task in &self.tasks {
             task.abort();
         }
         match end {
             End::Drained => tracing::info!("drained"),
-            End::Cut(open) => tracing::warn!(open, "connections were cut"),
+            End::Aborted(open) => tracing::warn!(open, "connections were cut"),
         }
         end
     }
 
-    /// What is still open is as good as cut: the process ends.
+    /// What is still open counts as aborted: the process ends.
     fn ended(&self) -> End {
-        match self.drain.were_cut() + self.drain.open() {
+        match self.drain.aborted() + self.drain.open() {
             0 => End::Drained,
-            cut => End::Cut(cut),
+            aborted => End::Aborted(aborted),
         }
     }
 
-    async fn cut(&self) -> End {
-        self.drain.advance(Phase::Cut);
+    async fn abort(&self) -> End {
+        self.drain.advance(Phase::Aborting);
         // Each connection records its end; none of them has anything left to wait for.
         let grace = Instant::now() + Duration::from_secs(1);
         let _ = timeout_at(grace, self.drain.finished()).await;

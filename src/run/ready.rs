@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustls::server::ResolvesServerCert;
 use tokio::task::JoinHandle;
 
-use super::Error;
 use super::dispatch::Dispatcher;
+use super::error::Error;
 use super::series::announce;
 
 use crate::admin;
@@ -111,7 +111,7 @@ impl Ready {
 }
 
 /// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
-/// answers the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
+/// makes the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
 fn credential_store(name: &str, tls: &crate::tls::Settings) -> Result<CredentialStore, Error> {
     match CredentialStore::load(&tls.cert, &tls.key) {
         Ok(store) => Ok(store),

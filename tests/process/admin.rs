@@ -238,7 +238,7 @@ async fn a_neighbour_in_the_network_reads_pages_and_changes_nothing() {
     for path in ["/drain", "/quit"] {
         let (status, _, body) = request(neighbour, "POST", path).await;
         assert_eq!(status, 403, "{path}");
-        assert_eq!(body, "state changes are accepted from loopback alone\n");
+        assert_eq!(body, "state changes are accepted only from loopback\n");
     }
     let local = SocketAddr::from(([127, 0, 0, 1], port));
     assert_eq!(request(local, "POST", "/drain").await.0, 202);

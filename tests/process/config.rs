@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use hybridge::cli::{Cli, Command};
-use hybridge::config::{Config, Environment, Error, Flags, Form, Key, Loaded, Preset};
+use hybridge::config::{Config, DefaultValue, Environment, Error, Flags, Key, Loaded, ValueType};
 
 const LISTENER: &str = "[[listener]]
 listen = '127.0.0.1:8443'
@@ -489,14 +489,16 @@ fn ctl_finds_the_admin_port_of_its_own_pod() {
 /// The first columns of a key's row in docs/configuration.md.
 fn row(key: Key) -> String {
     let default = match key.default() {
-        Preset::Fixed(text) if matches!(key.form(), Form::Count(..) | Form::Switch) => {
+        DefaultValue::Fixed(text)
+            if matches!(key.value_type(), ValueType::Count(..) | ValueType::Switch) =>
+        {
             format!("`{text}`")
         }
-        Preset::Fixed(text) => format!("`\"{text}\"`"),
-        Preset::Derived(text) => text.to_owned(),
-        Preset::Required => "none: must be given".to_owned(),
+        DefaultValue::Fixed(text) => format!("`\"{text}\"`"),
+        DefaultValue::Derived(text) => text.to_owned(),
+        DefaultValue::Required => "none: must be given".to_owned(),
     };
-    let (path, flag, variable, form) = (key.path(), key.flag(), key.variable(), key.form());
+    let (path, flag, variable, form) = (key.path(), key.flag(), key.variable(), key.value_type());
     format!("| `{path}` | `--{flag}` `{variable}` | {form} | {default} | ")
 }
 

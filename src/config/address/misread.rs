@@ -1,7 +1,7 @@
 //! What people write where an address belongs: URLs, `localhost`, a bare port, a path. Each is told
 //! the address that it stands for; none is accepted, so that one spelling stands in every file.
 
-use super::AddressError;
+use super::error::AddressError;
 
 /// Refuses what stands for a listening address without being one.
 pub(super) fn as_listening(text: &str) -> Result<(), AddressError> {

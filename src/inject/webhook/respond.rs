@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde_json::Value;
+use strum::VariantNames;
 
 use super::review::{self, ALLOWED, BadReview, Outcome};
 use crate::inject::plan::Decision;
@@ -145,7 +146,7 @@ fn outcomes() -> Vec<(&'static str, &'static str)> {
     let allowed = ALLOWED
         .iter()
         .map(|outcome| (outcome.result, outcome.reason));
-    let denied = Reason::ALL.iter().map(|reason| ("denied", reason.as_str()));
+    let denied = Reason::VARIANTS.iter().map(|reason| ("denied", *reason));
     let errors = ERRORS.iter().map(|reason| ("error", *reason));
     allowed.chain(denied).chain(errors).collect()
 }

@@ -100,7 +100,7 @@ impl Server {
         ));
         shutdown.await;
         tracing::info!("shutting down");
-        self.drain.advance(Phase::Lame);
+        self.drain.advance(Phase::LameDuck);
         sleep(LAME_DUCK).await;
         self.drain.advance(Phase::Draining);
         accepting.abort();

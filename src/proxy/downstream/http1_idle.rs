@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::drain::{Phase, Reached};
+use crate::drain::{Phase, PhaseWait};
 use crate::io::Duplex;
 use crate::listener::Activity;
 use crate::proxy::codec::h1::connection::H1;
@@ -21,7 +21,7 @@ pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// The wait of one connection.
 pub(super) struct KeepAliveWait {
-    drained: Reached,
+    drained: PhaseWait,
     /// Fires no later than the silence ends; moved on only when it fires.
     timer: Option<Pin<Box<Sleep>>>,
     since: Instant,

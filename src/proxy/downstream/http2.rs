@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::guarded::Guarded;
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
-use crate::drain::{Phase, Reached};
+use crate::drain::{Phase, PhaseWait};
 use crate::io::ClientStream;
 use crate::proxy::codec::h2::refusals::Refusals;
 use crate::proxy::codec::h2::reserve::{Reserved, UPLOADS};
@@ -112,7 +112,7 @@ struct Serving<S> {
     /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
     streams: FuturesUnordered<Guarded>,
     pings: Option<PingPong>,
-    drained: Reached,
+    drained: PhaseWait,
     /// Until when the first request may come though a drain has begun; `None` once it has.
     first_by: Option<Instant>,
     /// Fires no later than anything is due; moved on only when it fires or something is due earlier.

@@ -7,10 +7,11 @@ use tracing_subscriber::EnvFilter;
 use super::address::{self, AddressError};
 use super::alias;
 use super::error::{Error, Origin};
-use super::key::{Key, Preset};
+use super::key::Key;
 use super::layer::Layer;
-use super::{ListenerConfig, LogFormat, LogSettings};
-use crate::proxy::{ForwardedMode, Protocol, UpstreamAddr, UpstreamHttp};
+use super::settings::{ListenerConfig, LogSettings};
+use super::value_type::DefaultValue;
+use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy};
@@ -52,7 +53,7 @@ pub(super) fn log(layer: &Layer) -> Result<LogSettings, Error> {
     let level = layer.text(Key::LogLevel)?;
     check_level(&level, &layer.place(Key::LogLevel))?;
     Ok(LogSettings {
-        format: layer.choice(Key::LogFormat, &[LogFormat::Text, LogFormat::Json])?,
+        format: layer.choice(Key::LogFormat)?,
         level,
     })
 }
@@ -91,7 +92,7 @@ pub(super) fn listener(layer: &Layer, pod_ips: Option<&str>) -> Result<ListenerC
     let most = socket.max_connections.to_string();
     Ok(ListenerConfig {
         socket,
-        explicit_connections: !matches!(Key::MaxConnections.default(), Preset::Fixed(text) if text == most),
+        explicit_connections: !matches!(Key::MaxConnections.default(), DefaultValue::Fixed(text) if text == most),
         proxy: proxy(layer, &name)?,
         tls: tls(layer, &name)?,
     })
@@ -147,16 +148,14 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
 }
 
 fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
-    let protocol = layer.choice(Key::Protocol, &[Protocol::Http, Protocol::Tcp])?;
+    let protocol: Protocol = layer.choice(Key::Protocol)?;
     if protocol == Protocol::Tcp {
         refuse_http_settings(layer, name)?;
     }
-    let (auto, http1, http2) = (UpstreamHttp::Auto, UpstreamHttp::Http1, UpstreamHttp::Http2);
-    let (replace, append) = (ForwardedMode::Replace, ForwardedMode::Append);
     Ok(proxy::Settings {
         protocol,
         upstream: upstream(layer)?,
-        upstream_http: layer.choice(Key::UpstreamHttp, &[auto, http1, http2])?,
+        upstream_http: layer.choice(Key::UpstreamHttp)?,
         connect_timeout: layer.duration(Key::ConnectTimeout)?,
         upstream_idle_timeout: layer.duration(Key::UpstreamIdleTimeout)?,
         max_idle_upstreams: layer.count(Key::MaxIdleUpstreams)?,
@@ -166,7 +165,7 @@ fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
         max_head_bytes: layer.size(Key::MaxHead)?,
         max_headers: layer.count(Key::MaxHeaders)?,
         max_streams: layer.count(Key::MaxStreams)?,
-        forwarded: layer.choice(Key::Forwarded, &[replace, append])?,
+        forwarded: layer.choice(Key::Forwarded)?,
     })
 }
 

@@ -1,5 +1,5 @@
-//! Waits for a phase that are polled far more often than the phase changes: a connection looks at its
-//! waits with every message, so a look is one word that all connections share, and stays in the cache.
+//! Waits for a phase. A connection polls its waits with every message, and the phase hardly ever changes, so
+//! a poll reads one word that all connections share and that stays in the cache.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,81 +8,81 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
-use super::Phase;
+use super::phase::Phase;
 
-/// The phase, and whom to wake when it changes.
+/// The phase, and the wakers of the tasks that wait for a change.
 #[derive(Default)]
-pub(super) struct Bell {
+pub(super) struct PhaseSignal {
     phase: AtomicU8,
-    /// Whoever is listed stays listed: each change wakes all.
-    listed: Mutex<Slab<Waker>>,
+    /// Wakers stay registered: each change wakes all of them.
+    wakers: Mutex<Slab<Waker>>,
 }
 
-impl Bell {
-    /// Tells everybody of a later phase.
-    pub(super) fn ring(&self, phase: Phase) {
-        // Before the list is locked: who is listed afterwards sees it.
+impl PhaseSignal {
+    /// Goes on to a later phase and wakes everything that waits.
+    pub(super) fn advance(&self, phase: Phase) {
+        // Before the wakers are locked: a wait that registers afterwards sees it.
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
-        for (_, task) in &*self.listed() {
+        for (_, task) in &*self.lock_wakers() {
             task.wake_by_ref();
         }
     }
 
-    pub(super) fn has_rung(&self, phase: Phase) -> bool {
+    pub(super) fn has_reached(&self, phase: Phase) -> bool {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
-    fn listed(&self) -> MutexGuard<'_, Slab<Waker>> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_wakers(&self) -> MutexGuard<'_, Slab<Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A wait for a phase that costs next to nothing to poll.
-pub struct Reached {
-    bell: Arc<Bell>,
+pub struct PhaseWait {
+    signal: Arc<PhaseSignal>,
     phase: Phase,
-    /// The task that is woken, and its place in the list.
+    /// The task that is woken, and its key among the wakers.
     task: Option<(usize, Waker)>,
 }
 
-impl Reached {
-    pub(super) fn new(bell: &Arc<Bell>, phase: Phase) -> Self {
+impl PhaseWait {
+    pub(super) fn new(signal: &Arc<PhaseSignal>, phase: Phase) -> Self {
         Self {
-            bell: Arc::clone(bell),
+            signal: Arc::clone(signal),
             phase,
             task: None,
         }
     }
 
-    fn has_come(&self) -> bool {
-        self.bell.has_rung(self.phase)
+    fn is_reached(&self) -> bool {
+        self.signal.has_reached(self.phase)
     }
 
-    fn list(&mut self, task: &Waker) {
-        let mut listed = self.bell.listed();
+    fn register(&mut self, task: &Waker) {
+        let mut wakers = self.signal.lock_wakers();
         // What is replaced is dropped outside the lock: a task may end with its last waker.
         let (key, _replaced) = match self.task.take() {
             Some((key, known)) => {
-                let replaced = std::mem::replace(&mut listed[key], task.clone());
+                let replaced = std::mem::replace(&mut wakers[key], task.clone());
                 (key, Some((known, replaced)))
             }
-            None => (listed.insert(task.clone()), None),
+            None => (wakers.insert(task.clone()), None),
         };
-        drop(listed);
+        drop(wakers);
         self.task = Some((key, task.clone()));
     }
 }
 
-impl Future for Reached {
+impl Future for PhaseWait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let is_listed = |task: &(usize, Waker)| task.1.will_wake(cx.waker());
-        if !self.has_come() && !self.task.as_ref().is_some_and(is_listed) {
-            self.list(cx.waker());
+        let is_registered = |task: &(usize, Waker)| task.1.will_wake(cx.waker());
+        if !self.is_reached() && !self.task.as_ref().is_some_and(is_registered) {
+            self.register(cx.waker());
         }
-        // After the listing: a change in between has woken nobody.
-        if self.has_come() {
+        // After the registration: a change in between has woken nobody.
+        if self.is_reached() {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -90,10 +90,10 @@ impl Future for Reached {
     }
 }
 
-impl Drop for Reached {
+impl Drop for PhaseWait {
     fn drop(&mut self) {
         if let Some((key, _)) = self.task.take() {
-            let removed = self.bell.listed().remove(key);
+            let removed = self.signal.lock_wakers().remove(key);
             drop(removed);
         }
     }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::drain::Drain;
 
-    async fn still_waiting(mut wait: Reached) -> Reached {
+    async fn still_waiting(mut wait: PhaseWait) -> PhaseWait {
         let pending =
             std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending()));
         assert!(pending.await);
@@ -119,8 +119,8 @@ mod tests {
     #[tokio::test]
     async fn a_wait_sees_every_change_and_every_task() {
         let drain = Drain::default();
-        let mut wait = drain.watch().reached(Phase::Cut);
-        for phase in [Phase::Lame, Phase::Draining] {
+        let mut wait = drain.watch().reached(Phase::Aborting);
+        for phase in [Phase::LameDuck, Phase::Draining] {
             for _ in 0..3 {
                 wait = tokio::spawn(still_waiting(wait)).await.unwrap();
             }
@@ -129,20 +129,20 @@ mod tests {
         let waiting = tokio::spawn(wait);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        drain.advance(Phase::Cut);
+        drain.advance(Phase::Aborting);
         assert!(waiting.await.is_ok());
     }
 
     #[tokio::test]
     async fn a_wait_that_is_over_or_given_up_is_woken_no_more() {
         let drain = Drain::default();
-        let wait = still_waiting(drain.watch().reached(Phase::Cut)).await;
-        let other = still_waiting(drain.watch().reached(Phase::Lame)).await;
-        assert_eq!(drain.bell.listed().len(), 2);
+        let wait = still_waiting(drain.watch().reached(Phase::Aborting)).await;
+        let other = still_waiting(drain.watch().reached(Phase::LameDuck)).await;
+        assert_eq!(drain.signal.lock_wakers().len(), 2);
         drop(wait);
-        drain.advance(Phase::Lame);
+        drain.advance(Phase::LameDuck);
         other.await;
-        assert!(drain.bell.listed().is_empty());
+        assert!(drain.signal.lock_wakers().is_empty());
     }
 
     /// A change while the wait is being polled for other reasons must not be the last it hears of.
@@ -156,7 +156,7 @@ mod tests {
                     let busy = Arc::clone(&busy);
                     let (mut drained, mut cut) = (
                         drain.watch().reached(Phase::Draining),
-                        drain.watch().reached(Phase::Cut),
+                        drain.watch().reached(Phase::Aborting),
                     );
                     tokio::spawn(std::future::poll_fn(move |cx| {
                         if busy.load(Ordering::Relaxed) {
@@ -169,7 +169,7 @@ mod tests {
                 })
                 .collect();
             tokio::task::yield_now().await;
-            drain.advance(Phase::Lame);
+            drain.advance(Phase::LameDuck);
             busy.store(false, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_micros(200)).await;
             drain.advance(Phase::Draining);

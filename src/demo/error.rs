@@ -1,0 +1,54 @@
+//! Why the demo did not start, or did not end well.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::certgen::CertgenError;
+use crate::{config, run};
+
+/// Why the demo did not start, or did not end well.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No certificates could be made.
+    #[error(transparent)]
+    Certificates(Box<CertgenError>),
+    /// The addresses contradict each other.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The certificates could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Files {
+        /// File or directory.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// What to try could not be printed.
+    #[error("standard output: {0}")]
+    Output(#[source] io::Error),
+    /// The sidecar did not start.
+    #[error(transparent)]
+    Run(#[from] run::Error),
+    /// The stub upstream did not start.
+    #[error("the stub inference server cannot bind its port: {0}")]
+    Stub(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether the command line is to blame (exit code 64) rather than the world (1).
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) => true,
+            Self::Run(error) => error.is_configuration(),
+            _ => false,
+        }
+    }
+}
+
+impl From<CertgenError> for Error {
+    fn from(error: CertgenError) -> Self {
+        Self::Certificates(Box::new(error))
+    }
+}
