@@ -1,14 +1,12 @@
 //! A real model server has no `/blob`, no `/sink` and promises no interval between tokens: what it has is measured, what
 //! it lacks is named, and it is not said to have stopped answering.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::io;
 use std::path::Path;
 use std::process::Output;
 
+use crate::support::Pki;
+use crate::support::program::{assert_told, tool};
 use hybridge_loadtest::http::h1::H1;
 use hybridge_loadtest::net::stream::Stream;
 use hybridge_loadtest::results::file;
@@ -16,8 +14,6 @@ use hybridge_loadtest::tls::Group;
 use rustls::ServerConnection;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use support::Pki;
-use support::program::{assert_told, tool};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 

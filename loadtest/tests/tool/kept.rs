@@ -1,16 +1,12 @@
 //! What is kept when a run does not end as planned, and what several processes measured together.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
-
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::program::{BIN, Place, assert_told, tool};
 use hybridge_loadtest::results::file;
-use support::program::{BIN, Place, assert_told, tool};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_the_results_are_printed_instead() {

@@ -1,13 +1,10 @@
 //! HTTP/2 requests and gRPC calls against a server of the `h2` crate behind our TLS: echoes, trailers, errors.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{Pki, case, endpoint, target};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, Request, Response};
@@ -18,7 +15,6 @@ use hybridge_loadtest::run::load::Crew;
 use hybridge_loadtest::session::Sample;
 use hybridge_loadtest::tls::Group;
 use rustls::ServerConnection;
-use support::{Pki, case, endpoint, target};
 use tokio::net::TcpListener;
 
 const GROUPS: [Group; 1] = [Group::X25519MLKEM768];

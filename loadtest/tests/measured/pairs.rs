@@ -1,12 +1,9 @@
 //! A run in pairs against two servers of our own: what is recorded, and how it ends when something is wrong.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{Pki, case, endpoint, serve, target, unused_address};
 use hybridge_loadtest::error::Error;
 use hybridge_loadtest::plan::{Case, Plan, Role, Scenario};
 use hybridge_loadtest::report;
@@ -16,7 +13,6 @@ use hybridge_loadtest::run::progress::Progress;
 use hybridge_loadtest::run::target::Resolved;
 use hybridge_loadtest::run::{Run, Shard};
 use hybridge_loadtest::tls::Group;
-use support::{Pki, case, endpoint, serve, target, unused_address};
 
 const HYBRID: [Group; 2] = [Group::X25519MLKEM768, Group::X25519];
 

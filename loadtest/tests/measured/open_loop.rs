@@ -1,14 +1,11 @@
 //! Latency under open load counts from the scheduled moment: a server that stalls cannot hide behind the operations
 //! that were never sent (coordinated omission), as it can under closed load.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{case, target};
 use hybridge_loadtest::http::h1::H1;
 use hybridge_loadtest::net::counts::Counter;
 use hybridge_loadtest::net::dial::Endpoint;
@@ -17,7 +14,6 @@ use hybridge_loadtest::plan::{Case, Load, Role, Scenario};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::run::load::Crew;
 use hybridge_loadtest::session::Sample;
-use support::{case, target};
 use tokio::net::TcpListener;
 
 const STALL: Duration = Duration::from_millis(200);

@@ -1,12 +1,8 @@
 //! A generator that spins for its moments, its backend within: every token is timed, and its core's being busy is no alarm.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
+use crate::support::program::{assert_told, tool};
+use crate::support::unused_address;
 use hybridge_loadtest::results::file;
-use support::program::{assert_told, tool};
-use support::unused_address;
 
 #[test]
 fn every_token_is_timed_by_a_generator_that_spins() {

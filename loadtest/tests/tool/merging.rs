@@ -1,7 +1,5 @@
 //! Shards add up to the whole, without loss; what is no shard of the same run is refused.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use hybridge_loadtest::net::counts::Bytes;
 use hybridge_loadtest::net::link::Link;
 use hybridge_loadtest::plan::{Case, Load, Scenario};

@@ -1,19 +1,15 @@
 //! The client's count of handshake bytes is OpenSSL's, to the byte, for every group OpenSSL 3.6 and we share.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::support::{Pki, endpoint};
 use hybridge_loadtest::net::dial::{Dialer, Expect};
 use hybridge_loadtest::tls::Group;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use openssl::x509::X509;
-use support::{Pki, endpoint};
 
 /// A socket that counts what OpenSSL reads and writes.
 #[derive(Debug)]

@@ -1,12 +1,10 @@
 //! The page in a real browser (Chromium, skipped where there is none): it fits a narrow window, draws its charts and
 //! has a dark form.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
-
 use std::path::Path;
 use std::process::Command;
 
-const PAGE: &str = include_str!("golden/report.html");
+const PAGE: &str = include_str!("../golden/report.html");
 /// The narrowest window headless Chromium makes.
 const NARROW: u32 = 500;
 

@@ -1,16 +1,12 @@
 //! The relay's own delay and pace, measured through it, and what it leaves alone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Pki, endpoint, serve, target};
 use hybridge_loadtest::net::dial::{Dialer, Expect};
 use hybridge_loadtest::net::link::Link;
 use hybridge_loadtest::net::relay::{Relay, Verification, verify};
 use hybridge_loadtest::tls::Group;
-use support::{Pki, endpoint, serve, target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

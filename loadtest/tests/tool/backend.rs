@@ -1,19 +1,15 @@
 //! The backend of the peers plans speaks HTTP/1.1 and HTTP/2 on one port; streams share a connection.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Pki, case, endpoint, serve, target};
 use hybridge_loadtest::plan::{Case, Load, Role, Scenario};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::run::load::Crew;
 use hybridge_loadtest::session::Sample;
 use hybridge_loadtest::stub;
 use hybridge_loadtest::tls::Group;
-use support::{Pki, case, endpoint, serve, target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -1,8 +1,6 @@
 //! The servers the tool starts itself, with the real sidecar: they leave nothing behind. Skipped where the sidecar
 //! has not been built beside the tool.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 

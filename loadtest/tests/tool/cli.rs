@@ -1,12 +1,8 @@
 //! The program from outside: what it answers, and what bad input is answered with.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
-
+use crate::support::program::{Place, assert_told, tool};
+use crate::support::{Pki, serve, unused_address};
 use hybridge_loadtest::tls::Group;
-use support::program::{Place, assert_told, tool};
-use support::{Pki, serve, unused_address};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comparison_leaves_three_files_and_a_paragraph() {

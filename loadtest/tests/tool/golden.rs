@@ -1,19 +1,15 @@
 //! The report is a pure function of the results: from a fixed file always the same Markdown and the same charts.
-//! `BLESS=1 cargo test -p hybridge-loadtest --test golden` writes them anew.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
+//! `BLESS=1 cargo test -p hybridge-loadtest --test tool golden` writes them anew.
 
 use std::path::PathBuf;
 
+use crate::support::fixture::{results, target};
 use hybridge_loadtest::plan::Role;
 use hybridge_loadtest::report;
 use hybridge_loadtest::results::findings::Metric;
 use hybridge_loadtest::results::{Block, file};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::tls::Group;
-use support::fixture::{results, target};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")

@@ -1,0 +1,8 @@
+//! What is measured, against servers whose behaviour is known. Not beside the other programs: they would be load.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod open_loop;
+mod pairs;
+
+#[path = "../support/mod.rs"]
+mod support;

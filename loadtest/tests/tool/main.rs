@@ -1,0 +1,18 @@
+//! The tool as its user meets it: what it prints, keeps and refuses, and the bytes it counts.
+#![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
+
+mod backend;
+mod browser;
+mod bytes_equal_openssl;
+mod cli;
+mod golden;
+mod http2;
+mod kept;
+mod merging;
+mod model_server;
+mod own_servers;
+mod relay;
+mod spin;
+
+#[path = "../support/mod.rs"]
+mod support;
