@@ -56,7 +56,8 @@ impl Process {
         let mut child = spawn(wrapper, &config);
         let (log, reader) = collect_log(&mut child);
         eventually("the process to listen or to end", async || {
-            log.lock().unwrap().contains("admin port") || child.try_wait().unwrap().is_some()
+            let ended = child.try_wait().unwrap().is_some() && reader.is_finished();
+            ended || log.lock().unwrap().contains("admin port")
         })
         .await;
         let (address, admin) = (

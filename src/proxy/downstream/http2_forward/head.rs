@@ -54,7 +54,8 @@ impl Tally {
             .map_or(0, |path| path.as_str().len());
         let authority = parts.uri.authority().map_or(0, |host| host.as_str().len());
         let around = "  HTTP/1.1\r\nhost: \r\n\r\n".len();
-        tally.size += parts.method.as_str().len() + target + authority + around - more * CRUMB;
+        tally.size += parts.method.as_str().len() + target + authority + around;
+        tally.size -= more * CRUMB;
         tally
     }
 }
