@@ -3,11 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
+use super::runtime::runtime;
 use super::setup::Setup;
-use super::{output, overrides, print, runtime, say};
+use super::terminal::{print, say};
+use super::{output, overrides};
 use crate::cli::Check;
 use crate::error::Result;
-use crate::plan::{Role, Speaks, file as plan_file};
+use crate::plan::{self, Role, Speaks};
 use crate::report::agreement;
 use crate::results::tally::Tally;
 use crate::results::{Results, file};
@@ -16,7 +18,7 @@ use crate::run::target::Resolved;
 use crate::run::{Run, Shard, Stop};
 
 pub(super) fn run(arguments: &Check) -> Result<u8> {
-    let mut plan = plan_file::load(&arguments.plan)?;
+    let mut plan = plan::load(&arguments.plan)?;
     overrides::apply(&mut plan, &arguments.overrides)?;
     let common = &arguments.common;
     let out = output::folder(&common.output, "check.md")?;
@@ -58,7 +60,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
 /// Runs the plan as often as asked, each time with another order of blocks.
 async fn repeat(
     arguments: &Check,
-    plan: &crate::plan::Plan,
+    plan: &plan::Plan,
     targets: &[Resolved],
     seed: u64,
     stop: &Stop,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::say;
+use super::terminal::say;
 use crate::run::Stop;
 
 /// Exit code after an interrupt, as shells know it.

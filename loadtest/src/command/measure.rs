@@ -5,12 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
+use super::limits::check_limits;
 use super::provenance::provenance;
+use super::rendering::write_report;
+use super::runtime::{listen, runtime};
 use super::setup::{Setup, choose_groups, parse_shard};
-use super::{check_limits, listen, output, overrides, print, runtime, say, write_report};
+use super::terminal::{print, say};
+use super::{output, overrides};
 use crate::cli::{Common, Compare, RunPlan};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, Role, Target, file as plan_file};
+use crate::plan::{self, Plan, Role, Target};
 use crate::report;
 use crate::report::limit::Limit;
 use crate::results::{Results, file};
@@ -22,7 +26,7 @@ use crate::run::target::{Resolved, pid_in};
 use crate::stub;
 
 pub(super) fn compare(arguments: &Compare) -> Result<u8> {
-    let mut plan = plan_file::load(if arguments.quick { "quick" } else { "full" })?;
+    let mut plan = plan::load(if arguments.quick { "quick" } else { "full" })?;
     overrides::apply(&mut plan, &arguments.overrides)?;
     plan.targets = external_targets(arguments);
     measure(
@@ -35,7 +39,7 @@ pub(super) fn compare(arguments: &Compare) -> Result<u8> {
 }
 
 pub(super) fn run_plan(arguments: &RunPlan) -> Result<u8> {
-    let mut plan = plan_file::load(&arguments.plan)?;
+    let mut plan = plan::load(&arguments.plan)?;
     overrides::apply(&mut plan, &arguments.overrides)?;
     measure(
         plan,

@@ -2,26 +2,28 @@
 
 mod check;
 mod interrupt;
+mod limits;
 mod measure;
 mod output;
 mod overrides;
 mod provenance;
 mod rendering;
+mod runtime;
 mod setup;
+mod terminal;
 
-use std::io::Write;
 use std::path::Path;
-
-use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Backend, Command, Merge, Primitives, Report};
 use crate::error::{Error, Result};
 use crate::net::link::parse_duration;
 use crate::observe::machine;
-use crate::report::limit::{Limit, Outcome};
-use crate::results::{Results, file, merge};
+use crate::results::{file, merge};
 use crate::{primitives, report, session, stub};
+use limits::check_limits;
 pub use rendering::write_report;
+use runtime::{listen, runtime};
+use terminal::{print, say};
 
 /// Runs a command; the exit code where it is not an error.
 pub fn dispatch(command: Command) -> Result<u8> {
@@ -34,24 +36,6 @@ pub fn dispatch(command: Command) -> Result<u8> {
         Command::Merge(arguments) => merge_shards(&arguments),
         Command::Backend(arguments) => serve_backend(&arguments),
     }
-}
-
-/// One thread for one core: no work is passed between threads that could not run at the same time anyway.
-fn runtime() -> Result<Runtime> {
-    let cores = machine::cores().len().max(1);
-    let mut builder = if cores == 1 {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
-    builder
-        .worker_threads(cores)
-        .enable_all()
-        .build()
-        .map_err(|source| Error::System {
-            what: "the runtime could not be started",
-            source,
-        })
 }
 
 fn measure_primitives(arguments: &Primitives) -> Result<u8> {
@@ -101,32 +85,6 @@ fn render(arguments: &Report) -> Result<u8> {
     Ok(0)
 }
 
-/// Exit code where a condition of `--fail-if` is met.
-const BEYOND_LIMIT: u8 = 3;
-
-/// Holds a run against the limits; the exit code.
-fn check_limits(limits: &[Limit], results: &Results) -> Result<u8> {
-    let mut code = 0;
-    for limit in limits {
-        match limit.check(results) {
-            Outcome::NotMet => {}
-            Outcome::Met(cases) => {
-                for case in cases {
-                    say(&format!("--fail-if '{}' is met: {case}", limit.text()));
-                }
-                code = BEYOND_LIMIT;
-            }
-            Outcome::NotMeasured => {
-                return Err(Error::Process(format!(
-                    "--fail-if '{}': this run has no such figure; measure its scenario, with --pid or --metrics for CPU",
-                    limit.text()
-                )));
-            }
-        }
-    }
-    Ok(code)
-}
-
 fn merge_shards(arguments: &Merge) -> Result<u8> {
     let shards = arguments
         .results
@@ -166,24 +124,4 @@ fn serve_backend(arguments: &Backend) -> Result<u8> {
         })
     })?;
     Ok(0)
-}
-
-async fn listen(address: &str) -> Result<tokio::net::TcpListener> {
-    tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::Process(format!("cannot listen on {address}: {error}")))
-}
-
-fn print(text: &str) -> Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|source| Error::System {
-            what: "standard output",
-            source,
-        })
-}
-
-fn say(text: &str) {
-    // A closed standard error must not end the run.
-    writeln!(std::io::stderr(), "{text}").ok();
 }

@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 
+use super::grpc::{Messages, check_status, frame};
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 
@@ -210,58 +211,6 @@ impl Call {
         while next(&mut incoming).await?.is_some() {}
         let trailers = incoming.trailers().await.map_err(io::Error::other)?;
         check_status(&HeaderMap::new(), trailers.as_ref())
-    }
-}
-
-#[derive(Debug, Default)]
-struct Messages {
-    buffer: BytesMut,
-}
-
-impl Messages {
-    /// Takes one whole length-prefixed message off and returns its length.
-    fn take(&mut self) -> Option<usize> {
-        let prefix = self.buffer.get(1..5)?;
-        let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize;
-        if self.buffer.len() < 5 + length {
-            return None;
-        }
-        // Dropped at once: only its length matters.
-        drop(self.buffer.split_to(5 + length));
-        Some(length)
-    }
-}
-
-/// A gRPC request head.
-pub fn grpc_request(authority: &str, path: &str) -> Result<Request<()>, http::Error> {
-    Request::builder()
-        .method(Method::POST)
-        .uri(format!("https://{authority}{path}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(())
-}
-
-fn frame(length: usize) -> Bytes {
-    let mut frame = BytesMut::with_capacity(5 + length);
-    frame.put_u8(0);
-    frame.put_u32(length as u32);
-    frame.put_bytes(b'g', length);
-    frame.freeze()
-}
-
-/// An error unless `grpc-status` is 0 or, before the trailers, absent.
-fn check_status(head: &HeaderMap, trailers: Option<&HeaderMap>) -> io::Result<()> {
-    let status = trailers
-        .unwrap_or(head)
-        .get("grpc-status")
-        .or_else(|| head.get("grpc-status"));
-    match status.map(http::HeaderValue::as_bytes) {
-        None | Some(b"0") => Ok(()),
-        Some(other) => Err(io::Error::other(format!(
-            "grpc-status {}",
-            String::from_utf8_lossy(other)
-        ))),
     }
 }
 

@@ -4,6 +4,8 @@ pub mod counts;
 pub mod dial;
 pub mod inbox;
 pub mod link;
+mod poll_writer;
+mod records;
 pub mod relay;
 pub mod served;
 pub mod socket;

@@ -11,10 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::counts::Meter;
 use super::inbox::Inbox;
+use super::poll_writer::PollWriter;
+use super::records::Tls;
 
 /// What rustls may hold to be sent, bytes.
 const SEND_LIMIT: usize = 256 * 1024;
-const RECORD_HEADER: usize = 5;
 
 /// Either side of a TLS connection, or plain bytes counted the same way.
 #[derive(Debug)]
@@ -22,16 +23,6 @@ pub struct Stream<IO> {
     io: IO,
     tls: Option<Box<Tls>>,
     meter: Arc<Meter>,
-}
-
-#[derive(Debug)]
-struct Tls {
-    connection: Connection,
-    /// What rustls has not been given yet.
-    incoming: Inbox,
-    /// Records go in one by one, to tell tickets from data.
-    stepwise: bool,
-    ended: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
@@ -87,7 +78,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
         &self.meter
     }
 
-    /// Says goodbye and reads to the end, so that tickets on the way are counted and the server closes in order.
+    /// Sends close_notify and reads to the end, so that tickets on the way are counted and the server closes in order.
     pub async fn close(&mut self) -> io::Result<()> {
         self.shutdown().await?;
         let mut rest = [0; 2048];
@@ -126,7 +117,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
             return Poll::Ready(Ok(()));
         };
         while tls.connection.wants_write() {
-            let mut writer = AtOnce {
+            let mut writer = PollWriter {
                 io: Pin::new(&mut *io),
                 cx,
             };
@@ -147,61 +138,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream<IO> {
         let read = ready!(tls.incoming.poll_fill(&mut self.io, cx))?;
         self.meter.counter().wire(0, read);
         Poll::Ready(Ok(read))
-    }
-}
-
-impl Tls {
-    /// Gives rustls the next whole record; none if it is not here yet, else its length.
-    fn feed_record(&mut self) -> io::Result<Option<usize>> {
-        let rest = self.incoming.unread();
-        let Some(header) = rest.get(..RECORD_HEADER) else {
-            return Ok(None);
-        };
-        let length = RECORD_HEADER + usize::from(u16::from_be_bytes([header[3], header[4]]));
-        if rest.len() < length {
-            return Ok(None);
-        }
-        self.feed(length)?;
-        Ok(Some(length))
-    }
-
-    fn feed(&mut self, length: usize) -> io::Result<usize> {
-        let mut slice = &self.incoming.unread()[..length];
-        let mut taken = 0;
-        while !slice.is_empty() {
-            let read = self.connection.read_tls(&mut slice)?;
-            if read == 0 {
-                break;
-            }
-            taken += read;
-            let state = self.connection.process_new_packets();
-            let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            if state.plaintext_bytes_to_read() > 0 && !self.stepwise {
-                break;
-            }
-        }
-        self.incoming.take(taken);
-        Ok(taken)
-    }
-
-    /// Moves on by one step of decryption: 0 when more must come from the socket.
-    fn advance(&mut self, meter: &Meter) -> io::Result<usize> {
-        if !self.stepwise {
-            return self.feed(self.incoming.unread().len());
-        }
-        let Some(length) = self.feed_record()? else {
-            return Ok(0);
-        };
-        let state = self
-            .connection
-            .process_new_packets()
-            .map_err(io::Error::other)?;
-        if state.plaintext_bytes_to_read() > 0 {
-            self.stepwise = false;
-        } else if !state.peer_has_closed() {
-            meter.counter().ticket(length);
-        }
-        Ok(length)
     }
 }
 
@@ -302,32 +238,5 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<IO> {
         }
         ready!(this.poll_send(cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
-    }
-}
-
-/// Lets rustls write into an asynchronous socket: pending shows as `WouldBlock`.
-struct AtOnce<'a, 'c, IO> {
-    io: Pin<&'a mut IO>,
-    cx: &'a mut Context<'c>,
-}
-
-impl<IO: AsyncWrite> Write for AtOnce<'_, '_, IO> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        settled(self.io.as_mut().poll_write(self.cx, data))
-    }
-
-    fn write_vectored(&mut self, data: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        settled(self.io.as_mut().poll_write_vectored(self.cx, data))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn settled<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
-    match poll {
-        Poll::Ready(outcome) => outcome,
-        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

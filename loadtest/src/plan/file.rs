@@ -1,124 +1,13 @@
-//! The TOML form of a plan, and the plans that come with the tool. Unknown keys are errors; a list of link or load
+//! The TOML form of a plan. Unknown keys are errors; a list of link or load
 //! values makes one case for each combination.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Deserialize;
-
-use super::{Case, Load, Plan, Role, Scenario, Target};
+use super::syntax::{CaseFile, File, TargetFile};
+use super::{Case, Load, Plan, Role, Target};
 use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
 use crate::tls::Group;
-
-const EMBEDDED: [(&str, &str); 12] = [
-    ("quick", include_str!("../../plans/quick.toml")),
-    ("full", include_str!("../../plans/full.toml")),
-    ("check", include_str!("../../plans/check.toml")),
-    (
-        "gradient-exchange",
-        include_str!("../../plans/gradient-exchange.toml"),
-    ),
-    (
-        "token-stream",
-        include_str!("../../plans/token-stream.toml"),
-    ),
-    ("peers", include_str!("../../plans/peers.toml")),
-    ("peers-h2", include_str!("../../plans/peers-h2.toml")),
-    (
-        "peers-ghostunnel",
-        include_str!("../../plans/peers-ghostunnel.toml"),
-    ),
-    (
-        "peers-tokens",
-        include_str!("../../plans/peers-tokens.toml"),
-    ),
-    ("scale", include_str!("../../plans/scale.toml")),
-    ("scale-peers", include_str!("../../plans/scale-peers.toml")),
-    ("workers", include_str!("../../plans/workers.toml")),
-];
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    #[serde(default = "default_rounds")]
-    rounds: u32,
-    #[serde(default = "default_block")]
-    block: String,
-    #[serde(default = "default_warmup")]
-    warmup: String,
-    /// Files that name processes whose CPU time is the run's own: a backend behind the targets.
-    #[serde(default)]
-    beside: Vec<PathBuf>,
-    #[serde(default)]
-    target: Vec<TargetFile>,
-    case: Vec<CaseFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetFile {
-    name: String,
-    url: String,
-    role: Role,
-    groups: Option<Vec<Group>>,
-    expect: Option<Group>,
-    ca: Option<PathBuf>,
-    server_name: Option<String>,
-    pid: Option<u32>,
-    pid_file: Option<PathBuf>,
-    metrics: Option<String>,
-    listener: Option<String>,
-    connections: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseFile {
-    scenario: Scenario,
-    connections: Option<Vec<u32>>,
-    /// Operations per second: makes the load open.
-    rate: Option<Vec<f64>>,
-    streams: Option<u32>,
-    rtt: Option<Vec<String>>,
-    bandwidth: Option<Vec<String>>,
-    up: Option<String>,
-    down: Option<String>,
-    tokens: Option<u32>,
-    token_interval: Option<String>,
-    rounds: Option<u32>,
-    block: Option<String>,
-    warmup: Option<String>,
-}
-
-fn default_rounds() -> u32 {
-    8
-}
-
-fn default_block() -> String {
-    "300ms".into()
-}
-
-fn default_warmup() -> String {
-    "60ms".into()
-}
-
-/// Loads a plan by the name of one that comes along, or by path.
-pub fn load(name: &str) -> Result<Plan> {
-    if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
-        return parse(name, text);
-    }
-    let path = Path::new(name);
-    if !path.exists() {
-        let known: Vec<_> = EMBEDDED.iter().map(|(known, _)| *known).collect();
-        return Err(Error::Usage(format!(
-            "no plan \"{name}\": neither a file nor one of {}",
-            known.join(", ")
-        )));
-    }
-    let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
-    parse(name, &text)
-}
 
 /// Parses and expands a plan; `name` is for messages.
 pub fn parse(name: &str, text: &str) -> Result<Plan> {

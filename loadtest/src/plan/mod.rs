@@ -1,8 +1,10 @@
 //! What is run, once everything is decided: targets, cases, load and repetitions. The TOML form is in `file`,
 //! the scenarios in `scenario`.
 
+mod embedded;
 pub mod file;
 pub mod scenario;
+mod syntax;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::link::Link;
 use crate::tls::Group;
+pub use embedded::load;
 pub use scenario::{Scenario, Speaks};
 
 /// A whole run.

@@ -6,8 +6,8 @@ use aws_lc_rs::kem::{
     Algorithm as Kem, AlgorithmId, DecapsulationKey, ML_KEM_512, ML_KEM_768, ML_KEM_1024,
 };
 
+use super::row::{Algorithm, Row};
 use super::timing::time;
-use super::{Algorithm, Row};
 use crate::tls::Group;
 use crate::versions;
 

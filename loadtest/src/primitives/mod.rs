@@ -2,6 +2,7 @@
 
 mod exchange;
 mod post_quantum;
+mod row;
 mod signing;
 pub mod table;
 mod timing;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observe::machine;
 use crate::results::Machine;
+pub use row::Row;
 pub use timing::Figure;
 
 /// All rows, with the machine they hold for.
@@ -22,24 +24,6 @@ pub struct Primitives {
     pub profile: String,
     pub machine: Machine,
     pub rows: Vec<Row>,
-}
-
-/// One algorithm.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Row {
-    pub name: String,
-    pub implementation: String,
-    pub keygen: Option<Figure>,
-    /// Encapsulation, or the server's side of an agreement: key generation and agreement in one.
-    pub encapsulate: Option<Figure>,
-    /// Decapsulation, or the client's agreement with a key it has.
-    pub decapsulate: Option<Figure>,
-    pub sign: Option<Figure>,
-    pub verify: Option<Figure>,
-    /// Bytes: public key, ciphertext or the server's share, signature.
-    pub public_key: usize,
-    pub ciphertext: Option<usize>,
-    pub signature: Option<usize>,
 }
 
 /// Measures everything; `time` for each figure, `announce` before each algorithm.
@@ -64,20 +48,5 @@ pub fn measure(time: Duration, announce: impl Fn(&str)) -> Primitives {
         .into(),
         machine: machine::describe(),
         rows,
-    }
-}
-
-/// An algorithm to be measured.
-struct Algorithm {
-    name: &'static str,
-    measure: Box<dyn Fn(Duration) -> Row>,
-}
-
-impl Algorithm {
-    fn new(name: &'static str, measure: impl Fn(Duration) -> Row + 'static) -> Self {
-        Self {
-            name,
-            measure: Box::new(measure),
-        }
     }
 }

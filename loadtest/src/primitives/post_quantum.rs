@@ -9,9 +9,9 @@ use fn_dsa::{
     VerifyingKeyStandard, sign_key_size, signature_size, vrfy_key_size,
 };
 
+use super::row::{Algorithm, Row};
 use super::signing::MESSAGE;
 use super::timing::time;
-use super::{Algorithm, Row};
 use crate::versions;
 
 pub(super) fn all() -> Vec<Algorithm> {

@@ -11,8 +11,8 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
 
+use super::row::{Algorithm, Row};
 use super::timing::time;
-use super::{Algorithm, Row};
 use crate::versions;
 use std::time::Duration;
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::target::Resolved;
+use crate::http::grpc::grpc_request;
 use crate::http::h1::H1;
-use crate::http::h2::{H2, grpc_request};
+use crate::http::h2::H2;
 use crate::net::dial::{Dialer, Expect};
 use crate::net::served::Served;
 use crate::net::socket::Socket;

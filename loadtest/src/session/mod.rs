@@ -2,6 +2,9 @@
 //! says what it took. Load and blocks are in `run`.
 
 mod blocks;
+mod close;
+mod expect;
+mod fresh;
 mod requests;
 mod sample;
 mod shared;
@@ -16,17 +19,16 @@ use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::http::h2::Call;
 use crate::net::counts::Bytes;
-use crate::net::dial::{Dialed, Dialer, Endpoint, Expect};
+use crate::net::dial::{Dialer, Endpoint, Expect};
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::{Case, Role, Scenario};
 use crate::rng::Rng;
 pub use blocks::serve as serve_blocks;
+use close::{CLOSE_TIMEOUT, close_shared, close_stream};
+use expect::for_scenario;
 pub use sample::Sample;
 use shared::{Shared, SharedConnection};
-
-/// A goodbye that is not answered by then is cut.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One client.
 #[derive(Debug)]
@@ -106,8 +108,8 @@ impl Session {
         if self.case.scenario != Scenario::TokenStream || self.case.token_interval_us == 0 {
             return Ok(());
         }
-        let place = self.rng.below(self.case.token_interval_us as usize);
-        tokio::time::sleep(Duration::from_micros(place as u64)).await;
+        let offset = self.rng.below(self.case.token_interval_us as usize);
+        tokio::time::sleep(Duration::from_micros(offset as u64)).await;
         let rest = self.rng.below(self.case.tokens as usize) as u32;
         if rest > 0 {
             self.ensure_open().await?;
@@ -215,36 +217,6 @@ impl Session {
         }
     }
 
-    async fn fresh_request(&mut self, due: Instant, up: u64, down: u64) -> Result<Outcome> {
-        let Dialed { stream, .. } = self.dialer.dial(self.expect).await?;
-        let meter = Arc::clone(stream.meter());
-        let mut h1 = H1::new(stream);
-        let units = self.http(&mut h1, up, down).await?;
-        let latency = due.elapsed();
-        close_stream(h1.stream).await;
-        Ok(Outcome {
-            latency,
-            units,
-            bytes: meter.read(),
-        })
-    }
-
-    /// A federated client: takes the model, gives its update, leaves.
-    async fn federated(&mut self, due: Instant) -> Result<Outcome> {
-        let Dialed { stream, .. } = self.dialer.dial(self.expect).await?;
-        let meter = Arc::clone(stream.meter());
-        let mut h1 = H1::new(stream);
-        let units = self.http(&mut h1, 0, self.case.down).await?
-            + self.http(&mut h1, self.case.up, 0).await?;
-        let latency = due.elapsed();
-        close_stream(h1.stream).await;
-        Ok(Outcome {
-            latency,
-            units,
-            bytes: meter.read(),
-        })
-    }
-
     async fn connect(&mut self) -> Result<()> {
         let scenario = self.case.scenario;
         if scenario.multiplexes() {
@@ -316,43 +288,6 @@ impl Session {
 
     fn failed(&self, error: &std::io::Error) -> Error {
         Error::protocol(&self.dialer.endpoint().name, error.to_string())
-    }
-}
-
-/// The same client offers its share for a classical group first where a HelloRetryRequest is asked for; a baseline
-/// that chooses the classical group anyway answers at once, and that is the comparison.
-fn for_scenario(
-    scenario: Scenario,
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-) -> (Arc<Endpoint>, Expect) {
-    if scenario != Scenario::HelloRetryHandshake || role == Role::Baseline {
-        let resumed = scenario == Scenario::ResumedHandshake;
-        return (
-            Arc::clone(endpoint),
-            if resumed {
-                Expect::Resumed
-            } else {
-                Expect::Full
-            },
-        );
-    }
-    let mut endpoint = Endpoint::clone(endpoint);
-    if let Some(tls) = &mut endpoint.tls {
-        tls.groups = vec![crate::tls::Group::X25519, tls.expect];
-    }
-    (Arc::new(endpoint), Expect::HelloRetry)
-}
-
-async fn close_stream(mut stream: Stream<Socket>) {
-    // A peer that does not answer the goodbye has still been measured; the connection is dropped.
-    drop(timeout(CLOSE_TIMEOUT, stream.close()).await);
-}
-
-/// Ends a shared connection in order if this was its last user.
-async fn close_shared(shared: Arc<Shared>) {
-    if let Some(shared) = Arc::into_inner(shared) {
-        drop(timeout(CLOSE_TIMEOUT, shared.h2.close()).await);
     }
 }
 

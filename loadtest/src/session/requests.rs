@@ -4,8 +4,8 @@ use http::Request;
 
 use super::{Open, Sample, Session, not_open, token_stream};
 use crate::error::{Error, Result};
+use crate::http::grpc::grpc_request;
 use crate::http::h1::H1;
-use crate::http::h2::grpc_request;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::Scenario;

@@ -1,4 +1,4 @@
-//! The same model server over HTTP/2 with prior knowledge (RFC 9113, section 3.3), the way a proxy passes gRPC on:
+//! The same model server over HTTP/2 with prior knowledge (RFC 9113, section 3.3), the way a proxy forwards gRPC:
 //! calls of `/hybridge.demo.Echo/` give every message back, blobs and the sink are those of HTTP/1.1.
 
 use std::io::{self, Cursor};
@@ -9,16 +9,16 @@ use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::SMALL;
+use super::small::SMALL;
 use crate::http::h2::{next, send, send_filler};
 
-/// What a client that knows it speaks to an HTTP/2 server sends first (RFC 9113, section 3.4).
+/// What an HTTP/2 client with prior knowledge sends first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const WINDOW: u32 = 1024 * 1024;
 const STREAMS: u32 = 1000;
 
 /// Answers the requests of one connection until it closes; `ahead` was read from it before.
-pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     ahead: Vec<u8>,
 ) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! HTTP/1.1 here, HTTP/2 on the same port in `http2`.
 
 mod http2;
+mod small;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,12 +11,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use small::SMALL;
+
 use crate::http::h1::{Body, H1, Head};
 use crate::net::stamp::stamp;
 use crate::net::timer::Timer;
 
-const SMALL: &str = "{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"model\":\"stub\",\
-                     \"choices\":[{\"index\":0,\"text\":\"hello\",\"finish_reason\":\"stop\"}]}";
 const TOKEN: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\
                      \"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"}}]}\n\n";
 
@@ -25,16 +26,16 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
         let (peer, _) = listener.accept().await?;
         peer.set_nodelay(true)?;
         // A connection that ends is the client's business.
-        tokio::spawn(async move { converse(peer).await.ok() });
+        tokio::spawn(async move { serve_connection(peer).await.ok() });
     }
 }
 
 /// Answers requests on one connection, plain or not, until it closes; the first bytes tell which HTTP it speaks.
-pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> io::Result<()> {
+pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> io::Result<()> {
     let mut h1 = H1::new(stream);
     if h1.begins_with(http2::PREFACE).await? {
         let (stream, ahead) = h1.into_parts();
-        return http2::converse(stream, ahead).await;
+        return http2::serve_connection(stream, ahead).await;
     }
     while let Some(head) = h1.head(true).await? {
         answer(&mut h1, &head).await?;

@@ -100,9 +100,9 @@ pub async fn serve_slowly(config: Arc<ServerConfig>, pause: Duration) -> SocketA
             tokio::spawn(async move {
                 let stream = Stream::handshake(peer, connection.into(), Arc::default()).await?;
                 if pause.is_zero() {
-                    return stub::converse(stream).await;
+                    return stub::serve_connection(stream).await;
                 }
-                stub::converse(Slow::new(stream, pause)).await
+                stub::serve_connection(Slow::new(stream, pause)).await
             });
         }
     });

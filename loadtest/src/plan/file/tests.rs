@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::plan::embedded::{EMBEDDED, load};
 
 #[test]
 fn every_plan_that_comes_along_is_valid() {

@@ -1,0 +1,31 @@
+//! What a scenario expects of the server, and the groups that its client offers.
+
+use std::sync::Arc;
+
+use crate::net::dial::{Endpoint, Expect};
+use crate::plan::{Role, Scenario};
+
+/// The same client offers its share for a classical group first where a HelloRetryRequest is asked for; a baseline
+/// that chooses the classical group anyway answers at once, and that is the comparison.
+pub(super) fn for_scenario(
+    scenario: Scenario,
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+) -> (Arc<Endpoint>, Expect) {
+    if scenario != Scenario::HelloRetryHandshake || role == Role::Baseline {
+        let resumed = scenario == Scenario::ResumedHandshake;
+        return (
+            Arc::clone(endpoint),
+            if resumed {
+                Expect::Resumed
+            } else {
+                Expect::Full
+            },
+        );
+    }
+    let mut endpoint = Endpoint::clone(endpoint);
+    if let Some(tls) = &mut endpoint.tls {
+        tls.groups = vec![crate::tls::Group::X25519, tls.expect];
+    }
+    (Arc::new(endpoint), Expect::HelloRetry)
+}
