@@ -26,6 +26,9 @@ const MOST_CONNECTIONS: u64 = 10_000;
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 /// Standard streams, sockets that listen, certificate files and the watch of them, a page of metrics.
 const FILES: u64 = 64;
+/// Connections of a listener that were told to make room and have not closed yet, at most: they are open
+/// beside those that the listener holds.
+const CLOSING: u64 = 64;
 /// The runtime of a worker.
 const DESCRIPTORS_PER_WORKER: u64 = 4;
 /// What the settings ask for.
@@ -60,6 +63,8 @@ pub struct Budget {
     pub reserved_descriptors: u64,
     /// Connections that each listener may hold, in the order of the demand.
     pub connections: Vec<usize>,
+    /// Sockets to upstreams: what the connections leave; `None`: no bound.
+    upstream_sockets: Option<u64>,
     /// Connections that the settings ask for.
     asked: u64,
     /// The same before defaults gave way.
@@ -92,17 +97,27 @@ impl Budget {
         let wanted: Vec<usize> = demand.listeners.iter().map(wanted).collect();
         let asked = sum(wanted.iter().copied());
         let handshakes = sum(demand.listeners.iter().map(|asked| asked.handshakes));
+        let connections: Vec<usize> = wanted.iter().map(|n| share(*n, asked, fit)).collect();
+        let granted = sum(connections.iter().copied());
+        let upstream = |_| upstream_sockets(left.saturating_sub(granted), count);
         Self {
             resources: *resources,
             http2: Http2::of(resources.memory.map(|memory| memory.bytes)),
             reserved_descriptors: reserved,
-            connections: wanted.iter().map(|n| share(*n, asked, fit)).collect(),
+            upstream_sockets: resources.descriptors.map(upstream),
+            connections,
             asked,
             default: sum(demand.listeners.iter().map(|asked| asked.connections)),
             explicit: demand.listeners.iter().any(|asked| asked.explicit),
             handshakes: (handshakes, demand.workers),
             admin: demand.admin,
         }
+    }
+
+    /// Sockets that may be open to upstreams; `None`: no bound.
+    pub fn upstream_sockets(&self) -> Option<usize> {
+        let bound = self.upstream_sockets?;
+        Some(usize::try_from(bound).unwrap_or(usize::MAX))
     }
 
     /// A default that gave way.
@@ -177,6 +192,11 @@ impl fmt::Display for Budget {
             limit(self.resources.descriptors),
             self.reserved_descriptors,
         )?;
+        writeln!(
+            f,
+            "# upstream sockets: at most {}, one in four of them kept for the first request of a connection",
+            limit(self.upstream_sockets),
+        )?;
         let (waiting, computed) = self.handshakes;
         writeln!(
             f,
@@ -227,6 +247,12 @@ pub fn connections(memory: u64, listeners: u64) -> u64 {
 
 fn memory_of(connections: u64, each: u64) -> u64 {
     PROCESS_MEMORY.saturating_add(connections.saturating_mul(each))
+}
+
+/// What `left` descriptors allow beside those of connections that are closing.
+fn upstream_sockets(left: u64, listeners: u64) -> u64 {
+    let closing = listeners.saturating_mul(CLOSING).min(left / 4);
+    (left - closing).max(1)
 }
 
 /// The part of `fit` that `wanted` of `asked` gets; at least one.

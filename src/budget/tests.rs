@@ -43,15 +43,28 @@ fn descriptors_that_are_left_bound_the_connections_of_all_listeners() {
         assert!(warnings[0].contains(number), "{warnings:?}");
     }
     assert!(budget.to_string().contains("# warning: max-connections"));
+    assert_eq!(budget.upstream_sockets(), Some(1024 - 200 - 412 - 64));
+    assert!(
+        budget
+            .to_string()
+            .contains("# upstream sockets: at most 348,")
+    );
     let two = Budget::new(&resources, &demand(&[300, 100]));
     assert_eq!(two.connections, [300, 100]);
+    assert_eq!(two.upstream_sockets(), Some(824 - 400 - 106));
     let two = Budget::new(&resources, &demand(&[900, 300]));
     assert_eq!(two.connections, [309, 103]);
     let none_left = Resources {
         descriptors: Some(100),
         ..resources
     };
-    assert_eq!(Budget::new(&none_left, &demand(&[10])).connections, [1]);
+    let none_left = Budget::new(&none_left, &demand(&[10]));
+    assert_eq!(
+        (&none_left.connections[..], none_left.upstream_sockets()),
+        (&[1][..], Some(1))
+    );
+    let unbounded = Budget::new(&Resources::default(), &demand(&[10]));
+    assert_eq!(unbounded.upstream_sockets(), None);
 }
 
 #[test]

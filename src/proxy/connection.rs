@@ -22,7 +22,7 @@ use crate::proxy::failure_log::FailureLog;
 use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::{Protocol, Settings};
 use crate::proxy::tunnel;
-use crate::proxy::upstream::Upstream;
+use crate::proxy::upstream::{Upstream, UpstreamPermits};
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::policy::Group;
@@ -64,6 +64,7 @@ pub struct Frontend {
     settings: Arc<Settings>,
     log: AccessLog,
     failures: Arc<FailureLog>,
+    permits: Arc<UpstreamPermits>,
     counters: TrafficCounters,
 }
 
@@ -85,6 +86,7 @@ impl Frontend {
         settings: &Settings,
         certificates: &Arc<dyn ResolvesServerCert>,
         metrics: ListenerMetrics,
+        permits: &Arc<UpstreamPermits>,
     ) -> Result<Self, rustls::Error> {
         let alpn: &[&[u8]] = match settings.protocol {
             Protocol::Http => &[b"h2", b"http/1.1"],
@@ -109,6 +111,7 @@ impl Frontend {
             },
             log: AccessLog::new(name, policy, metrics),
             failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
+            permits: Arc::clone(permits),
         })
     }
 
@@ -122,7 +125,7 @@ impl Service {
     /// One of `workers` services of a listener; must run inside its worker's runtime.
     pub fn new(front: &Arc<Frontend>, load: &Arc<Load>, workers: usize) -> Self {
         let max_idle = front.settings.max_idle_upstreams.div_ceil(workers);
-        let upstream = Arc::new(Upstream::new(&front.settings, max_idle));
+        let upstream = Upstream::new(&front.settings, max_idle, &front.permits);
         let cleaning = Arc::clone(&upstream).evict_idle_loop();
         let metrics = Arc::clone(&front.log.metrics);
         tokio::spawn(async move {

@@ -30,6 +30,11 @@ pub(crate) enum UpstreamError {
     /// Silence for the configured idle timeout.
     #[error("silent for the idle timeout")]
     Idle,
+    /// No file descriptor for a connection in time.
+    #[error(
+        "no file descriptor is left for a connection: raise the limit of open files, or lower max-connections or max-streams"
+    )]
+    Overloaded,
 }
 
 /// The answer was under way and broke off.
@@ -37,7 +42,7 @@ pub(crate) const BROKEN_BODY: &str = "broken_body";
 
 impl UpstreamError {
     /// Every label, for metrics that start at zero.
-    pub(crate) const REASONS: [&'static str; 8] = [
+    pub(crate) const REASONS: [&'static str; 9] = [
         "bad_response",
         "closed",
         "refused",
@@ -45,6 +50,7 @@ impl UpstreamError {
         "unreachable",
         "unprocessed",
         "idle_timeout",
+        "overloaded",
         BROKEN_BODY,
     ];
 
@@ -58,6 +64,7 @@ impl UpstreamError {
             Self::Unreachable(_) => "unreachable",
             Self::Unprocessed => "unprocessed",
             Self::Idle => "idle_timeout",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -65,6 +72,7 @@ impl UpstreamError {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Timeout | Self::Idle => 504,
+            Self::Overloaded => 503,
             _ => 502,
         }
     }

@@ -23,3 +23,4 @@ mod tunnel;
 mod upstream;
 
 pub use self::settings::{ForwardedMode, Protocol, Settings, UpstreamAddr, UpstreamHttp};
+pub use self::upstream::UpstreamPermits;

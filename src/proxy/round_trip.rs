@@ -20,7 +20,7 @@ use crate::proxy::context::Context;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::upstream::http2::{Opening, UpstreamPermit};
-use crate::proxy::upstream::{Lease, Socket};
+use crate::proxy::upstream::{Lease, Priority, Socket};
 
 /// Bytes of a response head before it counts as malformed.
 const MAX_RESPONSE_HEAD: usize = 256 * 1024;
@@ -44,6 +44,8 @@ pub(crate) struct UpstreamRequest<'a> {
     pub(crate) idempotent: bool,
     /// It asks for a switch of protocols.
     pub(crate) upgrade: bool,
+    /// What it is to its client's connection.
+    pub(crate) priority: Priority,
 }
 
 /// A final response head of an HTTP/1.1 server, still in the connection's buffer.
@@ -102,7 +104,8 @@ pub(crate) async fn send_http1<D: MessageStream>(
     ask: &UpstreamRequest<'_>,
     mut interim: impl FnMut(&mut D, &ResponseHead<'_>),
 ) -> Result<Http1Response, RoundTripError> {
-    let mut lease = context.upstream.lease(!ask.idempotent).await?;
+    let upstream = &context.upstream;
+    let mut lease = upstream.lease(!ask.idempotent, ask.priority).await?;
     loop {
         let Lease { connection, reused } = &mut lease;
         connection.start_message(ask.head.clone(), ask.framing);
@@ -127,7 +130,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
             Err(RoundTripError::Upstream(UpstreamError::Closed))
                 if *reused && !body_taken && (ask.idempotent || !connection.has_sent()) =>
             {
-                lease = context.upstream.lease_new().await?;
+                lease = upstream.lease_new(ask.priority).await?;
             }
             Err(unanswered) => return Err(unanswered),
         }

@@ -12,6 +12,7 @@ use crate::proxy::context::{Context, Sample};
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
 use crate::proxy::exchange::{Broken, Exchange};
+use crate::proxy::upstream::Priority;
 use crate::proxy::upstream::Socket;
 
 /// Runs a tunnel after a 101 was queued for the client.
@@ -72,7 +73,7 @@ pub(crate) fn relay<S: ClientStream>(
         if !context.activity.begin() {
             return Outcome::Shed;
         }
-        let outcome = match context.upstream.connect().await {
+        let outcome = match context.upstream.connect(Priority::First).await {
             Ok(socket) => {
                 let mut up = H1::new(socket);
                 up.start_tunnel();

@@ -14,6 +14,7 @@ use crate::config::ListenerConfig;
 use crate::drain::Drain;
 use crate::listener::{self, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
+use crate::proxy::UpstreamPermits;
 use crate::proxy::connection::{Frontend, Service};
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::CredentialStore;
@@ -35,6 +36,7 @@ impl Ready {
         config: ListenerConfig,
         metrics: &Arc<Metrics>,
         workers: &Workers,
+        permits: &Arc<UpstreamPermits>,
     ) -> Result<Self, Error> {
         let name = config.socket.name.clone();
         let store = Arc::new(credential_store(&name, &config.tls)?);
@@ -47,11 +49,18 @@ impl Ready {
             }
         }
         announce(&families, &config.tls.policy);
-        let front = Frontend::new(&name, &config.tls, &config.proxy, &certificates, families)
-            .map_err(|source| Error::Tls {
-                listener: name.clone(),
-                source,
-            })?;
+        let front = Frontend::new(
+            &name,
+            &config.tls,
+            &config.proxy,
+            &certificates,
+            families,
+            permits,
+        );
+        let front = front.map_err(|source| Error::Tls {
+            listener: name.clone(),
+            source,
+        })?;
         let front = Arc::new(front);
         let service = |worker: &Worker| {
             let _inside = worker.handle.enter();

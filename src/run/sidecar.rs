@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::drain::Drain;
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::probes::ProbeTable;
+use crate::proxy::UpstreamPermits;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
@@ -63,10 +64,11 @@ impl Sidecar {
         metrics.set_build_info(versions.hybridge, versions.rustls, versions.aws_lc)?;
         let drain = Drain::default();
         let workers = Arc::new(Workers::start(workers).map_err(Error::Runtime)?);
+        let permits = UpstreamPermits::new(budget.upstream_sockets());
         let mut ready = Vec::new();
         for (mut listener, connections) in listeners.into_iter().zip(budget.connections) {
             listener.socket.max_connections = connections;
-            ready.push(Ready::prepare(listener, &metrics, &workers)?);
+            ready.push(Ready::prepare(listener, &metrics, &workers, &permits)?);
         }
         let admin = admin::Port::bind(&admin, &metrics)?;
         let stores: Vec<_> = ready.iter().map(|r| Arc::clone(&r.store)).collect();

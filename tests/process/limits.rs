@@ -40,7 +40,7 @@ async fn answering_when(told: &Arc<Semaphore>) -> SocketAddr {
     .await
 }
 
-async fn is_answered(client: &mut (impl AsyncRead + Unpin)) {
+pub(super) async fn is_answered(client: &mut (impl AsyncRead + Unpin)) {
     let mut answer = vec![0; EMPTY.len()];
     within(client.read_exact(&mut answer)).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
@@ -200,10 +200,10 @@ async fn nobody_else_can_bind_the_port() {
 }
 
 /// `hybridge run` as a process of its own; killed when dropped.
-struct Process {
+pub(super) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
-    sidecar: Sidecar,
+    pub(super) sidecar: Sidecar,
 }
 
 impl Process {
@@ -212,7 +212,7 @@ impl Process {
     }
 
     /// Behind a shell's `ulimit`, which is what sets the limits in most places.
-    async fn start_under(setup: &Setup, limit: &str) -> Self {
+    pub(super) async fn start_under(setup: &Setup, limit: &str) -> Self {
         let (dir, pki) = (tempfile::tempdir().unwrap(), TestPki::new(setup.algorithm));
         pki.leaf(&["localhost"]).write_to(dir.path());
         let config = dir.path().join("hybridge.toml");
@@ -249,7 +249,7 @@ impl Process {
     }
 
     /// Lines of the log with this text.
-    fn said(&self, text: &str) -> usize {
+    pub(super) fn said(&self, text: &str) -> usize {
         let log = self.log.lock().unwrap();
         log.iter().filter(|line| line.contains(text)).count()
     }

@@ -22,6 +22,7 @@ mod monitoring;
 mod port_takeover;
 mod secrets;
 mod start;
+mod upstream_sockets;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,6 +20,7 @@ use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::{self, Http1Response, RoundTripError, UpstreamRequest};
 use crate::proxy::tunnel;
+use crate::proxy::upstream::Priority;
 
 /// A request whose head was validated.
 pub(super) struct ParsedRequest {
@@ -118,6 +119,7 @@ async fn over_http1<S: Duplex>(
         is_head: asked.is_head,
         idempotent: asked.idempotent,
         upgrade: asked.websocket,
+        priority: Priority::First,
     };
     let interim = |client: &mut H1<S>, head: &ResponseHead<'_>| {
         if asked.minor == 1 {

@@ -30,6 +30,7 @@ use crate::proxy::downstream::http1_idle::FIRST_REQUEST_GRACE;
 use crate::proxy::downstream::http2_forward::{self, Share};
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
+use crate::proxy::upstream::Priority;
 
 /// Bytes a client may have under way on one stream.
 const STREAM_WINDOW: u32 = 512 * 1024;
@@ -269,8 +270,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             return respond.send_reset(h2::Reason::REFUSED_STREAM);
         }
         let context = Arc::clone(&self.context);
+        let is_first = self.streams.is_empty();
         let share = Share {
-            permit: PROCESS.stream(self.streams.is_empty()),
+            permit: PROCESS.stream(is_first),
+            priority: if is_first {
+                Priority::First
+            } else {
+                Priority::Additional
+            },
             unsent: Arc::clone(&self.unsent),
             load: context.load.share(),
         };

@@ -27,6 +27,7 @@ use crate::proxy::context::{Context, Sample};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
 use crate::proxy::settings::UpstreamHttp;
+use crate::proxy::upstream::Priority;
 use crate::worker;
 
 /// A stream's part of what is shared, until its end.
@@ -35,6 +36,7 @@ pub(super) struct Share {
     pub(super) permit: Option<StreamPermit>,
     pub(super) unsent: Arc<Unsent>,
     pub(super) load: worker::Share,
+    pub(super) priority: Priority,
 }
 
 /// Serves a stream to its end.
@@ -48,6 +50,7 @@ pub(super) async fn serve(
         permit,
         unsent,
         load: _load,
+        priority,
     } = share;
     let (mut parts, body) = request.into_parts();
     let grpc = parts
@@ -65,6 +68,7 @@ pub(super) async fn serve(
         client: ServedStream::new(body, respond, unsent),
         context: &context,
         grpc,
+        priority,
         is_head: parts.method == Method::HEAD,
     };
     if permit.is_none() {
@@ -127,6 +131,7 @@ struct Served<'a> {
     client: ServedStream,
     context: &'a Context,
     grpc: bool,
+    priority: Priority,
     is_head: bool,
 }
 
@@ -198,6 +203,7 @@ impl Served<'_> {
             is_head: self.is_head,
             idempotent: is_idempotent(parts.method.as_str()) && !websocket,
             upgrade: websocket,
+            priority: self.priority,
         };
         let interim = |client: &mut ServedStream, head: &ResponseHead<'_>| {
             if let Ok(response) = head.to_http2() {

@@ -15,7 +15,7 @@ use crate::panics;
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
 use crate::proxy::error::UpstreamError;
-use crate::proxy::upstream::{Socket, Upstream};
+use crate::proxy::upstream::{Priority, Socket, Upstream};
 
 /// Streams on one connection; the next opens another.
 const MAX_STREAMS: usize = 100;
@@ -106,7 +106,8 @@ impl Upstream {
         let (permit, reused) = if let Some(permit) = self.http2.existing() {
             (permit, true)
         } else {
-            let opening = open(self.connect().await?);
+            // Many clients share it: that one of them has several streams is no reason to wait.
+            let opening = open(self.connect(Priority::First).await?);
             let opened = tokio::time::timeout(self.connect_timeout, opening).await;
             let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
             let permit = shared.permit();
@@ -133,6 +134,15 @@ impl Pool {
             let closed = shared.closed.load(Ordering::Relaxed);
             !(closed || quiet && shared.idle_since().elapsed() >= timeout)
         });
+    }
+
+    /// Closes one connection that has no stream.
+    pub(super) fn evict_idle(&self) {
+        let mut open = self.lock();
+        let idle = |shared: &Arc<Shared>| shared.streams.load(Ordering::Relaxed) == 0;
+        if let Some(index) = open.iter().position(idle) {
+            open.remove(index);
+        }
     }
 
     /// The turn to dial; waiting for it counts as waiting for a connection.

@@ -1,11 +1,14 @@
 //! The upstream: connections to it, kept for reuse.
 
 pub(crate) mod http2;
+mod permits;
 mod socket;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::permits::Priority;
+pub use self::permits::UpstreamPermits;
 pub(crate) use self::socket::Socket;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::error::UpstreamError;
@@ -17,6 +20,7 @@ pub(crate) struct Upstream {
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_idle: usize,
+    permits: Arc<UpstreamPermits>,
     idle: Mutex<Vec<IdleConn>>,
     pub(crate) http2: http2::Pool,
     /// What stands in `host` when the client named none.
@@ -36,25 +40,33 @@ pub(crate) struct Lease {
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: &Settings, max_idle: usize) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        max_idle: usize,
+        permits: &Arc<UpstreamPermits>,
+    ) -> Arc<Self> {
         let default_host = match &settings.upstream {
             UpstreamAddr::Tcp(address) => address.to_string(),
             UpstreamAddr::Unix(_) => "localhost".to_owned(),
         };
-        Self {
+        let upstream = Arc::new(Self {
             address: settings.upstream.clone(),
             connect_timeout: settings.connect_timeout,
             idle_timeout: settings.upstream_idle_timeout,
             max_idle,
+            permits: Arc::clone(permits),
             idle: Mutex::new(Vec::new()),
             http2: http2::Pool::default(),
             default_host,
-        }
+        });
+        permits.register(&upstream);
+        upstream
     }
 
-    /// A new connection.
-    pub(crate) async fn connect(&self) -> Result<Socket, UpstreamError> {
-        let connecting = Socket::connect(&self.address);
+    /// A new connection, once the process has a descriptor for it.
+    pub(crate) async fn connect(&self, priority: Priority) -> Result<Socket, UpstreamError> {
+        let permit = self.permits.socket(priority, self.connect_timeout).await?;
+        let connecting = Socket::connect(&self.address, permit);
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(connected) => Ok(connected?),
             Err(_) => Err(UpstreamError::Timeout),
@@ -65,29 +77,35 @@ impl Upstream {
     ///
     /// `probe_socket`: the request cannot be sent twice, so a close that has not been noticed yet is
     /// worth a system call.
-    pub(crate) async fn lease(&self, probe_socket: bool) -> Result<Lease, UpstreamError> {
-        if let Some(connection) = self.checkout(probe_socket) {
+    pub(crate) async fn lease(
+        &self,
+        probe_socket: bool,
+        priority: Priority,
+    ) -> Result<Lease, UpstreamError> {
+        if let Some(connection) = self.checkout(probe_socket, priority) {
             return Ok(Lease {
                 connection,
                 reused: true,
             });
         }
-        self.lease_new().await
+        self.lease_new(priority).await
     }
 
     /// A new connection, whatever is kept.
-    pub(crate) async fn lease_new(&self) -> Result<Lease, UpstreamError> {
+    pub(crate) async fn lease_new(&self, priority: Priority) -> Result<Lease, UpstreamError> {
         Ok(Lease {
-            connection: Box::new(H1::new(self.connect().await?)),
+            connection: Box::new(H1::new(self.connect(priority).await?)),
             reused: false,
         })
     }
 
-    /// Keeps a connection for the next request, or drops it if there are enough.
+    /// Keeps a connection for the next request, or drops it if there are enough or if its descriptor is
+    /// waited for. That is looked at under the lock, which [`Upstream::evict_idle`] takes too: who waits
+    /// misses none.
     pub(crate) fn checkin(&self, mut connection: Box<H1<Socket>>) {
         connection.shrink_buffers();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.max_idle {
+        if idle.len() < self.max_idle && !self.permits.is_contended() {
             idle.push(IdleConn {
                 connection,
                 since: Instant::now(),
@@ -96,17 +114,40 @@ impl Upstream {
     }
 
     /// The most recently used one that is still quiet; older ones are the first to go stale.
-    fn checkout(&self, probe_socket: bool) -> Option<Box<H1<Socket>>> {
+    fn checkout(&self, probe_socket: bool, priority: Priority) -> Option<Box<H1<Socket>>> {
         loop {
             let kept = self
                 .idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if self.is_fresh(&kept, probe_socket) {
-                return Some(kept.connection);
+            if !self.is_fresh(&kept, probe_socket) {
+                continue;
             }
+            let mut connection = kept.connection;
+            let permit = connection.stream_mut().permit();
+            if priority == Priority::First || self.permits.admit_additional(permit) {
+                return Some(connection);
+            }
+            self.checkin(connection);
+            return None;
         }
+    }
+
+    /// Closes the connection that has been unused for longest, to make room for another socket; of those
+    /// with the permit of an additional request if only that helps.
+    fn evict_idle(&self, additional: bool) -> bool {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let helps =
+            |kept: &IdleConn| !additional || kept.connection.stream().has_additional_permit();
+        let oldest = idle.iter().position(helps);
+        let evicted = oldest.map(|oldest| idle.remove(oldest));
+        drop(idle);
+        if evicted.is_none() && !additional {
+            // It gives its descriptor back when its task has ended.
+            self.http2.evict_idle();
+        }
+        evicted.is_some()
     }
 
     fn is_fresh(&self, kept: &IdleConn, probe_socket: bool) -> bool {

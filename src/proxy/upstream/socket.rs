@@ -10,6 +10,7 @@ use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::permits::SocketPermit;
 use crate::io::ByteSource;
 use crate::proxy::settings::UpstreamAddr;
 
@@ -19,7 +20,9 @@ const LARGE_READ: usize = 64 * 1024;
 
 /// A connected socket.
 pub(crate) struct Socket {
+    /// Closed before its permit is given back.
     kind: Kind,
+    permit: SocketPermit,
     /// The last read filled its room: bulk is flowing.
     bulk: bool,
 }
@@ -30,7 +33,7 @@ enum Kind {
 }
 
 impl Socket {
-    pub(super) async fn connect(address: &UpstreamAddr) -> io::Result<Self> {
+    pub(super) async fn connect(address: &UpstreamAddr, permit: SocketPermit) -> io::Result<Self> {
         let kind = match address {
             UpstreamAddr::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
@@ -40,7 +43,19 @@ impl Socket {
             }
             UpstreamAddr::Unix(path) => Kind::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Self { kind, bulk: false })
+        Ok(Self {
+            kind,
+            permit,
+            bulk: false,
+        })
+    }
+
+    pub(super) fn permit(&mut self) -> &mut SocketPermit {
+        &mut self.permit
+    }
+
+    pub(super) fn has_additional_permit(&self) -> bool {
+        self.permit.is_additional()
     }
 
     /// Whether the server has said nothing since its last answer: it neither closed nor erred.

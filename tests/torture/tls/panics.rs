@@ -10,6 +10,7 @@ use hybridge::config::Config;
 use hybridge::drain::Drain;
 use hybridge::listener::Admission;
 use hybridge::metrics::{ListenerSockets, Metrics};
+use hybridge::proxy::UpstreamPermits;
 use hybridge::proxy::connection::{Accepted, Frontend, Service};
 use hybridge::tls::credentials::CertificateFacts;
 use hybridge::tls::reload::{
@@ -191,6 +192,7 @@ async fn a_panic_in_a_handshake_is_a_failed_handshake() {
         &listener.proxy,
         &resolver,
         metrics.listener("test"),
+        &UpstreamPermits::new(None),
     );
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = socket.local_addr().unwrap();

@@ -87,6 +87,10 @@ impl<S: Duplex> H1<S> {
         &self.stream
     }
 
+    pub(crate) fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Whether nothing was received beyond the last message.
     pub(crate) fn is_drained(&self) -> bool {
         self.received.is_empty()
