@@ -9,10 +9,18 @@ default:
     @just --list --unsorted
 
 # Everything that needs nothing but this repository and the crates
-check: fmt clippy test doc deny
+check: fmt words clippy test doc deny
 
 fmt:
     cargo fmt --all --check
+
+# No word that the glossary replaced
+words:
+    .ci/words
+
+# Spelling (needs typos-cli)
+typos:
+    typos --format brief
 
 clippy:
     cargo clippy --workspace --all-targets -- -D warnings

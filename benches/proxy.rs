@@ -1,4 +1,4 @@
-//! The data path behind the handshake: relayed bytes and proxied requests, client and inference server
+//! The data path behind the handshake: relayed bytes and proxied requests, client and upstream
 //! in the same process. `cargo bench --bench proxy`
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

@@ -34,7 +34,7 @@ pub enum Command {
     /// Load a configuration, print what would run, and exit
     #[command(after_help = PRECEDENCE)]
     Check(Flags),
-    /// Try everything on this machine: a stub upstream behind a hybrid and a classical port
+    /// Try everything on this machine: a stub model server behind a hybrid and a classical port
     Demo(Demo),
     /// Make a certificate authority and a server certificate to try with
     Certs(certgen::Args),
@@ -61,7 +61,7 @@ pub struct Demo {
     /// Address of the admin port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443", value_parser = socket)]
     pub admin: SocketAddr,
-    /// Only the stub upstream, in plaintext at this address: a upstream without a GPU
+    /// Only the stub model server, in plaintext at this address: a model server without a GPU
     #[arg(
         long,
         value_name = "ADDR",

@@ -1,4 +1,4 @@
-//! `hybridge demo`: a stub upstream behind a hybrid and a classical-only listener, all in one
+//! `hybridge demo`: a stub model server behind a hybrid and a classical-only listener, all in one
 //! process, with throw-away certificates. What runs in front of the stub is the real sidecar.
 
 mod bulk;
@@ -59,7 +59,7 @@ fn serve_stub(address: SocketAddr) -> Result<(), Error> {
     runtime.block_on(async {
         let stub = Stub::bind_to(address).map_err(Error::Stub)?;
         let mut signals = Signals::install().map_err(run::Error::Signals)?;
-        say(&format!("stub inference server: http://{}", stub.address()))?;
+        say(&format!("stub model server: http://{}", stub.address()))?;
         tokio::select! {
             () = stub.serve() => {}
             () = signals.end() => {}

@@ -204,7 +204,7 @@ impl Requests {
             )?,
             upstream_failures: family.counter(
                 "upstream_failures_total",
-                "Failures of the inference server's side.",
+                "Failures on the upstream side.",
                 &["listener", "reason"],
             )?,
         })

@@ -1,4 +1,4 @@
-//! A request head that is accepted says the same after it was rewritten for the inference server, and
+//! A request head that is accepted says the same after it was rewritten for the upstream, and
 //! holds no line end that another parser could read as one more field or request.
 #![no_main]
 

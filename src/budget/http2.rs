@@ -27,7 +27,7 @@ pub struct Http2 {
     pub uploads: u64,
     /// Response heads of an unusual size, in bytes.
     pub heads: u64,
-    /// Windows of connections to inference servers, in bytes.
+    /// Windows of connections to upstreams, in bytes.
     pub upstream: u64,
 }
 

@@ -66,7 +66,7 @@ pub(super) fn hosts(items: &[String], pod_ips: Option<&str>) -> Result<Vec<IpAdd
     Ok(hosts)
 }
 
-/// Reads where the inference server listens. Loopback or not is the caller's question.
+/// Reads where the upstream listens. Loopback or not is the caller's question.
 pub(super) fn upstream(text: &str) -> Result<UpstreamAddr, AddressError> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(text, path);

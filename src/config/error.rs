@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// A listener that would feed itself.
     #[error(
-        "{at}: {upstream} is an address that {listener} accepts on: the sidecar would call itself; write the inference server's own address"
+        "{at}: {upstream} is an address that {listener} accepts on: the sidecar would call itself; write the upstream's own address"
     )]
     CallsItself {
         /// Where the upstream was written.

@@ -117,7 +117,7 @@ fn remedy(key: Key) -> &'static str {
             "name the PEM file with the private key; `hybridge certs` makes a pair to try with"
         }
         Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
-        Key::Upstream => "say where the inference server listens, for example 127.0.0.1:8000",
+        Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",
         _ => "it has no default",
     }
 }

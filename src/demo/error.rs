@@ -31,8 +31,8 @@ pub enum Error {
     /// The sidecar did not start.
     #[error(transparent)]
     Run(#[from] run::Error),
-    /// The stub upstream did not start.
-    #[error("the stub inference server cannot bind its port: {0}")]
+    /// The stub model server did not start.
+    #[error("the stub model server cannot bind its port: {0}")]
     Stub(#[source] io::Error),
 }
 

@@ -17,7 +17,7 @@ pub(super) const MODEL: &str = "hybridge-demo";
 /// What the sidecar says about the connection.
 pub(super) const EVIDENCE: &str = "x-tls-key-exchange";
 
-/// The body of every answer; an error is one of the request's body being passed on.
+/// The body of every answer; an error of it is an error of the request's body.
 pub(super) type Payload = UnsyncBoxBody<Bytes, hyper::Error>;
 pub(super) type Reply = Response<Payload>;
 

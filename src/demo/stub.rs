@@ -1,4 +1,4 @@
-//! The stub inference server: plaintext HTTP/1.1 and HTTP/2 on one loopback port, and its routes. Each
+//! The stub model server: plaintext HTTP/1.1 and HTTP/2 on one loopback port, and its routes. Each
 //! answer that is JSON says how the sidecar keyed the connection.
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ const PAGE: &str = include_str!("page.html");
 /// Connections at once: as many as the sidecar may have clients.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// A stub inference server that is bound.
+/// A stub model server that is bound.
 pub struct Stub {
     listener: Listener,
     address: SocketAddr,

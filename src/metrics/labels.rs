@@ -57,7 +57,7 @@ pub enum PanickedTask {
     Reload,
     /// One HTTP/2 stream.
     Stream,
-    /// Connections to the inference server.
+    /// Connections to the upstream.
     Upstream,
 }
 

@@ -175,7 +175,7 @@ impl ListenerMetrics {
         self.all.panicked(task);
     }
 
-    /// Counts a failure of the inference server's side.
+    /// Counts a failure of the upstream's side.
     pub fn upstream_failed(&self, reason: &str) {
         self.all
             .requests

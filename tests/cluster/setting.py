@@ -144,7 +144,7 @@ class Setting:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(thing))
 
     def pod(self, namespace, name, annotations=(), labels=(), spec=(), **container):
-        """A stub inference server that vLLM's recipe recognises by its image's name."""
+        """A stub model server that vLLM's recipe recognises by its image's name."""
         app = {
             "name": "app", "image": "registry.example/vllm/vllm-openai:stub", "args": ["--model", "/m", "--port", "8000"],
             "ports": [{"name": "http", "containerPort": 8000}],

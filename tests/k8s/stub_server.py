@@ -1,4 +1,4 @@
-"""An inference server's stand-in: /health, and /stream, which sends a line every quarter of a second.
+"""An upstream's stand-in: /health, and /stream, which sends a line every quarter of a second.
 
 Like vLLM it sets SO_REUSEPORT, so that only the sidecar's not setting it makes 0.0.0.0 fail.
 """

@@ -433,7 +433,7 @@ fn ports_that_contradict_something_are_refused() {
         ),
         (
             vec!["--listen", "127.0.0.1", "--cert", "c", "--key", "k"],
-            "--ports: 127.0.0.1:8000 is an address that listener `port-8000` (127.0.0.1:8000) accepts on: the sidecar would call itself; write the inference server's own address",
+            "--ports: 127.0.0.1:8000 is an address that listener `port-8000` (127.0.0.1:8000) accepts on: the sidecar would call itself; write the upstream's own address",
         ),
     ] {
         let arguments = [&["--ports", "8000=127.0.0.1:8000"], arguments.as_slice()].concat();

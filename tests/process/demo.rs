@@ -1,4 +1,4 @@
-//! `hybridge demo` as a user meets it: a process that prints what to type, and a stub inference server
+//! `hybridge demo` as a user meets it: a process that prints what to type, and a stub model server
 //! whose every route works through both listeners, over HTTP/1.1 and HTTP/2.
 
 mod grpc;

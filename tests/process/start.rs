@@ -200,7 +200,7 @@ async fn groups_that_contradict_the_policy_exit_64_with_the_entry() {
     );
 }
 
-/// No start error: an inference server that loads its model comes up after the sidecar.
+/// No start error: an upstream that loads its model comes up after the sidecar.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_is_down_at_start_is_answered_with_502_until_it_is_up() {
     // Bound, so that nobody else takes the port, and not listening yet.

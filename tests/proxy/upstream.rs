@@ -1,4 +1,4 @@
-//! The inference server as it is: reused, closed meanwhile, absent, late, broken.
+//! The upstream as it is: reused, closed meanwhile, absent, late, broken.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! HTTP/1.1 read and written by hand, strictly, so that what is on the wire is what is tested; and
-//! small inference servers of both versions.
+//! small upstreams of both versions.
 #![allow(
     dead_code,
     unreachable_pub,

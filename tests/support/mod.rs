@@ -1,4 +1,4 @@
-//! A sidecar on port 0 with throw-away certificates, clients for it, and inference servers behind it.
+//! A sidecar on port 0 with throw-away certificates, clients for it, and upstreams behind it.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -285,7 +285,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     );
 }
 
-/// An inference server of bare sockets: `serve` gets every connection.
+/// An upstream of bare sockets: `serve` gets every connection.
 pub async fn upstream<F, Fut>(serve: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,

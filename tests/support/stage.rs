@@ -1,4 +1,4 @@
-//! An inference server whose open answers end on cue.
+//! An upstream whose open answers end on cue.
 
 use std::net::SocketAddr;
 use std::time::Duration;

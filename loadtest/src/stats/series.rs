@@ -60,7 +60,7 @@ pub(super) fn estimate(values: &[f64]) -> Estimate {
     Estimate { mean, low, high, p }
 }
 
-/// What each value passes on of its deviation to the next; zero where that may as well be chance.
+/// What each value hands to the next of its deviation; zero where that may as well be chance.
 fn correlation(values: &[f64], mean: f64) -> f64 {
     let n = values.len() as f64;
     let deviations: Vec<f64> = values.iter().map(|value| value - mean).collect();

@@ -1,4 +1,4 @@
-// Command stub stands in for an inference server, and for a client of one, in a container without a shell.
+// Command stub stands in for an upstream, and for a client of one, in a container without a shell.
 //
 //	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8; GET /fail ends its health
 //	stub get [--cacert FILE] URL              prints "GROUP STATUS BODY"; exit code 1 without a response; takes

@@ -41,7 +41,7 @@ enum Version {
 
 const VERSIONS: [Version; 3] = [Version::Http1Close, Version::Http1Pipelined, Version::Http2];
 
-/// An inference server whose responses are as large as their path says.
+/// An upstream whose responses are as large as their path says.
 async fn sized() -> SocketAddr {
     let content = Arc::new(pattern(4 * 1024 * 1024));
     upstream(move |mut stream| {

@@ -66,7 +66,7 @@ enum Load {
     UnreadHttp1,
     UnreadHttp2,
     UnreadTcp,
-    /// Uploads to an inference server that reads no body.
+    /// Uploads to an upstream that reads no body.
     Uploads,
     /// Interim responses, and response heads of 60 KiB, to clients that read nothing.
     Interim,

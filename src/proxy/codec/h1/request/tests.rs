@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::proxy::settings::ForwardedMode;
 
-fn judged(head: &str) -> Result<(), HeadError> {
+fn parsed(head: &str) -> Result<(), HeadError> {
     RequestHead::parse(head.as_bytes(), &mut no_fields(), 100).map(drop)
 }
 
@@ -57,7 +57,7 @@ fn an_http_1_0_client_without_host_gets_the_default() {
 
 #[test]
 fn ambiguous_framing_is_refused() {
-    let with = |fields: &str| judged(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+    let with = |fields: &str| parsed(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
     assert_eq!(
         with("Content-Length: 5\r\nContent-Length: 5\r\n"),
         Err(HeadError::ContentLength)
@@ -92,29 +92,29 @@ fn ambiguous_framing_is_refused() {
 
 #[test]
 fn hosts_and_targets_are_judged() {
-    assert_eq!(judged("GET / HTTP/1.1\r\n\r\n"), Err(HeadError::Host));
+    assert_eq!(parsed("GET / HTTP/1.1\r\n\r\n"), Err(HeadError::Host));
     assert_eq!(
-        judged("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+        parsed("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
         Err(HeadError::Host)
     );
     assert_eq!(
-        judged("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
+        parsed("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
         Err(HeadError::Host)
     );
     assert_eq!(
-        judged("GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
+        parsed("GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
         Err(HeadError::Target)
     );
     assert_eq!(
-        judged("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
+        parsed("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
         Err(HeadError::Connect)
     );
     assert_eq!(
-        judged("GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+        parsed("GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
         Err(HeadError::Version)
     );
     assert_eq!(
-        judged("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        parsed("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
         Err(HeadError::TransferEncoding)
     );
 }
@@ -123,7 +123,7 @@ fn hosts_and_targets_are_judged() {
 fn more_fields_than_the_limit_are_too_many() {
     let fields = "a: b\r\n".repeat(100);
     assert_eq!(
-        judged(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")),
+        parsed(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")),
         Err(HeadError::TooManyFields)
     );
 }
