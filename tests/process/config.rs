@@ -1,5 +1,8 @@
 //! What operators write, and what they are told: files good and bad, flags, environment, documentation.
 
+mod documentation;
+mod ports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -344,116 +347,6 @@ fn a_file_without_a_listener_takes_the_one_of_the_flags() {
 }
 
 #[test]
-fn ports_make_one_listener_each_on_every_address_of_the_pod() {
-    let config = config(
-        &[
-            "--cert",
-            "tls.crt",
-            "--key",
-            "tls.key",
-            "--policy",
-            "hybrid-required",
-        ],
-        &[
-            (
-                "HYBRIDGE_PORTS",
-                "8000=127.0.0.1:8000, 8001=unix:/run/grpc.sock",
-            ),
-            ("POD_IPS", "10.1.2.3,fd00::3"),
-        ],
-    );
-    let listeners: Vec<_> = config
-        .listeners
-        .iter()
-        .map(|listener| {
-            let addresses: Vec<_> = listener
-                .socket
-                .addresses
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            let mode = listener.tls.policy.mode().name();
-            format!(
-                "{} {} -> {} {mode}",
-                listener.socket.name,
-                addresses.join(" "),
-                listener.proxy.upstream
-            )
-        })
-        .collect();
-    assert_eq!(
-        listeners,
-        [
-            "port-8000 10.1.2.3:8000 [fd00::3]:8000 -> 127.0.0.1:8000 hybrid-required",
-            "port-8001 10.1.2.3:8001 [fd00::3]:8001 -> unix:/run/grpc.sock hybrid-required",
-        ]
-    );
-}
-
-#[test]
-fn ports_take_their_addresses_from_listen_and_their_prefix_from_name() {
-    let arguments = [
-        "--ports",
-        "8000=127.0.0.1:8000",
-        "--listen",
-        "10.1.2.3,[fd00::3]",
-        "--name",
-        "triton",
-        "--cert",
-        "c",
-        "--key",
-        "k",
-    ];
-    let config = config(&arguments, &[]);
-    let socket = &config.listeners[0].socket;
-    assert_eq!(socket.name, "triton-8000");
-    assert_eq!(socket.addresses[1].to_string(), "[fd00::3]:8000");
-}
-
-#[test]
-fn ports_that_contradict_something_are_refused() {
-    let with_listener = file(LISTENER);
-    let path = with_listener.path().to_str().unwrap();
-    let of_file = format!(
-        "--ports: cannot stand beside the listeners of {path}: write a [[listener]] for each port there"
-    );
-    for (arguments, expected) in [
-        (vec!["--config", path], of_file.as_str()),
-        (
-            vec!["--upstream", "127.0.0.1:8000"],
-            "--upstream: cannot stand beside --ports: each port names its own upstream",
-        ),
-        (
-            vec![],
-            "--listen: missing: say which addresses --ports are bound on, or set POD_IPS (Kubernetes: fieldRef status.podIPs)",
-        ),
-        (
-            vec!["--listen", "10.1.2.3:8000"],
-            "--listen: `10.1.2.3:8000` is not an IP address: the ports come from --ports, write the address alone",
-        ),
-        (
-            vec!["--listen", "127.0.0.1", "--cert", "c", "--key", "k"],
-            "--ports: 127.0.0.1:8000 is an address that listener `port-8000` (127.0.0.1:8000) accepts on: the sidecar would call itself; write the upstream's own address",
-        ),
-    ] {
-        let arguments = [&["--ports", "8000=127.0.0.1:8000"], arguments.as_slice()].concat();
-        assert_eq!(load(&arguments, &[]).unwrap_err(), expected);
-    }
-}
-
-#[test]
-fn two_ports_of_one_number_are_refused() {
-    let ports = "8000=127.0.0.1:1,8000=127.0.0.1:2";
-    let arguments = [
-        "--ports", ports, "--listen", "10.1.2.3", "--cert", "c", "--key", "k",
-    ];
-    assert_eq!(
-        load(&arguments, &[]).unwrap_err(),
-        "--ports: two listeners are named `port-8000`: metrics and logs tell them apart by name"
-    );
-}
-
-#[test]
 fn workers_default_to_what_the_container_may_use() {
     let available = std::thread::available_parallelism().unwrap().get();
     let config = config(&WHOLE, &[]);
@@ -484,64 +377,4 @@ fn ctl_finds_the_admin_port_of_its_own_pod() {
     );
     let error = found(None, &[(variable, "none")]).unwrap_err();
     assert_eq!(error, "HYBRIDGE_ADMIN: there is no admin port to talk to");
-}
-
-/// The first columns of a key's row in docs/configuration.md.
-fn row(key: Key) -> String {
-    let default = match key.default() {
-        DefaultValue::Fixed(text)
-            if matches!(key.value_type(), ValueType::Count(..) | ValueType::Switch) =>
-        {
-            format!("`{text}`")
-        }
-        DefaultValue::Fixed(text) => format!("`\"{text}\"`"),
-        DefaultValue::Derived(text) => text.to_owned(),
-        DefaultValue::Required => "none: must be given".to_owned(),
-    };
-    let (path, flag, variable, form) = (key.path(), key.flag(), key.variable(), key.value_type());
-    format!("| `{path}` | `--{flag}` `{variable}` | {form} | {default} | ")
-}
-
-#[test]
-fn the_documentation_has_a_row_for_every_key_with_flag_variable_form_default_and_reason() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let text = fs::read_to_string(path).unwrap();
-    let missing: Vec<_> = Key::ALL
-        .iter()
-        .map(|key| row(*key))
-        .filter(|row| {
-            let reason = text
-                .lines()
-                .find_map(|line| line.strip_prefix(row.as_str()));
-            reason.is_none_or(|reason| reason.trim_end_matches('|').trim().len() < 20)
-        })
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "no row with a reason for:\n{}",
-        missing.join("\n")
-    );
-    for special in [
-        "`--config` `HYBRIDGE_CONFIG`",
-        "`--ports` `HYBRIDGE_PORTS`",
-        "`POD_IPS`",
-    ] {
-        assert!(text.contains(special), "{special}");
-    }
-}
-
-#[test]
-fn every_flag_of_the_command_line_is_documented() {
-    use clap::CommandFactory;
-    let command = Cli::command();
-    let run = command.find_subcommand("run").unwrap();
-    let mut flags: Vec<_> = run
-        .get_arguments()
-        .filter_map(clap::Arg::get_long)
-        .collect();
-    let mut documented: Vec<_> = Key::ALL.iter().map(|key| key.flag()).collect();
-    documented.extend(["config", "ports"]);
-    flags.sort_unstable();
-    documented.sort_unstable();
-    assert_eq!(flags, documented);
 }

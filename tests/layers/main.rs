@@ -3,9 +3,14 @@
 //! Read from the text of `src/`, without comments, doc comments and unit tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod circles;
+mod length;
+mod loadtest;
+mod source;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use source::{Source, naming, naming_in_any_case, sources};
 
 /// Parts that wire others together and may know any of them. Everything else is below them.
 const WIRING: [&str; 9] = [
@@ -138,6 +143,33 @@ fn only_the_policy_names_a_group_a_suite_or_a_version() {
     assert!(unexplained.is_empty(), "{unexplained:#?}");
 }
 
+/// The planner is a pure function: its callers read and write, and tell it what there is.
+#[test]
+fn the_planner_does_no_input_or_output() {
+    let planner = |source: &Source| source.path.starts_with("inject/plan/");
+    let lines = naming(
+        &[
+            "std::fs",
+            "std::io",
+            "std::net::Tcp",
+            "std::env",
+            "std::time",
+            "tokio",
+            "hyper",
+            "tracing",
+            "inject::manifest",
+            "inject::webhook",
+            "inject::cluster",
+            "inject::cli",
+            "fs::",
+            "println",
+        ],
+        planner,
+    );
+    assert!(lines.is_empty(), "{lines:#?}");
+    assert!(naming(&["json!"], planner).len() > 20);
+}
+
 /// The prefix, and the endings that the names of families have.
 #[test]
 fn only_metrics_names_a_metric() {
@@ -185,110 +217,4 @@ fn the_rules_see_what_they_look_for() {
     };
     let imports: Vec<_> = nested.imports().into_iter().collect();
     assert_eq!(imports, ["admin", "io", "tls"]);
-}
-
-/// One file of `src/`.
-struct Source {
-    /// Below `src/`.
-    path: String,
-    /// Its module of the top level.
-    part: String,
-    /// Without comments and unit tests.
-    code: String,
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "src/{}", self.path)
-    }
-}
-
-impl Source {
-    fn read(root: &Path, file: &Path) -> Self {
-        let path = file.strip_prefix(root).unwrap().to_str().unwrap();
-        let part = path.split(['/', '.']).next().unwrap().to_owned();
-        let text = fs::read_to_string(file).unwrap();
-        let shipped = text.split("#[cfg(test)]").next().unwrap();
-        let code = |line: &&str| !line.trim_start().starts_with("//");
-        Self {
-            path: path.to_owned(),
-            part,
-            code: shipped
-                .lines()
-                .filter(code)
-                .fold(String::new(), |all, line| all + line + "\n"),
-        }
-    }
-
-    /// The top-level modules of the crate that are named, alone or in braces.
-    fn imports(&self) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        for rest in self.code.split("crate::").skip(1) {
-            let names = match rest.strip_prefix('{') {
-                Some(list) => list
-                    .split('}')
-                    .next()
-                    .unwrap_or_default()
-                    .split(',')
-                    .collect(),
-                None => vec![rest],
-            };
-            for name in names {
-                let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-                let name: String = name
-                    .trim_start()
-                    .chars()
-                    .take_while(|c| is_name(*c))
-                    .collect();
-                if !name.is_empty() {
-                    found.insert(name);
-                }
-            }
-        }
-        found
-    }
-}
-
-/// Lines of the chosen files that contain one of these words.
-fn naming(words: &[&str], chosen: impl Fn(&Source) -> bool) -> Vec<String> {
-    matching(chosen, |line| words.iter().any(|word| line.contains(word)))
-}
-
-/// The same, letter case aside; the words are in lower case.
-fn naming_in_any_case(words: &[&str], chosen: impl Fn(&Source) -> bool) -> Vec<String> {
-    matching(chosen, |line| {
-        let line = line.to_ascii_lowercase();
-        words.iter().any(|word| line.contains(word))
-    })
-}
-
-fn matching(chosen: impl Fn(&Source) -> bool, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    for source in sources().into_iter().filter(chosen) {
-        for line in source.code.lines() {
-            if wanted(line) {
-                lines.push(format!("{source}: {}", line.trim()));
-            }
-        }
-    }
-    lines
-}
-
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    assert!(files.len() > 50, "{} files", files.len());
-    files.iter().map(|file| Source::read(&root, file)).collect()
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("tests.rs") {
-            files.push(path);
-        }
-    }
 }
