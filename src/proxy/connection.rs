@@ -19,6 +19,7 @@ use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::failure_log::FailureLog;
+use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::{Protocol, Settings};
 use crate::proxy::tunnel;
@@ -92,7 +93,7 @@ impl Frontend {
             Protocol::Http => &[b"h2", b"http/1.1"],
             Protocol::Tcp => &[],
         };
-        let tls = TlsServer::new(tls, certificates, alpn)?;
+        let tls = TlsServer::new(tls, certificates, alpn)?.with_plaintext(PLAIN_HTTP);
         tls.warm_up();
         metrics.announce(
             &HandshakeError::REASONS,

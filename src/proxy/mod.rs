@@ -16,6 +16,7 @@ mod failure_log;
 #[doc(hidden)]
 pub mod fuzzing;
 mod local_reply;
+pub(crate) mod plain_http;
 mod round_trip;
 mod scheduler;
 mod settings;

@@ -48,9 +48,9 @@ pub enum HandshakeError {
     /// Another feature of TLS 1.3 that the client lacks.
     #[error("the client is incompatible: {0:?}")]
     Incompatible(PeerIncompatible),
-    /// A plain HTTP request on the TLS port.
+    /// The start of another protocol on the TLS port, which the listener recognised: HTTP.
     #[error("the client sent plain HTTP to the TLS port")]
-    PlainHttp,
+    Plaintext,
     /// Ended to make room for another: it waited for its client when the limit was reached.
     #[error("the handshake waited for the client when `max-handshakes` was reached")]
     Shed,
@@ -109,7 +109,7 @@ impl HandshakeError {
             Self::NoHello => 11,
             Self::NotTls => 12,
             Self::Incompatible(_) => 13,
-            Self::PlainHttp => 14,
+            Self::Plaintext => 14,
             Self::Timeout => 15,
             Self::Vanished => 16,
             Self::Version => 17,

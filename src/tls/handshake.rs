@@ -122,10 +122,10 @@ where
             Err(progress.fail(error))
         }
         Err(error) => {
-            if let Some(last_words) = progress.last_words(&error)
-                && io.write_all(&last_words).await.is_ok()
+            if let Some(reply) = progress.final_reply(&error, server)
+                && io.write_all(&reply).await.is_ok()
             {
-                progress.cost.bytes_out += last_words.len() as u64;
+                progress.cost.bytes_out += reply.len() as u64;
             }
             let _ = io.shutdown().await;
             let failure = progress.fail(error);

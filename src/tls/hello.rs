@@ -130,29 +130,6 @@ pub(crate) fn is_server_hello(sent: &[u8]) -> bool {
     sent.first() == Some(&HANDSHAKE) && sent.get(RECORD_HEADER) == Some(&2)
 }
 
-const HTTP_METHODS: [&[u8]; 9] = [
-    b"GET ",
-    b"HEAD ",
-    b"POST ",
-    b"PUT ",
-    b"DELETE ",
-    b"OPTIONS ",
-    b"PATCH ",
-    b"CONNECT ",
-    b"PRI ",
-];
-
-/// Whether the first bytes of a connection are a plain HTTP request: a method and a space.
-pub(crate) fn is_plain_http(first: &[u8]) -> bool {
-    HTTP_METHODS.iter().any(|method| first.starts_with(method))
-}
-
-/// Whether so few bytes have arrived that they may yet become a plain HTTP request.
-pub(crate) fn may_be_http(first: &[u8]) -> bool {
-    let begun = |method: &&[u8]| method.len() > first.len() && method.starts_with(first);
-    HTTP_METHODS.iter().any(begun)
-}
-
 /// Reads big-endian fields; `None` once the bytes run out.
 struct Cursor<'a>(&'a [u8]);
 

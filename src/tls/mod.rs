@@ -8,6 +8,7 @@ pub mod fuzzing;
 pub mod handshake;
 pub mod hello;
 mod pem;
+pub mod plaintext;
 pub mod policy;
 mod post_handshake;
 mod protection;

@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 
 use super::Settings;
+use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
 use super::queue::HandshakeQueue;
 use crate::fairness::FairSet;
@@ -24,6 +25,7 @@ pub struct TlsServer {
     /// Handshakes that wait for their client. Those that wait for the worker are in its queue.
     pub(super) half_open: Arc<FairSet>,
     max_handshakes: usize,
+    plaintext: Option<PlaintextHook>,
 }
 
 impl TlsServer {
@@ -67,7 +69,26 @@ impl TlsServer {
             timeout: settings.handshake_timeout,
             half_open: FairSet::new(settings.max_handshakes),
             max_handshakes: settings.max_handshakes,
+            plaintext: None,
         })
+    }
+
+    /// Recognises clients that speak this protocol without TLS, and answers them.
+    #[must_use]
+    pub fn with_plaintext(self, hook: PlaintextHook) -> Self {
+        Self {
+            plaintext: Some(hook),
+            ..self
+        }
+    }
+
+    pub(super) fn plaintext_begins(&self, first: &[u8]) -> Begins {
+        self.plaintext
+            .map_or(Begins::No, |hook| (hook.begins)(first))
+    }
+
+    pub(super) fn plaintext_reply(&self) -> Option<&'static [u8]> {
+        self.plaintext.map(|hook| hook.reply)
     }
 
     /// The promise this server keeps.

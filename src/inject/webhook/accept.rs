@@ -14,6 +14,7 @@ use crate::listener::{Accepted, Listener};
 use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask};
 use crate::panics;
 use crate::proxy::connection::shed_reason;
+use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::run::announce;
 use crate::tls;
 use crate::tls::error::HandshakeError;
@@ -60,7 +61,8 @@ impl Shared {
         };
         let certificates: Arc<dyn rustls::server::ResolvesServerCert> = Arc::clone(store) as _;
         let tls = TlsServer::new(&settings, &certificates, &[b"h2", b"http/1.1"])
-            .map_err(|e| Error::start("prepare TLS", e))?;
+            .map_err(|e| Error::start("prepare TLS", e))?
+            .with_plaintext(PLAIN_HTTP);
         tls.warm_up();
         let metrics = metrics.listener(name);
         metrics.announce(

@@ -19,14 +19,13 @@ use crate::fairness::Member;
 use crate::io::{Traffic, TrafficCounters};
 use crate::tls::error::HandshakeError;
 use crate::tls::hello;
+use crate::tls::plaintext::Begins;
 use crate::tls::policy::{Group, Offer, confidentiality_limit, kx, suite_name};
 use crate::tls::protection::Keys;
 use crate::tls::queue::{Called, HandshakeQueue};
 use crate::tls::record::{fatal_alert, is_empty_message, record_length};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::{Established, TlsStream};
-
-const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 38\r\n\r\nThis port speaks TLS: use an https URL";
 
 /// How long a client may keep us waiting for the rest of a handshake that cost us a key exchange.
 const FLIGHT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -137,8 +136,8 @@ impl Progress {
             let record = self.record(io, client, server).await?;
             let incoming = &mut self.flight.incoming;
             incoming.extend_from_slice(&record);
-            if hello::is_plain_http(incoming) {
-                return Err(HandshakeError::PlainHttp);
+            if server.plaintext_begins(incoming) == Begins::Yes {
+                return Err(HandshakeError::Plaintext);
             }
             if !collected.wants_more(&record) {
                 return Ok(());
@@ -154,7 +153,8 @@ impl Progress {
         server: &TlsServer,
     ) -> Result<BytesMut, HandshakeError> {
         loop {
-            let undecided = self.cost.bytes_in == 0 && hello::may_be_http(&self.received);
+            let undecided = self.cost.bytes_in == 0
+                && server.plaintext_begins(&self.received) == Begins::Perhaps;
             if let Some(length) = record_length(&self.received).filter(|_| !undecided) {
                 self.records += 1;
                 if self.records > MAX_RECORDS {
@@ -221,9 +221,13 @@ impl Progress {
 
     /// What is still to be said about an error: an answer that a person can read, or the alert that
     /// rustls did not send (RFC 8446 §6.2).
-    pub(super) fn last_words(&self, error: &HandshakeError) -> Option<Cow<'static, [u8]>> {
-        if matches!(error, HandshakeError::PlainHttp) {
-            return Some(PLAIN_HTTP_ANSWER.into());
+    pub(super) fn final_reply(
+        &self,
+        error: &HandshakeError,
+        server: &TlsServer,
+    ) -> Option<Cow<'static, [u8]>> {
+        if matches!(error, HandshakeError::Plaintext) {
+            return server.plaintext_reply().map(Cow::Borrowed);
         }
         let alert = error.alert().filter(|_| self.flight.owes_alert())?;
         Some(fatal_alert(alert).to_vec().into())
