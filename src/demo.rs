@@ -21,7 +21,7 @@ use self::files::Certificates;
 use self::guide::Guide;
 pub use self::stub::Stub;
 use crate::cli;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::run::{self, End, Sidecar, Signals};
 use crate::worker;
@@ -121,7 +121,7 @@ fn toml_string(text: impl Display) -> toml::Value {
 }
 
 fn guide(sidecar: &Sidecar, certificates: &Certificates) -> Guide {
-    let first = |addresses: &[SocketAddr]| addresses.first().copied().map(guide::reachable);
+    let first = |addresses: &[SocketAddr]| addresses.first().copied().map(config::reachable);
     let at = |name| first(sidecar.addresses(name)).unwrap_or(guide::NOWHERE);
     Guide {
         ca: certificates.ca.clone(),

@@ -3,7 +3,7 @@
 mod error;
 mod misread;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use self::error::AddressError;
@@ -47,6 +47,16 @@ pub fn socket(text: &str) -> Result<SocketAddr, AddressError> {
         [address] => Ok(*address),
         _ => Err(AddressError::Empty),
     }
+}
+
+/// The address that a client on this host uses: loopback for a wildcard.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        ip if ip.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
+        _ => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Reads addresses without ports.

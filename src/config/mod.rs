@@ -19,8 +19,9 @@ mod sources;
 mod value;
 mod value_type;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
+pub(crate) use self::address::reachable;
 pub use self::address::{AddressError, socket};
 pub use self::environment::Environment;
 pub use self::error::{Error, Origin};
@@ -90,14 +91,4 @@ pub fn admin_address(flag: Option<&str>, environment: &Environment) -> Result<So
             at: layer.place(Key::Admin),
             problem: "there is no admin port to talk to",
         })
-}
-
-/// The address itself, or loopback for a wildcard.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        ip if ip.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
-        _ => Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
 }

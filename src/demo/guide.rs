@@ -1,7 +1,7 @@
 //! What the demo prints once it is ready: where everything is and what to type. Pure.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::tls::policy::{Group, KxClass};
@@ -17,16 +17,6 @@ pub(super) struct Guide {
     pub(super) classical: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) process: u32,
-}
-
-/// The address a client on this machine uses: loopback for a wildcard.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        ip if ip.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
-        _ => Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 impl fmt::Display for Guide {
@@ -86,18 +76,6 @@ fn shell_quoted(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wildcard_is_reached_on_loopback() {
-        for (bound, reached) in [
-            ("0.0.0.0:8443", "127.0.0.1:8443"),
-            ("[::]:8443", "[::1]:8443"),
-            ("192.0.2.7:1", "192.0.2.7:1"),
-        ] {
-            let bound: SocketAddr = bound.parse().unwrap();
-            assert_eq!(reachable(bound).to_string(), reached);
-        }
-    }
 
     #[test]
     fn an_awkward_path_stays_one_word() {

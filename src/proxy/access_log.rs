@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::io::TrafficTotals;
+use crate::io::{TrafficCounters, TrafficTotals};
 use crate::log_limit::LogLimit;
 use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason};
 use crate::proxy::error::Outcome;
@@ -124,7 +124,8 @@ pub(crate) fn shed_reason(error: &HandshakeError) -> Option<ShedReason> {
     }
 }
 
-pub(super) fn sample(session: &Session) -> HandshakeSample {
+/// What one completed handshake adds to the metrics.
+pub(crate) fn sample(session: &Session) -> HandshakeSample {
     HandshakeSample {
         group: session.group.name(),
         kind: session.kind.as_str(),
@@ -190,11 +191,21 @@ impl Drop for Closed<'_> {
     }
 }
 
+/// Where the bytes of the connections of one listener are counted.
+pub(crate) fn traffic_counters(metrics: &ListenerMetrics) -> TrafficCounters {
+    TrafficCounters {
+        wire_in: metrics.wire.inward.clone(),
+        wire_out: metrics.wire.outward.clone(),
+        payload_in: metrics.payload.inward.clone(),
+        payload_out: metrics.payload.outward.clone(),
+    }
+}
+
 /// Counts a connection as open while it lives.
-pub(super) struct Open<'a>(&'a ListenerMetrics);
+pub(crate) struct Open<'a>(&'a ListenerMetrics);
 
 impl<'a> Open<'a> {
-    pub(super) fn new(metrics: &'a ListenerMetrics) -> Self {
+    pub(crate) fn new(metrics: &'a ListenerMetrics) -> Self {
         metrics.open.inc();
         Self(metrics)
     }

@@ -12,8 +12,8 @@ use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::panics;
-pub(crate) use crate::proxy::access_log::shed_reason;
-use crate::proxy::access_log::{AccessLog, Closed, Open, sample};
+use crate::proxy::access_log::{AccessLog, Closed};
+pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
@@ -104,12 +104,7 @@ impl Frontend {
         Ok(Self {
             tls,
             settings: Arc::new(settings.clone()),
-            counters: TrafficCounters {
-                wire_in: metrics.wire.inward.clone(),
-                wire_out: metrics.wire.outward.clone(),
-                payload_in: metrics.payload.inward.clone(),
-                payload_out: metrics.payload.outward.clone(),
-            },
+            counters: traffic_counters(&metrics),
             log: AccessLog::new(name, policy, metrics),
             failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
             permits: Arc::clone(permits),

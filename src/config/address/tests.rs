@@ -167,3 +167,15 @@ fn a_flag_with_one_address_says_the_same() {
         "`localhost:8443` is a name, and names are not looked up: write 127.0.0.1:8443"
     );
 }
+
+#[test]
+fn a_wildcard_is_reached_on_loopback() {
+    for (bound, reached) in [
+        ("0.0.0.0:8443", "127.0.0.1:8443"),
+        ("[::]:8443", "[::1]:8443"),
+        ("192.0.2.7:1", "192.0.2.7:1"),
+    ] {
+        let bound: SocketAddr = bound.parse().unwrap();
+        assert_eq!(reachable(bound).to_string(), reached);
+    }
+}

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::IntGauge;
-
 use super::connection::{self, Reviews, Work};
 use super::respond::Webhook;
 use crate::drain::{Drain, Watch};
 use crate::inject::error::Error;
 use crate::io::TrafficCounters;
 use crate::listener::{Accepted, Listener};
-use crate::metrics::{HandshakeSample, ListenerMetrics, Metrics, PanickedTask};
+use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::panics;
-use crate::proxy::connection::shed_reason;
+use crate::proxy::connection::{Open, sample, shed_reason, traffic_counters};
 use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::run::announce;
 use crate::tls;
 use crate::tls::error::HandshakeError;
-use crate::tls::handshake::{self, Session};
+use crate::tls::handshake;
 use crate::tls::policy::{Mode, TlsPolicy};
 use crate::tls::queue::HandshakeQueue;
 use crate::tls::reload::CredentialStore;
@@ -71,17 +69,11 @@ impl Shared {
             &[],
         );
         announce(&metrics, tls.policy());
-        let traffic = TrafficCounters {
-            wire_in: metrics.wire.inward.clone(),
-            wire_out: metrics.wire.outward.clone(),
-            payload_in: metrics.payload.inward.clone(),
-            payload_out: metrics.payload.outward.clone(),
-        };
         Ok(Self {
             queue: tls.queue(1),
             tls,
+            traffic: traffic_counters(&metrics),
             metrics,
-            traffic,
             reviews: Reviews::new(webhook),
         })
     }
@@ -112,7 +104,7 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         client,
         permit,
     } = accepted;
-    let _open = Open::new(&shared.metrics.open);
+    let _open = Open::new(&shared.metrics);
     let handshake = Box::pin(handshake::accept(
         stream,
         client.ip(),
@@ -142,35 +134,5 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
             shared.metrics.closed(HANDSHAKE_FAILED);
             tracing::info!(%client, reason, error = %failure.error, "no handshake");
         }
-    }
-}
-
-fn sample(session: &Session) -> HandshakeSample {
-    HandshakeSample {
-        group: session.group.name(),
-        kind: session.kind.as_str(),
-        offered: session.offered.as_str(),
-        retried: session.retried,
-        elapsed: session.cost.elapsed,
-        compute: session.cost.compute,
-        key_exchange: session.cost.key_exchange,
-        bytes_in: session.cost.bytes_in,
-        bytes_out: session.cost.bytes_out,
-    }
-}
-
-/// Counts a connection while it lives.
-struct Open(IntGauge);
-
-impl Open {
-    fn new(gauge: &IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
