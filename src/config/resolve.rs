@@ -14,7 +14,7 @@ use super::value_type::DefaultValue;
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
-use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy};
+use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy, UnknownName};
 use crate::{admin, drain, listener, proxy, tls};
 
 pub(super) fn workers(layer: &Layer) -> Result<usize, Error> {
@@ -201,15 +201,16 @@ fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
             problem,
         }
     };
-    let mode = Mode::parse(&layer.text(Key::Policy)?).map_err(at(Key::Policy))?;
+    let mode = Mode::parse(&layer.text(Key::Policy)?)
+        .map_err(|unknown| at(Key::Policy)(unknown.into()))?;
     let groups = names(layer, Key::Groups)?
         .map(|list| list.iter().map(|name| Group::parse(name)).collect())
         .transpose()
-        .map_err(at(Key::Groups))?;
+        .map_err(|unknown: UnknownName| at(Key::Groups)(unknown.into()))?;
     let suites = names(layer, Key::CipherSuites)?
         .map(|list| list.iter().map(|name| Suite::parse(name)).collect())
         .transpose()
-        .map_err(at(Key::CipherSuites))?;
+        .map_err(|unknown: UnknownName| at(Key::CipherSuites)(unknown.into()))?;
     let groups: Option<Vec<Group>> = groups;
     let suites: Option<Vec<Suite>> = suites;
     TlsPolicy::new(mode, groups.as_deref(), suites.as_deref()).map_err(|problem| {

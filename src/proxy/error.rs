@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::proxy::codec::h1::request::HeadError;
+use crate::proxy::codec::h1::head_error::HeadError;
 
 /// A failure of the upstream's side before it answered.
 #[derive(Debug, Error)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::proxy::codec::h1::request::HeadError;
+use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::error::UpstreamError;
 
 /// Why the proxy responds itself.

@@ -9,7 +9,8 @@ use h2::client::ResponseFuture;
 use http::{Request, Response};
 
 use crate::proxy::codec::h1::connection::{H1, ReadError};
-use crate::proxy::codec::h1::request::{HeadError, no_fields};
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::no_fields;
 use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::h2::stream::OpenedStream;
 use crate::proxy::codec::headers;

@@ -2,6 +2,7 @@
 //! a client does (RFC 5280, RFC 8446 section 4.4.2). Replacing a pair at run time is `reload`.
 
 mod algorithm;
+mod block;
 mod chain;
 mod error;
 mod facts;

@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use crate::io::{ClientStream, Duplex};
 use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h1::connection::{H1, ReadError};
-use crate::proxy::codec::h1::request::{
-    HeadError, RequestHead, USUAL_FIELDS, no_fields, no_fields_of,
-};
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::{RequestHead, USUAL_FIELDS, no_fields, no_fields_of};
 use crate::proxy::codec::message::is_idempotent;
 use crate::proxy::context::Context;
 use crate::proxy::downstream::http1_forward::{Next, ParsedRequest, RequestMeta, Route, forward};

@@ -8,7 +8,8 @@ use http::Request;
 use crate::io::Duplex;
 use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h1::connection::H1;
-use crate::proxy::codec::h1::request::{HeadError, no_fields};
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::no_fields;
 use crate::proxy::codec::h1::response::{
     Persistence, ResponseHead, stated_length, write_from_http2,
 };

@@ -15,7 +15,8 @@ mod respond;
 
 use self::head::{Tally, framing_of, host_of, to_request, write_head};
 use crate::metrics::{Code, RequestProtocol};
-use crate::proxy::codec::h1::request::{HeadError, is_grpc, valid_host};
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::{is_grpc, valid_host};
 use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::h2::stream::ServedStream;
 use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};

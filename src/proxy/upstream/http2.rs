@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::client::SendRequest;
 
+use super::socket::Socket;
 use crate::panics;
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
 use crate::proxy::error::UpstreamError;
-use crate::proxy::upstream::{Priority, Socket, Upstream};
 
 /// Streams on one connection; the next opens another.
 const MAX_STREAMS: usize = 100;
@@ -89,36 +89,47 @@ impl Drop for UpstreamPermit {
     }
 }
 
-impl Upstream {
-    /// A stream on a shared connection, which is opened if none has room.
-    pub(crate) async fn open_stream(&self) -> Result<Opening, UpstreamError> {
-        while let Some(permit) = self.http2.existing() {
+impl Pool {
+    /// A stream on a shared connection, which is opened with `connect` if none has room.
+    pub(super) async fn open_stream<C>(
+        &self,
+        timeout: Duration,
+        connect: C,
+    ) -> Result<Opening, UpstreamError>
+    where
+        C: Future<Output = Result<Socket, UpstreamError>>,
+    {
+        while let Some(permit) = self.existing() {
             if let Some(opening) = permit.open(true).await {
                 return Ok(opening);
             }
         }
-        self.open_stream_anew().await
+        self.open_stream_anew(timeout, connect).await
     }
 
     /// A stream on a connection that others may be opening right now.
-    async fn open_stream_anew(&self) -> Result<Opening, UpstreamError> {
-        let _dialling = self.http2.turn(self.connect_timeout).await?;
-        let (permit, reused) = if let Some(permit) = self.http2.existing() {
+    async fn open_stream_anew<C>(
+        &self,
+        timeout: Duration,
+        connect: C,
+    ) -> Result<Opening, UpstreamError>
+    where
+        C: Future<Output = Result<Socket, UpstreamError>>,
+    {
+        let _dialling = self.lock_dialling(timeout).await?;
+        let (permit, reused) = if let Some(permit) = self.existing() {
             (permit, true)
         } else {
-            // Many clients share it: that one of them has several streams is no reason to wait.
-            let opening = open(self.connect(Priority::First).await?);
-            let opened = tokio::time::timeout(self.connect_timeout, opening).await;
+            let opening = open(connect.await?);
+            let opened = tokio::time::timeout(timeout, opening).await;
             let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
             let permit = shared.permit();
-            self.http2.lock().push(shared);
+            self.lock().push(shared);
             (permit, false)
         };
         permit.open(reused).await.ok_or(UpstreamError::Closed)
     }
-}
 
-impl Pool {
     fn existing(&self) -> Option<UpstreamPermit> {
         let mut open = self.lock();
         open.retain(|shared| !shared.closed.load(Ordering::Relaxed));
@@ -145,8 +156,8 @@ impl Pool {
         }
     }
 
-    /// The turn to dial; waiting for it counts as waiting for a connection.
-    async fn turn(
+    /// The right to dial; waiting for it counts as waiting for a connection.
+    async fn lock_dialling(
         &self,
         timeout: Duration,
     ) -> Result<tokio::sync::MutexGuard<'_, ()>, UpstreamError> {

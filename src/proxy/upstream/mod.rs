@@ -4,9 +4,10 @@ pub(crate) mod http2;
 mod permits;
 mod socket;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use self::permits::IdleSockets;
 pub(crate) use self::permits::Priority;
 pub use self::permits::UpstreamPermits;
 pub(crate) use self::socket::Socket;
@@ -22,7 +23,7 @@ pub(crate) struct Upstream {
     max_idle: usize,
     permits: Arc<UpstreamPermits>,
     idle: Mutex<Vec<IdleConn>>,
-    pub(crate) http2: http2::Pool,
+    http2: http2::Pool,
     /// What stands in `host` when the client named none.
     pub(crate) default_host: String,
 }
@@ -59,7 +60,8 @@ impl Upstream {
             http2: http2::Pool::default(),
             default_host,
         });
-        permits.register(&upstream);
+        let idle: Weak<dyn IdleSockets> = Arc::downgrade(&upstream) as _;
+        permits.register(idle);
         upstream
     }
 
@@ -99,6 +101,13 @@ impl Upstream {
         })
     }
 
+    /// A stream on a shared HTTP/2 connection. Many clients share it: that one of them has several streams
+    /// is no reason to wait.
+    pub(crate) async fn open_stream(&self) -> Result<http2::Opening, UpstreamError> {
+        let connect = self.connect(Priority::First);
+        self.http2.open_stream(self.connect_timeout, connect).await
+    }
+
     /// Keeps a connection for the next request, or drops it if there are enough or if its descriptor is
     /// waited for. That is looked at under the lock, which [`Upstream::evict_idle`] takes too: who waits
     /// misses none.
@@ -134,22 +143,6 @@ impl Upstream {
         }
     }
 
-    /// Closes the connection that has been unused for longest, to make room for another socket; of those
-    /// with the permit of an additional request if only that helps.
-    fn evict_idle(&self, additional: bool) -> bool {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let helps =
-            |kept: &IdleConn| !additional || kept.connection.stream().has_additional_permit();
-        let oldest = idle.iter().position(helps);
-        let evicted = oldest.map(|oldest| idle.remove(oldest));
-        drop(idle);
-        if evicted.is_none() && !additional {
-            // It gives its descriptor back when its task has ended.
-            self.http2.evict_idle();
-        }
-        evicted.is_some()
-    }
-
     fn is_fresh(&self, kept: &IdleConn, probe_socket: bool) -> bool {
         kept.since.elapsed() < self.idle_timeout && kept.connection.stream().is_idle(probe_socket)
     }
@@ -175,5 +168,21 @@ impl Upstream {
                 None => return,
             }
         }
+    }
+}
+
+impl IdleSockets for Upstream {
+    fn evict_idle(&self, additional: bool) -> bool {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let helps =
+            |kept: &IdleConn| !additional || kept.connection.stream().has_additional_permit();
+        let oldest = idle.iter().position(helps);
+        let evicted = oldest.map(|oldest| idle.remove(oldest));
+        drop(idle);
+        if evicted.is_none() && !additional {
+            // It gives its descriptor back when its task has ended.
+            self.http2.evict_idle();
+        }
+        evicted.is_some()
     }
 }

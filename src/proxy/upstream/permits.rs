@@ -11,11 +11,17 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::Upstream;
 use crate::proxy::error::UpstreamError;
 
 /// One part in so many is for first requests alone.
 const KEPT_FOR_FIRST: usize = 4;
+
+/// Keeps sockets that nobody uses, and can close one.
+pub(super) trait IdleSockets: Send + Sync {
+    /// Closes the one that has been unused for longest; with `additional`, of those that have the permit
+    /// of an additional request. Whether there was one whose permit is free now.
+    fn evict_idle(&self, additional: bool) -> bool;
+}
 
 /// The permits of one process.
 pub struct UpstreamPermits {
@@ -25,7 +31,7 @@ pub struct UpstreamPermits {
     /// Requests that wait for a permit.
     waiting: AtomicUsize,
     /// Who keeps connections that nobody uses.
-    upstreams: Mutex<Vec<Weak<Upstream>>>,
+    upstreams: Mutex<Vec<Weak<dyn IdleSockets>>>,
 }
 
 /// What a request is to its client's connection.
@@ -64,10 +70,10 @@ impl UpstreamPermits {
     }
 
     /// Names one more keeper of connections that may have to make room.
-    pub(super) fn register(&self, upstream: &Arc<Upstream>) {
+    pub(super) fn register(&self, upstream: Weak<dyn IdleSockets>) {
         let mut upstreams = self.lock();
         upstreams.retain(|held| held.strong_count() > 0);
-        upstreams.push(Arc::downgrade(upstream));
+        upstreams.push(upstream);
     }
 
     /// Whether a connection that nobody uses must be closed rather than kept.
@@ -150,7 +156,7 @@ impl UpstreamPermits {
             .any(|upstream| upstream.evict_idle(additional))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Upstream>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn IdleSockets>>> {
         self.upstreams
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -9,9 +9,10 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
-use crate::tls::pem::{self, Block, Label, Position};
+use crate::tls::pem::{self, Block, Position};
 
 use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
+use super::block::{Entry, is_certificate, is_private_key, labels};
 use super::error::{CredentialError, NotPem, Role};
 use super::facts::{CertificateFacts, name_text, title};
 use super::names;
@@ -19,8 +20,6 @@ use super::warning::{self, Warning};
 
 /// Longest chain that is read; clients give up well below it.
 const CHAIN_LIMIT: usize = 16;
-/// The labels of a certificate: that of RFC 7468, its former name, and OpenSSL's with trust settings behind it.
-const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
 /// The certificates of a file in its order, the server's own first; never empty.
 pub(super) struct Chain {
@@ -67,12 +66,6 @@ impl Chain {
     pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
         self.certificates.clone()
     }
-}
-
-/// A certificate and where it stands.
-pub(super) struct Entry<'a> {
-    pub(super) at: Position,
-    pub(super) x509: X509Certificate<'a>,
 }
 
 struct CertificateFile<'a> {
@@ -267,21 +260,4 @@ pub(super) fn blocks(role: Role, path: &Path, text: &[u8]) -> Result<Vec<Block>,
         path: path.into(),
         found,
     })
-}
-
-pub(super) fn is_private_key(block: &Block) -> bool {
-    block.label.is_private_key()
-}
-
-pub(super) fn is_certificate(block: &Block) -> bool {
-    LABELS.iter().any(|label| block.label.is(label))
-}
-
-/// The labels of `blocks`, for a message.
-pub(super) fn labels(blocks: &[Block]) -> String {
-    let labels = blocks.iter().map(|block| match block.label {
-        Label::Known(label) => label,
-        Label::Unknown => "a block of an unknown label",
-    });
-    labels.collect::<Vec<_>>().join(", ")
 }

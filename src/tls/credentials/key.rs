@@ -11,7 +11,8 @@ use rustls::sign::SigningKey;
 use crate::tls::pem::Block;
 
 use super::algorithm::{KeyAlgorithm, REMEDY};
-use super::chain::{blocks, is_certificate, is_private_key, labels};
+use super::block::{is_certificate, is_private_key, labels};
+use super::chain::blocks;
 use super::error::{CredentialError, Role};
 
 /// Loads the one key in `text`; `path` names the file in errors.

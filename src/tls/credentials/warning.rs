@@ -9,7 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use crate::redact::Shown;
 use crate::tls::pem::{self, Block, Label, Position};
 
-use super::chain::{Entry, is_certificate, is_private_key};
+use super::block::{Entry, is_certificate, is_private_key};
 use super::facts::{CertificateFacts, title};
 use super::names;
 use super::source::PairText;

@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-use super::{Group, Mode};
-use crate::redact::Shown;
+use super::group::Group;
+use super::mode::Mode;
+use super::unknown::UnknownName;
 
 fn class_of(group: Group) -> &'static str {
     group.class().as_str()
@@ -54,28 +55,7 @@ pub enum PolicyError {
         "cipher-suites: the list is empty: name at least one suite, or leave it out for the default"
     )]
     NoSuites,
-    /// A group nobody knows.
-    #[error("groups: `{given}` is not a group known here{hint}")]
-    UnknownGroup {
-        /// What was written.
-        given: Shown,
-        /// The closest known name, or all of them.
-        hint: String,
-    },
-    /// A policy nobody knows.
-    #[error("policy: `{given}` is not a policy{hint}")]
-    UnknownMode {
-        /// What was written.
-        given: Shown,
-        /// The closest known name, or all of them.
-        hint: String,
-    },
-    /// A suite nobody knows.
-    #[error("cipher-suites: `{given}` is not a TLS 1.3 suite known here{hint}")]
-    UnknownSuite {
-        /// What was written.
-        given: Shown,
-        /// The closest known name, or all of them.
-        hint: String,
-    },
+    /// A name nobody knows.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
 }

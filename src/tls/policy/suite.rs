@@ -4,7 +4,7 @@ use ::aws_lc_rs::aead;
 use rustls::crypto::aws_lc_rs;
 use rustls::{CipherSuite, ConnectionTrafficSecrets};
 
-use super::{PolicyError, unknown};
+use super::unknown::{self, UnknownName};
 
 /// A TLS 1.3 cipher suite.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,11 +35,11 @@ impl Suite {
     }
 
     /// Reads an IANA name, letter case aside.
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+    pub fn parse(text: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .into_iter()
             .find(|suite| suite.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| unknown::suite(text))
+            .ok_or_else(|| unknown::suite(text, &Self::ALL.map(Self::name)))
     }
 
     /// The suites in the order that costs least on this CPU: AES-128-GCM-SHA256 first where AES and

@@ -1,7 +1,45 @@
 //! What to say about a group, a policy or a suite that is not known here.
 
-use super::{Group, Mode, PolicyError, Suite};
+use thiserror::Error;
+
+use crate::redact::Shown;
 use crate::suggest::{Aliases, did_you_mean, suggest, suggest_or_alias};
+
+/// A name of a group, a policy or a suite that is not known here.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{}: `{given}` is not {}{hint}", kind.key(), kind.article())]
+pub struct UnknownName {
+    kind: Kind,
+    given: Shown,
+    /// The closest known name, or all of them.
+    hint: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Group,
+    Mode,
+    Suite,
+}
+
+impl Kind {
+    /// The configuration key that the name was written under.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Group => "groups",
+            Self::Mode => "policy",
+            Self::Suite => "cipher-suites",
+        }
+    }
+
+    fn article(self) -> &'static str {
+        match self {
+            Self::Group => "a group known here",
+            Self::Mode => "a policy",
+            Self::Suite => "a TLS 1.3 suite known here",
+        }
+    }
+}
 
 /// Real groups that look like one of ours and are another: no suggestion for them.
 const OTHER_GROUPS: [&str; 4] = ["secp224r1", "secp256k1", "secp521r1", "curvesm2mlkem768"];
@@ -41,40 +79,49 @@ const MODE_ALIASES: Aliases = &[
     ("classical", "classical-only"),
 ];
 
-pub(super) fn group(given: &str) -> PolicyError {
+pub(super) fn group(given: &str, known: &[&'static str]) -> UnknownName {
     let word = given.to_ascii_lowercase();
-    let known = Group::ALL.map(Group::name);
     let hint = if let Some(hybrid) = suggest_or_alias(&word, [], PURE) {
         format!(": it is pure ML-KEM, not a hybrid: did you mean `{hybrid}`?")
     } else if OTHER_GROUPS.contains(&word.as_str()) {
-        listed(&known)
+        listed(known)
     } else {
-        hint(suggest_or_alias(&word, known, GROUP_ALIASES), &known)
+        hint(
+            suggest_or_alias(&word, known.iter().copied(), GROUP_ALIASES),
+            known,
+        )
     };
-    PolicyError::UnknownGroup {
+    UnknownName {
+        kind: Kind::Group,
         given: given.into(),
         hint,
     }
 }
 
-pub(super) fn mode(given: &str) -> PolicyError {
-    let known = Mode::ALL.map(Mode::name);
-    PolicyError::UnknownMode {
+pub(super) fn mode(given: &str, known: &[&'static str]) -> UnknownName {
+    UnknownName {
+        kind: Kind::Mode,
         given: given.into(),
-        hint: hint(suggest_or_alias(given, known, MODE_ALIASES), &known),
+        hint: hint(
+            suggest_or_alias(given, known.iter().copied(), MODE_ALIASES),
+            known,
+        ),
     }
 }
 
 /// Names of TLS 1.2 suites end like the suite of TLS 1.3 that has the same cipher.
-pub(super) fn suite(given: &str) -> PolicyError {
-    let known = Suite::ALL.map(Suite::name);
+pub(super) fn suite(given: &str, known: &[&'static str]) -> UnknownName {
     let word = given.to_ascii_uppercase();
     let cipher = word.rsplit_once("_WITH_").map_or(&*word, |(_, end)| end);
     let same_cipher = |name: &&str| name.trim_start_matches("TLS_") == cipher;
-    let suggestion = known.into_iter().find(same_cipher);
-    PolicyError::UnknownSuite {
+    let suggestion = known.iter().copied().find(same_cipher);
+    UnknownName {
+        kind: Kind::Suite,
         given: given.into(),
-        hint: hint(suggestion.or_else(|| suggest(given, known)), &known),
+        hint: hint(
+            suggestion.or_else(|| suggest(given, known.iter().copied())),
+            known,
+        ),
     }
 }
 
@@ -91,7 +138,8 @@ fn listed(known: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![allow(clippy::unwrap_used)]
+    use super::super::{Group, Mode, Suite};
 
     #[test]
     fn a_group_of_another_kind_is_named_for_what_it_is() {
@@ -110,7 +158,7 @@ mod tests {
             ("X25591", ": did you mean `X25519`?"),
         ] {
             let expected = format!("groups: `{given}` is not a group known here{expected}");
-            assert_eq!(group(given).to_string(), expected);
+            assert_eq!(Group::parse(given).unwrap_err().to_string(), expected);
         }
         let known = "known are X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, secp256r1, secp384r1";
         for given in [
@@ -122,7 +170,7 @@ mod tests {
             "?",
         ] {
             let expected = format!("groups: `{given}` is not a group known here: {known}");
-            assert_eq!(group(given).to_string(), expected);
+            assert_eq!(Group::parse(given).unwrap_err().to_string(), expected);
         }
     }
 
@@ -130,14 +178,24 @@ mod tests {
     fn a_policy_far_from_every_name_gets_the_list() {
         for given in ["banana", "hybrid"] {
             assert_eq!(
-                mode(given).to_string(),
+                Mode::parse(given).unwrap_err().to_string(),
                 format!(
                     "policy: `{given}` is not a policy: known are hybrid-preferred, hybrid-required, classical-only"
                 )
             );
         }
-        assert!(mode("strict").to_string().ends_with("`hybrid-required`?"));
-        assert!(mode("classical").to_string().ends_with("`classical-only`?"));
+        assert!(
+            Mode::parse("strict")
+                .unwrap_err()
+                .to_string()
+                .ends_with("`hybrid-required`?")
+        );
+        assert!(
+            Mode::parse("classical")
+                .unwrap_err()
+                .to_string()
+                .ends_with("`classical-only`?")
+        );
     }
 
     #[test]
@@ -160,7 +218,7 @@ mod tests {
                 "known are TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256",
             ),
         ] {
-            let said = suite(given).to_string();
+            let said = Suite::parse(given).unwrap_err().to_string();
             assert!(said.ends_with(expected), "{said}");
         }
     }

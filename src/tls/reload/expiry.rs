@@ -4,7 +4,7 @@ use tracing::{error, warn};
 
 use crate::tls::credentials::{CertificateFacts, rfc3339};
 
-use super::CredentialStore;
+use super::store::CredentialStore;
 
 const DAY: i64 = 86_400;
 

@@ -10,8 +10,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::io::{ClientStream, Closing, Duplex};
 use crate::proxy::codec::h1::body::{Decoded, Decoder, last_chunk, put_chunk_size};
+use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::head_scanner::HeadScan;
-use crate::proxy::codec::h1::request::HeadError;
 use crate::proxy::codec::message::{Frame, Framing};
 use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
 

@@ -2,7 +2,7 @@
 
 use memchr::memchr3;
 
-use crate::proxy::codec::h1::request::HeadError;
+use crate::proxy::codec::h1::head_error::HeadError;
 
 /// Where the search for the end of a head stands.
 #[derive(Debug, Default)]

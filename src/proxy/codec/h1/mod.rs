@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod connection;
+pub(crate) mod head_error;
 pub(crate) mod head_scanner;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -5,7 +5,8 @@ use bytes::{BufMut, BytesMut};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::proxy::codec::h1::request::{Field, FieldSummary, HeadError, USUAL_FIELDS};
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::{Field, FieldSummary, USUAL_FIELDS};
 use crate::proxy::codec::headers;
 use crate::proxy::codec::headers::put_field;
 use crate::proxy::codec::message::Framing;

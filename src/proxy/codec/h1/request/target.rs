@@ -1,6 +1,6 @@
 //! What a request is for: its target in whichever form, and its host (RFC 9112 §3.2, RFC 9110 §7.2).
 
-use super::HeadError;
+use crate::proxy::codec::h1::head_error::HeadError;
 
 /// The target in origin-form, and the authority if it was in absolute-form (RFC 9112 §3.2).
 pub(super) fn split_target<'b>(

@@ -1,0 +1,60 @@
+//! Why a message head is refused, in either direction and version (RFC 9112 §2.2, §3, §6).
+
+use thiserror::Error;
+
+/// Why a head was refused.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub(crate) enum HeadError {
+    #[error("a bare CR in the head")]
+    BareCarriageReturn,
+    #[error("a bare LF in the head")]
+    BareLineFeed,
+    #[error("content-length and transfer-encoding together")]
+    BothFramings,
+    #[error("CONNECT is not served")]
+    Connect,
+    #[error("a content-length that is no number, or two of them")]
+    ContentLength,
+    #[error("a missing, repeated or malformed host")]
+    Host,
+    #[error("the head does not follow the HTTP/1.1 grammar")]
+    Malformed,
+    #[error("a NUL byte in the head")]
+    Nul,
+    #[error("the request target is malformed")]
+    Target,
+    #[error("the head is too large")]
+    TooLarge,
+    #[error("a switch of protocols other than the one that was asked for")]
+    Switch,
+    #[error("too many header fields")]
+    TooManyFields,
+    #[error("too many interim responses")]
+    TooManyInterim,
+    #[error("a transfer-encoding other than chunked")]
+    TransferEncoding,
+    #[error("an HTTP version that is not served")]
+    Version,
+}
+
+impl HeadError {
+    /// The status that answers it.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::TooLarge | Self::TooManyFields => 431,
+            Self::TransferEncoding | Self::Connect => 501,
+            Self::Version => 505,
+            _ => 400,
+        }
+    }
+}
+
+impl From<httparse::Error> for HeadError {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyFields,
+            httparse::Error::Version => Self::Version,
+            _ => Self::Malformed,
+        }
+    }
+}

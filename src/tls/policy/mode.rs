@@ -1,0 +1,50 @@
+//! The three policies: what a listener promises about the key exchange.
+
+use super::group::KxClass;
+use super::unknown::{self, UnknownName};
+
+/// What a listener promises about the key exchange.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// Hybrid for whoever lists a hybrid group, classical for the others.
+    #[default]
+    HybridPreferred,
+    /// Hybrid or nothing.
+    HybridRequired,
+    /// Only classical groups, for comparison.
+    ClassicalOnly,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [
+        Self::HybridPreferred,
+        Self::HybridRequired,
+        Self::ClassicalOnly,
+    ];
+
+    /// The name in configuration and output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HybridPreferred => "hybrid-preferred",
+            Self::HybridRequired => "hybrid-required",
+            Self::ClassicalOnly => "classical-only",
+        }
+    }
+
+    /// Reads a mode's name.
+    pub fn parse(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name() == text)
+            .ok_or_else(|| unknown::mode(text, &Self::ALL.map(Self::name)))
+    }
+
+    pub(super) fn admits(self, class: KxClass) -> bool {
+        match self {
+            Self::HybridPreferred => true,
+            Self::HybridRequired => class == KxClass::Hybrid,
+            Self::ClassicalOnly => class == KxClass::Classical,
+        }
+    }
+}
