@@ -3,6 +3,7 @@
 //! Read from the text of `src/`, without comments, doc comments and unit tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod architecture;
 mod circles;
 mod length;
 mod loadtest;
