@@ -52,7 +52,7 @@ pub(crate) struct UpstreamPermit {
 /// A stream that may be opened.
 pub(crate) struct Opening {
     pub(crate) sender: SendRequest<Bytes>,
-    /// IdleConn until the stream ends.
+    /// Held until the stream ends.
     pub(crate) permit: UpstreamPermit,
     /// The connection served a stream before, so it may have been closed meanwhile.
     pub(crate) reused: bool,

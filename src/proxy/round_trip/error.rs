@@ -1,0 +1,32 @@
+//! What comes instead of a response head.
+
+use crate::proxy::codec::message::MessageError;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::exchange::Broken;
+
+/// What came instead of a response head.
+pub(crate) enum RoundTripError {
+    /// The client went away.
+    Client,
+    /// The client's body broke its framing.
+    BadBody,
+    /// The upstream failed.
+    Upstream(UpstreamError),
+}
+
+impl From<UpstreamError> for RoundTripError {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl From<Broken> for RoundTripError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Client(MessageError::Framing(_)) => Self::BadBody,
+            Broken::Client(_) => Self::Client,
+            Broken::Upstream(_) => Self::Upstream(UpstreamError::Closed),
+            Broken::Idle => Self::Upstream(UpstreamError::Idle),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A round trip to an HTTP/1.1 upstream.
+
+use std::task::{Poll, ready};
+
+use bytes::Bytes;
+
+use super::error::RoundTripError;
+use super::interim::Interim;
+use crate::proxy::codec::h1::connection::{H1, ReadError};
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::no_fields;
+use crate::proxy::codec::h1::response::ResponseHead;
+use crate::proxy::codec::message::{Framing, MessageStream};
+use crate::proxy::context::Context;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::exchange::{Broken, Exchange, Upload};
+use crate::proxy::upstream::{Lease, Priority, Socket};
+
+/// Bytes of a response head before it counts as malformed.
+const MAX_RESPONSE_HEAD: usize = 256 * 1024;
+
+/// A request for an HTTP/1.1 upstream.
+pub(crate) struct UpstreamRequest<'a> {
+    /// The head as it will be sent.
+    pub(crate) head: &'a Bytes,
+    /// How its body ends.
+    pub(crate) framing: Framing,
+    /// The method is HEAD.
+    pub(crate) is_head: bool,
+    /// It may be sent twice (RFC 9110 §9.2.2).
+    pub(crate) idempotent: bool,
+    /// It asks for a switch of protocols.
+    pub(crate) upgrade: bool,
+    /// What it is to its client's connection.
+    pub(crate) priority: Priority,
+}
+
+/// A final response head of an HTTP/1.1 server, still in the connection's buffer.
+pub(crate) struct Http1Response {
+    pub(crate) connection: Box<H1<Socket>>,
+    /// Bytes of the head.
+    pub(crate) length: usize,
+    /// How far the request got.
+    pub(crate) upload: Upload,
+}
+
+/// Sends a request over HTTP/1.1 and waits for the head of its response. `interim` forwards what comes before the final head (RFC 9110 §15.2).
+///
+/// A kept connection that turns out to be closed is replaced by a new one if the request cannot
+/// have been acted upon, or may be sent twice, and nothing of its body is gone.
+pub(crate) async fn send_http1<D: MessageStream>(
+    down: &mut D,
+    context: &Context,
+    ask: &UpstreamRequest<'_>,
+    mut interim: impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<Http1Response, RoundTripError> {
+    let upstream = &context.upstream;
+    let mut lease = upstream.lease(!ask.idempotent, ask.priority).await?;
+    loop {
+        let Lease { connection, reused } = &mut lease;
+        connection.start_message(ask.head.clone(), ask.framing);
+        // Before a switch of protocols nothing of the client's belongs to the request.
+        let upload = if ask.upgrade {
+            Upload::Ending
+        } else {
+            Upload::Open
+        };
+        let idle = context.settings.idle_timeout;
+        let mut exchange = Exchange::resumed(down, &mut **connection, idle, upload);
+        let waited = final_head(&mut exchange, ask, &mut interim).await;
+        let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
+        match waited {
+            Ok(length) => {
+                return Ok(Http1Response {
+                    connection: lease.connection,
+                    length,
+                    upload,
+                });
+            }
+            Err(RoundTripError::Upstream(UpstreamError::Closed))
+                if *reused && !body_taken && (ask.idempotent || !connection.has_sent()) =>
+            {
+                lease = upstream.lease_new(ask.priority).await?;
+            }
+            Err(unanswered) => return Err(unanswered),
+        }
+    }
+}
+
+async fn final_head<D: MessageStream>(
+    exchange: &mut Exchange<'_, D, H1<Socket>>,
+    ask: &UpstreamRequest<'_>,
+    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<usize, RoundTripError> {
+    let mut passed = Interim::default();
+    loop {
+        // An interim response waits for room at the client's side before the next is read.
+        let length = exchange
+            .upload_until(|down, up, cx| {
+                let room = ready!(down.poll_ready(cx));
+                room.map_err(|error| RoundTripError::from(Broken::Client(error)))?;
+                let head = ready!(up.poll_head(cx, MAX_RESPONSE_HEAD));
+                Poll::Ready(head.map_err(|error| RoundTripError::from(unreadable(error))))
+            })
+            .await??;
+        if is_final(exchange, length, ask, &mut passed, interim)? {
+            return Ok(length);
+        }
+        exchange.up.start_body(length, Framing::None);
+    }
+}
+
+/// Whether a head that was read is final; an interim one is forwarded.
+fn is_final<D: MessageStream>(
+    exchange: &mut Exchange<'_, D, H1<Socket>>,
+    length: usize,
+    ask: &UpstreamRequest<'_>,
+    passed: &mut Interim,
+    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+) -> Result<bool, UpstreamError> {
+    let head = exchange.up.head(length);
+    // Most are final by their first digit, and are parsed where they are forwarded.
+    if matches!(head.get(..10), Some([.., b'2'..=b'5'])) {
+        return Ok(true);
+    }
+    let mut fields_buf = no_fields();
+    let head = ResponseHead::parse(head, &mut fields_buf, ask.is_head)
+        .map_err(UpstreamError::BadResponse)?;
+    match head.status {
+        101 if ask.upgrade && head.to_websocket => Ok(true),
+        101 => Err(UpstreamError::BadResponse(HeadError::Switch)),
+        100..200 => {
+            passed.count(length)?;
+            interim(exchange.down, &head);
+            Ok(false)
+        }
+        _ => Ok(true),
+    }
+}
+
+fn unreadable(error: ReadError) -> UpstreamError {
+    match error {
+        ReadError::Closed | ReadError::Broken => UpstreamError::Closed,
+        ReadError::Head(error) => UpstreamError::BadResponse(error),
+    }
+}

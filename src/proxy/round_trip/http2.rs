@@ -1,0 +1,156 @@
+//! A round trip to an HTTP/2 upstream.
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use h2::client::ResponseFuture;
+use http::{Request, Response};
+
+use super::error::RoundTripError;
+use super::interim::Interim;
+use crate::proxy::codec::h2::stream::OpenedStream;
+use crate::proxy::codec::headers;
+use crate::proxy::codec::message::{MessageStream, is_idempotent};
+use crate::proxy::context::Context;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::exchange::{Exchange, Upload};
+use crate::proxy::upstream::http2::{Opening, UpstreamPermit};
+
+/// How often a request is sent again that a server did not process.
+const MAX_AGAIN: usize = 2;
+
+/// A final response head of an HTTP/2 server.
+pub(crate) struct Http2Response {
+    pub(crate) stream: OpenedStream,
+    pub(crate) response: Response<()>,
+    /// How far the request got.
+    pub(crate) upload: Upload,
+    /// Kept until the stream ends.
+    _permit: UpstreamPermit,
+}
+
+enum Head {
+    Interim(Response<()>),
+    Final(Response<h2::RecvStream>),
+}
+
+/// Sends a request over HTTP/2 and waits for the head of its response; `without_body`: the request ends with its head.
+///
+/// It is sent again on another connection if nothing of its body is gone, and the server either did
+/// not process it (RFC 9113 §8.7) or closed a shared connection, as over HTTP/1.1.
+pub(crate) async fn send_http2<D: MessageStream>(
+    down: &mut D,
+    context: &Context,
+    mut request: Request<()>,
+    without_body: bool,
+    mut interim: impl FnMut(&mut D, Response<()>),
+) -> Result<Http2Response, RoundTripError> {
+    let idempotent = is_idempotent(request.method().as_str());
+    let mut left = MAX_AGAIN;
+    loop {
+        let opening = context.upstream.open_stream().await?;
+        let again = (opening.reused && left > 0).then(|| request.clone());
+        let failed =
+            match attempt(down, context, opening, request, without_body, &mut interim).await {
+                Ok(answered) => return Ok(answered),
+                Err(failed) => failed,
+            };
+        let may_repeat = match failed.why {
+            RoundTripError::Upstream(UpstreamError::Unprocessed) => true,
+            RoundTripError::Upstream(UpstreamError::Closed) => idempotent,
+            _ => false,
+        };
+        match again {
+            Some(again) if may_repeat && !failed.body_taken => request = again,
+            _ => return Err(failed.why),
+        }
+        left -= 1;
+    }
+}
+
+/// An attempt without a response.
+struct Failed {
+    why: RoundTripError,
+    /// Some of the body was taken from the client.
+    body_taken: bool,
+}
+
+/// Sends it once.
+async fn attempt<D: MessageStream>(
+    down: &mut D,
+    context: &Context,
+    opening: Opening,
+    request: Request<()>,
+    without_body: bool,
+    interim: &mut impl FnMut(&mut D, Response<()>),
+) -> Result<Http2Response, Failed> {
+    let Opening {
+        mut sender, permit, ..
+    } = opening;
+    let sent = sender.send_request(request, without_body);
+    let (mut pending, stream) = sent.map_err(|_| Failed {
+        why: UpstreamError::Unprocessed.into(),
+        body_taken: false,
+    })?;
+    let mut stream = OpenedStream::new(stream, without_body);
+    let mut exchange = Exchange::new(down, &mut stream, context.settings.idle_timeout);
+    let waited = response(&mut exchange, &mut pending, interim).await;
+    let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
+    match waited {
+        Ok(response) => {
+            let (head, body) = response.into_parts();
+            stream.start_body(body);
+            Ok(Http2Response {
+                stream,
+                response: Response::from_parts(head, ()),
+                upload,
+                _permit: permit,
+            })
+        }
+        Err(why) => {
+            stream.cancel();
+            if matches!(why, RoundTripError::Upstream(UpstreamError::Unprocessed)) {
+                permit.retire();
+            }
+            Err(Failed { why, body_taken })
+        }
+    }
+}
+
+/// Waits for the final response. What is interim is read whether or not the client has room for it:
+/// nothing but its number bounds what the h2 crate keeps of it.
+async fn response<D: MessageStream>(
+    exchange: &mut Exchange<'_, D, OpenedStream>,
+    pending: &mut ResponseFuture,
+    interim: &mut impl FnMut(&mut D, Response<()>),
+) -> Result<Response<h2::RecvStream>, RoundTripError> {
+    let mut passed = Interim::default();
+    loop {
+        let head = exchange
+            .upload_until(|_, _, cx| {
+                if let Poll::Ready(Some(Ok(response))) = pending.poll_informational(cx) {
+                    return Poll::Ready(Ok(Head::Interim(response)));
+                }
+                Pin::new(&mut *pending).poll(cx).map_ok(Head::Final)
+            })
+            .await?;
+        match head {
+            Ok(Head::Interim(response)) => {
+                passed.count(headers::size(response.headers()))?;
+                interim(exchange.down, response);
+            }
+            Ok(Head::Final(response)) => return Ok(response),
+            Err(error) if was_not_processed(&error) => {
+                return Err(UpstreamError::Unprocessed.into());
+            }
+            Err(_) => return Err(UpstreamError::Closed.into()),
+        }
+    }
+}
+
+/// Whether the server said that it has not looked at the request: a GOAWAY that leaves its stream
+/// out, or REFUSED_STREAM (RFC 9113 §6.8, §8.7).
+fn was_not_processed(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (error.is_go_away() || refused)
+}
