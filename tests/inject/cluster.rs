@@ -94,13 +94,13 @@ fn check_before_an_installation_names_what_would_be_refused() {
 
 #[test]
 fn check_after_an_installation_sees_what_does_not_agree() {
-    let hook =
-        |bundle: &str| json!({"failurePolicy": "Fail", "clientConfig": {"caBundle": bundle}});
+    let hook = |name: &str, bundle: &str| json!({"name": format!("{name}.hybridge.dev"), "failurePolicy": "Fail", "clientConfig": {"caBundle": bundle}});
     let policy = |name: &str, image: &str| json!({"kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": {"variables": [{"name": "image", "expression": format!("'{image}'")}]}});
     let binding = |name: &str| json!({"kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {"policyName": name}});
     let image = "registry.example/hybridge:1";
     let mut objects = vec![
-        json!({"kind": "MutatingWebhookConfiguration", "metadata": {"name": "hybridge-injector"}, "webhooks": [hook("x"), hook("x"), hook("x")]}),
+        json!({"kind": "MutatingWebhookConfiguration", "metadata": {"name": "hybridge-injector"}, 
+               "webhooks": [hook("namespace", "x"), hook("object", "x"), hook("enforced", "x"), hook("named", "x")]}),
         json!({"kind": "Deployment", "metadata": {"name": "hybridge-injector", "namespace": "hybridge-system"}, "status": {"availableReplicas": 2},
                "spec": {"template": {"spec": {"containers": [{"name": "injector", "image": image, "env": [{"name": "HYBRIDGE_IMAGE", "value": image}]}]}}}}),
         policy("hybridge-sidecar", image),
@@ -112,12 +112,13 @@ fn check_after_an_installation_sees_what_does_not_agree() {
     ];
     let (text, good) = run(check, &objects);
     assert!(good, "{text}");
-    objects[0]["webhooks"][1] = hook("");
+    objects[0]["webhooks"][1] = hook("other", "");
     objects[2] = policy("hybridge-sidecar", "other:1");
     objects.remove(6);
     let (text, good) = run(check, &objects);
     assert!(!good);
     for failure in [
+        "three entries",
         "caBundle",
         "one image",
         "hybridge-running is there and bound",

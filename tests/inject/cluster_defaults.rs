@@ -82,3 +82,17 @@ fn the_platform_gives_user_and_group_where_it_is_told_to() {
     assigned["spec"]["initContainers"][0]["securityContext"]["runAsUser"] = json!(1_000_680_000);
     assert!(planned(&assigned, &settings).ops.is_empty());
 }
+
+#[test]
+fn a_default_delay_fits_into_the_gate_of_every_pod_and_spares_jobs() {
+    let settings = defaults("drain-delay=20s");
+    let delay = |grace: u64, policy: &str| {
+        let mut pod = vllm();
+        pod["spec"]["terminationGracePeriodSeconds"] = json!(grace);
+        pod["spec"]["restartPolicy"] = json!(policy);
+        sidecar_env(planned(&pod, &settings).patched(), "HYBRIDGE_DRAIN_DELAY")
+    };
+    assert_eq!(delay(60, "Always").as_deref(), Some("20s"));
+    assert_eq!(delay(10, "Always").as_deref(), Some("3s"));
+    assert_eq!(delay(60, "Never").as_deref(), Some("0s"));
+}

@@ -14,6 +14,12 @@ use crate::inject::plan::plan;
 use crate::inject::plan::pod;
 
 const INJECTOR: &str = "hybridge-injector";
+/// Entries of the webhook configuration; the chart adds another one for namespaces that it names.
+const ENTRIES: [&str; 3] = [
+    "namespace.hybridge.dev",
+    "object.hybridge.dev",
+    "enforced.hybridge.dev",
+];
 const POLICIES: [&str; 3] = [
     "hybridge-sidecar",
     "hybridge-running",
@@ -68,10 +74,15 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
             .and_then(Value::as_str)
             .is_some_and(|text| !text.is_empty())
     });
+    let has = |name: &&str| {
+        hooks
+            .iter()
+            .any(|hook| pod::string(hook, "name") == Some(*name))
+    };
     lines.expect_that(
-        hooks.len() == 3,
+        ENTRIES.iter().all(has),
         "the webhook configuration has its three entries",
-        "apply the overlay again",
+        "apply the overlay again, or upgrade the Helm release",
     );
     lines.expect_that(
         bundled,

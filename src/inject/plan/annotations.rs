@@ -80,6 +80,9 @@ pub(crate) struct Request {
     pub(crate) usual_drain: Option<u64>,
     /// Seconds; `None` leaves the choice to the kind of pod.
     pub(crate) drain_delay: Option<u64>,
+    /// Seconds by the default of the namespace or the cluster: a pod of a Job has none, and a short grace
+    /// period gets what fits.
+    pub(crate) usual_delay: Option<u64>,
     pub(crate) init_order: InitOrder,
     pub(crate) cpu_request: String,
     pub(crate) cpu_limit: Option<String>,
@@ -115,6 +118,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
     };
     read.refuse_unknown()?;
     let own_drain = read.own("drain-timeout").is_some();
+    let own_delay = read.own("drain-delay").is_some();
     let request = Request {
         ports: read.list("ports")?,
         mode: read.choice("mode", Mode::Takeover)?,
@@ -128,7 +132,8 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),
         usual_drain: read.duration("drain-timeout")?.filter(|_| !own_drain),
-        drain_delay: read.delay("drain-delay")?,
+        drain_delay: read.delay("drain-delay")?.filter(|_| own_delay),
+        usual_delay: read.delay("drain-delay")?.filter(|_| !own_delay),
         init_order: read.choice("init-order", InitOrder::First)?,
         cpu_request: read
             .quantity("cpu-request")?

@@ -54,8 +54,9 @@ fn grace(pod: &Value) -> u64 {
 }
 
 /// Seconds for which new connections are accepted during a drain. A Job's pod ends by itself, and nobody
-/// is sent to it any more: there the wait serves nobody.
-pub(crate) fn delay(pod: &Value, request: &Request) -> Result<u64, Deny> {
+/// is sent to it any more: there the wait serves nobody. A default is no longer than the gate of `timeout`
+/// seconds: after it the app stops, and a new connection would meet nobody.
+pub(crate) fn delay(pod: &Value, request: &Request, timeout: u64) -> Result<u64, Deny> {
     let policy = pod::string(pod::spec(pod), "restartPolicy");
     let of_job = policy.is_some_and(|policy| policy != "Always");
     let grace = grace(pod);
@@ -68,7 +69,7 @@ pub(crate) fn delay(pod: &Value, request: &Request) -> Result<u64, Deny> {
         )),
         Some(asked) => Ok(asked),
         None if of_job => Ok(0),
-        None => Ok(USUAL_DELAY),
+        None => Ok(request.usual_delay.unwrap_or(USUAL_DELAY).min(timeout)),
     }
 }
 

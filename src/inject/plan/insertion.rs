@@ -37,7 +37,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     let loopback_only = bind::to_loopback(&mut editor, &exposed, &request, &mut trace)?;
     let table = probe_rewrite::rewrite(&mut editor, &loopback_only, &previous.table, &mut trace)?;
     let drain_seconds = drain_gate::timeout(pod, &request, &mut trace)?;
-    let drain_delay = drain_gate::delay(pod, &request)?;
+    let drain_delay = drain_gate::delay(pod, &request, drain_seconds)?;
     drain_gate::gate(&mut editor, &exposed, drain_seconds, &mut trace)?;
     let sidecar = Sidecar {
         request: &request,
