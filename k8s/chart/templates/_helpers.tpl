@@ -45,7 +45,7 @@
 {{/* Environment of the injector for what the operator decides for every pod; what is empty is left out. */}}
 {{- define "hybridge.settings" -}}
 {{- $defaults := list -}}
-{{- range $key, $name := dict "cpuLimit" "cpu-limit" "cpuRequest" "cpu-request" "drainTimeout" "drain-timeout" "initOrder" "init-order" "logLevel" "log-level" "memory" "memory" -}}
+{{- range $key, $name := dict "cpuLimit" "cpu-limit" "cpuRequest" "cpu-request" "drainDelay" "drain-delay" "drainTimeout" "drain-timeout" "initOrder" "init-order" "logLevel" "log-level" "memory" "memory" -}}
 {{- with index $.Values.defaults $key -}}
 {{- $defaults = append $defaults (printf "%s=%s" $name .) -}}
 {{- end -}}
@@ -56,6 +56,7 @@
   "HYBRIDGE_IMAGE_PULL_POLICY" (eq .Values.image.pullPolicy "IfNotPresent" | ternary "" .Values.image.pullPolicy)
   "HYBRIDGE_IMAGE_PULL_SECRETS" (join "," .Values.image.sidecarPullSecrets)
   "HYBRIDGE_LOG_LEVEL" .Values.logLevel
+  "HYBRIDGE_NAMESPACE_DEFAULTS" (empty .Values.namespaceDefaults | not | ternary "/etc/hybridge/namespaces/defaults.yaml" "")
   "HYBRIDGE_PLATFORM_USER" (.Values.openshift | ternary "true" "")
   "HYBRIDGE_TLS_SECRET" .Values.defaults.tlsSecret
 -}}
@@ -68,4 +69,9 @@
 {{- if $entries -}}
 {{- toYaml $entries -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Annotations that a namespace may have for its pods: the table of src/inject/annotation_table.rs, as a list in CEL. */}}
+{{- define "hybridge.annotations" -}}
+['ports', 'mode', 'listen-port', 'protocol', 'tls-secret', 'policy', 'bind', 'bind-env', 'drain-timeout', 'drain-delay', 'init-order', 'cpu-request', 'cpu-limit', 'memory', 'log-level', 'allow-shared-pid']
 {{- end -}}
