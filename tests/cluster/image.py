@@ -25,8 +25,8 @@ def libraries(program):
     return re.findall(r"(?:=> |^\s*)(/\S+) \(", listing.stdout, re.MULTILINE)
 
 
-def write(archive, names, program, entrypoint, arguments=(), user="65532:65532"):
-    """Writes `archive` (docker's format, which containerd imports) with `program` as the entrypoint's first word."""
+def build(program, entrypoint, arguments=(), user="65532:65532"):
+    """Configuration and layer of an image with `program` as the entrypoint's first word."""
     files = [(entrypoint[0].lstrip("/"), open(program, "rb").read(), 0o755)]
     files += [(path.lstrip("/"), open(path, "rb").read(), 0o755) for path in libraries(program)]
     layer = _tar(files)
@@ -36,6 +36,12 @@ def write(archive, names, program, entrypoint, arguments=(), user="65532:65532")
         "config": {"User": user, "Entrypoint": list(entrypoint), "Cmd": list(arguments)},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
     }).encode()
+    return configuration, layer
+
+
+def write(archive, names, image):
+    """Writes `archive` in docker's format, which containerd imports, with what `build` made."""
+    configuration, layer = image
     named = hashlib.sha256(configuration).hexdigest() + ".json"
     manifest = json.dumps([{"Config": named, "RepoTags": list(names), "Layers": ["layer.tar"]}]).encode()
     with open(archive, "wb") as out:

@@ -9,7 +9,7 @@ import sys
 
 import image
 import report
-from cases import admission, chart, install, laptop, manifests, policy_only, running
+from cases import admission, chart, documents, install, manifests, policy_only, running, values
 from control_plane import ControlPlane
 from node import PAUSE, Node
 from setting import ROOT, Setting
@@ -17,7 +17,8 @@ from setting import ROOT, Setting
 # In this order: each leaves the cluster as the next expects it.
 CASES = {
     "manifests": manifests.run, "install": install.run, "admission": admission.run, "running": running.run, "again": install.again,
-    "policy-only": policy_only.run, "laptop": laptop.run, "helm": chart.run,
+    "policy-only": policy_only.run, "laptop": documents.laptop, "helm": chart.run,
+    "values": values.run, "documents": documents.run,
 }
 
 
@@ -44,7 +45,7 @@ def images(options):
         "curl": (["docker.io/curlimages/curl:8.16.0"], options.stub, ["/stub", "get"], []),
     }
     for name, (tags, program, entrypoint, words) in names.items():
-        image.write(options.work / f"{name}.tar", tags, program, entrypoint, words)
+        image.write(options.work / f"{name}.tar", tags, image.build(program, entrypoint, words))
         yield options.work / f"{name}.tar"
 
 

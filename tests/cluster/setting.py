@@ -81,6 +81,11 @@ class Setting:
             (folder / name).write_bytes(base64.b64decode(value))
         environment = {each["name"]: each.get("value", "") for each in container.get("env", [])}
         environment |= {"HYBRIDGE_CERT": f"{folder}/tls.crt", "HYBRIDGE_KEY": f"{folder}/tls.key"}
+        if environment.get("HYBRIDGE_NAMESPACE_DEFAULTS"):
+            held = json.loads(self.kubectl("-n", SYSTEM, "get", "configmap", "hybridge-injector-namespaces", "-o", "json"))
+            file = folder / "defaults.yaml"
+            file.write_text(held["data"][file.name])
+            environment["HYBRIDGE_NAMESPACE_DEFAULTS"] = str(file)
         self.injector = self.plane.spawn("injector", self.hybridge, *container["args"], env=environment)
         endpoint = {
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",

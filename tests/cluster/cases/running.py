@@ -38,10 +38,28 @@ def served(setting, folder):
     kill(setting, seen, "hybridge")
     healed = setting.kube.until(pod, lambda now: restarts(now, "hybridge") == 1 and ready(now))
     check("a killed sidecar comes back without a restart of the app", ready(healed) and restarts(healed, "app") == 0, healed.get("status"))
-    begin = time.monotonic()
+    deleted(setting, pod, "an idle pod", 20)
+
+
+def deleted(setting, pod, what, within):
+    """Deletes it; prints after how many seconds its containers ended and it was gone, as the API server saw it."""
+    begin, seen = time.monotonic(), {}
+
+    def look(now):
+        since = time.monotonic() - begin
+        states = now.get("status", {})
+        for each in states.get("containerStatuses", []) + states.get("initContainerStatuses", []):
+            if "terminated" in each["state"]:
+                seen.setdefault(each["name"], since)
+        return gone(now)
+
     setting.kube.delete(pod)
-    check("it is gone after deletion", gone(setting.kube.until(pod, gone, 40)))
-    print(f"cluster: an idle pod took {time.monotonic() - begin:.1f} s to delete", flush=True)
+    check(f"{what}: it is gone after deletion", gone(setting.kube.until(pod, look, 60)))
+    took = time.monotonic() - begin
+    check(f"{what}: within {within} s", took < within, f"{took:.1f} s")
+    ends = ", ".join(f"{name} seen to end at {at:.1f} s" for name, at in seen.items())
+    print(f"cluster: {what} took {took:.1f} s to delete ({ends})", flush=True)
+    return took
 
 
 def liveness(setting, folder):
