@@ -29,11 +29,12 @@ class Kube:
         data = None if body is None else json.dumps(body)
         try:
             self.connection.request(method, path, data, headers)
+            response = self.connection.getresponse()
         except (http.client.HTTPException, OSError):
             # Kept open since the last request, and closed by the server meanwhile.
             self.connection.close()
             self.connection.request(method, path, data, headers)
-        response = self.connection.getresponse()
+            response = self.connection.getresponse()
         text = response.read()
         try:
             return response.status, json.loads(text)

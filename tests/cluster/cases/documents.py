@@ -20,11 +20,12 @@ STANDINS = {
 }
 PAGES = [*sorted(file.relative_to(ROOT) for file in (ROOT / "docs").glob("kubernetes*.md")), "k8s/chart/README.md"]
 BLOCK = re.compile(r"(?:^<!-- not run: (?P<reason>.*?) -->\n)?^```sh\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
-# What the pages suppose to be there: a workload with its Secret.
+# What the pages suppose to be there: a workload with its Secret, whose server can listen on every address.
 WORKLOAD = """\
 hybridge certs --dir certs/llama --name llama.ai.svc
 kubectl -n ai create secret tls llama-tls --cert=certs/llama/tls.crt --key=certs/llama/tls.key
-kubectl -n ai apply -f k8s/examples/stub.yaml
+sed -e /bind:/d -e 's#image: .*#image: registry.example/vllm/vllm-openai:stub#' -e 's#args: .*#args: [--host, 0.0.0.0, --port, "8000"]#' \\
+  k8s/examples/stub.yaml | kubectl -n ai apply -f -
 kubectl -n ai rollout status deployment llama --timeout=120s
 """
 INSTALL, UNINSTALL = "docs/kubernetes-install.md", "docs/kubernetes-uninstall.md"
