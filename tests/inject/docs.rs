@@ -23,10 +23,13 @@ fn the_chart_knows_the_annotations_that_a_namespace_may_have() {
         .collect();
     let schema: serde_json::Value =
         serde_json::from_slice(&std::fs::read(chart.join("values.schema.json")).unwrap()).unwrap();
-    let listed = &schema["properties"]["namespaceDefaults"]["additionalProperties"]["propertyNames"]
-        ["enum"];
+    let listed =
+        &schema["properties"]["namespaceDefaults"]["additionalProperties"]["propertyNames"]["enum"];
     assert_eq!(*listed, serde_json::json!(names));
     let helpers = std::fs::read_to_string(chart.join("templates/_helpers.tpl")).unwrap();
     let list = format!("['{}']", names.join("', '"));
-    assert!(helpers.contains(&list), "_helpers.tpl should contain {list}");
+    assert!(
+        helpers.contains(&list),
+        "_helpers.tpl should contain {list}"
+    );
 }
