@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use thiserror::Error;
@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
+use crate::log_limit::LogLimit;
 use crate::metrics::{ListenerSockets, Metrics};
 
 /// What one listener's socket side is told.
@@ -77,7 +78,7 @@ pub struct Listener {
     /// The socket that is looked at first.
     next: usize,
     back_off: Duration,
-    warnings: Warnings,
+    warnings: LogLimit,
 }
 
 /// The counters of a listener of that name.
@@ -115,7 +116,7 @@ impl Listener {
             metrics,
             next: 0,
             back_off: BACK_OFF_MIN,
-            warnings: Warnings::default(),
+            warnings: LogLimit::new(WARN_EVERY, 1),
         })
     }
 
@@ -166,7 +167,7 @@ impl Listener {
     async fn wait_out(&mut self, error: &io::Error) {
         let reason = accept_reason(error);
         self.metrics.accept_failed(reason);
-        if let Some(suppressed) = self.warnings.due() {
+        if let Some(suppressed) = self.warnings.admit() {
             tracing::warn!(listener = %self.name, %error, reason, suppressed, "accept failed, backing off");
         }
         if reason != "aborted" {
@@ -204,28 +205,8 @@ impl Lost {
     }
 }
 
-/// Repeated warnings, thinned out: a lack of descriptors must not fill the disk with log lines.
-#[derive(Default)]
-struct Warnings {
-    last: Option<Instant>,
-    suppressed: u64,
-}
-
-/// Between two warnings about one listener.
+/// Between two warnings about one listener: a lack of descriptors must not fill the disk with log lines.
 const WARN_EVERY: Duration = Duration::from_secs(10);
-
-impl Warnings {
-    /// How many were suppressed since the last, if one may be written now.
-    fn due(&mut self) -> Option<u64> {
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now < last + WARN_EVERY) {
-            self.suppressed += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
-    }
-}
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::io::{TrafficCounters, TrafficTotals};
 use crate::log_limit::LogLimit;
@@ -19,7 +19,12 @@ pub(super) struct AccessLog {
     pub(super) metrics: Arc<ListenerMetrics>,
     /// Of connections that were ended to make room for others.
     shed_lines: LogLimit,
+    /// Of handshakes that failed, for each reason.
+    failure_lines: [LogLimit; HandshakeError::REASONS.len()],
 }
+
+/// Lines about handshakes that failed for one reason: a flood of them must not fill the disk.
+const FAILURE_LINES: (Duration, u32) = (Duration::from_secs(1), 10);
 
 impl AccessLog {
     pub(super) fn new(listener: &str, policy: &'static str, metrics: ListenerMetrics) -> Self {
@@ -28,6 +33,10 @@ impl AccessLog {
             policy,
             metrics: Arc::new(metrics),
             shed_lines: LogLimit::default(),
+            failure_lines: std::array::from_fn(|_| {
+                let (interval, lines) = FAILURE_LINES;
+                LogLimit::new(interval, lines)
+            }),
         }
     }
 
@@ -35,14 +44,14 @@ impl AccessLog {
     fn refused(&self, closed: &Closed, failure: &Failure) {
         self.metrics.handshake_failed(failure.error.reason());
         self.metrics.closed(Outcome::HandshakeFailed.as_str());
-        let mut suppressed = None;
-        if let Some(reason) = shed_reason(&failure.error) {
+        let admitted = if let Some(reason) = shed_reason(&failure.error) {
             self.metrics.shed(reason);
-            let Some(count) = self.shed_lines.admit() else {
-                return;
-            };
-            suppressed = Some(count);
-        }
+            self.shed_lines.admit()
+        } else {
+            self.failure_lines_of(&failure.error)
+                .and_then(LogLimit::admit)
+        };
+        let suppressed = admitted.filter(|count| *count > 0);
         let offered = failure.offer.as_ref().map(Offer::to_string);
         macro_rules! line {
             ($level:ident) => {
@@ -63,11 +72,18 @@ impl AccessLog {
             };
         }
         // A TCP health check is routine.
-        if matches!(failure.error, HandshakeError::NoHello) {
+        if admitted.is_none() || matches!(failure.error, HandshakeError::NoHello) {
             line!(debug);
         } else {
             line!(info);
         }
+    }
+
+    fn failure_lines_of(&self, error: &HandshakeError) -> Option<&LogLimit> {
+        let index = HandshakeError::REASONS
+            .iter()
+            .position(|reason| *reason == error.reason());
+        self.failure_lines.get(index?)
     }
 
     /// The one place where a connection becomes a metric and a log line.

@@ -42,7 +42,7 @@ const BELOW: [(&str, &[&str]); 18] = [
         ],
     ),
     ("tls", &["fairness", "io", "panics", "redact", "suggest"]),
-    ("listener", &["drain", "fairness", "metrics"]),
+    ("listener", &["drain", "fairness", "log_limit", "metrics"]),
     ("fairness", &[]),
     ("log_limit", &[]),
     ("panics", &[]),
