@@ -47,7 +47,7 @@ impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             socket,
-            explicit_connections: _,
+            explicit_connections,
             tls,
             proxy,
         } = self;
@@ -58,7 +58,13 @@ impl fmt::Display for ListenerConfig {
         upstream(f, proxy)?;
         tls_section(f, tls)?;
         writeln!(f, "  [listener.limits]")?;
-        writeln!(f, "  max-connections = {}", socket.max_connections)?;
+        // The default gives way to the limits of the process, a number that is written warns.
+        let assigned = if *explicit_connections {
+            "max-connections ="
+        } else {
+            "# max-connections, by default:"
+        };
+        writeln!(f, "  {assigned} {}", socket.max_connections)?;
         writeln!(f, "  backlog = {}", socket.backlog)?;
         if http {
             writeln!(f, "  max-streams = {}", proxy.max_streams)?;

@@ -10,7 +10,6 @@ use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
 use super::settings::{ListenerConfig, LogSettings};
-use super::value_type::DefaultValue;
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
@@ -89,10 +88,9 @@ fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
 pub(super) fn listener(layer: &Layer, pod_ips: Option<&str>) -> Result<ListenerConfig, Error> {
     let name = name(layer)?;
     let socket = socket(layer, &name, pod_ips)?;
-    let most = socket.max_connections.to_string();
     Ok(ListenerConfig {
         socket,
-        explicit_connections: !matches!(Key::MaxConnections.default(), DefaultValue::Fixed(text) if text == most),
+        explicit_connections: layer.explicit(Key::MaxConnections).is_some(),
         proxy: proxy(layer, &name)?,
         tls: tls(layer, &name)?,
     })

@@ -301,6 +301,16 @@ async fn idle_connections_leave_descriptors_for_work_and_for_the_admin_port() {
     assert_eq!(within(live.read(&mut [0])).await.unwrap(), 0);
 }
 
+/// Who writes the number of the default means it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_written_is_warned_about_and_a_default_is_not() {
+    for (limits, warnings) in [("max-connections = 10000", 1), ("", 0)] {
+        let setup = Setup::in_front_of(answering(EMPTY).await).limits(limits);
+        let process = Process::start_under(&setup, "ulimit -n 1024").await;
+        assert_eq!(process.said("max-connections 10000 need 20"), warnings);
+    }
+}
+
 /// The soft limit is low by tradition; the hard one is what the operator allows.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
