@@ -55,6 +55,8 @@ pub enum PanickedTask {
     Connection,
     /// A look at the certificate files.
     Reload,
+    /// Whose handshake or request a worker begins next.
+    Scheduler,
     /// One HTTP/2 stream.
     Stream,
     /// Connections to the upstream.

@@ -27,7 +27,7 @@ use crate::proxy::upstream::{Upstream, UpstreamPermits};
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::policy::Group;
-use crate::tls::queue::HandshakeQueue;
+use crate::tls::queue::{HandshakeQueue, Panicked};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
 use crate::worker::{Load, Share};
@@ -129,12 +129,16 @@ impl Service {
                 metrics.panicked(PanickedTask::Upstream);
             }
         });
+        let panicked = || -> Panicked {
+            let metrics = Arc::clone(&front.log.metrics);
+            Box::new(move || metrics.panicked(PanickedTask::Scheduler))
+        };
         Self {
             front: Arc::clone(front),
             upstream,
             load: Arc::clone(load),
-            turns: RequestScheduler::start(),
-            handshakes: front.tls.queue(workers),
+            turns: RequestScheduler::start(panicked()),
+            handshakes: front.tls.queue(workers, panicked()),
         }
     }
 

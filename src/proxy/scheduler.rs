@@ -10,6 +10,9 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::panics;
+use crate::tls::queue::Panicked;
+
 /// Requests begun in one pass. No limit of those under way: a pass is over as soon as there is nothing else to do.
 const BATCH: usize = 32;
 
@@ -30,13 +33,17 @@ struct State {
 
 impl RequestScheduler {
     /// New turns; must run inside the worker's runtime.
-    pub(crate) fn start() -> Arc<Self> {
+    ///
+    /// `panicked` hears of a panic, after which the passes go on: who waits must not wait for ever.
+    pub(crate) fn start(panicked: Panicked) -> Arc<Self> {
         let turns = Arc::new(Self::default());
         let held = Arc::downgrade(&turns);
         tokio::spawn(poll_fn(move |cx| {
-            match held.upgrade() {
-                Some(turns) => turns.end_pass(cx),
-                None => return Poll::Ready(()),
+            let Some(turns) = held.upgrade() else {
+                return Poll::Ready(());
+            };
+            if !turns.end_pass(cx) {
+                panicked();
             }
             Poll::Pending
         }));
@@ -75,7 +82,8 @@ impl RequestScheduler {
     }
 
     /// Runs behind all that was ready when it was woken: the scheduler's queue is first in, first out.
-    fn end_pass(&self, cx: &Context<'_>) {
+    /// Whether all went well: a client's waker that panics is that client's loss alone.
+    fn end_pass(&self, cx: &Context<'_>) -> bool {
         let mut state = self.state();
         let count = state.waiting.len().min(BATCH);
         state.left = BATCH - count;
@@ -87,7 +95,11 @@ impl RequestScheduler {
         }
         let called: Vec<Waker> = state.waiting.drain(..count).collect();
         drop(state);
-        called.into_iter().for_each(Waker::wake);
+        let wake = |waker: Waker| panics::caught_call(|| waker.wake()).is_ok();
+        called
+            .into_iter()
+            .map(wake)
+            .fold(true, |all, woken| all & woken)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,6 +118,7 @@ impl Drop for RequestScheduler {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
 
     fn ends(turns: &RequestScheduler) {
@@ -150,9 +163,37 @@ mod tests {
         assert_eq!(polls(&turns, &mut [None]), [true]);
     }
 
+    /// Panics when it is woken.
+    struct Bomb;
+
+    impl std::task::Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            panic!("as asked");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_one_who_waits_is_told_and_the_others_have_their_turn() {
+        let (told, heard) = std::sync::mpsc::channel();
+        let turns = RequestScheduler::start(Box::new(move || {
+            let _ = told.send(());
+        }));
+        tokio::task::yield_now().await;
+        for _ in 0..BATCH {
+            turns.next().await;
+        }
+        let bomb = Waker::from(Arc::new(Bomb));
+        let first = turns.poll_next(&Context::from_waker(&bomb), &mut None);
+        assert!(first.is_pending());
+        for _ in 0..3 * BATCH {
+            turns.next().await;
+        }
+        assert_eq!(heard.try_iter().count(), 1);
+    }
+
     #[tokio::test]
     async fn everyone_gets_a_turn_and_the_task_ends_with_the_turns() {
-        let turns = RequestScheduler::start();
+        let turns = RequestScheduler::start(Box::new(|| {}));
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..10 * BATCH {
             let turns = Arc::clone(&turns);

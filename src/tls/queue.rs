@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
 use crate::fairness::{Source, Table};
+use crate::panics;
 
 /// Handshakes computed between two looks at the sockets while others wait. Each takes some hundred
 /// microseconds, for which every connection of the worker waits.
@@ -24,9 +25,10 @@ const BATCH: usize = 2;
 const AT_ONCE: usize = 8;
 
 /// The handshakes of one listener that wait for one worker to compute them.
-#[derive(Debug)]
 pub struct HandshakeQueue {
     limit: usize,
+    /// Told of a panic.
+    panicked: Panicked,
     state: Mutex<State>,
 }
 
@@ -48,8 +50,10 @@ pub(super) enum Called {
     ToGo,
 }
 
+/// Who hears of a panic.
+pub type Panicked = Box<dyn Fn() + Send + Sync>;
+
 /// A handshake that waits; dropping it leaves the queue.
-#[derive(Debug)]
 pub(super) struct Waiting {
     queue: Arc<HandshakeQueue>,
     source: Source,
@@ -58,8 +62,8 @@ pub(super) struct Waiting {
 }
 
 impl HandshakeQueue {
-    /// A queue in which at most `limit` wait.
-    pub fn new(limit: usize) -> Arc<Self> {
+    /// A queue in which at most `limit` wait; `panicked` hears of each panic.
+    pub fn new(limit: usize, panicked: Panicked) -> Arc<Self> {
         let state = State {
             left: AT_ONCE,
             calling: false,
@@ -67,6 +71,7 @@ impl HandshakeQueue {
         };
         Arc::new(Self {
             limit: limit.max(1),
+            panicked,
             state: Mutex::new(state),
         })
     }
@@ -82,12 +87,18 @@ impl HandshakeQueue {
     }
 
     /// Calls those who wait until there are none. Yielding lets the runtime run what is ready and look
-    /// at the sockets.
+    /// at the sockets. After a panic those who wait go: nobody is left to wait for a call that never
+    /// comes, and the next handshake finds the queue as new.
     async fn call(self: Arc<Self>) {
         loop {
             yield_now().await;
-            if !self.state().call() {
-                return;
+            match panics::caught_call(|| self.state().call()) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(panics::Panicked) => {
+                    let _ = panics::caught_call(|| drop(self.state().start_anew()));
+                    return (self.panicked)();
+                }
             }
         }
     }
@@ -118,6 +129,13 @@ impl State {
         };
         let call = !std::mem::replace(&mut self.calling, true);
         (Some(waiting), call)
+    }
+
+    /// Nobody waits and nobody calls; those who waited.
+    fn start_anew(&mut self) -> Table<oneshot::Sender<Called>> {
+        self.left = AT_ONCE;
+        self.calling = false;
+        std::mem::take(&mut self.waiting)
     }
 
     /// One pass; whether there will be another.

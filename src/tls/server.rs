@@ -13,7 +13,7 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use super::Settings;
 use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
-use super::queue::HandshakeQueue;
+use super::queue::{HandshakeQueue, Panicked};
 use crate::fairness::FairSet;
 
 /// Everything a handshake on one listener needs.
@@ -97,8 +97,8 @@ impl TlsServer {
     }
 
     /// The queue of one of `workers` workers: `max-handshakes` wait in all of them together.
-    pub fn queue(&self, workers: usize) -> Arc<HandshakeQueue> {
-        HandshakeQueue::new(self.max_handshakes.div_ceil(workers.max(1)))
+    pub fn queue(&self, workers: usize, panicked: Panicked) -> Arc<HandshakeQueue> {
+        HandshakeQueue::new(self.max_handshakes.div_ceil(workers.max(1)), panicked)
     }
 
     /// The config for this offer. Without a group in common it is one that refuses: rustls then

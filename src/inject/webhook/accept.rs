@@ -34,7 +34,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     tls: TlsServer,
     queue: Arc<HandshakeQueue>,
-    pub(crate) metrics: ListenerMetrics,
+    pub(crate) metrics: Arc<ListenerMetrics>,
     traffic: TrafficCounters,
     reviews: Arc<Reviews>,
 }
@@ -69,8 +69,11 @@ impl Shared {
             &[],
         );
         announce(&metrics, tls.policy());
+        let metrics = Arc::new(metrics);
+        let counted = Arc::clone(&metrics);
+        let panicked = move || counted.panicked(PanickedTask::Scheduler);
         Ok(Self {
-            queue: tls.queue(1),
+            queue: tls.queue(1, Box::new(panicked)),
             tls,
             traffic: traffic_counters(&metrics),
             metrics,

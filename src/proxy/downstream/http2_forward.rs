@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -15,6 +15,7 @@ mod respond;
 
 use self::head::{Tally, framing_of, host_of, to_request, write_head};
 use crate::metrics::{Code, RequestProtocol};
+use crate::panics;
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::{is_grpc, valid_host};
 use crate::proxy::codec::h1::response::ResponseHead;
@@ -75,7 +76,7 @@ pub(super) async fn serve(
     if permit.is_none() {
         stream.reply(LocalReply::Overloaded, &mut sample);
         drop(sample);
-        return stream.client.room_in_socket().await;
+        return stream.end().await;
     }
     let host = match stream.prepare(&mut parts, websocket) {
         Ok(host) => host,
@@ -134,6 +135,15 @@ struct Served<'a> {
     grpc: bool,
     priority: Priority,
     is_head: bool,
+}
+
+/// A panic ends the stream, and says whose fault it was.
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = panics::caught_call(|| self.client.reset(Reason::INTERNAL_ERROR));
+        }
+    }
 }
 
 impl Served<'_> {

@@ -1,7 +1,8 @@
 //! The order of turns, who goes when too many wait, and what is left when all are gone.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use super::*;
@@ -12,7 +13,7 @@ fn enter(queue: &Arc<HandshakeQueue>, address: [u8; 4]) -> Option<Waiting> {
 
 /// A queue in which whoever comes next waits.
 fn busy(limit: usize) -> Arc<HandshakeQueue> {
-    let queue = HandshakeQueue::new(limit);
+    let queue = HandshakeQueue::new(limit, Box::new(|| {}));
     for _ in 0..AT_ONCE {
         assert!(enter(&queue, [192, 0, 2, 1]).is_none());
     }
@@ -148,7 +149,7 @@ fn any_order_of_arrivals_departures_and_passes_keeps_the_rule() {
 
 #[tokio::test]
 async fn everyone_is_called_and_no_task_stays() {
-    let queue = HandshakeQueue::new(1_000);
+    let queue = HandshakeQueue::new(1_000, Box::new(|| {}));
     let mut all = tokio::task::JoinSet::new();
     for host in 0..100 {
         let queue = Arc::clone(&queue);
@@ -168,4 +169,49 @@ async fn everyone_is_called_and_no_task_stays() {
     }
     assert!(queue.state().waiting.holds_nothing());
     assert!(!queue.state().calling);
+}
+
+/// Panics when it is woken.
+struct Bomb;
+
+impl std::task::Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        panic!("as asked");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_among_those_who_wait_is_told_and_nobody_waits_for_ever() {
+    let panics = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&panics);
+    let panicked = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    let queue = HandshakeQueue::new(100, Box::new(panicked));
+    for _ in 0..AT_ONCE {
+        assert!(queue.enter([192, 0, 2, 1].into()).is_none());
+    }
+    let mut first = queue.enter([192, 0, 2, 1].into()).unwrap();
+    let mut others: Vec<_> = (0..20)
+        .map(|_| queue.enter([192, 0, 2, 1].into()).unwrap())
+        .collect();
+    let bomb = Waker::from(Arc::new(Bomb));
+    assert!(
+        first
+            .poll_called(&mut Context::from_waker(&bomb))
+            .is_pending()
+    );
+    for waiting in &mut others {
+        let called = std::future::poll_fn(|cx| waiting.poll_called(cx)).await;
+        assert_eq!(called, Called::ToGo);
+    }
+    assert_eq!(panics.load(Ordering::SeqCst), 1);
+    drop((first, others));
+    // As new: computed at once, and called where they must wait.
+    for _ in 0..AT_ONCE {
+        assert!(queue.enter([192, 0, 2, 1].into()).is_none());
+    }
+    let mut next = queue.enter([192, 0, 2, 1].into()).unwrap();
+    let called = std::future::poll_fn(|cx| next.poll_called(cx)).await;
+    assert_eq!(called, Called::ToCompute);
 }

@@ -138,6 +138,7 @@ async fn a_panic_in_an_http2_stream_resets_that_stream() {
     let (response, _) = sender.send_request(refused, true).unwrap();
     let error = within(response).await.unwrap_err();
     assert!(error.is_reset(), "{error:?}");
+    assert_eq!(error.reason(), Some(h2::Reason::INTERNAL_ERROR));
     let task = [("task", "stream")];
     sidecar.metric_reaches(PANICS, &task, 1.0).await;
     let request = http::Request::get("https://localhost/").body(()).unwrap();

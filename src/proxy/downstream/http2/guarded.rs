@@ -19,7 +19,7 @@ impl Future for Guarded {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let work = self.work.as_mut();
         panics::caught_call(|| work.poll(cx)).unwrap_or_else(|panics::Panicked| {
-            // Dropping the work resets its stream; the connection's others go on.
+            // The work reset its stream as it was dropped; the connection's others go on.
             self.metrics.panicked(PanickedTask::Stream);
             Poll::Ready(())
         })
