@@ -72,7 +72,7 @@ impl std::fmt::Debug for Generated {
     }
 }
 
-/// Makes the certificates `args` ask for and writes them: all of them or none.
+/// Makes the certificates of `args` and writes them: all of them or none.
 pub fn run(args: &Args) -> Result<Report, CertgenError> {
     let request = Request {
         names: args.names.clone(),
@@ -98,7 +98,7 @@ pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
     })
 }
 
-/// One that outlives what `request` asks for.
+/// An authority that outlives the certificate of `request`.
 fn authority(request: &Request) -> Result<Authority, CertgenError> {
     let now = OffsetDateTime::now_utc();
     Authority::generate("hybridge local CA", request, now, CA_EXTRA_LIFE)

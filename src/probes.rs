@@ -1,5 +1,5 @@
 //! The probe table: the types that the sidecar's admin server reads from HYBRIDGE_PROBES.
-//! The kubelet asks the admin port under `path`; the sidecar makes the check on loopback.
+//! The kubelet requests `path` of the admin port; the sidecar makes the check on loopback.
 
 mod check;
 
@@ -18,14 +18,14 @@ pub struct ProbeTable {
     entries: Vec<Probe>,
 }
 
-/// One check and the path under which it is asked for.
+/// One check and its path on the admin port.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Probe {
     /// Exact path on the admin port: `/probe/<container>/<readiness|liveness|startup>`, and
     /// `postStart` or `preStop` for a lifecycle hook.
     pub path: String,
-    /// How the app is asked.
+    /// The kind of check.
     pub kind: ProbeKind,
     /// Where the app listens; always a loopback address.
     pub address: IpAddr,
@@ -136,7 +136,7 @@ impl ProbeTable {
         Ok(table)
     }
 
-    /// The probe asked for by exactly this path.
+    /// The probe with exactly this path.
     pub fn lookup(&self, path: &str) -> Option<&Probe> {
         self.entries.iter().find(|probe| probe.path == path)
     }

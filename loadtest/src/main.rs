@@ -1,5 +1,5 @@
 //! The `hybridge-loadtest` program: parse, choose a runtime that fits the cores, dispatch, exit code.
-//! 0 done, 1 the run failed (what was measured is kept), 3 a --fail-if condition is met, 64 wrong question, 130
+//! 0 done, 1 the run failed (what was measured is kept), 3 a --fail-if condition is met, 64 usage error, 130
 //! interrupted (likewise kept).
 
 use std::io::Write;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are answers, anything else is a wrong question.
+            // Help and version are no errors; anything else is a usage error.
             let code = if error.use_stderr() { 64 } else { 0 };
             error.print().ok();
             return ExitCode::from(code);

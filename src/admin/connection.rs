@@ -51,7 +51,7 @@ pub(crate) async fn serve<F>(
     let Accepted { stream, permit, .. } = accepted;
     let activity = permit.activity();
     let service = service_fn(|request| {
-        // Whoever asks is younger than whoever is silent, however long the connection lasts.
+        // A connection with a request counts as younger than a silent one, however long it lasts.
         activity.idle(Instant::now());
         let response = respond(request, Arc::clone(activity));
         async move { Ok::<_, Infallible>(response.await) }

@@ -15,7 +15,7 @@ use crate::time::parse_duration;
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::Health;
 
-/// The longest that `/drain/wait` waits, whatever it is told.
+/// The longest that `/drain/wait` waits, whatever it requests.
 const LONGEST_DRAIN_WAIT: Duration = Duration::from_hours(24);
 
 impl Admin {
@@ -108,12 +108,14 @@ impl Admin {
         client: IpAddr,
         connection: &Activity,
     ) -> Response<Full<Bytes>> {
-        let asked = match wait_timeout(query) {
-            Ok(asked) => asked,
+        let requested = match wait_timeout(query) {
+            Ok(requested) => requested,
             Err(message) => return text(StatusCode::BAD_REQUEST, message),
         };
         let waiters = &self.waiters;
-        let (status, body) = waiters.wait(&self.drain, asked, client, connection).await;
+        let (status, body) = waiters
+            .wait(&self.drain, requested, client, connection)
+            .await;
         text(status, body)
     }
 }

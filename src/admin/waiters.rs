@@ -21,7 +21,7 @@ pub const MAX_WAITERS: usize = 16;
 /// to be started.
 const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 
-/// Those who wait for the end of a drain.
+/// Requests that wait for the end of a drain.
 pub struct Waiters {
     permits: Arc<Admission>,
     /// Those of the pod itself: its hooks may come by loopback, and no neighbour pushes them out.
@@ -31,7 +31,7 @@ pub struct Waiters {
 }
 
 impl Waiters {
-    /// Nobody waits yet.
+    /// None waits yet.
     pub fn new(settings: &drain::Settings) -> Self {
         Self {
             permits: Admission::new(MAX_WAITERS, ListenerSockets::default()),
@@ -40,11 +40,11 @@ impl Waiters {
         }
     }
 
-    /// Waits until a drain is complete, at most for `asked`; never begins one.
+    /// Waits until a drain is complete, at most for `requested`; never begins one.
     pub(super) async fn wait(
         &self,
         drain: &Drain,
-        asked: Option<Duration>,
+        requested: Option<Duration>,
         client: IpAddr,
         connection: &Activity,
     ) -> (StatusCode, String) {
@@ -53,7 +53,7 @@ impl Waiters {
         } else {
             &self.permits
         };
-        // Once a drain runs, those who wait are hooks that hold a pod's end up: no later one replaces them.
+        // Once a drain runs, the waiters are hooks that hold a pod's end up: no later one replaces them.
         let permit = match drain.phase() {
             Phase::Running => permits.try_enter(client),
             Phase::LameDuck | Phase::Draining | Phase::Aborting => permits.try_enter_free(client),
@@ -63,7 +63,7 @@ impl Waiters {
         };
         // The connection has work: it does not make room for a new one.
         connection.begin();
-        let longest = asked.map_or(self.longest, |asked| asked.min(self.longest));
+        let longest = requested.map_or(self.longest, |requested| requested.min(self.longest));
         let response = tokio::select! {
             response = drained(drain, longest) => response,
             () = permit.activity().shed() => too_many(),

@@ -41,7 +41,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// A new one called `title`, which lives `extra` longer than what `request` asks for.
+    /// A new one called `title`, which lives `extra` longer than the life in `request`.
     pub(super) fn generate(
         title: &str,
         request: &Request,

@@ -15,7 +15,7 @@ const PREFIX: &str = "HYBRIDGE_";
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
-/// The names alone: a value may be a key, of this program or of another.
+/// Only the names: a value may be a key, of this program or of another.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.0.keys().map(|name| Shown::from(name.as_str()));

@@ -1,7 +1,7 @@
 //! Every setting by name, in one table: place in the file, flag, environment variable, type, default.
 //!
 //! The command line, the reader of files, the messages, `check` and the test of the documentation
-//! all read this table, so a setting cannot exist in one of them alone.
+//! all read this table, so no setting is in only one of them.
 
 use strum::VariantNames;
 

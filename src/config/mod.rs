@@ -43,7 +43,7 @@ impl Config {
         Ok(Loaded { config, warnings })
     }
 
-    /// Reads the text of a file alone; `path` is for messages.
+    /// Reads only the text of a file; `path` is for messages.
     pub fn parse(path: &str, text: &str) -> Result<Self, Error> {
         let (flags, environment) = (Flags::default(), Environment::default());
         let layers = sources::combine(&flags, &environment, path, text)?;

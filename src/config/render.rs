@@ -120,7 +120,7 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     writeln!(f, "  max-handshakes = {}", tls.max_handshakes)
 }
 
-/// A list that an operator wrote, even one equal to the default, decides by its order alone.
+/// A list that an operator wrote, even one equal to the default, decides by its order.
 fn has_default_groups(policy: &TlsPolicy) -> bool {
     let groups: Option<&[Group]> = None;
     let suites: &[Suite] = policy.suites();

@@ -9,7 +9,7 @@ use crate::{admin, drain, listener, proxy, tls};
 pub struct Config {
     /// The operator's port.
     pub admin: admin::Settings,
-    /// The JSON table of the app's probes that the admin port answers for, not parsed.
+    /// The JSON table of the app's probes that the admin port makes, not parsed.
     pub probes: Option<String>,
     /// The end of the process.
     pub drain: drain::Settings,

@@ -19,7 +19,7 @@ const MAX_BLOB: u64 = 64 << 30;
 const PIECE: usize = 64 * 1024;
 static ZEROS: [u8; PIECE] = [0; PIECE];
 
-/// Answers with as many zero bytes as the path asks for.
+/// Responds with as many zero bytes as the path names.
 pub(super) fn blob(path: &str) -> Result<Reply, Refusal> {
     let size = path.strip_prefix(BLOB).unwrap_or_default();
     let left = size.parse().ok().filter(|size| *size <= MAX_BLOB);

@@ -1,4 +1,4 @@
-//! `/v1/chat/completions`: an answer that says how its connection was keyed, whole or as server-sent
+//! `/v1/chat/completions`: a response that says how its connection was keyed, whole or as server-sent
 //! events (HTML Living Standard §9.2), at the pace of a model.
 
 use std::convert::Infallible;
@@ -23,7 +23,7 @@ const MAX_TOKENS: u64 = 100_000;
 const DEFAULT_INTERVAL_MS: f64 = 50.0;
 const MAX_INTERVAL_MS: f64 = 3_600_000.0;
 
-/// What a client asks for; other parameters of OpenAI's API change nothing.
+/// The parameters of a request; other parameters of OpenAI's API change nothing.
 #[derive(Debug, Deserialize)]
 struct Question {
     model: Option<String>,
@@ -35,8 +35,8 @@ struct Question {
     hybridge_interval_ms: Option<f64>,
 }
 
-/// An answer under way.
-struct Answer {
+/// A completion under way.
+struct Completion {
     id: String,
     created: u64,
     model: String,
@@ -47,21 +47,21 @@ struct Answer {
     finish_reason: &'static str,
 }
 
-/// Answers a chat completion.
+/// Responds to a request for a chat completion.
 pub(super) async fn complete(request: Request<Incoming>) -> Result<Reply, Refusal> {
     let group = evidence(&request);
     let question: Question = read_json(request.into_body()).await?;
     let streams = question.stream.unwrap_or(false);
-    let answer = Answer::new(&question, group)?;
+    let completion = Completion::new(&question, group)?;
     if streams {
-        return Ok(answer.stream());
+        return Ok(completion.stream());
     }
-    let thinking = u32::try_from(answer.tokens).unwrap_or(u32::MAX);
-    sleep(answer.interval.saturating_mul(thinking)).await;
-    Ok(answer.whole(question.messages.len()))
+    let thinking = u32::try_from(completion.tokens).unwrap_or(u32::MAX);
+    sleep(completion.interval.saturating_mul(thinking)).await;
+    Ok(completion.whole(question.messages.len()))
 }
 
-impl Answer {
+impl Completion {
     fn new(question: &Question, group: Option<String>) -> Result<Self, Refusal> {
         if question.messages.is_empty() {
             return Err(Refusal::bad("messages is empty").about("messages"));
@@ -121,7 +121,7 @@ impl Answer {
 
     fn stream(self) -> Reply {
         let tokens = Tokens {
-            answer: self,
+            completion: self,
             sent: 0,
             pause: Box::pin(sleep(Duration::ZERO)),
         };
@@ -147,7 +147,7 @@ impl Answer {
     }
 }
 
-/// The words of the answer, each with the blank after it.
+/// The words of the completion, each with the blank after it.
 fn words(group: Option<&str>) -> Vec<String> {
     let group = group.unwrap_or("nothing, for it did not come through the sidecar");
     let text = format!(
@@ -159,9 +159,9 @@ fn words(group: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// The events of a streamed answer; a client that goes away drops it, timer and all.
+/// The events of a streamed completion; a client that goes away drops it, timer and all.
 struct Tokens {
-    answer: Answer,
+    completion: Completion,
     sent: usize,
     pause: Pin<Box<Sleep>>,
 }
@@ -176,11 +176,11 @@ impl Body for Tokens {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         ready!(this.pause.as_mut().poll(cx));
-        let event = this.answer.event(this.sent);
+        let event = this.completion.event(this.sent);
         this.sent += 1;
         // Only tokens take time; the end follows the last one at once.
-        if this.sent < this.answer.tokens && !this.answer.interval.is_zero() {
-            this.pause = Box::pin(sleep_until(Instant::now() + this.answer.interval));
+        if this.sent < this.completion.tokens && !this.completion.interval.is_zero() {
+            this.pause = Box::pin(sleep_until(Instant::now() + this.completion.interval));
         }
         Poll::Ready(event.map(|event| Ok(Frame::data(event))))
     }

@@ -1,4 +1,4 @@
-//! `/v1/embeddings`: vectors of length one that depend on the input alone and mean nothing.
+//! `/v1/embeddings`: vectors of length one that depend only on the input and mean nothing.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{Request, StatusCode};
@@ -16,7 +16,7 @@ struct Question {
     input: Value,
 }
 
-/// Answers a request for embeddings.
+/// Responds to a request for embeddings.
 pub(super) async fn embed(request: Request<Incoming>) -> Result<Reply, Refusal> {
     let group = evidence(&request);
     let question: Question = read_json(request.into_body()).await?;

@@ -25,7 +25,7 @@ const INVALID_ARGUMENT: &str = "3";
 const RESOURCE_EXHAUSTED: &str = "8";
 const UNIMPLEMENTED: &str = "12";
 
-/// Answers a call; its metadata says how the connection was keyed.
+/// Responds to a call; its metadata says how the connection was keyed.
 pub(super) async fn call(request: Request<Incoming>) -> Reply {
     if let Err(refusal) = speaks_grpc(&request) {
         return refusal.reply();
@@ -89,7 +89,7 @@ where
         .boxed_unsync()
 }
 
-/// Trailers alone: status and message stand where the headers do.
+/// Only trailers: status and message stand where the headers do.
 fn failed(status: &'static str, message: &'static str) -> Reply {
     let mut reply = typed(CONTENT, streamed(Empty::new()));
     let headers = reply.headers_mut();

@@ -35,7 +35,7 @@ impl fmt::Display for Guide {
             f,
             r#"CA: {ca}
 hybrid:    https://{hybrid}/  {strong} for every client that lists a hybrid group
-classical: https://{classical}/  classical key exchange alone, for comparison
+classical: https://{classical}/  only classical key exchange, for comparison
 admin:     http://{admin}/metrics
 
 1. Stream a chat completion. Each chunk says in x-tls-key-exchange what keyed its connection:

@@ -1,4 +1,4 @@
-//! Answers of the stub: JSON, and errors in the form of OpenAI's API.
+//! Responses of the stub: JSON, and errors in the form of OpenAI's API.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,13 +11,13 @@ use hyper::body::{Body, Incoming};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// The model that is listed; the stub answers for every other as well.
+/// The model that is listed; the stub serves every other name as well.
 pub(super) const MODEL: &str = "hybridge-demo";
 
 /// What the sidecar says about the connection.
 pub(super) const EVIDENCE: &str = "x-tls-key-exchange";
 
-/// The body of every answer; an error of it is an error of the request's body.
+/// The body of every response; an error of it is an error of the request's body.
 pub(super) type Payload = UnsyncBoxBody<Bytes, hyper::Error>;
 pub(super) type Reply = Response<Payload>;
 

@@ -1,5 +1,5 @@
 //! The stub model server: plaintext HTTP/1.1 and HTTP/2 on one loopback port, and its routes. Each
-//! answer that is JSON says how the sidecar keyed the connection.
+//! JSON response says how the sidecar keyed the connection.
 
 use std::convert::Infallible;
 use std::io;
@@ -90,18 +90,18 @@ async fn route(request: Request<Incoming>) -> Reply {
             &json!({ "status": "ok", EVIDENCE: evidence(&request) }),
         ),
         "/v1/models" => models(&request),
-        "/v1/chat/completions" => answered(chat::complete(request).await),
-        "/v1/embeddings" => answered(embeddings::embed(request).await),
-        "/sink" => answered(bulk::sink(request).await),
-        "/ws" => answered(websocket::upgrade(request)),
+        "/v1/chat/completions" => reply_to(chat::complete(request).await),
+        "/v1/embeddings" => reply_to(embeddings::embed(request).await),
+        "/sink" => reply_to(bulk::sink(request).await),
+        "/ws" => reply_to(websocket::upgrade(request)),
         _ if path.starts_with(bulk::BLOB) && !reads => Refusal::method("GET"),
-        _ if path.starts_with(bulk::BLOB) => answered(bulk::blob(path)),
+        _ if path.starts_with(bulk::BLOB) => reply_to(bulk::blob(path)),
         _ if path.starts_with(grpc::SERVICE) => grpc::call(request).await,
-        _ => answered(Err(unknown(path))),
+        _ => reply_to(Err(unknown(path))),
     }
 }
 
-fn answered(result: Result<Reply, Refusal>) -> Reply {
+fn reply_to(result: Result<Reply, Refusal>) -> Reply {
     result.unwrap_or_else(Refusal::reply)
 }
 

@@ -52,7 +52,7 @@ pub(super) fn upgrade(mut request: Request<Incoming>) -> Result<Reply, Refusal> 
     Ok(reply)
 }
 
-/// The answer to the key of a handshake (RFC 6455 §4.2).
+/// The response to the key of a handshake (RFC 6455 §4.2).
 fn accept(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
     let field = |name: HeaderName| {
         request
@@ -195,8 +195,8 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(64);
         client.write_all(&[FIN | 1, 1, b'a']).await.unwrap();
         echo(server).await.unwrap();
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.unwrap();
-        assert_eq!(answer, [0x88, 2, 0x03, 0xea]);
+        let mut reply = Vec::new();
+        client.read_to_end(&mut reply).await.unwrap();
+        assert_eq!(reply, [0x88, 2, 0x03, 0xea]);
     }
 }

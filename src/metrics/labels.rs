@@ -92,7 +92,7 @@ pub const GRPC_CODES: [&str; 18] = [
     "BROKEN",
 ];
 
-/// The status classes; `broken` stands for a request that ended without a whole answer.
+/// The status classes; `broken` stands for a request that ended without a whole response.
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "broken"];
 
 /// How a request ended, as the label `code`.
@@ -102,7 +102,7 @@ pub enum Code {
     Http(u16),
     /// A gRPC status.
     Grpc(u8),
-    /// No whole answer: one side went away.
+    /// No whole response: one side went away.
     Broken,
 }
 

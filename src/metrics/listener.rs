@@ -73,7 +73,7 @@ impl Metrics {
             requests: labels::per_protocol(|protocol| {
                 labels::per_code(protocol, |code| {
                     self.requests
-                        .answered
+                        .completed
                         .with_label_values(&[name, protocol, code])
                 })
             }),

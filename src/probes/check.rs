@@ -16,7 +16,7 @@ use super::{Probe, ProbeKind};
 
 /// A longer response head is a failure.
 const HEAD_LIMIT: usize = 16 << 10;
-/// A longer health answer is a failure; a good one has seven bytes.
+/// A longer health response is a failure; a good one has seven bytes.
 const GRPC_LIMIT: usize = 4 << 10;
 /// `SERVING` in HealthCheckResponse.
 const SERVING: u64 = 1;
@@ -28,10 +28,10 @@ pub enum CheckError {
     /// Nobody listens, or the connection broke.
     #[error("the app does not answer: {0}")]
     Io(#[from] std::io::Error),
-    /// No answer in time.
+    /// No response in time.
     #[error("the app did not answer within {0} s")]
     Timeout(u32),
-    /// The answer is not HTTP.
+    /// The response is not HTTP.
     #[error("the app's answer is not HTTP")]
     NotHttp,
     /// A status outside 200 to 399.
@@ -46,16 +46,16 @@ pub enum CheckError {
 }
 
 impl Probe {
-    /// Asks the app.
+    /// Makes the check.
     pub async fn check(&self) -> Result<(), CheckError> {
         let limit = Duration::from_secs(self.timeout_seconds.max(1).into());
-        match timeout(limit, self.ask()).await {
+        match timeout(limit, self.attempt()).await {
             Ok(result) => result,
             Err(_) => Err(CheckError::Timeout(self.timeout_seconds.max(1))),
         }
     }
 
-    async fn ask(&self) -> Result<(), CheckError> {
+    async fn attempt(&self) -> Result<(), CheckError> {
         let stream = TcpStream::connect(SocketAddr::new(self.address, self.port)).await?;
         match self.kind {
             ProbeKind::Tcp => Ok(()),

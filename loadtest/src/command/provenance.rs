@@ -1,4 +1,4 @@
-//! What stands in a result file so that it can be judged and repeated: machine, versions, command, plan, seed.
+//! What stands in a result file so that it can be assessed and repeated: machine, versions, command, plan, seed.
 
 use std::collections::BTreeMap;
 

@@ -102,7 +102,7 @@ impl H2 {
         Ok((head.status.as_u16(), total))
     }
 
-    /// A unary gRPC call with one message; the length of the answer's message.
+    /// A unary gRPC call with one message; the length of the response's message.
     pub async fn unary(&self, request: &Request<()>, message: usize) -> io::Result<usize> {
         let (response, mut stream) = self.open(request, false).await?;
         send(&mut stream, frame(message), true).await?;
@@ -115,7 +115,7 @@ impl H2 {
         check_status(&head.headers, trailers.as_ref())?;
         messages
             .take()
-            .ok_or_else(|| io::Error::other("gRPC answer without a whole message"))
+            .ok_or_else(|| io::Error::other("gRPC response without a whole message"))
     }
 
     /// Opens a bidirectional gRPC stream, to be used message by message.

@@ -1,4 +1,4 @@
-//! What was read from a peer and not used yet, in memory that follows what comes: a page for small answers, four TLS
+//! What was read from a peer and not used yet, in memory that follows what comes: a page for small responses, four TLS
 //! records for bulk, none while nothing is there. Thousands of waiting sessions so cost the generator little, and its
 //! caches hold what it works on.
 
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// The least and the most that one read asks for, bytes.
+/// The least and the most of one read, bytes.
 const LEAST: usize = 4 * 1024;
 const MOST: usize = 64 * 1024;
 
@@ -18,8 +18,8 @@ pub struct Inbox {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// What the next read asks for.
-    ask: usize,
+    /// Bytes of the next read.
+    read_size: usize,
 }
 
 impl Default for Inbox {
@@ -28,7 +28,7 @@ impl Default for Inbox {
             bytes: Vec::new(),
             start: 0,
             end: 0,
-            ask: LEAST,
+            read_size: LEAST,
         }
     }
 }
@@ -52,8 +52,8 @@ impl Inbox {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.make_room();
-        let room = self.end..self.end + self.ask;
-        let mut buffer = ReadBuf::new(&mut self.bytes[room]);
+        let buf = self.end..self.end + self.read_size;
+        let mut buffer = ReadBuf::new(&mut self.bytes[buf]);
         let outcome = Pin::new(stream).poll_read(cx, &mut buffer);
         let read = buffer.filled().len();
         self.end += read;
@@ -64,8 +64,12 @@ impl Inbox {
                     (self.start, self.end) = (0, 0);
                 }
             }
-            Poll::Ready(_) if read == self.ask => self.ask = (self.ask * 2).min(MOST),
-            Poll::Ready(_) if read < self.ask / 4 => self.ask = (self.ask / 2).max(LEAST),
+            Poll::Ready(_) if read == self.read_size => {
+                self.read_size = (self.read_size * 2).min(MOST);
+            }
+            Poll::Ready(_) if read < self.read_size / 4 => {
+                self.read_size = (self.read_size / 2).max(LEAST);
+            }
             Poll::Ready(_) => {}
         }
         outcome.map_ok(|()| read)
@@ -76,7 +80,7 @@ impl Inbox {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let needed = self.end + self.ask;
+        let needed = self.end + self.read_size;
         if self.bytes.len() < needed {
             self.bytes.resize(needed, 0);
         }
@@ -120,7 +124,7 @@ mod tests {
             inbox.take(usize::MAX);
         }
         assert_eq!(inbox.bytes.len(), MOST, "bulk is read in large pieces");
-        while inbox.ask > LEAST {
+        while inbox.read_size > LEAST {
             far.write_all(b"token").await.unwrap();
             poll_fn(|cx| inbox.poll_fill(&mut near, cx)).await.unwrap();
             inbox.take(usize::MAX);

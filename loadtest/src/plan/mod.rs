@@ -85,7 +85,7 @@ pub struct Case {
     pub up: u64,
     /// Bytes down per operation: response body, model, block.
     pub down: u64,
-    /// Tokens of one streamed answer.
+    /// Tokens of one streamed response.
     pub tokens: u32,
     /// Pause between tokens at the model, microseconds.
     pub token_interval_us: u64,
@@ -117,7 +117,7 @@ impl Load {
 }
 
 impl Target {
-    /// A target that is observed by nothing but its answers.
+    /// A target that is observed by nothing but its responses.
     pub fn new(name: &str, url: String, role: Role, groups: Vec<Group>) -> Self {
         Self {
             name: name.to_owned(),

@@ -33,14 +33,14 @@ fn group(name: &'static str, group: Group) -> Algorithm {
     Algorithm::new(name, move |budget: Duration| {
         let exchange = group.exchange();
         let share = exchange.start().expect("key generation");
-        let answer = exchange
+        let response = exchange
             .start_and_complete(share.pub_key())
             .expect("agreement");
         let mut row = Row {
             name: name.into(),
             implementation: format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs")),
             public_key: share.pub_key().len(),
-            ciphertext: Some(answer.pub_key.len()),
+            ciphertext: Some(response.pub_key.len()),
             ..Row::default()
         };
         row.keygen = Some(time(budget, || (), |()| exchange.start()));
@@ -55,13 +55,13 @@ fn group(name: &'static str, group: Group) -> Algorithm {
         ));
         let pair = || {
             let share = exchange.start().expect("key generation");
-            let answer = exchange
+            let response = exchange
                 .start_and_complete(share.pub_key())
                 .expect("agreement");
-            (share, answer.pub_key)
+            (share, response.pub_key)
         };
-        row.decapsulate = Some(time(budget, pair, |(share, answer)| {
-            share.complete(&answer).expect("agreement")
+        row.decapsulate = Some(time(budget, pair, |(share, response)| {
+            share.complete(&response).expect("agreement")
         }));
         row
     })

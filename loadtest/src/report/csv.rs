@@ -1,7 +1,7 @@
 //! Every figure as one line of comma-separated values (RFC 4180), for spreadsheets and scripts. Values are in the unit of
 //! the column, not in the one that reads best.
 
-use super::figures::{Figure, Judged, JudgedCase};
+use super::figures::{Assessed, AssessedCase, Figure};
 use crate::plan::Load;
 use crate::results::Results;
 
@@ -28,9 +28,9 @@ const HEAD: [&str; 18] = [
 
 /// All figures of a run.
 pub fn lines(results: &Results) -> String {
-    let judged = Judged::of(results);
+    let assessed = Assessed::of(results);
     let mut text = line(&HEAD.map(str::to_owned));
-    for case in judged.cases() {
+    for case in assessed.cases() {
         for figure in case.figures {
             text += &line(&row(case, figure));
         }
@@ -38,8 +38,8 @@ pub fn lines(results: &Results) -> String {
     text
 }
 
-fn row(judged: JudgedCase<'_>, figure: &Figure) -> [String; 18] {
-    let case = &judged.measured.case;
+fn row(assessed: AssessedCase<'_>, figure: &Figure) -> [String; 18] {
+    let case = &assessed.measured.case;
     let rate = match case.load {
         Load::Open { per_second, .. } => per_second.to_string(),
         Load::Closed { .. } => String::new(),

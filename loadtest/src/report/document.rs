@@ -1,7 +1,7 @@
 //! What a report says and in which order: what must be known first, the verdict and three numbers, one row for each kind
 //! of work, the charts, then every case, method and limits. Rendering is left to the formats.
 
-use super::figures::{Figure, Judged, JudgedCase, pairings};
+use super::figures::{Assessed, AssessedCase, Figure, pairings};
 use super::node::Node;
 use super::{charts, headline, method, peers, summary, tables, warnings};
 use crate::plan::Scenario;
@@ -11,32 +11,32 @@ use crate::stats::correction;
 
 /// The whole report.
 pub fn document(results: &Results) -> Vec<Node> {
-    let judged = Judged::of(results);
+    let assessed = Assessed::of(results);
     let mut nodes = vec![Node::Heading(1, title(results))];
     nodes.extend(warnings::warnings(results).into_iter().map(Node::Warning));
     if peers::is_peer_run(results) {
-        nodes.push(Node::Paragraph(summary::paragraph(&judged)));
+        nodes.push(Node::Paragraph(summary::paragraph(&assessed)));
         nodes.extend(peers::section(results));
         nodes.extend(charts_node(results));
     } else {
-        nodes.push(Node::Verdict(headline::verdict(&judged)));
-        nodes.push(Node::Tiles(headline::tiles(&judged)));
+        nodes.push(Node::Verdict(headline::verdict(&assessed)));
+        nodes.push(Node::Tiles(headline::tiles(&assessed)));
         nodes.push(Node::Heading(2, "At a glance".into()));
-        nodes.push(glance(&judged, &plainest_of_each(&judged)));
+        nodes.push(glance(&assessed, &plainest_of_each(&assessed)));
         nodes.extend(charts_node(results));
         nodes.push(Node::Heading(2, "In words".into()));
-        nodes.push(Node::Paragraph(summary::paragraph(&judged)));
+        nodes.push(Node::Paragraph(summary::paragraph(&assessed)));
     }
     nodes.push(Node::Heading(2, "Every case".into()));
-    nodes.push(Node::Paragraph(chance(&judged)));
-    nodes.push(glance(&judged, &judged.cases().collect::<Vec<_>>()));
+    nodes.push(Node::Paragraph(chance(&assessed)));
+    nodes.push(glance(&assessed, &assessed.cases().collect::<Vec<_>>()));
     nodes.extend(skipped(results));
     nodes.push(Node::Heading(2, "Differences, case by case".into()));
     nodes.push(Node::Paragraph(
         "Each row is the mean of paired blocks; in brackets the 95 % confidence interval of the difference by itself."
             .into(),
     ));
-    for case in judged.cases() {
+    for case in assessed.cases() {
         nodes.extend(case_nodes(results, case));
     }
     nodes.push(Node::Heading(2, "Latency distributions".into()));
@@ -50,13 +50,13 @@ pub fn document(results: &Results) -> Vec<Node> {
 }
 
 /// How many intervals miss by chance, and what was done about it.
-fn chance(judged: &Judged<'_>) -> String {
-    let all = judged.all().count();
-    let alone = judged
+fn chance(assessed: &Assessed<'_>) -> String {
+    let all = assessed.all().count();
+    let alone = assessed
         .all()
         .filter(|figure| figure.difference.leaves_out_zero())
         .count();
-    let kept = judged.all().filter(|figure| figure.survives).count();
+    let kept = assessed.all().filter(|figure| figure.survives).count();
     format!(
         "{all} figures were compared. Of 95 % intervals about one in twenty leaves out zero by chance alone, {} of {all}; \
          {alone} do here, and {kept} survive the correction for their number ({}). Only those are called a difference \
@@ -99,24 +99,24 @@ const FIRST: [Scenario; 10] = [
 ];
 
 /// One case of each kind of work; of all there are where none of these was measured.
-fn plainest_of_each<'a>(judged: &'a Judged<'_>) -> Vec<JudgedCase<'a>> {
+fn plainest_of_each<'a>(assessed: &'a Assessed<'_>) -> Vec<AssessedCase<'a>> {
     let first: Vec<_> = FIRST
         .into_iter()
-        .filter_map(|scenario| headline::plainest(judged, scenario))
+        .filter_map(|scenario| headline::plainest(assessed, scenario))
         .collect();
     if first.is_empty() {
-        return judged.cases().collect();
+        return assessed.cases().collect();
     }
     first
 }
 
 /// One row for each case: the figure it is told by, server CPU and bytes.
-fn glance(judged: &Judged<'_>, cases: &[JudgedCase<'_>]) -> Node {
+fn glance(assessed: &Assessed<'_>, cases: &[AssessedCase<'_>]) -> Node {
     // With one pair a case, roles say enough.
-    let several = peers::is_peer_run(judged.results);
+    let several = peers::is_peer_run(assessed.results);
     let mut rows = Vec::new();
     for case in cases {
-        for pairing in pairings(judged.results, case.measured) {
+        for pairing in pairings(assessed.results, case.measured) {
             let metrics = Metric::for_scenario(case.measured.case.scenario);
             let words = |metric| {
                 case.find(&pairing, metric)
@@ -184,7 +184,7 @@ pub fn title(results: &Results) -> String {
     format!("What hybrid costs: {plan}")
 }
 
-fn case_nodes(results: &Results, case: JudgedCase<'_>) -> Vec<Node> {
+fn case_nodes(results: &Results, case: AssessedCase<'_>) -> Vec<Node> {
     let mut nodes = vec![Node::Heading(3, case.measured.case.title())];
     let pairings = pairings(results, case.measured);
     let several = pairings.len() > 1;

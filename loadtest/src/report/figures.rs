@@ -1,4 +1,4 @@
-//! What the paired differences of a run amount to: every figure of every case, judged together, so that what is called a
+//! What the paired differences of a run amount to: every figure of every case, assessed together, so that what is called a
 //! difference survives the number of figures looked at.
 
 use super::numbers::{number, signed, unit_for};
@@ -32,9 +32,9 @@ pub struct Pairing {
     pub subject: String,
 }
 
-/// Results with every figure judged.
+/// Results with every figure assessed.
 #[derive(Debug)]
-pub struct Judged<'a> {
+pub struct Assessed<'a> {
     pub results: &'a Results,
     /// By case, in the order of the results.
     figures: Vec<Vec<Figure>>,
@@ -42,12 +42,12 @@ pub struct Judged<'a> {
 
 /// A case with its figures.
 #[derive(Clone, Copy, Debug)]
-pub struct JudgedCase<'a> {
+pub struct AssessedCase<'a> {
     pub measured: &'a CaseResult,
     pub figures: &'a [Figure],
 }
 
-impl<'a> Judged<'a> {
+impl<'a> Assessed<'a> {
     pub fn of(results: &'a Results) -> Self {
         let mut figures: Vec<Vec<Figure>> = results
             .cases
@@ -66,12 +66,12 @@ impl<'a> Judged<'a> {
         Self { results, figures }
     }
 
-    pub fn cases(&self) -> impl Iterator<Item = JudgedCase<'_>> {
+    pub fn cases(&self) -> impl Iterator<Item = AssessedCase<'_>> {
         self.results
             .cases
             .iter()
             .zip(&self.figures)
-            .map(|(measured, figures)| JudgedCase { measured, figures })
+            .map(|(measured, figures)| AssessedCase { measured, figures })
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Figure> {
@@ -79,7 +79,7 @@ impl<'a> Judged<'a> {
     }
 }
 
-impl<'a> JudgedCase<'a> {
+impl<'a> AssessedCase<'a> {
     pub fn find(self, pairing: &Pairing, metric: Metric) -> Option<&'a Figure> {
         self.figures
             .iter()

@@ -1,7 +1,7 @@
 //! What a manager reads first: a verdict in one sentence and three numbers in large type, made only of figures that
 //! survive the correction for their number.
 
-use super::figures::{Figure, Judged, JudgedCase};
+use super::figures::{Assessed, AssessedCase, Figure};
 use super::node::Tile;
 use super::numbers::{number, signed, unit_for};
 use crate::plan::{Load, Scenario};
@@ -55,29 +55,32 @@ const TOLD: [(Scenario, Metric, &str); 9] = [
 const TILES: usize = 3;
 
 /// The plainest case of a scenario: over loopback, closed load, fewest connections.
-pub(super) fn plainest<'a>(judged: &'a Judged<'_>, scenario: Scenario) -> Option<JudgedCase<'a>> {
-    let fits = |case: &JudgedCase<'_>| {
+pub(super) fn plainest<'a>(
+    assessed: &'a Assessed<'_>,
+    scenario: Scenario,
+) -> Option<AssessedCase<'a>> {
+    let fits = |case: &AssessedCase<'_>| {
         let case = &case.measured.case;
         case.scenario == scenario && matches!(case.load, Load::Closed { .. })
     };
-    judged.cases().filter(fits).min_by_key(|case| {
+    assessed.cases().filter(fits).min_by_key(|case| {
         let case = &case.measured.case;
         (case.link.rtt_us, case.load.connections())
     })
 }
 
 /// The first figures there are.
-fn told<'a>(judged: &'a Judged<'_>) -> Vec<(&'a Figure, Scenario, &'static str)> {
+fn told<'a>(assessed: &'a Assessed<'_>) -> Vec<(&'a Figure, Scenario, &'static str)> {
     let found = TOLD.iter().filter_map(|(scenario, metric, label)| {
-        let figure = plainest(judged, *scenario)?.first(*metric)?;
+        let figure = plainest(assessed, *scenario)?.first(*metric)?;
         Some((figure, *scenario, *label))
     });
     found.take(TILES).collect()
 }
 
 /// The large numbers.
-pub(super) fn tiles(judged: &Judged<'_>) -> Vec<Tile> {
-    told(judged)
+pub(super) fn tiles(assessed: &Assessed<'_>) -> Vec<Tile> {
+    told(assessed)
         .into_iter()
         .map(|(figure, _, label)| tile(figure, label))
         .collect()
@@ -113,8 +116,8 @@ fn tile(figure: &Figure, label: &str) -> Tile {
 }
 
 /// The run in one sentence.
-pub(super) fn verdict(judged: &Judged<'_>) -> String {
-    let told = told(judged);
+pub(super) fn verdict(assessed: &Assessed<'_>) -> String {
+    let told = told(assessed);
     if told.is_empty() {
         return "Too little was measured for a verdict; the tables below show what there is."
             .into();

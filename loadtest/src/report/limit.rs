@@ -1,7 +1,7 @@
 //! `--fail-if`: a limit on a difference, such as `full-handshake.cpu > 20%` or `h1-keepalive.p99 > 500us`. It is met where
 //! the difference is called one and its mean lies beyond the limit, in any case of the scenario.
 
-use super::figures::Judged;
+use super::figures::Assessed;
 use super::numbers::{number, signed};
 use crate::plan::Scenario;
 use crate::results::Results;
@@ -43,9 +43,9 @@ impl Limit {
 
     /// Holds the condition against a run.
     pub fn check(&self, results: &Results) -> Outcome {
-        let judged = Judged::of(results);
+        let assessed = Assessed::of(results);
         let (mut seen, mut met) = (false, Vec::new());
-        for case in judged.cases() {
+        for case in assessed.cases() {
             if case.measured.case.scenario != self.scenario {
                 continue;
             }

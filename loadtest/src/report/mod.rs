@@ -35,12 +35,12 @@ pub fn markdown(results: &Results) -> String {
 
 /// What a terminal shows at the end: what must be known first, the verdict and the paragraph.
 pub fn text(results: &Results) -> String {
-    let judged = figures::Judged::of(results);
+    let assessed = figures::Assessed::of(results);
     let mut lines = warnings::warnings(results);
     if !peers::is_peer_run(results) {
-        lines.push(headline::verdict(&judged));
+        lines.push(headline::verdict(&assessed));
     }
-    lines.push(summary::paragraph(&judged));
+    lines.push(summary::paragraph(&assessed));
     lines.join("\n")
 }
 

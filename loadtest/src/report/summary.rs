@@ -1,6 +1,6 @@
 //! The paragraph below the headline: what hybrid costs per handshake, per request, per token, per GiB.
 
-use super::figures::{Figure, Judged};
+use super::figures::{Assessed, Figure};
 use super::headline::plainest;
 use super::numbers::{number, signed, time, unit_for};
 use super::peers;
@@ -9,16 +9,16 @@ use crate::results::findings::Metric;
 use crate::stats::{Verdict, correction};
 
 /// One paragraph; says less where less was measured.
-pub fn paragraph(judged: &Judged<'_>) -> String {
-    let results = judged.results;
+pub fn paragraph(assessed: &Assessed<'_>) -> String {
+    let results = assessed.results;
     if peers::is_peer_run(results) {
         return peers::paragraph(results);
     }
     let sentences: Vec<_> = [
-        handshake(judged),
-        request(judged),
-        token(judged),
-        gibibyte(judged),
+        handshake(assessed),
+        request(assessed),
+        token(assessed),
+        gibibyte(assessed),
     ]
     .into_iter()
     .flatten()
@@ -36,21 +36,25 @@ pub fn paragraph(judged: &Judged<'_>) -> String {
     };
     let note = format!(
         "In brackets are 95 % confidence intervals, from {pairs} pairs of blocks; a difference is named only where it survives the correction for {} figures ({}).",
-        judged.all().count(),
+        assessed.all().count(),
         correction::NAME
     );
     format!("{} {note}", sentences.join(" "))
 }
 
 /// The figure a sentence rests on.
-fn figure<'a>(judged: &'a Judged<'_>, scenario: Scenario, metric: Metric) -> Option<&'a Figure> {
-    plainest(judged, scenario)?.first(metric)
+fn figure<'a>(
+    assessed: &'a Assessed<'_>,
+    scenario: Scenario,
+    metric: Metric,
+) -> Option<&'a Figure> {
+    plainest(assessed, scenario)?.first(metric)
 }
 
-fn handshake(judged: &Judged<'_>) -> Option<String> {
+fn handshake(assessed: &Assessed<'_>) -> Option<String> {
     let scenario = Scenario::FullHandshake;
-    let latency = figure(judged, scenario, Metric::Median)?;
-    let groups: Vec<_> = judged
+    let latency = figure(assessed, scenario, Metric::Median)?;
+    let groups: Vec<_> = assessed
         .results
         .targets
         .iter()
@@ -65,8 +69,8 @@ fn handshake(judged: &Judged<'_>) -> Option<String> {
         change(latency, "longer", "shorter"),
     );
     let (up, down) = (
-        figure(judged, scenario, Metric::HandshakeUp)?,
-        figure(judged, scenario, Metric::HandshakeDown)?,
+        figure(assessed, scenario, Metric::HandshakeUp)?,
+        figure(assessed, scenario, Metric::HandshakeDown)?,
     );
     text += &format!(
         ", and {} more bytes ({} up, {} down)",
@@ -74,30 +78,30 @@ fn handshake(judged: &Judged<'_>) -> Option<String> {
         signed(up.difference.mean),
         signed(down.difference.mean)
     );
-    if let Some(cpu) = figure(judged, scenario, Metric::ServerCpu) {
+    if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(cpu, "more", "less"));
     }
     Some(text + ".")
 }
 
-fn request(judged: &Judged<'_>) -> Option<String> {
+fn request(assessed: &Assessed<'_>) -> Option<String> {
     let scenario = Scenario::H1Keepalive;
-    let latency = figure(judged, scenario, Metric::Median)?;
+    let latency = figure(assessed, scenario, Metric::Median)?;
     let mut text = format!(
         "A request on an open connection takes {}: {}",
         time(latency.subject.mean),
         change(latency, "longer", "shorter")
     );
-    if let Some(cpu) = figure(judged, scenario, Metric::ServerCpu) {
+    if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(cpu, "more", "less"));
     }
     Some(text + ".")
 }
 
-fn token(judged: &Judged<'_>) -> Option<String> {
+fn token(assessed: &Assessed<'_>) -> Option<String> {
     let scenario = Scenario::TokenStream;
-    let gap = figure(judged, scenario, Metric::TokenGap)?;
-    let first = figure(judged, scenario, Metric::FirstToken)?;
+    let gap = figure(assessed, scenario, Metric::TokenGap)?;
+    let first = figure(assessed, scenario, Metric::FirstToken)?;
     Some(format!(
         "From one streamed token to the next: {}; to the first one: {}.",
         change(gap, "longer", "shorter"),
@@ -105,7 +109,7 @@ fn token(judged: &Judged<'_>) -> Option<String> {
     ))
 }
 
-fn gibibyte(judged: &Judged<'_>) -> Option<String> {
+fn gibibyte(assessed: &Assessed<'_>) -> Option<String> {
     const BULK: [Scenario; 5] = [
         Scenario::Download,
         Scenario::Upload,
@@ -115,14 +119,14 @@ fn gibibyte(judged: &Judged<'_>) -> Option<String> {
     ];
     let scenario = BULK
         .into_iter()
-        .find(|scenario| plainest(judged, *scenario).is_some())?;
-    let wire = figure(judged, scenario, Metric::Wire)?;
+        .find(|scenario| plainest(assessed, *scenario).is_some())?;
+    let wire = figure(assessed, scenario, Metric::Wire)?;
     let mut text = format!(
         "A GiB of payload puts {} % more bytes on the wire than classical ({} % beyond the payload in both)",
         signed(wire.percent()),
-        number(figure(judged, scenario, Metric::Overhead)?.subject.mean),
+        number(figure(assessed, scenario, Metric::Overhead)?.subject.mean),
     );
-    if let Some(cpu) = figure(judged, scenario, Metric::ServerCpuPerGib) {
+    if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpuPerGib) {
         text += &format!(
             " and takes {} ms of server CPU: {}",
             number(cpu.subject.mean),

@@ -1,4 +1,4 @@
-//! The result file: everything measured, block by block, with what is needed to judge it and to repeat it.
+//! The result file: everything measured, block by block, with what is needed to assess it and to repeat it.
 //! What a report says is computed from here and nothing else. Reading and writing are in `file`.
 
 pub mod conditions;

@@ -1,4 +1,4 @@
-//! Looks before a run at what a server of the user's own has: each thing a scenario needs is asked for once, and what is
+//! Looks before a run at what a server of the user's own has: each thing a scenario needs is requested once, and what is
 //! missing leaves out the scenarios that need it, with the reason.
 
 use std::io;
@@ -19,7 +19,7 @@ use crate::plan::{Case, Scenario, Speaks};
 
 /// A model may have to be loaded before its first token.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What most servers answer one of.
+/// Most servers respond to one of these.
 const PAGES: [&str; 4] = ["/v1/models", "/health", "/healthz", "/"];
 const MODELS: &str = "/v1/models";
 
@@ -100,7 +100,7 @@ pub fn missing(target: &Resolved, case: &Case) -> Option<String> {
     ))
 }
 
-/// What a case asks of a server.
+/// What a case needs of a server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Needs {
     /// Some page, of whatever length.
@@ -150,7 +150,7 @@ impl Needs {
     }
 }
 
-/// What one target has, and the pages it answers.
+/// What one target has, and the pages it serves.
 async fn of(target: &Resolved, cases: &[Case]) -> (Served, Vec<&'static str>) {
     let all: Vec<Needs> = cases.iter().map(Needs::of).collect();
     let any = |need: fn(&Needs) -> bool| all.iter().any(need);
@@ -222,7 +222,7 @@ async fn streaming_model(target: &Resolved, get_models: &str) -> Option<String> 
 /// One request on a connection of its own: status and body, of which a mebibyte at most is kept.
 async fn exchange(target: &Resolved, request: &str, filler: u64) -> io::Result<(u16, Vec<u8>)> {
     const MOST: usize = 1 << 20;
-    let asked = async {
+    let probe = async {
         let mut h1 = H1::new(connect(target, vec!["http/1.1"]).await?);
         h1.send(request.as_bytes(), filler).await?;
         let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -232,11 +232,11 @@ async fn exchange(target: &Resolved, request: &str, filler: u64) -> io::Result<(
                 kept.extend_from_slice(piece);
             }
         }
-        // The answer is here; how the goodbye goes is not asked.
+        // The response is here; how the connection ends does not matter.
         drop(timeout(Duration::from_secs(1), h1.stream.close()).await);
         Ok((head.status, kept))
     };
-    timeout(PATIENCE, asked).await.map_err(io::Error::from)?
+    timeout(PATIENCE, probe).await.map_err(io::Error::from)?
 }
 
 async fn connect(target: &Resolved, alpn: Vec<&'static str>) -> io::Result<Stream<Socket>> {

@@ -16,16 +16,16 @@ use super::cores::Cores;
 use crate::error::{Error, Result};
 use crate::observe::machine;
 
-/// A started server must answer by then.
+/// A started server must respond by then.
 const START: Duration = Duration::from_secs(20);
-/// A server that is asked to end gets this long to clean up after itself.
+/// A server that gets SIGTERM has this long to clean up after itself.
 const END: Duration = Duration::from_secs(5);
 /// Lines of its output that are kept for an error message.
 const KEPT: usize = 8;
 
 type Log = Arc<Mutex<VecDeque<String>>>;
 
-/// A child process that ends with its owner: asked to, and killed where it does not.
+/// A child process that ends with its owner: by SIGTERM, and killed where it does not.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -41,7 +41,7 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.ask_to_end();
+        self.terminate();
         // Already gone is as good.
         self.child.kill().ok();
         self.child.wait().ok();
@@ -97,11 +97,11 @@ impl Server {
     }
 
     /// Sends SIGTERM and waits: the demo removes its throw-away keys before it ends.
-    fn ask_to_end(&mut self) {
-        let asked = Pid::from_raw(self.child.id().cast_signed())
+    fn terminate(&mut self) {
+        let signalled = Pid::from_raw(self.child.id().cast_signed())
             .is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
         let deadline = Instant::now() + END;
-        while asked && Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+        while signalled && Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -130,13 +130,13 @@ impl Crew {
             whole.unserved += schedule.left().await;
         }
         let elapsed = start.elapsed();
-        self.judge(&whole, failure).await?;
+        self.check_failures(&whole, failure).await?;
         Ok((whole, elapsed))
     }
 
     /// An error where more than one operation in ten failed: the target has stopped answering only if it takes no new
     /// connection either.
-    async fn judge(&self, sample: &Sample, failure: Option<Error>) -> Result<()> {
+    async fn check_failures(&self, sample: &Sample, failure: Option<Error>) -> Result<()> {
         let error = match failure {
             Some(error) if error.is_fatal() => return Err(error),
             Some(error) if sample.ops < sample.errors * 10 => error,

@@ -38,11 +38,11 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
         let (mut peer, _) = listener.accept().await?;
         peer.set_nodelay(true)?;
         // A connection that ends is the client's business.
-        tokio::spawn(async move { while answer(&mut peer).await.is_ok() {} });
+        tokio::spawn(async move { while respond(&mut peer).await.is_ok() {} });
     }
 }
 
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(peer: &mut S) -> io::Result<()> {
+async fn respond<S: AsyncRead + AsyncWrite + Unpin>(peer: &mut S) -> io::Result<()> {
     let (up, down) = (peer.read_u64().await?, peer.read_u64().await?);
     let (mut read, mut write) = split(peer);
     tokio::try_join!(swallow(&mut read, up), fill(&mut write, down))?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::net::dial::{Endpoint, Expect};
 use crate::plan::{Role, Scenario};
 
-/// The same client offers its share for a classical group first where a HelloRetryRequest is asked for; a baseline
-/// that chooses the classical group anyway answers at once, and that is the comparison.
+/// The same client offers its share for a classical group first where a HelloRetryRequest is wanted; a baseline
+/// that chooses the classical group anyway needs no retry, and that is the comparison.
 pub(super) fn for_scenario(
     scenario: Scenario,
     endpoint: &Arc<Endpoint>,

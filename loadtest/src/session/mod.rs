@@ -101,9 +101,9 @@ impl Session {
         }
     }
 
-    /// Begins a block of token streams where a user might be: within the interval of a token, and within the answer.
-    /// Users do not start in step; a burst of all their tokens, or of all their requests each time the answers end,
-    /// would be another load. The rest of an answer that it begins with is no operation; its tokens count as served.
+    /// Begins a block of token streams where a user might be: within the interval of a token, and within the response.
+    /// Users do not start in step; a burst of all their tokens, or of all their requests each time the responses end,
+    /// would be another load. The rest of a response that it begins with is no operation; its tokens count as served.
     pub async fn stagger_start(&mut self, sample: &mut Sample) -> Result<()> {
         if self.case.scenario != Scenario::TokenStream || self.case.token_interval_us == 0 {
             return Ok(());
@@ -197,7 +197,7 @@ impl Session {
     async fn handshake(&mut self, due: Instant, expect: Expect) -> Result<Outcome> {
         let late = due.elapsed();
         let dialed = self.dialer.dial(expect).await?;
-        // The scheduled wait counts, the TCP connect does not: the handshake is what is asked about.
+        // The scheduled wait counts, the TCP connect does not: the handshake is what is measured.
         let latency = late + dialed.handshake;
         let meter = Arc::clone(dialed.stream.meter());
         close_stream(dialed.stream).await;
@@ -208,7 +208,7 @@ impl Session {
         })
     }
 
-    /// A connection for this operation alone.
+    /// A connection for this operation only.
     async fn fresh(&mut self, due: Instant) -> Result<Outcome> {
         let (up, down) = (self.case.up, self.case.down);
         match self.case.scenario {

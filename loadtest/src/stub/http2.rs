@@ -17,7 +17,7 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const WINDOW: u32 = 1024 * 1024;
 const STREAMS: u32 = 1000;
 
-/// Answers the requests of one connection until it closes; `ahead` was read from it before.
+/// Responds to the requests of one connection until it closes; `ahead` was read from it before.
 pub(super) async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     ahead: Vec<u8>,
@@ -34,12 +34,15 @@ pub(super) async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     while let Some(accepted) = connection.accept().await {
         let (request, respond) = accepted.map_err(io::Error::other)?;
         // A stream that breaks off is the client's business.
-        tokio::spawn(async move { answer(request, respond).await.ok() });
+        tokio::spawn(async move { respond_to(request, respond).await.ok() });
     }
     Ok(())
 }
 
-async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> io::Result<()> {
+async fn respond_to(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) -> io::Result<()> {
     let (head, mut body) = request.into_parts();
     let path = head.uri.path();
     if path.starts_with("/hybridge.demo.Echo/") {

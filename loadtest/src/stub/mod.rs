@@ -1,5 +1,5 @@
 //! The tool's own model server without TLS: the backend of the peers plans, the null target that shows what the
-//! generator alone costs, and the far end of tests. Paths as in `hybridge demo`; `/` is a small fixed answer.
+//! generator alone costs, and the far end of tests. Paths as in `hybridge demo`; `/` is a small fixed response.
 //! HTTP/1.1 here, HTTP/2 on the same port in `http2`.
 
 mod http2;
@@ -30,7 +30,7 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// Answers requests on one connection, plain or not, until it closes; the first bytes tell which HTTP it speaks.
+/// Responds to requests on one connection, plain or not, until it closes; the first bytes tell which HTTP it speaks.
 pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> io::Result<()> {
     let mut h1 = H1::new(stream);
     if h1.begins_with(http2::PREFACE).await? {
@@ -38,7 +38,7 @@ pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> i
         return http2::serve_connection(stream, ahead).await;
     }
     while let Some(head) = h1.head(true).await? {
-        answer(&mut h1, &head).await?;
+        respond(&mut h1, &head).await?;
         if !head.keep_alive {
             break;
         }
@@ -46,7 +46,7 @@ pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> i
     h1.stream.shutdown().await
 }
 
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(h1: &mut H1<S>, head: &Head) -> io::Result<()> {
+async fn respond<S: AsyncRead + AsyncWrite + Unpin>(h1: &mut H1<S>, head: &Head) -> io::Result<()> {
     if head.expects_continue {
         h1.send(b"HTTP/1.1 100 Continue\r\n\r\n", 0).await?;
     }
@@ -89,13 +89,13 @@ async fn stream_tokens<S: AsyncRead + AsyncWrite + Unpin>(
     while let Some(piece) = h1.piece(&mut body).await? {
         text.extend_from_slice(piece);
     }
-    let asked: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    let tokens = asked
+    let parameters: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let tokens = parameters
         .get("max_tokens")
         .and_then(serde_json::Value::as_u64)
         .unwrap_or(16)
         .min(1_000_000);
-    let pause = asked
+    let pause = parameters
         .get("hybridge_interval_ms")
         .and_then(serde_json::Value::as_f64)
         .unwrap_or(0.0);

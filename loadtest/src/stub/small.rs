@@ -1,4 +1,4 @@
-//! The small answer.
+//! The small response.
 
 /// A completion of one word.
 pub(super) const SMALL: &str = "{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"model\":\"stub\",\

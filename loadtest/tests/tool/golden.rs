@@ -202,8 +202,8 @@ fn what_does_not_survive_the_number_of_figures_is_not_called_a_difference() {
         text.contains("survive the correction for their number (Benjamini-Hochberg"),
         "{text}"
     );
-    let judged = report::figures::Judged::of(&noisy);
-    for figure in judged
+    let assessed = report::figures::Assessed::of(&noisy);
+    for figure in assessed
         .all()
         .filter(|figure| figure.metric == Metric::ServerCpu)
     {

@@ -17,7 +17,7 @@ pub enum AddressError {
     #[error("`{0}`: `{1}` is not an IP address (names are not looked up)")]
     NotIp(Shown, Shown),
     /// A port where none belongs.
-    #[error("`{0}` is not an IP address: the ports come from --ports, write the address alone")]
+    #[error("`{0}` is not an IP address: the ports come from --ports, write only the address")]
     NotIpAlone(Shown),
     /// No port.
     #[error("`{0}` has no port: write {0}:PORT")]

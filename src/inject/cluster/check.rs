@@ -161,9 +161,9 @@ fn namespaces(cluster: &Cluster, lines: &mut Lines) {
 }
 
 /// What would become of every workload when its pods are created again. Pods that an owner makes are
-/// judged by the owner's template.
+/// decided by the owner's template.
 fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
-    let mut judged = 0;
+    let mut counted = 0;
     for object in &cluster.objects {
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
         if !pod::array(metadata, "ownerReferences").is_empty() {
@@ -179,7 +179,7 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
             if !is_wanted(Some(decision), template) {
                 continue;
             }
-            judged += 1;
+            counted += 1;
             let title = format!("{} in {}", workload.title, namespace(object));
             match plan(template, decision, settings) {
                 Ok(plan) => {
@@ -191,5 +191,5 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
             }
         }
     }
-    lines.note(&format!("{judged} workloads are to be injected"));
+    lines.note(&format!("{counted} workloads are to be injected"));
 }

@@ -50,7 +50,7 @@ impl FromStr for Defaults {
             defaults: defaults.clone(),
             ..Settings::default()
         };
-        // A pod without annotations meets the defaults alone.
+        // A pod without annotations gets only the defaults.
         annotations::parse(&json!({}), &settings).map_err(|deny| deny.to_string())?;
         Ok(defaults)
     }

@@ -26,24 +26,24 @@ pub(crate) const PATH: &str = "/drain/wait";
 pub(crate) fn timeout(pod: &Value, request: &Request, trace: &mut Trace) -> Result<u64, Deny> {
     let grace = grace(pod);
     let reserve = APP_STOP + SIDECAR_STOP;
-    let Some(asked) = request.drain_timeout else {
+    let Some(seconds) = request.drain_timeout else {
         let longest = request.usual_drain.unwrap_or(LONGEST_DEFAULT);
         return Ok(default_timeout(grace, longest, trace));
     };
-    let sum = asked.saturating_add(reserve);
-    if asked >= grace {
+    let sum = seconds.saturating_add(reserve);
+    if seconds >= grace {
         return Err(Deny::new(
             Reason::DrainExceedsGrace,
             format!(
-                "annotation hybridge.dev/drain-timeout {asked}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
+                "annotation hybridge.dev/drain-timeout {seconds}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
                 remedy(grace, reserve)
             ),
         ));
     }
     if sum > grace {
-        trace.warn(format!("drain-timeout {asked}s leaves the app {}s to stop before terminationGracePeriodSeconds {grace} ends; {sum} would leave room", grace - asked));
+        trace.warn(format!("drain-timeout {seconds}s leaves the app {}s to stop before terminationGracePeriodSeconds {grace} ends; {sum} would leave room", grace - seconds));
     }
-    Ok(asked)
+    Ok(seconds)
 }
 
 fn grace(pod: &Value) -> u64 {
@@ -61,13 +61,13 @@ pub(crate) fn delay(pod: &Value, request: &Request, timeout: u64) -> Result<u64,
     let of_job = policy.is_some_and(|policy| policy != "Always");
     let grace = grace(pod);
     match request.drain_delay {
-        Some(asked) if asked >= grace => Err(Deny::new(
+        Some(seconds) if seconds >= grace => Err(Deny::new(
             Reason::DrainExceedsGrace,
             format!(
-                "drain-delay {asked}s is not below terminationGracePeriodSeconds {grace}; raise that, or set annotation hybridge.dev/drain-delay lower"
+                "drain-delay {seconds}s is not below terminationGracePeriodSeconds {grace}; raise that, or set annotation hybridge.dev/drain-delay lower"
             ),
         )),
-        Some(asked) => Ok(asked),
+        Some(seconds) => Ok(seconds),
         None if of_job => Ok(0),
         None => Ok(request.usual_delay.unwrap_or(USUAL_DELAY).min(timeout)),
     }

@@ -18,7 +18,7 @@ pub(crate) struct Exposed {
     pub(crate) owner: Place,
 }
 
-/// Decides on the ports; `previous` is what an earlier run recorded, used only where the pod alone leaves a choice.
+/// Decides on the ports; `previous` is what an earlier run recorded, used only where the pod itself leaves a choice.
 pub(crate) fn choose(
     pod: &Value,
     request: &Request,

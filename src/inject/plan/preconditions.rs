@@ -118,7 +118,7 @@ fn tls_volume(pod: &Value) -> Result<(), Deny> {
         Some(slot) => Err(Deny::new(
             Reason::TlsVolumeShared,
             format!(
-                "container {:?} mounts volume {}, which holds the TLS key and belongs to the sidecar alone; give the container a volume of its own",
+                "container {:?} mounts volume {}, which holds the TLS key and belongs only to the sidecar; give the container a volume of its own",
                 slot.name(),
                 TLS_VOLUME
             ),

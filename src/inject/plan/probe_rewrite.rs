@@ -1,4 +1,4 @@
-//! Rewriting the kubelet's calls to the app: probes and HTTP lifecycle hooks that ask a port which is
+//! Rewriting the kubelet's calls to the app: probes and HTTP lifecycle hooks that call a port which is
 //! now loopback only. The call is pointed at the sidecar, the original goes into the probe table.
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -61,7 +61,7 @@ fn take_named(editor: &mut Editor, list: &str, name: &str) -> Result<(), Deny> {
     editor.prune(&path(&["spec", list]))
 }
 
-/// Probes and hooks ask the app itself again; the drain gate goes.
+/// Probes and hooks reach the app itself again; the drain gate goes.
 fn restore_calls(editor: &mut Editor, table: &ProbeTable, trace: &mut Trace) -> Result<(), Deny> {
     let pod = editor.pod().clone();
     for slot in pod::all_slots(&pod).filter(|slot| slot.name() != NAME) {

@@ -66,7 +66,7 @@ impl Sidecar<'_> {
                 "volume {TLS_VOLUME} from Secret {}",
                 self.request.tls_secret
             ),
-            "mounted into the sidecar alone; the pod waits until the Secret exists",
+            "mounted only into the sidecar; the pod waits until the Secret exists",
         );
         let volumes = pod::array(pod::spec(editor.pod()), "volumes");
         match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {

@@ -144,7 +144,7 @@ async fn discard(mut body: Pin<&mut Incoming>) {
             };
         }
     };
-    // Whether it ended or not, the answer is the same.
+    // Whether it ended or not, the response is the same.
     let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
@@ -202,7 +202,7 @@ pub(crate) async fn serve<IO>(
         }
     });
     let io = TokioIo::new(io);
-    // A broken connection is the client's affair; whatever it asked was answered or is lost with it.
+    // A broken connection is the client's affair; its requests were responded to or are lost with it.
     match alpn {
         Alpn::Http1 => {
             let mut builder = http1::Builder::new();

@@ -88,7 +88,7 @@ fn ports_that_contradict_something_are_refused() {
         ),
         (
             vec!["--listen", "10.1.2.3:8000"],
-            "--listen: `10.1.2.3:8000` is not an IP address: the ports come from --ports, write the address alone",
+            "--listen: `10.1.2.3:8000` is not an IP address: the ports come from --ports, write only the address",
         ),
         (
             vec!["--listen", "127.0.0.1", "--cert", "c", "--key", "k"],

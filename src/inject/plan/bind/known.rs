@@ -77,7 +77,7 @@ impl Mover<'_> {
         flags: &[(&str, &str)],
     ) -> Result<Vec<u16>, Deny> {
         if argv::start(self.container) == Start::Script {
-            return self.judge_script(flags, trace);
+            return self.check_script(flags, trace);
         }
         for (flag, value) in flags {
             self.refuse_target(flag, flag_value(self.container, flag))?;
@@ -130,7 +130,7 @@ impl Mover<'_> {
     }
 
     /// A script is not rewritten: it must have the loopback address already.
-    fn judge_script(&self, flags: &[(&str, &str)], trace: &mut Trace) -> Result<Vec<u16>, Deny> {
+    fn check_script(&self, flags: &[(&str, &str)], trace: &mut Trace) -> Result<Vec<u16>, Deny> {
         let on_loopback = |flag| argv::script_value(self.container, flag).is_some_and(is_loopback);
         let mut wanted = flags.iter().filter(|(_, value)| *value == LOOPBACK);
         if let Some((flag, _)) = wanted.find(|(flag, _)| !on_loopback(flag)) {

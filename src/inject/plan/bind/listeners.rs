@@ -60,7 +60,7 @@ fn listeners(server: &Server, container: &Value) -> Vec<(&'static str, u16)> {
         .collect()
 }
 
-/// The ports that the command line settles; empty where it does not.
+/// The ports that the command line fixes; empty where it does not.
 pub(super) fn by_flags(server: &Server, container: &Value) -> Vec<u16> {
     if server.binding == Binding::Triton {
         let all = listeners(server, container);

@@ -34,7 +34,7 @@ pub(super) fn refuse_tls_app(container: &Value) -> Result<(), Deny> {
     }
 }
 
-/// A sidecar in front of a port on which nobody listens answers every request with an error.
+/// A sidecar in front of a port on which nothing listens would respond to every request with an error.
 pub(super) fn refuse_other_ports(
     server: &Server,
     container: &Value,
