@@ -79,7 +79,7 @@ where
     };
     let (outcome, since) = match preface {
         Ok(Ok(connection)) => {
-            let serving = Serving::new(connection, socket.handle(), context);
+            let mut serving = Serving::new(connection, socket.handle(), context);
             serving.run(&socket).await
         }
         Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     }
 
     /// How it ended, and since when there was nothing to send.
-    async fn run(mut self, socket: &CoalescingWriter<S>) -> (Outcome, Instant) {
+    async fn run(&mut self, socket: &CoalescingWriter<S>) -> (Outcome, Instant) {
         loop {
             match poll_fn(|cx| socket.poll_batched(cx, |cx| self.poll_next(cx))).await {
                 Event::Draining => self.close(Outcome::Drained),
@@ -320,7 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     }
 
     /// GOAWAY at once: there is no stream, and a client that does not read must not be waited for.
-    async fn make_room(mut self, socket: &CoalescingWriter<S>) -> Outcome {
+    async fn make_room(&mut self, socket: &CoalescingWriter<S>) -> Outcome {
         self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
         let closed = poll_fn(|cx| socket.poll_batched(cx, |cx| self.connection.poll_closed(cx)));
         let _ = tokio::time::timeout(SHED_TIMEOUT, closed).await;

@@ -90,25 +90,18 @@ impl Drop for UpstreamPermit {
 }
 
 impl Pool {
-    /// A stream on a shared connection, which is opened with `connect` if none has room.
-    pub(super) async fn open_stream<C>(
-        &self,
-        timeout: Duration,
-        connect: C,
-    ) -> Result<Opening, UpstreamError>
-    where
-        C: Future<Output = Result<Socket, UpstreamError>>,
-    {
+    /// A stream on a connection that is open.
+    pub(super) async fn reuse(&self) -> Option<Opening> {
         while let Some(permit) = self.existing() {
             if let Some(opening) = permit.open(true).await {
-                return Ok(opening);
+                return Some(opening);
             }
         }
-        self.open_stream_anew(timeout, connect).await
+        None
     }
 
-    /// A stream on a connection that others may be opening right now.
-    async fn open_stream_anew<C>(
+    /// A stream on a connection that others may be opening right now, or is opened with `connect`.
+    pub(super) async fn open_stream<C>(
         &self,
         timeout: Duration,
         connect: C,

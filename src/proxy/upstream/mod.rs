@@ -104,8 +104,12 @@ impl Upstream {
     /// A stream on a shared HTTP/2 connection. Many clients share it: that one of them has several streams
     /// is no reason to wait.
     pub(crate) async fn open_stream(&self) -> Result<http2::Opening, UpstreamError> {
+        if let Some(opening) = self.http2.reuse().await {
+            return Ok(opening);
+        }
+        // Boxed: it is rare, and every request would be as large as it.
         let connect = self.connect(Priority::First);
-        self.http2.open_stream(self.connect_timeout, connect).await
+        Box::pin(self.http2.open_stream(self.connect_timeout, connect)).await
     }
 
     /// Keeps a connection for the next request, or drops it if there are enough or if its descriptor is
