@@ -39,6 +39,12 @@ def served(setting, folder):
     healed = setting.kube.until(pod, lambda now: restarts(now, "hybridge") == 1 and ready(now))
     check("a killed sidecar comes back without a restart of the app", ready(healed) and restarts(healed, "app") == 0, healed.get("status"))
     deleted(setting, pod, "an idle pod", 20)
+    without = setting.pod("serving", "at-once", {"hybridge.dev/drain-delay": "0s"})
+    check("an idle pod without drain delay gets ready", ready(setting.started(without)))
+    deleted(setting, without, "an idle pod without drain delay", 15)
+    bare = setting.pod("serving", "bare", {"hybridge.dev/tls-secret": None}, labels={"hybridge.dev/inject": "disabled"})
+    check("a pod without a sidecar gets ready", ready(setting.started(bare)))
+    deleted(setting, bare, "a pod without a sidecar", 15)
 
 
 def deleted(setting, pod, what, within):
@@ -46,12 +52,14 @@ def deleted(setting, pod, what, within):
     begin, seen = time.monotonic(), {}
 
     def look(now):
+        if gone(now):
+            return True
         since = time.monotonic() - begin
         states = now.get("status", {})
         for each in states.get("containerStatuses", []) + states.get("initContainerStatuses", []):
             if "terminated" in each["state"]:
                 seen.setdefault(each["name"], since)
-        return gone(now)
+        return False
 
     setting.kube.delete(pod)
     check(f"{what}: it is gone after deletion", gone(setting.kube.until(pod, look, 60)))
@@ -125,6 +133,9 @@ def stream(setting, folder):
     client = subprocess.Popen([setting.work / "stub", "get", f"https://{address(seen)}:8000/stream?lines=32"], stdout=subprocess.PIPE, text=True)
     time.sleep(1)
     setting.kube.delete(pod)
+    time.sleep(2)
+    code, answer = setting.stub("get", f"https://{address(seen)}:8000/v1/models")
+    check("a new connection 2 s after the deletion is served: endpoint lists are slow", code == 0 and " 200 " in answer, answer)
     said = client.communicate(timeout=60)[0]
     check("a stream of 8 s runs over the deletion of its pod", client.returncode == 0 and "data: 31" in said, said[-100:])
     check("the pod is gone afterwards", gone(setting.kube.until(pod, gone, 60)))
