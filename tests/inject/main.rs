@@ -12,6 +12,7 @@ mod binding;
 mod certs;
 mod cluster;
 mod cluster_defaults;
+mod controllers;
 mod docs;
 mod environment;
 mod golden;

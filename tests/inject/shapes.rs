@@ -126,3 +126,16 @@ fn a_port_of_a_native_sidecar_can_be_put_behind_a_port_of_our_own() {
         assert_eq!(env.as_deref(), Some("8443=127.0.0.1:8000"), "{name}");
     }
 }
+#[test]
+fn another_proxy_in_the_pod_is_warned_about_with_its_exclusions() {
+    for name in ["istio-proxy", "linkerd-proxy"] {
+        let mut meshed = crate::support::vllm();
+        let containers = meshed["spec"]["containers"].as_array_mut().unwrap();
+        containers.push(serde_json::json!({"name": name, "image": "mesh.example/proxy:1"}));
+        let plan = inject(&meshed);
+        let warning = plan.warnings.iter().find(|text| text.contains(name));
+        let warning = warning.unwrap_or_else(|| panic!("{:?}", plan.warnings));
+        assert!(warning.contains("excludeInboundPorts"), "{warning}");
+        assert!(warning.contains("skip-inbound-ports"), "{warning}");
+    }
+}

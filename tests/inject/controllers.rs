@@ -1,0 +1,84 @@
+//! Pods in the objects of other controllers: every known kind is injected where it keeps its pods.
+
+use serde_json::{Value, json};
+
+use crate::offline::run;
+
+/// Group and version, kind, and the pointers of its pod templates.
+const KINDS: &[(&str, &str, &[&str])] = &[
+    (
+        "leaderworkerset.x-k8s.io/v1",
+        "LeaderWorkerSet",
+        &[
+            "/spec/leaderWorkerTemplate/leaderTemplate",
+            "/spec/leaderWorkerTemplate/workerTemplate",
+        ],
+    ),
+    (
+        "jobset.x-k8s.io/v1alpha2",
+        "JobSet",
+        &["/spec/replicatedJobs/0/template/spec/template"],
+    ),
+    (
+        "ray.io/v1",
+        "RayCluster",
+        &[
+            "/spec/headGroupSpec/template",
+            "/spec/workerGroupSpecs/0/template",
+        ],
+    ),
+    (
+        "ray.io/v1",
+        "RayService",
+        &["/spec/rayClusterConfig/headGroupSpec/template"],
+    ),
+    (
+        "ray.io/v1",
+        "RayJob",
+        &["/spec/rayClusterSpec/headGroupSpec/template"],
+    ),
+    (
+        "kubeflow.org/v1",
+        "PyTorchJob",
+        &["/spec/pytorchReplicaSpecs/Master/template"],
+    ),
+    ("argoproj.io/v1alpha1", "Rollout", &["/spec/template"]),
+];
+
+/// `value` at `pointer` of an object that has nothing yet; a number is a place in a list.
+fn nested(pointer: &str, value: Value) -> Value {
+    pointer
+        .rsplit('/')
+        .filter(|token| !token.is_empty())
+        .fold(value, |inner, token| match token.parse::<usize>() {
+            Ok(_) => json!([inner]),
+            Err(_) => json!({ token: inner }),
+        })
+}
+
+#[test]
+fn every_known_kind_is_injected_where_it_keeps_its_pods() {
+    for (version, kind, pointers) in KINDS {
+        for pointer in *pointers {
+            let template = json!({
+                "metadata": {"labels": {"hybridge.dev/inject": "enabled"}},
+                "spec": {"containers": [{
+                    "name": "app", "image": "vllm/vllm-openai:v0.11.0", "ports": [{"containerPort": 8000}],
+                }]},
+            });
+            let mut object = nested(pointer, template);
+            object["apiVersion"] = json!(version);
+            object["kind"] = json!(kind);
+            object["metadata"] = json!({"name": "workload"});
+            let ran = run(&[], &object.to_string());
+            assert!(ran.result.is_ok(), "{kind}");
+            let injected: Value = serde_json::from_str(&ran.out).unwrap();
+            let at = format!("{pointer}/spec/initContainers/0/name");
+            assert_eq!(
+                injected.pointer(&at),
+                Some(&json!("hybridge")),
+                "{kind} {pointer}"
+            );
+        }
+    }
+}
