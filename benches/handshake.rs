@@ -54,9 +54,10 @@ fn server(group: Group) -> TlsServer {
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
         tickets: 1,
+        client_auth: None,
     };
     let certificates: Arc<dyn ResolvesServerCert> = store;
-    let server = TlsServer::new(&settings, &certificates, &[]).unwrap();
+    let server = TlsServer::new(&settings, &certificates, None, &[]).unwrap();
     server.warm_up();
     server
 }

@@ -11,6 +11,7 @@ use super::key::Key;
 use super::value_type::ValueType;
 use crate::redact::{Secret, Shown};
 use crate::suggest::did_you_mean;
+use crate::tls::identity::RuleError;
 use crate::tls::policy::PolicyError;
 
 /// Where a value was written.
@@ -214,6 +215,16 @@ pub enum Error {
         at: Origin,
         /// The upstream.
         upstream: String,
+    },
+    /// An allow rule that cannot be compared with a name.
+    #[error("{at}: `{written}` {problem}")]
+    Rule {
+        /// Where it was written.
+        at: Origin,
+        /// What was written.
+        written: Shown,
+        /// What is wrong with it.
+        problem: RuleError,
     },
     /// Text that is not TOML.
     #[error("{path}:{line}: {message}")]

@@ -9,6 +9,7 @@ use super::settings::LogFormat;
 use super::value_type::DefaultValue::{self, Derived, Fixed, Required};
 use super::value_type::ValueType;
 use crate::proxy::{ForwardedMode, Protocol, UpstreamHttp};
+use crate::tls::trust::ClientAuth;
 
 /// One row of the table.
 struct Row {
@@ -87,6 +88,20 @@ keys! {
         "PEM file with the private key of the leaf";
     WaitForCertificate: "listener.tls.wait-for-certificate", "wait-for-certificate", ValueType::Switch, Fixed("false"),
         "Start without a usable certificate and refuse handshakes until the files hold one";
+    ClientAuth: "listener.tls.client-auth", "client-auth", ValueType::Choice(ClientAuth::VARIANTS), Fixed("off"),
+        "Whether clients need a certificate";
+    ClientCa: "listener.tls.client-ca", "client-ca", ValueType::Path, Derived("none"),
+        "PEM file with the authorities that certify clients";
+    AllowUri: "listener.tls.allow-uri", "allow-uri", ValueType::Names, Derived("none"),
+        "Clients let in by URI (SPIFFE ID): * is one segment, ** at the end one or more";
+    AllowDns: "listener.tls.allow-dns", "allow-dns", ValueType::Names, Derived("none"),
+        "Clients let in by DNS name: *. at the start is one label";
+    AllowIp: "listener.tls.allow-ip", "allow-ip", ValueType::Names, Derived("none"),
+        "Clients let in by the IP address in their certificate";
+    AllowCn: "listener.tls.allow-cn", "allow-cn", ValueType::Names, Derived("none"),
+        "Clients let in by common name";
+    AllowAny: "listener.tls.allow-any", "allow-any", ValueType::Switch, Fixed("false"),
+        "Let in every client that client-ca certifies";
     Tickets: "listener.tls.tickets", "tickets", ValueType::Count(0, 10), Fixed("1"),
         "Session tickets sent after each handshake; 0 turns resumption off";
     HandshakeTimeout: "listener.tls.handshake-timeout", "handshake-timeout", ValueType::Duration, Fixed("10s"),

@@ -108,13 +108,17 @@ impl Layer {
     }
 }
 
-fn remedy(key: Key) -> &'static str {
+pub(super) fn remedy(key: Key) -> &'static str {
     match key {
         Key::Cert => {
             "name the PEM file with the certificate chain; `hybridge certs` makes a pair to try with"
         }
         Key::PrivateKey => {
             "name the PEM file with the private key; `hybridge certs` makes a pair to try with"
+        }
+        Key::ClientCa => "name the PEM file with the authorities that certify clients",
+        Key::AllowUri => {
+            "say who may in: allow-uri, allow-dns, allow-ip or allow-cn, or allow-any = true for every client that client-ca certifies"
         }
         Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
         Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",

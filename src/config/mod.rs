@@ -5,6 +5,7 @@
 
 mod address;
 mod alias;
+mod client_auth;
 mod conflict;
 mod environment;
 mod error;

@@ -13,6 +13,7 @@ use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::{Secret, Shown, scrub};
 use crate::time::duration_text;
 use crate::tls::policy::{Group, Suite, TlsPolicy};
+use crate::tls::trust;
 use crate::{proxy, tls};
 
 impl fmt::Display for Config {
@@ -111,6 +112,7 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     if tls.wait_for_certificate {
         writeln!(f, "  wait-for-certificate = true")?;
     }
+    client_auth(f, tls.client_auth.as_ref())?;
     writeln!(f, "  tickets = {}", tls.tickets)?;
     writeln!(
         f,
@@ -118,6 +120,29 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
         duration(tls.handshake_timeout)
     )?;
     writeln!(f, "  max-handshakes = {}", tls.max_handshakes)
+}
+
+fn client_auth(f: &mut fmt::Formatter<'_>, settings: Option<&trust::Settings>) -> fmt::Result {
+    let Some(trust::Settings { mode, ca, rules }) = settings else {
+        return writeln!(f, "  client-auth = \"off\"");
+    };
+    writeln!(f, "  client-auth = {}", quoted((*mode).into()))?;
+    writeln!(f, "  client-ca = {}", path(ca))?;
+    if rules.is_any() {
+        return writeln!(f, "  allow-any = true");
+    }
+    let ips: Vec<String> = rules.ips().collect();
+    for (key, rules) in [
+        ("allow-uri", list(rules.uris())),
+        ("allow-dns", list(rules.dns())),
+        ("allow-ip", list(ips.iter().map(String::as_str))),
+        ("allow-cn", list(rules.common_names())),
+    ] {
+        if rules != "[]" {
+            writeln!(f, "  {key} = {rules}")?;
+        }
+    }
+    Ok(())
 }
 
 /// A list that an operator wrote, even one equal to the default, decides by its order.

@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::address::{self, AddressError};
 use super::alias;
+use super::client_auth;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
@@ -142,6 +143,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,
         tickets: layer.count(Key::Tickets)?,
+        client_auth: client_auth::resolve(layer)?,
     })
 }
 

@@ -53,6 +53,7 @@ impl AccessLog {
         };
         let suppressed = admitted.filter(|count| *count > 0);
         let offered = failure.offer.as_ref().map(Offer::to_string);
+        let peer = failure.peer.as_ref().map(ToString::to_string);
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -62,6 +63,7 @@ impl AccessLog {
                     reason = failure.error.reason(),
                     error = %failure.error,
                     policy = self.policy,
+                    peer,
                     offered,
                     suppressed,
                     handshake_bytes_in = failure.cost.bytes_in,
@@ -98,12 +100,14 @@ impl AccessLog {
                 "connection closed"
             );
         };
+        let peer = session.peer.as_ref();
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     listener = %self.listener,
                     client = %closed.client,
                     outcome = outcome.as_str(),
+                    peer = peer.map(tracing::field::display),
                     group = session.group.name(),
                     class = session.group.class().as_str(),
                     kind = session.kind.as_str(),
@@ -201,6 +205,7 @@ impl Drop for Closed<'_> {
             self.refused(&Failure {
                 error: HandshakeError::Internal,
                 offer: None,
+                peer: None,
                 cost: Cost::default(),
             });
         }

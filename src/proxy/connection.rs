@@ -30,6 +30,7 @@ use crate::tls::policy::Group;
 use crate::tls::queue::{HandshakeQueue, Panicked};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
+use crate::tls::trust::Trust;
 use crate::worker::{Load, Share};
 
 /// A connection that was accepted and not yet looked at.
@@ -86,6 +87,7 @@ impl Frontend {
         tls: &crate::tls::Settings,
         settings: &Settings,
         certificates: &Arc<dyn ResolvesServerCert>,
+        trust: Option<&Trust>,
         metrics: ListenerMetrics,
         permits: &Arc<UpstreamPermits>,
     ) -> Result<Self, rustls::Error> {
@@ -93,7 +95,7 @@ impl Frontend {
             Protocol::Http => &[b"h2", b"http/1.1"],
             Protocol::Tcp => &[],
         };
-        let tls = TlsServer::new(tls, certificates, alpn)?.with_plaintext(PLAIN_HTTP);
+        let tls = TlsServer::new(tls, certificates, trust, alpn)?.with_plaintext(PLAIN_HTTP);
         tls.warm_up();
         metrics.announce(
             &HandshakeError::REASONS,
@@ -184,7 +186,7 @@ impl Service {
             Err(failure) => return closed.refused(&failure),
         };
         self.front.log.metrics.handshake(&sample(&session));
-        closed.session = Some(session);
+        closed.session = Some(session.clone());
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
         let context = self.context(client, session.group, drain.clone(), activity);

@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::listener::BindError;
 use crate::probes::ProbeTableError;
 use crate::tls::credentials::CredentialError;
+use crate::tls::trust::TrustError;
 
 /// Why a run did not start.
 #[derive(Debug, Error)]
@@ -32,6 +33,14 @@ pub enum Error {
     /// Signal handlers could not be installed.
     #[error("cannot install signal handlers: {0}")]
     Signals(#[source] std::io::Error),
+    /// The authorities for clients are of no use.
+    #[error("listener `{listener}`: {source}")]
+    Trust {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with which file.
+        source: Box<TrustError>,
+    },
     /// rustls refused the settings of a listener.
     #[error("listener `{listener}`: TLS settings: {source}")]
     Tls {
@@ -47,7 +56,7 @@ impl Error {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Credentials { .. } | Self::Probes(_) | Self::Tls { .. }
+            Self::Credentials { .. } | Self::Probes(_) | Self::Tls { .. } | Self::Trust { .. }
         )
     }
 }

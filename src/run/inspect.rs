@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::Error;
+use super::ready::trust;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
 use crate::tls::credentials::{Credentials, Warning, rfc3339, unix_seconds};
+use crate::tls::trust::Trust;
 
 /// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
 pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
@@ -25,6 +27,9 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
         let soon = Warning::of_end(path, pair.facts(), unix_seconds(SystemTime::now()));
         let of_pair = pair.warnings().iter().cloned().chain(soon);
         warnings.extend(of_pair.map(|warning| format!("listener `{name}`: {warning}")));
+        let trust = trust(name, listener.tls.client_auth.as_ref())?;
+        let of_trust = trust.iter().flat_map(Trust::warnings);
+        warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
         let facts = pair.facts();
         let _ = writeln!(
             text,

@@ -18,6 +18,7 @@ use crate::proxy::UpstreamPermits;
 use crate::proxy::connection::{Frontend, Service};
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::CredentialStore;
+use crate::tls::trust::{self, Trust};
 use crate::worker::{Worker, Workers};
 
 /// A listener with its certificate loaded and its sockets bound.
@@ -49,11 +50,16 @@ impl Ready {
             }
         }
         announce(&families, &config.tls.policy);
+        let trust = trust(&name, config.tls.client_auth.as_ref())?;
+        for warning in trust.iter().flat_map(Trust::warnings) {
+            tracing::warn!(listener = %name, "{warning}");
+        }
         let front = Frontend::new(
             &name,
             &config.tls,
             &config.proxy,
             &certificates,
+            trust.as_ref(),
             families,
             permits,
         );
@@ -117,6 +123,18 @@ impl Ready {
         };
         tokio::spawn(dispatcher.run(drain.entrance(), metrics))
     }
+}
+
+/// Whom a listener believes, if it asks. There is no waiting: without authorities nobody may in.
+pub(super) fn trust(
+    name: &str,
+    settings: Option<&trust::Settings>,
+) -> Result<Option<Trust>, Error> {
+    let trust = settings.map(Trust::load).transpose();
+    trust.map_err(|source| Error::Trust {
+        listener: name.to_owned(),
+        source: Box::new(source),
+    })
 }
 
 /// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and

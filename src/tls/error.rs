@@ -1,6 +1,8 @@
 //! Why a handshake did not complete: a closed set, each with the label it is counted under.
 
-use rustls::{AlertDescription, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use rustls::{
+    AlertDescription, CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved,
+};
 use thiserror::Error;
 
 /// Why a handshake did not complete.
@@ -15,6 +17,21 @@ pub enum HandshakeError {
     /// The client does not accept the certificate.
     #[error("the client does not trust the certificate (alert {0:?})")]
     ClientDistrusts(AlertDescription),
+    /// A certificate that no rule lets in.
+    #[error("the client's certificate is verified, but no allow rule matches its names")]
+    ClientCertificateDenied,
+    /// A certificate outside its validity.
+    #[error("the client's certificate {0}")]
+    ClientCertificateExpired(&'static str),
+    /// No certificate, and one is required.
+    #[error("the client sent no certificate, and `client-auth` is `required`")]
+    ClientCertificateMissing,
+    /// A certificate that `client-ca` does not vouch for.
+    #[error("the client's certificate cannot be verified with `client-ca`: {0}")]
+    ClientCertificateUntrusted(CertificateError),
+    /// A certificate that is not for clients.
+    #[error("the client's certificate is not for client authentication (extended key usage)")]
+    ClientCertificateWrongPurpose,
     /// A record that does not decrypt.
     #[error("the client sent a record that does not decrypt")]
     Decrypt,
@@ -70,7 +87,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// Every label, for metrics that start at zero.
-    pub const REASONS: [&'static str; 19] = [
+    pub const REASONS: [&'static str; 24] = [
         "bad_key_share",
         "client_alert",
         "client_distrusts_us",
@@ -90,6 +107,11 @@ impl HandshakeError {
         "vanished",
         "tls_version",
         "shed",
+        "client_certificate_denied",
+        "client_certificate_expired",
+        "client_certificate_missing",
+        "client_certificate_untrusted",
+        "client_certificate_wrong_purpose",
     ];
 
     /// The metric label and log field.
@@ -114,6 +136,11 @@ impl HandshakeError {
             Self::Vanished => 16,
             Self::Version => 17,
             Self::Shed | Self::ShedFromQueue => 18,
+            Self::ClientCertificateDenied => 19,
+            Self::ClientCertificateExpired(_) => 20,
+            Self::ClientCertificateMissing => 21,
+            Self::ClientCertificateUntrusted(_) => 22,
+            Self::ClientCertificateWrongPurpose => 23,
         }]
     }
 }
@@ -144,12 +171,32 @@ impl From<rustls::Error> for HandshakeError {
             | Tls::InappropriateMessage { .. }
             | Tls::InvalidMessage(_)
             | Tls::PeerSentOversizedRecord => Self::Malformed,
+            Tls::InvalidCertificate(cause) => certificate(cause),
+            Tls::NoCertificatesPresented => Self::ClientCertificateMissing,
             Tls::NoApplicationProtocol => Self::NoCommonAlpn,
             Tls::PeerIncompatible(reason) => incompatible(reason),
             Tls::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare) => Self::BadKeyShare,
             Tls::PeerMisbehaved(reason) => Self::Misbehaved(reason),
             _ => Self::Internal,
         }
+    }
+}
+
+/// A certificate of the client, and the alert that rustls sent for it: denied 49, expired 45, wrong
+/// purpose 43, of an unknown authority 48, else 42, 46 or 51.
+fn certificate(cause: CertificateError) -> HandshakeError {
+    match cause {
+        CertificateError::ApplicationVerificationFailure => HandshakeError::ClientCertificateDenied,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            HandshakeError::ClientCertificateExpired("has expired")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            HandshakeError::ClientCertificateExpired("is not valid yet")
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            HandshakeError::ClientCertificateWrongPurpose
+        }
+        cause => HandshakeError::ClientCertificateUntrusted(cause),
     }
 }
 

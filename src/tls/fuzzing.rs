@@ -138,9 +138,10 @@ pub fn server() -> TlsServer {
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 16,
         tickets: 1,
+        client_auth: None,
     };
     let certificates: Arc<dyn ResolvesServerCert> = Arc::new(NoCertificate);
-    let server = TlsServer::new(&settings, &certificates, &[]);
+    let server = TlsServer::new(&settings, &certificates, None, &[]);
     server.unwrap_or_else(|error| panic!("{error}"))
 }
 

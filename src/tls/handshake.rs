@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use self::progress::Progress;
 use super::error::HandshakeError;
+use super::identity::PeerIdentity;
 use super::policy::{Group, KxClass, Offer};
 use super::queue::HandshakeQueue;
 use super::server::TlsServer;
@@ -53,7 +54,7 @@ pub enum Alpn {
 }
 
 /// The facts of a completed handshake, as observed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     /// The group that was negotiated.
     pub group: Group,
@@ -67,6 +68,8 @@ pub struct Session {
     pub suite: &'static str,
     /// What ALPN chose.
     pub alpn: Alpn,
+    /// Who the client is, by its verified certificate.
+    pub peer: Option<Arc<PeerIdentity>>,
     /// What it took.
     pub cost: Cost,
 }
@@ -93,6 +96,8 @@ pub struct Failure {
     pub error: HandshakeError,
     /// What the client offered, if its hello arrived.
     pub offer: Option<Offer>,
+    /// Whose certificate was verified; that the client has its key is not said.
+    pub peer: Option<Arc<PeerIdentity>>,
     /// What it took so far.
     pub cost: Cost,
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod fuzzing;
 pub mod handshake;
 pub mod hello;
+pub mod identity;
 mod pem;
 pub mod plaintext;
 pub mod policy;
@@ -17,6 +18,7 @@ mod record;
 pub mod reload;
 pub mod server;
 pub mod stream;
+pub mod trust;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,4 +42,6 @@ pub struct Settings {
     pub max_handshakes: usize,
     /// Session tickets sent after each handshake, resumed ones too; 0 turns resumption off.
     pub tickets: usize,
+    /// Who may in; `None`: clients are not asked for a certificate.
+    pub client_auth: Option<trust::Settings>,
 }

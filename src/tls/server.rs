@@ -14,12 +14,15 @@ use super::Settings;
 use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
 use super::queue::{HandshakeQueue, Panicked};
+use super::trust::Trust;
 use crate::fairness::FairSet;
 
 /// Everything a handshake on one listener needs.
 pub struct TlsServer {
     policy: TlsPolicy,
     configs: Vec<(Group, Arc<ServerConfig>)>,
+    /// Clients are asked for a certificate.
+    pub(super) asks_clients: bool,
     /// From the accepted connection to the finished handshake.
     pub(super) timeout: Duration,
     /// Handshakes that wait for their client. Those that wait for the worker are in its queue.
@@ -29,26 +32,37 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Builds the configs; `alpn` in order of preference, empty for raw TCP.
+    /// Builds the configs; `alpn` in order of preference, empty for raw TCP. Without `trust` it is an
+    /// error to have settings that ask clients for a certificate.
     pub fn new(
         settings: &Settings,
         certificates: &Arc<dyn ResolvesServerCert>,
+        trust: Option<&Trust>,
         alpn: &[&[u8]],
     ) -> Result<Self, rustls::Error> {
-        let ticketer = match settings.tickets {
+        if settings.client_auth.is_some() != trust.is_some() {
+            let fault = "client-auth without the authorities it needs";
+            return Err(rustls::Error::General(fault.to_owned()));
+        }
+        // A session that is resumed is not verified again: with client-auth every handshake is full.
+        let tickets = trust.map_or(settings.tickets, |_| 0);
+        let ticketer = match tickets {
             0 => None,
             _ => Some(rustls::crypto::aws_lc_rs::Ticketer::new()?),
         };
         let build = |group: &Group| {
             let provider = Arc::new(settings.policy.provider(*group));
-            let mut config = ServerConfig::builder_with_provider(provider)
-                .with_protocol_versions(VERSIONS)?
-                .with_no_client_auth()
-                .with_cert_resolver(Arc::clone(certificates));
+            let builder =
+                ServerConfig::builder_with_provider(provider).with_protocol_versions(VERSIONS)?;
+            let builder = match trust {
+                Some(trust) => builder.with_client_cert_verifier(trust.verifier()),
+                None => builder.with_no_client_auth(),
+            };
+            let mut config = builder.with_cert_resolver(Arc::clone(certificates));
             config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
             // The listener's order of suites, not the client's: it knows what this CPU is good at.
             config.ignore_client_order = true;
-            config.send_tls13_tickets = settings.tickets;
+            config.send_tls13_tickets = tickets;
             config.max_early_data_size = 0;
             // Records are protected here, not by rustls: see `stream`.
             config.enable_secret_extraction = true;
@@ -66,6 +80,7 @@ impl TlsServer {
                 .map(build)
                 .collect::<Result<_, rustls::Error>>()?,
             policy: settings.policy.clone(),
+            asks_clients: trust.is_some(),
             timeout: settings.handshake_timeout,
             half_open: FairSet::new(settings.max_handshakes),
             max_handshakes: settings.max_handshakes,

@@ -4,13 +4,16 @@
 // Two names and two counters of OpenSSL have no safe binding in the `openssl` crate.
 #![allow(unsafe_code)]
 
+mod wire;
+
 use std::ffi::CStr;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use foreign_types_shared::ForeignTypeRef;
+use openssl::pkey::PKey;
 use openssl::ssl::{
     HandshakeError, Ssl, SslContext, SslMethod, SslSession, SslSessionCacheMode, SslStream,
     SslVerifyMode, SslVersion,
@@ -18,6 +21,7 @@ use openssl::ssl::{
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 
+pub use self::wire::Wire;
 use super::DEADLINE;
 
 /// What the client offers, and how it sends.
@@ -28,6 +32,8 @@ pub struct Client {
     signatures: Option<String>,
     alpn: Vec<&'static str>,
     trust: Option<Vec<u8>>,
+    /// Chain and key as PEM.
+    identity: Option<(String, String)>,
     tls12: bool,
     session: Option<SslSession>,
     fragment: Option<u32>,
@@ -72,6 +78,12 @@ impl Client {
     /// Verifies, and accepts no certificate.
     pub fn trusting_nobody(mut self) -> Self {
         self.trust = Some(Vec::new());
+        self
+    }
+
+    /// Presents this chain, leaf first, and proves to have this key; both as PEM.
+    pub fn presenting(mut self, chain: &str, key: &str) -> Self {
+        self.identity = Some((chain.to_owned(), key.to_owned()));
         self
     }
 
@@ -173,6 +185,15 @@ impl Client {
                 context.set_verify(SslVerifyMode::PEER);
             }
         }
+        if let Some((chain, key)) = &self.identity {
+            let mut chain = X509::stack_from_pem(chain.as_bytes()).unwrap().into_iter();
+            context.set_certificate(&chain.next().unwrap()).unwrap();
+            for certificate in chain {
+                context.add_extra_chain_cert(certificate).unwrap();
+            }
+            let key = PKey::private_key_from_pem(key.as_bytes()).unwrap();
+            context.set_private_key(&key).unwrap();
+        }
         if let Some(bytes) = self.fragment {
             const SET_MAX_SEND_FRAGMENT: i32 = 52;
             // A control number of SSL_CTX_ctrl(3) that takes a length and no pointer.
@@ -259,10 +280,36 @@ impl Connected {
         by_openssl
     }
 
+    /// Sends a request and reads the whole answer, or the alert: in TLS 1.3 a client is connected before
+    /// the server has judged its certificate.
+    pub async fn exchange(mut self, request: &'static [u8]) -> Result<Finished, Option<u8>> {
+        let judged = blocking(move || {
+            let _ = self.stream.ssl_write(request);
+            let mut first = [0; 1];
+            let read = self.stream.ssl_peek(&mut first);
+            (self, read)
+        });
+        let (connected, read) = judged.await;
+        match read {
+            Ok(_) => Ok(connected.finish_after(request).await),
+            Err(error) => Err(alert_of(&error)),
+        }
+    }
+
     /// Sends, then ends the own direction and reads to the end of the other.
     pub async fn finish(mut self, request: &'static [u8]) -> Finished {
         blocking(move || {
             self.stream.write_all(request).unwrap();
+            self
+        })
+        .await
+        .finish_after(request)
+        .await
+    }
+
+    /// The request is sent.
+    async fn finish_after(mut self, request: &'static [u8]) -> Finished {
+        blocking(move || {
             let mut answer = Vec::new();
             if !request.is_empty() {
                 // One answer with `connection: close` behind it.
@@ -320,42 +367,6 @@ fn alert_of(error: &openssl::ssl::Error) -> Option<u8> {
     let errors = error.ssl_error()?.errors();
     let mut reasons = errors.iter().map(|error| error.reason_code() - 1000);
     reasons.find_map(|code| u8::try_from(code).ok())
-}
-
-/// The socket below OpenSSL, counted beside it.
-#[derive(Debug)]
-pub struct Wire {
-    socket: TcpStream,
-    byte_by_byte: bool,
-    received: Vec<u8>,
-    sent: u64,
-}
-
-impl Read for Wire {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        // With a timeout on the socket a stopped process finds its read interrupted, which OpenSSL takes for a failure.
-        let count = loop {
-            match self.socket.read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
-        self.received.extend_from_slice(&buf[..count]);
-        Ok(count)
-    }
-}
-
-impl Write for Wire {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let end = if self.byte_by_byte { 1 } else { buf.len() };
-        let count = self.socket.write(&buf[..end])?;
-        self.sent += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -95,7 +95,12 @@ impl TestPki {
         self.issue(&params)
     }
 
-    fn issue(&self, params: &CertificateParams) -> Pair {
+    /// A client's certificate with exactly these names.
+    pub(crate) fn client(&self, names: &[SanType]) -> Pair {
+        self.issue(&client(names))
+    }
+
+    pub(crate) fn issue(&self, params: &CertificateParams) -> Pair {
         let key = new_key(self.algorithm);
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         Pair {
@@ -126,14 +131,20 @@ impl TestPki {
 
     /// A certificate by way of an intermediate authority: leaf and intermediate in one file.
     pub(crate) fn chain(&self, names: &[&str]) -> Pair {
-        let (intermediate, key) = (
-            authority("hybridge test intermediate"),
-            new_key(self.algorithm),
-        );
+        self.chain_of(&authority("hybridge test intermediate"), &server(names))
+    }
+
+    /// The same with the parameters of both.
+    pub(crate) fn chain_of(
+        &self,
+        intermediate: &CertificateParams,
+        leaf: &CertificateParams,
+    ) -> Pair {
+        let key = new_key(self.algorithm);
         let intermediate_cert = intermediate.signed_by(&key, &self.issuer).unwrap();
-        let issuer = Issuer::new(intermediate, key);
+        let issuer = Issuer::from_params(intermediate, key);
         let leaf_key = new_key(self.algorithm);
-        let leaf = server(names).signed_by(&leaf_key, &issuer).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
         Pair {
             cert: leaf.pem() + &intermediate_cert.pem(),
             key: leaf_key.serialize_pem(),
@@ -166,7 +177,8 @@ fn signature_algorithm(algorithm: Algorithm) -> &'static SignatureAlgorithm {
     }
 }
 
-fn authority(name: &str) -> CertificateParams {
+/// An authority, to be signed by another or by itself.
+pub(crate) fn authority(name: &str) -> CertificateParams {
     let mut params = valid_for_a_year();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -181,6 +193,22 @@ fn server(names: &[&str]) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params
+}
+
+/// A client's certificate as `TestPki::client` issues it.
+pub(crate) fn client(names: &[SanType]) -> CertificateParams {
+    let mut params = valid_for_a_year();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "client");
+    params.subject_alt_names = names.to_vec();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+/// A URI name.
+pub(crate) fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().unwrap())
 }
 
 fn alternative_name(name: &str) -> SanType {

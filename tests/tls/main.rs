@@ -10,6 +10,7 @@
 mod certgen;
 mod certificate_kinds;
 mod certificates;
+mod client_certificates;
 mod handshake_evidence;
 mod handshake_failures;
 mod policy_matrix;

@@ -124,7 +124,7 @@ pub(crate) fn unknown_message(name: &str) -> String {
     }
     if name == "client-ca" {
         return format!(
-            "annotation {PREFIX}{name}: the sidecar does not authenticate clients yet; remove the annotation, and restrict clients with a NetworkPolicy"
+            "annotation {PREFIX}{name}: the injector does not set up client-auth yet; remove the annotation, and restrict clients with a NetworkPolicy"
         );
     }
     let nearest = suggest_or_alias(name, TABLE.iter().map(|row| row.name), ALIASES);

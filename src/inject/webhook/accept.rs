@@ -56,9 +56,10 @@ impl Shared {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: max_connections,
             tickets: 1,
+            client_auth: None,
         };
         let certificates: Arc<dyn rustls::server::ResolvesServerCert> = Arc::clone(store) as _;
-        let tls = TlsServer::new(&settings, &certificates, &[b"h2", b"http/1.1"])
+        let tls = TlsServer::new(&settings, &certificates, None, &[b"h2", b"http/1.1"])
             .map_err(|e| Error::start("prepare TLS", e))?
             .with_plaintext(PLAIN_HTTP);
         tls.warm_up();

@@ -60,11 +60,11 @@ pub(super) fn title(certificate: &X509Certificate<'_>) -> String {
 }
 
 /// A name as one line: what a file says must not break a log.
-pub(super) fn name_text(name: &X509Name<'_>) -> String {
+pub(crate) fn name_text(name: &X509Name<'_>) -> String {
     printable(&name.to_string())
 }
 
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() {
@@ -92,7 +92,7 @@ fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn address(octets: &[u8]) -> Option<IpAddr> {
+pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
     let v6 = || <[u8; 16]>::try_from(octets).map(IpAddr::from);
     v4.or_else(|_| v6()).ok()
@@ -106,7 +106,7 @@ fn without_sign_octet(integer: &[u8]) -> &[u8] {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(2 * bytes.len());
     for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
         hex.extend(char::from_digit(digit.into(), 16));

@@ -97,6 +97,11 @@ impl Generation {
     }
 }
 
+/// A file of certificates alone, read within the same bounds.
+pub(crate) fn read_certificates(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    read_file(Role::Certificate, path, path)
+}
+
 fn read_file(
     role: Role,
     path: &Path,

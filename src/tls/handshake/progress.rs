@@ -26,6 +26,7 @@ use crate::tls::queue::{Called, HandshakeQueue};
 use crate::tls::record::{fatal_alert, is_empty_message, record_length};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::{Established, TlsStream};
+use crate::tls::trust::Noted;
 
 /// How long a client may keep us waiting for the rest of a handshake that cost us a key exchange.
 const FLIGHT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub(super) struct Progress {
     /// Its place among the handshakes that wait for their client, from the first wait on.
     half_open: Option<Member>,
     offer: Option<Offer>,
+    /// What the verifier of client certificates learned.
+    noted: Noted,
     pub(super) cost: Cost,
 }
 
@@ -68,7 +71,7 @@ impl Progress {
         let config = config.ok_or(HandshakeError::Internal)?;
         let mut conn = UnbufferedServerConnection::new(config)?;
         loop {
-            let advanced = self.timed(|flight| flight.advance(&mut conn));
+            let advanced = self.advance(&mut conn, server.asks_clients);
             if advanced.is_ok() && !conn.is_handshaking() {
                 self.cost.elapsed = self.since_first_byte();
             }
@@ -233,6 +236,21 @@ impl Progress {
         Some(fatal_alert(alert).to_vec().into())
     }
 
+    /// Lets rustls work until it waits for the client.
+    fn advance(
+        &mut self,
+        conn: &mut UnbufferedServerConnection,
+        asks_client: bool,
+    ) -> Result<(), rustls::Error> {
+        if !asks_client {
+            return self.timed(|flight| flight.advance(conn));
+        }
+        std::mem::take(&mut self.noted).restore();
+        let advanced = self.timed(|flight| flight.advance(conn));
+        self.noted = Noted::take();
+        advanced
+    }
+
     fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
         kx::take_elapsed();
         let start = Instant::now();
@@ -277,6 +295,7 @@ impl Progress {
                 Some(b"h2") => Alpn::Http2,
                 _ => Alpn::Http1,
             },
+            peer: self.noted.peer.clone(),
             cost: self.cost,
         })
     }
@@ -287,6 +306,7 @@ impl Progress {
         Box::new(Failure {
             error,
             offer: self.offer,
+            peer: self.noted.peer,
             cost: self.cost,
         })
     }

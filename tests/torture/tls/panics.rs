@@ -192,6 +192,7 @@ async fn a_panic_in_a_handshake_is_a_failed_handshake() {
         &listener.tls,
         &listener.proxy,
         &resolver,
+        None,
         metrics.listener("test"),
         &UpstreamPermits::new(None),
     );

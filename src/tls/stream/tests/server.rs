@@ -35,7 +35,11 @@ pub(super) fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
         tickets: 1,
+        client_auth: None,
     };
     let resolver: Arc<dyn ResolvesServerCert> = Arc::new(OneCertificate(Arc::new(certified)));
-    (TlsServer::new(&settings, &resolver, &[]).unwrap(), root)
+    (
+        TlsServer::new(&settings, &resolver, None, &[]).unwrap(),
+        root,
+    )
 }

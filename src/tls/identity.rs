@@ -1,0 +1,11 @@
+//! Who a client is by its verified certificate, and which rules let it in. Pure.
+
+mod dns_rule;
+mod error;
+mod peer;
+mod rules;
+mod uri_rule;
+
+pub use self::error::RuleError;
+pub use self::peer::PeerIdentity;
+pub use self::rules::Rules;

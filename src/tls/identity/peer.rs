@@ -1,0 +1,166 @@
+//! The names in a client's certificate.
+//!
+//! Sources: RFC 5280 §4.2.1.6 (names), the SPIFFE X509-SVID standard §2 and §5.2.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+use crate::tls::credentials::{address, hex, name_text, printable};
+
+/// How much of the fingerprint stands in logs.
+const SHORT: usize = 16;
+
+/// The names in a client's certificate. A name that is no text, or holds control characters, is none.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PeerIdentity {
+    /// URI names, in the certificate's order.
+    pub uris: Vec<String>,
+    /// DNS names, in the certificate's order.
+    pub dns: Vec<String>,
+    /// IP addresses, in the certificate's order.
+    pub ips: Vec<IpAddr>,
+    /// The common name, if there is exactly one.
+    pub common_name: Option<String>,
+    /// The distinguished name, `CN=…, O=…`.
+    pub subject: String,
+    /// SHA-256 of the DER certificate in lower-case hexadecimal.
+    pub sha256: String,
+    /// End of validity, unix seconds.
+    pub not_after: i64,
+}
+
+impl PeerIdentity {
+    /// Reads the names of a certificate; `None` if it cannot be read, names that stand twice included.
+    pub fn of(leaf: &[u8]) -> Option<Self> {
+        let (rest, certificate) = X509Certificate::from_der(leaf).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        let mut identity = Self {
+            common_name: common_name(&certificate),
+            subject: name_text(certificate.subject()),
+            sha256: hex(digest(&SHA256, leaf).as_ref()),
+            not_after: certificate.validity().not_after.timestamp(),
+            ..Self::default()
+        };
+        if let Some(names) = certificate.subject_alternative_name().ok()? {
+            for name in &names.value.general_names {
+                identity.add(name);
+            }
+        }
+        Some(identity)
+    }
+
+    fn add(&mut self, name: &GeneralName<'_>) {
+        match name {
+            GeneralName::URI(uri) if is_plain(uri) => self.uris.push((*uri).to_owned()),
+            GeneralName::DNSName(name) if is_plain(name) => self.dns.push((*name).to_owned()),
+            GeneralName::IPAddress(octets) => self.ips.extend(address(octets)),
+            _ => {}
+        }
+    }
+
+    /// The one SPIFFE ID. A certificate with several URI names is no SVID (X509-SVID §2).
+    pub fn spiffe_id(&self) -> Option<&str> {
+        match self.uris.as_slice() {
+            [uri] if is_spiffe(uri) => Some(uri),
+            _ => None,
+        }
+    }
+}
+
+/// For logs: the first URI, else DNS name, else common name, and the start of the fingerprint.
+impl fmt::Display for PeerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.uris.first().or_else(|| self.dns.first());
+        if let Some(name) = names.or(self.common_name.as_ref()) {
+            write!(f, "{} ", printable(name))?;
+        }
+        let short = self.sha256.get(..SHORT).unwrap_or_default();
+        write!(f, "sha256:{short}")
+    }
+}
+
+/// Visible ASCII alone (RFC 3986 §2, RFC 5280 §4.2.1.6).
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+pub(super) fn is_spiffe(uri: &str) -> bool {
+    uri.get(..9)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe://"))
+}
+
+fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
+    let mut names = certificate.subject().iter_common_name();
+    match (names.next(), names.next()) {
+        (Some(name), None) => name.as_str().ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    fn leaf(params: &CertificateParams) -> Vec<u8> {
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn every_name_of_a_certificate_is_read() {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "batch");
+        params.subject_alt_names = vec![
+            SanType::DnsName("batch.example.org".try_into().unwrap()),
+            SanType::URI("spiffe://example.org/ns/ai/sa/batch".try_into().unwrap()),
+            SanType::IpAddress("192.0.2.7".parse().unwrap()),
+        ];
+        let identity = PeerIdentity::of(&leaf(&params)).unwrap();
+        assert_eq!(identity.uris, ["spiffe://example.org/ns/ai/sa/batch"]);
+        assert_eq!(
+            identity.spiffe_id(),
+            Some("spiffe://example.org/ns/ai/sa/batch")
+        );
+        assert_eq!(identity.dns, ["batch.example.org"]);
+        assert_eq!(identity.ips, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+        assert_eq!(identity.common_name.as_deref(), Some("batch"));
+        assert_eq!(identity.subject, "CN=batch");
+        let shown = identity.to_string();
+        let expected = "spiffe://example.org/ns/ai/sa/batch sha256:";
+        assert!(shown.starts_with(expected), "{shown}");
+        assert_eq!(shown.len(), expected.len() + SHORT);
+    }
+
+    #[test]
+    fn two_common_names_are_none() {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "alice");
+        let one = PeerIdentity::of(&leaf(&params)).unwrap();
+        assert_eq!(one.common_name.as_deref(), Some("alice"));
+        let common_name = DnType::CustomDnType(vec![2, 5, 4, 3]);
+        params.distinguished_name.push(common_name, "root");
+        let two = PeerIdentity::of(&leaf(&params)).unwrap();
+        assert_eq!(two.common_name, None, "{}", two.subject);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_nobody() {
+        assert_eq!(PeerIdentity::of(b""), None);
+        assert_eq!(PeerIdentity::of(b"\x30\x03abc"), None);
+        let mut followed = leaf(&CertificateParams::default());
+        followed.push(0);
+        assert_eq!(PeerIdentity::of(&followed), None);
+    }
+}

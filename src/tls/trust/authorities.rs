@@ -1,0 +1,117 @@
+//! The file of authorities: each one checked before it decides about a client.
+
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::SectionKind;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, NameConstraints};
+use x509_parser::prelude::FromDer;
+
+use super::error::TrustError;
+use crate::tls::credentials::{name_text, printable, rfc3339};
+use crate::tls::pem::{self, Block, Position};
+
+/// The authorities of a file, and what is worth a warning at `now` (unix seconds).
+pub(super) fn parse(
+    path: &Path,
+    text: &[u8],
+    now: i64,
+) -> Result<(RootCertStore, Vec<String>), TrustError> {
+    let file = AuthorityFile { path };
+    let mut roots = RootCertStore::empty();
+    let mut warnings = Vec::new();
+    for block in pem::blocks(text).map_err(|cause| file.pem(cause))? {
+        let der = file.decode(&block)?;
+        warnings.extend(file.check(block.at, &der, now)?);
+        let added = roots.add(CertificateDer::from(der));
+        added.map_err(|cause| file.malformed(block.at, cause.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(TrustError::Empty { path: path.into() });
+    }
+    Ok((roots, warnings))
+}
+
+struct AuthorityFile<'a> {
+    path: &'a Path,
+}
+
+impl AuthorityFile<'_> {
+    fn decode(&self, block: &Block) -> Result<Vec<u8>, TrustError> {
+        match block.decode().map_err(|cause| self.pem(cause))? {
+            Some((SectionKind::Certificate, der)) => Ok(der),
+            Some((
+                SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
+                _,
+            )) => Err(TrustError::PrivateKey {
+                path: self.path.into(),
+                at: block.at,
+            }),
+            _ => Err(self.malformed(block.at, format!("it is `{}`", block.label))),
+        }
+    }
+
+    /// What is worth a warning, if it can be used.
+    fn check(&self, at: Position, der: &[u8], now: i64) -> Result<Option<String>, TrustError> {
+        let (_, certificate) = X509Certificate::from_der(der)
+            .map_err(|cause| self.malformed(at, cause.to_string()))?;
+        let subject = name_text(certificate.subject());
+        let constraints = certificate
+            .basic_constraints()
+            .map_err(|cause| self.malformed(at, cause.to_string()))?;
+        if !constraints.is_some_and(|constraints| constraints.value.ca) {
+            return Err(TrustError::NotAuthority {
+                path: self.path.into(),
+                at,
+                subject,
+            });
+        }
+        let names = certificate
+            .name_constraints()
+            .map_err(|cause| self.malformed(at, cause.to_string()))?;
+        if let Some(constraint) = names.and_then(|names| uri_constraint(names.value)) {
+            return Err(TrustError::UriConstraint {
+                path: self.path.into(),
+                at,
+                subject,
+                constraint,
+            });
+        }
+        let until = certificate.validity().not_after.timestamp();
+        Ok((until < now).then(|| {
+            let path = self.path.display();
+            let until = rfc3339(until);
+            format!("client-ca: {path}: {at}, `{subject}`, expired at {until}, and its clients are still let in: remove it")
+        }))
+    }
+
+    fn pem(&self, cause: pem::PemError) -> TrustError {
+        TrustError::Pem {
+            path: self.path.into(),
+            cause,
+        }
+    }
+
+    fn malformed(&self, at: Position, cause: String) -> TrustError {
+        TrustError::Certificate {
+            path: self.path.into(),
+            at,
+            cause,
+        }
+    }
+}
+
+/// The first constraint on URIs: the verifier refuses whatever such an authority certifies.
+fn uri_constraint(constraints: &NameConstraints<'_>) -> Option<String> {
+    let permitted = constraints.permitted_subtrees.iter().flatten();
+    let excluded = constraints.excluded_subtrees.iter().flatten();
+    let mut words = permitted
+        .map(|tree| ("permitted", tree))
+        .chain(excluded.map(|tree| ("excluded", tree)));
+    words.find_map(|(word, tree)| match &tree.base {
+        GeneralName::URI(uri) => Some(format!("{word};URI:{}", printable(uri))),
+        _ => None,
+    })
+}

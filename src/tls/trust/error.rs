@@ -1,0 +1,88 @@
+//! Why a file of authorities cannot be used: what is wrong, in which file and place, and the remedy.
+
+use crate::redact::Shown;
+use crate::tls::credentials::CredentialError;
+use crate::tls::pem::{PemError, Position};
+
+/// Why authorities for clients cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// The file cannot be read.
+    #[error("client-ca: {0}")]
+    File(Box<CredentialError>),
+    /// Not PEM.
+    #[error("client-ca: {path}: {cause}")]
+    Pem {
+        /// The file.
+        path: Shown,
+        /// What is wrong.
+        cause: PemError,
+    },
+    /// No certificate in it.
+    #[error(
+        "client-ca: {path} holds no certificate: write the PEM certificates of the authorities that certify clients"
+    )]
+    Empty {
+        /// The file.
+        path: Shown,
+    },
+    /// A private key in a file that anybody may read.
+    #[error("client-ca: {path}: {at} is a private key: write the authorities' certificates alone")]
+    PrivateKey {
+        /// The file.
+        path: Shown,
+        /// Which block.
+        at: Position,
+    },
+    /// A block that is no certificate.
+    #[error("client-ca: {path}: {at} is no certificate that can be read: {cause}")]
+    Certificate {
+        /// The file.
+        path: Shown,
+        /// Which block.
+        at: Position,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A leaf: whoever holds its key could certify anybody.
+    #[error(
+        "client-ca: {path}: {at}, `{subject}`, is not a certificate authority (basicConstraints): write the authority that issued it, and let it in by a rule"
+    )]
+    NotAuthority {
+        /// The file.
+        path: Shown,
+        /// Which block.
+        at: Position,
+        /// Its subject.
+        subject: String,
+    },
+    /// Every client below it would be refused.
+    #[error(
+        "client-ca: {path}: {at}, `{subject}`, has a name constraint on URIs ({constraint}), which cannot be verified: every client below it would be refused; use an authority without it and fence by allow-uri"
+    )]
+    UriConstraint {
+        /// The file.
+        path: Shown,
+        /// Which block.
+        at: Position,
+        /// Its subject.
+        subject: String,
+        /// The constraint.
+        constraint: String,
+    },
+    /// The library refuses the whole.
+    #[error("client-ca: {path} cannot be used: {cause}")]
+    Unusable {
+        /// The file.
+        path: Shown,
+        /// What it says.
+        cause: String,
+    },
+}
+
+impl From<CredentialError> for TrustError {
+    fn from(error: CredentialError) -> Self {
+        Self::File(Box::new(error))
+    }
+}

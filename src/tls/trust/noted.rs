@@ -1,0 +1,36 @@
+//! What the verifier learned, for the handshake that asked: rustls hands nothing through to it.
+//!
+//! rustls calls the verifier inside `process_tls_records`, on the thread that drives the handshake.
+//! So it notes there, and the driver takes the note before it waits and another one is driven.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::tls::identity::PeerIdentity;
+
+thread_local! {
+    static NOTED: RefCell<Noted> = RefCell::default();
+}
+
+/// What was learned in one handshake.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
+    /// The client, its certificate verified; whether it may in is another question.
+    pub(crate) peer: Option<Arc<PeerIdentity>>,
+}
+
+impl Noted {
+    /// Before rustls works on a handshake: what it learned so far.
+    pub(crate) fn restore(self) {
+        NOTED.set(self);
+    }
+
+    /// After that: what it has learned by now.
+    pub(crate) fn take() -> Self {
+        NOTED.take()
+    }
+
+    pub(super) fn set_peer(peer: Arc<PeerIdentity>) {
+        NOTED.with_borrow_mut(|noted| noted.peer = Some(peer));
+    }
+}

@@ -1,0 +1,95 @@
+//! Verification by webpki, and behind it the rules: both inside the handshake.
+
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use super::noted::Noted;
+use crate::tls::identity::{PeerIdentity, Rules};
+
+/// Chain first, then rules.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    inner: Arc<dyn ClientCertVerifier>,
+    rules: Rules,
+}
+
+impl Verifier {
+    pub(super) fn new(inner: Arc<dyn ClientCertVerifier>, rules: Rules) -> Self {
+        Self { inner, rules }
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn offer_client_auth(&self) -> bool {
+        self.inner.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    /// None: Go and others withhold their certificate if no authority named issued it, even where an
+    /// intermediate of theirs leads to one (RFC 8446 §4.2.4 lets a server name none).
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self
+            .inner
+            .verify_client_cert(end_entity, intermediates, now)
+            .map_err(of_another_issuer)?;
+        let peer = PeerIdentity::of(end_entity)
+            .map(Arc::new)
+            .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        Noted::set_peer(Arc::clone(&peer));
+        if self.rules.allow(&peer) {
+            Ok(verified)
+        } else {
+            let denied = CertificateError::ApplicationVerificationFailure;
+            Err(Error::InvalidCertificate(denied))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// An authority of the same name with another key is another authority: alert 48 says so, where
+/// decrypt_error would speak of the handshake.
+fn of_another_issuer(error: Error) -> Error {
+    match error {
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer)
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,364 @@
+//! Who may in: certificates that are good, or wrong in one way, each with its alert and its reason.
+
+use std::sync::Arc;
+
+use hybridge::certgen::Algorithm;
+use hybridge::config::Config;
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, SanType};
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::openssl::Client;
+use crate::support::pki::{Pair, TestPki, authority, client, uri};
+use crate::support::{Setup, Sidecar, answering, client_config, within};
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+const FAILED: &str = "hybridge_handshake_failures_total";
+const BATCH: &str = "spiffe://example.org/ns/ai/sa/batch";
+
+const UNSUPPORTED_CERTIFICATE: u8 = 43;
+const CERTIFICATE_EXPIRED: u8 = 45;
+const CERTIFICATE_UNKNOWN: u8 = 46;
+const UNKNOWN_CA: u8 = 48;
+const ACCESS_DENIED: u8 = 49;
+const DECRYPT_ERROR: u8 = 51;
+const CERTIFICATE_REQUIRED: u8 = 116;
+
+/// A listener that lets in the batch job of any namespace, and the authority it asks.
+struct Gate {
+    sidecar: Sidecar,
+    clients: TestPki,
+    _dir: TempDir,
+}
+
+impl Gate {
+    async fn new(mode: &str) -> Self {
+        let rule = "allow-uri = [\"spiffe://example.org/ns/*/sa/batch\"]";
+        Self::with(mode, rule, Algorithm::EcdsaP256).await
+    }
+
+    async fn with(mode: &str, rules: &str, algorithm: Algorithm) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clients = TestPki::new(algorithm);
+        let ca = dir.path().join("clients.crt");
+        std::fs::write(&ca, clients.ca_pem()).unwrap();
+        let ca = ca.display();
+        let tls = format!("client-auth = \"{mode}\"\nclient-ca = \"{ca}\"\n{rules}");
+        Self {
+            sidecar: Setup::in_front_of(answering(ANSWER).await)
+                .tls(&tls)
+                .start(),
+            clients,
+            _dir: dir,
+        }
+    }
+
+    async fn try_with(&self, client: Client) -> Result<(), Option<u8>> {
+        let connected = client.connect(self.sidecar.address).await.unwrap();
+        let finished = connected.exchange(REQUEST).await?;
+        assert!(finished.answer.starts_with(b"HTTP/1.1 200 "));
+        Ok(())
+    }
+
+    async fn serves(&self, pair: &Pair) {
+        assert_eq!(self.try_with(presenting(pair)).await, Ok(()));
+    }
+
+    /// The alert is this, and one more failure is counted under this reason.
+    async fn refuses(&self, client: Client, alert: u8, reason: &str) {
+        let before = self.sidecar.metric(FAILED, &[]).await;
+        assert_eq!(self.try_with(client).await, Err(Some(alert)), "{reason}");
+        let labels = [("reason", reason)];
+        let least = self.sidecar.metric(FAILED, &labels).await.max(1.0);
+        self.sidecar.metric_reaches(FAILED, &labels, least).await;
+        self.sidecar.metric_is(FAILED, &[], before + 1.0).await;
+    }
+}
+
+fn presenting(pair: &Pair) -> Client {
+    Client::new().presenting(&pair.cert, &pair.key)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_certificate_is_let_in_only_where_it_may_have_none() {
+    let gate = Gate::new("optional").await;
+    assert_eq!(gate.try_with(Client::new()).await, Ok(()));
+    let gate = Gate::new("required").await;
+    let reason = "client_certificate_missing";
+    gate.refuses(Client::new(), CERTIFICATE_REQUIRED, reason)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_certificate_is_refused_in_both_modes() {
+    for mode in ["required", "optional"] {
+        let gate = Gate::new(mode).await;
+        let batch = [uri(BATCH)];
+        gate.serves(&gate.clients.client(&batch)).await;
+
+        let stranger = TestPki::new(Algorithm::EcdsaP256).client(&batch);
+        let untrusted = "client_certificate_untrusted";
+        gate.refuses(presenting(&stranger), UNKNOWN_CA, untrusted)
+            .await;
+        gate.refuses(presenting(&self_signed(&batch)), UNKNOWN_CA, untrusted)
+            .await;
+
+        let now = OffsetDateTime::now_utc();
+        let mut params = client(&batch);
+        params.not_before = now - Duration::days(2);
+        params.not_after = now - Duration::hours(1);
+        let expired = gate.clients.issue(&params);
+        let reason = "client_certificate_expired";
+        gate.refuses(presenting(&expired), CERTIFICATE_EXPIRED, reason)
+            .await;
+        params.not_before = now + Duration::hours(1);
+        params.not_after = now + Duration::days(2);
+        let early = gate.clients.issue(&params);
+        gate.refuses(presenting(&early), CERTIFICATE_EXPIRED, reason)
+            .await;
+
+        let mut params = client(&batch);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let server = gate.clients.issue(&params);
+        let reason = "client_certificate_wrong_purpose";
+        gate.refuses(presenting(&server), UNSUPPORTED_CERTIFICATE, reason)
+            .await;
+
+        for names in [
+            vec![uri("spiffe://example.org/ns/ai/sa/other")],
+            vec![uri("spiffe://example.org.evil.net/ns/ai/sa/batch")],
+            vec![uri(BATCH), uri("spiffe://example.org/ns/ai/sa/other")],
+            vec![SanType::DnsName("batch".try_into().unwrap())],
+            vec![],
+        ] {
+            let pair = gate.clients.client(&names);
+            let reason = "client_certificate_denied";
+            gate.refuses(presenting(&pair), ACCESS_DENIED, reason).await;
+        }
+        let completed = gate.sidecar.metric("hybridge_handshakes_total", &[]).await;
+        assert_eq!(completed, 1.0, "{mode}");
+    }
+}
+
+fn self_signed(names: &[SanType]) -> Pair {
+    let key = rcgen::KeyPair::generate().unwrap();
+    Pair {
+        cert: client(names).self_signed(&key).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_without_a_purpose_and_one_behind_an_intermediate_are_good() {
+    let gate = Gate::new("required").await;
+    let mut params = client(&[uri(BATCH)]);
+    params.extended_key_usages.clear();
+    gate.serves(&gate.clients.issue(&params)).await;
+    let leaf = client(&[uri(BATCH)]);
+    gate.serves(&gate.clients.chain_of(&authority("intermediate"), &leaf))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_rule_lets_in_whom_it_names() {
+    let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+    for (rule, name) in [
+        (
+            "allow-dns = [\"*.clients.example.org\"]",
+            dns("batch.clients.example.org"),
+        ),
+        (
+            "allow-ip = [\"192.0.2.7\"]",
+            SanType::IpAddress("192.0.2.7".parse().unwrap()),
+        ),
+        (
+            "allow-cn = [\"client\"]",
+            uri("https://nobody.example/asks"),
+        ),
+        ("allow-any = true", dns("anybody.example")),
+    ] {
+        let gate = Gate::with("required", rule, Algorithm::EcdsaP256).await;
+        gate.serves(&gate.clients.client(&[name])).await;
+        let stranger = TestPki::new(Algorithm::EcdsaP256).client(&[uri(BATCH)]);
+        let reason = "client_certificate_untrusted";
+        gate.refuses(presenting(&stranger), UNKNOWN_CA, reason)
+            .await;
+    }
+}
+
+/// Chains of two certificates, that of ML-DSA-87 over several records.
+#[tokio::test(flavor = "multi_thread")]
+async fn chains_of_every_algorithm_are_verified_through_a_retry_and_byte_by_byte_too() {
+    for algorithm in [
+        Algorithm::EcdsaP256,
+        Algorithm::EcdsaP384,
+        Algorithm::Ed25519,
+        Algorithm::Rsa2048,
+        Algorithm::MlDsa44,
+        Algorithm::MlDsa65,
+        Algorithm::MlDsa87,
+    ] {
+        let rule = "allow-uri = [\"spiffe://example.org/**\"]";
+        let gate = Gate::with("required", rule, algorithm).await;
+        let leaf = client(&[uri(BATCH)]);
+        let pair = gate.clients.chain_of(&authority("intermediate"), &leaf);
+        gate.serves(&pair).await;
+        // A share for a group that is not preferred: the server asks for another one.
+        let retried = presenting(&pair).groups("*X25519:X25519MLKEM768");
+        assert_eq!(gate.try_with(retried).await, Ok(()), "{algorithm:?}");
+        let slow = presenting(&pair).byte_by_byte();
+        assert_eq!(gate.try_with(slow).await, Ok(()), "{algorithm:?}");
+        let stranger = TestPki::new(algorithm).chain_of(&authority("intermediate"), &leaf);
+        let refused = gate.try_with(presenting(&stranger)).await;
+        assert!(refused.is_err(), "{algorithm:?}");
+    }
+}
+
+/// Somebody who saw a certificate and does not have its key.
+#[derive(Debug)]
+struct Thief(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Thief {
+    fn resolve(
+        &self,
+        _hints: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_without_its_key_is_refused() {
+    let gate = Gate::new("required").await;
+    let (seen, own) = (gate.clients.client(&[uri(BATCH)]), gate.clients.client(&[]));
+    let chain = CertificateDer::pem_slice_iter(seen.cert.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+    let mut config = client_config(&gate.sidecar.ca, &["http/1.1"]);
+    config.client_auth_cert_resolver = Arc::new(Thief(Arc::new(CertifiedKey::new(chain, key))));
+    let mut stream = gate.sidecar.try_connect(config).await.unwrap();
+    let _ = stream.write_all(REQUEST).await;
+    let refused = within(stream.read_u8()).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("DecryptError"),
+        "{DECRYPT_ERROR}: {refused}"
+    );
+    let labels = [("reason", "client_certificate_untrusted")];
+    gate.sidecar.metric_reaches(FAILED, &labels, 1.0).await;
+    gate.sidecar
+        .metric_is("hybridge_handshakes_total", &[], 0.0)
+        .await;
+}
+
+/// A session that is resumed is not verified again, so there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_ticket_is_given_to_a_client_that_may_need_a_certificate() {
+    let gate = Gate::new("optional").await;
+    let pair = gate.clients.client(&[uri(BATCH)]);
+    for client in [presenting(&pair), Client::new()] {
+        let connected = client.connect(gate.sidecar.address).await.unwrap();
+        let finished = connected.exchange(REQUEST).await.unwrap();
+        assert!(finished.sessions.is_empty());
+    }
+}
+
+/// `permitted;URI:example.org` as RFC 5280 §4.2.1.10 writes it.
+fn constrained_to_uris(mut params: CertificateParams) -> CertificateParams {
+    let name = b"example.org";
+    let mut content = vec![0x30, 0x11, 0xa0, 0x0f, 0x30, 0x0d, 0x86, 0x0b];
+    content.extend_from_slice(name);
+    let mut constraint = CustomExtension::from_oid_content(&[2, 5, 29, 30], content);
+    constraint.set_criticality(true);
+    params.custom_extensions.push(constraint);
+    params
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intermediate_with_a_uri_constraint_cannot_be_verified() {
+    let gate = Gate::new("required").await;
+    let intermediate = constrained_to_uris(authority("fenced"));
+    let pair = gate.clients.chain_of(&intermediate, &client(&[uri(BATCH)]));
+    let reason = "client_certificate_untrusted";
+    gate.refuses(presenting(&pair), CERTIFICATE_UNKNOWN, reason)
+        .await;
+}
+
+/// What `run` and `check` say of a file of authorities.
+fn refusal(text: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    TestPki::new(Algorithm::EcdsaP256)
+        .leaf(&["localhost"])
+        .write_to(dir.path());
+    let ca = dir.path().join("clients.crt");
+    std::fs::write(&ca, text).unwrap();
+    let tls = format!(
+        "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-any = true",
+        ca.display()
+    );
+    let toml = Setup::in_front_of("127.0.0.1:1").tls(&tls).toml(&dir);
+    let config = Config::parse("test.toml", &toml).unwrap();
+    let checked = hybridge::run::describe_certificates(&config).unwrap_err();
+    let error = hybridge::run::Sidecar::start(config).err().unwrap();
+    assert_eq!(checked.to_string(), error.to_string());
+    assert!(error.is_configuration());
+    error.to_string().replace(&ca.display().to_string(), "FILE")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_that_cannot_judge_are_refused_at_start_by_name() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let fenced = constrained_to_uris(authority("fenced"))
+        .self_signed(&key)
+        .unwrap()
+        .pem();
+    let good = TestPki::new(Algorithm::EcdsaP256);
+    let leaf = good.client(&[uri(BATCH)]);
+    let second = good.ca_pem().lines().count() + 1;
+    for (text, message) in [
+        (
+            good.ca_pem().to_owned() + &fenced,
+            "listener `test`: client-ca: FILE: PEM block 2 (line {second}), `CN=fenced`, has a name constraint on URIs (permitted;URI:example.org), which cannot be verified: every client below it would be refused; use an authority without it and fence by allow-uri",
+        ),
+        (
+            leaf.cert.clone(),
+            "listener `test`: client-ca: FILE: PEM block 1 (line 1), `CN=client`, is not a certificate authority (basicConstraints): write the authority that issued it, and let it in by a rule",
+        ),
+        (
+            good.ca_pem().to_owned() + &leaf.key,
+            "listener `test`: client-ca: FILE: PEM block 2 (line {second}) is a private key: write the authorities' certificates alone",
+        ),
+        (
+            "authorities\n".to_owned(),
+            "listener `test`: client-ca: FILE holds no certificate: write the PEM certificates of the authorities that certify clients",
+        ),
+        (
+            String::new(),
+            "listener `test`: client-ca: certificate file FILE is empty",
+        ),
+    ] {
+        let message = message.replace("{second}", &second.to_string());
+        assert_eq!(refusal(&text), message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_without_client_auth_ask_nobody() {
+    let sidecar = Setup::in_front_of(answering(ANSWER).await).start();
+    let pair = TestPki::new(Algorithm::EcdsaP256).client(&[uri(BATCH)]);
+    let connected = presenting(&pair).connect(sidecar.address).await.unwrap();
+    let finished = connected.exchange(REQUEST).await.unwrap();
+    assert!(finished.answer.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(finished.sessions.len(), 1);
+}
