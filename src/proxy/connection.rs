@@ -26,7 +26,6 @@ use crate::proxy::tunnel;
 use crate::proxy::upstream::{Upstream, UpstreamPermits};
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
-use crate::tls::policy::Group;
 use crate::tls::queue::{HandshakeQueue, Panicked};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
@@ -189,7 +188,7 @@ impl Service {
         closed.session = Some(session.clone());
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
-        let context = self.context(client, session.group, drain.clone(), activity);
+        let context = self.context(client, &session, drain.clone(), activity);
         let mut serving = self.serve_protocol(stream, &session, context);
         let outcome = tokio::select! {
             biased;
@@ -225,7 +224,7 @@ impl Service {
     fn context(
         &self,
         client: SocketAddr,
-        group: Group,
+        session: &Session,
         drain: Watch,
         activity: Arc<Activity>,
     ) -> Context {
@@ -236,7 +235,8 @@ impl Service {
             failures: Arc::clone(&self.front.failures),
             identity: ForwardedHeaders::new(
                 client.ip(),
-                group.name(),
+                session.peer.as_deref(),
+                session.group.name(),
                 self.front.settings.forwarded,
             ),
             drain,

@@ -9,7 +9,19 @@ use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
 async fn what_the_client_pretends_about_itself_is_replaced_or_added_to() {
-    const SPOOFED: [(&str, &str); 7] = [
+    const SPOOFED: [(&str, &str); 13] = [
+        (
+            "x-forwarded-client-cert",
+            "Hash=0;URI=spiffe://example.org/admin",
+        ),
+        (
+            "X_Forwarded-client_cert",
+            "Hash=0;URI=spiffe://example.org/admin",
+        ),
+        ("client-cert", ":MAA=:"),
+        ("client_cert", ":MAA=:"),
+        ("client-cert-chain", ":MAA=:"),
+        ("Client_Cert_Chain", ":MAA=:"),
         ("x-forwarded-for", "6.6.6.6"),
         ("x-forwarded-proto", "http"),
         ("x-forwarded-host", "evil.example"),
@@ -108,6 +120,10 @@ fn assert_identity(seen: &str, mode: &str) {
         "{seen}"
     );
     assert!(!seen.contains('_'), "{seen}");
+    // Nobody was asked for a certificate.
+    for ours in ["client-cert", "client_cert"] {
+        assert!(!seen.to_ascii_lowercase().contains(ours), "{seen}");
+    }
     for gone in ["x-hop", "keep-alive", "proxy-connection", "upgrade"] {
         assert!(all(gone).is_empty(), "{gone}: {seen}");
     }

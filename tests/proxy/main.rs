@@ -4,6 +4,7 @@
 mod abort;
 mod app_death;
 mod backpressure;
+mod client_identity;
 mod framing;
 mod grpc;
 mod header_fields;

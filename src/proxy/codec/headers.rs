@@ -2,13 +2,18 @@
 //!
 //! Sources: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), RFC 9113 §8.2.2 (HTTP/2).
 
+mod client_certificate;
+mod spelling;
+
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use self::spelling::same;
 use crate::proxy::settings::ForwardedMode;
+use crate::tls::identity::PeerIdentity;
 
 /// The field that tells the app how the connection it serves was keyed.
 pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
@@ -18,6 +23,8 @@ pub(crate) struct ForwardedHeaders {
     mode: ForwardedMode,
     group: &'static str,
     client: IpAddr,
+    /// What is said of the client's certificate, if it has one.
+    certificate: Option<String>,
     /// `forwarded` up to its host: IPv6 in brackets and quotes (RFC 7239 §6).
     forwarded: String,
     /// The field lines that are the same for every request.
@@ -28,18 +35,29 @@ pub(crate) struct ForwardedHeaders {
 
 impl ForwardedHeaders {
     /// Prepares the values of one connection.
-    pub(crate) fn new(client: IpAddr, group: &'static str, mode: ForwardedMode) -> Self {
+    pub(crate) fn new(
+        client: IpAddr,
+        peer: Option<&PeerIdentity>,
+        group: &'static str,
+        mode: ForwardedMode,
+    ) -> Self {
         let client = client.to_canonical();
         let node = match client {
             IpAddr::V4(v4) => v4.to_string(),
             IpAddr::V6(v6) => format!("\"[{v6}]\""),
         };
+        let certificate = peer.map(client_certificate::facts);
+        let mut lines = format!(
+            "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
+        );
+        if let Some(facts) = &certificate {
+            lines.extend([client_certificate::XFCC, ": ", facts, "\r\n"]);
+        }
         Self {
             mode,
             group,
-            lines: format!(
-                "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
-            ),
+            certificate,
+            lines,
             client,
             forwarded: format!("for={node};proto=https"),
             fields: OnceLock::new(),
@@ -51,6 +69,7 @@ impl ForwardedHeaders {
     /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
     pub(crate) fn owns(&self, name: &[u8]) -> bool {
         same(name, EVIDENCE)
+            || client_certificate::is_about_it(name)
             || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
     }
 
@@ -92,10 +111,13 @@ impl ForwardedHeaders {
     fn fields(&self) -> &[(HeaderName, HeaderValue)] {
         self.fields.get_or_init(|| {
             let address = HeaderValue::try_from(self.client.to_string()).ok();
+            let certificate = self.certificate.as_deref();
+            let certificate = certificate.and_then(|facts| HeaderValue::try_from(facts).ok());
             [
                 (EVIDENCE, Some(HeaderValue::from_static(self.group))),
                 ("x-forwarded-for", address),
                 ("x-forwarded-proto", Some(HeaderValue::from_static("https"))),
+                (client_certificate::XFCC, certificate),
             ]
             .into_iter()
             .filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)))
@@ -104,24 +126,12 @@ impl ForwardedHeaders {
     }
 }
 
-/// Whether a name is ours, letter case and underscores aside.
-fn same(name: &[u8], ours: &str) -> bool {
-    name.len() == ours.len() && name.iter().map(|b| folded(*b)).eq(ours.bytes())
-}
-
 fn is_forwarding(name: &[u8]) -> bool {
     const PREFIX: &str = "x-forwarded-";
     same(name, "forwarded")
         || name
             .get(..PREFIX.len())
             .is_some_and(|start| same(start, PREFIX))
-}
-
-fn folded(byte: u8) -> u8 {
-    match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
-    }
 }
 
 /// Whether a host can stand in a quoted-string as it is.
@@ -200,6 +210,7 @@ pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
         || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
         || is_forwarding(name)
         || same(name, EVIDENCE)
+        || client_certificate::is_about_it(name)
 }
 
 /// `content-*`, except the digest, which can only be known at the end (RFC 9530 §2).

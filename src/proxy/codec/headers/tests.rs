@@ -1,7 +1,7 @@
 use super::*;
 
 fn identity(mode: ForwardedMode) -> ForwardedHeaders {
-    ForwardedHeaders::new(IpAddr::from([192, 0, 2, 7]), "X25519MLKEM768", mode)
+    ForwardedHeaders::new(IpAddr::from([192, 0, 2, 7]), None, "X25519MLKEM768", mode)
 }
 
 #[test]
@@ -30,12 +30,26 @@ fn appending_keeps_forwarding_fields_and_never_the_evidence() {
     assert!(!append.owns(b"forwarded"));
     assert!(append.owns(b"x-tls-key-exchange"));
     assert!(append.owns(b"x_forwarded_for"));
+    for name in [
+        "x-forwarded-client-cert",
+        "X_Forwarded-Client_Cert",
+        "Client-Cert",
+        "client_cert",
+        "Client-Cert-Chain",
+        "client_cert_chain",
+    ] {
+        assert!(append.owns(name.as_bytes()), "{name}");
+        assert!(forbidden_in_trailers(name.as_bytes()), "{name}");
+    }
+    for name in ["client-certs", "x-client-cert", "clientcert"] {
+        assert!(!append.owns(name.as_bytes()), "{name}");
+    }
 }
 
 #[test]
 fn an_ipv6_client_is_quoted_as_rfc_7239_wants() {
     let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
-    let identity = ForwardedHeaders::new(address, "X25519", ForwardedMode::Replace);
+    let identity = ForwardedHeaders::new(address, None, "X25519", ForwardedMode::Replace);
     let mut fields = HeaderMap::new();
     identity.append_to(&mut fields, Some(b"model.example"));
     let forwarded = "for=\"[2001:db8::1]\";proto=https;host=\"model.example\"";

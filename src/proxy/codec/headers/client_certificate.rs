@@ -1,0 +1,113 @@
+//! What the app is told of a client's certificate, and the field names in which it believes it.
+//!
+//! `x-forwarded-client-cert` is Envoy's field: elements `Key=value`, joined by `;`. Pure.
+
+use std::fmt::Write as _;
+
+use super::spelling::same;
+use crate::tls::identity::PeerIdentity;
+
+/// The field that is sent.
+pub(super) const XFCC: &str = "x-forwarded-client-cert";
+
+/// A certificate may hold thousands of names, and many servers take 8 KiB of a field at most.
+const LONGEST: usize = 4096;
+
+/// Whether only a proxy may say this: the field above, and those of RFC 9440.
+pub(super) fn is_about_it(name: &[u8]) -> bool {
+    match name.len() {
+        11 => same(name, "client-cert"),
+        17 => same(name, "client-cert-chain"),
+        23 => same(name, XFCC),
+        _ => false,
+    }
+}
+
+/// The facts about a verified certificate, never the certificate. Names that would make the field too
+/// long are left out, and a subject that is not ASCII.
+pub(super) fn facts(peer: &PeerIdentity) -> String {
+    let mut value = format!("Hash={}", peer.sha256);
+    let subject = Some(&peer.subject).filter(|subject| is_visible(subject));
+    let elements = peer
+        .uris
+        .iter()
+        .map(|uri| ("URI", uri))
+        .chain(peer.dns.iter().map(|name| ("DNS", name)))
+        .chain(subject.map(|subject| ("Subject", subject)));
+    for (key, text) in elements {
+        let element = element(key, text);
+        if value.len() + element.len() <= LONGEST {
+            value.push_str(&element);
+        }
+    }
+    value
+}
+
+fn element(key: &str, text: &str) -> String {
+    let mut element = format!(";{key}=");
+    if key != "Subject" && !text.contains([',', ';', '=', '"', '\\']) {
+        element.push_str(text);
+        return element;
+    }
+    let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+    let _ = write!(element, "\"{quoted}\"");
+    element
+}
+
+fn is_visible(text: &str) -> bool {
+    let visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !text.is_empty() && text.bytes().all(visible)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(uris: &[&str], dns: &[&str], subject: &str) -> PeerIdentity {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        PeerIdentity {
+            uris: owned(uris),
+            dns: owned(dns),
+            subject: subject.to_owned(),
+            sha256: "0a1b".to_owned(),
+            ..PeerIdentity::default()
+        }
+    }
+
+    #[test]
+    fn facts_are_written_as_envoy_reads_them() {
+        let batch = peer(&["spiffe://a.org/x"], &["x.a.org", "y.a.org"], "CN=x, O=a");
+        assert_eq!(
+            facts(&batch),
+            "Hash=0a1b;URI=spiffe://a.org/x;DNS=x.a.org;DNS=y.a.org;Subject=\"CN=x, O=a\""
+        );
+        assert_eq!(facts(&peer(&[], &[], "")), "Hash=0a1b");
+    }
+
+    #[test]
+    fn no_name_ends_its_element_or_the_field() {
+        let sly = peer(
+            &["https://a/x;URI=spiffe://a.org/admin", "https://a/,Hash=1"],
+            &[],
+            "CN=x\\\";URI=\"spiffe://a.org/admin",
+        );
+        assert_eq!(
+            facts(&sly),
+            "Hash=0a1b;URI=\"https://a/x;URI=spiffe://a.org/admin\";URI=\"https://a/,Hash=1\";Subject=\"CN=x\\\\\\\";URI=\\\"spiffe://a.org/admin\""
+        );
+        assert_eq!(facts(&peer(&[], &[], "CN=M\u{fc}ller")), "Hash=0a1b");
+        assert_eq!(facts(&peer(&[], &[], "CN=x\r\ny: z")), "Hash=0a1b");
+    }
+
+    #[test]
+    fn a_certificate_of_many_names_makes_no_endless_field() {
+        let names: Vec<String> = (0..10_000).map(|n| format!("n{n}.a.org")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let value = facts(&peer(&["spiffe://a.org/x"], &names, "CN=x"));
+        assert!(value.len() <= LONGEST, "{}", value.len());
+        assert!(
+            value.contains(";URI=spiffe://a.org/x;DNS=n0.a.org;"),
+            "{value}"
+        );
+    }
+}
