@@ -2,6 +2,8 @@
 //! an argument, as a path, inside a configuration) must not find it again in a log, a page or an error.
 //! [`Shown`] holds such a text inside an error; [`scrub`] is the last look at a message before it leaves.
 
+mod hex;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -85,7 +87,8 @@ impl Secret {
         if base64 && hides(&joined) {
             return Some(Self::Base64);
         }
-        pieces(text).next().map(|_| Self::Piece)
+        let piece = !hex::pieces(text).is_empty() || pieces(text).next().is_some();
+        piece.then_some(Self::Piece)
     }
 
     /// Whether it is a key or a certificate as a whole, which is never what a setting takes.
@@ -131,6 +134,7 @@ pub fn scrub(message: &str) -> Cow<'_, str> {
     let mut ranges: Vec<_> = armoured(message)
         .into_iter()
         .chain(pieces(message))
+        .chain(hex::pieces(message))
         .collect();
     if ranges.is_empty() {
         return Cow::Borrowed(message);

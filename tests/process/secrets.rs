@@ -1,95 +1,17 @@
 //! However a private key is handed over, nothing that the program says repeats it: not standard output,
 //! not standard error, not the log, not the admin port's pages. The real binary, and its library.
 
+mod hexadecimal;
+mod trial;
 mod ways;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::pki::{Pair, TestPki};
-use hybridge::certgen::Algorithm;
-use openssl::pkey::PKey;
-use tempfile::TempDir;
-use ways::{Handed, handed};
-
-/// Consecutive characters of a key that must not be seen.
-const PIECE: usize = 16;
-
-/// A key and the directory it is tried in.
-struct Trial {
-    dir: TempDir,
-    pair: Pair,
-    ways: Vec<Handed>,
-    /// Every base64 body of the key in its forms, without line breaks.
-    bodies: Vec<String>,
-}
-
-impl Trial {
-    fn new() -> Self {
-        let pair = TestPki::new(Algorithm::EcdsaP256).leaf(&["localhost"]);
-        let dir = tempfile::tempdir().unwrap();
-        pair.write_to(dir.path());
-        let key = PKey::private_key_from_pem(pair.key.as_bytes()).unwrap();
-        let ways = handed(&pair);
-        let encrypted = ways.iter().find(|way| way.name == "encrypted").unwrap();
-        let mut bodies = vec![ways::body(&encrypted.text)];
-        for pem in ways::forms(&key) {
-            bodies.push(ways::body(&pem));
-            let base64 = ways::base64(pem.as_bytes());
-            bodies.push(ways::base64(base64.as_bytes()));
-            bodies.push(base64);
-        }
-        Self {
-            dir,
-            pair,
-            ways,
-            bodies,
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn handed(&self) -> &[Handed] {
-        &self.ways
-    }
-
-    /// A command of the binary whose other settings are good.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hybridge"));
-        command
-            .args(arguments)
-            .env_clear()
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Nothing in `said` is 16 characters of the key, line breaks aside.
-    #[track_caller]
-    fn assert_silent(&self, what: &str, said: &[u8]) {
-        let text = String::from_utf8_lossy(said);
-        let flat = text.replace("\\n", "");
-        let flat: String = flat.chars().filter(|c| !c.is_whitespace()).collect();
-        for body in &self.bodies {
-            let pieces = body.as_bytes().windows(PIECE);
-            let leaked = pieces
-                .filter_map(|piece| std::str::from_utf8(piece).ok())
-                .find(|piece| text.contains(piece) || flat.contains(piece));
-            assert!(leaked.is_none(), "{what} repeats {leaked:?}: {text}");
-        }
-    }
-
-    #[track_caller]
-    fn assert_output(&self, what: &str, output: &Output) {
-        self.assert_silent(what, &output.stdout);
-        self.assert_silent(what, &output.stderr);
-    }
-}
+use trial::Trial;
 
 const GOOD: [&str; 8] = [
     "--listen",

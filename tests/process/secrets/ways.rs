@@ -6,6 +6,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use openssl::pkey::{PKey, Private};
 use openssl::symm::Cipher;
 
+use super::hexadecimal;
 use crate::support::pki::Pair;
 
 /// A text with a key in it.
@@ -138,6 +139,7 @@ pub(crate) fn handed(pair: &Pair) -> Vec<Handed> {
         ),
     ];
     ways.into_iter()
+        .chain(hexadecimal::ways(&key, &pair.cert))
         .map(|(name, text)| Handed { name, text })
         .collect()
 }

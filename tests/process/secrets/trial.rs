@@ -1,0 +1,100 @@
+//! A key, the ways it is handed over, and what must not be said of it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use hybridge::certgen::Algorithm;
+use openssl::pkey::PKey;
+use tempfile::TempDir;
+
+use super::hexadecimal;
+use super::ways::{self, Handed, handed};
+use crate::support::pki::{Pair, TestPki};
+
+/// Consecutive characters of a key that must not be seen.
+pub(super) const PIECE: usize = 16;
+
+/// A key and the directory it is tried in.
+pub(super) struct Trial {
+    pub(super) dir: TempDir,
+    pub(super) pair: Pair,
+    pub(super) ways: Vec<Handed>,
+    /// Every base64 body of the key in its forms, without line breaks.
+    pub(super) bodies: Vec<String>,
+    /// The secret number of the key in hexadecimal.
+    pub(super) scalar: String,
+}
+
+impl Trial {
+    pub(super) fn new() -> Self {
+        let pair = TestPki::new(Algorithm::EcdsaP256).leaf(&["localhost"]);
+        let dir = tempfile::tempdir().unwrap();
+        pair.write_to(dir.path());
+        let key = PKey::private_key_from_pem(pair.key.as_bytes()).unwrap();
+        let ways = handed(&pair);
+        let encrypted = ways.iter().find(|way| way.name == "encrypted").unwrap();
+        let mut bodies = vec![ways::body(&encrypted.text)];
+        for pem in ways::forms(&key) {
+            bodies.push(ways::body(&pem));
+            let base64 = ways::base64(pem.as_bytes());
+            bodies.push(ways::base64(base64.as_bytes()));
+            bodies.push(base64);
+        }
+        bodies.push(hexadecimal::jwk_number(&key));
+        Self {
+            dir,
+            pair,
+            ways,
+            bodies,
+            scalar: hexadecimal::scalar(&key),
+        }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(super) fn handed(&self) -> &[Handed] {
+        &self.ways
+    }
+
+    /// A command of the binary whose other settings are good.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hybridge"));
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Nothing in `said` is 16 characters of the key, line breaks aside.
+    #[track_caller]
+    pub(super) fn assert_silent(&self, what: &str, said: &[u8]) {
+        let text = String::from_utf8_lossy(said);
+        let flat = text.replace("\\n", "");
+        let flat: String = flat.chars().filter(|c| !c.is_whitespace()).collect();
+        for body in &self.bodies {
+            let pieces = body.as_bytes().windows(PIECE);
+            let leaked = pieces
+                .filter_map(|piece| std::str::from_utf8(piece).ok())
+                .find(|piece| text.contains(piece) || flat.contains(piece));
+            assert!(leaked.is_none(), "{what} repeats {leaked:?}: {text}");
+        }
+        let mut bare = text.to_lowercase();
+        for prefix in ["0x", "\\x"] {
+            bare = bare.replace(prefix, "");
+        }
+        bare.retain(|c| c.is_ascii_hexdigit());
+        let digits = (0..=self.scalar.len() - PIECE).map(|at| &self.scalar[at..at + PIECE]);
+        let leaked = digits.into_iter().find(|piece| bare.contains(piece));
+        assert!(leaked.is_none(), "{what} repeats {leaked:?}: {text}");
+    }
+
+    #[track_caller]
+    pub(super) fn assert_output(&self, what: &str, output: &Output) {
+        self.assert_silent(what, &output.stdout);
+        self.assert_silent(what, &output.stderr);
+    }
+}
