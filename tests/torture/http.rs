@@ -7,5 +7,6 @@ mod frames;
 mod grammar;
 mod interim;
 mod memory;
+mod refusals;
 mod upstreams;
 mod windows;

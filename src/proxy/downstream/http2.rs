@@ -263,7 +263,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     }
 
     fn start(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        self.socket.accepted(respond.stream_id().as_u32());
+        if !self.socket.accepted(respond.stream_id().as_u32()) {
+            return;
+        }
         self.first_by = None;
         if self.streams.is_empty() && !self.context.activity.begin() {
             // Not processed: the client may send it again elsewhere (RFC 9113 8.7).

@@ -1,6 +1,7 @@
 //! HTTP/2 as the proxy needs it beside the `h2` crate: streams as messages, small frames sent in one
 //! piece, refusals counted, memory bounded (RFC 9113).
 
+mod client_settings;
 pub(crate) mod refusals;
 pub(crate) mod reserve;
 mod sender;

@@ -1,15 +1,23 @@
 //! Requests that the h2 crate refuses by itself, before we hear of them: found among the frames it
 //! sends, so that each is counted and logged as over HTTP/1.1, and a malformed one gets its 400.
 //!
-//! The crate resets a malformed request without a response (RFC 9113 §8.1.1 allows one) and answers
-//! a head that is too large with 431.
+//! The crate resets a malformed request without a response (RFC 9113 §8.1.1 allows one). A head that is
+//! too large gets 431, and behind it a reset that says PROTOCOL_ERROR: many clients drop a response for
+//! that, so it says NO_ERROR here (RFC 9113 §8.1).
+
+use std::collections::VecDeque;
 
 use bytes::BytesMut;
+
+use super::client_settings::ClientSettings;
 
 const FRAME_HEADER: usize = 9;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const ACK: u8 = 1;
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+const NO_ERROR: [u8; 4] = [0; 4];
 /// END_STREAM and END_HEADERS.
 const WHOLE: u8 = 5;
 /// Skipped stream identifiers that are remembered, as ranges.
@@ -29,6 +37,13 @@ pub(crate) struct Refusals {
     /// The newest stream that we were given, and those before it that we were not.
     last: u32,
     gaps: Vec<(u32, u32)>,
+    /// The last malformed requests that were reset before we were given them.
+    refused: VecDeque<u32>,
+    /// The newest stream that the crate itself responded to.
+    responded: u32,
+    settings: ClientSettings,
+    /// Settings of the client that took effect.
+    acknowledged: usize,
     tell: Box<dyn FnMut(u16) + Send>,
 }
 
@@ -40,12 +55,29 @@ impl Refusals {
             begun: Vec::new(),
             last: 0,
             gaps: Vec::new(),
+            refused: VecDeque::new(),
+            responded: 0,
+            settings: ClientSettings::default(),
+            acknowledged: 0,
             tell: Box::new(tell),
         }
     }
 
-    /// We were given this stream. They come in their order, so what it leaves out never comes.
-    pub(crate) fn accepted(&mut self, stream: u32) {
+    /// Bytes of the client.
+    pub(crate) fn received(&mut self, bytes: &[u8]) {
+        self.settings.received(bytes);
+    }
+
+    /// Whether a header block of ours needs nothing before it: not when the client has chosen another
+    /// size of the table, or may have since (RFC 7541 §4.2).
+    fn may_respond(&self) -> bool {
+        self.acknowledged < 2 && self.settings.allows_plain_blocks()
+    }
+
+    /// We were given this stream. They come in their order, so what it leaves out never comes. Whether it
+    /// is to be served: content that broke its length may have come with the head.
+    #[must_use]
+    pub(crate) fn accepted(&mut self, stream: u32) -> bool {
         if stream > self.last + 2 {
             if self.gaps.len() == MAX_GAPS {
                 self.gaps.remove(0);
@@ -53,6 +85,7 @@ impl Refusals {
             self.gaps.push((self.last + 1, stream - 1));
         }
         self.last = stream;
+        !self.refused.contains(&stream)
     }
 
     fn was_accepted(&self, stream: u32) -> bool {
@@ -60,14 +93,9 @@ impl Refusals {
         stream <= self.last && !self.gaps.iter().any(in_gap)
     }
 
-    /// Whether a response must be put before something in these bytes, which come next.
+    /// Whether something may have to be put between these bytes, which come next, or changed in them.
     pub(crate) fn wants_more(&self, bytes: &[u8]) -> bool {
-        if self.usual(bytes).is_some() {
-            return false;
-        }
-        let mut found = false;
-        self.walk(bytes, |_, frame| found |= self.is_bare_reset(frame));
-        found
+        self.usual(bytes).is_none()
     }
 
     /// Copies what comes next, with a response before each reset of a malformed request.
@@ -76,19 +104,36 @@ impl Refusals {
             self.skip = skip;
             return out.extend_from_slice(bytes);
         }
-        let mut responses = Vec::new();
+        let mut resets = Vec::new();
+        let mut responded = self.responded;
         self.walk(bytes, |at, frame| {
+            let stream = stream_of(frame);
+            if frame[3] == HEADERS && !self.was_accepted(stream) {
+                responded = stream;
+            }
             if self.is_bare_reset(frame) {
-                responses.push((at, stream_of(frame)));
+                resets.push((at, stream, stream == responded));
             }
         });
         let mut copied = 0;
-        for (at, stream) in responses {
+        for (at, stream, has_response) in resets {
             out.extend_from_slice(&bytes[copied..at]);
             copied = at;
-            out.extend_from_slice(&[0, 0, BAD_REQUEST.len() as u8, HEADERS, WHOLE]);
-            out.extend_from_slice(&stream.to_be_bytes());
-            out.extend_from_slice(BAD_REQUEST);
+            if has_response {
+                out.extend_from_slice(&bytes[at..at + FRAME_HEADER]);
+                out.extend_from_slice(&NO_ERROR);
+                copied = at + FRAME_HEADER + NO_ERROR.len();
+                continue;
+            }
+            if self.may_respond() {
+                out.extend_from_slice(&[0, 0, BAD_REQUEST.len() as u8, HEADERS, WHOLE]);
+                out.extend_from_slice(&stream.to_be_bytes());
+                out.extend_from_slice(BAD_REQUEST);
+            }
+            if self.refused.len() == MAX_GAPS {
+                self.refused.pop_front();
+            }
+            self.refused.push_back(stream);
             (self.tell)(400);
         }
         out.extend_from_slice(&bytes[copied..]);
@@ -96,7 +141,7 @@ impl Refusals {
     }
 
     /// What is to be skipped behind these bytes if they begin with whole frame headers, and none of them
-    /// is a reset or heads a response to a stream that we were not given: nearly always.
+    /// is a reset, a SETTINGS frame, or heads a response to a stream that we were not given: nearly always.
     fn usual(&self, bytes: &[u8]) -> Option<usize> {
         if !self.begun.is_empty() {
             return None;
@@ -105,7 +150,7 @@ impl Refusals {
         while at < bytes.len() {
             let header: &[u8; FRAME_HEADER] = bytes.get(at..)?.first_chunk()?;
             let usual = match header[3] {
-                RST_STREAM => false,
+                RST_STREAM | SETTINGS => false,
                 HEADERS => self.was_accepted(stream_of(header)),
                 _ => true,
             };
@@ -123,11 +168,17 @@ impl Refusals {
             self.skip = skip;
             return;
         }
-        let mut too_large = 0;
-        let (skip, rest) = self.walk(bytes, |_, frame| {
-            let unheard = !self.was_accepted(stream_of(frame));
-            too_large += usize::from(frame[3] == HEADERS && unheard);
+        let (mut too_large, mut acknowledged, mut responded) = (0, 0, self.responded);
+        let (skip, rest) = self.walk(bytes, |_, frame| match frame[3] {
+            HEADERS if !self.was_accepted(stream_of(frame)) => {
+                too_large += 1;
+                responded = stream_of(frame);
+            }
+            SETTINGS => acknowledged += usize::from(frame[4] & ACK != 0),
+            _ => {}
         });
+        self.responded = responded;
+        self.acknowledged += acknowledged;
         match rest {
             Some(from) => {
                 if from > 0 || self.skip > 0 {
@@ -207,7 +258,8 @@ mod tests {
     fn refusals() -> (Refusals, Arc<Mutex<Vec<u16>>>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
-        let refusals = Refusals::new(move |status| tell.lock().unwrap().push(status));
+        let mut refusals = Refusals::new(move |status| tell.lock().unwrap().push(status));
+        refusals.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00");
         (refusals, told)
     }
 
@@ -226,8 +278,7 @@ mod tests {
     #[test]
     fn a_malformed_request_gets_a_response_and_no_other_stream_does() {
         let (mut refusals, told) = refusals();
-        refusals.accepted(1);
-        refusals.accepted(5);
+        assert!(refusals.accepted(1) && refusals.accepted(5));
         assert!(refusals.wants_more(&wire()));
         let mut out = BytesMut::new();
         refusals.copy(&wire(), &mut out);
@@ -237,6 +288,40 @@ mod tests {
         let (before, after) = wire.split_at(49 + 13);
         assert_eq!(out, [before, &response, after].concat());
         assert_eq!(*told.lock().unwrap(), [400]);
+        assert!(!refusals.accepted(3), "given to us later");
+    }
+
+    #[test]
+    fn nothing_is_put_where_the_table_may_have_another_size() {
+        let acknowledgement = {
+            let mut frame = frame(SETTINGS, 0, &[]);
+            frame[4] = ACK;
+            frame
+        };
+        let (mut refusals, told) = refusals();
+        let mut out = BytesMut::new();
+        refusals.copy(&acknowledgement, &mut out);
+        refusals.copy(&acknowledgement, &mut out);
+        out.clear();
+        refusals.copy(&wire(), &mut out);
+        assert_eq!(out, wire());
+        assert_eq!(*told.lock().unwrap(), [400, 400]);
+    }
+
+    #[test]
+    fn a_reset_behind_the_response_of_the_crate_is_no_error() {
+        let (mut refusals, told) = refusals();
+        let head = frame(HEADERS, 1, b"431");
+        let reset = |code: &[u8]| frame(RST_STREAM, 1, code);
+        let mut out = BytesMut::new();
+        refusals.copy(&[head.clone(), reset(&PROTOCOL_ERROR)].concat(), &mut out);
+        assert_eq!(out, [head.clone(), reset(&NO_ERROR)].concat());
+        let mut apart = BytesMut::new();
+        let (mut refusals, _) = self::refusals();
+        refusals.copy(&head, &mut apart);
+        refusals.copy(&reset(&PROTOCOL_ERROR), &mut apart);
+        assert_eq!(apart, out);
+        assert_eq!(*told.lock().unwrap(), [431]);
     }
 
     #[test]
@@ -246,10 +331,9 @@ mod tests {
         for step in 1..wire.len() {
             let (mut refusals, told) = refusals();
             for stream in [1, 3, 5] {
-                refusals.accepted(stream);
+                assert!(refusals.accepted(stream));
             }
             for piece in wire.chunks(step) {
-                assert!(!refusals.wants_more(piece));
                 refusals.advance(piece);
             }
             assert_eq!(*told.lock().unwrap(), [431], "in pieces of {step}");
@@ -260,7 +344,7 @@ mod tests {
     fn what_was_left_out_is_remembered_within_bounds() {
         let (mut refusals, _) = refusals();
         for stream in 0..1000 {
-            refusals.accepted(4 * stream + 1);
+            assert!(refusals.accepted(4 * stream + 1));
         }
         assert!(refusals.gaps.len() <= MAX_GAPS);
         assert!(refusals.was_accepted(3997) && !refusals.was_accepted(3995));

@@ -55,10 +55,11 @@ impl<S> CoalescingWriter<S> {
         })))
     }
 
-    /// We were given this stream.
-    pub(crate) fn accepted(&self, stream: u32) {
-        if let Some(refusals) = &mut self.neck().refusals {
-            refusals.accepted(stream);
+    /// We were given this stream; whether it is to be served.
+    pub(crate) fn accepted(&self, stream: u32) -> bool {
+        match &mut self.inner().refusals {
+            Some(refusals) => refusals.accepted(stream),
+            None => true,
         }
     }
 
@@ -70,10 +71,10 @@ impl<S> CoalescingWriter<S> {
     /// Whether the peer is behind with reading, as of the last turn. The task that takes turns is woken
     /// when it no longer is.
     pub(crate) fn blocked(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.neck().blocked)
+        Arc::clone(&self.inner().blocked)
     }
 
-    fn neck(&self) -> MutexGuard<'_, Inner<S>> {
+    fn inner(&self) -> MutexGuard<'_, Inner<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,12 +88,12 @@ impl<S: AsyncWrite + Unpin> CoalescingWriter<S> {
         cx: &mut Context<'_>,
         turn: impl FnOnce(&mut Context<'_>) -> T,
     ) -> T {
-        self.neck().corked = true;
+        self.inner().corked = true;
         let taken = turn(cx);
-        let mut neck = self.neck();
-        neck.corked = false;
-        let blocked = neck.poll_flush(cx).is_pending();
-        if neck.blocked.swap(blocked, Ordering::Relaxed) && !blocked {
+        let mut inner = self.inner();
+        inner.corked = false;
+        let blocked = inner.poll_flush(cx).is_pending();
+        if inner.blocked.swap(blocked, Ordering::Relaxed) && !blocked {
             cx.waker().wake_by_ref();
         }
         taken
@@ -189,7 +190,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.neck().io).poll_read(cx, buf)
+        let mut inner = self.inner();
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut inner.io).poll_read(cx, buf);
+        if let Some(refusals) = &mut inner.refusals {
+            refusals.received(&buf.filled()[before..]);
+        }
+        polled
     }
 }
 
@@ -199,7 +206,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.neck().poll_write(cx, &[IoSlice::new(buf)])
+        self.inner().poll_write(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -207,7 +214,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.neck().poll_write(cx, bufs)
+        self.inner().poll_write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,34 +222,34 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut neck = self.neck();
-        if neck.corked {
+        let mut inner = self.inner();
+        if inner.corked {
             return Poll::Ready(Ok(()));
         }
-        neck.poll_flush(cx)
+        inner.poll_flush(cx)
     }
 
     /// Sends what was gathered, cork or not: it comes before the end.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut neck = self.neck();
-        ready!(neck.poll_send(cx))?;
-        Pin::new(&mut neck.io).poll_shutdown(cx)
+        let mut inner = self.inner();
+        ready!(inner.poll_send(cx))?;
+        Pin::new(&mut inner.io).poll_shutdown(cx)
     }
 }
 
 impl<S: AsyncWrite + Closing + Unpin> Closing for CoalescingWriter<S> {
     fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
-        let mut neck = self.neck();
-        ready!(neck.poll_send(cx))?;
-        neck.io.poll_finish(cx, whole)
+        let mut inner = self.inner();
+        ready!(inner.poll_send(cx))?;
+        inner.io.poll_finish(cx, whole)
     }
 
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.neck().io.poll_discard(cx)
+        self.inner().io.poll_discard(cx)
     }
 
     fn unacknowledged(&self) -> io::Result<usize> {
-        self.neck().io.unacknowledged()
+        self.inner().io.unacknowledged()
     }
 }
 

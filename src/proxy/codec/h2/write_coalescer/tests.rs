@@ -66,7 +66,7 @@ async fn a_slow_reader_gets_every_byte_and_holds_up_the_writer() {
                         Poll::Ready(written) => at += written.unwrap(),
                         Poll::Pending => return Poll::Pending,
                     }
-                    most = most.max(stream.neck().gathered.len());
+                    most = most.max(stream.inner().gathered.len());
                 }
                 Poll::Ready(())
             })
