@@ -26,6 +26,7 @@ use crate::probes::ProbeTable;
 use crate::proxy::Protocol;
 use crate::tls::policy::TlsPolicy;
 use crate::tls::reload::CredentialStore;
+use crate::tls::trust::TrustStore;
 
 /// Settings of the admin port.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,8 @@ pub struct ListenerStatus {
     pub upstream: String,
     /// The certificate in use.
     pub store: Arc<CredentialStore>,
+    /// Whom it believes, if it asks clients for a certificate.
+    pub trust: Option<Arc<TrustStore>>,
 }
 
 /// What the pages are made from.

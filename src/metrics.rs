@@ -203,7 +203,7 @@ impl Metrics {
             requests: Requests::register(&family)?,
             credential_reloads: family.counter(
                 "credential_reloads_total",
-                "Certificate changes taken over (ok) or refused, the last good pair kept (failed).",
+                "Changes of certificates and of client-ca taken over (ok) or refused, the last good ones kept (failed).",
                 &["result"],
             )?,
             panics: family.counter(

@@ -14,6 +14,7 @@ use crate::listener::Activity;
 use crate::time::parse_duration;
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::Health;
+use crate::tls::trust::TrustStore;
 
 /// The longest that `/drain/wait` waits, whatever it requests.
 const LONGEST_DRAIN_WAIT: Duration = Duration::from_hours(24);
@@ -27,6 +28,12 @@ impl Admin {
             reasons.push("draining".to_owned());
         }
         for listener in &self.listeners {
+            if let Some(error) = listener.trust.as_ref().and_then(|trust| trust.last_error()) {
+                details.push(format!(
+                    "listener `{}`: the last reload of the authorities for clients failed, those before it decide: {error}",
+                    listener.name
+                ));
+            }
             match listener.store.health(SystemTime::now()) {
                 Health::Good => {}
                 Health::Stale(error) => details.push(format!(
@@ -97,6 +104,7 @@ impl Admin {
             "cipher_suites": names(&mut listener.policy.suites().iter().map(|s| s.name())),
             "certificate": certificate,
             "certificate_error": error.map(|error| error.to_string()),
+            "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust)),
             "handshakes": self.metrics.handshake_counts(&listener.name),
         })
     }
@@ -118,6 +126,16 @@ impl Admin {
             .await;
         text(status, body)
     }
+}
+
+/// How clients are judged, and whether the file still says so.
+fn client_auth(trust: &TrustStore) -> Value {
+    json!({
+        "mode": <&str>::from(trust.settings().mode),
+        "client_ca": trust.settings().ca,
+        "generation": trust.current().digest(),
+        "error": trust.last_error().as_deref(),
+    })
 }
 
 /// The phase in plain words; its name is for machines.

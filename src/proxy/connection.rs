@@ -29,7 +29,7 @@ use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::queue::{HandshakeQueue, Panicked};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
-use crate::tls::trust::Trust;
+use crate::tls::trust::TrustStore;
 use crate::worker::{Load, Share};
 
 /// A connection that was accepted and not yet looked at.
@@ -86,7 +86,7 @@ impl Frontend {
         tls: &crate::tls::Settings,
         settings: &Settings,
         certificates: &Arc<dyn ResolvesServerCert>,
-        trust: Option<&Trust>,
+        trust: Option<&TrustStore>,
         metrics: ListenerMetrics,
         permits: &Arc<UpstreamPermits>,
     ) -> Result<Self, rustls::Error> {

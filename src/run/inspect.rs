@@ -9,7 +9,6 @@ use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
 use crate::tls::credentials::{Credentials, Warning, rfc3339, unix_seconds};
-use crate::tls::trust::Trust;
 
 /// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
 pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
@@ -28,8 +27,11 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
         let of_pair = pair.warnings().iter().cloned().chain(soon);
         warnings.extend(of_pair.map(|warning| format!("listener `{name}`: {warning}")));
         let trust = trust(name, listener.tls.client_auth.as_ref())?;
-        let of_trust = trust.iter().flat_map(Trust::warnings);
-        warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
+        if let Some(trust) = trust {
+            let of_trust = trust.current();
+            let of_trust = of_trust.warnings().iter();
+            warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
+        }
         let facts = pair.facts();
         let _ = writeln!(
             text,

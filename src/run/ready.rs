@@ -18,7 +18,7 @@ use crate::proxy::UpstreamPermits;
 use crate::proxy::connection::{Frontend, Service};
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::CredentialStore;
-use crate::tls::trust::{self, Trust};
+use crate::tls::trust::{self, TrustStore};
 use crate::worker::{Worker, Workers};
 
 /// A listener with its certificate loaded and its sockets bound.
@@ -29,6 +29,8 @@ pub(super) struct Ready {
     /// One for each worker, in their order.
     services: Vec<Arc<Service>>,
     pub(super) store: Arc<CredentialStore>,
+    /// Whom it believes, if it asks.
+    pub(super) trust: Option<Arc<TrustStore>>,
     config: ListenerConfig,
 }
 
@@ -51,8 +53,10 @@ impl Ready {
         }
         announce(&families, &config.tls.policy);
         let trust = trust(&name, config.tls.client_auth.as_ref())?;
-        for warning in trust.iter().flat_map(Trust::warnings) {
-            tracing::warn!(listener = %name, "{warning}");
+        if let Some(trust) = &trust {
+            for warning in trust.current().warnings() {
+                tracing::warn!(listener = %name, "{warning}");
+            }
         }
         let front = Frontend::new(
             &name,
@@ -78,6 +82,7 @@ impl Ready {
             front,
             name,
             store,
+            trust: trust.map(Arc::new),
             config,
         })
     }
@@ -94,6 +99,7 @@ impl Ready {
             protocol: self.config.proxy.protocol,
             upstream: self.config.proxy.upstream.to_string(),
             store: Arc::clone(&self.store),
+            trust: self.trust.clone(),
         }
     }
 
@@ -129,8 +135,8 @@ impl Ready {
 pub(super) fn trust(
     name: &str,
     settings: Option<&trust::Settings>,
-) -> Result<Option<Trust>, Error> {
-    let trust = settings.map(Trust::load).transpose();
+) -> Result<Option<TrustStore>, Error> {
+    let trust = settings.map(TrustStore::load).transpose();
     trust.map_err(|source| Error::Trust {
         listener: name.to_owned(),
         source: Box::new(source),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::commands::Commands;
@@ -19,6 +19,7 @@ use crate::proxy::UpstreamPermits;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
+    TrustObserver, TrustReloader,
 };
 use crate::worker::Workers;
 
@@ -30,6 +31,8 @@ pub struct Sidecar {
     pub(super) drain_settings: crate::drain::Settings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) reload: ReloadHandle,
+    /// Asks for a look at the authorities for clients.
+    pub(super) reload_trust: Arc<Notify>,
     pub(super) commands: Commands,
     pub(super) tasks: Vec<JoinHandle<()>>,
     /// Connections live on them after the listeners have ended.
@@ -71,12 +74,7 @@ impl Sidecar {
             ready.push(Ready::prepare(listener, &metrics, &workers, &permits)?);
         }
         let admin = admin::Port::bind(&admin, &metrics)?;
-        let stores: Vec<_> = ready.iter().map(|r| Arc::clone(&r.store)).collect();
-        let observer = Arc::new(Observer {
-            metrics: Arc::clone(&metrics),
-            listeners: ready.iter().map(Ready::observed).collect(),
-        });
-        let (reloader, reload) = Reloader::new(stores, ReloadSettings::default(), observer);
+        let ((reloader, reload), (of_trust, reload_trust)) = reloaders(&ready, &metrics);
         let (commands, sender) = Commands::new();
         let state = Admin {
             metrics: Arc::clone(&metrics),
@@ -88,7 +86,11 @@ impl Sidecar {
             protected_probes: Semaphore::new(MAX_PROTECTED_PROBES),
         };
         let admin_addresses = admin.addresses();
-        let mut tasks = vec![tokio::spawn(reloader.run()), tokio::spawn(admin.run(state))];
+        let mut tasks = vec![
+            tokio::spawn(reloader.run()),
+            tokio::spawn(of_trust.run()),
+            tokio::spawn(admin.run(state)),
+        ];
         tracing::info!(
             version = versions.hybridge,
             rustls = versions.rustls,
@@ -118,6 +120,7 @@ impl Sidecar {
             drain_settings,
             metrics,
             reload,
+            reload_trust,
             commands,
             tasks,
             _workers: workers,
@@ -143,10 +146,36 @@ impl Sidecar {
     }
 }
 
+/// The tasks that keep certificates and authorities up to date, and how each is asked for a look.
+fn reloaders(
+    ready: &[Ready],
+    metrics: &Arc<Metrics>,
+) -> ((Reloader, ReloadHandle), (TrustReloader, Arc<Notify>)) {
+    let observer = Arc::new(Observer {
+        metrics: Arc::clone(metrics),
+        listeners: ready.iter().map(Ready::observed).collect(),
+    });
+    let stores = ready.iter().map(|r| Arc::clone(&r.store)).collect();
+    let trust = ready.iter().filter_map(|r| r.trust.clone()).collect();
+    let settings = ReloadSettings::default();
+    let of_trust = TrustReloader::new(trust, settings, Arc::clone(&observer) as _);
+    (Reloader::new(stores, settings, observer), of_trust)
+}
+
 /// Turns reloads into metrics.
 struct Observer {
     metrics: Arc<Metrics>,
     listeners: Vec<(Arc<CredentialStore>, Arc<ListenerMetrics>)>,
+}
+
+impl TrustObserver for Observer {
+    fn panicked(&self) {
+        self.metrics.panicked(PanickedTask::Reload);
+    }
+
+    fn reloaded(&self, ok: bool) {
+        self.metrics.credential_reload(ok);
+    }
 }
 
 impl ReloadObserver for Observer {

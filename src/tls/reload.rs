@@ -2,7 +2,9 @@
 //! (SIGHUP), and by a periodic re-check. Only a pair that passed every check of `credentials` is
 //! published; anything else keeps the last good one. Live connections are never touched.
 
+mod authorities;
 mod expiry;
+mod settings;
 mod store;
 mod watch;
 
@@ -17,34 +19,13 @@ use tracing::{info, warn};
 use crate::panics;
 use crate::tls::credentials::{CertificateFacts, rfc3339, unix_seconds};
 use expiry::ExpiryWarnings;
+use settings::SETTLE_STEP;
 use store::{Attempt, Failure};
 use watch::DirectoryWatch;
 
+pub use authorities::{TrustObserver, TrustReloader};
+pub use settings::ReloadSettings;
 pub use store::{CredentialStore, Health, ReloadError};
-
-/// Pauses between looks at a pair that may be half written.
-const SETTLE_STEP: Duration = Duration::from_millis(100);
-
-/// How soon and how often the files are looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct ReloadSettings {
-    /// From the first sign of a change until the files are read, so that a burst counts once.
-    pub debounce: Duration,
-    /// Between looks that need no sign of a change: network file systems give none.
-    pub recheck: Duration,
-    /// How long a pair that looks half written may take to become whole before it is a failure.
-    pub settle: Duration,
-}
-
-impl Default for ReloadSettings {
-    fn default() -> Self {
-        Self {
-            debounce: Duration::from_millis(200),
-            recheck: Duration::from_secs(30),
-            settle: Duration::from_secs(2),
-        }
-    }
-}
 
 /// Hears of every reload that succeeded or failed; an unchanged pair is neither.
 pub trait ReloadObserver: Send + Sync {

@@ -14,7 +14,7 @@ use super::Settings;
 use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
 use super::queue::{HandshakeQueue, Panicked};
-use super::trust::Trust;
+use super::trust::TrustStore;
 use crate::fairness::FairSet;
 
 /// Everything a handshake on one listener needs.
@@ -37,7 +37,7 @@ impl TlsServer {
     pub fn new(
         settings: &Settings,
         certificates: &Arc<dyn ResolvesServerCert>,
-        trust: Option<&Trust>,
+        trust: Option<&TrustStore>,
         alpn: &[&[u8]],
     ) -> Result<Self, rustls::Error> {
         if settings.client_auth.is_some() != trust.is_some() {

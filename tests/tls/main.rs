@@ -11,6 +11,7 @@ mod certgen;
 mod certificate_kinds;
 mod certificates;
 mod client_certificates;
+mod client_certificates_reload;
 mod handshake_evidence;
 mod handshake_failures;
 mod policy_matrix;

@@ -2,34 +2,36 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
+use super::generation::Trust;
 use super::noted::Noted;
-use crate::tls::identity::{PeerIdentity, Rules};
+use crate::tls::identity::PeerIdentity;
 
-/// Chain first, then rules.
+/// Chain first, then rules, both of one generation. What does not depend on the file is asked of
+/// whichever is in use.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    inner: Arc<dyn ClientCertVerifier>,
-    rules: Rules,
+    current: Arc<ArcSwap<Trust>>,
 }
 
 impl Verifier {
-    pub(super) fn new(inner: Arc<dyn ClientCertVerifier>, rules: Rules) -> Self {
-        Self { inner, rules }
+    pub(super) fn new(current: Arc<ArcSwap<Trust>>) -> Self {
+        Self { current }
     }
 }
 
 impl ClientCertVerifier for Verifier {
     fn offer_client_auth(&self) -> bool {
-        self.inner.offer_client_auth()
+        self.current.load().chains.offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.inner.client_auth_mandatory()
+        self.current.load().chains.client_auth_mandatory()
     }
 
     /// None: Go and others withhold their certificate if no authority named issued it, even where an
@@ -44,15 +46,16 @@ impl ClientCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self
-            .inner
+        let trust = self.current.load();
+        let verified = trust
+            .chains
             .verify_client_cert(end_entity, intermediates, now)
             .map_err(of_another_issuer)?;
         let peer = PeerIdentity::of(end_entity)
             .map(Arc::new)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         Noted::set_peer(Arc::clone(&peer));
-        if self.rules.allow(&peer) {
+        if trust.rules.allow(&peer) {
             Ok(verified)
         } else {
             let denied = CertificateError::ApplicationVerificationFailure;
@@ -66,7 +69,10 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        self.current
+            .load()
+            .chains
+            .verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -75,11 +81,14 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        self.current
+            .load()
+            .chains
+            .verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.current.load().chains.supported_verify_schemes()
     }
 }
 

@@ -1,0 +1,31 @@
+//! What a listener is told of its clients' certificates.
+
+use std::path::PathBuf;
+
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+use crate::tls::identity::Rules;
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum ClientAuth {
+    /// Never.
+    #[default]
+    Off,
+    /// They may have none; one that they have must be good.
+    Optional,
+    /// Without one there is no connection.
+    Required,
+}
+
+/// What a listener is told of its clients' certificates.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether a client may have none.
+    pub mode: ClientAuth,
+    /// PEM bundle of the authorities.
+    pub ca: PathBuf,
+    /// Who may in of those they certify.
+    pub rules: Rules,
+}

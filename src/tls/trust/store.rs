@@ -1,0 +1,109 @@
+//! The authorities and rules in use, as handshakes read them and the reloader replaces them: one value,
+//! so that no handshake meets new authorities with old rules.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use rustls::server::danger::ClientCertVerifier;
+
+use super::error::TrustError;
+use super::generation::Trust;
+use super::settings::Settings;
+use super::verifier::Verifier;
+use crate::redact::scrub;
+use crate::tls::credentials::read_certificates;
+
+/// Whom a listener believes.
+pub struct TrustStore {
+    settings: Settings,
+    current: Arc<ArcSwap<Trust>>,
+    /// Why the file cannot be used; empty while it holds what is in use.
+    failure: ArcSwapOption<String>,
+}
+
+/// What one look at the file found.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Unchanged,
+    Loaded(Box<Trust>),
+    Failed(TrustError),
+}
+
+impl TrustStore {
+    /// Reads and checks the authorities; without them nobody may in.
+    pub fn load(settings: &Settings) -> Result<Self, TrustError> {
+        let trust = Trust::from_text(settings, &read_certificates(&settings.ca)?)?;
+        Ok(Self {
+            settings: settings.clone(),
+            current: Arc::new(ArcSwap::from_pointee(trust)),
+            failure: ArcSwapOption::empty(),
+        })
+    }
+
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What handshakes are judged by.
+    pub fn current(&self) -> Arc<Trust> {
+        self.current.load_full()
+    }
+
+    /// The failure that stands since the last good look, if any.
+    pub fn last_error(&self) -> Option<Arc<String>> {
+        self.failure.load_full()
+    }
+
+    /// Judges what clients present, by what is in use then.
+    pub(crate) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::new(Verifier::new(Arc::clone(&self.current)))
+    }
+
+    /// Reads and checks what the file holds. Changes nothing.
+    pub(crate) fn attempt(&self) -> Attempt {
+        let text = match read_certificates(&self.settings.ca) {
+            Ok(text) => text,
+            Err(error) => return Attempt::Failed(error.into()),
+        };
+        if self.current.load().is_of(&self.settings, &text) {
+            return Attempt::Unchanged;
+        }
+        match Trust::from_text(&self.settings, &text) {
+            Ok(trust) => Attempt::Loaded(Box::new(trust)),
+            Err(error) => Attempt::Failed(error),
+        }
+    }
+
+    pub(crate) fn publish(&self, trust: Trust) {
+        self.current.store(Arc::new(trust));
+        self.failure.store(None);
+    }
+
+    /// Whether there was a failure to forget.
+    pub(crate) fn forget_failure(&self) -> bool {
+        self.failure.swap(None).is_some()
+    }
+
+    /// Whether this failure stands already.
+    pub(crate) fn failed_like(&self, message: &str) -> bool {
+        let standing = self.failure.load();
+        standing
+            .as_ref()
+            .is_some_and(|standing| ***standing == *scrub(message))
+    }
+
+    pub(crate) fn record(&self, message: &str) {
+        let message = scrub(message).into_owned();
+        self.failure.store(Some(Arc::new(message)));
+    }
+}
+
+impl fmt::Debug for TrustStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustStore")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
