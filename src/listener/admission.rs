@@ -8,17 +8,18 @@
 
 mod activity;
 mod candidates;
+mod wanted;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
-use tokio::sync::Notify;
 
 pub use self::activity::Activity;
 pub(super) use self::activity::SHED_REASONS;
 use self::candidates::Candidates;
+use self::wanted::Wanted;
 use crate::metrics::ListenerSockets;
 
 /// Connections that were told to close and have not closed yet, at most: they do not count as open.
@@ -38,22 +39,6 @@ struct State {
     open: Slab<Arc<Activity>>,
     candidates: Candidates,
     closing: usize,
-}
-
-/// Wakes the newcomer that waits, if there is one.
-#[derive(Default)]
-pub(super) struct Wanted {
-    waiting: AtomicBool,
-    changed: Notify,
-}
-
-impl Wanted {
-    /// Something may have become free. Costs one load unless somebody waits.
-    pub(super) fn tell(&self) {
-        if self.waiting.load(Ordering::SeqCst) {
-            self.changed.notify_one();
-        }
-    }
 }
 
 /// A connection's permit; its end is the connection's end.

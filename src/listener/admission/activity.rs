@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
 
-use super::Wanted;
+use super::wanted::Wanted;
 use crate::fairness::Source;
 
 /// Work is under way.
@@ -42,7 +42,7 @@ pub(super) enum Shed {
 }
 
 /// Every label of a shed connection.
-pub(in crate::listener) const SHED_REASONS: [&str; 2] = ["handshake", "idle"];
+pub(crate) const SHED_REASONS: [&str; 2] = ["handshake", "idle"];
 
 impl Shed {
     /// The label, one of `SHED_REASONS`.
