@@ -105,6 +105,7 @@ struct Connections {
     wire_bytes: IntCounterVec,
     payload_bytes: IntCounterVec,
     certificate_expiry: GaugeVec,
+    crl_next_update: GaugeVec,
 }
 
 impl Connections {
@@ -139,6 +140,11 @@ impl Connections {
                 "payload_bytes_total",
                 "Bytes inside TLS; the difference to wire_bytes_total is what records add, alerts and key updates included.",
                 &["listener", "direction"],
+            )?,
+            crl_next_update: family.gauge_f64(
+                "crl_next_update_timestamp_seconds",
+                "When the first revocation list for clients has to be replaced, Unix time; after that the clients of its issuer are refused.",
+                &["listener"],
             )?,
             certificate_expiry: family.gauge_f64(
                 "certificate_expiry_timestamp_seconds",

@@ -12,7 +12,7 @@ use super::{Admin, ListenerStatus, page, text};
 use crate::drain::Phase;
 use crate::listener::Activity;
 use crate::time::parse_duration;
-use crate::tls::credentials::rfc3339;
+use crate::tls::credentials::{rfc3339, unix_seconds};
 use crate::tls::reload::Health;
 use crate::tls::trust::TrustStore;
 
@@ -31,6 +31,16 @@ impl Admin {
             if let Some(error) = listener.trust.as_ref().and_then(|trust| trust.last_error()) {
                 details.push(format!(
                     "listener `{}`: the last reload of the authorities for clients failed, those before it decide: {error}",
+                    listener.name
+                ));
+            }
+            let next_update = listener
+                .trust
+                .as_ref()
+                .and_then(|trust| trust.current().next_update());
+            if next_update.is_some_and(|next| next < unix_seconds(SystemTime::now())) {
+                details.push(format!(
+                    "listener `{}`: a revocation list of client-crl is out of date, the clients of its issuer are refused",
                     listener.name
                 ));
             }
@@ -134,6 +144,7 @@ fn client_auth(trust: &TrustStore) -> Value {
         "mode": <&str>::from(trust.settings().mode),
         "client_ca": trust.settings().ca,
         "generation": trust.current().digest(),
+        "crl_next_update": trust.current().next_update().map(rfc3339),
         "error": trust.last_error().as_deref(),
     })
 }

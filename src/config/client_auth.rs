@@ -28,13 +28,14 @@ pub(super) fn resolve(layer: &Layer) -> Result<Option<Settings>, Error> {
     Ok(Some(Settings {
         mode,
         ca: layer.text(Key::ClientCa).map(PathBuf::from)?,
+        crl: crl(layer)?,
         rules: rules(layer)?,
     }))
 }
 
 fn refuse_the_rest(layer: &Layer) -> Result<(), Error> {
     let lists = RULES.map(|(key, _)| key);
-    let mut asking = [Key::ClientCa].into_iter().chain(lists);
+    let mut asking = [Key::ClientCa, Key::ClientCrl].into_iter().chain(lists);
     let written = asking.find(|key| layer.explicit(*key).is_some());
     let written = match written {
         None if layer.switch(Key::AllowAny)? => Some(Key::AllowAny),
@@ -48,6 +49,12 @@ fn refuse_the_rest(layer: &Layer) -> Result<(), Error> {
             remedy: "no client is asked for a certificate; write client-auth = \"required\", or remove it",
         }),
     }
+}
+
+fn crl(layer: &Layer) -> Result<Option<PathBuf>, Error> {
+    let given = layer.explicit(Key::ClientCrl);
+    let path = given.map(|given| given.text(Key::ClientCrl).map(PathBuf::from));
+    path.transpose()
 }
 
 fn rules(layer: &Layer) -> Result<Rules, Error> {

@@ -92,6 +92,8 @@ keys! {
         "Whether clients need a certificate";
     ClientCa: "listener.tls.client-ca", "client-ca", ValueType::Path, Derived("none"),
         "PEM file with the authorities that certify clients";
+    ClientCrl: "listener.tls.client-crl", "client-crl", ValueType::Path, Derived("none"),
+        "File with revocation lists for clients, PEM or DER";
     AllowUri: "listener.tls.allow-uri", "allow-uri", ValueType::Names, Derived("none"),
         "Clients let in by URI (SPIFFE ID): * is one segment, ** at the end one or more";
     AllowDns: "listener.tls.allow-dns", "allow-dns", ValueType::Names, Derived("none"),

@@ -123,11 +123,20 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
 }
 
 fn client_auth(f: &mut fmt::Formatter<'_>, settings: Option<&trust::Settings>) -> fmt::Result {
-    let Some(trust::Settings { mode, ca, rules }) = settings else {
+    let Some(trust::Settings {
+        mode,
+        ca,
+        crl,
+        rules,
+    }) = settings
+    else {
         return writeln!(f, "  client-auth = \"off\"");
     };
     writeln!(f, "  client-auth = {}", quoted((*mode).into()))?;
     writeln!(f, "  client-ca = {}", path(ca))?;
+    if let Some(crl) = crl {
+        writeln!(f, "  client-crl = {}", path(crl))?;
+    }
     if rules.is_any() {
         return writeln!(f, "  allow-any = true");
     }

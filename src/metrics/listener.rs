@@ -197,6 +197,15 @@ impl ListenerMetrics {
         self.request_duration[protocol as usize].observe(took.as_secs_f64());
     }
 
+    /// States when the first revocation list for clients has to be replaced.
+    pub fn set_crl_next_update(&self, unix_seconds: i64) {
+        self.all
+            .connections
+            .crl_next_update
+            .with_label_values(&[&self.name])
+            .set(unix_seconds as f64);
+    }
+
     /// States the end of validity of the certificate in use.
     pub fn set_certificate_expiry(&self, unix_seconds: i64) {
         self.all

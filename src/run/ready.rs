@@ -54,6 +54,9 @@ impl Ready {
         announce(&families, &config.tls.policy);
         let trust = trust(&name, config.tls.client_auth.as_ref())?;
         if let Some(trust) = &trust {
+            if let Some(next_update) = trust.current().next_update() {
+                families.set_crl_next_update(next_update);
+            }
             for warning in trust.current().warnings() {
                 tracing::warn!(listener = %name, "{warning}");
             }
@@ -89,6 +92,11 @@ impl Ready {
 
     pub(super) fn observed(&self) -> (Arc<CredentialStore>, Arc<ListenerMetrics>) {
         (Arc::clone(&self.store), Arc::clone(self.front.metrics()))
+    }
+
+    pub(super) fn observed_trust(&self) -> Option<(Arc<TrustStore>, Arc<ListenerMetrics>)> {
+        let trust = self.trust.as_ref()?;
+        Some((Arc::clone(trust), Arc::clone(self.front.metrics())))
     }
 
     pub(super) fn status(&self) -> admin::ListenerStatus {

@@ -21,6 +21,7 @@ use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
     TrustObserver, TrustReloader,
 };
+use crate::tls::trust::TrustStore;
 use crate::worker::Workers;
 
 /// A running sidecar.
@@ -154,6 +155,7 @@ fn reloaders(
     let observer = Arc::new(Observer {
         metrics: Arc::clone(metrics),
         listeners: ready.iter().map(Ready::observed).collect(),
+        trust: ready.iter().filter_map(Ready::observed_trust).collect(),
     });
     let stores = ready.iter().map(|r| Arc::clone(&r.store)).collect();
     let trust = ready.iter().filter_map(|r| r.trust.clone()).collect();
@@ -166,6 +168,7 @@ fn reloaders(
 struct Observer {
     metrics: Arc<Metrics>,
     listeners: Vec<(Arc<CredentialStore>, Arc<ListenerMetrics>)>,
+    trust: Vec<(Arc<TrustStore>, Arc<ListenerMetrics>)>,
 }
 
 impl TrustObserver for Observer {
@@ -173,8 +176,16 @@ impl TrustObserver for Observer {
         self.metrics.panicked(PanickedTask::Reload);
     }
 
-    fn reloaded(&self, ok: bool) {
+    fn reloaded(&self, store: &TrustStore, ok: bool) {
         self.metrics.credential_reload(ok);
+        let Some(next_update) = store.current().next_update() else {
+            return;
+        };
+        for (watched, metrics) in &self.trust {
+            if std::ptr::eq(Arc::as_ptr(watched), store) {
+                metrics.set_crl_next_update(next_update);
+            }
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub use crate::tls::pem::{Label, PemError, Position};
 pub use error::{CredentialError, NotPem, Role};
 pub use facts::CertificateFacts;
 pub(super) use facts::{address, hex, name_text, printable};
-pub(super) use source::read_certificates;
+pub(super) use source::read_public;
 pub(crate) use source::{PairDigest, PairText, volume_root};
 pub use validity::{rfc3339, unix_seconds};
 pub use warning::Warning;

@@ -26,12 +26,20 @@ pub enum HandshakeError {
     /// No certificate, and one is required.
     #[error("the client sent no certificate, and `client-auth` is `required`")]
     ClientCertificateMissing,
+    /// A certificate on its issuer's revocation list.
+    #[error("the client's certificate, or an authority above it, is revoked")]
+    ClientCertificateRevoked,
     /// A certificate that `client-ca` does not vouch for.
     #[error("the client's certificate cannot be verified with `client-ca`: {0}")]
     ClientCertificateUntrusted(CertificateError),
     /// A certificate that is not for clients.
     #[error("the client's certificate is not for client authentication (extended key usage)")]
     ClientCertificateWrongPurpose,
+    /// A revocation list that had to be replaced.
+    #[error(
+        "the revocation list of the issuer of the client's certificate is out of date: replace it in `client-crl`"
+    )]
+    CrlStale,
     /// A record that does not decrypt.
     #[error("the client sent a record that does not decrypt")]
     Decrypt,
@@ -87,7 +95,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// Every label, for metrics that start at zero.
-    pub const REASONS: [&'static str; 24] = [
+    pub const REASONS: [&'static str; 26] = [
         "bad_key_share",
         "client_alert",
         "client_distrusts_us",
@@ -112,6 +120,8 @@ impl HandshakeError {
         "client_certificate_missing",
         "client_certificate_untrusted",
         "client_certificate_wrong_purpose",
+        "client_certificate_revoked",
+        "crl_stale",
     ];
 
     /// The metric label and log field.
@@ -141,6 +151,8 @@ impl HandshakeError {
             Self::ClientCertificateMissing => 21,
             Self::ClientCertificateUntrusted(_) => 22,
             Self::ClientCertificateWrongPurpose => 23,
+            Self::ClientCertificateRevoked => 24,
+            Self::CrlStale => 25,
         }]
     }
 }
@@ -183,7 +195,7 @@ impl From<rustls::Error> for HandshakeError {
 }
 
 /// A certificate of the client, and the alert that rustls sent for it: denied 49, expired 45, wrong
-/// purpose 43, of an unknown authority 48, else 42, 46 or 51.
+/// purpose 43, revoked 44, of an unknown authority or revocation status 48, else 42, 46 or 51.
 fn certificate(cause: CertificateError) -> HandshakeError {
     match cause {
         CertificateError::ApplicationVerificationFailure => HandshakeError::ClientCertificateDenied,
@@ -196,6 +208,9 @@ fn certificate(cause: CertificateError) -> HandshakeError {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             HandshakeError::ClientCertificateWrongPurpose
         }
+        CertificateError::Revoked => HandshakeError::ClientCertificateRevoked,
+        CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. } => HandshakeError::CrlStale,
         cause => HandshakeError::ClientCertificateUntrusted(cause),
     }
 }

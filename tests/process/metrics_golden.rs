@@ -42,6 +42,7 @@ fn everything() -> String {
         Duration::from_millis(9),
     );
     listener.set_certificate_expiry(1_800_000_000);
+    listener.set_crl_next_update(1_800_000_000);
     String::from_utf8(metrics.render().unwrap()).unwrap()
 }
 

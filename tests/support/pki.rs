@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use hybridge::certgen::Algorithm;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -100,6 +101,25 @@ impl TestPki {
         self.issue(&client(names))
     }
 
+    /// A revocation list with these serial numbers that counts until then, as PEM.
+    pub(crate) fn revocation_list(&self, serials: &[u8], next_update: OffsetDateTime) -> String {
+        let revoked = |serial: &u8| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&[*serial]),
+            revocation_time: next_update - Duration::days(2),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: next_update - Duration::days(2),
+            next_update,
+            crl_number: SerialNumber::from_slice(&[1]),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
     pub(crate) fn issue(&self, params: &CertificateParams) -> Pair {
         let key = new_key(self.algorithm);
         let cert = params.signed_by(&key, &self.issuer).unwrap();
@@ -182,7 +202,7 @@ pub(crate) fn authority(name: &str) -> CertificateParams {
     let mut params = valid_for_a_year();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 

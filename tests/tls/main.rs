@@ -12,6 +12,7 @@ mod certificate_kinds;
 mod certificates;
 mod client_certificates;
 mod client_certificates_reload;
+mod client_certificates_revoked;
 mod handshake_evidence;
 mod handshake_failures;
 mod policy_matrix;

@@ -13,6 +13,7 @@ use super::validity::rfc3339;
 pub enum Role {
     Certificate,
     Key,
+    RevocationList,
 }
 
 impl fmt::Display for Role {
@@ -20,6 +21,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Certificate => "certificate file",
             Self::Key => "private key file",
+            Self::RevocationList => "revocation list",
         })
     }
 }
@@ -175,6 +177,7 @@ fn wanted(role: Role) -> &'static str {
     match role {
         Role::Certificate => "CERTIFICATE block",
         Role::Key => "private key this build can use",
+        Role::RevocationList => "X509 CRL block",
     }
 }
 

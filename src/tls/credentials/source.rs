@@ -97,9 +97,9 @@ impl Generation {
     }
 }
 
-/// A file of certificates alone, read within the same bounds.
-pub(crate) fn read_certificates(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
-    read_file(Role::Certificate, path, path)
+/// A public file, read within the same bounds.
+pub(crate) fn read_public(role: Role, path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    read_file(role, path, path)
 }
 
 fn read_file(

@@ -20,7 +20,7 @@ pub trait TrustObserver: Send + Sync {
     fn panicked(&self);
 
     /// New authorities are in use, or what the file holds cannot be used.
-    fn reloaded(&self, ok: bool);
+    fn reloaded(&self, store: &TrustStore, ok: bool);
 }
 
 /// The task that keeps the authorities up to date.
@@ -40,9 +40,11 @@ impl TrustReloader {
         observer: Arc<dyn TrustObserver>,
     ) -> (Self, Arc<Notify>) {
         let asked = Arc::new(Notify::new());
-        let directories = stores
-            .iter()
-            .flat_map(|store| directories(&store.settings().ca));
+        let directories = stores.iter().flat_map(|store| {
+            let settings = store.settings();
+            let files = std::iter::once(&settings.ca).chain(&settings.crl);
+            files.flat_map(|file| directories(file))
+        });
         let reloader = Self {
             watch: DirectoryWatch::new(directories.collect()),
             stores,
@@ -127,14 +129,14 @@ impl TrustReloader {
         for warning in trust.warnings() {
             warn!("{warning}");
         }
-        self.observer.reloaded(true);
+        self.observer.reloaded(store, true);
     }
 
     fn failed(&self, store: &TrustStore, message: &str) {
         store.record(message);
         let error = store.last_error().unwrap_or_default();
         warn!(client_ca = %store.settings().ca.display(), %error, "authorities for clients not reloaded, the last good ones stay in use");
-        self.observer.reloaded(false);
+        self.observer.reloaded(store, false);
     }
 }
 
@@ -148,10 +150,10 @@ fn unchanged(store: &TrustStore, asked: bool) {
 }
 
 /// Where a replacement of the file shows.
-fn directories(ca: &Path) -> Vec<PathBuf> {
-    let parent = match ca.parent() {
+fn directories(file: &Path) -> Vec<PathBuf> {
+    let parent = match file.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
         parent => parent.map(Path::to_owned),
     };
-    parent.into_iter().chain(volume_root(ca, ca)).collect()
+    parent.into_iter().chain(volume_root(file, file)).collect()
 }

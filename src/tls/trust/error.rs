@@ -11,6 +11,17 @@ pub enum TrustError {
     /// The file cannot be read.
     #[error("client-ca: {0}")]
     File(Box<CredentialError>),
+    /// The file of revocation lists cannot be read.
+    #[error("client-crl: {0}")]
+    CrlFile(Box<CredentialError>),
+    /// The file of revocation lists cannot be used.
+    #[error("client-crl: {path}: {cause}")]
+    Crl {
+        /// The file.
+        path: Shown,
+        /// What is wrong and where.
+        cause: String,
+    },
     /// Not PEM.
     #[error("client-ca: {path}: {cause}")]
     Pem {
@@ -79,10 +90,4 @@ pub enum TrustError {
         /// What it says.
         cause: String,
     },
-}
-
-impl From<CredentialError> for TrustError {
-    fn from(error: CredentialError) -> Self {
-        Self::File(Box::new(error))
-    }
 }

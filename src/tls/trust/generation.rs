@@ -5,39 +5,81 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::RootCertStore;
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
 use super::authorities;
 use super::error::TrustError;
+use super::revocation::Revocation;
 use super::settings::{ClientAuth, Settings};
-use crate::tls::credentials::{hex, unix_seconds};
+use crate::tls::credentials::{Role, hex, read_public, unix_seconds};
 use crate::tls::identity::Rules;
+use zeroize::Zeroizing;
 
-/// Authorities and rules, ready to judge.
+/// The texts that a generation is made from.
+pub(super) struct Texts {
+    ca: Zeroizing<Vec<u8>>,
+    crl: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Texts {
+    pub(super) fn read(settings: &Settings) -> Result<Self, TrustError> {
+        let ca = read_public(Role::Certificate, &settings.ca);
+        let crl = settings
+            .crl
+            .as_deref()
+            .map(|path| read_public(Role::RevocationList, path));
+        Ok(Self {
+            ca: ca.map_err(|cause| TrustError::File(Box::new(cause)))?,
+            crl: crl
+                .transpose()
+                .map_err(|cause| TrustError::CrlFile(Box::new(cause)))?,
+        })
+    }
+}
+
+/// Authorities, revocation lists and rules, ready to judge.
 #[derive(Debug)]
 pub struct Trust {
     pub(super) chains: Arc<dyn ClientCertVerifier>,
     pub(super) rules: Rules,
     digest: [u8; 32],
     warnings: Vec<String>,
+    next_update: Option<i64>,
 }
 
 impl Trust {
-    pub(super) fn from_text(settings: &Settings, text: &[u8]) -> Result<Self, TrustError> {
+    pub(super) fn from_texts(settings: &Settings, texts: &Texts) -> Result<Self, TrustError> {
         let now = unix_seconds(SystemTime::now());
-        let (roots, warnings) = authorities::parse(&settings.ca, text, now)?;
+        let (roots, mut warnings) = authorities::parse(&settings.ca, &texts.ca, now)?;
+        let revocation = match (&settings.crl, &texts.crl) {
+            (Some(path), Some(text)) => Some(Revocation::parse(path, text, now)?),
+            _ => None,
+        };
+        let next_update = revocation.as_ref().map(|revocation| revocation.next_update);
+        let lists = revocation.map(|revocation| {
+            warnings.extend(revocation.warnings);
+            revocation.lists
+        });
         Ok(Self {
-            chains: chains(settings, roots)?,
+            chains: chains(settings, roots, lists.unwrap_or_default())?,
             rules: settings.rules.clone(),
-            digest: digest(settings, text),
+            digest: digest(settings, texts),
             warnings,
+            next_update,
         })
     }
 
     /// Whether it was made from this.
-    pub(super) fn is_of(&self, settings: &Settings, text: &[u8]) -> bool {
-        self.digest == digest(settings, text)
+    pub(super) fn is_of(&self, settings: &Settings, texts: &Texts) -> bool {
+        self.digest == digest(settings, texts)
+    }
+
+    /// When the first revocation list has to be replaced, unix seconds; after that the clients of its
+    /// issuer are refused.
+    pub fn next_update(&self) -> Option<i64> {
+        self.next_update
     }
 
     /// What can be used and still surprises.
@@ -54,24 +96,37 @@ impl Trust {
 fn chains(
     settings: &Settings,
     roots: RootCertStore,
+    lists: Vec<CertificateRevocationListDer<'static>>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
     let provider = Arc::new(rustls_post_quantum::provider());
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let builder = match settings.mode {
-        ClientAuth::Required => builder,
-        ClientAuth::Optional | ClientAuth::Off => builder.allow_unauthenticated(),
-    };
-    builder.build().map_err(|cause| TrustError::Unusable {
-        path: settings.ca.as_path().into(),
-        cause: cause.to_string(),
-    })
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    if !lists.is_empty() {
+        // The whole chain, an issuer without a list refused: both are what webpki does by itself.
+        builder = builder.with_crls(lists).enforce_revocation_expiration();
+    }
+    if settings.mode != ClientAuth::Required {
+        builder = builder.allow_unauthenticated();
+    }
+    builder
+        .build()
+        .map_err(|cause| match (cause, &settings.crl) {
+            (VerifierBuilderError::InvalidCrl(cause), Some(path)) => TrustError::Crl {
+                path: path.as_path().into(),
+                cause: format!("a revocation list cannot be used: {cause:?}"),
+            },
+            (cause, _) => TrustError::Unusable {
+                path: settings.ca.as_path().into(),
+                cause: cause.to_string(),
+            },
+        })
 }
 
-fn digest(settings: &Settings, text: &[u8]) -> [u8; 32] {
+fn digest(settings: &Settings, texts: &Texts) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     let mode: &str = settings.mode.into();
     let rules = format!("{:?}", settings.rules);
-    for part in [mode.as_bytes(), rules.as_bytes(), text] {
+    let crl = texts.crl.as_deref().map_or(&[][..], Vec::as_slice);
+    for part in [mode.as_bytes(), rules.as_bytes(), &texts.ca, crl] {
         context.update(&part.len().to_be_bytes());
         context.update(part);
     }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub mode: ClientAuth,
     /// PEM bundle of the authorities.
     pub ca: PathBuf,
+    /// Revocation lists; with them a chain counts only if each issuer's list says nothing against it.
+    pub crl: Option<PathBuf>,
     /// Who may in of those they certify.
     pub rules: Rules,
 }

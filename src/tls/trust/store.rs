@@ -8,11 +8,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::server::danger::ClientCertVerifier;
 
 use super::error::TrustError;
-use super::generation::Trust;
+use super::generation::{Texts, Trust};
 use super::settings::Settings;
 use super::verifier::Verifier;
 use crate::redact::scrub;
-use crate::tls::credentials::read_certificates;
 
 /// Whom a listener believes.
 pub struct TrustStore {
@@ -33,7 +32,7 @@ pub(crate) enum Attempt {
 impl TrustStore {
     /// Reads and checks the authorities; without them nobody may in.
     pub fn load(settings: &Settings) -> Result<Self, TrustError> {
-        let trust = Trust::from_text(settings, &read_certificates(&settings.ca)?)?;
+        let trust = Trust::from_texts(settings, &Texts::read(settings)?)?;
         Ok(Self {
             settings: settings.clone(),
             current: Arc::new(ArcSwap::from_pointee(trust)),
@@ -63,14 +62,14 @@ impl TrustStore {
 
     /// Reads and checks what the file holds. Changes nothing.
     pub(crate) fn attempt(&self) -> Attempt {
-        let text = match read_certificates(&self.settings.ca) {
-            Ok(text) => text,
-            Err(error) => return Attempt::Failed(error.into()),
+        let texts = match Texts::read(&self.settings) {
+            Ok(texts) => texts,
+            Err(error) => return Attempt::Failed(error),
         };
-        if self.current.load().is_of(&self.settings, &text) {
+        if self.current.load().is_of(&self.settings, &texts) {
             return Attempt::Unchanged;
         }
-        match Trust::from_text(&self.settings, &text) {
+        match Trust::from_texts(&self.settings, &texts) {
             Ok(trust) => Attempt::Loaded(Box::new(trust)),
             Err(error) => Attempt::Failed(error),
         }

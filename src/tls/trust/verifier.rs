@@ -50,7 +50,8 @@ impl ClientCertVerifier for Verifier {
         let verified = trust
             .chains
             .verify_client_cert(end_entity, intermediates, now)
-            .map_err(of_another_issuer)?;
+            .map_err(of_another_issuer)
+            .map_err(of_unusable_list)?;
         let peer = PeerIdentity::of(end_entity)
             .map(Arc::new)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
@@ -89,6 +90,16 @@ impl ClientCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.current.load().chains.supported_verify_schemes()
+    }
+}
+
+/// A list whose signature or form is bad says nothing, so the status is unknown: alert 48, as without a list.
+fn of_unusable_list(error: Error) -> Error {
+    match error {
+        Error::InvalidCertRevocationList(_) => {
+            Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)
+        }
+        error => error,
     }
 }
 

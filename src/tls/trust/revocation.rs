@@ -1,0 +1,83 @@
+//! The file of revocation lists (RFC 5280 §5): read, and until when it counts. Signatures are verified by
+//! webpki with the certificate of the issuer, which may be an intermediate that only a client sends.
+
+use std::path::Path;
+
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::SectionKind;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::error::TrustError;
+use crate::tls::credentials::{name_text, rfc3339};
+use crate::tls::pem;
+
+/// The tag of a DER sequence, with which no PEM file begins.
+const SEQUENCE: u8 = 0x30;
+
+/// The lists of a file.
+#[derive(Debug)]
+pub(super) struct Revocation {
+    pub(super) lists: Vec<CertificateRevocationListDer<'static>>,
+    /// When the first of them has to be replaced, unix seconds.
+    pub(super) next_update: i64,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Revocation {
+    /// Lists in PEM, or one in DER; those that are out of date at `now` are worth a warning.
+    pub(super) fn parse(path: &Path, text: &[u8], now: i64) -> Result<Self, TrustError> {
+        let refused = |cause: String| TrustError::Crl {
+            path: path.into(),
+            cause,
+        };
+        let mut revocation = Self {
+            lists: Vec::new(),
+            next_update: i64::MAX,
+            warnings: Vec::new(),
+        };
+        if text.first() == Some(&SEQUENCE) {
+            revocation.add(path, text.to_vec(), now).map_err(refused)?;
+            return Ok(revocation);
+        }
+        for block in pem::blocks(text).map_err(|cause| refused(cause.to_string()))? {
+            let decoded = block.decode().map_err(|cause| refused(cause.to_string()))?;
+            let Some((SectionKind::Crl, der)) = decoded else {
+                let (at, label) = (block.at, block.label);
+                return Err(refused(format!(
+                    "{at} is `{label}`, not a revocation list (`X509 CRL`)"
+                )));
+            };
+            let added = revocation.add(path, der, now);
+            added.map_err(|cause| refused(format!("{}: {cause}", block.at)))?;
+        }
+        if revocation.lists.is_empty() {
+            return Err(refused(
+                "it holds no revocation list (`X509 CRL`)".to_owned(),
+            ));
+        }
+        Ok(revocation)
+    }
+
+    fn add(&mut self, path: &Path, der: Vec<u8>, now: i64) -> Result<(), String> {
+        let (rest, list) = CertificateRevocationList::from_der(&der)
+            .map_err(|cause| format!("it is no revocation list that can be read: {cause}"))?;
+        if !rest.is_empty() {
+            return Err(format!("{} bytes follow the revocation list", rest.len()));
+        }
+        let issuer = name_text(list.issuer());
+        let next = list.next_update().map(|time| time.timestamp());
+        let next = next.ok_or_else(|| {
+            format!("the revocation list of `{issuer}` does not say when it has to be replaced (nextUpdate)")
+        })?;
+        if next < now {
+            let (path, next) = (path.display(), rfc3339(next));
+            self.warnings.push(format!(
+                "client-crl: {path}: the revocation list of `{issuer}` had to be replaced at {next}: until it is, every client that `{issuer}` certified is refused"
+            ));
+        }
+        self.next_update = self.next_update.min(next);
+        self.lists.push(der.into());
+        Ok(())
+    }
+}
