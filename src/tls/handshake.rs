@@ -4,6 +4,7 @@
 //! along behind it stays undecrypted in the stream. Sources: RFC 8446 §4 and §5.
 
 mod flight;
+mod outcome;
 mod progress;
 
 use std::net::IpAddr;
@@ -13,94 +14,13 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+pub use self::outcome::{Alpn, Cost, Failure, HandshakeKind, Session};
 use self::progress::Progress;
 use super::error::HandshakeError;
-use super::identity::PeerIdentity;
-use super::policy::{Group, KxClass, Offer};
 use super::queue::HandshakeQueue;
 use super::server::TlsServer;
 use super::stream::TlsStream;
 use crate::io::TrafficCounters;
-
-/// How the keys came about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum HandshakeKind {
-    /// Certificate and signature, one round trip.
-    Full,
-    /// Certificate and signature after a HelloRetryRequest.
-    Retried,
-    /// From a session ticket, with a fresh key exchange.
-    Resumed,
-}
-
-impl HandshakeKind {
-    /// The label value and log field.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Retried => "hrr",
-            Self::Resumed => "resumed",
-        }
-    }
-}
-
-/// What ALPN chose (RFC 7301).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Alpn {
-    /// `h2`.
-    Http2,
-    /// `http/1.1`, or nothing agreed.
-    Http1,
-}
-
-/// The facts of a completed handshake, as observed.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// The group that was negotiated.
-    pub group: Group,
-    /// Full, after a retry, or resumed.
-    pub kind: HandshakeKind,
-    /// A HelloRetryRequest was sent.
-    pub retried: bool,
-    /// What the client listed.
-    pub offered: KxClass,
-    /// IANA name of the cipher suite.
-    pub suite: &'static str,
-    /// What ALPN chose.
-    pub alpn: Alpn,
-    /// Who the client is, by its verified certificate.
-    pub peer: Option<Arc<PeerIdentity>>,
-    /// What it took.
-    pub cost: Cost,
-}
-
-/// Bytes and time of a handshake, whole or broken off.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
-    /// Below TLS, from the client.
-    pub bytes_in: u64,
-    /// Below TLS, to the client, tickets included.
-    pub bytes_out: u64,
-    /// From the first byte of the ClientHello.
-    pub elapsed: Duration,
-    /// Inside TLS code.
-    pub compute: Duration,
-    /// Inside the key exchange.
-    pub key_exchange: Duration,
-}
-
-/// A handshake that did not complete, with what is known of it.
-#[derive(Debug)]
-pub struct Failure {
-    /// Why.
-    pub error: HandshakeError,
-    /// What the client offered, if its hello arrived.
-    pub offer: Option<Offer>,
-    /// Whose certificate was verified; that the client has its key is not said.
-    pub peer: Option<Arc<PeerIdentity>>,
-    /// What it took so far.
-    pub cost: Cost,
-}
 
 /// Performs the server's handshake, or says why it ended. Alerts are sent before it returns. It waits
 /// in `queue`, which is the worker's that this runs on, for its turn to compute.

@@ -56,7 +56,7 @@ fn a_wrong_annotation_is_refused_with_the_right_one() {
             "client-ca",
             "clients",
             "unknown_annotation",
-            "does not authenticate clients",
+            "does not set up client-auth",
         ),
         (
             "quite-unheard-of",

@@ -14,7 +14,7 @@ use rustls::server::UnbufferedServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::flight::Flight;
-use super::{Alpn, Cost, Failure, HandshakeKind, Session};
+use super::outcome::{Alpn, Cost, Failure, HandshakeKind, Session};
 use crate::fairness::Member;
 use crate::io::{Traffic, TrafficCounters};
 use crate::tls::error::HandshakeError;
