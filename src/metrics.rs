@@ -4,6 +4,7 @@
 //! per listener (`ListenerMetrics`), so that recording is an atomic addition.
 
 mod buckets;
+mod clients;
 mod families;
 mod injections;
 mod labels;
@@ -21,6 +22,7 @@ use prometheus::{
 use strum::VariantNames;
 
 use self::buckets::{COMPUTE_SECONDS, HANDSHAKE_BYTES, HANDSHAKE_SECONDS, REQUEST_SECONDS};
+use self::clients::Clients;
 use self::families::{Families, named};
 pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, PanickedTask, RequestProtocol, ShedReason};
@@ -33,6 +35,7 @@ pub struct Metrics {
     handshakes: Handshakes,
     connections: Connections,
     requests: Requests,
+    clients: Clients,
     credential_reloads: IntCounterVec,
     panics: IntCounterVec,
     draining: IntGauge,
@@ -207,6 +210,7 @@ impl Metrics {
             handshakes: Handshakes::register(&family)?,
             connections: Connections::register(&family)?,
             requests: Requests::register(&family)?,
+            clients: Clients::register(&family)?,
             credential_reloads: family.counter(
                 "credential_reloads_total",
                 "Changes of certificates and of client-ca taken over (ok) or refused, the last good ones kept (failed).",

@@ -197,6 +197,34 @@ impl ListenerMetrics {
         self.request_duration[protocol as usize].observe(took.as_secs_f64());
     }
 
+    /// Makes the closed sets of client certificates visible from the start.
+    pub fn announce_clients(&self, results: &[&str], algorithms: &[&str]) {
+        let clients = &self.all.clients;
+        for result in results {
+            clients.judged.with_label_values(&[&self.name, *result]);
+        }
+        for algorithm in algorithms {
+            clients
+                .algorithms
+                .with_label_values(&[&self.name, *algorithm]);
+        }
+    }
+
+    /// Counts what came of a client's certificate, and of an accepted one the algorithm of its key.
+    pub fn client_certificate(&self, result: &str, algorithm: Option<&str>) {
+        let clients = &self.all.clients;
+        clients
+            .judged
+            .with_label_values(&[&self.name, result])
+            .inc();
+        if let Some(algorithm) = algorithm {
+            clients
+                .algorithms
+                .with_label_values(&[&self.name, algorithm])
+                .inc();
+        }
+    }
+
     /// States when the first revocation list for clients has to be replaced.
     pub fn set_crl_next_update(&self, unix_seconds: i64) {
         self.all

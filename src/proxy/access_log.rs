@@ -10,6 +10,7 @@ use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason}
 use crate::proxy::error::Outcome;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{Cost, Failure, Session};
+use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::Offer;
 
 /// Where the connections of one listener become metrics and log lines.
@@ -26,7 +27,21 @@ pub(super) struct AccessLog {
 /// Lines about handshakes that failed for one reason: a flood of them must not fill the disk.
 const FAILURE_LINES: (Duration, u32) = (Duration::from_secs(1), 10);
 
+/// What comes of the certificate of a client that is served: accepted, or it had none.
+pub(super) const SERVED: [&str; 2] = ["accepted", "none"];
+
 impl AccessLog {
+    /// Counts a client that was asked for a certificate and is served.
+    pub(super) fn client_served(&self, peer: Option<&PeerIdentity>) {
+        let [accepted, none] = SERVED;
+        match peer {
+            Some(peer) => self
+                .metrics
+                .client_certificate(accepted, Some(peer.algorithm)),
+            None => self.metrics.client_certificate(none, None),
+        }
+    }
+
     pub(super) fn new(listener: &str, policy: &'static str, metrics: ListenerMetrics) -> Self {
         Self {
             listener: listener.to_owned(),
@@ -42,6 +57,9 @@ impl AccessLog {
 
     /// The one place where a handshake that failed becomes a metric and a log line.
     fn refused(&self, closed: &Closed, failure: &Failure) {
+        if let Some(result) = failure.error.client_certificate() {
+            self.metrics.client_certificate(result, None);
+        }
         self.metrics.handshake_failed(failure.error.reason());
         self.metrics.closed(Outcome::HandshakeFailed.as_str());
         let admitted = if let Some(reason) = shed_reason(&failure.error) {

@@ -12,7 +12,7 @@ use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::panics;
-use crate::proxy::access_log::{AccessLog, Closed};
+use crate::proxy::access_log::{AccessLog, Closed, SERVED};
 pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::context::Context;
@@ -24,6 +24,7 @@ use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::{Protocol, Settings};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::{Upstream, UpstreamPermits};
+use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::queue::{HandshakeQueue, Panicked};
@@ -101,6 +102,13 @@ impl Frontend {
             &Outcome::ALL.map(Outcome::as_str),
             &UpstreamError::REASONS,
         );
+        if tls.asks_clients() {
+            let results: Vec<_> = SERVED
+                .into_iter()
+                .chain(HandshakeError::client_certificates())
+                .collect();
+            metrics.announce_clients(&results, &ALGORITHM_LABELS);
+        }
         let policy = tls.policy().mode().name();
         Ok(Self {
             tls,
@@ -184,6 +192,9 @@ impl Service {
             Ok(secured) => secured,
             Err(failure) => return closed.refused(&failure),
         };
+        if self.front.tls.asks_clients() {
+            self.front.log.client_served(session.peer.as_deref());
+        }
         self.front.log.metrics.handshake(&sample(&session));
         closed.session = Some(session.clone());
         let traffic = stream.traffic().clone();

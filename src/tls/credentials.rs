@@ -21,6 +21,8 @@ use std::time::SystemTime;
 use rustls::sign::CertifiedKey;
 
 pub use crate::tls::pem::{Label, PemError, Position};
+pub use algorithm::LABELS as ALGORITHM_LABELS;
+pub(super) use algorithm::label as algorithm_label;
 pub use error::{CredentialError, NotPem, Role};
 pub use facts::CertificateFacts;
 pub(super) use facts::{address, hex, name_text, printable};

@@ -158,6 +158,16 @@ impl HandshakeError {
 }
 
 impl HandshakeError {
+    /// The label of what came of the client's certificate, if that is why; one of [`Self::client_certificates`].
+    pub fn client_certificate(&self) -> Option<&'static str> {
+        client_certificate(self.reason())
+    }
+
+    /// Every such label.
+    pub fn client_certificates() -> impl Iterator<Item = &'static str> {
+        Self::REASONS.into_iter().filter_map(client_certificate)
+    }
+
     /// The alert that is due where rustls sent none: it sends one for every error but those of its
     /// deframer, and ours it does not know.
     pub(super) fn alert(&self) -> Option<AlertDescription> {
@@ -168,6 +178,11 @@ impl HandshakeError {
             _ => None,
         }
     }
+}
+
+fn client_certificate(reason: &'static str) -> Option<&'static str> {
+    let stale = Some(reason).filter(|reason| *reason == "crl_stale");
+    reason.strip_prefix("client_certificate_").or(stale)
 }
 
 impl From<rustls::Error> for HandshakeError {

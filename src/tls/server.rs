@@ -106,6 +106,11 @@ impl TlsServer {
         self.plaintext.map(|hook| hook.reply)
     }
 
+    /// Whether clients are asked for a certificate.
+    pub fn asks_clients(&self) -> bool {
+        self.asks_clients
+    }
+
     /// The promise this server keeps.
     pub fn policy(&self) -> &TlsPolicy {
         &self.policy

@@ -43,6 +43,7 @@ fn everything() -> String {
     );
     listener.set_certificate_expiry(1_800_000_000);
     listener.set_crl_next_update(1_800_000_000);
+    listener.client_certificate("accepted", Some("ml-dsa-65"));
     String::from_utf8(metrics.render().unwrap()).unwrap()
 }
 
@@ -126,7 +127,7 @@ fn every_family_is_as_recorded() {
 /// The names that outside checks rely on: they may be joined by others, and do not change.
 #[test]
 fn the_contract_is_kept() {
-    let contract: [(&str, &str, &[&str]); 17] = [
+    let contract: [(&str, &str, &[&str]); 20] = [
         (
             "handshake_duration_seconds",
             "histogram",
@@ -183,6 +184,17 @@ fn the_contract_is_kept() {
             "gauge",
             &["listener"],
         ),
+        (
+            "client_certificates_total",
+            "counter",
+            &["listener", "result"],
+        ),
+        (
+            "client_certificate_algorithm_total",
+            "counter",
+            &["listener", "algorithm"],
+        ),
+        ("crl_next_update_timestamp_seconds", "gauge", &["listener"]),
         ("build_info", "gauge", &["version", "rustls", "aws_lc"]),
     ];
     let families = families(&everything());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hybridge::certgen::Algorithm;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
     RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
 };
@@ -223,6 +223,17 @@ pub(crate) fn client(names: &[SanType]) -> CertificateParams {
     params.subject_alt_names = names.to_vec();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+/// `permitted;URI:example.org` as RFC 5280 §4.2.1.10 writes it.
+pub(crate) fn constrained_to_uris(mut params: CertificateParams) -> CertificateParams {
+    let name = b"example.org";
+    let mut content = vec![0x30, 0x11, 0xa0, 0x0f, 0x30, 0x0d, 0x86, 0x0b];
+    content.extend_from_slice(name);
+    let mut constraint = CustomExtension::from_oid_content(&[2, 5, 29, 30], content);
+    constraint.set_criticality(true);
+    params.custom_extensions.push(constraint);
     params
 }
 

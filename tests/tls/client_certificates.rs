@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use hybridge::certgen::Algorithm;
-use hybridge::config::Config;
-use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, SanType};
+use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,12 +13,14 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::openssl::Client;
-use crate::support::pki::{Pair, TestPki, authority, client, uri};
+use crate::support::pki::{Pair, TestPki, authority, client, constrained_to_uris, uri};
 use crate::support::{Setup, Sidecar, answering, client_config, within};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const FAILED: &str = "hybridge_handshake_failures_total";
+const RESULTS: &str = "hybridge_client_certificates_total";
+const ALGORITHMS: &str = "hybridge_client_certificate_algorithm_total";
 const BATCH: &str = "spiffe://example.org/ns/ai/sa/batch";
 
 const UNSUPPORTED_CERTIFICATE: u8 = 43;
@@ -89,6 +90,9 @@ fn presenting(pair: &Pair) -> Client {
 async fn a_client_without_a_certificate_is_let_in_only_where_it_may_have_none() {
     let gate = Gate::new("optional").await;
     assert_eq!(gate.try_with(Client::new()).await, Ok(()));
+    gate.sidecar
+        .metric_is(RESULTS, &[("result", "none")], 1.0)
+        .await;
     let gate = Gate::new("required").await;
     let reason = "client_certificate_missing";
     gate.refuses(Client::new(), CERTIFICATE_REQUIRED, reason)
@@ -143,6 +147,24 @@ async fn a_bad_certificate_is_refused_in_both_modes() {
         }
         let completed = gate.sidecar.metric("hybridge_handshakes_total", &[]).await;
         assert_eq!(completed, 1.0, "{mode}");
+        for (result, count) in [
+            ("accepted", 1.0),
+            ("none", 0.0),
+            ("missing", 0.0),
+            ("untrusted", 2.0),
+            ("expired", 2.0),
+            ("wrong_purpose", 1.0),
+            ("denied", 5.0),
+            ("revoked", 0.0),
+            ("crl_stale", 0.0),
+        ] {
+            let labels = [("listener", "test"), ("result", result)];
+            let counted = gate.sidecar.metric(RESULTS, &labels).await;
+            assert_eq!(counted, count, "{mode} {result}");
+        }
+        // Who a client is stands in the log alone.
+        let (_, page) = gate.sidecar.admin("/metrics").await;
+        assert!(!page.contains("spiffe://"), "{page}");
     }
 }
 
@@ -209,6 +231,9 @@ async fn chains_of_every_algorithm_are_verified_through_a_retry_and_byte_by_byte
         let leaf = client(&[uri(BATCH)]);
         let pair = gate.clients.chain_of(&authority("intermediate"), &leaf);
         gate.serves(&pair).await;
+        let labels = [("algorithm", label(algorithm))];
+        gate.sidecar.metric_is(ALGORITHMS, &labels, 1.0).await;
+        gate.sidecar.metric_is(ALGORITHMS, &[], 1.0).await;
         // A share for a group that is not preferred: the server asks for another one.
         let retried = presenting(&pair).groups("*X25519:X25519MLKEM768");
         assert_eq!(gate.try_with(retried).await, Ok(()), "{algorithm:?}");
@@ -217,6 +242,18 @@ async fn chains_of_every_algorithm_are_verified_through_a_retry_and_byte_by_byte
         let stranger = TestPki::new(algorithm).chain_of(&authority("intermediate"), &leaf);
         let refused = gate.try_with(presenting(&stranger)).await;
         assert!(refused.is_err(), "{algorithm:?}");
+    }
+}
+
+fn label(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::EcdsaP256 => "ecdsa-p256",
+        Algorithm::EcdsaP384 => "ecdsa-p384",
+        Algorithm::Ed25519 => "ed25519",
+        Algorithm::Rsa2048 => "rsa",
+        Algorithm::MlDsa44 => "ml-dsa-44",
+        Algorithm::MlDsa65 => "ml-dsa-65",
+        Algorithm::MlDsa87 => "ml-dsa-87",
     }
 }
 
@@ -274,17 +311,6 @@ async fn no_ticket_is_given_to_a_client_that_may_need_a_certificate() {
     }
 }
 
-/// `permitted;URI:example.org` as RFC 5280 §4.2.1.10 writes it.
-fn constrained_to_uris(mut params: CertificateParams) -> CertificateParams {
-    let name = b"example.org";
-    let mut content = vec![0x30, 0x11, 0xa0, 0x0f, 0x30, 0x0d, 0x86, 0x0b];
-    content.extend_from_slice(name);
-    let mut constraint = CustomExtension::from_oid_content(&[2, 5, 29, 30], content);
-    constraint.set_criticality(true);
-    params.custom_extensions.push(constraint);
-    params
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intermediate_with_a_uri_constraint_cannot_be_verified() {
     let gate = Gate::new("required").await;
@@ -295,64 +321,6 @@ async fn an_intermediate_with_a_uri_constraint_cannot_be_verified() {
         .await;
 }
 
-/// What `run` and `check` say of a file of authorities.
-fn refusal(text: &str) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    TestPki::new(Algorithm::EcdsaP256)
-        .leaf(&["localhost"])
-        .write_to(dir.path());
-    let ca = dir.path().join("clients.crt");
-    std::fs::write(&ca, text).unwrap();
-    let tls = format!(
-        "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-any = true",
-        ca.display()
-    );
-    let toml = Setup::in_front_of("127.0.0.1:1").tls(&tls).toml(&dir);
-    let config = Config::parse("test.toml", &toml).unwrap();
-    let checked = hybridge::run::describe_certificates(&config).unwrap_err();
-    let error = hybridge::run::Sidecar::start(config).err().unwrap();
-    assert_eq!(checked.to_string(), error.to_string());
-    assert!(error.is_configuration());
-    error.to_string().replace(&ca.display().to_string(), "FILE")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn authorities_that_cannot_judge_are_refused_at_start_by_name() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let fenced = constrained_to_uris(authority("fenced"))
-        .self_signed(&key)
-        .unwrap()
-        .pem();
-    let good = TestPki::new(Algorithm::EcdsaP256);
-    let leaf = good.client(&[uri(BATCH)]);
-    let second = good.ca_pem().lines().count() + 1;
-    for (text, message) in [
-        (
-            good.ca_pem().to_owned() + &fenced,
-            "listener `test`: client-ca: FILE: PEM block 2 (line {second}), `CN=fenced`, has a name constraint on URIs (permitted;URI:example.org), which cannot be verified: every client below it would be refused; use an authority without it and fence by allow-uri",
-        ),
-        (
-            leaf.cert.clone(),
-            "listener `test`: client-ca: FILE: PEM block 1 (line 1), `CN=client`, is not a certificate authority (basicConstraints): write the authority that issued it, and let it in by a rule",
-        ),
-        (
-            good.ca_pem().to_owned() + &leaf.key,
-            "listener `test`: client-ca: FILE: PEM block 2 (line {second}) is a private key: write the authorities' certificates alone",
-        ),
-        (
-            "authorities\n".to_owned(),
-            "listener `test`: client-ca: FILE holds no certificate: write the PEM certificates of the authorities that certify clients",
-        ),
-        (
-            String::new(),
-            "listener `test`: client-ca: certificate file FILE is empty",
-        ),
-    ] {
-        let message = message.replace("{second}", &second.to_string());
-        assert_eq!(refusal(&text), message);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_without_client_auth_ask_nobody() {
     let sidecar = Setup::in_front_of(answering(ANSWER).await).start();
@@ -361,4 +329,6 @@ async fn listeners_without_client_auth_ask_nobody() {
     let finished = connected.exchange(REQUEST).await.unwrap();
     assert!(finished.answer.starts_with(b"HTTP/1.1 200 "));
     assert_eq!(finished.sessions.len(), 1);
+    let (_, page) = sidecar.admin("/metrics").await;
+    assert!(!page.contains("hybridge_client_certificate"), "{page}");
 }

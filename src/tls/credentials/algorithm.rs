@@ -32,6 +32,32 @@ const CURVES: [(&str, &str); 3] = [
 pub(super) const REMEDY: &str =
     "use ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519, or ML-DSA-44, -65 or -87";
 
+/// The label of each algorithm in metrics; the last one stands for any other.
+pub const LABELS: [&str; 9] = [
+    "ecdsa-p256",
+    "ecdsa-p384",
+    "ecdsa-p521",
+    "ed25519",
+    "ml-dsa-44",
+    "ml-dsa-65",
+    "ml-dsa-87",
+    "rsa",
+    "other",
+];
+
+/// The label of a key's algorithm, one of [`LABELS`].
+pub(crate) fn label(key: &SubjectPublicKeyInfo<'_>) -> &'static str {
+    let KeyAlgorithm::Supported(name) = KeyAlgorithm::of_public_key(key) else {
+        return "other";
+    };
+    let written = |label: &&str| {
+        let bytes = name.bytes().filter(|byte| !matches!(byte, b' ' | b'-'));
+        let label = label.bytes().filter(|byte| *byte != b'-');
+        label.eq(bytes.map(|byte| byte.to_ascii_lowercase()))
+    };
+    LABELS.into_iter().find(written).unwrap_or("other")
+}
+
 /// The algorithm of a key, as far as its identifier tells.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum KeyAlgorithm {

@@ -10,7 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use crate::tls::credentials::{address, hex, name_text, printable};
+use crate::tls::credentials::{address, algorithm_label, hex, name_text, printable};
 
 /// How much of the fingerprint stands in logs.
 const SHORT: usize = 16;
@@ -30,6 +30,8 @@ pub struct PeerIdentity {
     pub subject: String,
     /// SHA-256 of the DER certificate in lower-case hexadecimal.
     pub sha256: String,
+    /// The algorithm of its key, as metrics call it.
+    pub algorithm: &'static str,
     /// End of validity, unix seconds.
     pub not_after: i64,
 }
@@ -45,6 +47,7 @@ impl PeerIdentity {
             common_name: common_name(&certificate),
             subject: name_text(certificate.subject()),
             sha256: hex(digest(&SHA256, leaf).as_ref()),
+            algorithm: algorithm_label(certificate.public_key()),
             not_after: certificate.validity().not_after.timestamp(),
             ..Self::default()
         };
@@ -136,6 +139,7 @@ mod tests {
         assert_eq!(identity.ips, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
         assert_eq!(identity.common_name.as_deref(), Some("batch"));
         assert_eq!(identity.subject, "CN=batch");
+        assert_eq!(identity.algorithm, "ecdsa-p256");
         let shown = identity.to_string();
         let expected = "spiffe://example.org/ns/ai/sa/batch sha256:";
         assert!(shown.starts_with(expected), "{shown}");
