@@ -100,8 +100,9 @@ impl Refusals {
 
     /// Copies what comes next, with a response before each reset of a malformed request.
     pub(crate) fn copy(&mut self, bytes: &[u8], out: &mut BytesMut) {
-        if let Some(skip) = self.usual(bytes) {
+        if let Some((skip, acknowledged)) = self.usual(bytes) {
             self.skip = skip;
+            self.acknowledged += acknowledged;
             return out.extend_from_slice(bytes);
         }
         let mut resets = Vec::new();
@@ -141,17 +142,22 @@ impl Refusals {
     }
 
     /// What is to be skipped behind these bytes if they begin with whole frame headers, and none of them
-    /// is a reset, a SETTINGS frame, or heads a response to a stream that we were not given: nearly always.
-    fn usual(&self, bytes: &[u8]) -> Option<usize> {
+    /// is a reset or heads a response to a stream that we were not given: nearly always. And how many
+    /// acknowledge settings of the client.
+    fn usual(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         if !self.begun.is_empty() {
             return None;
         }
-        let mut at = self.skip;
+        let (mut at, mut acknowledged) = (self.skip, 0);
         while at < bytes.len() {
             let header: &[u8; FRAME_HEADER] = bytes.get(at..)?.first_chunk()?;
             let usual = match header[3] {
-                RST_STREAM | SETTINGS => false,
+                RST_STREAM => false,
                 HEADERS => self.was_accepted(stream_of(header)),
+                SETTINGS => {
+                    acknowledged += usize::from(header[4] & ACK != 0);
+                    true
+                }
                 _ => true,
             };
             if !usual {
@@ -159,13 +165,14 @@ impl Refusals {
             }
             at += FRAME_HEADER + payload_length(header);
         }
-        Some(at - bytes.len())
+        Some((at - bytes.len(), acknowledged))
     }
 
     /// These bytes have left.
     pub(crate) fn advance(&mut self, bytes: &[u8]) {
-        if let Some(skip) = self.usual(bytes) {
+        if let Some((skip, acknowledged)) = self.usual(bytes) {
             self.skip = skip;
+            self.acknowledged += acknowledged;
             return;
         }
         let (mut too_large, mut acknowledged, mut responded) = (0, 0, self.responded);
