@@ -165,6 +165,10 @@ async fn a_bad_certificate_is_refused_in_both_modes() {
         // Who a client is stands in the log alone.
         let (_, page) = gate.sidecar.admin("/metrics").await;
         assert!(!page.contains("spiffe://"), "{page}");
+        // Closed sets are there before anything happens.
+        for label in ["result=\"crl_stale\"", "algorithm=\"other\""] {
+            assert!(page.contains(label), "{page}");
+        }
     }
 }
 
