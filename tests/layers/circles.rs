@@ -74,6 +74,20 @@ impl Graph {
         rooms.filter(|(from, to)| from != to).collect()
     }
 
+    /// Which part of a room imports which other part of it.
+    pub(crate) fn within(&self, room: &str) -> BTreeSet<(String, String)> {
+        let parts = |module: &Module| match &module[..] {
+            [of, part, ..] if of == room => Some(part.clone()),
+            _ => None,
+        };
+        let edges = self
+            .0
+            .iter()
+            .flat_map(|(from, all)| all.iter().map(move |to| (from, to)));
+        let parts = edges.filter_map(|(from, to)| Some((parts(from)?, parts(to)?)));
+        parts.filter(|(from, to)| from != to).collect()
+    }
+
     /// Modules that reach each other, each circle as one line.
     fn circles(&self) -> BTreeSet<String> {
         let reached: BTreeMap<&Module, BTreeSet<&Module>> = self

@@ -7,6 +7,7 @@ mod architecture;
 mod circles;
 mod length;
 mod loadtest;
+mod proxy;
 mod source;
 
 use std::collections::BTreeSet;

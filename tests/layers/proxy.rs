@@ -1,0 +1,44 @@
+//! The inner layers of `proxy`, from the ground up: each imports only those before it in the list.
+//! `downstream` knows `round_trip` and `tunnel`, these know `context`, that `upstream`, that `codec`.
+
+use std::path::Path;
+
+use crate::circles::Graph;
+
+const LAYERS: [&str; 17] = [
+    "settings",
+    "plain_http",
+    "codec",
+    "error",
+    "failure_log",
+    "scheduler",
+    "end",
+    "upstream",
+    "context",
+    "exchange",
+    "local_reply",
+    "round_trip",
+    "tunnel",
+    "downstream",
+    "access_log",
+    "connection",
+    "fuzzing",
+];
+
+#[test]
+fn imports_within_the_proxy_go_down() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let layer = |name: &str| {
+        LAYERS
+            .iter()
+            .position(|layer| *layer == name)
+            .unwrap_or_else(|| panic!("{name}: state in LAYERS where it is"))
+    };
+    let edges = Graph::read(&root).within("proxy");
+    assert!(edges.len() > 20, "{edges:?}");
+    let upwards: Vec<_> = edges
+        .iter()
+        .filter(|(from, to)| layer(to) > layer(from))
+        .collect();
+    assert!(upwards.is_empty(), "{upwards:#?}");
+}
