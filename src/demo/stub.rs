@@ -70,7 +70,8 @@ impl Stub {
 }
 
 async fn connection(stream: TcpStream) {
-    let service = service_fn(async |request| Ok::<_, Infallible>(route(request).await));
+    // No async closure: rustc 1.95 fails on it in incremental builds.
+    let service = service_fn(|request| async { Ok::<_, Infallible>(route(request).await) });
     // A client that goes away is no news here.
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection_with_upgrades(TokioIo::new(stream), service)

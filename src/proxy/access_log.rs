@@ -213,10 +213,14 @@ impl<'a> Closed<'a> {
 /// The runtime catches what unwinds here: other connections are not touched by it.
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
-        if self.recorded || !std::thread::panicking() {
+        if !std::thread::panicking() {
             return;
         }
         self.log.metrics.panicked(PanickedTask::Connection);
+        // Its own record panicked: another would end the process.
+        if self.recorded {
+            return;
+        }
         if self.session.is_some() {
             self.record(Outcome::Internal);
         } else {

@@ -130,7 +130,9 @@ impl Service {
     /// One of `workers` services of a listener; must run inside its worker's runtime.
     pub fn new(front: &Arc<Frontend>, load: &Arc<Load>, workers: usize) -> Self {
         let max_idle = front.settings.max_idle_upstreams.div_ceil(workers);
-        let upstream = Upstream::new(&front.settings, max_idle, &front.permits);
+        let metrics = Arc::clone(&front.log.metrics);
+        let lost = Arc::new(move || metrics.panicked(PanickedTask::Upstream));
+        let upstream = Upstream::new(&front.settings, max_idle, &front.permits, lost);
         let cleaning = Arc::clone(&upstream).evict_idle_loop();
         let metrics = Arc::clone(&front.log.metrics);
         tokio::spawn(async move {

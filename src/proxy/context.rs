@@ -62,7 +62,7 @@ impl Context {
             431 => "the head is too large",
             _ => "the request is malformed",
         };
-        tracing::info!(reason, status, "request refused");
+        tracing::info!(listener = %self.listener(), reason, status, "request refused");
     }
 
     /// Counts and logs a failure of the upstream's side.

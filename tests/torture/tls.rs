@@ -7,3 +7,5 @@ mod half_open;
 mod hello_floods;
 mod mutations;
 mod panics;
+mod panics_upstream;
+mod panics_webhook;

@@ -26,11 +26,12 @@ const STREAM_WINDOW: usize = 64 * 1024;
 const LEAST_STREAM_WINDOW: usize = 4 * 1024;
 
 /// The shared connections.
-#[derive(Default)]
 pub(crate) struct Pool {
     open: Mutex<Vec<Arc<Shared>>>,
     /// One dial at a time: a burst of streams shares what it opens.
     dialling: tokio::sync::Mutex<()>,
+    /// Counts a connection whose task panicked.
+    panicked: Arc<dyn Fn() + Send + Sync>,
 }
 
 struct Shared {
@@ -90,6 +91,14 @@ impl Drop for UpstreamPermit {
 }
 
 impl Pool {
+    pub(super) fn new(panicked: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            open: Mutex::default(),
+            dialling: tokio::sync::Mutex::default(),
+            panicked,
+        }
+    }
+
     /// A stream on a connection that is open.
     pub(super) async fn reuse(&self) -> Option<Opening> {
         while let Some(permit) = self.existing() {
@@ -113,7 +122,7 @@ impl Pool {
         let (permit, reused) = if let Some(permit) = self.existing() {
             (permit, true)
         } else {
-            let opening = open(connect.await?);
+            let opening = open(connect.await?, Arc::clone(&self.panicked));
             let opened = tokio::time::timeout(timeout, opening).await;
             let shared = Arc::new(opened.map_err(|_| UpstreamError::Timeout)??);
             let permit = shared.permit();
@@ -188,7 +197,10 @@ fn bounded(window: usize) -> u32 {
     u32::try_from(window).unwrap_or(u32::MAX >> 1)
 }
 
-async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
+async fn open(
+    socket: Socket,
+    panicked: Arc<dyn Fn() + Send + Sync>,
+) -> Result<Shared, UpstreamError> {
     let socket = CoalescingWriter::new(socket);
     let turns = socket.handle();
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
@@ -219,8 +231,11 @@ async fn open(socket: Socket) -> Result<Shared, UpstreamError> {
     tokio::spawn(async move {
         let driving = poll_fn(|cx| turns.poll_batched(cx, |cx| Pin::new(&mut connection).poll(cx)));
         // However it ends, nobody may take it for open.
-        let _ = panics::caught(driving).await;
+        let driven = panics::caught(driving).await;
         ended.store(true, Ordering::Relaxed);
+        if driven.is_err() {
+            panicked();
+        }
     });
     Ok(Shared {
         _window: window,

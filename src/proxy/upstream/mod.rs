@@ -15,6 +15,9 @@ use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::settings::{Settings, UpstreamAddr};
 
+/// Counts a task that a panic ended.
+pub(crate) type OnPanic = Arc<dyn Fn() + Send + Sync>;
+
 /// Connections to one upstream.
 pub(crate) struct Upstream {
     address: UpstreamAddr,
@@ -45,6 +48,7 @@ impl Upstream {
         settings: &Settings,
         max_idle: usize,
         permits: &Arc<UpstreamPermits>,
+        panicked: OnPanic,
     ) -> Arc<Self> {
         let default_host = match &settings.upstream {
             UpstreamAddr::Tcp(address) => address.to_string(),
@@ -57,7 +61,7 @@ impl Upstream {
             max_idle,
             permits: Arc::clone(permits),
             idle: Mutex::new(Vec::new()),
-            http2: http2::Pool::default(),
+            http2: http2::Pool::new(panicked),
             default_host,
         });
         let idle: Weak<dyn IdleSockets> = Arc::downgrade(&upstream) as _;

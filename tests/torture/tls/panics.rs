@@ -28,7 +28,7 @@ use crate::support::pki::TestPki;
 use crate::support::{Setup, answering, hello, within};
 
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-const PANICS: &str = "hybridge_panics_total";
+pub(crate) const PANICS: &str = "hybridge_panics_total";
 
 /// Keeps each log line, and panics at one message.
 #[derive(Clone)]
@@ -127,6 +127,26 @@ async fn a_panic_in_a_connection_is_its_outcome_and_no_other_connections() {
     is_served(&mut other).await;
     let open = "hybridge_connections_open";
     assert_eq!(sidecar.metric(open, &[]).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_panic_while_a_relay_is_recorded_is_counted_and_no_other_ends() {
+    let sidecar = Setup::in_front_of(answering(EMPTY).await)
+        .listener("protocol = \"tcp\"")
+        .process("workers = 1\n[drain]\ndelay = \"0s\"\ntimeout = \"10s\"")
+        .start();
+    let mut other = sidecar.connect(&[]).await;
+    let (log, _guard) = Panicking::at("connection closed");
+    let mut ending = sidecar.connect(&[]).await;
+    is_served(&mut ending).await;
+    drop(ending);
+    let task = [("task", "connection")];
+    sidecar.metric_reaches(PANICS, &task, 1.0).await;
+    assert_eq!(log.count("connection closed"), 1);
+    is_served(&mut other).await;
+    sidecar
+        .metric_is("hybridge_connections_open", &[], 1.0)
+        .await;
 }
 
 #[tokio::test]
