@@ -84,21 +84,16 @@ fn parse(path: &Path, stdin: &mut impl Read) -> Result<Value, Error> {
         })
 }
 
-fn collect(object: Value, objects: &mut Vec<Value>) {
+fn collect(mut object: Value, objects: &mut Vec<Value>) {
     let kind = pod::string(&object, "kind").unwrap_or_default().to_owned();
-    if !kind.ends_with("List") {
-        objects.push(object);
-        return;
-    }
-    let Value::Object(mut list) = object else {
-        return;
+    let items = object.get_mut("items").and_then(Value::as_array_mut);
+    // A kind of somebody's own may end in the same word, and has no items.
+    let Some(items) = items.filter(|_| kind.ends_with("List")) else {
+        return objects.push(object);
     };
-    let Some(Value::Array(items)) = list.remove("items") else {
-        return;
-    };
-    for mut item in items {
+    for mut item in std::mem::take(items) {
         // Items of a typed list carry no kind of their own.
-        if item.get("kind").is_none() && kind != "List" {
+        if item.is_object() && item.get("kind").is_none() && kind != "List" {
             item["kind"] = Value::from(kind.trim_end_matches("List"));
         }
         objects.push(item);
@@ -128,5 +123,37 @@ pub(super) fn is_wanted(decision: Option<Decision>, object: &Value) -> bool {
         (Some(Decision::Enforced), _) => true,
         (Some(Decision::Namespace), own) => own != Some("disabled"),
         (Some(Decision::Object), own) => own == Some("enabled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_its_items_whatever_they_are_and_another_kind_is_an_object() {
+        for (object, kinds) in [
+            (
+                json!({"kind": "PodList", "items": [{}, "x", null]}),
+                &["Pod", "", ""][..],
+            ),
+            (
+                json!({"kind": "List", "items": [{"kind": "Pod"}]}),
+                &["Pod"],
+            ),
+            (json!({"kind": "AllowList", "spec": {}}), &["AllowList"]),
+            (json!({"kind": "PodList", "items": 7}), &["PodList"]),
+            (json!({"kind": "PodList", "items": []}), &[]),
+        ] {
+            let mut objects = Vec::new();
+            collect(object.clone(), &mut objects);
+            let found: Vec<_> = objects
+                .iter()
+                .map(|object| pod::string(object, "kind").unwrap_or_default())
+                .collect();
+            assert_eq!(found, kinds, "{object}");
+        }
     }
 }
