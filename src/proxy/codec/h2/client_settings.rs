@@ -1,9 +1,9 @@
 //! What a client's first SETTINGS frame says of the table for field compression (RFC 9113 §6.5.2,
 //! RFC 7541 §4.2). The h2 crate does not tell.
 
+use super::frame::{HEADER, SETTINGS, payload_length};
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const FRAME_HEADER: usize = 9;
-const SETTINGS: u8 = 4;
 const HEADER_TABLE_SIZE: u16 = 1;
 const DEFAULT_TABLE_SIZE: u32 = 4096;
 
@@ -37,13 +37,11 @@ impl ClientSettings {
 /// `None` if the frame is not whole. Something else than a SETTINGS frame ends the connection anyway.
 fn usual_table(bytes: &[u8]) -> Option<bool> {
     let frame = bytes.get(PREFACE.len()..)?;
-    let header = frame.get(..FRAME_HEADER)?;
+    let header = frame.get(..HEADER)?;
     if header[3] != SETTINGS || !bytes.starts_with(PREFACE) {
         return Some(false);
     }
-    let length =
-        usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
-    let settings = frame.get(FRAME_HEADER..FRAME_HEADER + length)?;
+    let settings = frame.get(HEADER..HEADER + payload_length(header))?;
     let small = |setting: &[u8]| {
         let value = u32::from_be_bytes([setting[2], setting[3], setting[4], setting[5]]);
         u16::from_be_bytes([setting[0], setting[1]]) == HEADER_TABLE_SIZE

@@ -2,6 +2,7 @@
 //! piece, refusals counted, memory bounded (RFC 9113).
 
 mod client_settings;
+mod frame;
 pub(crate) mod refusals;
 pub(crate) mod reserve;
 mod sender;

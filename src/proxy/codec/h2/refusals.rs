@@ -10,12 +10,8 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 
 use super::client_settings::ClientSettings;
+use super::frame::{self, HEADERS, RST_STREAM, acknowledges, payload_length, stream_of};
 
-const FRAME_HEADER: usize = 9;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const ACK: u8 = 1;
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 const NO_ERROR: [u8; 4] = [0; 4];
 /// END_STREAM and END_HEADERS.
@@ -100,9 +96,7 @@ impl Refusals {
 
     /// Copies what comes next, with a response before each reset of a malformed request.
     pub(crate) fn copy(&mut self, bytes: &[u8], out: &mut BytesMut) {
-        if let Some((skip, acknowledged)) = self.usual(bytes) {
-            self.skip = skip;
-            self.acknowledged += acknowledged;
+        if self.pass_usual(bytes) {
             return out.extend_from_slice(bytes);
         }
         let mut resets = Vec::new();
@@ -121,9 +115,9 @@ impl Refusals {
             out.extend_from_slice(&bytes[copied..at]);
             copied = at;
             if has_response {
-                out.extend_from_slice(&bytes[at..at + FRAME_HEADER]);
+                out.extend_from_slice(&bytes[at..at + frame::HEADER]);
                 out.extend_from_slice(&NO_ERROR);
-                copied = at + FRAME_HEADER + NO_ERROR.len();
+                copied = at + frame::HEADER + NO_ERROR.len();
                 continue;
             }
             if self.may_respond() {
@@ -138,7 +132,14 @@ impl Refusals {
             (self.tell)(400);
         }
         out.extend_from_slice(&bytes[copied..]);
-        self.advance(bytes);
+        self.pass(bytes);
+    }
+
+    /// These bytes have left.
+    pub(crate) fn advance(&mut self, bytes: &[u8]) {
+        if !self.pass_usual(bytes) {
+            self.pass(bytes);
+        }
     }
 
     /// What is to be skipped behind these bytes if they begin with whole frame headers, and none of them
@@ -150,39 +151,40 @@ impl Refusals {
         }
         let (mut at, mut acknowledged) = (self.skip, 0);
         while at < bytes.len() {
-            let header: &[u8; FRAME_HEADER] = bytes.get(at..)?.first_chunk()?;
+            let header: &[u8; frame::HEADER] = bytes.get(at..)?.first_chunk()?;
             let usual = match header[3] {
                 RST_STREAM => false,
                 HEADERS => self.was_accepted(stream_of(header)),
-                SETTINGS => {
-                    acknowledged += usize::from(header[4] & ACK != 0);
-                    true
-                }
                 _ => true,
             };
+            acknowledged += usize::from(acknowledges(header));
             if !usual {
                 return None;
             }
-            at += FRAME_HEADER + payload_length(header);
+            at += frame::HEADER + payload_length(header);
         }
         Some((at - bytes.len(), acknowledged))
     }
 
-    /// These bytes have left.
-    pub(crate) fn advance(&mut self, bytes: &[u8]) {
-        if let Some((skip, acknowledged)) = self.usual(bytes) {
+    /// Passes over bytes in which there is nothing to see; whether they are such.
+    fn pass_usual(&mut self, bytes: &[u8]) -> bool {
+        let usual = self.usual(bytes);
+        if let Some((skip, acknowledged)) = usual {
             self.skip = skip;
             self.acknowledged += acknowledged;
-            return;
         }
+        usual.is_some()
+    }
+
+    /// Passes over any bytes, and tells of each head that was too large.
+    fn pass(&mut self, bytes: &[u8]) {
         let (mut too_large, mut acknowledged, mut responded) = (0, 0, self.responded);
-        let (skip, rest) = self.walk(bytes, |_, frame| match frame[3] {
-            HEADERS if !self.was_accepted(stream_of(frame)) => {
+        let (skip, rest) = self.walk(bytes, |_, frame| {
+            if frame[3] == HEADERS && !self.was_accepted(stream_of(frame)) {
                 too_large += 1;
                 responded = stream_of(frame);
             }
-            SETTINGS => acknowledged += usize::from(frame[4] & ACK != 0),
-            _ => {}
+            acknowledged += usize::from(acknowledges(frame));
         });
         self.responded = responded;
         self.acknowledged += acknowledged;
@@ -208,7 +210,7 @@ impl Refusals {
         let mut at = self.skip.min(bytes.len());
         let mut skip = self.skip - at;
         if !self.begun.is_empty() {
-            let missing = FRAME_HEADER - self.begun.len();
+            let missing = frame::HEADER - self.begun.len();
             let Some(rest) = bytes.get(..missing) else {
                 return (0, Some(0));
             };
@@ -220,11 +222,11 @@ impl Refusals {
         }
         while at < bytes.len() {
             let frame = &bytes[at..];
-            if frame.len() < FRAME_HEADER {
+            if frame.len() < frame::HEADER {
                 return (0, Some(at));
             }
             see(at, frame);
-            let length = FRAME_HEADER + payload_length(frame);
+            let length = frame::HEADER + payload_length(frame);
             skip = length.saturating_sub(frame.len());
             at += length.min(frame.len());
         }
@@ -233,17 +235,9 @@ impl Refusals {
 
     fn is_bare_reset(&self, frame: &[u8]) -> bool {
         frame[3] == RST_STREAM
-            && frame.get(FRAME_HEADER..FRAME_HEADER + 4) == Some(&PROTOCOL_ERROR[..])
+            && frame.get(frame::HEADER..frame::HEADER + 4) == Some(&PROTOCOL_ERROR[..])
             && !self.was_accepted(stream_of(frame))
     }
-}
-
-fn payload_length(header: &[u8]) -> usize {
-    usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2])
-}
-
-fn stream_of(header: &[u8]) -> u32 {
-    u32::from_be_bytes([header[5], header[6], header[7], header[8]]) & 0x7fff_ffff
 }
 
 #[cfg(test)]
@@ -251,6 +245,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::{Arc, Mutex};
 
+    use super::super::frame::{ACK, SETTINGS};
     use super::*;
 
     fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

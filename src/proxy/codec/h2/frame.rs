@@ -1,0 +1,24 @@
+//! The parts of a frame header (RFC 9113 §4.1) that are read beside the h2 crate.
+
+/// Bytes of a frame header.
+pub(super) const HEADER: usize = 9;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+/// The flag of a SETTINGS frame that acknowledges another.
+pub(super) const ACK: u8 = 1;
+
+/// Bytes of the payload behind a whole header.
+pub(super) fn payload_length(header: &[u8]) -> usize {
+    usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2])
+}
+
+/// The stream that a frame with this whole header belongs to.
+pub(super) fn stream_of(header: &[u8]) -> u32 {
+    u32::from_be_bytes([header[5], header[6], header[7], header[8]]) & 0x7fff_ffff
+}
+
+/// Whether a frame with this whole header acknowledges settings.
+pub(super) fn acknowledges(header: &[u8]) -> bool {
+    header[3] == SETTINGS && header[4] & ACK != 0
+}
