@@ -2,12 +2,13 @@
 //! so that the proxy does the same work in the same order every time.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Barrier, Semaphore};
 use tokio_rustls::client::TlsStream;
 
 use crate::proxy::Proxy;
@@ -28,26 +29,39 @@ const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\" a\"}}]}\n\n"
 /// Bytes of an answer's body, and of an answer of the `tcp` exchange.
 const ANSWER: usize = 1024;
 /// Requests at the same time on one HTTP/2 connection.
-const STREAMS: u32 = 8;
+const STREAMS: usize = 8;
 
 /// The model server of one kind of operation.
 pub(crate) struct Load {
     work: Work,
     pub(crate) app: SocketAddr,
+    model: Arc<Model>,
+}
+
+/// What the connections to the model server share.
+struct Model {
     /// One permit for each token that may be sent.
-    cue: Arc<Semaphore>,
+    cue: Semaphore,
+    /// Where the streams that are under way at the same time wait for each other.
+    streams: Barrier,
+    proxy: OnceLock<Pid>,
 }
 
 impl Load {
     pub(crate) async fn new(work: Work) -> Self {
-        let cue = Arc::new(Semaphore::new(0));
-        let curtain = Arc::clone(&cue);
-        let app = upstream(move |stream| serve(work, stream, Arc::clone(&curtain))).await;
-        Self { work, app, cue }
+        let model = Arc::new(Model {
+            cue: Semaphore::new(0),
+            streams: Barrier::new(STREAMS),
+            proxy: OnceLock::new(),
+        });
+        let shared = Arc::clone(&model);
+        let app = upstream(move |stream| serve(work, stream, Arc::clone(&shared))).await;
+        Self { work, app, model }
     }
 
     /// Carries out so many operations, one after the other, and closes what it opened.
     pub(crate) async fn carry_out(&self, proxy: &Proxy, times: u32) {
+        self.model.proxy.get_or_init(|| proxy.pid());
         match self.work {
             Work::Handshake(group) => handshakes(proxy, group, times).await,
             Work::Resumption(group) => resumptions(proxy, group, times).await,
@@ -66,7 +80,7 @@ impl Load {
         let head = within(read_head(&mut client)).await.unwrap().unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         for _ in 0..times {
-            self.cue.add_permits(1);
+            self.model.cue.add_permits(1);
             let token = within(read_chunk(&mut client)).await.unwrap().unwrap();
             assert_eq!(token, EVENT.as_bytes());
         }
@@ -75,14 +89,41 @@ impl Load {
 }
 
 /// What the model server does with a connection.
-async fn serve(work: Work, stream: TcpStream, cue: Arc<Semaphore>) {
+async fn serve(work: Work, stream: TcpStream, model: Arc<Model>) {
     match work {
         Work::Handshake(_) | Work::Resumption(_) => {}
-        Work::Request | Work::Streams => answer_each(stream, ok([b'x'; ANSWER])).await,
-        Work::Token => stream_tokens(stream, &cue).await,
+        Work::Request => answer_each(stream, ok([b'x'; ANSWER])).await,
+        Work::Streams => model.answer_together(stream).await,
+        Work::Token => stream_tokens(stream, &model.cue).await,
         Work::Exchange => swap(stream, REQUEST.len(), ANSWER).await,
         Work::Download => swap(stream, 1, PIECE).await,
         Work::Upload => swap(stream, PIECE, 1).await,
+    }
+}
+
+impl Model {
+    /// Responds once every stream's request is here, and to all at once: the proxy does not run until the last
+    /// response is written. How many it reads in one pass would else be a race, and each pass has its price.
+    async fn answer_together(&self, mut stream: TcpStream) {
+        let answer = ok([b'x'; ANSWER]);
+        while read_request_head(&mut stream).await.is_some() {
+            if self.streams.wait().await.is_leader() {
+                self.signal(Signal::STOP);
+            }
+            self.streams.wait().await;
+            let written = stream.write_all(answer.as_ref()).await;
+            if self.streams.wait().await.is_leader() {
+                self.signal(Signal::CONT);
+            }
+            if written.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let proxy = self.proxy.get().expect("the proxy runs");
+        kill_process(*proxy, signal).unwrap();
     }
 }
 
@@ -154,7 +195,7 @@ async fn streams(proxy: &Proxy, times: u32) {
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let sender = sender.ready().await.unwrap();
-    for _ in 0..times / STREAMS {
+    for _ in 0..times as usize / STREAMS {
         let ask = || {
             let (client, request) = (sender.clone(), h2_request("GET", "/v1/models"));
             tokio::spawn(async move {

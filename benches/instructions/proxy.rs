@@ -91,6 +91,10 @@ impl Proxy {
         );
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub(crate) async fn connect(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
         connect(self.address, client_config(&self.ca, alpn))
             .await
@@ -99,7 +103,7 @@ impl Proxy {
 
     /// Asks it to end, and waits until it has.
     pub(crate) async fn end(mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        kill_process(self.pid(), Signal::TERM).unwrap();
         let polling = async {
             loop {
                 if let Some(status) = self.child.try_wait().unwrap() {
