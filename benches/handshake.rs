@@ -75,7 +75,7 @@ fn counters() -> TrafficCounters {
 /// One handshake in memory, client and server by turns on this thread.
 async fn in_memory(server: &TlsServer, connector: &SslConnector) -> Session {
     let (near, far) = MemoryPipe::pair();
-    let queue = server.queue(1, Box::new(|| {}));
+    let queue = server.queue(1, Arc::new(|| {}));
     let mut accepting = Box::pin(handshake::accept(
         far,
         [127, 0, 0, 1].into(),

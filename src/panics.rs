@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 
@@ -21,6 +22,22 @@ pub fn caught<F: Future>(work: F) -> impl Future<Output = Result<F::Output, Pani
 /// The same for what is no future.
 pub fn caught_call<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
+}
+
+/// Hears of a panic, to count it.
+pub type OnPanic = Arc<dyn Fn() + Send + Sync>;
+
+/// Starts work as a task of its own; `on_panic` hears of its panic.
+pub fn spawn<F>(work: F, on_panic: impl FnOnce() + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let work = caught(work);
+    tokio::spawn(async move {
+        if work.await.is_err() {
+            on_panic();
+        }
+    });
 }
 
 /// Makes every panic of the process one line of the log, in whatever format that has.

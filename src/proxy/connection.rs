@@ -11,7 +11,7 @@ use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::{Activity, Permit};
 use crate::metrics::{ListenerMetrics, PanickedTask};
-use crate::panics;
+use crate::panics::{self, OnPanic};
 use crate::proxy::access_log::{AccessLog, Closed, SERVED};
 pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
 use crate::proxy::codec::headers::ForwardedHeaders;
@@ -27,7 +27,7 @@ use crate::proxy::upstream::{Upstream, UpstreamPermits};
 use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
-use crate::tls::queue::{HandshakeQueue, Panicked};
+use crate::tls::queue::HandshakeQueue;
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::TrustStore;
@@ -130,26 +130,27 @@ impl Service {
     /// One of `workers` services of a listener; must run inside its worker's runtime.
     pub fn new(front: &Arc<Frontend>, load: &Arc<Load>, workers: usize) -> Self {
         let max_idle = front.settings.max_idle_upstreams.div_ceil(workers);
-        let metrics = Arc::clone(&front.log.metrics);
-        let lost = Arc::new(move || metrics.panicked(PanickedTask::Upstream));
-        let upstream = Upstream::new(&front.settings, max_idle, &front.permits, lost);
-        let cleaning = Arc::clone(&upstream).evict_idle_loop();
-        let metrics = Arc::clone(&front.log.metrics);
-        tokio::spawn(async move {
-            if panics::caught(cleaning).await.is_err() {
-                metrics.panicked(PanickedTask::Upstream);
-            }
-        });
-        let panicked = || -> Panicked {
+        let counts = |task| -> OnPanic {
             let metrics = Arc::clone(&front.log.metrics);
-            Box::new(move || metrics.panicked(PanickedTask::Scheduler))
+            Arc::new(move || metrics.panicked(task))
         };
+        let of_upstream = counts(PanickedTask::Upstream);
+        let upstream = Upstream::new(
+            &front.settings,
+            max_idle,
+            &front.permits,
+            Arc::clone(&of_upstream),
+        );
+        panics::spawn(Arc::clone(&upstream).evict_idle_loop(), move || {
+            of_upstream();
+        });
+        let of_scheduler = counts(PanickedTask::Scheduler);
         Self {
             front: Arc::clone(front),
             upstream,
             load: Arc::clone(load),
-            turns: RequestScheduler::start(panicked()),
-            handshakes: front.tls.queue(workers, panicked()),
+            turns: RequestScheduler::start(Arc::clone(&of_scheduler)),
+            handshakes: front.tls.queue(workers, of_scheduler),
         }
     }
 

@@ -10,8 +10,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::panics;
-use crate::tls::queue::Panicked;
+use crate::panics::{self, OnPanic};
 
 /// Requests begun in one pass. No limit of those under way: a pass is over as soon as there is nothing else to do.
 const BATCH: usize = 32;
@@ -35,7 +34,7 @@ impl RequestScheduler {
     /// New turns; must run inside the worker's runtime.
     ///
     /// `panicked` hears of a panic, after which the passes go on: who waits must not wait for ever.
-    pub(crate) fn start(panicked: Panicked) -> Arc<Self> {
+    pub(crate) fn start(panicked: OnPanic) -> Arc<Self> {
         let turns = Arc::new(Self::default());
         let held = Arc::downgrade(&turns);
         tokio::spawn(poll_fn(move |cx| {
@@ -61,8 +60,8 @@ impl RequestScheduler {
         match *number {
             Some(number) if number < state.called => return Poll::Ready(()),
             Some(number) => {
-                let permit = usize::try_from(number - state.called).unwrap_or(usize::MAX);
-                if let Some(waker) = state.waiting.get_mut(permit) {
+                let position = usize::try_from(number - state.called).unwrap_or(usize::MAX);
+                if let Some(waker) = state.waiting.get_mut(position) {
                     waker.clone_from(cx.waker());
                 }
             }
@@ -175,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_one_who_waits_is_told_and_the_others_have_their_turn() {
         let (told, heard) = std::sync::mpsc::channel();
-        let turns = RequestScheduler::start(Box::new(move || {
+        let turns = RequestScheduler::start(Arc::new(move || {
             let _ = told.send(());
         }));
         tokio::task::yield_now().await;
@@ -193,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn everyone_gets_a_turn_and_the_task_ends_with_the_turns() {
-        let turns = RequestScheduler::start(Box::new(|| {}));
+        let turns = RequestScheduler::start(Arc::new(|| {}));
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..10 * BATCH {
             let turns = Arc::clone(&turns);

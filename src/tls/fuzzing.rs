@@ -83,7 +83,7 @@ pub async fn handshake(server: &TlsServer, counters: TrafficCounters, sends: &[u
         hears: Vec::new(),
     };
     let address = [127, 0, 0, 1].into();
-    let queue = server.queue(1, Box::new(|| {}));
+    let queue = server.queue(1, Arc::new(|| {}));
     let outcome = super::handshake::accept(&mut client, address, server, &queue, counters).await;
     let failure = outcome.map(|_| ()).err();
     let failure = failure.unwrap_or_else(|| panic!("completed without a key"));

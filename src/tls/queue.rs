@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
 use crate::fairness::{Source, Table};
-use crate::panics;
+use crate::panics::{self, OnPanic};
 
 /// Handshakes computed between two looks at the sockets while others wait. Each takes some hundred
 /// microseconds, for which every connection of the worker waits.
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 8;
 pub struct HandshakeQueue {
     limit: usize,
     /// Told of a panic.
-    panicked: Panicked,
+    panicked: OnPanic,
     state: Mutex<State>,
 }
 
@@ -50,9 +50,6 @@ pub(super) enum Called {
     ToGo,
 }
 
-/// Who hears of a panic.
-pub type Panicked = Box<dyn Fn() + Send + Sync>;
-
 /// A handshake that waits; dropping it leaves the queue.
 pub(super) struct Waiting {
     queue: Arc<HandshakeQueue>,
@@ -63,7 +60,7 @@ pub(super) struct Waiting {
 
 impl HandshakeQueue {
     /// A queue in which at most `limit` wait; `panicked` hears of each panic.
-    pub fn new(limit: usize, panicked: Panicked) -> Arc<Self> {
+    pub fn new(limit: usize, panicked: OnPanic) -> Arc<Self> {
         let state = State {
             left: AT_ONCE,
             calling: false,

@@ -13,9 +13,10 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use super::Settings;
 use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
-use super::queue::{HandshakeQueue, Panicked};
+use super::queue::HandshakeQueue;
 use super::trust::TrustStore;
 use crate::fairness::FairSet;
+use crate::panics::OnPanic;
 
 /// Everything a handshake on one listener needs.
 pub struct TlsServer {
@@ -117,7 +118,7 @@ impl TlsServer {
     }
 
     /// The queue of one of `workers` workers: `max-handshakes` wait in all of them together.
-    pub fn queue(&self, workers: usize, panicked: Panicked) -> Arc<HandshakeQueue> {
+    pub fn queue(&self, workers: usize, panicked: OnPanic) -> Arc<HandshakeQueue> {
         HandshakeQueue::new(self.max_handshakes.div_ceil(workers.max(1)), panicked)
     }
 

@@ -74,7 +74,7 @@ impl Shared {
         let counted = Arc::clone(&metrics);
         let panicked = move || counted.panicked(PanickedTask::Scheduler);
         Ok(Self {
-            queue: tls.queue(1, Box::new(panicked)),
+            queue: tls.queue(1, Arc::new(panicked)),
             tls,
             traffic: traffic_counters(&metrics),
             metrics,
@@ -87,17 +87,11 @@ impl Shared {
 pub(crate) async fn accept(mut listener: Listener, shared: Arc<Shared>, drain: Drain) {
     loop {
         let accepted = listener.accept().await;
-        let work = panics::caught(handle_connection(
-            accepted,
-            Arc::clone(&shared),
-            drain.watch(),
-        ));
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            if work.await.is_err() {
-                shared.metrics.panicked(PanickedTask::Connection);
-                shared.metrics.closed(INTERNAL);
-            }
+        let work = handle_connection(accepted, Arc::clone(&shared), drain.watch());
+        let metrics = Arc::clone(&shared.metrics);
+        panics::spawn(work, move || {
+            metrics.panicked(PanickedTask::Connection);
+            metrics.closed(INTERNAL);
         });
     }
 }

@@ -87,15 +87,11 @@ pub(crate) async fn serve(mut listener: Listener, state: Arc<AdminState>) {
         let accepted = listener.accept().await;
         let state = Arc::clone(&state);
         let metrics = Arc::clone(state.metrics());
-        let work = panics::caught(connection::serve(accepted, move |request, _| {
+        let work = connection::serve(accepted, move |request, _| {
             let response = state.respond(request.method(), request.uri().path());
             std::future::ready(response.map(Full::new))
-        }));
-        tokio::spawn(async move {
-            if work.await.is_err() {
-                metrics.panicked(PanickedTask::Admin);
-            }
         });
+        panics::spawn(work, move || metrics.panicked(PanickedTask::Admin));
     }
 }
 

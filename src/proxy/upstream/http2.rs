@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 
 use super::socket::Socket;
-use crate::panics;
+use crate::panics::{self, OnPanic};
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
 use crate::proxy::error::UpstreamError;
@@ -31,7 +31,7 @@ pub(crate) struct Pool {
     /// One dial at a time: a burst of streams shares what it opens.
     dialling: tokio::sync::Mutex<()>,
     /// Counts a connection whose task panicked.
-    panicked: Arc<dyn Fn() + Send + Sync>,
+    panicked: OnPanic,
 }
 
 struct Shared {
@@ -91,7 +91,7 @@ impl Drop for UpstreamPermit {
 }
 
 impl Pool {
-    pub(super) fn new(panicked: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub(super) fn new(panicked: OnPanic) -> Self {
         Self {
             open: Mutex::default(),
             dialling: tokio::sync::Mutex::default(),
@@ -197,10 +197,7 @@ fn bounded(window: usize) -> u32 {
     u32::try_from(window).unwrap_or(u32::MAX >> 1)
 }
 
-async fn open(
-    socket: Socket,
-    panicked: Arc<dyn Fn() + Send + Sync>,
-) -> Result<Shared, UpstreamError> {
+async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
     let socket = CoalescingWriter::new(socket);
     let turns = socket.handle();
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);

@@ -11,12 +11,10 @@ use self::permits::IdleSockets;
 pub(crate) use self::permits::Priority;
 pub use self::permits::UpstreamPermits;
 pub(crate) use self::socket::Socket;
+use crate::panics::OnPanic;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::settings::{Settings, UpstreamAddr};
-
-/// Counts a task that a panic ended.
-pub(crate) type OnPanic = Arc<dyn Fn() + Send + Sync>;
 
 /// Connections to one upstream.
 pub(crate) struct Upstream {

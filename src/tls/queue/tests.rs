@@ -13,7 +13,7 @@ fn enter(queue: &Arc<HandshakeQueue>, address: [u8; 4]) -> Option<Waiting> {
 
 /// A queue in which whoever comes next waits.
 fn busy(limit: usize) -> Arc<HandshakeQueue> {
-    let queue = HandshakeQueue::new(limit, Box::new(|| {}));
+    let queue = HandshakeQueue::new(limit, Arc::new(|| {}));
     for _ in 0..AT_ONCE {
         assert!(enter(&queue, [192, 0, 2, 1]).is_none());
     }
@@ -149,7 +149,7 @@ fn any_order_of_arrivals_departures_and_passes_keeps_the_rule() {
 
 #[tokio::test]
 async fn everyone_is_called_and_no_task_stays() {
-    let queue = HandshakeQueue::new(1_000, Box::new(|| {}));
+    let queue = HandshakeQueue::new(1_000, Arc::new(|| {}));
     let mut all = tokio::task::JoinSet::new();
     for host in 0..100 {
         let queue = Arc::clone(&queue);
@@ -187,7 +187,7 @@ async fn a_panic_among_those_who_wait_is_told_and_nobody_waits_for_ever() {
     let panicked = move || {
         count.fetch_add(1, Ordering::SeqCst);
     };
-    let queue = HandshakeQueue::new(100, Box::new(panicked));
+    let queue = HandshakeQueue::new(100, Arc::new(panicked));
     for _ in 0..AT_ONCE {
         assert!(queue.enter([192, 0, 2, 1].into()).is_none());
     }

@@ -45,7 +45,7 @@ async fn established(room: usize) -> (Ours, Theirs) {
     };
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("localhost").unwrap();
-    let queue = server.queue(1, Box::new(|| {}));
+    let queue = server.queue(1, Arc::new(|| {}));
     let (accepted, connected) = tokio::join!(
         handshake::accept(far, [127, 0, 0, 1].into(), &server, &queue, counters),
         connector.connect(name, near)
