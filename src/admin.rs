@@ -112,11 +112,8 @@ impl Port {
         loop {
             let accepted = self.0.accept().await;
             let metrics = Arc::clone(&admin.metrics);
-            let work = panics::caught(serve(accepted, Arc::clone(&admin)));
-            tokio::spawn(async move {
-                if work.await.is_err() {
-                    metrics.panicked(PanickedTask::Admin);
-                }
+            panics::spawn(serve(accepted, Arc::clone(&admin)), move || {
+                metrics.panicked(PanickedTask::Admin);
             });
         }
     }
@@ -215,3 +212,6 @@ fn page(
     );
     response
 }
+
+#[cfg(test)]
+mod tests;

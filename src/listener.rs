@@ -21,6 +21,7 @@ use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
 use crate::log_limit::LogLimit;
 use crate::metrics::{ListenerSockets, Metrics};
+use crate::panics;
 
 /// What one listener's socket side is told.
 #[derive(Clone, Debug)]
@@ -132,7 +133,20 @@ impl Listener {
     ///
     /// When every permit is taken, an idle connection is told to close and the newcomer is served. If
     /// there is none, the newcomer waits here, and those after it in the kernel's queue.
+    ///
+    /// A panic costs the connection in which it happened: it is counted, and the next one is accepted.
     pub async fn accept(&mut self) -> Accepted {
+        loop {
+            if let Ok(accepted) = panics::caught(self.accept_next()).await {
+                return accepted;
+            }
+            self.metrics.accept_panicked();
+            // What made it panic may be there still.
+            tokio::time::sleep(BACK_OFF_MIN).await;
+        }
+    }
+
+    async fn accept_next(&mut self) -> Accepted {
         loop {
             match poll_fn(|cx| self.poll_accept(cx)).await {
                 Ok((stream, client)) => {
@@ -275,3 +289,6 @@ fn accept_reason(error: &io::Error) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

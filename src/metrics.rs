@@ -255,6 +255,13 @@ impl Metrics {
         self.registry.register(Box::new(gauge))
     }
 
+    /// Adds a family of a test's own.
+    #[cfg(test)]
+    pub(crate) fn register(&self, collector: Box<dyn prometheus::core::Collector>) {
+        let registered = self.registry.register(collector);
+        assert!(registered.is_ok(), "{registered:?}");
+    }
+
     /// Counts a reload of a certificate.
     pub fn credential_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };

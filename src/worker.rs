@@ -5,12 +5,15 @@
 //! SO_REUSEPORT, so the kernel does not choose; it would count packets' hashes, not work.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+
+use crate::panics::{self, OnPanic};
 
 /// A runtime for one worker; it needs no work stealing.
 pub(crate) fn runtime() -> io::Result<Runtime> {
@@ -63,14 +66,15 @@ impl Worker {
         }
     }
 
-    fn start(number: usize) -> io::Result<Self> {
+    fn start(number: usize, panicked: &OnPanic) -> io::Result<Self> {
         let runtime = runtime()?;
         let handle = runtime.handle().clone();
         let (alive, ended) = oneshot::channel();
+        let panicked = Arc::clone(panicked);
         thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || {
-                let _ = runtime.block_on(ended);
+                drive(&runtime, ended, &panicked);
                 // Looking up nothing and waiting for nobody: what is left has been cut.
                 runtime.shutdown_background();
             })?;
@@ -82,6 +86,15 @@ impl Worker {
     }
 }
 
+/// Runs a worker's tasks until `ended` is ready. A panic that no task caught is not the end of the thread:
+/// the connections that were given to it would wait for ever.
+fn drive(runtime: &Runtime, ended: impl Future, panicked: &OnPanic) {
+    let mut ended = pin!(ended);
+    while panics::caught_call(|| drop(runtime.block_on(ended.as_mut()))).is_err() {
+        panicked();
+    }
+}
+
 /// All workers, at least one; their threads end with it.
 pub(crate) struct Workers {
     first: Worker,
@@ -89,11 +102,12 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// The runtime that this is called in and `count - 1` more.
-    pub(crate) fn start(count: usize) -> io::Result<Self> {
+    /// The runtime that this is called in and `count - 1` more; `panicked` hears of a panic outside their tasks.
+    pub(crate) fn start(count: usize, panicked: &OnPanic) -> io::Result<Self> {
+        let others = (1..count).map(|number| Worker::start(number, panicked));
         Ok(Self {
             first: Worker::here(),
-            others: (1..count).map(Worker::start).collect::<Result<_, _>>()?,
+            others: others.collect::<Result<_, _>>()?,
         })
     }
 
@@ -124,9 +138,41 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn silent() -> OnPanic {
+        Arc::new(|| {})
+    }
+
+    #[test]
+    fn a_panic_outside_of_tasks_is_counted_and_the_worker_works_on() {
+        let runtime = runtime().unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let panicked: OnPanic = Arc::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let task = runtime.spawn(async {
+            tokio::task::yield_now().await;
+            7
+        });
+        let mut polls = 0;
+        let ended = std::future::poll_fn(|cx| {
+            polls += 1;
+            assert!(polls != 1, "as asked");
+            cx.waker().wake_by_ref();
+            if task.is_finished() {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        });
+        drive(&runtime, ended, &panicked);
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        assert_eq!(runtime.block_on(task).unwrap(), 7);
+    }
+
     #[tokio::test]
     async fn the_worker_with_the_least_open_work_is_chosen() {
-        let workers = Workers::start(3).unwrap();
+        let workers = Workers::start(3, &silent()).unwrap();
         let chosen = || {
             let (number, _, share) = workers.choose();
             (number, share)
@@ -144,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_worker_runs_tasks_on_a_thread_of_its_own_and_ends_with_the_set() {
-        let workers = Workers::start(3).unwrap();
+        let workers = Workers::start(3, &silent()).unwrap();
         let mut names = Vec::new();
         for worker in workers.iter() {
             let name = async { thread::current().name().map(str::to_owned) };

@@ -61,6 +61,8 @@ pub enum PanickedTask {
     Stream,
     /// Connections to the upstream.
     Upstream,
+    /// A worker's thread, outside its tasks.
+    Worker,
 }
 
 impl PanickedTask {

@@ -3,7 +3,7 @@
 
 use prometheus::IntCounterVec;
 
-use super::Metrics;
+use super::{Metrics, PanickedTask};
 
 /// The families of one listener's sockets.
 #[derive(Clone, Default)]
@@ -14,6 +14,7 @@ struct Families {
     name: String,
     accept_errors: IntCounterVec,
     shed: IntCounterVec,
+    panics: IntCounterVec,
 }
 
 impl Metrics {
@@ -23,6 +24,7 @@ impl Metrics {
             name: name.to_owned(),
             accept_errors: self.connections.accept_errors.clone(),
             shed: self.connections.shed.clone(),
+            panics: self.panics.clone(),
         };
         for reason in accept_errors {
             families.accept_errors.with_label_values(&[name, reason]);
@@ -49,6 +51,14 @@ impl ListenerSockets {
         if let Some(families) = &self.0 {
             let labels = [families.name.as_str(), reason];
             families.shed.with_label_values(&labels).inc();
+        }
+    }
+
+    /// Counts a panic while a connection was accepted.
+    pub fn accept_panicked(&self) {
+        if let Some(families) = &self.0 {
+            let task = PanickedTask::Accept.as_str();
+            families.panics.with_label_values(&[task]).inc();
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::admin::{self, Admin, MAX_PROTECTED_PROBES, Waiters};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
+use crate::panics::OnPanic;
 use crate::probes::ProbeTable;
 use crate::proxy::UpstreamPermits;
 use crate::tls::credentials::CertificateFacts;
@@ -67,7 +68,10 @@ impl Sidecar {
         let versions = crate::build::VERSIONS;
         metrics.set_build_info(versions.hybridge, versions.rustls, versions.aws_lc)?;
         let drain = Drain::default();
-        let workers = Arc::new(Workers::start(workers).map_err(Error::Runtime)?);
+        let counted = Arc::clone(&metrics);
+        let panicked: OnPanic = Arc::new(move || counted.panicked(PanickedTask::Worker));
+        let workers = Workers::start(workers, &panicked).map_err(Error::Runtime)?;
+        let workers = Arc::new(workers);
         let permits = UpstreamPermits::new(budget.upstream_sockets());
         let mut ready = Vec::new();
         for (mut listener, connections) in listeners.into_iter().zip(budget.connections) {

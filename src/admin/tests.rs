@@ -1,0 +1,72 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+/// A metric that panics the first time it is asked for.
+#[derive(Default)]
+struct Panicking(AtomicBool);
+
+impl Collector for Panicking {
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        assert!(self.0.swap(true, Ordering::Relaxed), "as asked");
+        Vec::new()
+    }
+}
+
+/// The whole response to a request on a connection of its own; empty if the connection is closed instead.
+async fn get(port: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(port).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    let reading = stream.read_to_string(&mut response);
+    let read = tokio::time::timeout(Duration::from_secs(30), reading).await;
+    // A connection that a panic ended may end by a reset.
+    let _ = read.unwrap();
+    response
+}
+
+#[tokio::test]
+async fn a_panic_in_a_connection_is_counted_and_the_next_is_served() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    metrics.register(Box::new(Panicking::default()));
+    let settings = Settings {
+        addresses: vec![([127, 0, 0, 1], 0).into()],
+    };
+    let port = Port::bind(&settings, &metrics).unwrap();
+    let address = port.addresses()[0];
+    let drain = crate::drain::Settings {
+        delay: Duration::ZERO,
+        timeout: Duration::ZERO,
+    };
+    let (commands, _received) = mpsc::channel(1);
+    let admin = Admin {
+        metrics,
+        drain: Drain::default(),
+        listeners: Vec::new(),
+        commands,
+        probes: ProbeTable::default(),
+        waiters: Waiters::new(&drain),
+        protected_probes: Semaphore::new(1),
+    };
+    let running = tokio::spawn(port.run(admin));
+    assert_eq!(get(address, "/metrics").await, "");
+    let page = get(address, "/metrics").await;
+    assert!(
+        page.contains("hybridge_panics_total{task=\"admin\"} 1"),
+        "{page}"
+    );
+    assert!(!running.is_finished());
+    running.abort();
+}
