@@ -176,7 +176,8 @@ impl Budget {
         sum(self.connections.iter().copied())
     }
 
-    fn most_memory(&self) -> u64 {
+    /// Bytes that the process holds at most: what `check` prints as the sum.
+    pub fn most_memory(&self) -> u64 {
         memory_of(self.granted(), BUSY_CONNECTION_MEMORY).saturating_add(self.http2.bytes())
     }
 }
