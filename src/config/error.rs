@@ -1,8 +1,7 @@
 //! What can be wrong with a configuration, each error naming place, key, value and remedy.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use thiserror::Error;
 

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
 use super::address::{self, AddressError};
-use super::alias;
-use super::client_auth;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
 use super::settings::{ListenerConfig, LogSettings};
+use super::{alias, client_auth};
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;

@@ -38,6 +38,17 @@ pub enum UpstreamHttp {
     Http2,
 }
 
+impl UpstreamHttp {
+    /// Whether a request goes there over HTTP/2.
+    pub(crate) fn is_http2(self, grpc: bool) -> bool {
+        match self {
+            Self::Auto => grpc,
+            Self::Http1 => false,
+            Self::Http2 => true,
+        }
+    }
+}
+
 /// Where the upstream listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum UpstreamAddr {

@@ -12,8 +12,7 @@ use crate::proxy::context::{Context, Sample};
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
 use crate::proxy::exchange::{Broken, Exchange};
-use crate::proxy::upstream::Priority;
-use crate::proxy::upstream::Socket;
+use crate::proxy::upstream::{Priority, Socket};
 
 /// Runs a tunnel after a 101 was queued for the client.
 pub(super) async fn tunnel<S: Duplex>(

@@ -152,7 +152,7 @@ pub(super) fn trust(
 }
 
 /// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
-/// makes the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
+/// responds to the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
 fn credential_store(name: &str, tls: &crate::tls::Settings) -> Result<CredentialStore, Error> {
     match CredentialStore::load(&tls.cert, &tls.key) {
         Ok(store) => Ok(store),

@@ -257,7 +257,14 @@ async fn sigterm_ends_it_as_pid_1() {
     let setup = Setup::in_front_of(stage.address).process(&drain("0s", "60s"));
     let pki = TestPki::new(setup.algorithm);
     let leaf = pki.leaf(&["localhost"]);
-    let wrapper = ["unshare", "--user", "--map-root-user", "--pid", "--fork"];
+    let wrapper = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ];
     let process = match Process::start_with(&setup, pki, &leaf, &wrapper).await {
         Ok(process) => process,
         Err(log) if log.contains("unshare") => {

@@ -4,13 +4,12 @@
 mod reloader;
 mod unwatched;
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use crate::support::pki::{Pair, PairFiles, TestPki};
 use hybridge::certgen::Algorithm;

@@ -18,11 +18,10 @@ use crate::plan::{self, Plan, Role, Target};
 use crate::report;
 use crate::report::limit::Limit;
 use crate::results::{Results, file};
-use crate::run::Run;
-use crate::run::capability;
 use crate::run::ceiling::Ceiling;
 use crate::run::progress::Progress;
 use crate::run::target::{Resolved, pid_in};
+use crate::run::{Run, capability};
 use crate::stub;
 
 pub(super) fn compare(arguments: &Compare) -> Result<u8> {

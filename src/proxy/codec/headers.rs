@@ -225,8 +225,13 @@ fn describes_content(name: &[u8]) -> bool {
 pub(crate) fn size(fields: &HeaderMap) -> usize {
     fields
         .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .map(|(name, value)| field_size(name, value))
         .sum()
+}
+
+/// The bytes of one field line.
+pub(crate) fn field_size(name: &HeaderName, value: &HeaderValue) -> usize {
+    name.as_str().len() + value.len() + ": \r\n".len()
 }
 
 /// Removes from an HTTP/2 message what ends here, and the fields `connection` names.

@@ -18,7 +18,6 @@ use crate::proxy::downstream::http1_idle::KeepAliveWait;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
 use crate::proxy::local_reply::LocalReply;
-use crate::proxy::settings::UpstreamHttp;
 
 /// Serves a connection to its end. No `async fn`: that would hold its arguments twice.
 pub(crate) fn serve<S: ClientStream>(
@@ -115,12 +114,7 @@ fn validate(head: &[u8], context: &Context) -> Result<ParsedRequest, HeadError> 
 }
 
 fn prepare(head: &RequestHead<'_>, context: &Context) -> Result<ParsedRequest, HeadError> {
-    let over_http2 = !head.websocket
-        && match context.settings.upstream_http {
-            UpstreamHttp::Auto => head.grpc,
-            UpstreamHttp::Http1 => false,
-            UpstreamHttp::Http2 => true,
-        };
+    let over_http2 = !head.websocket && context.settings.upstream_http.is_http2(head.grpc);
     let default_host = &context.upstream.default_host;
     let route = if over_http2 {
         Route::Http2(Box::new(head.to_http2(&context.identity, default_host)?))

@@ -13,8 +13,7 @@ use crate::proxy::codec::h1::request::no_fields;
 use crate::proxy::codec::h1::response::{
     Persistence, ResponseHead, stated_length, write_from_http2,
 };
-use crate::proxy::codec::message::Framing;
-use crate::proxy::codec::message::{MessageError, MessageStream};
+use crate::proxy::codec::message::{Framing, MessageError, MessageStream};
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};

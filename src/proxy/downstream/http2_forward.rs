@@ -22,13 +22,10 @@ use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::h2::stream::ServedStream;
 use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
 use crate::proxy::codec::headers::strip_hop_by_hop;
-use crate::proxy::codec::message::Framing;
-use crate::proxy::codec::message::MessageStream;
-use crate::proxy::codec::message::is_idempotent;
+use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
-use crate::proxy::settings::UpstreamHttp;
 use crate::proxy::upstream::Priority;
 use crate::worker;
 
@@ -94,12 +91,7 @@ pub(super) async fn serve(
         }
     };
     let host = host.as_deref();
-    let over_http2 = !websocket
-        && match context.settings.upstream_http {
-            UpstreamHttp::Auto => grpc,
-            UpstreamHttp::Http1 => false,
-            UpstreamHttp::Http2 => true,
-        };
+    let over_http2 = !websocket && context.settings.upstream_http.is_http2(grpc);
     if over_http2 {
         stream.over_http2(parts, host, ended, &mut sample).await;
     } else {

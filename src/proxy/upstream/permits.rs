@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::proxy::error::UpstreamError;
 
-/// One part in so many is for first requests alone.
+/// One permit in so many is kept for the first request of a connection.
 const KEPT_FOR_FIRST: usize = 4;
 
 /// Keeps sockets that nobody uses, and can close one.

@@ -14,7 +14,7 @@ use super::permits::SocketPermit;
 use crate::io::ByteSource;
 use crate::proxy::settings::UpstreamAddr;
 
-/// Readiness made for a read: a small one for heads and tokens, a large one once bulk flows.
+/// Buffer capacity for a read: a small one for heads and tokens, a large one once bulk flows.
 const SMALL_READ: usize = 4 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 

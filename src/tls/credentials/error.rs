@@ -1,7 +1,6 @@
 //! Every way a certificate and key can be unusable: what is wrong, in which file and place, and the remedy.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use crate::redact::Shown;
 use crate::tls::pem::{PemError, Position};

@@ -12,8 +12,7 @@ use crate::io::{ClientStream, Closing, Duplex};
 use crate::proxy::codec::h1::body::{Decoded, Decoder, last_chunk, put_chunk_size};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::head_scanner::HeadScan;
-use crate::proxy::codec::message::{Frame, Framing};
-use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{Frame, Framing, MessageError, MessageStream, Readiness};
 
 /// Unsent bytes at which no more is taken in.
 const HIGH_WATER: usize = 64 * 1024;
@@ -22,9 +21,9 @@ const HIGH_WATER: usize = 64 * 1024;
 const READ_AHEAD: usize = 64 * 1024;
 /// Unsent pieces at which no more is taken in: many small ones cost more than their bytes.
 const HIGH_WATER_PIECES: usize = 1024;
-/// Readiness for received bytes that is kept while waiting for more of the same message.
+/// Buffer capacity for received bytes that is kept while waiting for more of the same message.
 const SMALL_BUFFER: usize = 4 * 1024;
-/// Readiness for pieces that is kept by a connection that waits: a head and a body.
+/// Capacity for pieces that is kept by a connection that waits: a head and a body.
 const SMALL_QUEUE: usize = 4;
 /// Pieces handed to the socket in one call.
 const MAX_SLICES: usize = 32;

@@ -39,7 +39,7 @@ pub(crate) struct RequestHead<'b> {
     nominated: Vec<&'b [u8]>,
 }
 
-/// Readiness for a field of a head.
+/// Slot for one field of a head.
 pub(crate) type Field<'b> = MaybeUninit<httparse::Header<'b>>;
 
 /// Uninitialised room for the fields of a usual head.

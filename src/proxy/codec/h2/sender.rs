@@ -12,8 +12,7 @@ use http::HeaderMap;
 use tokio::sync::Notify;
 
 use crate::proxy::codec::h2::unsent::{Charge, Unsent};
-use crate::proxy::codec::message::Frame;
-use crate::proxy::codec::message::{MessageError, Readiness};
+use crate::proxy::codec::message::{Frame, MessageError, Readiness};
 
 /// Bytes that are gathered before they become a frame, unless there is nothing to wait for: a burst
 /// of small frames costs more than its bytes, and peers count it as an attack.

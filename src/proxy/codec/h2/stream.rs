@@ -15,9 +15,9 @@ use crate::proxy::codec::h2::sender::Sender;
 use crate::proxy::codec::h2::unsent::Unsent;
 use crate::proxy::codec::headers;
 use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
-use crate::proxy::codec::message::{Frame, FramingError};
-use crate::proxy::codec::message::{MAX_TRAILER_FIELDS, MAX_TRAILERS};
-use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{
+    Frame, FramingError, MAX_TRAILER_FIELDS, MAX_TRAILERS, MessageError, MessageStream, Readiness,
+};
 
 /// What a frame costs at least, however small.
 const SMALL_FRAME: usize = 256;

@@ -18,7 +18,7 @@ use crate::proxy::codec::h2::refusals::Refusals;
 
 /// Bytes gathered at most; what exceeds it is written at once, with what was gathered before it.
 const MAX_BUFFERED: usize = 16 * 1024;
-/// Readiness made for the first of them.
+/// Bytes reserved for the first of them.
 const INITIAL_CAPACITY: usize = 2 * 1024;
 /// Pieces written with one call.
 const MAX_IOV: usize = 8;

@@ -7,7 +7,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Uri, Version};
 
-use crate::proxy::codec::headers::{ForwardedHeaders, is_hop_by_hop, put_field};
+use crate::proxy::codec::headers::{ForwardedHeaders, field_size, is_hop_by_hop, put_field};
 use crate::proxy::codec::message::Framing;
 use crate::proxy::context::Context;
 use crate::proxy::tunnel;
@@ -34,7 +34,7 @@ impl Tally {
         let mut tally = Self::default();
         let mut crumbs = 0;
         for (name, value) in &parts.headers {
-            tally.size += name.as_str().len() + value.len() + 4;
+            tally.size += field_size(name, value);
             match *name {
                 COOKIE => crumbs += 1,
                 HOST => tally.hosts += 1,
