@@ -78,7 +78,7 @@ async fn in_memory(server: &TlsServer, connector: &SslConnector) -> Session {
     let queue = server.queue(1, Arc::new(|| {}));
     let mut accepting = Box::pin(handshake::accept(
         far,
-        [127, 0, 0, 1].into(),
+        handshake::Client::new([127, 0, 0, 1].into()),
         server,
         &queue,
         counters(),

@@ -170,6 +170,7 @@ fn placeholder(form: ValueType) -> &'static str {
         ValueType::Count(..) => "N",
         ValueType::Delay | ValueType::Duration | ValueType::Timeout => "DURATION",
         ValueType::Names => "NAME,…",
+        ValueType::Networks => "NETWORK,…",
         ValueType::Path => "FILE",
         ValueType::Size(..) => "SIZE",
         ValueType::Switch => "true|false",

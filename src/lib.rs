@@ -9,8 +9,8 @@
 //!   tunnels. [`admin`]: the operator's port.
 //! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
 //!   [`tls::reload`] keep certificates. [`listener`]: sockets.
-//! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`redact`]: leaves
-//!   that import nothing of ours.
+//! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`proxy_protocol`],
+//!   [`redact`]: leaves that import nothing of ours.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod panics;
 pub mod probes;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod redact;
 pub mod run;
 mod suggest;

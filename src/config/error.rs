@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::address::AddressError;
 use super::key::Key;
 use super::value_type::ValueType;
+use crate::proxy_protocol::NetworkError;
 use crate::redact::{Secret, Shown};
 use crate::suggest::did_you_mean;
 use crate::tls::identity::RuleError;
@@ -178,6 +179,16 @@ pub enum Error {
         at: Origin,
         /// What is wrong and what to do.
         problem: &'static str,
+    },
+    /// A network that cannot be compared with an address.
+    #[error("{at}: `{written}` {problem}")]
+    Network {
+        /// Where it was written.
+        at: Origin,
+        /// What was written.
+        written: Shown,
+        /// What is wrong with it.
+        problem: NetworkError,
     },
     /// Two listeners with one name.
     #[error("{at}: two listeners are named `{name}`: metrics and logs tell them apart by name")]

@@ -75,6 +75,8 @@ keys! {
         "HTTP version spoken to the upstream; auto: HTTP/2 for gRPC, HTTP/1.1 otherwise";
     Forwarded: "listener.forwarded", "forwarded", ValueType::Choice(ForwardedMode::VARIANTS), Fixed("replace"),
         "Whether a client's own forwarded and x-forwarded-* headers are replaced or kept";
+    ProxyProtocolFrom: "listener.proxy-protocol-from", "proxy-protocol-from", ValueType::Networks, Derived("none"),
+        "Proxies in front that must say by the PROXY protocol for whom they connect";
 
     Policy: "listener.tls.policy", "policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "classical-only"]), Fixed("hybrid-preferred"),
         "Key-exchange policy";
@@ -202,7 +204,10 @@ impl Key {
 
     /// Whether a flag may be repeated to make a list.
     pub fn is_list(self) -> bool {
-        matches!(self.value_type(), ValueType::Addresses | ValueType::Names)
+        matches!(
+            self.value_type(),
+            ValueType::Addresses | ValueType::Names | ValueType::Networks
+        )
     }
 
     pub(super) fn at(path: &str) -> Option<Self> {

@@ -86,6 +86,15 @@ fn upstream(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
     if matches!(proxy.upstream, UpstreamAddr::Tcp(address) if !address.ip().is_loopback()) {
         writeln!(f, "unsafe-remote-upstream = true")?;
     }
+    if !proxy.proxy_protocol_from.is_empty() {
+        let networks: Vec<_> = proxy
+            .proxy_protocol_from
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let networks = list(networks.iter().map(String::as_str));
+        writeln!(f, "proxy-protocol-from = {networks}")?;
+    }
     match proxy.protocol {
         Protocol::Tcp => writeln!(f, "protocol = \"tcp\""),
         Protocol::Http => {

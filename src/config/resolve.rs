@@ -11,6 +11,7 @@ use super::layer::Layer;
 use super::settings::{ListenerConfig, LogSettings};
 use super::{alias, client_auth};
 use crate::proxy::{Protocol, UpstreamAddr};
+use crate::proxy_protocol::Networks;
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy, UnknownName};
@@ -165,6 +166,7 @@ fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
         max_headers: layer.count(Key::MaxHeaders)?,
         max_streams: layer.count(Key::MaxStreams)?,
         forwarded: layer.choice(Key::Forwarded)?,
+        proxy_protocol_from: networks(layer, Key::ProxyProtocolFrom)?,
     })
 }
 
@@ -224,6 +226,19 @@ fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
 /// The list of a key, if somebody wrote one.
 fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
     layer.explicit(key).map(|given| given.list(key)).transpose()
+}
+
+/// The networks of a key; none if nobody wrote one.
+fn networks(layer: &Layer, key: Key) -> Result<Networks, Error> {
+    let written = names(layer, key)?.unwrap_or_default();
+    let parse = |text: &String| {
+        text.parse().map_err(|problem| Error::Network {
+            at: layer.place(key),
+            written: text.as_str().into(),
+            problem,
+        })
+    };
+    written.iter().map(parse).collect()
 }
 
 fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {

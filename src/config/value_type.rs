@@ -19,6 +19,8 @@ pub enum ValueType {
     Duration,
     /// Names, the first preferred.
     Names,
+    /// IP addresses and networks.
+    Networks,
     /// Path of a file.
     Path,
     /// Bytes with a unit, between these two, inclusive.
@@ -55,6 +57,7 @@ impl fmt::Display for ValueType {
             Self::Delay => f.write_str("a duration from \"0s\" to \"720h\""),
             Self::Duration => f.write_str("a duration above zero up to \"720h\""),
             Self::Names => f.write_str("a list of names"),
+            Self::Networks => f.write_str("a list of networks such as \"10.0.0.0/8\""),
             Self::Path => f.write_str("the path of a file"),
             Self::Size(least, most) => {
                 let (least, most) = (size_text(*least), size_text(*most));

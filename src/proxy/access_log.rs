@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::drain::Watch;
 use crate::io::{TrafficCounters, TrafficTotals};
 use crate::log_limit::LogLimit;
 use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason};
 use crate::proxy::error::Outcome;
 use crate::tls::error::HandshakeError;
-use crate::tls::handshake::{Cost, Failure, Session};
+use crate::tls::handshake::{Failure, Session};
 use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::Offer;
 
@@ -77,6 +78,7 @@ impl AccessLog {
                 tracing::$level!(
                     listener = %self.listener,
                     client = %closed.client,
+                    proxy = closed.proxy.map(tracing::field::display),
                     outcome = Outcome::HandshakeFailed.as_str(),
                     reason = failure.error.reason(),
                     error = %failure.error,
@@ -114,6 +116,7 @@ impl AccessLog {
             return tracing::debug!(
                 listener = %self.listener,
                 client = %closed.client,
+                proxy = closed.proxy.map(tracing::field::display),
                 outcome = outcome.as_str(),
                 "connection closed"
             );
@@ -124,6 +127,7 @@ impl AccessLog {
                 tracing::$level!(
                     listener = %self.listener,
                     client = %closed.client,
+                    proxy = closed.proxy.map(tracing::field::display),
                     outcome = outcome.as_str(),
                     peer = peer.map(tracing::field::display),
                     group = session.group.name(),
@@ -181,6 +185,8 @@ pub(crate) fn sample(session: &Session) -> HandshakeSample {
 pub(super) struct Closed<'a> {
     log: &'a AccessLog,
     client: SocketAddr,
+    /// The proxy that says that it forwards for that client.
+    proxy: Option<SocketAddr>,
     at: Instant,
     pub(super) session: Option<Session>,
     pub(super) traffic: TrafficTotals,
@@ -192,6 +198,7 @@ impl<'a> Closed<'a> {
         Self {
             log,
             client,
+            proxy: None,
             at,
             session: None,
             traffic: TrafficTotals::default(),
@@ -199,7 +206,20 @@ impl<'a> Closed<'a> {
         }
     }
 
-    pub(super) fn record(&mut self, outcome: Outcome) {
+    /// A proxy in front says whose connection it is.
+    pub(super) fn forwarded_for(&mut self, client: SocketAddr) {
+        self.proxy = Some(std::mem::replace(&mut self.client, client));
+    }
+
+    /// Records the end; one that a drain forces is counted there too.
+    pub(super) fn ended(&mut self, outcome: Outcome, drain: &Watch) {
+        if outcome == Outcome::Cut {
+            drain.count_abort();
+        }
+        self.record(outcome);
+    }
+
+    fn record(&mut self, outcome: Outcome) {
         self.recorded = true;
         self.log.record(self, outcome);
     }
@@ -224,12 +244,7 @@ impl Drop for Closed<'_> {
         if self.session.is_some() {
             self.record(Outcome::Internal);
         } else {
-            self.refused(&Failure {
-                error: HandshakeError::Internal,
-                offer: None,
-                peer: None,
-                cost: Cost::default(),
-            });
+            self.refused(&HandshakeError::Internal.into());
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::panics::{self, OnPanic};
 use crate::proxy::access_log::{AccessLog, Closed, SERVED};
 pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
+use crate::proxy::arrival::{before_end, proxy_header};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
@@ -172,28 +173,38 @@ impl Service {
         let _open = Open::new(&self.front.log.metrics);
         let mut closed = Closed::new(&self.front.log, accepted.client, accepted.at);
         let activity = Arc::clone(accepted.permit.0.activity());
-        let Accepted { io, client, .. } = accepted;
+        let Accepted {
+            mut io, mut client, ..
+        } = accepted;
         let mut cut = drain.reached(Phase::Aborting);
-        let counters = self.front.counters.clone();
+        let mut begins = handshake::Client::new(client.ip());
+        if self.front.settings.proxy_protocol_from.contain(client.ip()) {
+            let deadline = begins.since + self.front.tls.handshake_timeout();
+            let header = Box::pin(proxy_header(&mut io, deadline));
+            let (addresses, behind) = match before_end(header, &mut cut, &activity).await {
+                Ok(Ok(header)) => header,
+                Ok(Err(error)) => return closed.refused(&error.into()),
+                Err(outcome) => return closed.ended(outcome, &drain),
+            };
+            begins.received = behind;
+            if let Some(addresses) = addresses {
+                client = addresses.source;
+                begins.address = client.ip();
+                activity.forwarded_for(client.ip());
+                closed.forwarded_for(client);
+            }
+        }
         let handshake = Box::pin(handshake::accept(
             io,
-            client.ip(),
+            begins,
             &self.front.tls,
             &self.handshakes,
-            counters,
+            self.front.counters.clone(),
         ));
-        let secured = tokio::select! {
-            biased;
-            () = &mut cut => {
-                drain.count_abort();
-                return closed.record(Outcome::Cut);
-            }
-            secured = handshake => secured,
-            () = activity.shed() => return closed.record(Outcome::Shed),
-        };
-        let (stream, session) = match secured {
-            Ok(secured) => secured,
-            Err(failure) => return closed.refused(&failure),
+        let (stream, session) = match before_end(handshake, &mut cut, &activity).await {
+            Ok(Ok(secured)) => secured,
+            Ok(Err(failure)) => return closed.refused(&failure),
+            Err(outcome) => return closed.ended(outcome, &drain),
         };
         if self.front.tls.asks_clients() {
             self.front.log.client_served(session.peer.as_deref());
@@ -212,10 +223,7 @@ impl Service {
         // Before it is recorded: whoever sees the record sees the sockets closed.
         drop(serving);
         closed.traffic = traffic.totals();
-        if outcome == Outcome::Cut {
-            drain.count_abort();
-        }
-        closed.record(outcome);
+        closed.ended(outcome, &drain);
     }
 
     /// Boxed per protocol: a connection holds only the state of its own protocol.

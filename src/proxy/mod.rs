@@ -4,6 +4,7 @@
 //! clients speak), `round_trip` and `tunnel`, `context`, `upstream`, `codec` (messages on the wire).
 
 mod access_log;
+mod arrival;
 mod codec;
 pub mod connection;
 mod context;

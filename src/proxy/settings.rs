@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+use crate::proxy_protocol::Networks;
+
 /// What travels inside TLS.
 #[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
@@ -107,4 +109,6 @@ pub struct Settings {
     pub max_streams: u32,
     /// What becomes of forwarding headers of a client.
     pub forwarded: ForwardedMode,
+    /// Proxies in front that say by the PROXY protocol for whom they connect.
+    pub proxy_protocol_from: Networks,
 }

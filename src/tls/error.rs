@@ -5,6 +5,8 @@ use rustls::{
 };
 use thiserror::Error;
 
+use crate::proxy_protocol::HeaderError;
+
 /// Why a handshake did not complete.
 #[derive(Debug, Error)]
 pub enum HandshakeError {
@@ -76,6 +78,9 @@ pub enum HandshakeError {
     /// The start of another protocol on the TLS port, which the listener recognised: HTTP.
     #[error("the client sent plain HTTP to the TLS port")]
     Plaintext,
+    /// No PROXY protocol header before the handshake where one was expected, or a bad one.
+    #[error(transparent)]
+    ProxyHeader(HeaderError),
     /// Ended to make room for another: it waited for its client when the limit was reached.
     #[error("the handshake waited for the client when `max-handshakes` was reached")]
     Shed,
@@ -95,7 +100,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// Every label, for metrics that start at zero.
-    pub const REASONS: [&'static str; 26] = [
+    pub const REASONS: [&'static str; 28] = [
         "bad_key_share",
         "client_alert",
         "client_distrusts_us",
@@ -122,6 +127,8 @@ impl HandshakeError {
         "client_certificate_wrong_purpose",
         "client_certificate_revoked",
         "crl_stale",
+        HeaderError::REASONS[0],
+        HeaderError::REASONS[1],
     ];
 
     /// The metric label and log field.
@@ -153,6 +160,8 @@ impl HandshakeError {
             Self::ClientCertificateWrongPurpose => 23,
             Self::ClientCertificateRevoked => 24,
             Self::CrlStale => 25,
+            Self::ProxyHeader(HeaderError::Missing) => 26,
+            Self::ProxyHeader(_) => 27,
         }]
     }
 }

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Settings;
 use super::credentials::{CredentialError, Credentials, PairText};
 use super::error::HandshakeError;
+use super::handshake;
 use super::policy::{Mode, TlsPolicy};
 use super::post_handshake::PostHandshake;
 use super::record::record_length;
@@ -82,9 +83,9 @@ pub async fn handshake(server: &TlsServer, counters: TrafficCounters, sends: &[u
         piece: piece.max(1),
         hears: Vec::new(),
     };
-    let address = [127, 0, 0, 1].into();
+    let address = handshake::Client::new([127, 0, 0, 1].into());
     let queue = server.queue(1, Arc::new(|| {}));
-    let outcome = super::handshake::accept(&mut client, address, server, &queue, counters).await;
+    let outcome = handshake::accept(&mut client, address, server, &queue, counters).await;
     let failure = outcome.map(|_| ()).err();
     let failure = failure.unwrap_or_else(|| panic!("completed without a key"));
     assert_eq!(failure.cost.bytes_out, client.hears.len() as u64);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 pub use self::outcome::{Alpn, Cost, Failure, HandshakeKind, Session};
 use self::progress::Progress;
@@ -22,11 +23,32 @@ use super::server::TlsServer;
 use super::stream::TlsStream;
 use crate::io::TrafficCounters;
 
+/// Who begins a handshake.
+pub struct Client {
+    /// Its address: that of the socket, or what a proxy in front says.
+    pub address: IpAddr,
+    /// What it has sent already.
+    pub received: BytesMut,
+    /// From when on the handshake may take its time.
+    pub since: Instant,
+}
+
+impl Client {
+    /// One that begins now.
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            received: BytesMut::new(),
+            since: Instant::now(),
+        }
+    }
+}
+
 /// Performs the server's handshake, or says why it ended. Alerts are sent before it returns. It waits
 /// in `queue`, which is the worker's that this runs on, for its turn to compute.
 pub async fn accept<IO>(
     mut io: IO,
-    client: IpAddr,
+    client: Client,
     server: &TlsServer,
     queue: &Arc<HandshakeQueue>,
     counters: TrafficCounters,
@@ -34,9 +56,10 @@ pub async fn accept<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut progress = Progress::default();
-    let drive = progress.drive(&mut io, client, server, queue);
-    let outcome = match tokio::time::timeout(server.timeout, drive).await {
+    let deadline = client.since + server.timeout;
+    let mut progress = Progress::after(client.received);
+    let drive = progress.drive(&mut io, client.address, server, queue);
+    let outcome = match tokio::time::timeout_at(deadline, drive).await {
         Ok(outcome) => outcome,
         Err(_) => Err(HandshakeError::Timeout),
     };

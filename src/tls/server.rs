@@ -107,6 +107,11 @@ impl TlsServer {
         self.plaintext.map(|hook| hook.reply)
     }
 
+    /// From the accepted connection to the finished handshake.
+    pub fn handshake_timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Whether clients are asked for a certificate.
     pub fn asks_clients(&self) -> bool {
         self.asks_clients

@@ -20,7 +20,7 @@ const WIRING: [&str; 9] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 18] = [
+const BELOW: [(&str, &[&str]); 19] = [
     (
         "admin",
         &[
@@ -38,16 +38,31 @@ const BELOW: [(&str, &[&str]); 18] = [
             "log_limit",
             "metrics",
             "panics",
+            "proxy_protocol",
             "tls",
             "worker",
         ],
     ),
-    ("tls", &["fairness", "io", "panics", "redact", "suggest"]),
-    ("listener", &["drain", "fairness", "log_limit", "metrics"]),
+    (
+        "tls",
+        &[
+            "fairness",
+            "io",
+            "panics",
+            "proxy_protocol",
+            "redact",
+            "suggest",
+        ],
+    ),
+    (
+        "listener",
+        &["drain", "fairness", "log_limit", "metrics", "panics"],
+    ),
     ("fairness", &[]),
     ("log_limit", &[]),
     ("panics", &[]),
     ("probes", &["redact"]),
+    ("proxy_protocol", &[]),
     ("metrics", &[]),
     ("drain", &[]),
     ("allocator", &[]),
@@ -57,7 +72,7 @@ const BELOW: [(&str, &[&str]); 18] = [
     ("redact", &[]),
     ("suggest", &[]),
     ("time", &[]),
-    ("worker", &[]),
+    ("worker", &["panics"]),
 ];
 
 #[test]
@@ -97,7 +112,7 @@ fn only_the_wiring_knows_the_configuration() {
 fn tls_knows_nothing_of_http() {
     let lines = naming(
         &[
-            "crate::proxy",
+            "crate::proxy::",
             "hyper",
             "http::",
             "h2::",

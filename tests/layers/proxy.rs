@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "settings",
     "plain_http",
     "codec",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 17] = [
     "tunnel",
     "downstream",
     "access_log",
+    "arrival",
     "connection",
     "fuzzing",
 ];

@@ -10,6 +10,7 @@ mod grpc;
 mod header_fields;
 mod http1;
 mod http2;
+mod proxy_protocol;
 mod streaming;
 mod tcp;
 mod upstream;

@@ -14,6 +14,7 @@ pub mod openssl;
 pub mod pki;
 pub mod process;
 pub mod program;
+pub mod proxy_protocol;
 pub mod stage;
 
 use std::future::Future;

@@ -105,7 +105,7 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
     let _open = Open::new(&shared.metrics);
     let handshake = Box::pin(handshake::accept(
         stream,
-        client.ip(),
+        handshake::Client::new(client.ip()),
         &shared.tls,
         &shared.queue,
         shared.traffic.clone(),

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -26,7 +26,10 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub struct Activity {
     /// `BUSY`, `SHED`, or milliseconds since `START`, moved by one bit and above `SHED`.
     state: AtomicU64,
-    source: Source,
+    /// By the address of the socket.
+    accepted_from: Source,
+    /// By the address that a proxy in front says.
+    forwarded_for: OnceLock<Source>,
     told: AtomicWaker,
     wanted: Arc<Wanted>,
 }
@@ -58,10 +61,16 @@ impl Activity {
     pub(super) fn new(client: IpAddr, wanted: Arc<Wanted>) -> Self {
         Self {
             state: AtomicU64::new(idle_word(Instant::now()) | HALF_OPEN),
-            source: Source::from(client),
+            accepted_from: Source::from(client),
+            forwarded_for: OnceLock::new(),
             told: AtomicWaker::new(),
             wanted,
         }
+    }
+
+    /// The connection is forwarded for another client: from now on it counts as that one's.
+    pub fn forwarded_for(&self, client: IpAddr) {
+        self.forwarded_for.get_or_init(|| Source::from(client));
     }
 
     /// Work begins. False: the connection was told to close, and must not begin.
@@ -127,7 +136,7 @@ impl Activity {
 
     /// The network of the client.
     pub(super) fn source(&self) -> Source {
-        self.source
+        *self.forwarded_for.get().unwrap_or(&self.accepted_from)
     }
 }
 

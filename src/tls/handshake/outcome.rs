@@ -86,3 +86,15 @@ pub struct Failure {
     /// What it took so far.
     pub cost: Cost,
 }
+
+/// One of which nothing else is known.
+impl From<HandshakeError> for Failure {
+    fn from(error: HandshakeError) -> Self {
+        Self {
+            error,
+            offer: None,
+            peer: None,
+            cost: Cost::default(),
+        }
+    }
+}

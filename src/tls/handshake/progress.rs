@@ -53,6 +53,15 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// Of a client that has sent this so far.
+    pub(super) fn after(received: BytesMut) -> Self {
+        Self {
+            first_byte: (!received.is_empty()).then(Instant::now),
+            received,
+            ..Self::default()
+        }
+    }
+
     pub(super) async fn drive<IO>(
         &mut self,
         io: &mut IO,

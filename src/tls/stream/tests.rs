@@ -47,7 +47,13 @@ async fn established(room: usize) -> (Ours, Theirs) {
     let name = ServerName::try_from("localhost").unwrap();
     let queue = server.queue(1, Arc::new(|| {}));
     let (accepted, connected) = tokio::join!(
-        handshake::accept(far, [127, 0, 0, 1].into(), &server, &queue, counters),
+        handshake::accept(
+            far,
+            handshake::Client::new([127, 0, 0, 1].into()),
+            &server,
+            &queue,
+            counters
+        ),
         connector.connect(name, near)
     );
     (accepted.expect("accepted").0, connected.unwrap())
