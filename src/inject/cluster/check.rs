@@ -58,6 +58,9 @@ pub(super) fn report(cluster: &Cluster, settings: &Settings) -> Report {
     } else {
         lines.note("no webhook configuration in the input: this looks at the cluster before an installation");
     }
+    for what in &cluster.odd {
+        lines.note(what);
+    }
     namespaces(cluster, &mut lines);
     workloads(cluster, settings, &mut lines);
     Report {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::inject::cli::ClusterArgs;
 use crate::inject::error::Error;
+use crate::inject::manifest::lists::{self, Item, Items};
 use crate::inject::manifest::{input, yaml};
 use crate::inject::plan::pod;
 use crate::inject::plan::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
@@ -16,6 +17,8 @@ use crate::inject::plan::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
 pub(super) struct Cluster {
     pub(super) objects: Vec<Value>,
     pub(super) namespaces: BTreeMap<String, Option<String>>,
+    /// Lists that could not be read whole.
+    pub(super) odd: Vec<String>,
 }
 
 impl Cluster {
@@ -27,8 +30,13 @@ impl Cluster {
             &args.files
         };
         let mut objects = Vec::new();
+        let mut odd = Vec::new();
         for path in files {
-            collect(parse(path, stdin)?, &mut objects);
+            let told = collect(parse(path, stdin)?, &mut objects);
+            odd.extend(
+                told.iter()
+                    .map(|what| format!("{}: {what}", path.display())),
+            );
         }
         let namespaces = objects
             .iter()
@@ -38,6 +46,7 @@ impl Cluster {
         Ok(Self {
             objects,
             namespaces,
+            odd,
         })
     }
 
@@ -84,20 +93,31 @@ fn parse(path: &Path, stdin: &mut impl Read) -> Result<Value, Error> {
         })
 }
 
-fn collect(mut object: Value, objects: &mut Vec<Value>) {
-    let kind = pod::string(&object, "kind").unwrap_or_default().to_owned();
-    let items = object.get_mut("items").and_then(Value::as_array_mut);
-    // A kind of somebody's own may end in the same word, and has no items.
-    let Some(items) = items.filter(|_| kind.ends_with("List")) else {
-        return objects.push(object);
+/// Takes the objects out of what was read; items of a typed list get the kind that they do not say.
+fn collect(mut read: Value, objects: &mut Vec<Value>) -> Vec<String> {
+    let Items { items, odd } = lists::items(&read);
+    let own = |item: &Item<'_>| {
+        let Item {
+            pointer,
+            kind,
+            version,
+            ..
+        } = item;
+        (pointer.clone(), (*kind).to_owned(), (*version).to_owned())
     };
-    for mut item in std::mem::take(items) {
-        // Items of a typed list carry no kind of their own.
-        if item.is_object() && item.get("kind").is_none() && kind != "List" {
-            item["kind"] = Value::from(kind.trim_end_matches("List"));
+    let found: Vec<_> = items.iter().map(own).collect();
+    for (pointer, kind, version) in found {
+        let Some(mut object) = read.pointer_mut(&pointer).map(Value::take) else {
+            continue;
+        };
+        for (key, value) in [("kind", kind), ("apiVersion", version)] {
+            if object.get(key).is_none() && !value.is_empty() {
+                object[key] = Value::from(value);
+            }
         }
-        objects.push(item);
+        objects.push(object);
     }
+    odd
 }
 
 pub(super) fn name(object: &Value) -> &str {
@@ -133,27 +153,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_its_items_whatever_they_are_and_another_kind_is_an_object() {
-        for (object, kinds) in [
-            (
-                json!({"kind": "PodList", "items": [{}, "x", null]}),
-                &["Pod", "", ""][..],
-            ),
-            (
-                json!({"kind": "List", "items": [{"kind": "Pod"}]}),
-                &["Pod"],
-            ),
-            (json!({"kind": "AllowList", "spec": {}}), &["AllowList"]),
-            (json!({"kind": "PodList", "items": 7}), &["PodList"]),
-            (json!({"kind": "PodList", "items": []}), &[]),
-        ] {
-            let mut objects = Vec::new();
-            collect(object.clone(), &mut objects);
-            let found: Vec<_> = objects
-                .iter()
-                .map(|object| pod::string(object, "kind").unwrap_or_default())
-                .collect();
-            assert_eq!(found, kinds, "{object}");
-        }
+    fn items_of_a_typed_list_get_its_kind_and_version() {
+        let mut objects = Vec::new();
+        let list = json!({"kind": "DeploymentList", "apiVersion": "apps/v1", "items": [{"metadata": {"name": "a"}}, "x", {"kind": "Pod"}]});
+        let odd = collect(list, &mut objects);
+        assert_eq!(odd.len(), 1, "{odd:?}");
+        assert_eq!(
+            objects,
+            [
+                json!({"metadata": {"name": "a"}, "kind": "Deployment", "apiVersion": "apps/v1"}),
+                json!({"kind": "Pod"}),
+            ]
+        );
     }
 }

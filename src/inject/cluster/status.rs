@@ -54,6 +54,9 @@ pub(super) fn report(cluster: &Cluster) -> Report {
     for remark in &remarks {
         let _ = writeln!(text, "{remark}");
     }
+    for what in &cluster.odd {
+        let _ = writeln!(text, "note: {what}");
+    }
     if cluster.namespaces.is_empty() {
         text.push_str("note: there are no namespaces in the input, so only labels of pods count; give kubectl get namespaces,pods -A -o json\n");
     }

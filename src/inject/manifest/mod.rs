@@ -3,6 +3,7 @@
 mod documents;
 pub(crate) mod input;
 mod kinds;
+pub(crate) mod lists;
 mod namespace_file;
 pub mod offline;
 mod scalar;

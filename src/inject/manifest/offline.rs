@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::documents::{self, Document};
 use super::input;
+use super::lists::{self, Items};
 use super::unseen::{self, Unseen};
 use super::workloads;
 use super::yaml;
@@ -32,6 +33,20 @@ struct Planned {
 struct Findings {
     planned: Vec<Planned>,
     unseen: Vec<Unseen>,
+    /// Lists that could not be read whole.
+    odd: Vec<String>,
+}
+
+impl Findings {
+    /// What is not injected here, and lists that cannot be read.
+    fn look_at(&mut self, object: &Value, path: &Path, document: usize) {
+        let Items { items, odd } = lists::items(object);
+        self.unseen.extend(unseen::find(&items));
+        let told = odd
+            .iter()
+            .map(|what| format!("{}, document {document}: {what}", path.display()));
+        self.odd.extend(told);
+    }
 }
 
 /// Runs the offline front. The result goes to `out`; warnings and what was skipped go to `notices`.
@@ -62,7 +77,11 @@ pub fn run(
         }
         text.push_str(&inject_file(path, &input, args, only, &mut findings)?);
     }
-    let Findings { planned, unseen } = findings;
+    let Findings {
+        planned,
+        unseen,
+        odd,
+    } = findings;
     refuse(&planned)?;
     let printed = if args.explain {
         explanation(&planned)
@@ -72,6 +91,9 @@ pub fn run(
         text
     };
     write_notices(&planned, args, notices).map_err(Error::Write)?;
+    for what in &odd {
+        writeln!(notices, "warning: {what}").map_err(Error::Write)?;
+    }
     unseen::warn(&unseen, notices).map_err(Error::Write)?;
     out.write_all(printed.as_bytes()).map_err(Error::Write)?;
     out.flush().map_err(Error::Write)?;
@@ -116,6 +138,7 @@ fn inject_file(
         if document.continues && !only {
             separate(&mut output, document.raw);
         }
+        findings.look_at(&object, path, index + 1);
         match inject_object(object, args, findings) {
             Some(changed) => output.push_str(&emit(document, &changed)),
             None => output.push_str(document.raw),
@@ -141,7 +164,6 @@ fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings)
         Decision::Namespace
     };
     let mut changed = false;
-    findings.unseen.extend(unseen::find(&object));
     for workload in workloads::find(&object) {
         let pod = object.pointer_mut(&workload.pointer)?;
         let plan = if args.remove {

@@ -6,7 +6,8 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::kinds;
-use super::workloads;
+use super::lists::Item;
+use super::workloads::{self, Workload};
 
 /// An object that holds containers outside of every pod that is known here.
 pub(crate) struct Unseen {
@@ -18,34 +19,33 @@ pub(crate) struct Unseen {
 }
 
 /// Containers that nothing here injects, one finding for each object.
-pub(crate) fn find(object: &Value) -> Vec<Unseen> {
-    // Items of a typed list, such as DeploymentList, say no kind of their own.
-    let is_list = object.get("kind").and_then(Value::as_str) == Some("List");
-    let items = object.get("items").and_then(Value::as_array);
-    let objects = items
-        .filter(|_| is_list)
-        .map_or_else(|| vec![object], |items| items.iter().collect());
-    objects.into_iter().filter_map(find_in).collect()
+pub(crate) fn find(items: &[Item<'_>]) -> Vec<Unseen> {
+    items.iter().filter_map(find_in).collect()
 }
 
-fn find_in(object: &Value) -> Option<Unseen> {
-    let workloads = workloads::find(object);
-    let known: Vec<String> = workloads.into_iter().map(|w| w.pointer).collect();
-    let text = |value: &Value, key: &str| {
-        let text = value.get(key).and_then(Value::as_str);
-        text.unwrap_or_default().to_owned()
+fn find_in(item: &Item<'_>) -> Option<Unseen> {
+    let object = item.value;
+    let within = |workload: Workload| {
+        workload
+            .pointer
+            .strip_prefix(&item.pointer)
+            .map(str::to_owned)
     };
+    let known: Vec<String> = workloads::in_item(item)
+        .into_iter()
+        .filter_map(within)
+        .collect();
+    let group = item.version.split_once('/').map_or("", |(group, _)| group);
+    let hint = kinds::merged_elsewhere(group, item.kind);
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    let version = text(object, "apiVersion");
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    let hint = kinds::merged_elsewhere(group, &text(object, "kind"));
+    let name = metadata.get("name").and_then(Value::as_str);
     // An InferenceService need not hold a container to become a pod.
     let place = kinds::other_containers(object, &known)
         .into_iter()
         .next()
         .or_else(|| hint.map(|_| "/spec".to_owned()))?;
     Some(Unseen {
-        title: format!("{}/{}", text(object, "kind"), text(metadata, "name")),
+        title: format!("{}/{}", item.kind, name.unwrap_or_default()),
         place,
         hint,
         labelled: kinds::asks_for_injection(object),

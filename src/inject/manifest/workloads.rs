@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::kinds;
+use super::lists::{self, Item};
 use crate::redact::Shown;
 
 /// A pod inside an object: how to call it, and the JSON pointer to it.
@@ -14,63 +15,42 @@ pub(crate) struct Workload {
 
 /// Every pod and pod template in `object`, those in lists included; empty for other kinds.
 pub(crate) fn find(object: &Value) -> Vec<Workload> {
-    let mut found = Vec::new();
-    collect(object, "", 0, &mut found);
-    found
+    lists::items(object)
+        .items
+        .iter()
+        .flat_map(in_item)
+        .collect()
 }
 
-fn collect(object: &Value, at: &str, depth: usize, found: &mut Vec<Workload>) {
-    let kind = text(object, "kind");
-    let version = text(object, "apiVersion");
-    if kind.ends_with("List") && depth < 4 {
-        let items = object.get("items").and_then(Value::as_array);
-        for (index, item) in items.into_iter().flatten().enumerate() {
-            // Items of a typed list carry no kind of their own.
-            let typed = item.get("kind").is_none() && kind != "List";
-            if typed {
-                push(
-                    item,
-                    kind.trim_end_matches("List"),
-                    version,
-                    &format!("{at}/items/{index}"),
-                    found,
-                );
-            } else {
-                collect(item, &format!("{at}/items/{index}"), depth + 1, found);
-            }
-        }
-        return;
-    }
-    push(object, kind, version, at, found);
-}
-
-fn push(object: &Value, kind: &str, version: &str, at: &str, found: &mut Vec<Workload>) {
+/// Every pod and pod template in one object that is no list.
+pub(crate) fn in_item(item: &Item<'_>) -> Vec<Workload> {
+    let Item { kind, version, .. } = item;
     let group = version.split_once('/').map_or("", |(group, _)| group);
-    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    let metadata = item.value.get("metadata").unwrap_or(&Value::Null);
     let name = [text(metadata, "name"), text(metadata, "generateName")]
         .into_iter()
         .find(|n| !n.is_empty());
     let title = format!("{kind}/{}", Shown::from(name.unwrap_or("(unnamed)")));
     let templates = kinds::templates(group, kind);
     let several = templates.len() > 1 || templates.iter().any(|pattern| pattern.contains('*'));
-    for inner in templates
+    let pointers = templates
         .iter()
-        .flat_map(|pattern| kinds::expand(object, pattern))
-    {
-        let is_pod = object
-            .pointer(&inner)
-            .is_some_and(|pod| pod.get("spec").is_some());
-        if is_pod || inner.is_empty() {
-            found.push(Workload {
-                title: if several {
-                    format!("{title} ({inner})")
-                } else {
-                    title.clone()
-                },
-                pointer: format!("{at}{inner}"),
-            });
-        }
-    }
+        .flat_map(|pattern| kinds::expand(item.value, pattern));
+    let is_pod = |inner: &String| {
+        let pod = item.value.pointer(inner);
+        inner.is_empty() || pod.is_some_and(|pod| pod.get("spec").is_some())
+    };
+    pointers
+        .filter(is_pod)
+        .map(|inner| Workload {
+            title: if several {
+                format!("{title} ({inner})")
+            } else {
+                title.clone()
+            },
+            pointer: format!("{}{inner}", item.pointer),
+        })
+        .collect()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -106,6 +86,10 @@ mod tests {
             (
                 json!({"apiVersion": "v1", "kind": "PodList", "items": [{"spec": {}}]}),
                 vec!["/items/0"],
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"spec": {"template": pod}}]}),
+                vec!["/items/0/spec/template"],
             ),
             (
                 json!({"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "spec": {"leaderWorkerTemplate": {"leaderTemplate": pod, "workerTemplate": pod}}}),
