@@ -28,11 +28,18 @@ impl Admin {
             reasons.push("draining".to_owned());
         }
         for listener in &self.listeners {
-            if let Some(error) = listener.trust.as_ref().and_then(|trust| trust.last_error()) {
-                details.push(format!(
+            let of_trust = listener.trust.as_ref();
+            let error = of_trust.and_then(|trust| Some((trust.is_waiting(), trust.last_error()?)));
+            match error {
+                None => {}
+                Some((true, error)) => reasons.push(format!(
+                    "listener `{}`: there are no usable authorities for clients yet: {error}",
+                    listener.name
+                )),
+                Some((false, error)) => details.push(format!(
                     "listener `{}`: the last reload of the authorities for clients failed, those before it decide: {error}",
                     listener.name
-                ));
+                )),
             }
             let next_update = listener
                 .trust

@@ -52,7 +52,7 @@ impl Ready {
             }
         }
         announce(&families, &config.tls.policy);
-        let trust = trust(&name, config.tls.client_auth.as_ref())?;
+        let trust = trust_store(&name, &config.tls)?;
         if let Some(trust) = &trust {
             if let Some(next_update) = trust.current().next_update() {
                 families.set_crl_next_update(next_update);
@@ -139,7 +139,26 @@ impl Ready {
     }
 }
 
-/// Whom a listener believes, if it asks. There is no waiting: without authorities nobody may in.
+/// The first authorities of a listener, if it asks clients. They are waited for as the pair is: meanwhile
+/// nobody is believed.
+fn trust_store(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustStore>, Error> {
+    let Some(settings) = &tls.client_auth else {
+        return Ok(None);
+    };
+    match TrustStore::load(settings) {
+        Err(error) if tls.wait_for_certificate => {
+            tracing::warn!(listener = %name, %error, "no usable authorities for clients yet, every client certificate is refused");
+            Ok(Some(TrustStore::waiting(settings, &error)))
+        }
+        Ok(store) => Ok(Some(store)),
+        Err(source) => Err(Error::Trust {
+            listener: name.to_owned(),
+            source: Box::new(source),
+        }),
+    }
+}
+
+/// Whom a listener believes, if it asks: nothing to wait for, as `check` looks at it.
 pub(super) fn trust(
     name: &str,
     settings: Option<&trust::Settings>,

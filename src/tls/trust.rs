@@ -6,6 +6,7 @@
 mod authorities;
 mod error;
 mod generation;
+mod nobody;
 mod noted;
 mod revocation;
 mod settings;

@@ -162,6 +162,36 @@ async fn a_file_that_cannot_be_used_leaves_the_last_good_one_and_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_of_a_pod_waits_for_usable_authorities_and_meanwhile_lets_nobody_in() {
+    let authorities = Authorities::new();
+    let batch = authorities.old.client(&[uri(BATCH)]);
+    authorities.write("");
+    let ca = authorities.path();
+    let setup = Setup::in_front_of(answering(ANSWER).await).tls(&format!(
+        "wait-for-certificate = true\nclient-auth = \"required\"\nclient-ca = \"{}\"\nallow-uri = [\"{BATCH}\"]",
+        ca.display()
+    ));
+    let sidecar = setup.start();
+    assert!(!is_served(&sidecar, &batch).await);
+    let bare = Client::new().connect(sidecar.address).await.unwrap();
+    assert!(bare.exchange(REQUEST).await.is_err());
+    assert_eq!(sidecar.admin("/startupz").await.0, 200);
+    let (status, page) = sidecar.admin("/readyz").await;
+    assert_eq!(status, 503);
+    let said = "listener `test`: there are no usable authorities for clients yet: client-ca: ";
+    assert!(page.contains(said) && page.contains("is empty"), "{page}");
+
+    authorities.write(authorities.old.ca_pem());
+    eventually("the authorities to be believed", async || {
+        is_served(&sidecar, &batch).await
+    })
+    .await;
+    assert_eq!(sidecar.admin("/readyz").await, (200, "ready\n".to_owned()));
+    let bare = Client::new().connect(sidecar.address).await.unwrap();
+    assert!(bare.exchange(REQUEST).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_hangup_signal_asks_for_a_look() {
     let authorities = Authorities::new();
     let process = Process::start(&authorities.setup().await).await;

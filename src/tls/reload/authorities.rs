@@ -135,7 +135,12 @@ impl TrustReloader {
     fn failed(&self, store: &TrustStore, message: &str) {
         store.record(message);
         let error = store.last_error().unwrap_or_default();
-        warn!(client_ca = %store.settings().ca.display(), %error, "authorities for clients not reloaded, the last good ones stay in use");
+        let client_ca = store.settings().ca.display();
+        if store.is_waiting() {
+            warn!(%client_ca, %error, "no usable authorities for clients yet, every client certificate is refused");
+        } else {
+            warn!(%client_ca, %error, "authorities for clients not reloaded, the last good ones stay in use");
+        }
         self.observer.reloaded(store, false);
     }
 }

@@ -11,6 +11,7 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
 use super::authorities;
 use super::error::TrustError;
+use super::nobody::Nobody;
 use super::revocation::Revocation;
 use super::settings::{ClientAuth, Settings};
 use crate::tls::credentials::{Role, hex, read_public, unix_seconds};
@@ -38,6 +39,9 @@ impl Texts {
         })
     }
 }
+
+/// The digest of no text.
+const NOBODY: [u8; 32] = [0; 32];
 
 /// Authorities, revocation lists and rules, ready to judge.
 #[derive(Debug)]
@@ -69,6 +73,21 @@ impl Trust {
             warnings,
             next_update,
         })
+    }
+
+    /// Believes nobody, for a listener whose files are waited for.
+    pub(super) fn nobody(settings: &Settings) -> Self {
+        Self {
+            chains: Arc::new(Nobody::new(settings.mode)),
+            rules: Rules::default(),
+            digest: NOBODY,
+            warnings: Vec::new(),
+            next_update: None,
+        }
+    }
+
+    pub(super) fn is_nobody(&self) -> bool {
+        self.digest == NOBODY
     }
 
     /// Whether it was made from this.

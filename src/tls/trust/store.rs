@@ -40,6 +40,22 @@ impl TrustStore {
         })
     }
 
+    /// Stands for files that hold nothing usable yet: nobody is believed until the reloader fills it.
+    pub fn waiting(settings: &Settings, error: &TrustError) -> Self {
+        let store = Self {
+            settings: settings.clone(),
+            current: Arc::new(ArcSwap::from_pointee(Trust::nobody(settings))),
+            failure: ArcSwapOption::empty(),
+        };
+        store.record(&error.to_string());
+        store
+    }
+
+    /// Whether the first authorities are waited for.
+    pub fn is_waiting(&self) -> bool {
+        self.current.load().is_nobody()
+    }
+
     /// What it was told.
     pub fn settings(&self) -> &Settings {
         &self.settings
