@@ -6,12 +6,18 @@ use hybridge::inject::cluster::{check, status};
 use hybridge::inject::{ClusterArgs, Error};
 use serde_json::{Value, json};
 
-use crate::support::{inject, pod, vllm};
+use crate::support::{annotated, inject, pod, vllm};
 
 type Command = fn(&ClusterArgs, &mut Cursor<Vec<u8>>, &mut Vec<u8>) -> Result<(), Error>;
 
 fn run(command: Command, objects: &[Value]) -> (String, bool) {
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    run_on(
+        command,
+        &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
+    )
+}
+
+fn run_on(command: Command, list: &Value) -> (String, bool) {
     let mut out = Vec::new();
     let mut input = Cursor::new(list.to_string().into_bytes());
     let args = ClusterArgs::default();
@@ -126,4 +132,70 @@ fn check_after_an_installation_sees_what_does_not_agree() {
         let line = text.lines().find(|line| line.contains(failure)).unwrap();
         assert!(line.starts_with("FAIL"), "{line}");
     }
+}
+
+#[test]
+fn a_list_that_cannot_be_read_whole_is_said_by_both() {
+    let pods = |items: Value| json!({"apiVersion": "v1", "kind": "PodList", "items": items});
+    let injected = placed(inject(&vllm()).patched().clone(), "ai", "good");
+    for (list, said) in [
+        (
+            json!({"apiVersion": "v1", "kind": "List"}),
+            "-: the document, a List, has no items",
+        ),
+        (
+            pods(json!({"a": 1})),
+            "a PodList, has items that are an object and not a list",
+        ),
+        (
+            pods(json!([injected, "text"])),
+            "the item at /items/1 is a text and not an object",
+        ),
+        (
+            json!([injected]),
+            "the document is a list and not an object",
+        ),
+    ] {
+        for command in [status as Command, check] {
+            let (text, _) = run_on(command, &list);
+            assert!(text.contains(said), "{list}: {text}");
+        }
+    }
+    let (text, good) = run_on(status, &pods(json!([injected, null])));
+    assert!(good && text.contains("ai "), "{text}");
+    let named =
+        json!({"apiVersion": "example.com/v1", "kind": "AllowList", "metadata": {"name": "a"}});
+    assert!(!run(check, &[named]).0.contains("AllowList"));
+}
+
+#[test]
+fn workloads_of_a_typed_list_are_judged() {
+    let template = json!({"metadata": {"labels": {"hybridge.dev/inject": "enabled"}}, "spec": pod("unknown-server")["spec"]});
+    let list = json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [
+        {"metadata": {"name": "own", "namespace": "ai"}, "spec": {"template": template}},
+    ]});
+    let (text, good) = run_on(check, &list);
+    assert!(
+        !good && text.contains("Deployment/own in ai would be refused"),
+        "{text}"
+    );
+}
+
+#[test]
+fn status_counts_pods_that_ask_clients_for_a_certificate() {
+    let asked = [
+        ("client-auth", "required"),
+        ("client-ca", "configmap/clients"),
+        ("allow-any", "true"),
+    ];
+    let asked = asked
+        .iter()
+        .fold(vllm(), |pod, (name, value)| annotated(pod, name, value));
+    let objects = [
+        namespace("ai", Some("enabled")),
+        placed(inject(&asked).patched().clone(), "ai", "asked"),
+        placed(inject(&vllm()).patched().clone(), "ai", "open"),
+    ];
+    let (text, _) = run(status, &objects);
+    assert!(text.contains("client-auth required (1)"), "{text}");
 }

@@ -80,6 +80,19 @@ fn connections_fit_into_the_memory_that_is_asked_for() {
     assert!(most(&triton) * listeners <= 256);
 }
 
+/// Clients are asked for a certificate, with every kind of rule.
+const ASKED: &[(&str, &str)] = &[
+    ("client-auth", "required"),
+    ("client-ca", "configmap/clients"),
+    (
+        "allow-uri",
+        "spiffe://example.org/ns/*/sa/batch, spiffe://example.org/ns/ai/**",
+    ),
+    ("allow-dns", "*.clients.example.org"),
+    ("allow-ip", "192.0.2.7,2001:db8::7"),
+    ("allow-cn", "batch job"),
+];
+
 /// An accepted value of every annotation, and what it needs beside it.
 const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("ports", &[("ports", "8000")]),
@@ -91,6 +104,29 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("protocol", &[("protocol", "tcp")]),
     ("tls-secret", &[("tls-secret", "other")]),
     ("policy", &[("policy", "hybrid-required")]),
+    ("client-auth", ASKED),
+    ("client-ca", ASKED),
+    (
+        "client-crl",
+        &[
+            ("client-auth", "optional"),
+            ("client-ca", "secret/clients"),
+            ("client-crl", "configmap/clients"),
+            ("allow-any", "true"),
+        ],
+    ),
+    ("allow-uri", ASKED),
+    ("allow-dns", ASKED),
+    ("allow-ip", ASKED),
+    ("allow-cn", ASKED),
+    (
+        "allow-any",
+        &[
+            ("client-auth", "required"),
+            ("client-ca", "secret/clients"),
+            ("allow-any", "true"),
+        ],
+    ),
     ("bind", &[("bind", "none")]),
     ("bind-env", &[("bind-env", "ADDRESS=127.0.0.1:8000")]),
     ("drain-timeout", &[("drain-timeout", "20s")]),

@@ -10,6 +10,7 @@
 mod as_kubectl;
 mod binding;
 mod certs;
+mod clients;
 mod cluster;
 mod cluster_defaults;
 mod controllers;

@@ -53,12 +53,6 @@ fn a_wrong_annotation_is_refused_with_the_right_one() {
         ),
         ("inject", "enabled", "unknown_annotation", "metadata.labels"),
         (
-            "client-ca",
-            "clients",
-            "unknown_annotation",
-            "does not set up client-auth",
-        ),
-        (
             "quite-unheard-of",
             "x",
             "unknown_annotation",
@@ -204,6 +198,13 @@ fn clusters_before_native_sidecars_are_refused_or_served_a_plain_container_on_re
             .ops
             .is_empty()
     );
+
+    let mut twice = vllm();
+    twice["spec"]["containers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "hybridge", "image": "own:1"}));
+    assert_eq!(refuse(&twice).reason(), "name_taken");
 
     let Err(job) = plan(
         &with("restartPolicy", json!("Never")),

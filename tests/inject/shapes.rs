@@ -139,3 +139,32 @@ fn another_proxy_in_the_pod_is_warned_about_with_its_exclusions() {
         assert!(warning.contains("skip-inbound-ports"), "{warning}");
     }
 }
+
+#[test]
+fn resources_of_the_pod_itself_need_room_for_the_sidecar() {
+    for (resources, warned) in [
+        (
+            serde_json::json!({"requests": {"cpu": "1", "memory": "1Gi"}}),
+            true,
+        ),
+        (serde_json::json!({"limits": {"memory": "1Gi"}}), true),
+        (serde_json::json!({}), false),
+        (serde_json::json!(null), false),
+    ] {
+        let mut sized = crate::support::vllm();
+        sized["spec"]["resources"] = resources.clone();
+        let plan = inject(&sized);
+        let warning = plan
+            .warnings
+            .iter()
+            .find(|text| text.contains("spec.resources"));
+        assert_eq!(warning.is_some(), warned, "{resources}");
+        if let Some(warning) = warning {
+            assert!(warning.contains("cpu 100m and memory 128Mi"), "{warning}");
+        }
+        assert_eq!(plan.patched()["spec"]["resources"], resources);
+        // The pod's own amounts decide its class, so the sidecar needs no limit of cpu for it.
+        let limits = &crate::support::sidecar(plan.patched())["resources"]["limits"];
+        assert_eq!(limits.get("cpu"), None);
+    }
+}

@@ -241,8 +241,13 @@ def find(text, pattern):
     return celpy.celtypes.StringType(match.group(0) if match else "")
 
 
+def trim(text):
+    """Kubernetes' own function: without the white space around it."""
+    return celpy.celtypes.StringType(str(text).strip())
+
+
 # Types of Object come after the rules below are met; JSONPatch is looked at as text.
-FUNCTIONS = {"find": find, "dyn": lambda value: value}
+FUNCTIONS = {"find": find, "trim": trim, "dyn": lambda value: value}
 
 
 def cel_value(expression, context):
@@ -330,6 +335,12 @@ SPOILED = {
     "shared processes": lambda p, s: p["spec"].update(shareProcessNamespace=True),
     "the node's processes": lambda p, s: p["spec"].update(hostPID=True),
     "a stolen key": lambda p, s: p["spec"]["containers"][0].update(volumeMounts=[{"name": "hybridge-tls", "mountPath": "/x"}]),
+    "a sidecar that asks no client, where the annotation does": lambda p, s: (
+        p["metadata"]["annotations"].update({"hybridge.dev/client-auth": "required"}),
+        s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_CLIENT_AUTH"])),
+    "two words on clients": lambda p, s: (
+        p["metadata"]["annotations"].update({"hybridge.dev/client-auth": "required"}),
+        s["env"].extend({"name": "HYBRIDGE_CLIENT_AUTH", "value": word} for word in ("required", "off"))),
     "an impostor": lambda p, s: p["spec"]["containers"].append({"name": "hybridge", "image": "x:1"}),
 }
 # Changes of a running pod: those the policy refuses, and those that are nobody's business.

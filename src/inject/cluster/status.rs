@@ -18,6 +18,7 @@ struct Row {
     without: usize,
     versions: BTreeMap<String, usize>,
     policies: BTreeMap<String, usize>,
+    clients: BTreeMap<String, usize>,
 }
 
 pub(super) fn report(cluster: &Cluster) -> Report {
@@ -34,6 +35,10 @@ pub(super) fn report(cluster: &Cluster) -> Report {
                 *row.versions.entry(version(found)).or_default() += 1;
                 let policy = pod::env(found, "HYBRIDGE_POLICY").unwrap_or("?");
                 *row.policies.entry(policy.to_owned()).or_default() += 1;
+                if let Some(mode) = pod::env(found, "HYBRIDGE_CLIENT_AUTH") {
+                    let clients = format!("client-auth {mode}");
+                    *row.clients.entry(clients).or_default() += 1;
+                }
                 if !is_ready(object) {
                     remarks.push(format!(
                         "not ready  {title}: its sidecar says why: kubectl -n {} logs {} -c {NAME}",
@@ -77,6 +82,7 @@ fn table(rows: &BTreeMap<&str, Row>) -> String {
             .versions
             .iter()
             .chain(&row.policies)
+            .chain(&row.clients)
             .map(|(what, count)| format!("{what} ({count})"))
             .collect();
         let line = format!(

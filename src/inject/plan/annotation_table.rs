@@ -48,6 +48,46 @@ pub const TABLE: &[Row] = &[
         meaning: "`hybrid-preferred`, `hybrid-required` or `classical-only`.",
     },
     Row {
+        name: "client-auth",
+        default: "off",
+        meaning: "`required`: clients need a certificate. `optional`: they may have none. With either, `client-ca` and a rule (`allow-...`) say whose certificates count.",
+    },
+    Row {
+        name: "client-ca",
+        default: "none",
+        meaning: "ConfigMap or Secret with the CAs that certify clients: `configmap/NAME` or `secret/NAME`, its key `ca.crt`; `configmap/NAME:KEY` for another. The pod waits until it exists.",
+    },
+    Row {
+        name: "client-crl",
+        default: "none",
+        meaning: "ConfigMap or Secret with revocation lists for clients, written like `client-ca`; its key is `ca.crl`.",
+    },
+    Row {
+        name: "allow-uri",
+        default: "none",
+        meaning: "Clients let in by URI (SPIFFE ID), separated by commas: `*` is one segment, `**` at the end one or more.",
+    },
+    Row {
+        name: "allow-dns",
+        default: "none",
+        meaning: "Clients let in by DNS name, separated by commas: `*.` at the start is one label.",
+    },
+    Row {
+        name: "allow-ip",
+        default: "none",
+        meaning: "Clients let in by the IP address in their certificate, separated by commas.",
+    },
+    Row {
+        name: "allow-cn",
+        default: "none",
+        meaning: "Clients let in by common name, separated by commas.",
+    },
+    Row {
+        name: "allow-any",
+        default: "false",
+        meaning: "`true` lets in every client that `client-ca` certifies.",
+    },
+    Row {
         name: "bind",
         default: "auto",
         meaning: "`auto` moves a known server to loopback; `none` leaves the app alone (it must listen on 127.0.0.1 already).",
@@ -109,6 +149,24 @@ const ALIASES: Aliases = &[
     ("cert-secret", "tls-secret"),
     ("secret", "tls-secret"),
     ("port", "ports"),
+    ("mtls", "client-auth"),
+    ("crl", "client-crl"),
+];
+
+/// What may be expected and is not there.
+const LATER: &[(&str, &str)] = &[
+    (
+        "identity",
+        "the injector does not choose the form yet; with client-auth, apps behind protocol http get x-forwarded-client-cert; remove the annotation",
+    ),
+    (
+        "spiffe",
+        "the sidecar does not speak to a SPIFFE agent yet; remove the annotation, give the trust bundle by client-ca (such as configmap/spire-bundle:bundle.crt), and let clients in by allow-uri",
+    ),
+    (
+        "ticket-keys",
+        "replicas do not share ticket keys yet; remove the annotation, clients make a full handshake with each replica",
+    ),
 ];
 
 /// Whether `name` (without prefix) is in the table.
@@ -122,10 +180,8 @@ pub(crate) fn unknown_message(name: &str) -> String {
             "{PREFIX}{name} is a label, not an annotation; move it to metadata.labels of the pod (inject) or the namespace (injection)"
         );
     }
-    if name == "client-ca" {
-        return format!(
-            "annotation {PREFIX}{name}: the injector does not set up client-auth yet; remove the annotation, and restrict clients with a NetworkPolicy"
-        );
+    if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == name) {
+        return format!("annotation {PREFIX}{name}: {instead}");
     }
     let nearest = suggest_or_alias(name, TABLE.iter().map(|row| row.name), ALIASES);
     match nearest {

@@ -1,6 +1,7 @@
 //! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
 //! with the right one named. Names and meanings are in `annotation_table`.
 
+mod clients;
 mod reader;
 
 use clap::ValueEnum;
@@ -13,6 +14,7 @@ use super::quantity::Quantity;
 use super::settings::Settings;
 use crate::tls::policy::Mode as KeyExchange;
 
+pub(crate) use self::clients::Clients;
 pub(crate) use self::reader::spelling;
 
 /// First port of the sidecar in explicit mode.
@@ -72,6 +74,8 @@ pub(crate) struct Request {
     pub(crate) protocol: Protocol,
     pub(crate) tls_secret: String,
     pub(crate) policy: KeyExchange,
+    /// How clients are judged; `None` if they are not asked for a certificate.
+    pub(crate) clients: Option<Clients>,
     pub(crate) bind: Bind,
     pub(crate) bind_env: Option<(String, String)>,
     /// Seconds; `None` leaves the choice to the grace period.
@@ -128,6 +132,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
         policy: read.policy()?.unwrap_or(settings.policy),
+        clients: clients::parse(&read)?,
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),

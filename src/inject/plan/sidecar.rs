@@ -1,6 +1,8 @@
 //! The sidecar container, its TLS volume and the status annotation. Built from scratch on every run,
 //! so that a forged or damaged sidecar is repaired; what other webhooks may add (mounts, variables) stays.
 
+mod env;
+
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
@@ -20,6 +22,9 @@ use super::trace::Trace;
 use crate::probes::ProbeTable;
 
 const TLS_DIR: &str = "/etc/hybridge/tls";
+/// Files of the volume beside the pair: the CAs of clients, and what they revoked.
+const CLIENT_CA: &str = "client-ca.crt";
+const CLIENT_CRL: &str = "client.crl";
 /// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
 const FILE_MODE: u32 = 0o444;
 
@@ -68,6 +73,7 @@ impl Sidecar<'_> {
             ),
             "mounted only into the sidecar; the pod waits until the Secret exists",
         );
+        self.explain_clients(trace);
         let volumes = pod::array(pod::spec(editor.pod()), "volumes");
         match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
             Some(index) => editor.set(
@@ -76,6 +82,21 @@ impl Sidecar<'_> {
             ),
             None => editor.push(&path(&["spec", "volumes"]), self.volume()),
         }
+    }
+
+    fn explain_clients(&self, trace: &mut Trace) {
+        let Some(clients) = &self.request.clients else {
+            return;
+        };
+        let rules = clients
+            .rules
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"));
+        let rules: Vec<String> = rules.collect();
+        trace.step(
+            format!("clients: certificate {}, by {}, let in by {}", clients.mode, clients.ca.title(), rules.join("; ")),
+            "asked for by annotation client-auth; probes and metrics on the admin port need no certificate",
+        );
     }
 
     fn put_pull_secrets(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
@@ -144,10 +165,14 @@ impl Sidecar<'_> {
     }
 
     fn volume(&self) -> Value {
-        let sources = json!([{"secret": {
+        let mut sources = vec![json!({"secret": {
             "name": self.request.tls_secret,
             "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
-        }}]);
+        }})];
+        if let Some(clients) = &self.request.clients {
+            sources.push(clients.ca.projection(CLIENT_CA));
+            sources.extend(clients.crl.iter().map(|crl| crl.projection(CLIENT_CRL)));
+        }
         json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
     }
 
@@ -201,43 +226,6 @@ impl Sidecar<'_> {
         Value::Array(ports)
     }
 
-    fn env(&self) -> Value {
-        let mut env = vec![
-            downward("POD_IPS", "status.podIPs"),
-            downward("POD_NAME", "metadata.name"),
-            downward("POD_NAMESPACE", "metadata.namespace"),
-        ];
-        let ports: Vec<String> = self
-            .exposed
-            .iter()
-            .map(|e| format!("{}=127.0.0.1:{}", e.listen, e.app))
-            .collect();
-        env.extend([
-            literal("HYBRIDGE_PORTS", ports.join(",")),
-            literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
-            literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
-            // A sidecar that ends would free the port and take the app's probes along.
-            literal("HYBRIDGE_WAIT_FOR_CERTIFICATE", "true"),
-            literal("HYBRIDGE_POLICY", self.request.policy.name()),
-            literal(
-                "HYBRIDGE_PROTOCOL",
-                annotations::spelling(&self.request.protocol),
-            ),
-            literal("HYBRIDGE_ADMIN", admin_addresses()),
-            literal("HYBRIDGE_MAX_CONNECTIONS", self.max_connections()),
-            literal(
-                "HYBRIDGE_LOG_LEVEL",
-                annotations::spelling(&self.request.log_level),
-            ),
-            literal("HYBRIDGE_DRAIN_DELAY", format!("{}s", self.drain_delay)),
-            literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
-        ]);
-        if !self.table.probes().is_empty() {
-            env.push(literal("HYBRIDGE_PROBES", self.table.to_json()));
-        }
-        Value::Array(env)
-    }
-
     fn max_connections(&self) -> String {
         let listeners = u64::try_from(self.exposed.len()).unwrap_or(u64::MAX);
         resources::connections(self.request.memory_bytes(), listeners).to_string()
@@ -247,20 +235,6 @@ impl Sidecar<'_> {
         let ports: Vec<u16> = self.exposed.iter().map(|e| e.app).collect();
         json!({"v": env!("CARGO_PKG_VERSION"), "mode": annotations::spelling(&self.request.mode), "ports": ports, "sha": digest}).to_string()
     }
-}
-
-/// The pod's addresses for kubelet and Prometheus, loopback for `ctl`, whose commands count only from there.
-/// The sidecar itself fills in `$POD_IPS`: `$(POD_IPS)`, which the kubelet would, is ambiguous for IPv6.
-fn admin_addresses() -> String {
-    format!("$POD_IPS:{ADMIN_PORT},127.0.0.1:{ADMIN_PORT}")
-}
-
-fn downward(name: &str, field: &str) -> Value {
-    json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}})
-}
-
-fn literal(name: &str, value: impl Into<String>) -> Value {
-    json!({"name": name, "value": value.into()})
 }
 
 /// A probe with every field that the API server would fill in.

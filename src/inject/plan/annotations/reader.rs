@@ -47,7 +47,7 @@ impl Reader<'_> {
             .map(str::trim)
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &self,
         name: &str,
         what: &str,
@@ -79,7 +79,10 @@ impl Reader<'_> {
     pub(super) fn list(&self, name: &str) -> Result<Option<Vec<String>>, Deny> {
         self.parsed(
             name,
-            "give port numbers or names separated by commas, such as \"8000,8001\"",
+            match name {
+                "ports" => "give port numbers or names separated by commas, such as \"8000,8001\"",
+                _ => "give values separated by commas, none of them empty",
+            },
             |text| {
                 let items: Vec<_> = text.split(',').map(|item| item.trim().to_owned()).collect();
                 items.iter().all(|item| !item.is_empty()).then_some(items)

@@ -1,0 +1,84 @@
+//! The variables of the sidecar: everything that it is told.
+
+use serde_json::{Value, json};
+
+use super::{CLIENT_CA, CLIENT_CRL, Sidecar, TLS_DIR};
+use crate::inject::plan::annotations;
+use crate::inject::plan::names::ADMIN_PORT;
+
+impl Sidecar<'_> {
+    pub(super) fn env(&self) -> Value {
+        let mut env = vec![
+            downward("POD_IPS", "status.podIPs"),
+            downward("POD_NAME", "metadata.name"),
+            downward("POD_NAMESPACE", "metadata.namespace"),
+        ];
+        let ports: Vec<String> = self
+            .exposed
+            .iter()
+            .map(|e| format!("{}=127.0.0.1:{}", e.listen, e.app))
+            .collect();
+        env.extend([
+            literal("HYBRIDGE_PORTS", ports.join(",")),
+            literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
+            literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
+            // A sidecar that ends would free the port and take the app's probes along.
+            literal("HYBRIDGE_WAIT_FOR_CERTIFICATE", "true"),
+            literal("HYBRIDGE_POLICY", self.request.policy.name()),
+            literal(
+                "HYBRIDGE_PROTOCOL",
+                annotations::spelling(&self.request.protocol),
+            ),
+            literal("HYBRIDGE_ADMIN", admin_addresses()),
+            literal("HYBRIDGE_MAX_CONNECTIONS", self.max_connections()),
+            literal(
+                "HYBRIDGE_LOG_LEVEL",
+                annotations::spelling(&self.request.log_level),
+            ),
+            literal("HYBRIDGE_DRAIN_DELAY", format!("{}s", self.drain_delay)),
+            literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
+        ]);
+        env.extend(self.clients());
+        if !self.table.probes().is_empty() {
+            env.push(literal("HYBRIDGE_PROBES", self.table.to_json()));
+        }
+        Value::Array(env)
+    }
+
+    /// The variables that say who may in.
+    fn clients(&self) -> Vec<Value> {
+        let Some(clients) = &self.request.clients else {
+            return Vec::new();
+        };
+        let mut env = vec![
+            literal("HYBRIDGE_CLIENT_AUTH", clients.mode),
+            literal("HYBRIDGE_CLIENT_CA", format!("{TLS_DIR}/{CLIENT_CA}")),
+        ];
+        if clients.crl.is_some() {
+            env.push(literal(
+                "HYBRIDGE_CLIENT_CRL",
+                format!("{TLS_DIR}/{CLIENT_CRL}"),
+            ));
+        }
+        // A reference of the kubelet's, `$(NAME)`, means nothing in a rule.
+        env.extend(clients.rules.iter().map(|(rule, value)| {
+            let variable = rule.to_ascii_uppercase().replace('-', "_");
+            literal(&format!("HYBRIDGE_{variable}"), value.replace("$(", "$$("))
+        }));
+        env
+    }
+}
+
+/// The pod's addresses for kubelet and Prometheus, loopback for `ctl`, whose commands count only from there.
+/// The sidecar itself fills in `$POD_IPS`: `$(POD_IPS)`, which the kubelet would, is ambiguous for IPv6.
+fn admin_addresses() -> String {
+    format!("$POD_IPS:{ADMIN_PORT},127.0.0.1:{ADMIN_PORT}")
+}
+
+fn downward(name: &str, field: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}})
+}
+
+fn literal(name: &str, value: impl Into<String>) -> Value {
+    json!({"name": name, "value": value.into()})
+}
