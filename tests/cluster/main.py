@@ -9,14 +9,15 @@ import sys
 
 import image
 import report
-from cases import admission, chart, documents, install, manifests, policy_only, running, values
+from cases import admission, chart, clients, documents, install, manifests, plain, policy_only, running, values
 from control_plane import ControlPlane
 from node import PAUSE, Node
 from setting import ROOT, Setting
 
 # In this order: each leaves the cluster as the next expects it.
 CASES = {
-    "manifests": manifests.run, "install": install.run, "admission": admission.run, "running": running.run, "again": install.again,
+    "manifests": manifests.run, "install": install.run, "admission": admission.run, "running": running.run,
+    "clients": clients.run, "plain": plain.run, "again": install.again,
     "policy-only": policy_only.run, "laptop": documents.laptop, "helm": chart.run,
     "values": values.run, "documents": documents.run,
 }

@@ -1,6 +1,7 @@
 """What every case works with: the cluster, the manifests with certificates made for them, pods to create."""
 
 import base64
+import contextlib
 import copy
 import json
 import pathlib
@@ -56,19 +57,33 @@ class Setting:
         self.kubectl("delete", "--ignore-not-found", "-k", overlay or self.offline, timeout=180)
         self.injector_down()
 
-    def injector_up(self):
+    def injector_up(self, reviewed=True):
         """Waits for the Deployment; without a node runs its container's process and is its endpoint."""
         if self.node:
             self.kubectl("-n", SYSTEM, "rollout", "status", "deployment/hybridge-injector", "--timeout=150s", timeout=160)
         else:
             self._process()
-        self._reviewed()
+        if reviewed:
+            self._reviewed()
 
     def injector_down(self):
         if self.injector:
             self.injector.kill()
             self.injector.wait()
             self.injector = None
+
+    @contextlib.contextmanager
+    def without_webhook(self):
+        """The webhook configuration is away, and put back: the policies stand alone."""
+        document = json.loads(self.kubectl("get", "mutatingwebhookconfiguration", "hybridge-injector", "-o", "json"))
+        self.kubectl("delete", "mutatingwebhookconfiguration", "hybridge-injector")
+        try:
+            yield
+        finally:
+            for field in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
+                document["metadata"].pop(field, None)
+            self.kubectl("apply", "-f", "-", stdin=json.dumps(document))
+            self._reviewed()
 
     def _process(self):
         self.injector_down()
@@ -162,6 +177,11 @@ class Setting:
                          "annotations": {key: value for key, value in notes.items() if value is not None}},
             "spec": {"terminationGracePeriodSeconds": 20, "containers": [copy.deepcopy(app)]} | dict(spec),
         }
+
+    def injected(self, pod, *options):
+        """What the offline front makes of a pod."""
+        text = self.command(self.hybridge, "inject", "-f", "-", *options, stdin=json.dumps(pod))
+        return json.loads(self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=text))
 
     def started(self, pod, deadline=90):
         """Creates the pod and returns it when it is ready, or as it is at the deadline."""

@@ -1,9 +1,10 @@
 """What admission makes of pods: shapes of real workloads, refusals, and changes of pods that run."""
 
+import copy
 import json
 
 from kube import sidecar
-from report import check
+from report import check, skip
 from setting import ROOT
 
 VLLM = "registry.example/vllm/vllm-openai:stub"
@@ -28,7 +29,9 @@ def run(setting):
     decode(setting)
     clients(setting)
     triton(setting)
+    sized(setting)
     namespaces(setting)
+    forged(setting)
     running_pods(setting)
 
 
@@ -91,7 +94,6 @@ def refused(setting, what, pod, *words):
 
 def refusals(setting):
     pod = lambda *given, **more: setting.pod("shapes", "refused", *given, **more)
-    refused(setting, "client-ca, which the sidecar cannot do yet", pod({"hybridge.dev/client-ca": "clients"}), "client-ca")
     refused(setting, "an annotation that is misspelt", pod({"hybridge.dev/tls-sercet": "x"}), "tls-secret")
     refused(setting, "hostPID", pod(spec={"hostPID": True}), "hostPID")
     refused(setting, "hostNetwork", pod(spec={"hostNetwork": True}), "hostNetwork")
@@ -136,6 +138,22 @@ def triton(setting):
         check("triton on other ports: the probe of the moved gRPC port follows", probe.get("httpGet", {}).get("port") == 15400, probe)
 
 
+def sized(setting):
+    """Resources of the pod itself (spec.resources), which have to hold the sidecar's too."""
+    minor = int(setting.kube.get("/version")["minor"].rstrip("+"))
+    if minor < 34:
+        return skip("resources of the pod itself", f"they need 1.34, this is 1.{minor}")
+    amounts = lambda cpu, memory: {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}}
+    make = lambda cpu, memory: setting.pod("shapes", "sized", spec={"resources": amounts(cpu, memory)}, resources=amounts("200m", "64Mi"))
+    refused(setting, "a pod's own resources without room for the sidecar", make("200m", "64Mi"), "aggregate container requests")
+    said = setting.plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(make("200m", "64Mi"))).stderr
+    check("the webhook warns of it, with the amounts", "spec.resources" in said and "cpu 100m and memory 128Mi" in said, said)
+    status, said = setting.kube.create(make("300m", "192Mi"), dry_run=True)
+    found = sidecar(said) or {}
+    check("with room for 100m and 128Mi: injected", status == 201 and found.get("resources", {}).get("requests") == {"cpu": "100m", "memory": "128Mi"}, said)
+    check("and Guaranteed stays Guaranteed", said.get("status", {}).get("qosClass") == "Guaranteed", said.get("status"))
+
+
 def namespaces(setting):
     """Which pods are judged, by labels of namespace and pod."""
     setting.namespace("quiet")
@@ -151,6 +169,33 @@ def namespaces(setting):
     setting.namespace("enforced", **{"hybridge.dev/injection": "enforced"})
     status, said = setting.kube.create(setting.pod("enforced", "out", labels={"hybridge.dev/inject": "disabled"}), dry_run=True)
     check("an enforced namespace: no pod opts out", status == 403 or (status == 201 and sidecar(said)), said)
+
+
+# What somebody makes of an injected pod while no webhook repairs it: the pod and its sidecar.
+FORGED = {
+    "hostPID": lambda pod, sidecar: pod["spec"].update(hostPID=True),
+    "hostNetwork": lambda pod, sidecar: pod["spec"].update(hostNetwork=True),
+    "shared processes": lambda pod, sidecar: pod["spec"].update(shareProcessNamespace=True),
+    "no restartPolicy": lambda pod, sidecar: [sidecar.pop(key) for key in ("restartPolicy", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle")],
+    "another image": lambda pod, sidecar: sidecar.update(image="evil.example/hybridge:1"),
+    "another command": lambda pod, sidecar: sidecar.update(command=["/bin/sh"]),
+    "an unsafe variable": lambda pod, sidecar: sidecar["env"].append({"name": "HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "value": "true"}),
+    "privileges": lambda pod, sidecar: sidecar["securityContext"].update(allowPrivilegeEscalation=True),
+    "the key in the app": lambda pod, sidecar: pod["spec"]["containers"][0].update(volumeMounts=[{"name": "hybridge-tls", "mountPath": "/x"}]),
+}
+
+
+def forged(setting):
+    """The policies alone, on the real API server."""
+    given = setting.injected(setting.pod("shapes", "forged"))
+    with setting.without_webhook():
+        status, said = setting.admitted(given, lambda status, _: status == 201)
+        check("without a webhook, a pod injected offline is accepted", status == 201, said)
+        for what, forge in FORGED.items():
+            pod = copy.deepcopy(given)
+            forge(pod, sidecar(pod))
+            status, said = setting.kube.create(pod, dry_run=True)
+            check(f"without a webhook, {what}: the policy refuses it", status in (403, 422) and "hybridge-sidecar" in said.get("message", ""), said)
 
 
 def running_pods(setting):

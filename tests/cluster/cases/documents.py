@@ -93,6 +93,11 @@ def run(setting):
     tree = Tree(setting, "documents")
     tree.done += blocks("docs/kubernetes.md", "Five minutes on a laptop")
     tree.run("offline injection", blocks("docs/kubernetes-offline.md"))
+    if setting.node:
+        tree.run("clients with certificates", blocks("docs/kubernetes-clients.md"))
+        check("the server that asks its clients has the sidecar", pods(setting) and all(map(sidecar, pods(setting))), pods(setting))
+        away(setting)
+        shutil.rmtree(tree.folder / "certs")
     if not setting.node:
         return skip("installation as the documents say", "no kubelet in this run")
     for how in ("Helm", "kustomize"):

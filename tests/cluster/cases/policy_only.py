@@ -8,7 +8,8 @@ from report import check, skip
 EXPLICIT = {"hybridge.dev/mode": "explicit", "hybridge.dev/ports": "8000"}
 # Annotations that the policy cannot honour: the pod must be refused, not injected without them.
 BEYOND = {
-    "client-ca": {"hybridge.dev/client-ca": "clients"},
+    "client-auth": {"hybridge.dev/client-auth": "required"},
+    "client-ca": {"hybridge.dev/client-ca": "configmap/clients"},
     "listen-port": {"hybridge.dev/listen-port": "9443"},
     "protocol": {"hybridge.dev/protocol": "tcp"},
     "memory": {"hybridge.dev/memory": "512Mi"},

@@ -1,8 +1,10 @@
 // Command stub stands in for an upstream, and for a client of one, in a container without a shell.
 //
-//	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8; GET /fail ends its health
+//	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8, /client: who the sidecar says
+//	                                          it is; GET /fail ends its health
 //	stub get [--cacert FILE] URL              prints "GROUP STATUS BODY"; exit code 1 without a response; takes
-//	                                          --name, and --resolve HOST:PORT:ADDRESS as curl does
+//	                                          --name, --cert and --key, --header NAME=VALUE, and
+//	                                          --resolve HOST:PORT:ADDRESS as curl does
 //	stub pause                                holds a pod's namespaces
 //	stub flood COUNT HOST:PORT PATH           opens COUNT requests and holds them until it is stopped
 package main
@@ -78,6 +80,9 @@ func serve(words []string) {
 	http.HandleFunc("/v1/models", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, `{"object":"list","data":[{"id":"stub","object":"model"}]}`)
 	})
+	http.HandleFunc("/client", func(w http.ResponseWriter, request *http.Request) {
+		fmt.Fprintf(w, "%q\n", request.Header.Values("x-forwarded-client-cert"))
+	})
 	http.HandleFunc("/stream", stream)
 	// As vLLM does: only that the sidecar does not set it makes a second listener fail.
 	reuse := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
@@ -106,6 +111,9 @@ func get(words []string) {
 	authority := flags.String("cacert", "", "PEM file of the authority; without it the certificate is not verified")
 	name := flags.String("name", "", "name to verify instead of the URL's host")
 	resolve := flags.String("resolve", "", "HOST:PORT:ADDRESS to dial instead of what the name means")
+	chain := flags.String("cert", "", "PEM file of the client's own certificate")
+	key := flags.String("key", "", "PEM file of its key")
+	header := flags.String("header", "", "NAME=VALUE of a field to send")
 	check(flags.Parse(words))
 	settings := &tls.Config{ServerName: *name, InsecureSkipVerify: *authority == ""}
 	if *authority != "" {
@@ -114,6 +122,11 @@ func get(words []string) {
 		settings.RootCAs = x509.NewCertPool()
 		settings.RootCAs.AppendCertsFromPEM(pem)
 	}
+	if *chain != "" {
+		pair, err := tls.LoadX509KeyPair(*chain, *key)
+		check(err)
+		settings.Certificates = []tls.Certificate{pair}
+	}
 	transport := &http.Transport{TLSClientConfig: settings}
 	if parts := strings.SplitN(*resolve, ":", 3); len(parts) == 3 {
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -121,7 +134,12 @@ func get(words []string) {
 		}
 	}
 	client := http.Client{Transport: transport, Timeout: 30 * time.Second}
-	response, err := client.Get(flags.Arg(0))
+	request, err := http.NewRequest(http.MethodGet, flags.Arg(0), nil)
+	check(err)
+	if name, value, given := strings.Cut(*header, "="); given {
+		request.Header.Set(name, value)
+	}
+	response, err := client.Do(request)
 	check(err)
 	body, err := io.ReadAll(response.Body)
 	check(err)
