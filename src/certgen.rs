@@ -1,7 +1,8 @@
-//! `hybridge certs`: a certificate authority and a server certificate, to try things out and to test
-//! with (RFC 5280). Where a real authority exists, its certificates belong in the configuration instead.
+//! `hybridge certs`: a certificate authority, a server certificate and those of clients, to try things out
+//! and to test with (RFC 5280). Where a real authority exists, its certificates belong in the configuration instead.
 
 mod authority_key;
+mod client;
 mod error;
 pub(crate) mod files;
 mod issue;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use files::{CA_CERT, CA_KEY, CERT, KEY, NewFile};
 use issue::{Authority, Leaf};
 
+pub use client::{Client, ClientError};
 pub use error::CertgenError;
 pub use name::{Name, NameError};
 pub use report::Report;
@@ -40,6 +42,10 @@ pub struct Args {
     /// Kind of the keys and signatures.
     #[arg(long, value_enum, default_value_t)]
     pub algorithm: Algorithm,
+
+    /// Issue only a certificate for a client of this name, from the ca.crt and ca.key in the directory.
+    #[arg(long, value_name = "URI_OR_NAME", conflicts_with_all = ["names", "reuse_ca"])]
+    pub client: Option<Client>,
 
     /// Life of the server certificate in days; the authority lives five years longer.
     #[arg(long, value_name = "N", default_value_t = 365,
@@ -79,7 +85,9 @@ pub fn run(args: &Args) -> Result<Report, CertgenError> {
         algorithm: args.algorithm,
         days: args.days,
     };
-    if args.reuse_ca {
+    if let Some(client) = &args.client {
+        issue_client(args, client, &request)
+    } else if args.reuse_ca {
         renew(args, &request)
     } else {
         create(args, &request)
@@ -141,6 +149,33 @@ fn renew(args: &Args, request: &Request) -> Result<Report, CertgenError> {
     write(args, &authority, &leaf, &files)
 }
 
+/// One file pair for each client, so that a directory can hold several.
+fn issue_client(args: &Args, client: &Client, request: &Request) -> Result<Report, CertgenError> {
+    let (ca_cert, ca_key) = (args.dir.join(CA_CERT), args.dir.join(CA_KEY));
+    if !ca_cert.is_file() {
+        return Err(CertgenError::NoAuthority {
+            dir: args.dir.clone(),
+        });
+    }
+    let [cert, key] = ["crt", "key"].map(|kind| format!("client-{}.{kind}", client.short()));
+    files::refuse_existing(&args.dir, &[&cert, &key], args.force)?;
+    let authority = Authority::load(&ca_cert, &ca_key)?;
+    let leaf = authority.issue_client(client, request, OffsetDateTime::now_utc())?;
+    let facts = report::check_client(authority.der(), &leaf)?;
+    let files = [
+        NewFile::public(&cert, &leaf.cert),
+        NewFile::secret(&key, &leaf.key),
+    ];
+    Ok(Report {
+        ca: ca_cert,
+        cert: args.dir.join(&cert),
+        key: args.dir.join(&key),
+        written: files::write(&args.dir, &files, args.force)?,
+        facts,
+        client: Some(client.clone()),
+    })
+}
+
 /// What is written has passed the checks it will meet.
 fn write(
     args: &Args,
@@ -155,5 +190,6 @@ fn write(
         key: args.dir.join(KEY),
         written: files::write(&args.dir, files, args.force)?,
         facts,
+        client: None,
     })
 }

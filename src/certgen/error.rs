@@ -25,13 +25,16 @@ pub enum CertgenError {
     #[error("{days} days is no life for a certificate: choose 1 to {MAX_DAYS}")]
     Days { days: u32 },
 
+    #[error("there is no authority in {} to issue a client's certificate: make one first, with `hybridge certs --dir {}`", dir.display(), dir.display())]
+    NoAuthority { dir: PathBuf },
+
     #[error("cannot use the existing authority: {0}")]
     Authority(CredentialError),
 
     #[error("cannot use the existing authority: {} is not a certificate of an authority (its basic constraints do not say CA)", path.display())]
     NotAnAuthority { path: PathBuf },
 
-    #[error("the existing authority ends on {}, before a server certificate of {days} days: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after))]
+    #[error("the existing authority ends on {}, before a certificate of {days} days: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after))]
     AuthorityEndsFirst { not_after: i64, days: u32 },
 
     #[error("cannot issue a certificate: {0}")]
@@ -45,4 +48,7 @@ pub enum CertgenError {
 
     #[error("a client that trusts the authority would not trust the new certificate: {0}")]
     Untrusted(rustls::Error),
+
+    #[error("a server with this client-ca would refuse the new certificate: {0}")]
+    Refused(rustls::Error),
 }

@@ -18,26 +18,26 @@ pub(super) const KEY: &str = "tls.key";
 
 /// A file to be written.
 pub(crate) struct NewFile {
-    name: &'static str,
+    name: String,
     content: Zeroizing<Vec<u8>>,
     mode: u32,
 }
 
 impl NewFile {
     /// For anybody to read, as far as the umask allows.
-    pub(super) fn public(name: &'static str, content: &str) -> Self {
+    pub(super) fn public(name: &str, content: &str) -> Self {
         Self::new(name, content, 0o644)
     }
 
     /// For the owner only.
-    pub(crate) fn secret(name: &'static str, content: &str) -> Self {
+    pub(crate) fn secret(name: &str, content: &str) -> Self {
         Self::new(name, content, 0o600)
     }
 
-    fn new(name: &'static str, content: &str, mode: u32) -> Self {
+    fn new(name: &str, content: &str, mode: u32) -> Self {
         let content = Zeroizing::new(content.as_bytes().to_vec());
         Self {
-            name,
+            name: name.to_owned(),
             content,
             mode,
         }
@@ -103,7 +103,7 @@ struct Staged {
 
 impl Staged {
     fn new(dir: &Path, file: &NewFile) -> Result<Self, CertgenError> {
-        let target = dir.join(file.name);
+        let target = dir.join(&file.name);
         let mut temporary = Builder::new()
             .prefix(&format!(".{}.", file.name))
             .permissions(Permissions::from_mode(file.mode))

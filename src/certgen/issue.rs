@@ -1,4 +1,4 @@
-//! Issuing: an authority, made new or loaded from files, and the server certificates it signs.
+//! Issuing: an authority, made new or loaded from files, and the certificates it signs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::tls::credentials::Credentials;
 
 use super::authority_key::{AuthorityKey, LoadedKey};
+use super::client::Client;
 use super::error::CertgenError;
 use super::name::Name;
 use super::request::{Algorithm, MAX_DAYS, Request};
@@ -25,7 +26,7 @@ const CLOCK_TOLERANCE: Duration = Duration::hours(1);
 /// Upper bound of a common name (RFC 5280, appendix A.1, ub-common-name).
 const COMMON_NAME_LIMIT: usize = 64;
 
-/// A server certificate and its key, as PEM.
+/// A certificate of a server or a client and its key, as PEM.
 pub(super) struct Leaf {
     pub(super) cert: String,
     pub(super) key: Zeroizing<String>,
@@ -107,9 +108,47 @@ impl Authority {
         }
     }
 
-    /// A new key and a certificate for it.
+    /// A new key and a server certificate for it.
     pub(super) fn issue(
         &self,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Leaf, CertgenError> {
+        let names = names(request);
+        let subject = Subject {
+            common_name: title(&names),
+            names: alternative_names(&names)?,
+            purpose: ExtendedKeyUsagePurpose::ServerAuth,
+        };
+        self.sign(subject, request, now)
+    }
+
+    /// A new key and a certificate for it that says who its holder is as a client; the names in `request` are
+    /// not used.
+    pub(super) fn issue_client(
+        &self,
+        client: &Client,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Leaf, CertgenError> {
+        let names = match client {
+            Client::Uri(uri) => {
+                let uri = uri.as_str().try_into().map_err(CertgenError::Issue)?;
+                vec![SanType::URI(uri)]
+            }
+            Client::Name(name) => alternative_names(std::slice::from_ref(name))?,
+        };
+        let subject = Subject {
+            common_name: fitting(client.short()),
+            names,
+            purpose: ExtendedKeyUsagePurpose::ClientAuth,
+        };
+        self.sign(subject, request, now)
+    }
+
+    fn sign(
+        &self,
+        subject: Subject,
         request: &Request,
         now: OffsetDateTime,
     ) -> Result<Leaf, CertgenError> {
@@ -122,11 +161,11 @@ impl Authority {
             });
         }
         params.serial_number = Some(SerialNumber::from_slice(&serial()?));
-        params.subject_alt_names = alternative_names(&names(request))?;
-        params.distinguished_name = common_name(&title(&names(request)));
+        params.subject_alt_names = subject.names;
+        params.distinguished_name = common_name(&subject.common_name);
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![subject.purpose];
         params.use_authority_key_identifier_extension = true;
         let cert = params
             .signed_by(&key, &self.issuer)
@@ -138,7 +177,14 @@ impl Authority {
     }
 }
 
-/// The dates of a server certificate; the rest is filled in by who uses them.
+/// Whose certificate it is, and what for.
+struct Subject {
+    common_name: String,
+    names: Vec<SanType>,
+    purpose: ExtendedKeyUsagePurpose,
+}
+
+/// The dates of a certificate; the rest is filled in by who uses them.
 fn params(request: &Request, now: OffsetDateTime) -> Result<CertificateParams, CertgenError> {
     let days = request.days;
     if !(1..=MAX_DAYS).contains(&days) {
@@ -159,9 +205,12 @@ fn names(request: &Request) -> Vec<Name> {
 
 /// The subject repeats the first name where it fits; clients look only at the alternative names.
 fn title(names: &[Name]) -> String {
-    let first = names.first().map(ToString::to_string).unwrap_or_default();
-    match first.len() {
-        1..=COMMON_NAME_LIMIT => first,
+    fitting(names.first().map(ToString::to_string).unwrap_or_default())
+}
+
+fn fitting(name: String) -> String {
+    match name.len() {
+        1..=COMMON_NAME_LIMIT => name,
         _ => "hybridge".to_owned(),
     }
 }

@@ -8,11 +8,13 @@ use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, rfc3339};
 
+use super::client::Client;
 use super::error::CertgenError;
 use super::files::{CERT, KEY};
 use super::issue::Leaf;
@@ -22,14 +24,16 @@ use super::issue::Leaf;
 pub struct Report {
     /// The authority's certificate, for clients.
     pub ca: PathBuf,
-    /// The server's certificate.
+    /// The certificate of the server or client.
     pub cert: PathBuf,
-    /// The server's private key.
+    /// Its private key.
     pub key: PathBuf,
     /// Files written, in order.
     pub written: Vec<PathBuf>,
-    /// Of the server's certificate.
+    /// Of the certificate.
     pub facts: CertificateFacts,
+    /// Whose certificate it is, if not the server's.
+    pub client: Option<Client>,
 }
 
 impl fmt::Display for Report {
@@ -38,12 +42,26 @@ impl fmt::Display for Report {
             writeln!(f, "wrote {}", path.display())?;
         }
         let facts = &self.facts;
-        writeln!(f, "names       {}", facts.names.join(", "))?;
+        match &self.client {
+            Some(client) => writeln!(f, "client      {client}")?,
+            None => writeln!(f, "names       {}", facts.names.join(", "))?,
+        }
         writeln!(f, "algorithm   {}", facts.key_algorithm)?;
         writeln!(f, "valid until {}", rfc3339(facts.not_after))?;
         let (cert, key) = (self.cert.display(), self.key.display());
+        let ca = self.ca.display();
+        if self.client.is_some() {
+            writeln!(
+                f,
+                "admit with  hybridge run --client-auth required --client-ca {ca} …"
+            )?;
+            return write!(
+                f,
+                "call with   curl --cert {cert} --key {key} --cacert {ca} …"
+            );
+        }
         writeln!(f, "serve with  hybridge run --cert {cert} --key {key} …")?;
-        write!(f, "trust with  curl --cacert {} …", self.ca.display())
+        write!(f, "trust with  curl --cacert {ca} …")
     }
 }
 
@@ -53,17 +71,42 @@ pub(super) fn check(
     authority: &CertificateDer<'static>,
     leaf: &Leaf,
 ) -> Result<CertificateFacts, CertgenError> {
+    let credentials = pair(leaf)?;
+    let facts = credentials.facts().clone();
+    trust(authority, &credentials.certified_key(), &facts.names)
+        .map_err(CertgenError::Untrusted)?;
+    Ok(facts)
+}
+
+/// The same for a client's pair and a server that admits the clients of `authority`.
+pub(super) fn check_client(
+    authority: &CertificateDer<'static>,
+    leaf: &Leaf,
+) -> Result<CertificateFacts, CertgenError> {
+    let credentials = pair(leaf)?;
+    admit(authority, &credentials.certified_key()).map_err(CertgenError::Refused)?;
+    Ok(credentials.facts().clone())
+}
+
+fn pair(leaf: &Leaf) -> Result<Credentials, CertgenError> {
     let text = PairText {
         cert: Zeroizing::new(leaf.cert.as_bytes().to_vec()),
         key: Zeroizing::new(leaf.key.as_bytes().to_vec()),
     };
     let (cert, key) = (Path::new(CERT), Path::new(KEY));
-    let credentials = Credentials::from_text(cert, key, &text, SystemTime::now())
-        .map_err(CertgenError::Unusable)?;
-    let facts = credentials.facts().clone();
-    trust(authority, &credentials.certified_key(), &facts.names)
-        .map_err(CertgenError::Untrusted)?;
-    Ok(facts)
+    Credentials::from_text(cert, key, &text, SystemTime::now()).map_err(CertgenError::Unusable)
+}
+
+fn admit(authority: &CertificateDer<'static>, pair: &CertifiedKey) -> Result<(), rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone())?;
+    let provider = rustls_post_quantum::provider().into();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let leaf = pair.end_entity_cert()?;
+    verifier.verify_client_cert(leaf, &[], UnixTime::now())?;
+    Ok(())
 }
 
 fn trust(

@@ -1,6 +1,7 @@
 //! `hybridge certs`: what it writes, what it refuses to overwrite, and that clients other than our
 //! own trust the result.
 
+mod clients;
 mod issued;
 
 use std::fs;
@@ -371,7 +372,7 @@ fn an_authority_that_cannot_issue_is_refused() {
     certs(dir.path(), &["--force", "--days", "1"]).unwrap();
     let message = refusal(dir.path(), &["--reuse-ca", "--force", "--days", "3000"]);
     let start = "the existing authority ends on ";
-    let end = ", before a server certificate of 3000 days: choose fewer --days, or make a new authority without --reuse-ca";
+    let end = ", before a certificate of 3000 days: choose fewer --days, or make a new authority without --reuse-ca";
     assert!(
         message.starts_with(start) && message.ends_with(end),
         "{message}"
