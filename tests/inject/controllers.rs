@@ -82,3 +82,31 @@ fn every_known_kind_is_injected_where_it_keeps_its_pods() {
         }
     }
 }
+
+#[test]
+fn a_list_that_cannot_be_read_whole_is_said_and_passes_through() {
+    for (list, said) in [
+        (
+            json!({"apiVersion": "v1", "kind": "List"}),
+            "-, document 2: the document, a List, has no items",
+        ),
+        (
+            json!({"apiVersion": "v1", "kind": "PodList", "items": ["text"]}),
+            "-, document 2: the item at /items/0 is a text and not an object",
+        ),
+        (json!("text"), "-, document 2: the document is a text"),
+    ] {
+        let input = format!("kind: Service\n---\n{list}\n");
+        let ran = run(&[], &input);
+        assert!(ran.result.is_ok());
+        assert_eq!(ran.out, input);
+        assert!(
+            ran.notices.contains(&format!("warning: {said}")),
+            "{}",
+            ran.notices
+        );
+    }
+    // Of somebody's own: it has a name, which lists do not have.
+    let own = "kind: AllowList\napiVersion: example.com/v1\nmetadata: {name: a}\n";
+    assert!(!run(&[], own).notices.contains("warning"));
+}

@@ -20,7 +20,7 @@ struct Cli {
 
 pub(crate) struct Ran {
     pub(crate) out: String,
-    notices: String,
+    pub(crate) notices: String,
     pub(crate) result: Result<(), Error>,
 }
 

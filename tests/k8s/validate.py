@@ -28,7 +28,8 @@ SINCE = {
 }
 # Custom resources: the fields we may use, from their CRDs.
 CUSTOM = {
-    "Certificate": {"secretName", "dnsNames", "duration", "renewBefore", "privateKey", "usages", "issuerRef", "isCA", "commonName"},
+    "Certificate": {"secretName", "dnsNames", "duration", "renewBefore", "privateKey", "usages", "issuerRef", "isCA", "commonName", "uris"},
+    "Bundle": {"sources", "target"},
     "Issuer": {"selfSigned", "ca"},
     "PodMonitor": {"namespaceSelector", "selector", "podMetricsEndpoints"},
     "ServiceMonitor": {"namespaceSelector", "selector", "endpoints"},
@@ -329,6 +330,9 @@ SPOILED = {
     "the same name in another registry": lambda p, s: s.update(image="evil.example/hybridge:0.1.0"),
     "a shell instead": lambda p, s: s.update(command=["/bin/sh"]),
     "another command": lambda p, s: s.update(args=["ctl"]),
+    "flags of its own": lambda p, s: s.update(args=["run", "--unsafe-remote-upstream", "true"]),
+    "a file of settings": lambda p, s: s["env"].append({"name": "HYBRIDGE_CONFIG", "value": "/x"}),
+    "variables from elsewhere": lambda p, s: s.update(envFrom=[{"configMapRef": {"name": "x"}}]),
     "an unsafe variable": lambda p, s: s["env"].append({"name": "HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "value": "true"}),
     "privileges": lambda p, s: s["securityContext"].update(allowPrivilegeEscalation=True),
     "hostNetwork": lambda p, s: p["spec"].update(hostNetwork=True),

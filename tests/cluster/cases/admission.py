@@ -179,6 +179,8 @@ FORGED = {
     "no restartPolicy": lambda pod, sidecar: [sidecar.pop(key) for key in ("restartPolicy", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle")],
     "another image": lambda pod, sidecar: sidecar.update(image="evil.example/hybridge:1"),
     "another command": lambda pod, sidecar: sidecar.update(command=["/bin/sh"]),
+    "flags of its own": lambda pod, sidecar: sidecar.update(args=["run", "--unsafe-remote-upstream", "true"]),
+    "variables from elsewhere": lambda pod, sidecar: sidecar.update(envFrom=[{"configMapRef": {"name": "x"}}]),
     "an unsafe variable": lambda pod, sidecar: sidecar["env"].append({"name": "HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "value": "true"}),
     "privileges": lambda pod, sidecar: sidecar["securityContext"].update(allowPrivilegeEscalation=True),
     "the key in the app": lambda pod, sidecar: pod["spec"]["containers"][0].update(volumeMounts=[{"name": "hybridge-tls", "mountPath": "/x"}]),
