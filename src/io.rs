@@ -4,6 +4,7 @@
 mod unacknowledged;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -33,9 +34,16 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     /// Bytes written that the peer has not acknowledged; an error if that is not known, or the
     /// connection is over.
     fn unacknowledged(&self) -> io::Result<usize>;
+
+    /// Our end of it.
+    fn local_address(&self) -> io::Result<SocketAddr>;
 }
 
 impl Transport for TcpStream {
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
     fn unacknowledged(&self) -> io::Result<usize> {
         unacknowledged::of(self)
     }

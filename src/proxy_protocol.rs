@@ -12,8 +12,10 @@ mod header;
 mod network;
 mod read;
 mod text;
+mod write;
 
 pub use self::error::HeaderError;
 pub use self::header::{Addresses, Header};
 pub use self::network::{Network, NetworkError, Networks};
 pub use self::read::read;
+pub use self::write::{Certificate, Tls, write_binary, write_text};

@@ -8,7 +8,7 @@ use strum::VariantNames;
 use super::settings::LogFormat;
 use super::value_type::DefaultValue::{self, Derived, Fixed, Required};
 use super::value_type::ValueType;
-use crate::proxy::{ForwardedMode, Protocol, UpstreamHttp};
+use crate::proxy::{ForwardedMode, Protocol, UpstreamHttp, UpstreamProxyProtocol};
 use crate::tls::trust::ClientAuth;
 
 /// One row of the table.
@@ -77,6 +77,8 @@ keys! {
         "Whether a client's own forwarded and x-forwarded-* headers are replaced or kept";
     ProxyProtocolFrom: "listener.proxy-protocol-from", "proxy-protocol-from", ValueType::Networks, Derived("none"),
         "Proxies in front that must say by the PROXY protocol for whom they connect";
+    UpstreamProxyProtocol: "listener.upstream-proxy-protocol", "upstream-proxy-protocol", ValueType::Choice(UpstreamProxyProtocol::VARIANTS), Fixed("off"),
+        "PROXY protocol header for an upstream of protocol tcp";
 
     Policy: "listener.tls.policy", "policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "classical-only"]), Fixed("hybrid-preferred"),
         "Key-exchange policy";

@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod key;
 mod layer;
+mod neighbours;
 mod render;
 mod resolve;
 mod settings;

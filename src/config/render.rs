@@ -96,7 +96,11 @@ fn upstream(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
         writeln!(f, "proxy-protocol-from = {networks}")?;
     }
     match proxy.protocol {
-        Protocol::Tcp => writeln!(f, "protocol = \"tcp\""),
+        Protocol::Tcp => {
+            writeln!(f, "protocol = \"tcp\"")?;
+            let header = quoted(proxy.upstream_proxy_protocol.into());
+            writeln!(f, "upstream-proxy-protocol = {header}")
+        }
         Protocol::Http => {
             writeln!(f, "protocol = \"http\"")?;
             writeln!(f, "upstream-http = {}", quoted(proxy.upstream_http.into()))?;

@@ -8,10 +8,10 @@ use super::address::{self, AddressError};
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
+use super::neighbours;
 use super::settings::{ListenerConfig, LogSettings};
 use super::{alias, client_auth};
 use crate::proxy::{Protocol, UpstreamAddr};
-use crate::proxy_protocol::Networks;
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy, UnknownName};
@@ -166,7 +166,8 @@ fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
         max_headers: layer.count(Key::MaxHeaders)?,
         max_streams: layer.count(Key::MaxStreams)?,
         forwarded: layer.choice(Key::Forwarded)?,
-        proxy_protocol_from: networks(layer, Key::ProxyProtocolFrom)?,
+        proxy_protocol_from: neighbours::proxy_protocol_from(layer)?,
+        upstream_proxy_protocol: neighbours::upstream_proxy_protocol(layer, protocol)?,
     })
 }
 
@@ -226,19 +227,6 @@ fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
 /// The list of a key, if somebody wrote one.
 fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
     layer.explicit(key).map(|given| given.list(key)).transpose()
-}
-
-/// The networks of a key; none if nobody wrote one.
-fn networks(layer: &Layer, key: Key) -> Result<Networks, Error> {
-    let written = names(layer, key)?.unwrap_or_default();
-    let parse = |text: &String| {
-        text.parse().map_err(|problem| Error::Network {
-            at: layer.place(key),
-            written: text.as_str().into(),
-            problem,
-        })
-    };
-    written.iter().map(parse).collect()
 }
 
 fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {

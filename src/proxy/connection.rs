@@ -21,8 +21,9 @@ use crate::proxy::downstream::{http1, http2};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::failure_log::FailureLog;
 use crate::proxy::plain_http::PLAIN_HTTP;
+use crate::proxy::preface::preface;
 use crate::proxy::scheduler::RequestScheduler;
-use crate::proxy::settings::{Protocol, Settings};
+use crate::proxy::settings::{Protocol, Settings, UpstreamProxyProtocol};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::{Upstream, UpstreamPermits};
 use crate::tls::credentials::ALGORITHM_LABELS;
@@ -96,7 +97,9 @@ impl Frontend {
             Protocol::Http => &[b"h2", b"http/1.1"],
             Protocol::Tcp => &[],
         };
-        let tls = TlsServer::new(tls, certificates, trust, alpn)?.with_plaintext(PLAIN_HTTP);
+        let tls = TlsServer::new(tls, certificates, trust, alpn)?
+            .with_plaintext(PLAIN_HTTP)
+            .with_server_name(settings.upstream_proxy_protocol.says_tls());
         tls.warm_up();
         metrics.announce(
             &HandshakeError::REASONS,
@@ -178,6 +181,7 @@ impl Service {
         } = accepted;
         let mut cut = drain.reached(Phase::Aborting);
         let mut begins = handshake::Client::new(client.ip());
+        let mut server = None;
         if self.front.settings.proxy_protocol_from.contain(client.ip()) {
             let deadline = begins.since + self.front.tls.handshake_timeout();
             let header = Box::pin(proxy_header(&mut io, deadline));
@@ -189,10 +193,14 @@ impl Service {
             begins.received = behind;
             if let Some(addresses) = addresses {
                 client = addresses.source;
+                server = Some(addresses.destination);
                 begins.address = client.ip();
                 activity.forwarded_for(client.ip());
                 closed.forwarded_for(client);
             }
+        }
+        if self.front.settings.upstream_proxy_protocol != UpstreamProxyProtocol::Off {
+            server = server.or_else(|| io.local_address().ok());
         }
         let handshake = Box::pin(handshake::accept(
             io,
@@ -214,7 +222,9 @@ impl Service {
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
         let context = self.context(client, &session, drain.clone(), activity);
-        let mut serving = self.serve_protocol(stream, &session, context);
+        let wanted = self.front.settings.upstream_proxy_protocol;
+        let preface = preface(wanted, client, server, &session);
+        let mut serving = self.serve_protocol(stream, &session, context, preface);
         let outcome = tokio::select! {
             biased;
             outcome = &mut serving => outcome,
@@ -232,12 +242,13 @@ impl Service {
         stream: TlsStream<IO>,
         session: &Session,
         context: Context,
+        preface: Vec<u8>,
     ) -> ConnectionFuture
     where
         IO: Transport + 'static,
     {
         match (self.front.settings.protocol, session.alpn) {
-            (Protocol::Tcp, _) => Box::pin(tunnel::relay(stream, context)),
+            (Protocol::Tcp, _) => Box::pin(tunnel::relay(stream, context, preface)),
             (Protocol::Http, Alpn::Http1) => Box::pin(http1::serve(stream, context)),
             (Protocol::Http, Alpn::Http2) => Box::pin(http2::serve(stream, Arc::new(context))),
         }

@@ -18,11 +18,14 @@ mod failure_log;
 pub mod fuzzing;
 mod local_reply;
 pub(crate) mod plain_http;
+mod preface;
 mod round_trip;
 mod scheduler;
 mod settings;
 mod tunnel;
 mod upstream;
 
-pub use self::settings::{ForwardedMode, Protocol, Settings, UpstreamAddr, UpstreamHttp};
+pub use self::settings::{
+    ForwardedMode, Protocol, Settings, UpstreamAddr, UpstreamHttp, UpstreamProxyProtocol,
+};
 pub use self::upstream::UpstreamPermits;

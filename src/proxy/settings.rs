@@ -80,6 +80,30 @@ pub enum ForwardedMode {
     Append,
 }
 
+/// What an upstream of raw TCP is told of a client, in a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum UpstreamProxyProtocol {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Addresses, as a line of text.
+    V1,
+    /// Addresses, in binary.
+    V2,
+    /// The facts of TLS too: version, suite, group, and the server's name.
+    V2Tls,
+    /// And who the client is by its certificate.
+    V2Identity,
+}
+
+impl UpstreamProxyProtocol {
+    /// Whether the server's name is among it.
+    pub(super) fn says_tls(self) -> bool {
+        matches!(self, Self::V2Tls | Self::V2Identity)
+    }
+}
+
 /// What one listener's data path is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -111,4 +135,6 @@ pub struct Settings {
     pub forwarded: ForwardedMode,
     /// Proxies in front that say by the PROXY protocol for whom they connect.
     pub proxy_protocol_from: Networks,
+    /// What the upstream is told before the client's first byte.
+    pub upstream_proxy_protocol: UpstreamProxyProtocol,
 }

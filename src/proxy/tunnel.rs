@@ -2,6 +2,7 @@
 //! raw TCP. Bytes both ways, half-close kept, no end by silence unless asked for.
 
 use base64::Engine as _;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::io::{ClientStream, Duplex};
@@ -10,7 +11,7 @@ use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::MessageStream;
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::end::{Sent, end};
-use crate::proxy::error::Outcome;
+use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange};
 use crate::proxy::upstream::{Priority, Socket};
 
@@ -59,11 +60,12 @@ pub(super) fn new_key() -> String {
     base64::prelude::BASE64_STANDARD.encode(nonce)
 }
 
-/// Relays raw TCP (`protocol = "tcp"`); the server may speak first. No `async fn`: that would hold its
+/// Relays raw TCP (`protocol = "tcp"`); the server may speak first, after it was sent `preface`. No `async fn`: that would hold its
 /// arguments twice.
 pub(crate) fn relay<S: ClientStream>(
     stream: S,
     context: Context,
+    preface: Vec<u8>,
 ) -> impl Future<Output = Outcome> + Send {
     let mut client = H1::new(stream);
     client.start_tunnel();
@@ -72,7 +74,7 @@ pub(crate) fn relay<S: ClientStream>(
         if !context.activity.begin() {
             return Outcome::Shed;
         }
-        let outcome = match context.upstream.connect(Priority::First).await {
+        let outcome = match connect(&context, preface).await {
             Ok(socket) => {
                 let mut up = H1::new(socket);
                 up.start_tunnel();
@@ -90,4 +92,11 @@ pub(crate) fn relay<S: ClientStream>(
         };
         end(&mut client, sent, outcome, Instant::now(), &context.drain).await
     }
+}
+
+async fn connect(context: &Context, preface: Vec<u8>) -> Result<Socket, UpstreamError> {
+    let mut socket = context.upstream.connect(Priority::First).await?;
+    // Into the buffer of a new socket, which holds more than this.
+    socket.write_all(&preface).await?;
+    Ok(socket)
 }

@@ -22,7 +22,7 @@ pub struct Addresses {
 
 impl Addresses {
     /// IPv4 addresses in IPv6 notation become IPv4 addresses.
-    pub(super) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
+    pub fn new(source: SocketAddr, destination: SocketAddr) -> Self {
         let canonical =
             |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         Self {

@@ -9,22 +9,14 @@ use super::policy::Offer;
 use super::record::{HANDSHAKE, RECORD_HEADER};
 
 const CLIENT_HELLO: u8 = 1;
+const EXT_SERVER_NAME: u16 = 0;
 const EXT_SUPPORTED_GROUPS: u16 = 10;
 const EXT_KEY_SHARE: u16 = 51;
 
 /// Reads the offer out of the records of a first flight; `None` if it is no whole ClientHello.
 pub fn inspect(records: &[u8]) -> Option<Offer> {
     let message = handshake_bytes(records)?;
-    let mut hello = Cursor(&message);
-    let (CLIENT_HELLO, length) = hello.header()? else {
-        return None;
-    };
-    let mut body = Cursor(hello.take(length)?);
-    body.take(2 + 32)?; // legacy_version, random
-    body.vector8()?; // legacy_session_id
-    body.vector16()?; // cipher_suites
-    body.vector8()?; // legacy_compression_methods
-    let mut extensions = Cursor(body.vector16()?);
+    let mut extensions = extensions(&message)?;
     let mut offer = Offer::default();
     while !extensions.0.is_empty() {
         let kind = extensions.u16()?;
@@ -36,6 +28,41 @@ pub fn inspect(records: &[u8]) -> Option<Offer> {
         }
     }
     Some(offer)
+}
+
+/// The server's name in the records of a first flight (RFC 6066 §3); `None` if there is none, or what is
+/// there is no host name.
+pub(super) fn server_name(records: &[u8]) -> Option<Box<str>> {
+    let message = handshake_bytes(records)?;
+    let mut extensions = extensions(&message)?;
+    while !extensions.0.is_empty() {
+        let kind = extensions.u16()?;
+        let data = extensions.vector16()?;
+        if kind == EXT_SERVER_NAME {
+            let mut names = Cursor(Cursor(data).vector16()?);
+            let (0, name) = (names.u8()?, names.vector16()?) else {
+                return None;
+            };
+            let in_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+            let is_host = !name.is_empty() && name.len() < 256 && name.iter().all(in_host);
+            let name = std::str::from_utf8(name).ok().filter(|_| is_host);
+            return name.map(Box::from);
+        }
+    }
+    None
+}
+
+fn extensions(message: &[u8]) -> Option<Cursor<'_>> {
+    let mut hello = Cursor(message);
+    let (CLIENT_HELLO, length) = hello.header()? else {
+        return None;
+    };
+    let mut body = Cursor(hello.take(length)?);
+    body.take(2 + 32)?; // legacy_version, random
+    body.vector8()?; // legacy_session_id
+    body.vector16()?; // cipher_suites
+    body.vector8()?; // legacy_compression_methods
+    body.vector16().map(Cursor)
 }
 
 /// How much of a hello has arrived. Told of each record once, so that a hello in thousands of tiny

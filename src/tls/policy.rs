@@ -25,6 +25,9 @@ pub use self::unknown::UnknownName;
 /// The only version this product speaks (RFC 8446).
 pub(crate) static VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
+/// Its name, as OpenSSL writes it.
+pub(crate) const VERSION_NAME: &str = "TLSv1.3";
+
 /// A policy that cannot contradict itself: mode, groups in order of preference, suites.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TlsPolicy {

@@ -30,6 +30,8 @@ pub struct TlsServer {
     pub(super) half_open: Arc<FairSet>,
     max_handshakes: usize,
     plaintext: Option<PlaintextHook>,
+    /// Somebody wants to know what clients call the server.
+    pub(super) wants_server_name: bool,
 }
 
 impl TlsServer {
@@ -86,6 +88,7 @@ impl TlsServer {
             half_open: FairSet::new(settings.max_handshakes),
             max_handshakes: settings.max_handshakes,
             plaintext: None,
+            wants_server_name: false,
         })
     }
 
@@ -94,6 +97,15 @@ impl TlsServer {
     pub fn with_plaintext(self, hook: PlaintextHook) -> Self {
         Self {
             plaintext: Some(hook),
+            ..self
+        }
+    }
+
+    /// Keeps what a client calls the server, if that is wanted.
+    #[must_use]
+    pub fn with_server_name(self, wanted: bool) -> Self {
+        Self {
+            wants_server_name: wanted,
             ..self
         }
     }

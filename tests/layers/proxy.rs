@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "settings",
     "plain_http",
     "codec",
@@ -22,6 +22,7 @@ const LAYERS: [&str; 18] = [
     "downstream",
     "access_log",
     "arrival",
+    "preface",
     "connection",
     "fuzzing",
 ];

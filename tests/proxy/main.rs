@@ -15,6 +15,7 @@ mod streaming;
 mod tcp;
 mod upstream;
 mod upstream_http2;
+mod upstream_proxy_protocol;
 mod websocket;
 mod workers;
 

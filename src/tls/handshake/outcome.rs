@@ -53,6 +53,8 @@ pub struct Session {
     pub suite: &'static str,
     /// What ALPN chose.
     pub alpn: Alpn,
+    /// What the client calls the server (SNI), where somebody wants to know.
+    pub server_name: Option<Box<str>>,
     /// Who the client is, by its verified certificate.
     pub peer: Option<Arc<PeerIdentity>>,
     /// What it took.

@@ -47,6 +47,7 @@ pub(super) struct Progress {
     /// Its place among the handshakes that wait for their client, from the first wait on.
     half_open: Option<Member>,
     offer: Option<Offer>,
+    server_name: Option<Box<str>>,
     /// What the verifier of client certificates learned.
     noted: Noted,
     pub(super) cost: Cost,
@@ -75,6 +76,9 @@ impl Progress {
         self.client_hello(io, client, server).await?;
         self.turn(io, client, queue).await?;
         self.offer = hello::inspect(&self.flight.incoming);
+        if server.wants_server_name {
+            self.server_name = hello::server_name(&self.flight.incoming);
+        }
         // What could not be read is refused by rustls, whatever the config.
         let config = server.config_for(self.offer.as_ref());
         let config = config.ok_or(HandshakeError::Internal)?;
@@ -304,6 +308,7 @@ impl Progress {
                 Some(b"h2") => Alpn::Http2,
                 _ => Alpn::Http1,
             },
+            server_name: self.server_name.clone(),
             peer: self.noted.peer.clone(),
             cost: self.cost,
         })
