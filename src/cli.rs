@@ -40,6 +40,12 @@ pub enum Command {
     Certs(certgen::Args),
     /// Put the sidecar into Kubernetes manifests, or serve the webhook that does
     Inject(Box<inject::InjectArgs>),
+    /// Make one TLS handshake as a client that knows hybrid groups, and show what it negotiated
+    #[command(after_help = PROBE_CODES)]
+    Probe(hybridge_scan::ProbeArgs),
+    /// List what TLS endpoints accept: groups in order, hybrid or classical, certificates
+    #[command(after_help = SCAN_CODES)]
+    Scan(hybridge_scan::ScanArgs),
     /// Talk to a sidecar on this host or in this pod through its admin port
     Ctl(Ctl),
 }
@@ -48,6 +54,15 @@ const PRECEDENCE: &str = "\
 Every option is also an environment variable: --head-timeout is HYBRIDGE_HEAD_TIMEOUT. A flag wins \
 over the environment, the environment over the file, the file over the default; an empty variable \
 counts as unset. The options describe one listener, a file any number.";
+
+const PROBE_CODES: &str = "\
+Exit code 0: hybrid or post-quantum key exchange, and a certificate that is trusted. 1: no handshake, \
+or not trusted. 2: classical key exchange. 64: the command line is wrong.";
+
+const SCAN_CODES: &str = "\
+No request is sent, and no certificate is verified: private authorities are the norm inside clusters. \
+Exit code 0: every endpoint was examined and meets --require. 1: one does not, is worse than in \
+--baseline, or could not be examined. 64: the command line or a file is wrong.";
 
 /// Where the demo listens.
 #[derive(Args, Clone, Debug)]

@@ -124,6 +124,7 @@ fn guide(sidecar: &Sidecar, certificates: &Certificates) -> Guide {
     let first = |addresses: &[SocketAddr]| addresses.first().copied().map(config::reachable);
     let at = |name| first(sidecar.addresses(name)).unwrap_or(guide::NOWHERE);
     Guide {
+        program: std::env::current_exe().unwrap_or_else(|_| "hybridge".into()),
         ca: certificates.ca.clone(),
         hybrid: at(HYBRID),
         classical: at(CLASSICAL),

@@ -14,6 +14,7 @@ use hybridge::config::{self, Config, Environment, Flags, Loaded};
 use hybridge::redact::scrub;
 use hybridge::run::{self, End};
 use hybridge::{ctl, demo, inject};
+use hybridge_scan::probe::{self, Verdict};
 use thiserror::Error;
 
 use self::allocator::Allocator;
@@ -23,6 +24,8 @@ use self::allocator::Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 const EX_USAGE: u8 = 64;
+/// `probe` met a classical key exchange.
+const CLASSICAL: u8 = 2;
 /// What a shell reports of a tool that SIGPIPE ends: 128 and the signal's number. Not 0, because what
 /// was not read, such as the verdict of `inject --check`, was not said.
 const BROKEN_PIPE: u8 = 128 + 13;
@@ -54,6 +57,24 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Ctl(call) => ctl(&call),
         Command::Demo(addresses) => Ok(demo::run(&addresses)?),
         Command::Inject(args) => Ok(inject::command(&args)?),
+        Command::Probe(args) => probe_one(&args),
+        Command::Scan(args) => scan(&args),
+    }
+}
+
+fn probe_one(args: &hybridge_scan::ProbeArgs) -> Result<(), Failure> {
+    match probe::probe(args, &mut io::stdout().lock())? {
+        Verdict::Protected => Ok(()),
+        Verdict::Classical => Err(Failure::Classical),
+        Verdict::Untrusted => Err(Failure::Untrusted),
+    }
+}
+
+fn scan(args: &hybridge_scan::ScanArgs) -> Result<(), Failure> {
+    if hybridge_scan::run::scan(args, &mut io::stdout().lock())? {
+        Ok(())
+    } else {
+        Err(Failure::Required)
     }
 }
 
@@ -123,6 +144,16 @@ enum Failure {
     Output(#[from] io::Error),
     #[error(transparent)]
     Run(#[from] run::Error),
+    #[error(transparent)]
+    Probe(#[from] probe::Error),
+    #[error("the key exchange is classical")]
+    Classical,
+    #[error("the certificate is not trusted")]
+    Untrusted,
+    #[error(transparent)]
+    Scan(#[from] hybridge_scan::run::Error),
+    #[error("not every endpoint is as required")]
+    Required,
 }
 
 fn were(connections: usize) -> String {
@@ -136,18 +167,23 @@ impl Failure {
     /// The error of standard output, if that is all that went wrong.
     fn output(&self) -> Option<&io::Error> {
         match self {
-            Self::Output(error) | Self::Demo(demo::Error::Output(error)) => Some(error),
+            Self::Output(error)
+            | Self::Demo(demo::Error::Output(error))
+            | Self::Probe(probe::Error::Output(error)) => Some(error),
             Self::Inject(error) => error.output(),
+            Self::Scan(error) => error.output(),
             _ => None,
         }
     }
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) => ExitCode::from(EX_USAGE),
+            Self::Config(_) | Self::Probe(probe::Error::Usage(_)) => ExitCode::from(EX_USAGE),
             Self::Demo(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Inject(error) => ExitCode::from(error.exit_code()),
+            Self::Scan(error) if error.is_usage() => ExitCode::from(EX_USAGE),
+            Self::Classical => ExitCode::from(CLASSICAL),
             _ => ExitCode::FAILURE,
         }
     }

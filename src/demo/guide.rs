@@ -12,6 +12,8 @@ pub(super) const NOWHERE: SocketAddr =
 
 /// Where everything is.
 pub(super) struct Guide {
+    /// This binary.
+    pub(super) program: PathBuf,
     pub(super) ca: PathBuf,
     pub(super) hybrid: SocketAddr,
     pub(super) classical: SocketAddr,
@@ -22,6 +24,7 @@ pub(super) struct Guide {
 impl fmt::Display for Guide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            program,
             ca,
             hybrid,
             classical,
@@ -30,6 +33,7 @@ impl fmt::Display for Guide {
         } = self;
         let ca = ca.display().to_string();
         let word = shell_quoted(&ca);
+        let program = shell_quoted(&program.display().to_string());
         let (strong, weak) = (first(KxClass::Hybrid), first(KxClass::Classical));
         write!(
             f,
@@ -38,16 +42,19 @@ hybrid:    https://{hybrid}/  {strong} for every client that lists a hybrid grou
 classical: https://{classical}/  only classical key exchange, for comparison
 admin:     http://{admin}/metrics
 
-1. Stream a chat completion. Each chunk says in x-tls-key-exchange what keyed its connection:
+1. See what a client that knows hybrid groups negotiates, whatever curl you have:
+     {program} probe https://{hybrid}/health --ca {word}
+
+2. Stream a chat completion. Each chunk says in x-tls-key-exchange what keyed its connection:
      curl -N --cacert {word} https://{hybrid}/v1/chat/completions -H 'content-type: application/json' -d '{{"stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'
 
-2. Ask the classical port too, then compare what a handshake costs in bytes and seconds:
+3. Ask the classical port too, then compare what a handshake costs in bytes and seconds:
      curl -s --cacert {word} https://{classical}/health; echo; curl -s http://{admin}/metrics | grep -E '^hybridge_handshake_(bytes|duration_seconds)_(sum|count)'
 
-3. Stop with Ctrl-C, or:
+4. Stop with Ctrl-C, or:
      kill {process}
 
-If the first answer says {weak}, that curl does not know hybrid groups (OpenSSL before 3.5).
+If the second answer says {weak}, that curl does not know hybrid groups (OpenSSL before 3.5).
 A client that can, even though it lists {weak} first (openssl 3.5 or newer):
      openssl s_client -connect {hybrid} -CAfile {word} -groups {weak}:{strong} </dev/null 2>/dev/null | grep -E 'group:|Temp Key'
 A browser shows it at https://{hybrid}/ once it trusts the CA."#

@@ -142,7 +142,7 @@ fn what_would_let_in_everybody_or_nobody_is_refused_with_the_remedy() {
     let uri = ("allow-uri", "spiffe://example.org/**");
     for (annotations, remedy) in [
         (
-            &[("client-auth", "requird")][..],
+            &[("client-auth", "always")][..],
             "use one of off, optional, required",
         ),
         (&[required, uri], "needs annotation hybridge.dev/client-ca"),

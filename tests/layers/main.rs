@@ -100,6 +100,15 @@ fn imports_go_one_way() {
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
+/// What serves traffic must not carry what looks at others.
+#[test]
+fn only_the_command_line_knows_the_scan() {
+    let lines = naming(&["hybridge_scan"], |source| {
+        !["main", "cli"].contains(&source.part.as_str())
+    });
+    assert!(lines.is_empty(), "{lines:#?}");
+}
+
 #[test]
 fn only_the_wiring_knows_the_configuration() {
     let lines = naming(&["crate::config", "super::config"], |source| {

@@ -26,7 +26,7 @@ async fn the_printed_commands_work_when_pasted() {
     let (hybrid, classical) = (demo.address("hybrid:"), demo.address("classical:"));
     let admin = demo.address("admin:");
     let commands: Vec<String> = demo.commands().iter().map(ToString::to_string).collect();
-    let [stream, compare, stop, openssl] = &commands[..] else {
+    let [probe, stream, compare, stop, openssl] = &commands[..] else {
         panic!("{commands:?}");
     };
     let ca = demo.made().unwrap().join("ca.crt");
@@ -39,15 +39,21 @@ async fn the_printed_commands_work_when_pasted() {
     assert_eq!(*stop, format!("kill {}", demo.child.id()));
     assert!(openssl.contains(&format!("-connect {hybrid}")), "{openssl}");
     assert!(openssl.contains(&format!("-groups {CLASSICAL}:{HYBRID}")));
-    if Command::new("curl").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: no curl here, so the commands were looked at and not run");
-        return;
-    }
     let shell = |line: &str| {
         let output = Command::new("sh").args(["-c", line]).output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
+    let probed = shell(probe);
+    assert!(
+        probed.contains(&format!("key exchange  {HYBRID} (hybrid")),
+        "{probed}"
+    );
+    assert!(probed.contains("trusted by"), "{probed}");
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: no curl here, so the commands were looked at and not run");
+        return;
+    }
     let streamed = shell(stream);
     assert!(streamed.ends_with("data: [DONE]\n\n"), "{streamed}");
     assert!(streamed.contains("x-tls-key-exchange"), "{streamed}");

@@ -15,6 +15,7 @@ mod ctl;
 mod demo;
 mod drain;
 mod floods;
+mod inventory;
 mod limits;
 mod log;
 mod metrics_golden;

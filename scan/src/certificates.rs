@@ -1,0 +1,353 @@
+//! What a server presents, to clients of three kinds: those that verify every signature, classical ones
+//! alone, or ML-DSA alone. Nothing is verified here: a scan looks at private authorities too.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use serde::Serialize;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::dial::Dial;
+use crate::target::Target;
+
+/// How long tickets are waited for after a handshake.
+const TICKETS: Duration = Duration::from_millis(200);
+/// Certificates of a chain that are reported.
+const MAX_CHAIN: usize = 16;
+
+/// One certificate.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Certificate {
+    /// Subject.
+    pub subject: String,
+    /// Issuer.
+    pub issuer: String,
+    /// Serial number in hex.
+    pub serial: String,
+    /// Names of the subjectAltName.
+    pub names: Vec<String>,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// Algorithm of its key, with the size for RSA and the curve for EC.
+    pub key: String,
+    /// Algorithm of its issuer's signature.
+    pub signature: String,
+    /// Hex.
+    pub sha256: String,
+}
+
+/// What the server presented.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Certificates {
+    /// To a client that takes every scheme: the leaf first.
+    pub chain: Vec<Certificate>,
+    /// The scheme that the server signed with.
+    pub scheme: Option<String>,
+    /// The leaf for clients with classical schemes alone, if that is another one.
+    pub classical: Option<Certificate>,
+    /// The leaf for clients with ML-DSA alone: the server is ready for those.
+    pub ml_dsa: Option<Certificate>,
+    /// Cipher suite of the first handshake.
+    pub suite: Option<String>,
+    /// The server asked for a client certificate.
+    pub asks_client: bool,
+    /// Session tickets after the first handshake.
+    pub tickets: u32,
+}
+
+/// Three handshakes.
+pub fn collect(
+    target: &Target,
+    dial: Dial,
+    only_tls12: bool,
+    notes: &mut Vec<String>,
+) -> Certificates {
+    let all = [CLASSICAL, &ML_DSA].concat();
+    let first = match handshake(target, dial, &all, only_tls12) {
+        Ok(seen) => seen,
+        Err(why) => {
+            notes.push(format!("no certificate was seen: {why}"));
+            return Certificates::default();
+        }
+    };
+    let mut found = Certificates {
+        chain: first.chain(),
+        scheme: first.scheme.map(|scheme| scheme_name(scheme).to_owned()),
+        suite: first.suite,
+        asks_client: first.asks_client,
+        tickets: first.tickets,
+        ..Certificates::default()
+    };
+    if only_tls12 {
+        return found;
+    }
+    let leaf = |schemes: &[SignatureScheme]| {
+        let seen = handshake(target, dial, schemes, false).ok()?;
+        seen.scheme?;
+        seen.chain().into_iter().next()
+    };
+    let classical = leaf(CLASSICAL);
+    found.ml_dsa = leaf(&ML_DSA);
+    found.classical = classical.filter(|leaf| Some(leaf) != found.chain.first());
+    found
+}
+
+const ML_DSA: [SignatureScheme; 3] = [
+    SignatureScheme::ML_DSA_44,
+    SignatureScheme::ML_DSA_65,
+    SignatureScheme::ML_DSA_87,
+];
+const CLASSICAL: &[SignatureScheme] = &[
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
+fn scheme_name(scheme: SignatureScheme) -> &'static str {
+    match scheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256 => "ecdsa_secp256r1_sha256",
+        SignatureScheme::ECDSA_NISTP384_SHA384 => "ecdsa_secp384r1_sha384",
+        SignatureScheme::ECDSA_NISTP521_SHA512 => "ecdsa_secp521r1_sha512",
+        SignatureScheme::ED25519 => "ed25519",
+        SignatureScheme::RSA_PSS_SHA256 => "rsa_pss_rsae_sha256",
+        SignatureScheme::RSA_PSS_SHA384 => "rsa_pss_rsae_sha384",
+        SignatureScheme::RSA_PSS_SHA512 => "rsa_pss_rsae_sha512",
+        SignatureScheme::RSA_PKCS1_SHA256 => "rsa_pkcs1_sha256",
+        SignatureScheme::RSA_PKCS1_SHA384 => "rsa_pkcs1_sha384",
+        SignatureScheme::RSA_PKCS1_SHA512 => "rsa_pkcs1_sha512",
+        SignatureScheme::ML_DSA_44 => "mldsa44",
+        SignatureScheme::ML_DSA_65 => "mldsa65",
+        SignatureScheme::ML_DSA_87 => "mldsa87",
+        _ => "other",
+    }
+}
+
+/// What one handshake showed.
+#[derive(Debug, Default)]
+struct Seen {
+    ders: Vec<Vec<u8>>,
+    scheme: Option<SignatureScheme>,
+    suite: Option<String>,
+    asks_client: bool,
+    tickets: u32,
+}
+
+impl Seen {
+    fn chain(&self) -> Vec<Certificate> {
+        self.ders.iter().filter_map(|der| describe(der)).collect()
+    }
+}
+
+/// A handshake in which every chain is taken and none is trusted: nothing is sent on the connection.
+fn handshake(
+    target: &Target,
+    dial: Dial,
+    schemes: &[SignatureScheme],
+    only_tls12: bool,
+) -> Result<Seen, String> {
+    let witness = Arc::new(Witness {
+        seen: Mutex::default(),
+        schemes: schemes.to_vec(),
+    });
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions: &[_] = if only_tls12 {
+        &[&rustls::version::TLS12]
+    } else {
+        &[&rustls::version::TLS13]
+    };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&witness) as _)
+        .with_client_cert_resolver(Arc::clone(&witness) as _);
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(target.host.clone()).map_err(|error| error.to_string())?;
+    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|e| e.to_string())?;
+    let mut stream = dial.connect().ok_or("the connection fails")?;
+    let ended = drive(&mut tls, &mut stream, dial.timeout);
+    let mut seen = std::mem::take(&mut *witness.lock());
+    if seen.ders.is_empty() {
+        return Err(ended
+            .err()
+            .unwrap_or_else(|| "the server sent none".to_owned()));
+    }
+    seen.suite = tls
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str().map(str::to_owned));
+    seen.tickets = tls.tls13_tickets_received();
+    Ok(seen)
+}
+
+/// Until the handshake is complete and tickets had a moment to come.
+fn drive(
+    tls: &mut ClientConnection,
+    stream: &mut TcpStream,
+    timeout: Duration,
+) -> Result<(), String> {
+    let mut end = Instant::now() + timeout;
+    let mut handshaking = true;
+    loop {
+        while tls.wants_write() {
+            tls.write_tls(stream).map_err(|error| error.to_string())?;
+        }
+        if handshaking && !tls.is_handshaking() {
+            handshaking = false;
+            end = Instant::now() + TICKETS.min(timeout);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() || (!handshaking && tls.tls13_tickets_received() > 0) {
+            tls.send_close_notify();
+            let _ = tls.write_tls(stream).and_then(|_| stream.flush());
+            return if handshaking {
+                Err("the handshake is not complete within the timeout".to_owned())
+            } else {
+                Ok(())
+            };
+        }
+        let _ = stream.set_read_timeout(Some(left));
+        let mut buffer = [0; 16_384];
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err("the server closed the connection".to_owned()),
+            Ok(count) => {
+                let mut rest = &buffer[..count];
+                while !rest.is_empty() {
+                    tls.read_tls(&mut rest).map_err(|error| error.to_string())?;
+                    if let Err(error) = tls.process_new_packets() {
+                        let _ = tls.write_tls(stream);
+                        return Err(error.to_string());
+                    }
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) if !handshaking => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Keeps what the server presents and takes all of it.
+#[derive(Debug)]
+struct Witness {
+    seen: Mutex<Seen>,
+    schemes: Vec<SignatureScheme>,
+}
+
+impl Witness {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signed(&self, scheme: SignatureScheme) -> HandshakeSignatureValid {
+        self.lock().scheme = Some(scheme);
+        HandshakeSignatureValid::assertion()
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let all = std::iter::once(end_entity).chain(intermediates);
+        self.lock().ders = all.take(MAX_CHAIN).map(|der| der.to_vec()).collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(self.signed(dss.scheme))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(self.signed(dss.scheme))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+}
+
+impl ResolvesClientCert for Witness {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.lock().asks_client = true;
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn describe(der: &[u8]) -> Option<Certificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.map_or_else(Vec::new, |names| {
+        names.value.general_names.iter().filter_map(name).collect()
+    });
+    let validity = certificate.validity();
+    Some(Certificate {
+        subject: certificate.subject().to_string(),
+        issuer: certificate.issuer().to_string(),
+        serial: hex(certificate.raw_serial()),
+        names,
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+        key: crate::oids::key(certificate.public_key()),
+        signature: crate::oids::signature(
+            &certificate.signature_algorithm.algorithm.to_id_string(),
+        ),
+        sha256: hex(digest(&SHA256, der).as_ref()),
+    })
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        GeneralName::IPAddress([a, b, c, d]) => Some(format!("{a}.{b}.{c}.{d}")),
+        GeneralName::IPAddress(bytes) => {
+            let bytes: [u8; 16] = (*bytes).try_into().ok()?;
+            Some(std::net::Ipv6Addr::from(bytes).to_string())
+        }
+        _ => None,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,79 @@
+//! The groups that a scan offers: those that TLS servers are known to accept, whether hybridge serves
+//! them or not (IANA registry "TLS Supported Groups").
+
+use serde::Serialize;
+
+/// What a group protects against.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// ML-KEM beside an elliptic curve: both must be broken.
+    Hybrid,
+    /// ML-KEM alone.
+    PostQuantum,
+    /// Broken by a quantum computer.
+    Classical,
+}
+
+/// A group by its number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Group {
+    /// The number on the wire.
+    pub number: u16,
+    /// IANA's name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+}
+
+const fn group(number: u16, name: &'static str, kind: Kind) -> Group {
+    Group { number, name, kind }
+}
+
+/// Every group that is offered: classical ones last, so that a server that follows its client's order
+/// shows what it holds against them only in a question of its own.
+pub const ALL: [Group; 21] = [
+    group(0x11ec, "X25519MLKEM768", Kind::Hybrid),
+    group(0x11eb, "SecP256r1MLKEM768", Kind::Hybrid),
+    group(0x11ed, "SecP384r1MLKEM1024", Kind::Hybrid),
+    group(0x11ee, "curveSM2MLKEM768", Kind::Hybrid),
+    group(0x6399, "X25519Kyber768Draft00", Kind::Hybrid),
+    group(0x0200, "MLKEM512", Kind::PostQuantum),
+    group(0x0201, "MLKEM768", Kind::PostQuantum),
+    group(0x0202, "MLKEM1024", Kind::PostQuantum),
+    group(X25519, "x25519", Kind::Classical),
+    group(SECP256R1, "secp256r1", Kind::Classical),
+    group(0x001e, "x448", Kind::Classical),
+    group(0x0018, "secp384r1", Kind::Classical),
+    group(0x0019, "secp521r1", Kind::Classical),
+    group(0x001f, "brainpoolP256r1tls13", Kind::Classical),
+    group(0x0020, "brainpoolP384r1tls13", Kind::Classical),
+    group(0x0021, "brainpoolP512r1tls13", Kind::Classical),
+    group(0x0100, "ffdhe2048", Kind::Classical),
+    group(0x0101, "ffdhe3072", Kind::Classical),
+    group(0x0102, "ffdhe4096", Kind::Classical),
+    group(0x0103, "ffdhe6144", Kind::Classical),
+    group(0x0104, "ffdhe8192", Kind::Classical),
+];
+
+/// The number of x25519.
+pub const X25519: u16 = 0x001d;
+/// The number of secp256r1.
+pub const SECP256R1: u16 = 0x0017;
+
+impl Group {
+    /// The group of this number, if it is known.
+    pub fn of(number: u16) -> Option<Self> {
+        ALL.into_iter().find(|group| group.number == number)
+    }
+}
+
+/// IANA's name, or the number in hex.
+pub fn name(number: u16) -> String {
+    Group::of(number).map_or_else(|| format!("{number:#06x}"), |group| group.name.to_owned())
+}
+
+/// The kind of a group; one that is not known counts as classical.
+pub fn kind(number: u16) -> Kind {
+    Group::of(number).map_or(Kind::Classical, |group| group.kind)
+}

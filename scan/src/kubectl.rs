@@ -1,0 +1,208 @@
+//! Targets in cluster objects, as `kubectl get services,ingresses,gateways,endpointslices -A -o json`
+//! prints them. Offline: nothing asks an API server. What is not tried is listed with the reason.
+
+use serde_json::Value;
+
+use crate::target::Target;
+
+/// What the objects name.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Endpoints that probably speak TLS.
+    pub targets: Vec<Target>,
+    /// Everything else, a line each.
+    pub not_tried: Vec<String>,
+}
+
+/// Reads a List or one object.
+pub fn read(text: &str) -> Result<Found, String> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| format!("no JSON of kubectl: line {}", error.line()))?;
+    let mut found = Found::default();
+    match value.get("items") {
+        Some(Value::Array(items)) => items.iter().for_each(|item| found.object(item)),
+        Some(_) => return Err("`items` is no list".to_owned()),
+        None if value.get("kind").is_some() => found.object(&value),
+        None => return Err("neither a List nor an object with a kind".to_owned()),
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn object(&mut self, object: &Value) {
+        let kind = text(object, "/kind").unwrap_or("an item without a kind");
+        let name = text(object, "/metadata/name").unwrap_or("?");
+        let namespace = text(object, "/metadata/namespace").unwrap_or("default");
+        let what = format!("{kind} {namespace}/{name}");
+        match kind {
+            "Service" => self.service(object, &what, name, namespace),
+            "Ingress" => self.ingress(object, &what),
+            "Gateway" => self.gateway(object, &what),
+            "EndpointSlice" => self.slice(object, &what),
+            _ => self.skip(&what, "this kind names no endpoint that a scan knows"),
+        }
+    }
+
+    fn service(&mut self, object: &Value, what: &str, name: &str, namespace: &str) {
+        let host = match text(object, "/spec/externalName") {
+            Some(external) => external.to_owned(),
+            None => format!("{name}.{namespace}.svc"),
+        };
+        for port in list(object, "/spec/ports") {
+            let number = port.get("port").and_then(Value::as_u64);
+            if speaks_tls(port, number) {
+                self.add(what, &host, number);
+            } else {
+                self.skip(what, &format!("port {} is not named as TLS", shown(number)));
+            }
+        }
+    }
+
+    fn ingress(&mut self, object: &Value, what: &str) {
+        let mut secured = Vec::new();
+        for section in list(object, "/spec/tls") {
+            for host in list(section, "/hosts").iter().filter_map(Value::as_str) {
+                secured.push(host);
+                self.add(what, host, Some(443));
+            }
+        }
+        for rule in list(object, "/spec/rules") {
+            let host = text(rule, "/host").unwrap_or("*");
+            if !secured.contains(&host) {
+                self.skip(what, &format!("host {host} has no TLS section"));
+            }
+        }
+    }
+
+    fn gateway(&mut self, object: &Value, what: &str) {
+        let address = list(object, "/status/addresses").first();
+        let address = address.and_then(|address| text(address, "/value"));
+        for listener in list(object, "/spec/listeners") {
+            let number = listener.get("port").and_then(Value::as_u64);
+            let protocol = text(listener, "/protocol").unwrap_or("?");
+            if !matches!(protocol, "HTTPS" | "TLS") {
+                self.skip(what, &format!("port {} speaks {protocol}", shown(number)));
+                continue;
+            }
+            match text(listener, "/hostname").or(address) {
+                Some(host) => self.add(what, host, number),
+                None => self.skip(
+                    what,
+                    "a listener without host name, and no address in its status",
+                ),
+            }
+        }
+    }
+
+    fn slice(&mut self, object: &Value, what: &str) {
+        for port in list(object, "/ports") {
+            let number = port.get("port").and_then(Value::as_u64);
+            if !speaks_tls(port, number) {
+                self.skip(what, &format!("port {} is not named as TLS", shown(number)));
+                continue;
+            }
+            for endpoint in list(object, "/endpoints") {
+                for address in list(endpoint, "/addresses")
+                    .iter()
+                    .filter_map(Value::as_str)
+                {
+                    self.add(what, address, number);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, what: &str, host: &str, port: Option<u64>) {
+        if host.contains('*') {
+            return self.skip(what, &format!("{host} is a wildcard"));
+        }
+        let bracketed = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        match format!("{bracketed}:{}", shown(port)).parse() {
+            Ok(target) => self.targets.push(target),
+            Err(why) => self.skip(what, &why),
+        }
+    }
+
+    fn skip(&mut self, what: &str, why: &str) {
+        self.not_tried.push(format!("{what}: {why}"));
+    }
+}
+
+/// By name, by appProtocol, or by one of the usual numbers.
+fn speaks_tls(port: &Value, number: Option<u64>) -> bool {
+    let named = |key: &str| {
+        let name = text(port, key).unwrap_or_default();
+        let first = name.split(['-', '/']).next().unwrap_or_default();
+        matches!(first, "https" | "tls" | "grpcs" | "wss") || name.ends_with("/wss")
+    };
+    let udp = text(port, "/protocol") == Some("UDP");
+    !udp && (named("/name") || named("/appProtocol") || matches!(number, Some(443 | 6443 | 8443)))
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    let list = value.pointer(pointer).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
+}
+
+fn shown(port: Option<u64>) -> String {
+    port.map_or("?".to_owned(), |port| port.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECTS: &str = r#"{"kind": "List", "items": [
+        {"kind": "Service", "metadata": {"name": "api", "namespace": "llm"}, "spec": {"ports": [
+            {"name": "https", "port": 9000}, {"name": "http", "port": 80}, {"port": 8443}]}},
+        {"kind": "Ingress", "metadata": {"name": "web", "namespace": "llm"}, "spec": {
+            "tls": [{"hosts": ["chat.example"]}],
+            "rules": [{"host": "chat.example"}, {"host": "plain.example"}]}},
+        {"kind": "Gateway", "metadata": {"name": "gw"}, "spec": {"listeners": [
+            {"protocol": "HTTPS", "port": 443, "hostname": "*.example"},
+            {"protocol": "TLS", "port": 8443}]}, "status": {"addresses": [{"value": "10.0.0.9"}]}},
+        {"kind": "EndpointSlice", "metadata": {"name": "s"}, "ports": [{"name": "tls", "port": 6001}],
+            "endpoints": [{"addresses": ["fd00::7"]}]},
+        {"kind": "Pod", "metadata": {"name": "p"}}, 7]}"#;
+
+    #[test]
+    fn every_object_is_a_target_or_a_line() {
+        let found = read(OBJECTS).unwrap_or_else(|error| panic!("{error}"));
+        let targets: Vec<String> = found.targets.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            targets,
+            [
+                "api.llm.svc:9000",
+                "api.llm.svc:8443",
+                "chat.example:443",
+                "10.0.0.9:8443",
+                "[fd00::7]:6001"
+            ]
+        );
+        assert_eq!(
+            found.not_tried,
+            [
+                "Service llm/api: port 80 is not named as TLS",
+                "Ingress llm/web: host plain.example has no TLS section",
+                "Gateway default/gw: *.example is a wildcard",
+                "Pod default/p: this kind names no endpoint that a scan knows",
+                "an item without a kind default/?: this kind names no endpoint that a scan knows",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        assert!(read("{").is_err());
+        assert!(read("{}").is_err());
+        assert!(read(r#"{"items": 7}"#).is_err());
+    }
+}

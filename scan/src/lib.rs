@@ -1,0 +1,22 @@
+//! What TLS endpoints accept: groups in the server's order; hybrid key exchange present, preferred,
+//! held and enforced; versions; certificates. For an inventory before a migration.
+//!
+//! No request is sent and nothing is trusted. Linked by the commands `scan` and `probe` alone, never by
+//! what serves traffic.
+
+pub mod answer;
+pub mod args;
+pub mod certificates;
+pub mod dial;
+pub mod doctor;
+pub mod groups;
+pub mod hello;
+pub mod kubectl;
+pub mod oids;
+pub mod probe;
+pub mod report;
+pub mod run;
+pub mod survey;
+pub mod target;
+
+pub use args::{ProbeArgs, ScanArgs};

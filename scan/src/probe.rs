@@ -1,0 +1,335 @@
+//! One TLS 1.3 handshake as a client that knows hybrid groups, and what it shows.
+
+mod witness;
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs as provider};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
+use thiserror::Error;
+
+use self::witness::Witness;
+use crate::args::ProbeArgs;
+use crate::certificates::describe;
+use crate::dial::{Dial, Unreachable};
+use crate::groups::{self, Kind};
+use crate::report::table::date;
+use crate::target::Target;
+
+/// Where systems keep the authorities that they believe, in one file.
+const SYSTEM: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+/// Bytes of a response that are read.
+const RESPONSE: usize = 16 << 10;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Hybrid or post-quantum key exchange with a certificate that is trusted.
+    Protected,
+    /// Classical key exchange.
+    Classical,
+    /// The certificate is not trusted.
+    Untrusted,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The command line.
+    #[error("{0}")]
+    Usage(String),
+    /// No connection.
+    #[error("{target}: {}", reason.text())]
+    Unreachable {
+        /// What was probed.
+        target: Target,
+        /// Why.
+        reason: Unreachable,
+    },
+    /// No handshake.
+    #[error("{0}: {1}")]
+    Handshake(Target, String),
+    /// Standard output.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Probes and writes what it saw.
+pub fn probe(args: &ProbeArgs, out: &mut impl Write) -> Result<Verdict, Error> {
+    let target: Target = args.url.parse().map_err(Error::Usage)?;
+    let offered = offered(&args.groups)?;
+    let (roots, from) = roots(args.ca.as_deref())?;
+    let crypto = Arc::new(CryptoProvider {
+        kx_groups: offered,
+        ..rustls_post_quantum::provider()
+    });
+    let witness = Arc::new(Witness::new(roots, &crypto).map_err(Error::Usage)?);
+    let mut config = ClientConfig::builder_with_provider(crypto)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| Error::Usage(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&witness) as _)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = ServerName::try_from(target.host.clone())
+        .map_err(|error| Error::Usage(error.to_string()))?;
+    let unreachable = |reason| Error::Unreachable {
+        target: target.clone(),
+        reason,
+    };
+    let begin = Instant::now();
+    let dial = Dial::find(&target, args.timeout).map_err(unreachable)?;
+    let failed = |why: String| Error::Handshake(target.clone(), why);
+    let mut stream = dial
+        .connect()
+        .ok_or_else(|| unreachable(Unreachable::ConnectFailed))?;
+    let connected = Instant::now();
+    let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| failed(e.to_string()))?;
+    let mut session = Session {
+        tls,
+        sent: 0,
+        received: 0,
+    };
+    session
+        .handshake(&mut stream, args.timeout)
+        .map_err(|why| failed(explained(&why)))?;
+    let took = connected.elapsed();
+    writeln!(out, "{target} ({})", dial.address)?;
+    let verdict = session.describe(&witness, &from, out)?;
+    writeln!(
+        out,
+        "bytes         {} sent, {} received until the handshake was complete",
+        session.sent, session.received
+    )?;
+    writeln!(
+        out,
+        "time          {:.1} ms for the connection, {:.1} ms for the handshake",
+        ms(connected - begin),
+        ms(took)
+    )?;
+    if args.http && verdict != Verdict::Untrusted {
+        let path = path_of(&args.url);
+        let response = session.get(&mut stream, &target, path);
+        writeln!(out, "response      {}", response.map_err(failed)?)?;
+    }
+    Ok(verdict)
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// What a failed handshake means for who reads it.
+fn explained(why: &str) -> String {
+    if why.contains("HandshakeFailure") {
+        return format!(
+            "the server refused the handshake ({why}): it may not accept any group that was offered; see `hybridge scan`"
+        );
+    }
+    if why.contains("ProtocolVersion") {
+        return format!("the server does not accept TLS 1.3 ({why})");
+    }
+    why.to_owned()
+}
+
+fn path_of(url: &str) -> &str {
+    let rest = url.strip_prefix("https://").unwrap_or(url);
+    rest.find('/').map_or("/", |at| &rest[at..])
+}
+
+fn offered(names: &[String]) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
+    use provider::kx_group as known;
+    let all: [(&str, &'static dyn SupportedKxGroup); 6] = [
+        ("X25519MLKEM768", known::X25519MLKEM768),
+        ("SecP256r1MLKEM768", known::SECP256R1MLKEM768),
+        ("MLKEM768", known::MLKEM768),
+        ("x25519", known::X25519),
+        ("secp256r1", known::SECP256R1),
+        ("secp384r1", known::SECP384R1),
+    ];
+    if names.is_empty() {
+        let usual = all.into_iter().filter(|(name, _)| *name != "MLKEM768");
+        return Ok(usual.map(|(_, group)| group).collect());
+    }
+    let find = |name: &String| {
+        let known = all
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        known.map(|(_, group)| *group).ok_or_else(|| {
+            let known: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+            Error::Usage(format!(
+                "--groups {name}: not a group that probe offers: {} (`hybridge scan` asks for every group)",
+                known.join(", ")
+            ))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// The authorities, and where they come from.
+fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Error> {
+    let mut roots = RootCertStore::empty();
+    let path = match file {
+        Some(path) => path.to_owned(),
+        None => match SYSTEM.iter().find(|path| Path::new(path).exists()) {
+            Some(path) => PathBuf::from(path),
+            None => return Ok((roots, "no authorities: this system has none".to_owned())),
+        },
+    };
+    let shown = path.display().to_string();
+    let text = fs::read(&path).map_err(|error| Error::Usage(format!("{shown}: {error}")))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate
+            .map_err(|_| Error::Usage(format!("{shown}: a PEM block that cannot be read")))?;
+        let added = roots.add(certificate);
+        if let (Err(error), Some(_)) = (added, file) {
+            return Err(Error::Usage(format!(
+                "{shown}: no certificate authority: {error}"
+            )));
+        }
+    }
+    if roots.is_empty() && file.is_some() {
+        return Err(Error::Usage(format!("{shown}: no certificate in it")));
+    }
+    Ok((roots, shown))
+}
+
+struct Session {
+    tls: ClientConnection,
+    sent: usize,
+    received: usize,
+}
+
+impl Session {
+    fn handshake(&mut self, stream: &mut TcpStream, timeout: Duration) -> Result<(), String> {
+        let end = Instant::now() + timeout;
+        loop {
+            while self.tls.wants_write() {
+                self.sent += self.tls.write_tls(stream).map_err(|e| e.to_string())?;
+            }
+            if !self.tls.is_handshaking() {
+                return Ok(());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err("no answer within the timeout".to_owned());
+            }
+            stream
+                .set_read_timeout(Some(left))
+                .map_err(|e| e.to_string())?;
+            self.read(stream)?;
+        }
+    }
+
+    fn read(&mut self, stream: &mut TcpStream) -> Result<(), String> {
+        let count = match self.tls.read_tls(stream) {
+            Ok(0) => return Err("the server closed the connection".to_owned()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        self.received += count;
+        self.tls.process_new_packets().map(drop).map_err(|error| {
+            let _ = self.tls.write_tls(stream);
+            error.to_string()
+        })
+    }
+
+    fn describe(&self, witness: &Witness, from: &str, out: &mut impl Write) -> io::Result<Verdict> {
+        let group = self.tls.negotiated_key_exchange_group();
+        let number = group.map_or(0, |group| u16::from(group.name()));
+        let kind = groups::kind(number);
+        let meaning = match kind {
+            Kind::Hybrid => "hybrid: a quantum computer cannot decrypt what is recorded",
+            Kind::PostQuantum => "post-quantum: a quantum computer cannot decrypt what is recorded",
+            Kind::Classical => {
+                "classical: what is recorded today can be decrypted by a quantum computer"
+            }
+        };
+        writeln!(out, "key exchange  {} ({meaning})", groups::name(number))?;
+        if self.tls.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest) {
+            writeln!(
+                out,
+                "              after a HelloRetryRequest: the server asked for another group's share"
+            )?;
+        }
+        let suite = self.tls.negotiated_cipher_suite();
+        let suite = suite
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("?");
+        writeln!(
+            out,
+            "version       TLS 1.3, {}",
+            suite.replace("TLS13_", "TLS_")
+        )?;
+        let seen = witness.seen();
+        if let Some(leaf) = seen.leaf.as_deref().and_then(describe) {
+            writeln!(
+                out,
+                "certificate   {}, {}, until {}",
+                leaf.subject,
+                leaf.key,
+                date(leaf.not_after)
+            )?;
+        }
+        match &seen.problem {
+            None => writeln!(out, "              trusted by {from}")?,
+            Some(problem) => writeln!(
+                out,
+                "              NOT TRUSTED by {from}: {problem}; --ca FILE names another authority"
+            )?,
+        }
+        Ok(match (kind, &seen.problem) {
+            (_, Some(_)) => Verdict::Untrusted,
+            (Kind::Classical, None) => Verdict::Classical,
+            (_, None) => Verdict::Protected,
+        })
+    }
+
+    /// The status line, and what the server says of the key exchange.
+    fn get(
+        &mut self,
+        stream: &mut TcpStream,
+        target: &Target,
+        path: &str,
+    ) -> Result<String, String> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {target}\r\nuser-agent: hybridge\r\nconnection: close\r\n\r\n"
+        );
+        let text = |error: io::Error| error.to_string();
+        self.tls
+            .writer()
+            .write_all(request.as_bytes())
+            .map_err(text)?;
+        let mut response = Vec::new();
+        while !response.windows(4).any(|end| end == b"\r\n\r\n") && response.len() < RESPONSE {
+            while self.tls.wants_write() {
+                self.tls.write_tls(stream).map_err(text)?;
+            }
+            self.read(stream)?;
+            let mut piece = [0; 4096];
+            while let Ok(count @ 1..) = self.tls.reader().read(&mut piece) {
+                response.extend_from_slice(&piece[..count]);
+            }
+        }
+        let head = String::from_utf8_lossy(&response);
+        let mut lines = head.lines();
+        let status = lines.next().unwrap_or_default().trim().to_owned();
+        let said = lines.find(|line| {
+            let name = line.split(':').next().unwrap_or_default();
+            name.eq_ignore_ascii_case("x-tls-key-exchange")
+        });
+        Ok(said.map_or(status.clone(), |line| format!("{status}, {}", line.trim())))
+    }
+}

@@ -1,0 +1,134 @@
+//! The report for people: a row an endpoint, then what to do first.
+
+use std::io::{self, Write};
+
+use crate::report::{Endpoint, Report};
+use crate::survey::{Order, Survey};
+
+/// Writes it.
+pub fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    for endpoint in &report.endpoints {
+        block(endpoint, out)?;
+    }
+    let totals = report.totals;
+    writeln!(
+        out,
+        "{} endpoints, {} examined. Hybrid: {} present, {} preferred, {} held, {} enforced. ML-DSA certificate: {}.",
+        totals.endpoints,
+        totals.examined,
+        totals.present,
+        totals.preferred,
+        totals.held,
+        totals.enforced,
+        totals.ml_dsa
+    )?;
+    for line in &report.not_tried {
+        writeln!(out, "not tried: {line}")?;
+    }
+    if !report.advice.is_empty() {
+        writeln!(out, "\nWhat to do first")?;
+    }
+    for (number, advice) in (1..).zip(&report.advice) {
+        writeln!(out, "{number}. {} ({})", advice.what, advice.because)?;
+        writeln!(out, "   {}", some_of(&advice.endpoints))?;
+    }
+    Ok(())
+}
+
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+fn block(endpoint: &Endpoint, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", endpoint.target)?;
+    match &endpoint.outcome {
+        Err(reason) => writeln!(out, "  not examined  {}\n", reason.text()),
+        Ok(survey) => examined(survey, out),
+    }
+}
+
+fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
+    let hybrid = survey.hybrid;
+    let word = |is: bool, name: &str| {
+        if is {
+            name.to_owned()
+        } else {
+            format!("not {name}")
+        }
+    };
+    let meanings = if hybrid.present {
+        [
+            word(hybrid.present, "present"),
+            word(hybrid.preferred, "preferred"),
+            word(hybrid.held, "held"),
+            word(hybrid.enforced, "enforced"),
+        ]
+        .join(", ")
+    } else {
+        "missing".to_owned()
+    };
+    writeln!(out, "  hybrid        {meanings}")?;
+    let names: Vec<&str> = survey
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
+    let order = match survey.order {
+        Order::Server => " (the server's order)",
+        Order::Client => " (the client's order decides)",
+        Order::Unknown => "",
+    };
+    if names.is_empty() {
+        writeln!(out, "  groups        none: TLS 1.3 is not accepted")?;
+    } else {
+        writeln!(out, "  groups        {}{order}", names.join(", "))?;
+    }
+    writeln!(out, "  versions      TLS {}", survey.versions.join(", "))?;
+    let certificates = &survey.certificates;
+    if let Some(leaf) = certificates.chain.first() {
+        let scheme = certificates.scheme.as_deref().unwrap_or("none");
+        writeln!(
+            out,
+            "  certificate   {}, {}, signed with {scheme}, until {}",
+            leaf.subject,
+            leaf.key,
+            date(leaf.not_after)
+        )?;
+        for issuer in certificates.chain.iter().skip(1) {
+            writeln!(out, "                {}, {}", issuer.subject, issuer.key)?;
+        }
+        let ready = certificates.ml_dsa.as_ref().map_or("no", |_| "yes");
+        writeln!(out, "  ML-DSA ready  {ready}")?;
+    }
+    if certificates.asks_client {
+        writeln!(out, "  clients       are asked for a certificate")?;
+    }
+    if let Some(doctor) = &survey.doctor {
+        writeln!(out, "  doctor        {}", doctor.verdict)?;
+        for trial in doctor.trials.iter().filter(|trial| !trial.passed) {
+            writeln!(out, "                failed: a hello {}", trial.sent)?;
+        }
+    }
+    for note in &survey.notes {
+        writeln!(out, "  note          {note}")?;
+    }
+    writeln!(out)
+}
+
+/// The day of a moment in seconds since 1970.
+pub(crate) fn date(seconds: i64) -> String {
+    match time::OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(at) => at.date().to_string(),
+        Err(_) => "an impossible date".to_owned(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The scan: where the targets come from, so many endpoints at a time, the exit code.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+
+use crate::args::{Format, ScanArgs};
+use crate::dial::Dial;
+use crate::kubectl;
+use crate::report::{self, Endpoint, Report, cbom, requirement, table};
+use crate::survey::survey;
+use crate::target::{self, Target};
+
+/// Most bytes of a file or of standard input.
+const MAX_INPUT: u64 = 256 << 20;
+/// Between the beginnings of two scans of one thread: a target that stands before many must not see a burst.
+const JITTER: Duration = Duration::from_millis(20);
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Nothing to scan.
+    #[error("nothing to scan: give HOST:PORT, --targets FILE or --kubectl FILE")]
+    NoTargets,
+    /// A file that cannot be read.
+    #[error("{file}: {source}")]
+    File {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that is not what it should be.
+    #[error("{file}: {why}")]
+    Content {
+        /// Its path.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Standard output.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// Whether the command line or a file that it names is wrong.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Output(_))
+    }
+
+    /// The error of standard output.
+    pub fn output(&self) -> Option<&io::Error> {
+        match self {
+            Self::Output(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Scans and writes the report; whether everything that was required holds.
+pub fn scan(args: &ScanArgs, out: &mut impl Write) -> Result<bool, Error> {
+    let mut targets = args.endpoints.clone();
+    let mut not_tried = Vec::new();
+    if let Some(file) = &args.targets {
+        let (listed, refused) = target::read_list(&text_of(file)?);
+        targets.extend(listed);
+        let named = |why| format!("{}: {why}", file.display());
+        not_tried.extend(refused.into_iter().map(named));
+    }
+    if let Some(file) = &args.kubectl {
+        let found = kubectl::read(&text_of(file)?).map_err(|why| content(file, why))?;
+        targets.extend(found.targets);
+        not_tried.extend(found.not_tried);
+    }
+    let baseline = match &args.baseline {
+        Some(file) => Some(report::baseline(&text_of(file)?).map_err(|why| content(file, why))?),
+        None => None,
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    if targets.is_empty() && not_tried.is_empty() {
+        return Err(Error::NoTargets);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |elapsed| elapsed.as_secs());
+    let report = Report::new(examine_all(&targets, args), not_tried, now, args);
+    match args.format {
+        Format::Table => table::write(&report, out)?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &report).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Cbom => {
+            let bill = cbom::bill(&report, args.cbom_version);
+            serde_json::to_writer_pretty(&mut *out, &bill).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(verdict(&report, args, baseline.as_ref()))
+}
+
+/// Says each breach on standard error; whether there is none.
+fn verdict(report: &Report, args: &ScanArgs, baseline: Option<&report::Baseline>) -> bool {
+    let mut breaches = Vec::new();
+    for endpoint in &report.endpoints {
+        match &endpoint.outcome {
+            Ok(survey) => {
+                if let Some(why) = args.require.and_then(|r| requirement::breach(r, survey)) {
+                    breaches.push(format!("{}: {why}", endpoint.target));
+                }
+            }
+            Err(reason) if !args.allow_unreachable => {
+                breaches.push(format!("{}: {}", endpoint.target, reason.text()));
+            }
+            Err(_) => {}
+        }
+    }
+    if let Some(baseline) = baseline {
+        breaches.extend(baseline.regressions(report));
+    }
+    for breach in &breaches {
+        say(breach);
+    }
+    breaches.is_empty()
+}
+
+/// So many threads take the next target each until there is none.
+fn examine_all(targets: &[Target], args: &ScanArgs) -> Vec<Endpoint> {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let results: Mutex<Vec<Option<Endpoint>>> = Mutex::new(vec![None; targets.len()]);
+    let progress = io::stderr().is_terminal();
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(target) = targets.get(number) else {
+                return;
+            };
+            std::thread::sleep(jitter(number));
+            let endpoint = Endpoint {
+                target: target.to_string(),
+                outcome: Dial::find(target, args.timeout)
+                    .and_then(|dial| survey(target, dial, args.doctor)),
+            };
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = results.get_mut(number) {
+                *place = Some(endpoint);
+            }
+            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if progress {
+                let end = if count == targets.len() { "\n" } else { "" };
+                let _ = write!(io::stderr(), "\r{count} of {}{end}", targets.len());
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..usize::from(args.parallel).min(targets.len()) {
+            scope.spawn(work);
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().flatten().collect()
+}
+
+/// Spread over the interval by the golden ratio: neighbours in the list are far apart.
+fn jitter(number: usize) -> Duration {
+    JITTER.mul_f64((number as f64 * 0.618_034).fract())
+}
+
+fn text_of(file: &Path) -> Result<String, Error> {
+    let read = if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin()
+            .take(MAX_INPUT)
+            .read_to_string(&mut text)
+            .map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    read.map_err(|source| Error::File {
+        file: file.display().to_string(),
+        source,
+    })
+}
+
+fn content(file: &Path, why: String) -> Error {
+    Error::Content {
+        file: file.display().to_string(),
+        why,
+    }
+}
+
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "hybridge: {line}");
+}

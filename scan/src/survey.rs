@@ -1,0 +1,291 @@
+//! What one endpoint accepts, asked one question a connection, one after the other.
+
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::certificates::{self, Certificates};
+use crate::dial::{Dial, Unreachable};
+use crate::doctor::{self, Doctor};
+use crate::groups::{self, Kind};
+use crate::hello::{Hello, TLS12, TLS13};
+use crate::target::Target;
+
+/// Alert `inappropriate_fallback` and others aside: every alert is a refusal, only a ServerHello accepts.
+const VERSIONS: [(u16, &str); 3] = [(TLS12, "1.2"), (0x0302, "1.1"), (0x0301, "1.0")];
+
+/// A group that the server would use.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Accepted {
+    /// IANA's name.
+    pub name: String,
+    /// The number on the wire.
+    pub number: u16,
+    /// Its kind.
+    pub kind: Kind,
+}
+
+/// Whose order of groups decides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The server's own.
+    Server,
+    /// The client's list.
+    Client,
+    /// Not to be told: fewer than two groups.
+    Unknown,
+}
+
+/// Four different things that "supports hybrid" may mean.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Hybrid {
+    /// A hybrid group is accepted.
+    pub present: bool,
+    /// It is chosen although the client lists classical groups first.
+    pub preferred: bool,
+    /// It is asked for although the client has sent a classical key share that would do.
+    pub held: bool,
+    /// Nothing classical is accepted, TLS 1.2 and older included.
+    pub enforced: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Survey {
+    /// The address that answered.
+    pub address: String,
+    /// TLS versions that are accepted.
+    pub versions: Vec<&'static str>,
+    /// The groups of TLS 1.3, in the order in which the server takes them.
+    pub groups: Vec<Accepted>,
+    /// Whose order that is.
+    pub order: Order,
+    /// The four meanings.
+    pub hybrid: Hybrid,
+    /// What the server presents; `None` if no handshake came that far.
+    pub certificates: Certificates,
+    /// How the endpoint and what stands before it take unusual hellos, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doctor: Option<Doctor>,
+    /// What could not be told, and why.
+    pub notes: Vec<String>,
+}
+
+/// Examines a target.
+pub fn survey(target: &Target, dial: Dial, with_doctor: bool) -> Result<Survey, Unreachable> {
+    let name = target.server_name();
+    let all: Vec<u16> = groups::ALL.iter().map(|group| group.number).collect();
+    let ask = |groups: &[u16], share| {
+        dial.ask(&Hello {
+            name,
+            version: TLS13,
+            groups,
+            share,
+            padding: None,
+        })
+    };
+    let mut notes = Vec::new();
+    let (accepted, last) = enumerate(&all, |left| ask(left, None));
+    if let Some(reason) = Unreachable::of(last).filter(|_| accepted.is_empty()) {
+        return Err(reason);
+    }
+    if !accepted.is_empty() && !matches!(last, Answer::Alert(_)) {
+        notes.push(format!(
+            "the server did not refuse the groups that are left with an alert ({last:?}): the list may be longer"
+        ));
+    }
+    let versions = versions(accepted.is_empty(), name, dial);
+    let (order, hybrid) = if accepted.is_empty() {
+        (Order::Unknown, Hybrid::default())
+    } else {
+        judge(&accepted, &versions, ask)
+    };
+    let certificates = certificates::collect(target, dial, accepted.is_empty(), &mut notes);
+    Ok(Survey {
+        address: dial.address.to_string(),
+        versions,
+        groups: accepted.iter().copied().map(accepted_group).collect(),
+        order,
+        hybrid,
+        certificates,
+        doctor: with_doctor.then(|| doctor::examine(target, dial, &accepted)),
+        notes,
+    })
+}
+
+fn accepted_group(number: u16) -> Accepted {
+    Accepted {
+        name: groups::name(number),
+        number,
+        kind: groups::kind(number),
+    }
+}
+
+/// Asks with ever fewer groups until the server takes none; the groups in its order, and its last answer.
+fn enumerate(all: &[u16], ask: impl Fn(&[u16]) -> Answer) -> (Vec<u16>, Answer) {
+    let (mut left, mut accepted) = (all.to_vec(), Vec::new());
+    loop {
+        let answer = ask(&left);
+        // A group that was not offered would be offered again for ever.
+        let Some(group) = answer.group().filter(|group| left.contains(group)) else {
+            return (accepted, answer);
+        };
+        left.retain(|offered| *offered != group);
+        accepted.push(group);
+        if left.is_empty() {
+            return (accepted, Answer::Alert(40));
+        }
+    }
+}
+
+fn versions(no_tls13: bool, name: Option<&str>, dial: Dial) -> Vec<&'static str> {
+    let mut accepted = Vec::new();
+    if !no_tls13 {
+        accepted.push("1.3");
+    }
+    let groups: Vec<u16> = groups::ALL
+        .iter()
+        .filter(|group| group.kind == Kind::Classical)
+        .map(|group| group.number)
+        .collect();
+    for (version, text) in VERSIONS {
+        let hello = Hello {
+            name,
+            version,
+            groups: &groups,
+            share: None,
+            padding: None,
+        };
+        if matches!(dial.ask(&hello), Answer::ServerHello { version: chosen, .. } if chosen == version)
+        {
+            accepted.push(text);
+        }
+    }
+    accepted
+}
+
+fn judge(
+    accepted: &[u16],
+    versions: &[&str],
+    ask: impl Fn(&[u16], Option<u16>) -> Answer,
+) -> (Order, Hybrid) {
+    let of = |kind: fn(Kind) -> bool| {
+        let matching = accepted.iter().copied();
+        matching
+            .filter(|group| kind(groups::kind(*group)))
+            .collect::<Vec<u16>>()
+    };
+    let hybrid = of(|kind| kind == Kind::Hybrid);
+    let classical = of(|kind| kind == Kind::Classical);
+    let reversed: Vec<u16> = accepted.iter().rev().copied().collect();
+    let order = match ask(&reversed, None).group() {
+        _ if accepted.len() < 2 => Order::Unknown,
+        Some(group) if group == accepted[0] => Order::Server,
+        Some(group) if group == reversed[0] => Order::Client,
+        _ => Order::Unknown,
+    };
+    let mut found = Hybrid {
+        present: !hybrid.is_empty(),
+        enforced: !hybrid.is_empty() && classical.is_empty() && versions == ["1.3"],
+        ..Hybrid::default()
+    };
+    if !found.present {
+        return (order, found);
+    }
+    let classical_first: Vec<u16> = classical.iter().chain(&hybrid).copied().collect();
+    let is_hybrid = |answer: Answer| answer.group().is_some_and(|group| hybrid.contains(&group));
+    found.preferred = is_hybrid(ask(&classical_first, None));
+    let shares = [groups::X25519, groups::SECP256R1];
+    found.held = match shares.into_iter().find(|share| classical.contains(share)) {
+        Some(share) => is_hybrid(ask(&classical_first, Some(share))),
+        // There is nothing classical to prefer, or none for which a share can be made.
+        None => classical.is_empty(),
+    };
+    (order, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server with groups of its own.
+    fn server(groups: &'static [u16], by_client: bool) -> impl Fn(&[u16], Option<u16>) -> Answer {
+        move |offered, share| {
+            let first = |order: &[u16], other: &[u16]| {
+                order.iter().copied().find(|group| other.contains(group))
+            };
+            let group = if by_client {
+                first(offered, groups)
+            } else {
+                first(groups, offered)
+            };
+            match group {
+                None => Answer::Alert(40),
+                Some(group) if share == Some(group) => Answer::ServerHello {
+                    version: TLS13,
+                    group: Some(group),
+                },
+                Some(group) => Answer::Retry { group: Some(group) },
+            }
+        }
+    }
+
+    const ALL: [u16; 4] = [0x11ec, 0x11ed, 0x1d, 0x17];
+
+    #[test]
+    fn the_groups_come_in_the_servers_order_and_end_with_an_alert() {
+        let ask = server(&[0x1d, 0x11ec], false);
+        let (accepted, last) = enumerate(&ALL, |left| ask(left, None));
+        assert_eq!(
+            (&accepted[..], last),
+            (&[0x1d, 0x11ec][..], Answer::Alert(40))
+        );
+    }
+
+    #[test]
+    fn a_server_that_names_what_was_not_offered_does_not_loop() {
+        let (accepted, last) = enumerate(&ALL, |_| Answer::Retry { group: Some(0x99) });
+        assert_eq!((accepted.len(), last.group()), (0, Some(0x99)));
+    }
+
+    #[test]
+    fn present_preferred_held_and_enforced_are_four_things() {
+        let judged = |groups: &'static [u16], by_client, versions: &[&str]| {
+            let ask = server(groups, by_client);
+            let (accepted, _) = enumerate(&ALL, |left| ask(left, None));
+            let (order, hybrid) = judge(&accepted, versions, ask);
+            let Hybrid {
+                present,
+                preferred,
+                held,
+                enforced,
+            } = hybrid;
+            (order, [present, preferred, held, enforced])
+        };
+        let only_13 = ["1.3"];
+        assert_eq!(
+            judged(&[0x11ec, 0x1d], false, &only_13),
+            (Order::Server, [true, true, true, false])
+        );
+        assert_eq!(
+            judged(&[0x1d, 0x11ec], false, &only_13),
+            (Order::Server, [true, false, false, false])
+        );
+        assert_eq!(
+            judged(&[0x11ec, 0x1d], true, &only_13),
+            (Order::Client, [true, false, false, false])
+        );
+        assert_eq!(
+            judged(&[0x11ec, 0x11ed], false, &only_13),
+            (Order::Server, [true, true, true, true])
+        );
+        assert_eq!(
+            judged(&[0x11ec, 0x11ed], false, &["1.3", "1.2"]),
+            (Order::Server, [true, true, true, false])
+        );
+        assert_eq!(
+            judged(&[0x1d], false, &only_13),
+            (Order::Unknown, [false; 4])
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! What is scanned: a name or address with a port, and where that comes from.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+
+/// An endpoint as somebody wrote it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Target {
+    /// A DNS name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Target {
+    /// The name for `server_name`; an address has none.
+    pub fn server_name(&self) -> Option<&str> {
+        let is_name = self.host.parse::<IpAddr>().is_err();
+        is_name.then_some(self.host.as_str())
+    }
+
+    /// Every address of the name, in the resolver's order.
+    pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("https://").unwrap_or(text);
+        let rest = rest.split('/').next().unwrap_or_default();
+        let wrong = |why: &str| {
+            Err(format!(
+                "`{text}` is no HOST, HOST:PORT or https:// URL: {why}"
+            ))
+        };
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(inner) => {
+                let Some((host, after)) = inner.split_once(']') else {
+                    return wrong("a bracket is missing");
+                };
+                match after.strip_prefix(':') {
+                    Some(port) => (host, Some(port)),
+                    None if after.is_empty() => (host, None),
+                    None => return wrong("there is text behind the bracket"),
+                }
+            }
+            None if rest.matches(':').count() > 1 => (rest, None),
+            None => match rest.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (rest, None),
+            },
+        };
+        let port = match port.map(str::parse) {
+            None => 443,
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return wrong("a port is a number from 1 to 65535"),
+        };
+        if host.parse::<IpAddr>().is_err() && !is_name(host) {
+            return wrong("this is neither a DNS name nor an address");
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// Letters, digits, hyphens, underscores and dots, as cluster and internal names are written.
+fn is_name(host: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !label.is_empty() && label.len() < 64 && label.bytes().all(is_part)
+    };
+    host.len() < 254 && host.trim_end_matches('.').split('.').all(is_label)
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// The targets of a file, one a line, and the lines that are none with the reason. `#` begins a comment.
+pub fn read_list(text: &str) -> (Vec<Target>, Vec<String>) {
+    let (mut targets, mut refused) = (Vec::new(), Vec::new());
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        match line.parse() {
+            Ok(target) => targets.push(target),
+            Err(why) => refused.push(format!("line {number}: {why}")),
+        }
+    }
+    (targets, refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_an_endpoint_is_read() {
+        for (text, expected) in [
+            ("a.example", "a.example:443"),
+            ("a.example:8443", "a.example:8443"),
+            ("https://a.example/v1", "a.example:443"),
+            ("10.0.0.1:6443", "10.0.0.1:6443"),
+            ("::1", "[::1]:443"),
+            ("[::1]:8443", "[::1]:8443"),
+        ] {
+            let target: Target = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(target.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_the_others_are_kept() {
+        let (targets, refused) = read_list("a:1\n# comment\nb:0\n\nc d\ne:2 # last\n");
+        assert_eq!(targets.len(), 2);
+        assert_eq!(refused.len(), 2);
+        assert!(refused[0].starts_with("line 3: `b:0`"), "{refused:?}");
+        assert!(refused[1].starts_with("line 5: `c d`"), "{refused:?}");
+    }
+
+    #[test]
+    fn an_address_has_no_server_name() {
+        let name = |text: &str| {
+            let target: Result<Target, _> = text.parse();
+            target.ok().and_then(|t| t.server_name().map(str::to_owned))
+        };
+        assert_eq!(name("a.example").as_deref(), Some("a.example"));
+        assert_eq!(name("[::1]:443"), None);
+    }
+}
