@@ -313,7 +313,8 @@ impl ResolvesClientCert for Witness {
     }
 }
 
-pub(crate) fn describe(der: &[u8]) -> Option<Certificate> {
+/// What a certificate says; `None` if it is none.
+pub fn describe(der: &[u8]) -> Option<Certificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.map_or_else(Vec::new, |names| {
