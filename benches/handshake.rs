@@ -54,6 +54,7 @@ fn server(group: Group) -> TlsServer {
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
         tickets: 1,
+        ticket_keys: None,
         client_auth: None,
     };
     let certificates: Arc<dyn ResolvesServerCert> = store;

@@ -26,6 +26,7 @@ use crate::probes::ProbeTable;
 use crate::proxy::Protocol;
 use crate::tls::policy::TlsPolicy;
 use crate::tls::reload::CredentialStore;
+use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
 /// Settings of the admin port.
@@ -60,6 +61,8 @@ pub struct ListenerStatus {
     pub store: Arc<CredentialStore>,
     /// Whom it believes, if it asks clients for a certificate.
     pub trust: Option<Arc<TrustStore>>,
+    /// The keys of its tickets, if they come from a file.
+    pub ticket_keys: Option<Arc<TicketKeyStore>>,
 }
 
 /// What the pages are made from.

@@ -13,6 +13,7 @@ use clap::{
 use crate::certgen;
 use crate::config::{DefaultValue, Flags, Key, ValueType, socket};
 use crate::inject;
+use crate::ticket_keys;
 
 pub use self::secrets::{refuse_key_text, without_secrets};
 
@@ -46,6 +47,8 @@ pub enum Command {
     /// List what TLS endpoints accept: groups in order, hybrid or classical, certificates
     #[command(after_help = SCAN_CODES)]
     Scan(hybridge_scan::ScanArgs),
+    /// Make or rotate the keys of session tickets that several replicas share
+    TicketKeys(TicketKeys),
     /// Talk to a sidecar on this host or in this pod through its admin port
     Ctl(Ctl),
 }
@@ -84,6 +87,14 @@ pub struct Demo {
         value_parser = socket
     )]
     pub stub: Option<SocketAddr>,
+}
+
+/// Work on a file of ticket keys.
+#[derive(Args, Clone, Debug)]
+pub struct TicketKeys {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub action: ticket_keys::Action,
 }
 
 /// A call to the admin port.

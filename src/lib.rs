@@ -37,6 +37,7 @@ pub mod proxy_protocol;
 pub mod redact;
 pub mod run;
 mod suggest;
+pub mod ticket_keys;
 mod time;
 pub mod tls;
 pub mod worker;

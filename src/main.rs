@@ -13,7 +13,7 @@ use hybridge::cli::{self, Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
 use hybridge::redact::scrub;
 use hybridge::run::{self, End};
-use hybridge::{ctl, demo, inject};
+use hybridge::{ctl, demo, inject, ticket_keys};
 use hybridge_scan::probe::{self, Verdict};
 use thiserror::Error;
 
@@ -54,6 +54,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Run(flags) => run(&flags),
         Command::Check(flags) => check(&flags),
         Command::Certs(args) => certs(&args),
+        Command::TicketKeys(call) => ticket_keys(&call.action),
         Command::Ctl(call) => ctl(&call),
         Command::Demo(addresses) => Ok(demo::run(&addresses)?),
         Command::Inject(args) => Ok(inject::command(&args)?),
@@ -119,6 +120,12 @@ fn certs(args: &certgen::Args) -> Result<(), Failure> {
     Ok(())
 }
 
+fn ticket_keys(action: &ticket_keys::Action) -> Result<(), Failure> {
+    let report = ticket_keys::run(action)?;
+    writeln!(io::stdout().lock(), "{report}")?;
+    Ok(())
+}
+
 fn ctl(call: &cli::Ctl) -> Result<(), Failure> {
     let admin = config::admin_address(call.admin.as_deref(), &Environment::of_process())?;
     ctl::order(admin, call.action)?;
@@ -154,6 +161,8 @@ enum Failure {
     Scan(#[from] hybridge_scan::run::Error),
     #[error("not every endpoint is as required")]
     Required,
+    #[error(transparent)]
+    TicketKeys(#[from] ticket_keys::Error),
 }
 
 fn were(connections: usize) -> String {

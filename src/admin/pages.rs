@@ -14,6 +14,7 @@ use crate::listener::Activity;
 use crate::time::parse_duration;
 use crate::tls::credentials::{rfc3339, unix_seconds};
 use crate::tls::reload::Health;
+use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
 /// The longest that `/drain/wait` waits, whatever it requests.
@@ -48,6 +49,13 @@ impl Admin {
             if next_update.is_some_and(|next| next < unix_seconds(SystemTime::now())) {
                 details.push(format!(
                     "listener `{}`: a revocation list of client-crl is out of date, the clients of its issuer are refused",
+                    listener.name
+                ));
+            }
+            let keys = listener.ticket_keys.as_ref();
+            if let Some(error) = keys.and_then(|keys| keys.last_error()) {
+                details.push(format!(
+                    "listener `{}`: the ticket keys cannot be read, those before are used: {error}",
                     listener.name
                 ));
             }
@@ -122,6 +130,7 @@ impl Admin {
             "certificate": certificate,
             "certificate_error": error.map(|error| error.to_string()),
             "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust)),
+            "ticket_keys": listener.ticket_keys.as_ref().map(|keys| ticket_keys(keys)),
             "handshakes": self.metrics.handshake_counts(&listener.name),
         })
     }
@@ -153,6 +162,17 @@ fn client_auth(trust: &TrustStore) -> Value {
         "generation": trust.current().digest(),
         "crl_next_update": trust.current().next_update().map(rfc3339),
         "error": trust.last_error().as_deref(),
+    })
+}
+
+/// Which keys seal and open tickets, by their short names: replicas that share them show the same.
+fn ticket_keys(keys: &TicketKeyStore) -> Value {
+    let (active, others) = keys.ids();
+    json!({
+        "file": keys.path(),
+        "active": active,
+        "opening": others,
+        "error": keys.last_error().as_deref(),
     })
 }
 

@@ -110,6 +110,8 @@ keys! {
         "Let in every client that client-ca certifies";
     Tickets: "listener.tls.tickets", "tickets", ValueType::Count(0, 10), Fixed("1"),
         "Session tickets sent after each handshake; 0 turns resumption off";
+    TicketKeys: "listener.tls.ticket-keys", "ticket-keys", ValueType::Path, Derived("made at start"),
+        "File with the keys of session tickets, shared by several replicas";
     HandshakeTimeout: "listener.tls.handshake-timeout", "handshake-timeout", ValueType::Duration, Fixed("10s"),
         "From the accepted connection to the finished handshake, the hello included";
     MaxHandshakes: "listener.tls.max-handshakes", "max-handshakes", ValueType::Count(1, 1_000_000), Fixed("1024"),

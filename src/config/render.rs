@@ -127,6 +127,9 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     }
     client_auth(f, tls.client_auth.as_ref())?;
     writeln!(f, "  tickets = {}", tls.tickets)?;
+    if let Some(keys) = &tls.ticket_keys {
+        writeln!(f, "  ticket-keys = {}", path(keys))?;
+    }
     writeln!(
         f,
         "  handshake-timeout = {}",

@@ -143,6 +143,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,
         tickets: layer.count(Key::Tickets)?,
+        ticket_keys: ticket_keys(layer)?,
         client_auth: client_auth::resolve(layer)?,
     })
 }
@@ -222,6 +223,20 @@ fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
         };
         at(key)(problem)
     })
+}
+
+fn ticket_keys(layer: &Layer) -> Result<Option<PathBuf>, Error> {
+    let Some(given) = layer.explicit(Key::TicketKeys) else {
+        return Ok(None);
+    };
+    if layer.count::<usize>(Key::Tickets)? == 0 {
+        return Err(Error::Excluded {
+            at: layer.place(Key::TicketKeys),
+            other: "tickets = 0".to_owned(),
+            remedy: "there are no tickets to have keys for; remove one of the two",
+        });
+    }
+    given.text(Key::TicketKeys).map(|path| Some(path.into()))
 }
 
 /// The list of a key, if somebody wrote one.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::server::ResolvesServerCert;
+use rustls::server::{ProducesTickets, ResolvesServerCert};
 
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
@@ -122,6 +122,15 @@ impl Frontend {
             failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
             permits: Arc::clone(permits),
         })
+    }
+
+    /// Issues and accepts these tickets, `count` after each handshake.
+    #[must_use]
+    pub fn with_tickets(self, ticketer: &Arc<dyn ProducesTickets>, count: usize) -> Self {
+        Self {
+            tls: self.tls.with_tickets(ticketer, count),
+            ..self
+        }
     }
 
     /// The listener's metrics.

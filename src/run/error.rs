@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::listener::BindError;
 use crate::probes::ProbeTableError;
 use crate::tls::credentials::CredentialError;
+use crate::tls::tickets::TicketKeyError;
 use crate::tls::trust::TrustError;
 
 /// Why a run did not start.
@@ -33,6 +34,14 @@ pub enum Error {
     /// Signal handlers could not be installed.
     #[error("cannot install signal handlers: {0}")]
     Signals(#[source] std::io::Error),
+    /// The ticket keys are of no use.
+    #[error("listener `{listener}`: {source}")]
+    TicketKeys {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with which file.
+        source: Box<TicketKeyError>,
+    },
     /// The authorities for clients are of no use.
     #[error("listener `{listener}`: {source}")]
     Trust {
@@ -56,7 +65,11 @@ impl Error {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Credentials { .. } | Self::Probes(_) | Self::Tls { .. } | Self::Trust { .. }
+            Self::Credentials { .. }
+                | Self::Probes(_)
+                | Self::TicketKeys { .. }
+                | Self::Tls { .. }
+                | Self::Trust { .. }
         )
     }
 }

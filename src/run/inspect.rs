@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::Error;
-use super::ready::trust;
+use super::ready::{ticket_keys, trust};
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
@@ -32,6 +32,9 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let of_trust = of_trust.warnings().iter();
             warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
         }
+        let keys = ticket_keys(name, &listener.tls)?;
+        let of_keys = keys.as_ref().and_then(|keys| keys.warning());
+        warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
         let facts = pair.facts();
         let _ = writeln!(
             text,
@@ -42,6 +45,14 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             rfc3339(facts.not_after),
             facts.sha256,
         );
+        if let Some(keys) = keys {
+            let (active, others) = keys.ids();
+            let count = others.len();
+            let _ = writeln!(
+                text,
+                "# ticket keys of `{name}`: {active} seals, {count} more open"
+            );
+        }
     }
     Ok((text, warnings))
 }

@@ -112,7 +112,7 @@ impl Sidecar {
     }
 
     fn reload_now(&self) {
-        self.reload_trust.notify_one();
+        self.reload_files.notify_one();
         let reload = self.reload.clone();
         tokio::spawn(async move {
             // The reloader logs what it finds.

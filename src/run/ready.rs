@@ -17,7 +17,8 @@ use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::UpstreamPermits;
 use crate::proxy::connection::{Frontend, Service};
 use crate::tls::credentials::rfc3339;
-use crate::tls::reload::CredentialStore;
+use crate::tls::reload::{CredentialStore, Watched};
+use crate::tls::tickets::{TicketKeyError, TicketKeyStore, ticketer};
 use crate::tls::trust::{self, TrustStore};
 use crate::worker::{Worker, Workers};
 
@@ -31,6 +32,8 @@ pub(super) struct Ready {
     pub(super) store: Arc<CredentialStore>,
     /// Whom it believes, if it asks.
     pub(super) trust: Option<Arc<TrustStore>>,
+    /// The keys of its tickets, if they come from a file.
+    ticket_keys: Option<Arc<TicketKeyStore>>,
     config: ListenerConfig,
 }
 
@@ -61,6 +64,10 @@ impl Ready {
                 tracing::warn!(listener = %name, "{warning}");
             }
         }
+        let ticket_keys = ticket_key_store(&name, &config.tls)?;
+        if let Some(warning) = ticket_keys.as_ref().and_then(|keys| keys.warning()) {
+            tracing::warn!(listener = %name, "{warning}");
+        }
         let front = Frontend::new(
             &name,
             &config.tls,
@@ -70,10 +77,15 @@ impl Ready {
             families,
             permits,
         );
-        let front = front.map_err(|source| Error::Tls {
+        let refused = |source| Error::Tls {
             listener: name.clone(),
             source,
-        })?;
+        };
+        let mut front = front.map_err(refused)?;
+        let ticketer = ticketer(&name, &config.tls, trust.as_ref(), ticket_keys.as_ref());
+        if let Some(ticketer) = ticketer.map_err(refused)? {
+            front = front.with_tickets(&ticketer, config.tls.tickets);
+        }
         let front = Arc::new(front);
         let service = |worker: &Worker| {
             let _inside = worker.handle.enter();
@@ -86,6 +98,7 @@ impl Ready {
             name,
             store,
             trust: trust.map(Arc::new),
+            ticket_keys,
             config,
         })
     }
@@ -99,6 +112,13 @@ impl Ready {
         Some((Arc::clone(trust), Arc::clone(self.front.metrics())))
     }
 
+    /// What is kept up to date beside its certificate.
+    pub(super) fn watched(&self) -> impl Iterator<Item = Watched> {
+        let trust = self.trust.clone().map(Watched::Authorities);
+        let keys = self.ticket_keys.clone().map(Watched::TicketKeys);
+        trust.into_iter().chain(keys)
+    }
+
     pub(super) fn status(&self) -> admin::ListenerStatus {
         admin::ListenerStatus {
             name: self.name.clone(),
@@ -108,6 +128,7 @@ impl Ready {
             upstream: self.config.proxy.upstream.to_string(),
             store: Arc::clone(&self.store),
             trust: self.trust.clone(),
+            ticket_keys: self.ticket_keys.clone(),
         }
     }
 
@@ -168,6 +189,40 @@ pub(super) fn trust(
         listener: name.to_owned(),
         source: Box::new(source),
     })
+}
+
+/// The keys of a listener's tickets, if they come from a file. Where a certificate may be waited for, so
+/// may they: meanwhile clients resume at the process that they came to first.
+fn ticket_key_store(
+    name: &str,
+    tls: &crate::tls::Settings,
+) -> Result<Option<Arc<TicketKeyStore>>, Error> {
+    match (ticket_keys(name, tls), &tls.ticket_keys) {
+        (Err(Error::TicketKeys { source, .. }), Some(path)) if tls.wait_for_certificate => {
+            tracing::warn!(listener = %name, error = %source, "no usable ticket keys yet, this process makes its own");
+            let waiting = TicketKeyStore::waiting(path, &source);
+            waiting.map(Arc::new).map(Some).map_err(refused(name))
+        }
+        (keys, _) => keys,
+    }
+}
+
+/// The keys as `check` looks at them: nothing to wait for.
+pub(super) fn ticket_keys(
+    name: &str,
+    tls: &crate::tls::Settings,
+) -> Result<Option<Arc<TicketKeyStore>>, Error> {
+    let keys = tls.ticket_keys.as_deref().map(TicketKeyStore::load);
+    let keys = keys.transpose().map_err(refused(name))?;
+    Ok(keys.map(Arc::new))
+}
+
+fn refused(listener: &str) -> impl FnOnce(TicketKeyError) -> Error {
+    let listener = listener.to_owned();
+    move |source| Error::TicketKeys {
+        listener,
+        source: Box::new(source),
+    }
 }
 
 /// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and

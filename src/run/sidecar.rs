@@ -19,8 +19,8 @@ use crate::probes::ProbeTable;
 use crate::proxy::UpstreamPermits;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::reload::{
-    CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
-    TrustObserver, TrustReloader,
+    CredentialStore, FileObserver, FileReloader, ReloadError, ReloadHandle, ReloadObserver,
+    ReloadSettings, Reloader,
 };
 use crate::tls::trust::TrustStore;
 use crate::worker::Workers;
@@ -33,8 +33,8 @@ pub struct Sidecar {
     pub(super) drain_settings: crate::drain::Settings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) reload: ReloadHandle,
-    /// Asks for a look at the authorities for clients.
-    pub(super) reload_trust: Arc<Notify>,
+    /// Asks for a look at the authorities for clients and the ticket keys.
+    pub(super) reload_files: Arc<Notify>,
     pub(super) commands: Commands,
     pub(super) tasks: Vec<JoinHandle<()>>,
     /// Connections live on them after the listeners have ended.
@@ -79,7 +79,7 @@ impl Sidecar {
             ready.push(Ready::prepare(listener, &metrics, &workers, &permits)?);
         }
         let admin = admin::Port::bind(&admin, &metrics)?;
-        let ((reloader, reload), (of_trust, reload_trust)) = reloaders(&ready, &metrics);
+        let ((reloader, reload), (of_files, reload_files)) = reloaders(&ready, &metrics);
         let (commands, sender) = Commands::new();
         let state = Admin {
             metrics: Arc::clone(&metrics),
@@ -93,7 +93,7 @@ impl Sidecar {
         let admin_addresses = admin.addresses();
         let mut tasks = vec![
             tokio::spawn(reloader.run()),
-            tokio::spawn(of_trust.run()),
+            tokio::spawn(of_files.run()),
             tokio::spawn(admin.run(state)),
         ];
         tracing::info!(
@@ -125,7 +125,7 @@ impl Sidecar {
             drain_settings,
             metrics,
             reload,
-            reload_trust,
+            reload_files,
             commands,
             tasks,
             _workers: workers,
@@ -151,21 +151,21 @@ impl Sidecar {
     }
 }
 
-/// The tasks that keep certificates and authorities up to date, and how each is asked for a look.
+/// The tasks that keep certificates and other files up to date, and how each is asked for a look.
 fn reloaders(
     ready: &[Ready],
     metrics: &Arc<Metrics>,
-) -> ((Reloader, ReloadHandle), (TrustReloader, Arc<Notify>)) {
+) -> ((Reloader, ReloadHandle), (FileReloader, Arc<Notify>)) {
     let observer = Arc::new(Observer {
         metrics: Arc::clone(metrics),
         listeners: ready.iter().map(Ready::observed).collect(),
         trust: ready.iter().filter_map(Ready::observed_trust).collect(),
     });
     let stores = ready.iter().map(|r| Arc::clone(&r.store)).collect();
-    let trust = ready.iter().filter_map(|r| r.trust.clone()).collect();
+    let files = ready.iter().flat_map(Ready::watched).collect();
     let settings = ReloadSettings::default();
-    let of_trust = TrustReloader::new(trust, settings, Arc::clone(&observer) as _);
-    (Reloader::new(stores, settings, observer), of_trust)
+    let of_files = FileReloader::new(files, settings, Arc::clone(&observer) as _);
+    (Reloader::new(stores, settings, observer), of_files)
 }
 
 /// Turns reloads into metrics.
@@ -175,18 +175,15 @@ struct Observer {
     trust: Vec<(Arc<TrustStore>, Arc<ListenerMetrics>)>,
 }
 
-impl TrustObserver for Observer {
+impl FileObserver for Observer {
     fn panicked(&self) {
         self.metrics.panicked(PanickedTask::Reload);
     }
 
-    fn reloaded(&self, store: &TrustStore, ok: bool) {
+    fn reloaded(&self, ok: bool) {
         self.metrics.credential_reload(ok);
-        let Some(next_update) = store.current().next_update() else {
-            return;
-        };
-        for (watched, metrics) in &self.trust {
-            if std::ptr::eq(Arc::as_ptr(watched), store) {
+        for (trust, metrics) in &self.trust {
+            if let Some(next_update) = trust.current().next_update() {
                 metrics.set_crl_next_update(next_update);
             }
         }

@@ -139,6 +139,7 @@ pub fn server() -> TlsServer {
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 16,
         tickets: 1,
+        ticket_keys: None,
         client_auth: None,
     };
     let certificates: Arc<dyn ResolvesServerCert> = Arc::new(NoCertificate);

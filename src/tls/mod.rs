@@ -17,7 +17,9 @@ pub mod queue;
 mod record;
 pub mod reload;
 pub mod server;
+mod standing;
 pub mod stream;
+pub mod tickets;
 pub mod trust;
 
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub max_handshakes: usize,
     /// Session tickets sent after each handshake, resumed ones too; 0 turns resumption off.
     pub tickets: usize,
+    /// File of the keys of tickets, for several replicas; `None`: this process makes its own.
+    pub ticket_keys: Option<PathBuf>,
     /// Who may in; `None`: clients are not asked for a certificate.
     pub client_auth: Option<trust::Settings>,
 }

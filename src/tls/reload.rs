@@ -2,11 +2,12 @@
 //! (SIGHUP), and by a periodic re-check. Only a pair that passed every check of `credentials` is
 //! published; anything else keeps the last good one. Live connections are never touched.
 
-mod authorities;
 mod expiry;
+mod files;
 mod settings;
 mod store;
 mod watch;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +24,10 @@ use settings::SETTLE_STEP;
 use store::{Attempt, Failure};
 use watch::DirectoryWatch;
 
-pub use authorities::{TrustObserver, TrustReloader};
+pub use files::{FileObserver, FileReloader};
 pub use settings::ReloadSettings;
 pub use store::{CredentialStore, Health, ReloadError};
+pub use watched::Watched;
 
 /// Hears of every reload that succeeded or failed; an unchanged pair is neither.
 pub trait ReloadObserver: Send + Sync {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 
 use super::Settings;
 use super::plaintext::{Begins, PlaintextHook};
@@ -47,7 +47,7 @@ impl TlsServer {
             let fault = "client-auth without the authorities it needs";
             return Err(rustls::Error::General(fault.to_owned()));
         }
-        // A session that is resumed is not verified again: with client-auth every handshake is full.
+        // rustls's own tickets would be good whatever clients have to show by then: see `with_tickets`.
         let tickets = trust.map_or(settings.tickets, |_| 0);
         let ticketer = match tickets {
             0 => None,
@@ -108,6 +108,17 @@ impl TlsServer {
             wants_server_name: wanted,
             ..self
         }
+    }
+
+    /// Issues and accepts these tickets, `count` after each handshake.
+    #[must_use]
+    pub fn with_tickets(mut self, ticketer: &Arc<dyn ProducesTickets>, count: usize) -> Self {
+        for (_, config) in &mut self.configs {
+            let config = Arc::make_mut(config);
+            config.ticketer = Arc::clone(ticketer);
+            config.send_tls13_tickets = count;
+        }
+        self
     }
 
     pub(super) fn plaintext_begins(&self, first: &[u8]) -> Begins {

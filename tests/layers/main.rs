@@ -15,8 +15,17 @@ use std::collections::BTreeSet;
 use source::{Source, naming, naming_in_any_case, sources};
 
 /// Parts that wire others together and may know any of them. Everything else is below them.
-const WIRING: [&str; 9] = [
-    "main", "lib", "run", "demo", "cli", "ctl", "config", "certgen", "inject",
+const WIRING: [&str; 10] = [
+    "main",
+    "lib",
+    "run",
+    "demo",
+    "cli",
+    "ctl",
+    "config",
+    "certgen",
+    "inject",
+    "ticket_keys",
 ];
 
 /// What each part below may import of the crate, itself aside.

@@ -23,6 +23,8 @@ mod monitoring;
 mod port_takeover;
 mod secrets;
 mod start;
+mod ticket_keys;
+mod ticket_rotation;
 mod upstream_sockets;
 
 #[path = "../support/mod.rs"]

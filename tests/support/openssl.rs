@@ -35,6 +35,8 @@ pub struct Client {
     /// Chain and key as PEM.
     identity: Option<(String, String)>,
     tls12: bool,
+    /// Instead of `localhost`.
+    name: Option<&'static str>,
     session: Option<SslSession>,
     fragment: Option<u32>,
     byte_by_byte: bool,
@@ -87,6 +89,12 @@ impl Client {
         self
     }
 
+    /// Asks for this name instead of `localhost`.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// Offers no TLS 1.3.
     pub fn tls12_only(mut self) -> Self {
         self.tls12 = true;
@@ -129,7 +137,7 @@ impl Client {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let sessions = Arc::default();
         let mut ssl = Ssl::new(&self.context(&sessions)).unwrap();
-        ssl.set_hostname("localhost").unwrap();
+        ssl.set_hostname(self.name.unwrap_or("localhost")).unwrap();
         if self.trust.is_some() {
             ssl.param_mut().set_host("localhost").unwrap();
         }

@@ -303,18 +303,6 @@ async fn a_certificate_without_its_key_is_refused() {
         .await;
 }
 
-/// A session that is resumed is not verified again, so there is none.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_ticket_is_given_to_a_client_that_may_need_a_certificate() {
-    let gate = Gate::new("optional").await;
-    let pair = gate.clients.client(&[uri(BATCH)]);
-    for client in [presenting(&pair), Client::new()] {
-        let connected = client.connect(gate.sidecar.address).await.unwrap();
-        let finished = connected.exchange(REQUEST).await.unwrap();
-        assert!(finished.sessions.is_empty());
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intermediate_with_a_uri_constraint_cannot_be_verified() {
     let gate = Gate::new("required").await;

@@ -20,6 +20,8 @@ mod policy_matrix;
 mod reload;
 mod reload_files;
 mod reload_log;
+mod resumption;
+mod resumption_ends;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -56,6 +56,7 @@ impl Shared {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: max_connections,
             tickets: 1,
+            ticket_keys: None,
             client_auth: None,
         };
         let certificates: Arc<dyn rustls::server::ResolvesServerCert> = Arc::clone(store) as _;

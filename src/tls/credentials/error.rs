@@ -13,6 +13,7 @@ pub enum Role {
     Certificate,
     Key,
     RevocationList,
+    TicketKeys,
 }
 
 impl fmt::Display for Role {
@@ -21,6 +22,7 @@ impl fmt::Display for Role {
             Self::Certificate => "certificate file",
             Self::Key => "private key file",
             Self::RevocationList => "revocation list",
+            Self::TicketKeys => "file of ticket keys",
         })
     }
 }
@@ -177,6 +179,7 @@ fn wanted(role: Role) -> &'static str {
         Role::Certificate => "CERTIFICATE block",
         Role::Key => "private key this build can use",
         Role::RevocationList => "X509 CRL block",
+        Role::TicketKeys => "ticket key",
     }
 }
 

@@ -26,6 +26,7 @@ use crate::tls::queue::{Called, HandshakeQueue};
 use crate::tls::record::{fatal_alert, is_empty_message, record_length};
 use crate::tls::server::TlsServer;
 use crate::tls::stream::{Established, TlsStream};
+use crate::tls::tickets::resumed_peer;
 use crate::tls::trust::Noted;
 
 /// How long a client may keep us waiting for the rest of a handshake that cost us a key exchange.
@@ -309,7 +310,10 @@ impl Progress {
                 _ => Alpn::Http1,
             },
             server_name: self.server_name.clone(),
-            peer: self.noted.peer.clone(),
+            peer: match &self.noted.peer {
+                None if kind == HandshakeKind::Resumed => resumed_peer(conn.peer_certificates())?,
+                peer => peer.clone(),
+            },
             cost: self.cost,
         })
     }

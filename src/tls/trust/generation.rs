@@ -15,7 +15,7 @@ use super::nobody::Nobody;
 use super::revocation::Revocation;
 use super::settings::{ClientAuth, Settings};
 use crate::tls::credentials::{Role, hex, read_public, unix_seconds};
-use crate::tls::identity::Rules;
+use crate::tls::identity::{PeerIdentity, Rules};
 use zeroize::Zeroizing;
 
 /// The texts that a generation is made from.
@@ -109,6 +109,21 @@ impl Trust {
     /// SHA-256 of everything that decides who may in, in lower-case hexadecimal.
     pub fn digest(&self) -> String {
         hex(&self.digest)
+    }
+
+    /// The same as bytes.
+    pub(crate) fn digest_bytes(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Whether a client that was verified before may resume at `now` (unix seconds) without being verified
+    /// again; `None`: one without a certificate.
+    pub(crate) fn resumes(&self, peer: Option<&PeerIdentity>, now: u64) -> bool {
+        let Some(peer) = peer else {
+            return !self.chains.client_auth_mandatory();
+        };
+        let counts = |next: i64| u64::try_from(next).is_ok_and(|next| now < next);
+        self.next_update.is_none_or(counts) && self.rules.allow(peer)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::generation::Trust;
 use crate::tls::identity::PeerIdentity;
 
 thread_local! {
@@ -17,6 +18,8 @@ thread_local! {
 pub(crate) struct Noted {
     /// The client, its certificate verified; whether it may in is another question.
     pub(crate) peer: Option<Arc<PeerIdentity>>,
+    /// By whom it was judged, now or when its ticket was made.
+    judge: Option<Arc<Trust>>,
 }
 
 impl Noted {
@@ -32,5 +35,17 @@ impl Noted {
 
     pub(super) fn set_peer(peer: Arc<PeerIdentity>) {
         NOTED.with_borrow_mut(|noted| noted.peer = Some(peer));
+    }
+
+    pub(crate) fn set_judge(trust: &Arc<Trust>) {
+        NOTED.with_borrow_mut(|noted| noted.judge = Some(Arc::clone(trust)));
+    }
+
+    /// Whether this, and nothing that it replaced, judged the client.
+    pub(crate) fn was_judged_by(trust: &Arc<Trust>) -> bool {
+        NOTED.with_borrow(|noted| {
+            let judge = noted.judge.as_ref();
+            judge.is_some_and(|judge| Arc::ptr_eq(judge, trust))
+        })
     }
 }

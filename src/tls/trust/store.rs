@@ -4,21 +4,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use rustls::server::danger::ClientCertVerifier;
 
 use super::error::TrustError;
 use super::generation::{Texts, Trust};
 use super::settings::Settings;
 use super::verifier::Verifier;
-use crate::redact::scrub;
+use crate::tls::standing::StandingFailure;
 
 /// Whom a listener believes.
 pub struct TrustStore {
     settings: Settings,
     current: Arc<ArcSwap<Trust>>,
-    /// Why the file cannot be used; empty while it holds what is in use.
-    failure: ArcSwapOption<String>,
+    pub(in crate::tls) failure: StandingFailure,
 }
 
 /// What one look at the file found.
@@ -36,7 +35,7 @@ impl TrustStore {
         Ok(Self {
             settings: settings.clone(),
             current: Arc::new(ArcSwap::from_pointee(trust)),
-            failure: ArcSwapOption::empty(),
+            failure: StandingFailure::default(),
         })
     }
 
@@ -45,9 +44,9 @@ impl TrustStore {
         let store = Self {
             settings: settings.clone(),
             current: Arc::new(ArcSwap::from_pointee(Trust::nobody(settings))),
-            failure: ArcSwapOption::empty(),
+            failure: StandingFailure::default(),
         };
-        store.record(&error.to_string());
+        store.failure.record(&error.to_string());
         store
     }
 
@@ -68,7 +67,12 @@ impl TrustStore {
 
     /// The failure that stands since the last good look, if any.
     pub fn last_error(&self) -> Option<Arc<String>> {
-        self.failure.load_full()
+        self.failure.get()
+    }
+
+    /// What handshakes are judged by, whatever replaces it.
+    pub(crate) fn watched(&self) -> Arc<ArcSwap<Trust>> {
+        Arc::clone(&self.current)
     }
 
     /// Judges what clients present, by what is in use then.
@@ -93,25 +97,6 @@ impl TrustStore {
 
     pub(crate) fn publish(&self, trust: Trust) {
         self.current.store(Arc::new(trust));
-        self.failure.store(None);
-    }
-
-    /// Whether there was a failure to forget.
-    pub(crate) fn forget_failure(&self) -> bool {
-        self.failure.swap(None).is_some()
-    }
-
-    /// Whether this failure stands already.
-    pub(crate) fn failed_like(&self, message: &str) -> bool {
-        let standing = self.failure.load();
-        standing
-            .as_ref()
-            .is_some_and(|standing| ***standing == *scrub(message))
-    }
-
-    pub(crate) fn record(&self, message: &str) {
-        let message = scrub(message).into_owned();
-        self.failure.store(Some(Arc::new(message)));
     }
 }
 

@@ -46,7 +46,7 @@ impl ClientCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let trust = self.current.load();
+        let trust = self.current.load_full();
         let verified = trust
             .chains
             .verify_client_cert(end_entity, intermediates, now)
@@ -56,6 +56,7 @@ impl ClientCertVerifier for Verifier {
             .map(Arc::new)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         Noted::set_peer(Arc::clone(&peer));
+        Noted::set_judge(&trust);
         if trust.rules.allow(&peer) {
             Ok(verified)
         } else {

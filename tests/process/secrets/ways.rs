@@ -216,6 +216,7 @@ impl Handed {
             ("groups", listener("groups", &format!("[{basic}]"))),
             ("cipher-suites", listener("cipher-suites", &basic)),
             ("tickets", listener("tickets", &basic)),
+            ("ticket-keys", listener("ticket-keys", &basic)),
             ("name", listener("name", &basic)),
             ("upstream", listener("upstream", &basic)),
             ("listen", listener("listen", &basic)),
@@ -309,6 +310,7 @@ fn known_in_tls(key: &str) -> bool {
         "groups",
         "cipher-suites",
         "tickets",
+        "ticket-keys",
     ]
     .contains(&key)
 }

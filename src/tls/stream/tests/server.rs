@@ -35,6 +35,7 @@ pub(super) fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
         tickets: 1,
+        ticket_keys: None,
         client_auth: None,
     };
     let resolver: Arc<dyn ResolvesServerCert> = Arc::new(OneCertificate(Arc::new(certified)));

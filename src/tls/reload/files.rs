@@ -1,52 +1,49 @@
-//! Replaces the authorities for clients while the process runs, as certificates are: on a change of
-//! their directory, on request, and by a periodic re-check. The last good ones stay.
+//! Replaces what is read from one file or two while the process runs (authorities for clients, ticket
+//! keys), as certificates are: on a change of their directory, on request, and by a periodic re-check.
+//! The last good ones stay.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
-use tracing::{info, warn};
 
 use super::settings::{ReloadSettings, SETTLE_STEP};
 use super::watch::DirectoryWatch;
+use super::watched::{Look, Watched};
 use crate::panics;
 use crate::tls::credentials::volume_root;
-use crate::tls::trust::{Attempt, TrustStore};
 
 /// Hears of every reload that succeeded or failed.
-pub trait TrustObserver: Send + Sync {
+pub trait FileObserver: Send + Sync {
     /// A look at the file panicked; what is in use stays.
     fn panicked(&self);
 
-    /// New authorities are in use, or what the file holds cannot be used.
-    fn reloaded(&self, store: &TrustStore, ok: bool);
+    /// Something new is in use, or what a file holds cannot be used.
+    fn reloaded(&self, ok: bool);
 }
 
-/// The task that keeps the authorities up to date.
-pub struct TrustReloader {
-    stores: Vec<Arc<TrustStore>>,
+/// The task that keeps them up to date.
+pub struct FileReloader {
+    stores: Vec<Watched>,
     settings: ReloadSettings,
-    observer: Arc<dyn TrustObserver>,
+    observer: Arc<dyn FileObserver>,
     asked: Arc<Notify>,
     watch: DirectoryWatch,
 }
 
-impl TrustReloader {
+impl FileReloader {
     /// Starts watching; [`Self::run`] does the rest, and looks at once when the second is notified.
     pub fn new(
-        stores: Vec<Arc<TrustStore>>,
+        stores: Vec<Watched>,
         settings: ReloadSettings,
-        observer: Arc<dyn TrustObserver>,
+        observer: Arc<dyn FileObserver>,
     ) -> (Self, Arc<Notify>) {
         let asked = Arc::new(Notify::new());
-        let directories = stores.iter().flat_map(|store| {
-            let settings = store.settings();
-            let files = std::iter::once(&settings.ca).chain(&settings.crl);
-            files.flat_map(|file| directories(file))
-        });
+        let files = stores.iter().flat_map(|store| store.files());
+        let directories = files.flat_map(|file| directories(&file)).collect();
         let reloader = Self {
-            watch: DirectoryWatch::new(directories.collect()),
+            watch: DirectoryWatch::new(directories),
             stores,
             settings,
             observer,
@@ -95,62 +92,38 @@ impl TrustReloader {
     }
 
     /// What looks half written may become whole. A known failure is repeated only to who asked.
-    async fn look_at(&self, store: &Arc<TrustStore>, asked: bool) {
+    async fn look_at(&self, store: &Watched, asked: bool) {
         let patience_ends = Instant::now() + self.settings.settle;
         loop {
-            let looked = Arc::clone(store);
-            let attempt = tokio::task::spawn_blocking(move || looked.attempt()).await;
-            let message = match attempt {
-                Ok(Attempt::Unchanged) => return unchanged(store, asked),
-                Ok(Attempt::Loaded(trust)) => {
-                    store.publish(*trust);
-                    return self.loaded(store);
+            let looked = store.clone();
+            let look = tokio::task::spawn_blocking(move || looked.look()).await;
+            let message = match look {
+                Ok(Look::Unchanged) => {
+                    return store.log_unchanged(store.failure().forget(), asked);
                 }
-                Ok(Attempt::Failed(error)) => error.to_string(),
+                Ok(Look::Loaded) => {
+                    store.failure().forget();
+                    store.log_loaded();
+                    return self.observer.reloaded(true);
+                }
+                Ok(Look::Failed(message)) => message,
                 Err(_) => {
                     self.observer.panicked();
-                    "client-ca: the look at the file ended by a fault of this program".to_owned()
+                    let setting = store.setting();
+                    format!("{setting}: the look at the file ended by a fault of this program")
                 }
             };
-            let known = store.failed_like(&message);
+            let known = store.failure().is(&message);
             if known && !asked {
                 return;
             }
             if known || Instant::now() >= patience_ends {
-                return self.failed(store, &message);
+                store.failure().record(&message);
+                store.log_failed(&store.failure().get().unwrap_or_default());
+                return self.observer.reloaded(false);
             }
             sleep(SETTLE_STEP).await;
         }
-    }
-
-    fn loaded(&self, store: &TrustStore) {
-        let trust = store.current();
-        info!(client_ca = %store.settings().ca.display(), digest = trust.digest(), "authorities for clients reloaded");
-        for warning in trust.warnings() {
-            warn!("{warning}");
-        }
-        self.observer.reloaded(store, true);
-    }
-
-    fn failed(&self, store: &TrustStore, message: &str) {
-        store.record(message);
-        let error = store.last_error().unwrap_or_default();
-        let client_ca = store.settings().ca.display();
-        if store.is_waiting() {
-            warn!(%client_ca, %error, "no usable authorities for clients yet, every client certificate is refused");
-        } else {
-            warn!(%client_ca, %error, "authorities for clients not reloaded, the last good ones stay in use");
-        }
-        self.observer.reloaded(store, false);
-    }
-}
-
-fn unchanged(store: &TrustStore, asked: bool) {
-    let client_ca = store.settings().ca.display();
-    if store.forget_failure() {
-        info!(%client_ca, "the file holds the authorities in use again");
-    } else if asked {
-        info!(%client_ca, "authorities for clients unchanged");
     }
 }
 

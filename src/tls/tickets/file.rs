@@ -1,0 +1,272 @@
+//! The file of ticket keys: one key a line, `active` seals, all open. A rotation is three steps, so that
+//! every replica knows a key before any of them seals with it: add, promote, retire.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use strum::{EnumString, IntoStaticStr};
+use zeroize::Zeroizing;
+
+use super::error::TicketKeyError;
+use super::key_set::{KEY_LENGTH, KeySet, Secret};
+use crate::tls::credentials::{self, read_public};
+
+/// More keys than any rotation needs.
+const MOST: usize = 16;
+
+const HEADER: &str = "# hybridge ticket keys: a secret. `hybridge ticket-keys rotate` makes the next step of a rotation.\n";
+
+/// What a key of the file is for.
+#[derive(Clone, Copy, Debug, EnumString, Eq, IntoStaticStr, PartialEq)]
+#[strum(serialize_all = "kebab-case")]
+enum Role {
+    /// Seals and opens.
+    Active,
+    /// Opens: other replicas may seal with it already.
+    Next,
+    /// Opens: there may be tickets of it.
+    Previous,
+}
+
+/// The keys of a file.
+#[derive(Debug)]
+pub struct KeyFile {
+    keys: Vec<(Role, Secret)>,
+}
+
+/// A step of a rotation, with the short name of the key it is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// A new key opens.
+    Added(String),
+    /// It seals.
+    Promoted(String),
+    /// The keys before it are gone.
+    Retired(Vec<String>),
+}
+
+impl KeyFile {
+    /// A file with one new key.
+    pub fn generate() -> Result<Self, TicketKeyError> {
+        let secret = Secret::random().ok_or(TicketKeyError::NoRandom)?;
+        Ok(Self {
+            keys: vec![(Role::Active, secret)],
+        })
+    }
+
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self, TicketKeyError> {
+        let text = read_public(credentials::Role::TicketKeys, path);
+        let text = text.map_err(|cause| TicketKeyError::File(Box::new(cause)))?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a file; `path` names it in errors.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, TicketKeyError> {
+        let mut keys: Vec<(Role, Secret)> = Vec::new();
+        let refused = |problem| TicketKeyError::Keys {
+            path: path.into(),
+            problem,
+        };
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            let read = key(line).and_then(|key| fits(&keys, key));
+            keys.push(read.map_err(|problem| TicketKeyError::Line {
+                path: path.into(),
+                line: index + 1,
+                problem: problem.to_owned(),
+            })?);
+            if keys.len() > MOST {
+                return Err(refused("holds more than 16 keys: remove old ones"));
+            }
+        }
+        if !keys.iter().any(|(role, _)| *role == Role::Active) {
+            return Err(refused(
+                "holds no active key: `hybridge ticket-keys new FILE` makes a file",
+            ));
+        }
+        Ok(Self { keys })
+    }
+
+    /// The text of the file.
+    pub fn text(&self) -> Zeroizing<String> {
+        let line = "previous ".len() + KEY_LENGTH.div_ceil(3) * 4 + 1;
+        let mut text = Zeroizing::new(String::with_capacity(HEADER.len() + self.keys.len() * line));
+        text.push_str(HEADER);
+        for (role, secret) in &self.keys {
+            let role: &str = role.into();
+            let encoded = Zeroizing::new(STANDARD.encode(secret.bytes()));
+            let _ = writeln!(text, "{role} {}", encoded.as_str());
+        }
+        text
+    }
+
+    /// Makes the next step: retires if something is to be retired, else promotes, else adds.
+    pub fn rotate(&mut self) -> Result<Step, TicketKeyError> {
+        let former = self.ids(Role::Previous);
+        if !former.is_empty() {
+            self.keys.retain(|(role, _)| *role != Role::Previous);
+            return Ok(Step::Retired(former));
+        }
+        if let Some(next) = self.keys.iter().position(|(role, _)| *role == Role::Next) {
+            for (role, _) in &mut self.keys {
+                if *role == Role::Active {
+                    *role = Role::Previous;
+                }
+            }
+            let (_, secret) = self.keys.remove(next);
+            let id = secret.id();
+            self.keys.insert(0, (Role::Active, secret));
+            return Ok(Step::Promoted(id));
+        }
+        let secret = Secret::random().ok_or(TicketKeyError::NoRandom)?;
+        let id = secret.id();
+        self.keys.push((Role::Next, secret));
+        Ok(Step::Added(id))
+    }
+
+    /// The keys as tickets need them.
+    pub(super) fn set(&self) -> Option<KeySet> {
+        let (active, others): (Vec<_>, Vec<_>) = self
+            .keys
+            .iter()
+            .cloned()
+            .partition(|(role, _)| *role == Role::Active);
+        let others = others.into_iter().map(|(_, secret)| secret);
+        Some(KeySet {
+            active: active.into_iter().next()?.1,
+            others: others.collect(),
+        })
+    }
+
+    fn ids(&self, wanted: Role) -> Vec<String> {
+        let keys = self.keys.iter().filter(|(role, _)| *role == wanted);
+        keys.map(|(_, secret)| secret.id()).collect()
+    }
+}
+
+/// The key of a line. Problems never repeat it.
+fn key(line: &[u8]) -> Result<(Role, Secret), &'static str> {
+    let (role, key) = std::str::from_utf8(line)
+        .ok()
+        .and_then(|line| line.split_once(char::is_whitespace))
+        .and_then(|(role, key)| Some((role.parse::<Role>().ok()?, key.trim())))
+        .ok_or("is not `active`, `next` or `previous`, a space and a key")?;
+    let problem =
+        "holds a key that is not the base64 of 32 bytes: `openssl rand -base64 32` makes one";
+    let mut bytes = Zeroizing::new([0; KEY_LENGTH + 8]);
+    let length = STANDARD
+        .decode_slice(key, &mut bytes[..])
+        .map_err(|_| problem)?;
+    let bytes = bytes.get(..length).ok_or(problem)?;
+    let secret = Secret::new(bytes).ok_or(problem)?;
+    if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
+        return Err("holds a key that everybody can guess: `openssl rand -base64 32` makes one");
+    }
+    Ok((role, secret))
+}
+
+fn fits(
+    keys: &[(Role, Secret)],
+    (role, secret): (Role, Secret),
+) -> Result<(Role, Secret), &'static str> {
+    if role == Role::Active && keys.iter().any(|(other, _)| *other == Role::Active) {
+        return Err("is a second active key: all but one are `next` or `previous`");
+    }
+    if keys.iter().any(|(_, other)| *other == secret) {
+        return Err("holds the key of an earlier line");
+    }
+    Ok((role, secret))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const ONE: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+    const TWO: &str = "IAIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
+    fn parse(text: &str) -> Result<KeyFile, String> {
+        let parsed = KeyFile::parse(Path::new("tickets"), text.as_bytes());
+        parsed.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_rotation_adds_then_promotes_then_retires() {
+        let mut file = KeyFile::generate().unwrap();
+        let first = file.ids(Role::Active).remove(0);
+        for _ in 0..3 {
+            let former = file.ids(Role::Active);
+            let Step::Added(next) = file.rotate().unwrap() else {
+                panic!("first a key is added");
+            };
+            assert_eq!(file.ids(Role::Active), former, "which does not seal yet");
+            file = parse(&file.text()).unwrap();
+            assert_eq!(file.rotate().unwrap(), Step::Promoted(next.clone()));
+            file = parse(&file.text()).unwrap();
+            assert_eq!(file.ids(Role::Active), [next.clone()]);
+            assert_eq!(file.ids(Role::Previous), former);
+            assert_eq!(file.rotate().unwrap(), Step::Retired(former));
+            file = parse(&file.text()).unwrap();
+            assert_eq!(file.keys.len(), 1);
+        }
+        assert_ne!(file.ids(Role::Active), [first]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_refused_without_its_text() {
+        for (text, problem) in [
+            ("# nothing", "tickets holds no active key"),
+            (&format!("next {ONE}"), "tickets holds no active key"),
+            (ONE, "line 1 is not `active`"),
+            (&format!("\n# a\nactive{ONE}"), "line 3 is not `active`"),
+            (&format!("sealing {ONE}"), "line 1 is not `active`"),
+            ("active", "line 1 is not `active`"),
+            ("active abc", "line 1 holds a key that is not the base64"),
+            (
+                "active AQIDBA==",
+                "line 1 holds a key that is not the base64",
+            ),
+            (&format!("active {ONE}{ONE}"), "that is not the base64"),
+            (&format!("active {ONE} {TWO}"), "that is not the base64"),
+            (
+                &format!("active {}=", "A".repeat(43)),
+                "everybody can guess",
+            ),
+            (&format!("active {ONE}\nactive {TWO}"), "line 2 is a second"),
+            (
+                &format!("active {ONE}\nnext {ONE}"),
+                "line 2 holds the key of",
+            ),
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert!(refused.contains(problem), "{text}: {refused}");
+            assert!(!refused.contains("AQID"), "{refused}");
+        }
+        let many: Vec<u8> = (0..17)
+            .flat_map(|number: u8| {
+                let mut bytes = [number; 32];
+                bytes[0] = 200;
+                let role = if number == 0 { "active" } else { "next" };
+                format!("{role} {}\n", STANDARD.encode(bytes)).into_bytes()
+            })
+            .collect();
+        let refused = KeyFile::parse(Path::new("tickets"), &many).unwrap_err();
+        assert!(refused.to_string().contains("more than 16"), "{refused}");
+    }
+
+    #[test]
+    fn keys_of_every_role_open_and_the_active_one_seals() {
+        let file = parse(&format!("# a\r\nprevious {ONE}\r\n\nactive\t {TWO} \n")).unwrap();
+        let set = file.set().unwrap();
+        assert_eq!(set.active.bytes()[0], 32);
+        assert_eq!(set.others.len(), 1);
+        assert!(!format!("{file:?}{set:?}").contains("AQID"));
+    }
+}

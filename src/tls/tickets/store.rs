@@ -1,0 +1,113 @@
+//! The ticket keys in use, as handshakes read them and the reloader replaces them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::error::TicketKeyError;
+use super::file::KeyFile;
+use super::key_set::{KeySet, Secret};
+use super::permissions;
+use crate::tls::standing::StandingFailure;
+
+/// The keys of one file.
+#[derive(Debug)]
+pub struct TicketKeyStore {
+    path: PathBuf,
+    current: ArcSwap<Current>,
+    pub(in crate::tls) failure: StandingFailure,
+}
+
+#[derive(Debug)]
+struct Current {
+    keys: Arc<KeySet>,
+    warning: Option<String>,
+}
+
+/// What one look at the file found.
+#[derive(Debug)]
+pub(in crate::tls) enum Attempt {
+    Unchanged,
+    Loaded,
+    Failed(TicketKeyError),
+}
+
+impl TicketKeyStore {
+    /// Reads and checks the keys.
+    pub fn load(path: &Path) -> Result<Self, TicketKeyError> {
+        Ok(Self {
+            path: path.to_owned(),
+            current: ArcSwap::from_pointee(Current::read(path)?),
+            failure: StandingFailure::default(),
+        })
+    }
+
+    /// Stands for a file that holds nothing usable yet: until it does, this process makes its own keys.
+    pub fn waiting(path: &Path, error: &TicketKeyError) -> Result<Self, TicketKeyError> {
+        let keys = KeyFile::generate()?.set();
+        let store = Self {
+            path: path.to_owned(),
+            current: ArcSwap::from_pointee(Current {
+                keys: Arc::new(keys.ok_or(TicketKeyError::NoRandom)?),
+                warning: None,
+            }),
+            failure: StandingFailure::default(),
+        };
+        store.failure.record(&error.to_string());
+        Ok(store)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The failure that stands since the last good look, if any.
+    pub fn last_error(&self) -> Option<Arc<String>> {
+        self.failure.get()
+    }
+
+    /// What can be used and still should not stay.
+    pub fn warning(&self) -> Option<String> {
+        self.current.load().warning.clone()
+    }
+
+    /// The short name of the key that seals, and of those that only open.
+    pub fn ids(&self) -> (String, Vec<String>) {
+        let keys = self.current();
+        let others = keys.others.iter().map(Secret::id);
+        (keys.active.id(), others.collect())
+    }
+
+    pub(super) fn current(&self) -> Arc<KeySet> {
+        Arc::clone(&self.current.load().keys)
+    }
+
+    /// Reads, checks and, if they are others, uses what the file holds.
+    pub(in crate::tls) fn attempt(&self) -> Attempt {
+        let read = match Current::read(&self.path) {
+            Ok(read) => read,
+            Err(error) => return Attempt::Failed(error),
+        };
+        if read.keys.all().eq(self.current().all()) {
+            return Attempt::Unchanged;
+        }
+        self.current.store(Arc::new(read));
+        Attempt::Loaded
+    }
+}
+
+impl Current {
+    fn read(path: &Path) -> Result<Self, TicketKeyError> {
+        let keys = KeyFile::load(path)?.set();
+        let no_key = || TicketKeyError::Keys {
+            path: path.into(),
+            problem: "holds no active key",
+        };
+        Ok(Self {
+            keys: Arc::new(keys.ok_or_else(no_key)?),
+            warning: permissions::check(path)?,
+        })
+    }
+}
