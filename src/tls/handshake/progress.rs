@@ -311,7 +311,9 @@ impl Progress {
             },
             server_name: self.server_name.clone(),
             peer: match &self.noted.peer {
-                None if kind == HandshakeKind::Resumed => resumed_peer(conn.peer_certificates())?,
+                None if kind == HandshakeKind::Resumed => {
+                    resumed_peer(conn.peer_certificates()).ok()?
+                }
                 peer => peer.clone(),
             },
             cost: self.cost,

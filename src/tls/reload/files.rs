@@ -40,7 +40,7 @@ impl FileReloader {
         observer: Arc<dyn FileObserver>,
     ) -> (Self, Arc<Notify>) {
         let asked = Arc::new(Notify::new());
-        let files = stores.iter().flat_map(|store| store.files());
+        let files = stores.iter().flat_map(Watched::files);
         let directories = files.flat_map(|file| directories(&file)).collect();
         let reloader = Self {
             watch: DirectoryWatch::new(directories),

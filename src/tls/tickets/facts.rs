@@ -12,6 +12,7 @@ use x509_parser::prelude::FromDer;
 
 use super::session::Reader;
 use crate::tls::credentials::ALGORITHM_LABELS;
+use crate::tls::error::HandshakeError;
 use crate::tls::identity::PeerIdentity;
 
 /// The form of what follows. A certificate begins with 0x30.
@@ -93,15 +94,20 @@ impl Facts {
     }
 }
 
-/// Who the client of a resumed session is: `None` if rustls has something else than we gave it.
-#[allow(clippy::option_option)]
+/// Who the client of a resumed session is; an error if rustls has something else than we gave it.
 pub(in crate::tls) fn resumed_peer(
     chain: Option<&[CertificateDer<'_>]>,
-) -> Option<Option<Arc<PeerIdentity>>> {
+) -> Result<Option<Arc<PeerIdentity>>, HandshakeError> {
+    let Some(chain) = chain else {
+        return Ok(None);
+    };
     match chain {
-        None | Some([]) => Some(None),
-        Some([facts]) => Facts::decode(facts).map(|facts| Some(Arc::new(facts.peer))),
-        Some(_) => None,
+        [] => Ok(None),
+        [facts] => match Facts::decode(facts) {
+            Some(facts) => Ok(Some(Arc::new(facts.peer))),
+            None => Err(HandshakeError::Internal),
+        },
+        _ => Err(HandshakeError::Internal),
     }
 }
 

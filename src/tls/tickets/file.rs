@@ -210,7 +210,7 @@ mod tests {
             file = parse(&file.text()).unwrap();
             assert_eq!(file.rotate().unwrap(), Step::Promoted(next.clone()));
             file = parse(&file.text()).unwrap();
-            assert_eq!(file.ids(Role::Active), [next.clone()]);
+            assert_eq!(file.ids(Role::Active), std::slice::from_ref(&next));
             assert_eq!(file.ids(Role::Previous), former);
             assert_eq!(file.rotate().unwrap(), Step::Retired(former));
             file = parse(&file.text()).unwrap();

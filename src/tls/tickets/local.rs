@@ -68,12 +68,12 @@ mod tests {
         let keys = LocalKeys::new().unwrap();
         let start = Instant::now();
         let first = keys.at(start).active.clone();
-        assert_eq!(keys.at(start + PERIOD / 2).active, first);
+        assert_eq!(keys.at(start + PERIOD / 2).active, first, "for one period");
         let second = keys.at(start + PERIOD + Duration::from_secs(1));
         assert_ne!(second.active, first);
-        assert_eq!(second.others, [first.clone()]);
+        assert_eq!(second.others, [first]);
         let third = keys.at(start + 2 * PERIOD + Duration::from_secs(2));
-        assert_eq!(third.others, [second.active.clone()]);
+        assert_eq!(third.others, std::slice::from_ref(&second.active));
         let last = keys.at(start + 9 * PERIOD);
         assert!(last.others.is_empty(), "idle for longer than any ticket");
     }

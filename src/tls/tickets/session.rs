@@ -25,7 +25,7 @@ impl<'a> Session<'a> {
         reader.vector8()?;
         reader.take(1)?;
         let before = text.get(..text.len() - reader.rest.len())?;
-        let chain = reader.optional(Reader::vector24)?.unwrap_or_default();
+        let chain = reader.optional(Reader::vector24)?;
         let after = reader.rest;
         // Protocol, application data, time of creation, offset of its age.
         reader.optional(Reader::vector8)?;
@@ -101,14 +101,11 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// A byte that says whether something follows, and that.
-    fn optional(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Option<&'a [u8]>,
-    ) -> Option<Option<&'a [u8]>> {
+    /// A byte that says whether something follows, and that, or nothing.
+    fn optional(&mut self, read: impl FnOnce(&mut Self) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
         match self.number(1)? {
-            0 => Some(None),
-            1 => read(self).map(Some),
+            0 => Some(&[]),
+            1 => read(self),
             _ => None,
         }
     }
