@@ -23,15 +23,13 @@ use rustls::server::ProducesTickets;
 pub use self::error::TicketKeyError;
 pub(super) use self::facts::resumed_peer;
 pub use self::file::{KeyFile, Step};
+pub use self::key_set::LIFETIME;
 use self::local::LocalKeys;
 pub(super) use self::store::Attempt;
 pub use self::store::TicketKeyStore;
 use self::ticketer::{KeySource, Ticketer};
 use super::Settings;
 use super::trust::TrustStore;
-
-/// How long a session may be resumed after its last full handshake, in seconds.
-pub const LIFETIME: u64 = 12 * 60 * 60;
 
 /// Makes and opens the tickets of listener `name`; `None` where rustls's own will do, or there are none.
 pub fn ticketer(

@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::tls::credentials::hex;
 
+/// How long a ticket is good, in seconds; with a client certificate counted from its verification.
+pub const LIFETIME: u64 = 12 * 60 * 60;
+
 /// Bytes of a key.
 pub(super) const KEY_LENGTH: usize = 32;
 

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::LIFETIME;
-use super::key_set::{KeySet, Secret};
+use super::key_set::{KeySet, LIFETIME, Secret};
 
 /// A key seals for half the life of a ticket and opens for as long again.
 const PERIOD: Duration = Duration::from_secs(LIFETIME / 2);

@@ -8,9 +8,8 @@ use arc_swap::ArcSwap;
 use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
-use super::LIFETIME;
 use super::facts::Facts;
-use super::key_set::KeySet;
+use super::key_set::{KeySet, LIFETIME};
 use super::local::LocalKeys;
 use super::scope::{Scope, ScopedKeys};
 use super::session::{Reader, Session};
