@@ -112,11 +112,12 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn text(chain: &[u8]) -> Vec<u8> {
+    /// A session as rustls writes it; `chain` with the byte before it.
+    pub(in crate::tls::tickets) fn text(chain: &[u8]) -> Vec<u8> {
         let name = [&[1, 9][..], b"localhost"].concat();
         let secret = [&[3, 4, 0x13, 1, 32][..], &[7; 32], &[0]].concat();
         let rest = [&[1, 2][..], b"h2", &[0, 0], &[5; 12]].concat();
