@@ -8,6 +8,9 @@
 mod error;
 mod facts;
 mod file;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_set;
 mod local;
 mod permissions;
