@@ -51,7 +51,7 @@ impl World {
     /// A session of a client whose certificate ends then.
     fn session(&self, end: u64) -> Vec<u8> {
         let mut params = CertificateParams::default();
-        params.not_after = OffsetDateTime::from_unix_timestamp(end as i64).unwrap();
+        params.not_after = OffsetDateTime::from_unix_timestamp(end.cast_signed()).unwrap();
         let key = KeyPair::generate().unwrap();
         let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
         let length = |length: usize| (length as u32).to_be_bytes()[1..].to_vec();
@@ -102,7 +102,7 @@ fn a_resumed_session_ends_when_the_first_would_have() {
             let certificates = Session::parse(&session).unwrap().certificates;
             let facts = Facts::decode(certificates[0]).unwrap();
             assert_eq!(facts.expires, NOW + ends);
-            assert_eq!(facts.peer.not_after, end as i64);
+            assert_eq!(facts.peer.not_after, end.cast_signed());
             ticket = ticketer.encrypt_at(&session, NOW + later).unwrap();
         }
         assert_eq!(ticketer.decrypt_at(&ticket, NOW + ends), None);
