@@ -199,6 +199,25 @@ async fn a_ticket_from_where_nobody_is_asked_opens_nothing_where_somebody_is() {
     }
 }
 
+/// The same settings and the same keys: what differs is the listener.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_listeners_share_a_scope() {
+    let shared = Shared::new(Algorithm::EcdsaP256);
+    for tls in [String::new(), shared.asking("optional", RULE)] {
+        let mut setup = shared.setup(&tls).await;
+        setup.second = Some(format!("{}\n{tls}", shared.keys()));
+        let sidecar = setup.start();
+        let second = sidecar.running.as_ref().unwrap().addresses("second")[0];
+        for client in [Client::new(), presenting(&shared.batch())] {
+            let first = served(sidecar.address, client.clone()).await.unwrap();
+            let there = client.clone().resuming(&first.session);
+            assert!(!served(second, there).await.unwrap().resumed, "{tls}");
+            let here = client.resuming(&first.session);
+            assert!(served(sidecar.address, here).await.unwrap().resumed);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_of_a_client_without_a_certificate_opens_nothing_where_one_is_required() {
     let shared = Shared::new(Algorithm::EcdsaP256);
