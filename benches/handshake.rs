@@ -50,6 +50,7 @@ fn server(group: Group) -> TlsServer {
         policy: TlsPolicy::new(mode_for(group), Some(&[group]), None).unwrap(),
         cert: files.cert,
         key: files.key,
+        certificates: hybridge::tls::certificates::Settings::default(),
         wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,

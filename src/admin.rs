@@ -24,8 +24,8 @@ use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
 use crate::probes::ProbeTable;
 use crate::proxy::Protocol;
+use crate::tls::certificates::CertificateSet;
 use crate::tls::policy::TlsPolicy;
-use crate::tls::reload::CredentialStore;
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
@@ -57,8 +57,8 @@ pub struct ListenerStatus {
     pub protocol: Protocol,
     /// The upstream.
     pub upstream: String,
-    /// The certificate in use.
-    pub store: Arc<CredentialStore>,
+    /// The certificates in use.
+    pub certificates: Arc<CertificateSet>,
     /// Whom it believes, if it asks clients for a certificate.
     pub trust: Option<Arc<TrustStore>>,
     /// The keys of its tickets, if they come from a file.

@@ -108,6 +108,7 @@ struct Connections {
     wire_bytes: IntCounterVec,
     payload_bytes: IntCounterVec,
     certificate_expiry: GaugeVec,
+    pair_expiry: GaugeVec,
     crl_next_update: GaugeVec,
 }
 
@@ -151,8 +152,13 @@ impl Connections {
             )?,
             certificate_expiry: family.gauge_f64(
                 "certificate_expiry_timestamp_seconds",
-                "End of validity of the certificate in use, Unix time.",
+                "End of validity of the certificate in use, Unix time; of several the first that ends.",
                 &["listener"],
+            )?,
+            pair_expiry: family.gauge_f64(
+                "certificate_pair_expiry_timestamp_seconds",
+                "End of validity of each certificate of a listener with several, Unix time.",
+                &["listener", "cert"],
             )?,
         })
     }

@@ -13,7 +13,7 @@ use crate::drain::Phase;
 use crate::listener::Activity;
 use crate::time::parse_duration;
 use crate::tls::credentials::{rfc3339, unix_seconds};
-use crate::tls::reload::Health;
+use crate::tls::reload::{CredentialStore, Health};
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
@@ -59,19 +59,7 @@ impl Admin {
                     listener.name
                 ));
             }
-            match listener.store.health(SystemTime::now()) {
-                Health::Good => {}
-                Health::Stale(error) => details.push(format!(
-                    "listener `{}`: the last certificate reload failed, the pair before it is served: {error}",
-                    listener.name
-                )),
-                Health::Missing(error) => {
-                    reasons.push(format!("listener `{}`: there is no usable certificate yet: {error}", listener.name));
-                }
-                Health::Expired { .. } => {
-                    reasons.push(format!("listener `{}`: the certificate has expired", listener.name));
-                }
-            }
+            certificates(listener, &mut reasons, &mut details);
         }
         let (status, word) = if reasons.is_empty() {
             (StatusCode::OK, "ready")
@@ -111,14 +99,10 @@ impl Admin {
 
     fn listener(&self, listener: &ListenerStatus) -> Value {
         let names = |items: &mut dyn Iterator<Item = &'static str>| items.collect::<Vec<_>>();
-        let error = listener.store.last_error();
-        let current = listener.store.current();
-        let certificate = current.as_ref().map(|current| {
-            let mut facts = json!(current.facts());
-            facts["valid_from"] = rfc3339(current.facts().not_before).into();
-            facts["valid_until"] = rfc3339(current.facts().not_after).into();
-            facts
-        });
+        let stores = || listener.certificates.stores();
+        let several = stores().count() > 1;
+        let certificates = stores().filter(|_| several).map(|store| pair(store));
+        let first = listener.certificates.first();
         json!({
             "name": listener.name,
             "addresses": listener.addresses,
@@ -127,8 +111,9 @@ impl Admin {
             "policy": listener.policy.mode().name(),
             "groups": names(&mut listener.policy.groups().iter().map(|g| g.name())),
             "cipher_suites": names(&mut listener.policy.suites().iter().map(|s| s.name())),
-            "certificate": certificate,
-            "certificate_error": error.map(|error| error.to_string()),
+            "certificate": certificate(first),
+            "certificate_error": first.last_error().map(|error| error.to_string()),
+            "certificates": certificates.collect::<Vec<_>>(),
             "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust)),
             "ticket_keys": listener.ticket_keys.as_ref().map(|keys| ticket_keys(keys)),
             "handshakes": self.metrics.handshake_counts(&listener.name),
@@ -152,6 +137,50 @@ impl Admin {
             .await;
         text(status, body)
     }
+}
+
+/// What the certificates of a listener mean for its readiness. One of several that has expired fails the
+/// clients of its names alone.
+fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &mut Vec<String>) {
+    let name = &listener.name;
+    for (index, store) in listener.certificates.stores().enumerate() {
+        let which = match index {
+            0 => String::new(),
+            _ => format!(" {}", store.cert_name()),
+        };
+        match store.health(SystemTime::now()) {
+            Health::Good => {}
+            Health::Stale(error) => details.push(format!(
+                "listener `{name}`: the last certificate reload{which} failed, the pair before it is served: {error}"
+            )),
+            Health::Missing(error) => reasons.push(format!(
+                "listener `{name}`: there is no usable certificate{which} yet: {error}"
+            )),
+            Health::Expired { .. } if index > 0 => {
+                details.push(format!("listener `{name}`: the certificate{which} has expired"));
+            }
+            Health::Expired { .. } => {
+                reasons.push(format!("listener `{name}`: the certificate has expired"));
+            }
+        }
+    }
+}
+
+/// One of several pairs.
+fn pair(store: &CredentialStore) -> Value {
+    json!({
+        "cert": store.cert_name(),
+        "certificate": certificate(store),
+        "error": store.last_error().map(|error| error.to_string()),
+    })
+}
+
+fn certificate(store: &CredentialStore) -> Option<Value> {
+    let current = store.current()?;
+    let mut facts = json!(current.facts());
+    facts["valid_from"] = rfc3339(current.facts().not_before).into();
+    facts["valid_until"] = rfc3339(current.facts().not_after).into();
+    Some(facts)
 }
 
 /// How clients are judged, and whether the file still says so.

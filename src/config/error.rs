@@ -11,6 +11,7 @@ use super::value_type::ValueType;
 use crate::proxy_protocol::NetworkError;
 use crate::redact::{Secret, Shown};
 use crate::suggest::did_you_mean;
+use crate::tls::certificates::ServedNameError;
 use crate::tls::identity::RuleError;
 use crate::tls::policy::PolicyError;
 
@@ -49,6 +50,20 @@ impl Origin {
                 key: key.path().into(),
             },
             _ => Self::flag_of(key),
+        }
+    }
+}
+
+impl Origin {
+    /// The same place, for what stands at this path.
+    pub(super) fn with_path(&self, key: &str) -> Self {
+        match self {
+            Self::File { path, line, .. } => Self::File {
+                path: path.clone(),
+                line: *line,
+                key: key.into(),
+            },
+            other => other.clone(),
         }
     }
 }
@@ -225,6 +240,14 @@ pub enum Error {
         at: Origin,
         /// The upstream.
         upstream: String,
+    },
+    /// A name that no client can ask for.
+    #[error("{at}: {problem}")]
+    ServedName {
+        /// Where it was written.
+        at: Origin,
+        /// What is wrong with it.
+        problem: ServedNameError,
     },
     /// An allow rule that cannot be compared with a name.
     #[error("{at}: `{written}` {problem}")]

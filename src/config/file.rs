@@ -10,6 +10,7 @@ use super::alias;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
+use super::table::{self, Table};
 use super::value::{Located, Raw};
 use crate::redact::{Shown, scrub};
 use crate::suggest::suggest_or_alias;
@@ -104,6 +105,10 @@ impl Reader<'_> {
     ) -> Result<(), Error> {
         let path = join(section, name.get_ref());
         let start = name.span().start;
+        if path == table::SECTION {
+            into.certificates = self.certificates(value)?;
+            return Ok(());
+        }
         if let Some(key) = Key::at(&path) {
             into.insert(key, self.given(start, key, value));
             return Ok(());
@@ -123,7 +128,30 @@ impl Reader<'_> {
         }
     }
 
+    fn certificates(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Table>, Error> {
+        let not_tables = || Error::Refused {
+            at: self.origin(value.span().start, table::SECTION),
+            problem: "each certificate is a table of its own: write [[listener.tls.certificate]]",
+        };
+        let items = value.get_ref().as_array().ok_or_else(not_tables)?;
+        let table = |item: &Spanned<DeValue<'_>>| {
+            let entries = item.get_ref().as_table().ok_or_else(not_tables)?;
+            let mut table = Table::new(self.origin(item.span().start, table::SECTION));
+            for (name, value) in in_order(entries) {
+                let path = join(table::SECTION, name.get_ref());
+                let given = self.located(name.span().start, &path, value);
+                table.insert(name.get_ref(), given)?;
+            }
+            Ok(table)
+        };
+        items.iter().map(table).collect()
+    }
+
     fn given(&self, start: usize, key: Key, value: &Spanned<DeValue<'_>>) -> Located {
+        self.located(start, key.path(), value)
+    }
+
+    fn located(&self, start: usize, path: &str, value: &Spanned<DeValue<'_>>) -> Located {
         let written = || self.text.get(value.span()).unwrap_or_default().to_owned();
         let raw = match value.get_ref() {
             DeValue::String(text) => Raw::Text(text.to_string()),
@@ -139,7 +167,7 @@ impl Reader<'_> {
         };
         Located {
             raw,
-            origin: self.origin(start, key.path()),
+            origin: self.origin(start, &Shown::from(path).to_string()),
         }
     }
 
@@ -201,6 +229,7 @@ fn hint(section: &str, name: &str) -> String {
             };
             rest.split('.').next()
         })
+        .chain((section == "listener.tls").then_some("certificate"))
         .collect();
     let suggestion = suggest_or_alias(name, known.iter().copied(), alias::KEYS)
         .filter(|name| known.contains(name));

@@ -9,6 +9,7 @@ use super::settings::LogFormat;
 use super::value_type::DefaultValue::{self, Derived, Fixed, Required};
 use super::value_type::ValueType;
 use crate::proxy::{ForwardedMode, Protocol, UpstreamHttp, UpstreamProxyProtocol};
+use crate::tls::certificates::{PqCertificate, UnknownName};
 use crate::tls::trust::ClientAuth;
 
 /// One row of the table.
@@ -90,6 +91,10 @@ keys! {
         "PEM file with the certificate chain, leaf first";
     PrivateKey: "listener.tls.key", "key", ValueType::Path, Required,
         "PEM file with the private key of the leaf";
+    UnknownName: "listener.tls.unknown-name", "unknown-name", ValueType::Choice(UnknownName::VARIANTS), Fixed("default"),
+        "Whether a client that asks for a name of no certificate gets the first one or is refused";
+    PqCertificate: "listener.tls.pq-certificate", "pq-certificate", ValueType::Choice(PqCertificate::VARIANTS), Fixed("explicit-names"),
+        "Whether an ML-DSA certificate beside another of its name is for its written names or always";
     WaitForCertificate: "listener.tls.wait-for-certificate", "wait-for-certificate", ValueType::Switch, Fixed("false"),
         "Start without a usable certificate and refuse handshakes until the files hold one";
     ClientAuth: "listener.tls.client-auth", "client-auth", ValueType::Choice(ClientAuth::VARIANTS), Fixed("off"),

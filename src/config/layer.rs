@@ -8,6 +8,7 @@ use strum::VariantNames;
 
 use super::error::{Error, Origin};
 use super::key::Key;
+use super::table::Table;
 use super::value::{Located, Raw};
 use super::value_type::DefaultValue;
 
@@ -15,6 +16,8 @@ use super::value_type::DefaultValue;
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
     values: BTreeMap<Key, Located>,
+    /// The tables of `[[listener.tls.certificate]]`; only a file has them.
+    pub(super) certificates: Vec<Table>,
     /// Where a key that is missing should have stood; `None`: on the command line.
     origin: Option<Origin>,
 }
@@ -23,6 +26,7 @@ impl Layer {
     pub(super) fn new(origin: Option<Origin>) -> Self {
         Self {
             values: BTreeMap::new(),
+            certificates: Vec::new(),
             origin,
         }
     }

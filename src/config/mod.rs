@@ -5,6 +5,7 @@
 
 mod address;
 mod alias;
+mod certificates;
 mod client_auth;
 mod conflict;
 mod environment;
@@ -18,6 +19,7 @@ mod resolve;
 mod settings;
 mod size;
 mod sources;
+mod table;
 mod value;
 mod value_type;
 

@@ -122,6 +122,10 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     writeln!(f, "  cipher-suites = {suites}")?;
     writeln!(f, "  cert = {}", path(&tls.cert))?;
     writeln!(f, "  key = {}", path(&tls.key))?;
+    let unknown_name = quoted(tls.certificates.unknown_name.into());
+    writeln!(f, "  unknown-name = {unknown_name}")?;
+    let pq_certificate = quoted(tls.certificates.pq_certificate.into());
+    writeln!(f, "  pq-certificate = {pq_certificate}")?;
     if tls.wait_for_certificate {
         writeln!(f, "  wait-for-certificate = true")?;
     }
@@ -135,7 +139,21 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
         "  handshake-timeout = {}",
         duration(tls.handshake_timeout)
     )?;
-    writeln!(f, "  max-handshakes = {}", tls.max_handshakes)
+    writeln!(f, "  max-handshakes = {}", tls.max_handshakes)?;
+    certificates(f, &tls.certificates)
+}
+
+fn certificates(f: &mut fmt::Formatter<'_>, settings: &tls::certificates::Settings) -> fmt::Result {
+    for pair in &settings.further {
+        writeln!(f, "  [[listener.tls.certificate]]")?;
+        writeln!(f, "  cert = {}", path(&pair.cert))?;
+        writeln!(f, "  key = {}", path(&pair.key))?;
+        if !pair.names.is_empty() {
+            let names: Vec<_> = pair.names.iter().map(ToString::to_string).collect();
+            writeln!(f, "  names = {}", list(names.iter().map(String::as_str)))?;
+        }
+    }
+    Ok(())
 }
 
 fn client_auth(f: &mut fmt::Formatter<'_>, settings: Option<&trust::Settings>) -> fmt::Result {

@@ -10,7 +10,7 @@ use super::key::Key;
 use super::layer::Layer;
 use super::neighbours;
 use super::settings::{ListenerConfig, LogSettings};
-use super::{alias, client_auth};
+use super::{alias, certificates, client_auth};
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
@@ -139,6 +139,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
         policy: policy(layer, name)?,
         cert: file(layer, Key::Cert)?,
         key: file(layer, Key::PrivateKey)?,
+        certificates: certificates::resolve(layer)?,
         wait_for_certificate: layer.switch(Key::WaitForCertificate)?,
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,

@@ -234,7 +234,16 @@ impl ListenerMetrics {
             .set(unix_seconds as f64);
     }
 
-    /// States the end of validity of the certificate in use.
+    /// States the end of validity of one of several certificates in use.
+    pub fn set_pair_expiry(&self, cert: &str, unix_seconds: i64) {
+        self.all
+            .connections
+            .pair_expiry
+            .with_label_values(&[self.name.as_str(), cert])
+            .set(unix_seconds as f64);
+    }
+
+    /// States the end of validity of the certificate in use; of several the first that ends.
     pub fn set_certificate_expiry(&self, unix_seconds: i64) {
         self.all
             .connections

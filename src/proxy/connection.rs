@@ -26,6 +26,7 @@ use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::{Protocol, Settings, UpstreamProxyProtocol};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::{Upstream, UpstreamPermits};
+use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
@@ -131,6 +132,13 @@ impl Frontend {
             tls: self.tls.with_tickets(ticketer, count),
             ..self
         }
+    }
+
+    /// Refuses clients that ask for a name that `names` does not have.
+    #[must_use]
+    pub fn with_names(self, names: Option<Arc<CertificateSet>>) -> Self {
+        let tls = self.tls.with_names(names);
+        Self { tls, ..self }
     }
 
     /// The listener's metrics.

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::Error;
-use super::ready::{ticket_keys, trust};
+use super::ready::{certificate_set, ticket_keys, trust};
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
-use crate::tls::credentials::{Credentials, Warning, rfc3339, unix_seconds};
+use crate::tls::credentials::{Warning, rfc3339, unix_seconds};
 
 /// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
 pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
@@ -16,16 +16,30 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
     let mut warnings = Vec::new();
     for listener in &config.listeners {
         let name = &listener.socket.name;
-        let pair = Credentials::load(&listener.tls.cert, &listener.tls.key).map_err(|source| {
-            Error::Credentials {
-                listener: name.clone(),
-                source: Box::new(source),
-            }
-        })?;
-        let path = &listener.tls.cert;
-        let soon = Warning::of_end(path, pair.facts(), unix_seconds(SystemTime::now()));
-        let of_pair = pair.warnings().iter().cloned().chain(soon);
-        warnings.extend(of_pair.map(|warning| format!("listener `{name}`: {warning}")));
+        let certificates = certificate_set(name, &listener.tls, false)?;
+        let of_pairs = certificates.warnings();
+        warnings.extend(
+            of_pairs
+                .iter()
+                .map(|warning| format!("listener `{name}`: {warning}")),
+        );
+        for store in certificates.stores() {
+            let Some(pair) = store.current() else {
+                continue;
+            };
+            let facts = pair.facts();
+            let soon = Warning::of_end(store.cert_path(), facts, unix_seconds(SystemTime::now()));
+            warnings.extend(soon.map(|warning| format!("listener `{name}`: {warning}")));
+            let _ = writeln!(
+                text,
+                "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
+                facts.subject,
+                facts.key_algorithm,
+                facts.names.join(" "),
+                rfc3339(facts.not_after),
+                facts.sha256,
+            );
+        }
         let trust = trust(name, listener.tls.client_auth.as_ref())?;
         if let Some(trust) = trust {
             let of_trust = trust.current();
@@ -35,16 +49,6 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
         let keys = ticket_keys(name, &listener.tls)?;
         let of_keys = keys.as_ref().and_then(|keys| keys.warning());
         warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
-        let facts = pair.facts();
-        let _ = writeln!(
-            text,
-            "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
-            facts.subject,
-            facts.key_algorithm,
-            facts.names.join(" "),
-            rfc3339(facts.not_after),
-            facts.sha256,
-        );
         if let Some(keys) = keys {
             let (active, others) = keys.ids();
             let count = others.len();

@@ -1,13 +1,13 @@
 //! A listener on its way to running: certificate loaded, sockets bound, a service for each worker.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::server::ResolvesServerCert;
 use tokio::task::JoinHandle;
 
 use super::dispatch::Dispatcher;
 use super::error::Error;
-use super::series::announce;
+use super::series::{announce, expiry};
 
 use crate::admin;
 use crate::config::ListenerConfig;
@@ -16,6 +16,7 @@ use crate::listener::{self, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::UpstreamPermits;
 use crate::proxy::connection::{Frontend, Service};
+use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::{CredentialStore, Watched};
 use crate::tls::tickets::{TicketKeyError, TicketKeyStore, ticketer};
@@ -29,7 +30,7 @@ pub(super) struct Ready {
     front: Arc<Frontend>,
     /// One for each worker, in their order.
     services: Vec<Arc<Service>>,
-    pub(super) store: Arc<CredentialStore>,
+    pub(super) certificates: Arc<CertificateSet>,
     /// Whom it believes, if it asks.
     pub(super) trust: Option<Arc<TrustStore>>,
     /// The keys of its tickets, if they come from a file.
@@ -45,14 +46,15 @@ impl Ready {
         permits: &Arc<UpstreamPermits>,
     ) -> Result<Self, Error> {
         let name = config.socket.name.clone();
-        let store = Arc::new(credential_store(&name, &config.tls)?);
-        let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(&store) as _;
+        let certificates = Arc::new(certificate_set(
+            &name,
+            &config.tls,
+            config.tls.wait_for_certificate,
+        )?);
         let families = metrics.listener(&name);
-        if let Some(current) = store.current() {
-            families.set_certificate_expiry(current.facts().not_after);
-            for warning in current.warnings() {
-                tracing::warn!(listener = %name, "{warning}");
-            }
+        expiry(&families, &certificates);
+        for warning in certificates.warnings() {
+            tracing::warn!(listener = %name, "{warning}");
         }
         announce(&families, &config.tls.policy);
         let trust = trust_store(&name, &config.tls)?;
@@ -72,7 +74,7 @@ impl Ready {
             &name,
             &config.tls,
             &config.proxy,
-            &certificates,
+            &certificates.resolver(),
             trust.as_ref(),
             families,
             permits,
@@ -86,7 +88,7 @@ impl Ready {
         if let Some(ticketer) = ticketer.map_err(refused)? {
             front = front.with_tickets(&ticketer, config.tls.tickets);
         }
-        let front = Arc::new(front);
+        let front = Arc::new(front.with_names(certificates.refusing()));
         let service = |worker: &Worker| {
             let _inside = worker.handle.enter();
             Arc::new(Service::new(&front, &worker.load, workers.count()))
@@ -96,15 +98,16 @@ impl Ready {
             services: workers.iter().map(service).collect(),
             front,
             name,
-            store,
+            certificates,
             trust: trust.map(Arc::new),
             ticket_keys,
             config,
         })
     }
 
-    pub(super) fn observed(&self) -> (Arc<CredentialStore>, Arc<ListenerMetrics>) {
-        (Arc::clone(&self.store), Arc::clone(self.front.metrics()))
+    pub(super) fn observed(&self) -> (Arc<CertificateSet>, Arc<ListenerMetrics>) {
+        let certificates = Arc::clone(&self.certificates);
+        (certificates, Arc::clone(self.front.metrics()))
     }
 
     pub(super) fn observed_trust(&self) -> Option<(Arc<TrustStore>, Arc<ListenerMetrics>)> {
@@ -126,7 +129,7 @@ impl Ready {
             policy: self.config.tls.policy.clone(),
             protocol: self.config.proxy.protocol,
             upstream: self.config.proxy.upstream.to_string(),
-            store: Arc::clone(&self.store),
+            certificates: Arc::clone(&self.certificates),
             trust: self.trust.clone(),
             ticket_keys: self.ticket_keys.clone(),
         }
@@ -134,8 +137,7 @@ impl Ready {
 
     /// The start line of the listener: what it does, and until when its certificate lasts.
     pub(super) fn announce(&self) {
-        let current = self.store.current();
-        let certificate_until = current.map(|current| rfc3339(current.facts().not_after));
+        let certificate_until = self.certificates.first_end().map(rfc3339);
         tracing::info!(
             listener = %self.name,
             addresses = ?self.listener.addresses(),
@@ -225,14 +227,37 @@ fn refused(listener: &str) -> impl FnOnce(TicketKeyError) -> Error {
     }
 }
 
-/// The first pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
+/// Every pair of a listener. With `wait` those that cannot be used are waited for.
+pub(super) fn certificate_set(
+    name: &str,
+    tls: &crate::tls::Settings,
+    wait: bool,
+) -> Result<CertificateSet, Error> {
+    let load = |cert: &Path, key: &Path| credential_store(name, cert, key, wait).map(Arc::new);
+    let further = tls.certificates.further.iter();
+    let further = further.map(|pair| load(&pair.cert, &pair.key));
+    let further: Vec<_> = further.collect::<Result<_, _>>()?;
+    let settings = tls.certificates.clone();
+    Ok(CertificateSet::new(
+        load(&tls.cert, &tls.key)?,
+        further,
+        settings,
+    ))
+}
+
+/// A pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
 /// responds to the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
-fn credential_store(name: &str, tls: &crate::tls::Settings) -> Result<CredentialStore, Error> {
-    match CredentialStore::load(&tls.cert, &tls.key) {
+fn credential_store(
+    name: &str,
+    cert: &Path,
+    key: &Path,
+    wait: bool,
+) -> Result<CredentialStore, Error> {
+    match CredentialStore::load(cert, key) {
         Ok(store) => Ok(store),
-        Err(error) if tls.wait_for_certificate => {
+        Err(error) if wait => {
             tracing::warn!(listener = %name, reason = error.reason(), %error, "no usable certificate yet, every handshake is refused");
-            Ok(CredentialStore::waiting(&tls.cert, &tls.key, &error))
+            Ok(CredentialStore::waiting(cert, key, &error))
         }
         Err(source) => Err(Error::Credentials {
             listener: name.to_owned(),

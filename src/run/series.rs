@@ -2,6 +2,7 @@
 //! Histograms by group are left to the first handshake: their buckets would be most of the page.
 
 use crate::metrics::ListenerMetrics;
+use crate::tls::certificates::CertificateSet;
 use crate::tls::handshake::HandshakeKind;
 use crate::tls::policy::{Group, KxClass, TlsPolicy};
 
@@ -27,5 +28,20 @@ fn offered(group: Group) -> &'static [KxClass] {
     match group.class() {
         KxClass::Hybrid => &[KxClass::Hybrid],
         KxClass::Classical => &[KxClass::Hybrid, KxClass::Classical],
+    }
+}
+
+/// States when the certificates of a listener end: the first of them, and each where there are several.
+pub(super) fn expiry(metrics: &ListenerMetrics, certificates: &CertificateSet) {
+    if let Some(first_end) = certificates.first_end() {
+        metrics.set_certificate_expiry(first_end);
+    }
+    if certificates.stores().count() < 2 {
+        return;
+    }
+    for store in certificates.stores() {
+        if let Some(current) = store.current() {
+            metrics.set_pair_expiry(&store.cert_name(), current.facts().not_after);
+        }
     }
 }

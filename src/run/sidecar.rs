@@ -10,6 +10,7 @@ use super::commands::Commands;
 use super::error::Error;
 use super::inspect::budget;
 use super::ready::Ready;
+use super::series::expiry;
 use crate::admin::{self, Admin, MAX_PROTECTED_PROBES, Waiters};
 use crate::config::Config;
 use crate::drain::Drain;
@@ -17,6 +18,7 @@ use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::panics::OnPanic;
 use crate::probes::ProbeTable;
 use crate::proxy::UpstreamPermits;
+use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::reload::{
     CredentialStore, FileObserver, FileReloader, ReloadError, ReloadHandle, ReloadObserver,
@@ -161,7 +163,8 @@ fn reloaders(
         listeners: ready.iter().map(Ready::observed).collect(),
         trust: ready.iter().filter_map(Ready::observed_trust).collect(),
     });
-    let stores = ready.iter().map(|r| Arc::clone(&r.store)).collect();
+    let stores = ready.iter().flat_map(|ready| ready.certificates.stores());
+    let stores = stores.map(Arc::clone).collect();
     let files = ready.iter().flat_map(Ready::watched).collect();
     let settings = ReloadSettings::default();
     let of_files = FileReloader::new(files, settings, Arc::clone(&observer) as _);
@@ -171,7 +174,7 @@ fn reloaders(
 /// Turns reloads into metrics.
 struct Observer {
     metrics: Arc<Metrics>,
-    listeners: Vec<(Arc<CredentialStore>, Arc<ListenerMetrics>)>,
+    listeners: Vec<(Arc<CertificateSet>, Arc<ListenerMetrics>)>,
     trust: Vec<(Arc<TrustStore>, Arc<ListenerMetrics>)>,
 }
 
@@ -197,10 +200,13 @@ impl ReloadObserver for Observer {
 
     fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
-        let Ok(facts) = result else { return };
-        for (watched, metrics) in &self.listeners {
-            if std::ptr::eq(Arc::as_ptr(watched), store) {
-                metrics.set_certificate_expiry(facts.not_after);
+        if result.is_err() {
+            return;
+        }
+        for (certificates, metrics) in &self.listeners {
+            let mut stores = certificates.stores();
+            if stores.any(|watched| std::ptr::eq(Arc::as_ptr(watched), store)) {
+                expiry(metrics, certificates);
             }
         }
     }

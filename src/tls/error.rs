@@ -69,6 +69,11 @@ pub enum HandshakeError {
     /// Closed before the first byte, as a TCP health check does.
     #[error("the client closed before it sent anything")]
     NoHello,
+    /// A name that no certificate of the listener is for.
+    #[error(
+        "the client asks for a server name that no certificate is for, and `unknown-name` is `refuse`"
+    )]
+    UnknownServerName,
     /// Bytes that are not TLS.
     #[error("the client does not speak TLS")]
     NotTls,
@@ -100,7 +105,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// Every label, for metrics that start at zero.
-    pub const REASONS: [&'static str; 28] = [
+    pub const REASONS: [&'static str; 29] = [
         "bad_key_share",
         "client_alert",
         "client_distrusts_us",
@@ -129,6 +134,7 @@ impl HandshakeError {
         "crl_stale",
         HeaderError::REASONS[0],
         HeaderError::REASONS[1],
+        "unknown_server_name",
     ];
 
     /// The metric label and log field.
@@ -162,6 +168,7 @@ impl HandshakeError {
             Self::CrlStale => 25,
             Self::ProxyHeader(HeaderError::Missing) => 26,
             Self::ProxyHeader(_) => 27,
+            Self::UnknownServerName => 28,
         }]
     }
 }
@@ -184,6 +191,7 @@ impl HandshakeError {
             Self::Malformed | Self::NotTls => Some(AlertDescription::DecodeError),
             Self::Misbehaved(_) => Some(AlertDescription::UnexpectedMessage),
             Self::Internal => Some(AlertDescription::InternalError),
+            Self::UnknownServerName => Some(AlertDescription::UnrecognisedName),
             _ => None,
         }
     }

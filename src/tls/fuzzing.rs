@@ -135,6 +135,7 @@ pub fn server() -> TlsServer {
         policy: policy.unwrap_or_else(|error| panic!("{error}")),
         cert: "unused".into(),
         key: "unused".into(),
+        certificates: crate::tls::certificates::Settings::default(),
         wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 16,

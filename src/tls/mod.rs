@@ -1,5 +1,6 @@
 //! TLS 1.3 termination: policy, credentials, handshake, stream. Knows nothing of HTTP.
 
+pub mod certificates;
 pub mod credentials;
 pub mod error;
 #[cfg(any(fuzzing, test))]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub cert: PathBuf,
     /// PEM private key of the leaf.
     pub key: PathBuf,
+    /// Further pairs, and who gets which.
+    pub certificates: certificates::Settings,
     /// Start without a usable pair, and refuse handshakes until the files hold one.
     pub wait_for_certificate: bool,
     /// From the accepted connection to the finished handshake, the hello included.

@@ -11,6 +11,8 @@ use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 
 use super::Settings;
+use super::certificates::CertificateSet;
+use super::hello;
 use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
 use super::queue::HandshakeQueue;
@@ -32,6 +34,8 @@ pub struct TlsServer {
     plaintext: Option<PlaintextHook>,
     /// Somebody wants to know what clients call the server.
     pub(super) wants_server_name: bool,
+    /// Clients that ask for another name are refused.
+    names: Option<Arc<CertificateSet>>,
 }
 
 impl TlsServer {
@@ -89,6 +93,7 @@ impl TlsServer {
             max_handshakes: settings.max_handshakes,
             plaintext: None,
             wants_server_name: false,
+            names: None,
         })
     }
 
@@ -119,6 +124,20 @@ impl TlsServer {
             config.send_tls13_tickets = count;
         }
         self
+    }
+
+    /// Refuses clients that ask for a name that `names` does not have.
+    #[must_use]
+    pub fn with_names(self, names: Option<Arc<CertificateSet>>) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Whether the hello in these records asks for a name that is refused.
+    pub(super) fn refuses_name_in(&self, records: &[u8]) -> bool {
+        self.names.as_ref().is_some_and(|names| {
+            let asked = hello::server_name(records);
+            asked.is_some_and(|name| !names.knows(&name))
+        })
     }
 
     pub(super) fn plaintext_begins(&self, first: &[u8]) -> Begins {

@@ -42,6 +42,7 @@ fn everything() -> String {
         Duration::from_millis(9),
     );
     listener.set_certificate_expiry(1_800_000_000);
+    listener.set_pair_expiry("/etc/tls/api.crt", 1_800_000_000);
     listener.set_crl_next_update(1_800_000_000);
     listener.client_certificate("accepted", Some("ml-dsa-65"));
     String::from_utf8(metrics.render().unwrap()).unwrap()
@@ -125,80 +126,86 @@ fn every_family_is_as_recorded() {
 }
 
 /// The names that outside checks rely on: they may be joined by others, and do not change.
+const CONTRACT: [(&str, &str, &[&str]); 21] = [
+    (
+        "handshake_duration_seconds",
+        "histogram",
+        &["listener", "group", "kind"],
+    ),
+    (
+        "handshake_compute_seconds",
+        "histogram",
+        &["listener", "group", "kind"],
+    ),
+    ("key_exchange_seconds", "histogram", &["group"]),
+    (
+        "handshake_bytes",
+        "histogram",
+        &["listener", "group", "kind", "direction"],
+    ),
+    (
+        "handshakes_total",
+        "counter",
+        &["listener", "group", "kind", "offered"],
+    ),
+    (
+        "handshake_failures_total",
+        "counter",
+        &["listener", "reason"],
+    ),
+    ("connections_open", "gauge", &["listener"]),
+    ("connections_total", "counter", &["listener", "outcome"]),
+    ("wire_bytes_total", "counter", &["listener", "direction"]),
+    ("payload_bytes_total", "counter", &["listener", "direction"]),
+    (
+        "requests_total",
+        "counter",
+        &["listener", "protocol", "code"],
+    ),
+    (
+        "request_duration_seconds",
+        "histogram",
+        &["listener", "protocol"],
+    ),
+    (
+        "time_to_first_byte_seconds",
+        "histogram",
+        &["listener", "protocol"],
+    ),
+    (
+        "upstream_failures_total",
+        "counter",
+        &["listener", "reason"],
+    ),
+    ("credential_reloads_total", "counter", &["result"]),
+    (
+        "certificate_expiry_timestamp_seconds",
+        "gauge",
+        &["listener"],
+    ),
+    (
+        "certificate_pair_expiry_timestamp_seconds",
+        "gauge",
+        &["listener", "cert"],
+    ),
+    (
+        "client_certificates_total",
+        "counter",
+        &["listener", "result"],
+    ),
+    (
+        "client_certificate_algorithm_total",
+        "counter",
+        &["listener", "algorithm"],
+    ),
+    ("crl_next_update_timestamp_seconds", "gauge", &["listener"]),
+    ("build_info", "gauge", &["version", "rustls", "aws_lc"]),
+];
+
 #[test]
 fn the_contract_is_kept() {
-    let contract: [(&str, &str, &[&str]); 20] = [
-        (
-            "handshake_duration_seconds",
-            "histogram",
-            &["listener", "group", "kind"],
-        ),
-        (
-            "handshake_compute_seconds",
-            "histogram",
-            &["listener", "group", "kind"],
-        ),
-        ("key_exchange_seconds", "histogram", &["group"]),
-        (
-            "handshake_bytes",
-            "histogram",
-            &["listener", "group", "kind", "direction"],
-        ),
-        (
-            "handshakes_total",
-            "counter",
-            &["listener", "group", "kind", "offered"],
-        ),
-        (
-            "handshake_failures_total",
-            "counter",
-            &["listener", "reason"],
-        ),
-        ("connections_open", "gauge", &["listener"]),
-        ("connections_total", "counter", &["listener", "outcome"]),
-        ("wire_bytes_total", "counter", &["listener", "direction"]),
-        ("payload_bytes_total", "counter", &["listener", "direction"]),
-        (
-            "requests_total",
-            "counter",
-            &["listener", "protocol", "code"],
-        ),
-        (
-            "request_duration_seconds",
-            "histogram",
-            &["listener", "protocol"],
-        ),
-        (
-            "time_to_first_byte_seconds",
-            "histogram",
-            &["listener", "protocol"],
-        ),
-        (
-            "upstream_failures_total",
-            "counter",
-            &["listener", "reason"],
-        ),
-        ("credential_reloads_total", "counter", &["result"]),
-        (
-            "certificate_expiry_timestamp_seconds",
-            "gauge",
-            &["listener"],
-        ),
-        (
-            "client_certificates_total",
-            "counter",
-            &["listener", "result"],
-        ),
-        (
-            "client_certificate_algorithm_total",
-            "counter",
-            &["listener", "algorithm"],
-        ),
-        ("crl_next_update_timestamp_seconds", "gauge", &["listener"]),
-        ("build_info", "gauge", &["version", "rustls", "aws_lc"]),
-    ];
     let families = families(&everything());
-    for (name, kind, labels) in contract {
+    for (name, kind, labels) in CONTRACT {
         let family = &families[&format!("hybridge_{name}")];
         assert_eq!(family.kind, kind, "{name}");
         let expected: BTreeSet<_> = labels.iter().map(|label| (*label).to_owned()).collect();

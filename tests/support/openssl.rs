@@ -89,7 +89,7 @@ impl Client {
         self
     }
 
-    /// Asks for this name instead of `localhost`.
+    /// Asks for this name instead of `localhost`; for none if it is empty.
     pub fn named(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
@@ -137,7 +137,10 @@ impl Client {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let sessions = Arc::default();
         let mut ssl = Ssl::new(&self.context(&sessions)).unwrap();
-        ssl.set_hostname(self.name.unwrap_or("localhost")).unwrap();
+        match self.name.unwrap_or("localhost") {
+            "" => {}
+            name => ssl.set_hostname(name).unwrap(),
+        }
         if self.trust.is_some() {
             ssl.param_mut().set_host("localhost").unwrap();
         }
@@ -255,6 +258,14 @@ impl Connected {
             CStr::from_ptr(name)
         };
         name.to_str().unwrap().to_owned()
+    }
+
+    /// The subject of the server's certificate.
+    pub fn subject(&self) -> String {
+        let certificate = self.stream.ssl().peer_certificate().unwrap();
+        let names = certificate.subject_name().entries();
+        let texts = names.map(|entry| entry.data().to_string().unwrap());
+        texts.collect()
     }
 
     pub fn suite(&self) -> &'static str {

@@ -22,6 +22,8 @@ mod reload_files;
 mod reload_log;
 mod resumption;
 mod resumption_ends;
+mod server_names;
+mod server_names_dual;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -52,6 +52,7 @@ impl Shared {
                 .map_err(|e| Error::start("set the policy", e))?,
             cert: store.cert_path().to_owned(),
             key: store.key_path().to_owned(),
+            certificates: tls::certificates::Settings::default(),
             wait_for_certificate: false,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: max_connections,

@@ -34,6 +34,11 @@ pub struct CertificateFacts {
 }
 
 impl CertificateFacts {
+    /// Whether a quantum computer cannot sign with this key.
+    pub fn is_post_quantum(&self) -> bool {
+        self.key_algorithm.starts_with("ML-DSA")
+    }
+
     pub(super) fn new(leaf: &X509Certificate<'_>, chain_length: usize) -> Self {
         Self {
             subject: name_text(leaf.subject()),

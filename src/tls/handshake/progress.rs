@@ -80,6 +80,9 @@ impl Progress {
         if server.wants_server_name {
             self.server_name = hello::server_name(&self.flight.incoming);
         }
+        if server.refuses_name_in(&self.flight.incoming) {
+            return Err(HandshakeError::UnknownServerName);
+        }
         // What could not be read is refused by rustls, whatever the config.
         let config = server.config_for(self.offer.as_ref());
         let config = config.ok_or(HandshakeError::Internal)?;

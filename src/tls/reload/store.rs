@@ -11,7 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Serialize;
 
-use crate::redact::scrub;
+use crate::redact::{Shown, scrub};
 use crate::tls::credentials::{
     CredentialError, Credentials, PairDigest, PairText, unix_seconds, volume_root,
 };
@@ -96,6 +96,11 @@ impl CredentialStore {
 
     pub fn cert_path(&self) -> &Path {
         &self.cert
+    }
+
+    /// The certificate file as messages and pages call it.
+    pub fn cert_name(&self) -> String {
+        Shown::path(&self.cert).to_string()
     }
 
     pub fn key_path(&self) -> &Path {

@@ -31,6 +31,7 @@ pub(super) fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
         policy: TlsPolicy::new(Mode::HybridRequired, None, None).unwrap(),
         cert: "unused".into(),
         key: "unused".into(),
+        certificates: crate::tls::certificates::Settings::default(),
         wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
