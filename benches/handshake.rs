@@ -29,6 +29,7 @@ use support::pki::TestPki;
 fn mode_for(group: Group) -> Mode {
     match group.class() {
         KxClass::Hybrid => Mode::HybridRequired,
+        KxClass::Pure => Mode::PqRequired,
         KxClass::Classical => Mode::ClassicalOnly,
     }
 }

@@ -81,7 +81,7 @@ keys! {
     UpstreamProxyProtocol: "listener.upstream-proxy-protocol", "upstream-proxy-protocol", ValueType::Choice(UpstreamProxyProtocol::VARIANTS), Fixed("off"),
         "PROXY protocol header for an upstream of protocol tcp";
 
-    Policy: "listener.tls.policy", "policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "classical-only"]), Fixed("hybrid-preferred"),
+    Policy: "listener.tls.policy", "policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "pq-required", "classical-only"]), Fixed("hybrid-preferred"),
         "Key-exchange policy";
     Groups: "listener.tls.groups", "groups", ValueType::Names, Derived("every group the policy admits"),
         "Key-exchange groups, the first preferred; must agree with the policy";

@@ -27,6 +27,7 @@ pub(crate) fn announce(metrics: &ListenerMetrics, policy: &TlsPolicy) {
 fn offered(group: Group) -> &'static [KxClass] {
     match group.class() {
         KxClass::Hybrid => &[KxClass::Hybrid],
+        KxClass::Pure => &[KxClass::Hybrid, KxClass::Pure],
         KxClass::Classical => &[KxClass::Hybrid, KxClass::Classical],
     }
 }

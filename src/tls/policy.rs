@@ -1,4 +1,4 @@
-//! Which key exchange a client gets: the groups, the suites and the three policies.
+//! Which key exchange a client gets: the groups, the suites and the policies.
 //!
 //! With its folder the only place that names a concrete group, cipher suite or TLS version. Pure: the hello comes in as
 //! data, the decision goes out as data. Sources: RFC 8446 §4.2.7 and §9.1, draft-ietf-tls-ecdhe-mlkem.
@@ -48,16 +48,16 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What the client lists: `Hybrid` if any hybrid group known to this product is in it.
+    /// What the client lists: `Hybrid` if any hybrid group known to this product is in it, else `Pure`.
     pub fn class(&self) -> KxClass {
-        let hybrid = |code: &NamedGroup| {
-            Group::from_code_point(*code).is_some_and(|g| g.class() == KxClass::Hybrid)
+        let groups = self.groups.iter();
+        let classes = groups.filter_map(|code| Some(Group::from_code_point(*code)?.class()));
+        let stronger = |best, class| match (best, class) {
+            (KxClass::Hybrid, _) | (_, KxClass::Hybrid) => KxClass::Hybrid,
+            (KxClass::Pure, _) | (_, KxClass::Pure) => KxClass::Pure,
+            _ => KxClass::Classical,
         };
-        if self.groups.iter().any(hybrid) {
-            KxClass::Hybrid
-        } else {
-            KxClass::Classical
-        }
+        classes.fold(KxClass::Classical, stronger)
     }
 
     /// Whether the client lists a group.

@@ -61,10 +61,18 @@ const FAILED: &str = "hybridge_handshake_failures_total";
 
 /// The row is counted under what the client listed. Its number is the check of the caller.
 async fn completed(sidecar: &Sidecar, list: &str, group: &str, kind: &str) {
-    let offered = if list.contains("MLKEM") {
-        "hybrid"
-    } else {
-        "classical"
+    let pure = |name: &str| name.trim_start_matches('*') == "MLKEM1024";
+    let offered = match list.split(':').find(|name| name.contains("MLKEM")) {
+        Some(name) if !pure(name) => "hybrid",
+        Some(_)
+            if list
+                .split(':')
+                .any(|name| name.contains("MLKEM") && !pure(name)) =>
+        {
+            "hybrid"
+        }
+        Some(_) => "post-quantum",
+        None => "classical",
     };
     let labels = [("group", group), ("kind", kind), ("offered", offered)];
     sidecar.metric_reaches(COMPLETED, &labels, 1.0).await;
@@ -139,6 +147,35 @@ async fn hybrid_required_refuses_the_others_before_any_key_exchange() {
             ("X25519:X25519MLKEM768", gets("X25519MLKEM768", "hrr")),
             ("X25519MLKEM768:*X25519", gets("X25519MLKEM768", "hrr")),
             ("*X25519:*X25519MLKEM768", gets("X25519MLKEM768", "full")),
+        ],
+    )
+    .await;
+}
+
+/// ML-KEM alone is not a hybrid: a policy of its own admits it, behind the hybrids.
+#[tokio::test(flavor = "multi_thread")]
+async fn pq_required_admits_ml_kem_alone_too_and_nothing_classical() {
+    holds(
+        "policy = \"pq-required\"",
+        &[
+            ("MLKEM1024", gets("MLKEM1024", "full")),
+            ("X25519:MLKEM1024", gets("MLKEM1024", "hrr")),
+            ("MLKEM1024:*X25519", gets("MLKEM1024", "hrr")),
+            ("X25519MLKEM768", gets("X25519MLKEM768", "full")),
+            ("*MLKEM1024:X25519MLKEM768", gets("X25519MLKEM768", "hrr")),
+            ("MLKEM768", REFUSED),
+            ("X25519", REFUSED),
+            ("X25519:P-256:P-384", REFUSED),
+        ],
+    )
+    .await;
+    holds(
+        "policy = \"pq-required\"\ngroups = [\"MLKEM1024\"]",
+        &[
+            ("MLKEM1024", gets("MLKEM1024", "full")),
+            ("X25519MLKEM768:MLKEM1024", gets("MLKEM1024", "hrr")),
+            ("*X25519MLKEM768:*MLKEM1024", gets("MLKEM1024", "full")),
+            ("X25519MLKEM768:SecP384r1MLKEM1024", REFUSED),
         ],
     )
     .await;

@@ -45,7 +45,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "policy",
         default: "the injector's `--default-policy`",
-        meaning: "`hybrid-preferred`, `hybrid-required` or `classical-only`.",
+        meaning: "`hybrid-preferred`, `hybrid-required`, `pq-required` or `classical-only`.",
     },
     Row {
         name: "client-auth",

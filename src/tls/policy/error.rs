@@ -2,12 +2,22 @@
 
 use thiserror::Error;
 
-use super::group::Group;
+use super::group::{Group, KxClass};
 use super::mode::Mode;
 use super::unknown::UnknownName;
 
 fn class_of(group: Group) -> &'static str {
-    group.class().as_str()
+    match group.class() {
+        KxClass::Pure => "post-quantum without a classical half",
+        class => class.as_str(),
+    }
+}
+
+fn remedy(group: Group) -> &'static str {
+    match group.class() {
+        KxClass::Pure => ", `pq-required` admits it",
+        _ => "",
+    }
 }
 
 /// A policy that contradicts itself or names what does not exist.
@@ -24,7 +34,7 @@ pub enum PolicyError {
         classical: Group,
     },
     /// An entry of the class the mode excludes.
-    #[error("groups: `{group}` is {class} and contradicts policy `{name}`: remove it or change the policy", class = class_of(*group), name = mode.name())]
+    #[error("groups: `{group}` is {class} and contradicts policy `{name}`: remove it or change the policy{remedy}", class = class_of(*group), name = mode.name(), remedy = remedy(*group))]
     Contradiction {
         /// The promise.
         mode: Mode,

@@ -17,6 +17,8 @@ pub enum Group {
     Secp256r1MlKem768,
     /// 0x11ed: P-384 and ML-KEM-1024.
     Secp384r1MlKem1024,
+    /// 0x0202: ML-KEM-1024 alone.
+    MlKem1024,
     /// 0x001d.
     X25519,
     /// 0x0017.
@@ -30,16 +32,19 @@ pub enum Group {
 pub enum KxClass {
     /// Post-quantum and classical combined: both would have to be broken.
     Hybrid,
+    /// Post-quantum alone: nothing is left if it is broken.
+    Pure,
     /// Classical only.
     Classical,
 }
 
 impl Group {
     /// Every group, in the order of preference a listener has by default.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::X25519MlKem768,
         Self::Secp256r1MlKem768,
         Self::Secp384r1MlKem1024,
+        Self::MlKem1024,
         Self::X25519,
         Self::Secp256r1,
         Self::Secp384r1,
@@ -51,6 +56,7 @@ impl Group {
             Self::X25519MlKem768 => "X25519MLKEM768",
             Self::Secp256r1MlKem768 => "SecP256r1MLKEM768",
             Self::Secp384r1MlKem1024 => "SecP384r1MLKEM1024",
+            Self::MlKem1024 => "MLKEM1024",
             Self::X25519 => "X25519",
             Self::Secp256r1 => "secp256r1",
             Self::Secp384r1 => "secp384r1",
@@ -62,6 +68,7 @@ impl Group {
         let wanted = match text.to_ascii_lowercase().as_str() {
             "p-256" | "prime256v1" => "secp256r1".to_owned(),
             "p-384" => "secp384r1".to_owned(),
+            "ml-kem-1024" => "mlkem1024".to_owned(),
             other => other.to_owned(),
         };
         Self::ALL
@@ -76,6 +83,7 @@ impl Group {
             Self::X25519MlKem768 | Self::Secp256r1MlKem768 | Self::Secp384r1MlKem1024 => {
                 KxClass::Hybrid
             }
+            Self::MlKem1024 => KxClass::Pure,
             Self::X25519 | Self::Secp256r1 | Self::Secp384r1 => KxClass::Classical,
         }
     }
@@ -86,6 +94,7 @@ impl Group {
             Self::X25519MlKem768 => 0x11ec,
             Self::Secp256r1MlKem768 => 0x11eb,
             Self::Secp384r1MlKem1024 => 0x11ed,
+            Self::MlKem1024 => 0x0202,
             Self::X25519 => 0x001d,
             Self::Secp256r1 => 0x0017,
             Self::Secp384r1 => 0x0018,
@@ -106,6 +115,7 @@ impl Group {
             Self::X25519MlKem768 => &kx::X25519_MLKEM768,
             Self::Secp256r1MlKem768 => &kx::SECP256R1_MLKEM768,
             Self::Secp384r1MlKem1024 => &kx::SECP384R1_MLKEM1024,
+            Self::MlKem1024 => &kx::MLKEM1024,
             Self::X25519 => &kx::X25519,
             Self::Secp256r1 => &kx::SECP256R1,
             Self::Secp384r1 => &kx::SECP384R1,
@@ -118,6 +128,7 @@ impl KxClass {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hybrid => "hybrid",
+            Self::Pure => "post-quantum",
             Self::Classical => "classical",
         }
     }

@@ -13,6 +13,7 @@ use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
 pub(crate) static X25519_MLKEM768: Timed = Timed(stock::X25519MLKEM768);
 pub(crate) static SECP256R1_MLKEM768: Timed = Timed(stock::SECP256R1MLKEM768);
 pub(crate) static SECP384R1_MLKEM1024: Timed = Timed(&Secp384r1MlKem1024);
+pub(crate) static MLKEM1024: Timed = Timed(stock::MLKEM1024);
 pub(crate) static X25519: Timed = Timed(stock::X25519);
 pub(crate) static SECP256R1: Timed = Timed(stock::SECP256R1);
 pub(crate) static SECP384R1: Timed = Timed(stock::SECP384R1);

@@ -1,4 +1,4 @@
-//! The three policies: what a listener promises about the key exchange.
+//! The policies: what a listener promises about the key exchange.
 
 use super::group::KxClass;
 use super::unknown::{self, UnknownName};
@@ -11,15 +11,18 @@ pub enum Mode {
     HybridPreferred,
     /// Hybrid or nothing.
     HybridRequired,
+    /// Hybrid or post-quantum alone, or nothing.
+    PqRequired,
     /// Only classical groups, for comparison.
     ClassicalOnly,
 }
 
 impl Mode {
     /// Every mode.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::HybridPreferred,
         Self::HybridRequired,
+        Self::PqRequired,
         Self::ClassicalOnly,
     ];
 
@@ -28,6 +31,7 @@ impl Mode {
         match self {
             Self::HybridPreferred => "hybrid-preferred",
             Self::HybridRequired => "hybrid-required",
+            Self::PqRequired => "pq-required",
             Self::ClassicalOnly => "classical-only",
         }
     }
@@ -42,8 +46,9 @@ impl Mode {
 
     pub(super) fn admits(self, class: KxClass) -> bool {
         match self {
-            Self::HybridPreferred => true,
+            Self::HybridPreferred => class != KxClass::Pure,
             Self::HybridRequired => class == KxClass::Hybrid,
+            Self::PqRequired => class != KxClass::Classical,
             Self::ClassicalOnly => class == KxClass::Classical,
         }
     }

@@ -14,7 +14,7 @@ fn policy(mode: Mode) -> TlsPolicy {
     TlsPolicy::new(mode, None, None).unwrap()
 }
 
-use Group::{Secp256r1, Secp256r1MlKem768, Secp384r1MlKem1024, X25519, X25519MlKem768};
+use Group::{MlKem1024, Secp256r1, Secp256r1MlKem768, Secp384r1MlKem1024, X25519, X25519MlKem768};
 
 #[test]
 fn a_listed_hybrid_group_wins_over_order_and_share() {
@@ -28,6 +28,32 @@ fn a_listed_hybrid_group_wins_over_order_and_share() {
         Some(X25519MlKem768)
     );
     assert_eq!(policy(Mode::ClassicalOnly).choose(&hello), Some(X25519));
+}
+
+#[test]
+fn ml_kem_alone_is_no_hybrid() {
+    let hello = offer(&[MlKem1024, X25519], &[MlKem1024]);
+    assert_eq!(hello.class(), KxClass::Pure);
+    assert_eq!(hello.class().as_str(), "post-quantum");
+    assert_eq!(policy(Mode::HybridPreferred).choose(&hello), Some(X25519));
+    assert_eq!(policy(Mode::HybridRequired).choose(&hello), None);
+    assert_eq!(policy(Mode::PqRequired).choose(&hello), Some(MlKem1024));
+    let both = offer(&[MlKem1024, X25519MlKem768], &[MlKem1024]);
+    assert_eq!(both.class(), KxClass::Hybrid);
+    assert_eq!(policy(Mode::PqRequired).choose(&both), Some(X25519MlKem768));
+    let list = [MlKem1024];
+    for (mode, name) in [
+        (Mode::HybridPreferred, "hybrid-preferred"),
+        (Mode::HybridRequired, "hybrid-required"),
+    ] {
+        let refused = TlsPolicy::new(mode, Some(&list), None).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "groups: `MLKEM1024` is post-quantum without a classical half and contradicts policy `{name}`: remove it or change the policy, `pq-required` admits it"
+            )
+        );
+    }
 }
 
 #[test]

@@ -42,14 +42,18 @@ impl Kind {
 }
 
 /// Real groups that look like one of ours and are another: no suggestion for them.
-const OTHER_GROUPS: [&str; 4] = ["secp224r1", "secp256k1", "secp521r1", "curvesm2mlkem768"];
+const OTHER_GROUPS: [&str; 5] = [
+    "secp224r1",
+    "secp256k1",
+    "secp521r1",
+    "curvesm2mlkem768",
+    "mlkem512",
+];
 
-/// Pure ML-KEM (draft-ietf-tls-mlkem) and the hybrid of the same strength.
+/// Pure ML-KEM that is not offered (draft-ietf-tls-mlkem) and the hybrid of the same strength.
 const PURE: Aliases = &[
     ("mlkem768", "X25519MLKEM768"),
     ("ml-kem-768", "X25519MLKEM768"),
-    ("mlkem1024", "SecP384r1MLKEM1024"),
-    ("ml-kem-1024", "SecP384r1MLKEM1024"),
 ];
 
 /// Names of drafts and of other software.
@@ -72,6 +76,9 @@ const MODE_ALIASES: Aliases = &[
     ("prefer", "hybrid-preferred"),
     ("preferred", "hybrid-preferred"),
     ("hybrid-only", "hybrid-required"),
+    ("pure", "pq-required"),
+    ("pq-only", "pq-required"),
+    ("post-quantum-required", "pq-required"),
     ("require", "hybrid-required"),
     ("required", "hybrid-required"),
     ("strict", "hybrid-required"),
@@ -145,10 +152,6 @@ mod tests {
     fn a_group_of_another_kind_is_named_for_what_it_is() {
         for (given, expected) in [
             (
-                "MLKEM1024",
-                ": it is pure ML-KEM, not a hybrid: did you mean `SecP384r1MLKEM1024`?",
-            ),
-            (
                 "mlkem768",
                 ": it is pure ML-KEM, not a hybrid: did you mean `X25519MLKEM768`?",
             ),
@@ -160,7 +163,7 @@ mod tests {
             let expected = format!("groups: `{given}` is not a group known here{expected}");
             assert_eq!(Group::parse(given).unwrap_err().to_string(), expected);
         }
-        let known = "known are X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, secp256r1, secp384r1";
+        let known = "known are X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, MLKEM1024, X25519, secp256r1, secp384r1";
         for given in [
             "secp521r1",
             "secp256k1",
@@ -180,7 +183,7 @@ mod tests {
             assert_eq!(
                 Mode::parse(given).unwrap_err().to_string(),
                 format!(
-                    "policy: `{given}` is not a policy: known are hybrid-preferred, hybrid-required, classical-only"
+                    "policy: `{given}` is not a policy: known are hybrid-preferred, hybrid-required, pq-required, classical-only"
                 )
             );
         }

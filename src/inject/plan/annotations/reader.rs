@@ -66,7 +66,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn policy(&self) -> Result<Option<KeyExchange>, Deny> {
-        let what = "use one of hybrid-preferred, hybrid-required, classical-only";
+        let what = "use one of hybrid-preferred, hybrid-required, pq-required, classical-only";
         self.parsed("policy", what, |text| KeyExchange::parse(text).ok())
     }
 
