@@ -95,7 +95,7 @@ def run(setting):
     tree.run("offline injection", blocks("docs/kubernetes-offline.md"))
     if setting.node:
         tree.run("clients with certificates", blocks("docs/kubernetes-clients.md"))
-        check("the server that asks its clients has the sidecar", pods(setting) and all(map(sidecar, pods(setting))), pods(setting))
+        certified(setting, tree.folder / "certs")
         away(setting)
         shutil.rmtree(tree.folder / "certs")
     if not setting.node:
@@ -121,6 +121,19 @@ def run(setting):
     away(setting, "hybridge-system")
     untried = [f"{page}: {text[:80]}" for page, text in left if text not in tree.done]
     check("every command of the pages was tried, or says why not", not untried, untried)
+
+
+def certified(setting, folder):
+    """The two requests of the page on clients with certificates."""
+    found = pods(setting)
+    if not check("the server that asks its clients has the sidecar", found and all(map(sidecar, found)), found):
+        return
+    words = ["get", "--cacert", folder / "llama/ca.crt", "--resolve", f"llama.ai.svc:8000:{found[0]['status'].get('podIP')}"]
+    url, pair = "https://llama.ai.svc:8000/v1/models", [folder / "clients/client-batch.crt", folder / "clients/client-batch.key"]
+    code, said = setting.stub(*words, url)
+    check("the page's request without a certificate is refused", code != 0 and "certificate required" in said, said)
+    code, said = setting.stub(*words, "--cert", pair[0], "--key", pair[1], url)
+    check("the page's request with one gets 200", code == 0 and said.startswith("X25519MLKEM768 200"), said)
 
 
 def away(setting, name="ai"):
