@@ -235,3 +235,57 @@ fn a_namespace_asks_for_certificates_and_a_pod_may_say_otherwise() {
         "{error}"
     );
 }
+
+#[test]
+fn proxies_in_front_and_the_apps_header_are_passed_on() {
+    let told = |annotations: &[(&str, &str)]| {
+        let plan = inject(&with(annotations));
+        let variables = [
+            "HYBRIDGE_PROXY_PROTOCOL_FROM",
+            "HYBRIDGE_UPSTREAM_PROXY_PROTOCOL",
+        ];
+        variables.map(|name| sidecar_env(plan.patched(), name))
+    };
+    let balancers = ("proxy-protocol-from", "10.0.0.0/8, 192.0.2.7");
+    assert_eq!(
+        told(&[balancers])[0].as_deref(),
+        Some("10.0.0.0/8,192.0.2.7")
+    );
+    let tcp = ("protocol", "tcp");
+    assert_eq!(
+        told(&[tcp, ("upstream-proxy-protocol", "v2-tls")])[1].as_deref(),
+        Some("v2-tls")
+    );
+    assert_eq!(told(&[("upstream-proxy-protocol", "off")]), [None, None]);
+    for (annotations, remedy) in [
+        (
+            &[("proxy-protocol-from", "10.1.0.0/8")][..],
+            "write 10.0.0.0/8",
+        ),
+        (&[("proxy-protocol-from", "0.0.0.0/0")], "is every address"),
+        (
+            &[("proxy-protocol-from", "balancer")],
+            "which is not a network",
+        ),
+        (
+            &[("upstream-proxy-protocol", "v2")],
+            "only with protocol: tcp",
+        ),
+        (&[tcp, ("upstream-proxy-protocol", "v3")], "v2-identity"),
+        (
+            &[tcp, ("upstream-proxy-protocol", "v2-identity")],
+            "add client-auth",
+        ),
+    ] {
+        let deny = refuse(&with(annotations));
+        assert!(deny.to_string().contains(remedy), "{annotations:?}: {deny}");
+    }
+}
+
+#[test]
+fn probes_of_an_app_that_expects_a_header_are_warned_about() {
+    let mut pod = with(&[("protocol", "tcp"), ("upstream-proxy-protocol", "v2")]);
+    assert!(!inject(&pod).warnings.iter().any(|w| w.contains("PROXY")));
+    pod["spec"]["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 8000}});
+    assert!(inject(&pod).warnings.iter().any(|w| w.contains("PROXY")));
+}

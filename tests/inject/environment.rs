@@ -127,6 +127,20 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
             ("allow-any", "true"),
         ],
     ),
+    (
+        "proxy-protocol-from",
+        &[("proxy-protocol-from", "192.0.2.7, 10.0.0.0/8,2001:db8::/32")],
+    ),
+    (
+        "upstream-proxy-protocol",
+        &[
+            ("protocol", "tcp"),
+            ("client-auth", "optional"),
+            ("client-ca", "secret/clients"),
+            ("allow-any", "true"),
+            ("upstream-proxy-protocol", "v2-identity"),
+        ],
+    ),
     ("bind", &[("bind", "none")]),
     ("bind-env", &[("bind-env", "ADDRESS=127.0.0.1:8000")]),
     ("drain-timeout", &[("drain-timeout", "20s")]),

@@ -88,6 +88,16 @@ pub const TABLE: &[Row] = &[
         meaning: "`true` lets in every client that `client-ca` certifies.",
     },
     Row {
+        name: "proxy-protocol-from",
+        default: "none",
+        meaning: "Load balancers in front that name the client with the PROXY protocol, as networks separated by commas. A header is required of them and of nobody else.",
+    },
+    Row {
+        name: "upstream-proxy-protocol",
+        default: "off",
+        meaning: "With `protocol: tcp`: the app gets a PROXY protocol header first, `v1`, `v2`, `v2-tls` or `v2-identity`.",
+    },
+    Row {
         name: "bind",
         default: "auto",
         meaning: "`auto` moves a known server to loopback; `none` leaves the app alone (it must listen on 127.0.0.1 already).",

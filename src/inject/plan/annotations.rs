@@ -2,7 +2,9 @@
 //! with the right one named. Names and meanings are in `annotation_table`.
 
 mod clients;
+mod neighbours;
 mod reader;
+mod source;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -76,6 +78,8 @@ pub(crate) struct Request {
     pub(crate) policy: KeyExchange,
     /// How clients are judged; `None` if they are not asked for a certificate.
     pub(crate) clients: Option<Clients>,
+    /// What concerns other proxies, by the sidecar's flag.
+    pub(crate) neighbours: Vec<(&'static str, String)>,
     pub(crate) bind: Bind,
     pub(crate) bind_env: Option<(String, String)>,
     /// Seconds; `None` leaves the choice to the grace period.
@@ -121,18 +125,21 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         defaults: &settings.defaults,
     };
     read.refuse_unknown()?;
+    let protocol = read.choice("protocol", Protocol::Http)?;
+    let clients = clients::parse(&read)?;
     let own_drain = read.own("drain-timeout").is_some();
     let own_delay = read.own("drain-delay").is_some();
     let request = Request {
         ports: read.list("ports")?,
         mode: read.choice("mode", Mode::Takeover)?,
         listen_ports: read.listen_ports()?,
-        protocol: read.choice("protocol", Protocol::Http)?,
+        protocol,
         tls_secret: read
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
         policy: read.policy()?.unwrap_or(settings.policy),
-        clients: clients::parse(&read)?,
+        neighbours: neighbours::parse(&read, protocol == Protocol::Http, clients.is_some())?,
+        clients,
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),

@@ -22,7 +22,7 @@ use super::trace::Trace;
 use crate::probes::ProbeTable;
 
 const TLS_DIR: &str = "/etc/hybridge/tls";
-/// Files of the volume beside the pair: the CAs of clients, and what they revoked.
+/// Files of the volume beside the pair: the CAs of clients, what they revoked.
 const CLIENT_CA: &str = "client-ca.crt";
 const CLIENT_CRL: &str = "client.crl";
 /// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
@@ -74,6 +74,12 @@ impl Sidecar<'_> {
             "mounted only into the sidecar; the pod waits until the Secret exists",
         );
         self.explain_clients(trace);
+        for (flag, value) in &self.request.neighbours {
+            trace.step(format!("{flag} {value}"), "asked for by annotation");
+            if *flag == "upstream-proxy-protocol" && !self.table.probes().is_empty() {
+                trace.warn("upstream-proxy-protocol: probes reach the app without a PROXY protocol header; let it take them on a port of their own");
+            }
+        }
         let volumes = pod::array(pod::spec(editor.pod()), "volumes");
         match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
             Some(index) => editor.set(

@@ -2,7 +2,8 @@
 //
 //	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8, /client: who the sidecar says
 //	                                          it is; GET /fail ends its health
-//	stub get [--cacert FILE] URL              prints "GROUP STATUS BODY"; exit code 1 without a response; takes
+//	stub get [--cacert FILE] URL...           prints "GROUP STATUS BODY" for each; exit code 1 without a response;
+//	                                          with --resumption "resumed" or "full" before the body; takes
 //	                                          --name, --cert and --key, --header NAME=VALUE, and
 //	                                          --resolve HOST:PORT:ADDRESS as curl does
 //	stub pause                                holds a pod's namespaces
@@ -114,6 +115,7 @@ func get(words []string) {
 	chain := flags.String("cert", "", "PEM file of the client's own certificate")
 	key := flags.String("key", "", "PEM file of its key")
 	header := flags.String("header", "", "NAME=VALUE of a field to send")
+	resumption := flags.Bool("resumption", false, "one connection for each URL, and whether it was resumed")
 	check(flags.Parse(words))
 	settings := &tls.Config{ServerName: *name, InsecureSkipVerify: *authority == ""}
 	if *authority != "" {
@@ -122,32 +124,40 @@ func get(words []string) {
 		settings.RootCAs = x509.NewCertPool()
 		settings.RootCAs.AppendCertsFromPEM(pem)
 	}
+	if *resumption {
+		settings.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	}
 	if *chain != "" {
 		pair, err := tls.LoadX509KeyPair(*chain, *key)
 		check(err)
 		settings.Certificates = []tls.Certificate{pair}
 	}
-	transport := &http.Transport{TLSClientConfig: settings}
+	transport := &http.Transport{TLSClientConfig: settings, DisableKeepAlives: *resumption}
 	if parts := strings.SplitN(*resolve, ":", 3); len(parts) == 3 {
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(parts[2], parts[1]))
 		}
 	}
 	client := http.Client{Transport: transport, Timeout: 30 * time.Second}
-	request, err := http.NewRequest(http.MethodGet, flags.Arg(0), nil)
-	check(err)
-	if name, value, given := strings.Cut(*header, "="); given {
-		request.Header.Set(name, value)
+	for _, url := range flags.Args() {
+		request, err := http.NewRequest(http.MethodGet, url, nil)
+		check(err)
+		if name, value, given := strings.Cut(*header, "="); given {
+			request.Header.Set(name, value)
+		}
+		response, err := client.Do(request)
+		check(err)
+		body, err := io.ReadAll(response.Body)
+		check(err)
+		group, text := "plaintext", strings.TrimSpace(string(body))
+		if response.TLS != nil {
+			group = response.TLS.CurveID.String()
+			if *resumption {
+				text = map[bool]string{true: "resumed ", false: "full "}[response.TLS.DidResume] + text
+			}
+		}
+		fmt.Println(group, response.StatusCode, text)
 	}
-	response, err := client.Do(request)
-	check(err)
-	body, err := io.ReadAll(response.Body)
-	check(err)
-	group := "plaintext"
-	if response.TLS != nil {
-		group = response.TLS.CurveID.String()
-	}
-	fmt.Println(group, response.StatusCode, strings.TrimSpace(string(body)))
 }
 
 func flood(count int, address, path string) {

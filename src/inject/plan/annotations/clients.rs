@@ -3,11 +3,9 @@
 
 use std::str::FromStr;
 
-use serde_json::{Value, json};
-
 use super::reader::{Reader, wrong};
+use super::source::{self, Source};
 use crate::inject::plan::deny::Deny;
-use crate::inject::plan::settings::secret_name;
 use crate::tls::identity::{RuleError, Rules};
 use crate::tls::trust::ClientAuth;
 
@@ -32,62 +30,6 @@ pub(crate) struct Clients {
     pub(crate) rules: Vec<(&'static str, String)>,
 }
 
-/// A key of a ConfigMap or a Secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Source {
-    kind: Kind,
-    name: String,
-    key: String,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    ConfigMap,
-    Secret,
-}
-
-impl Source {
-    /// `configmap/NAME` or `secret/NAME`, then `:KEY` unless it is `usual`.
-    fn parse(text: &str, usual: &str) -> Option<Self> {
-        let (kind, rest) = text.split_once('/')?;
-        let kind = match kind {
-            "configmap" => Kind::ConfigMap,
-            "secret" => Kind::Secret,
-            _ => return None,
-        };
-        let (name, key) = rest.split_once(':').unwrap_or((rest, usual));
-        let is_key = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let valid = !key.is_empty()
-            && key.len() <= 253
-            && key.chars().all(is_key)
-            && key != "."
-            && !key.starts_with("..");
-        (valid && secret_name(name).is_ok()).then(|| Self {
-            kind,
-            name: name.to_owned(),
-            key: key.to_owned(),
-        })
-    }
-
-    /// A source of a projected volume that puts it at `path`.
-    pub(crate) fn projection(&self, path: &str) -> Value {
-        let kind = match self.kind {
-            Kind::ConfigMap => "configMap",
-            Kind::Secret => "secret",
-        };
-        json!({kind: {"name": self.name, "items": [{"key": self.key, "path": path}]}})
-    }
-
-    /// How messages call it.
-    pub(crate) fn title(&self) -> String {
-        let kind = match self.kind {
-            Kind::ConfigMap => "ConfigMap",
-            Kind::Secret => "Secret",
-        };
-        format!("{} of {kind} {}", self.key, self.name)
-    }
-}
-
 /// How clients are judged; `None` if they are not asked.
 pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Clients>, Deny> {
     let mode = read.parsed(
@@ -95,8 +37,8 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Clients>, Deny> {
         "use one of off, optional, required",
         |text| ClientAuth::from_str(text).ok(),
     )?;
-    let ca = source(read, "client-ca", "ca.crt")?;
-    let crl = source(read, "client-crl", "ca.crl")?;
+    let ca = source::read(read, "client-ca", "ca.crt")?;
+    let crl = source::read(read, "client-crl", "ca.crl")?;
     let any = read.flag("allow-any")?;
     let rules = rules(read)?;
     let mode = match mode {
@@ -151,13 +93,6 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Clients>, Deny> {
     }))
 }
 
-fn source(read: &Reader<'_>, name: &str, usual: &str) -> Result<Option<Source>, Deny> {
-    let what = format!(
-        "write configmap/NAME or secret/NAME, and :KEY behind it unless the key is {usual}"
-    );
-    read.parsed(name, &what, |text| Source::parse(text, usual))
-}
-
 fn rules(read: &Reader<'_>) -> Result<Vec<(&'static str, String)>, Deny> {
     let mut found = Vec::new();
     for (name, add) in RULES {
@@ -171,42 +106,4 @@ fn rules(read: &Reader<'_>) -> Result<Vec<(&'static str, String)>, Deny> {
         found.push((name, given.join(",")));
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_is_a_kind_a_name_and_a_key() {
-        let of =
-            |text| Source::parse(text, "ca.crt").map(|source| source.projection("x").to_string());
-        for (text, expected) in [
-            (
-                "configmap/clients",
-                r#"{"configMap":{"name":"clients","items":[{"key":"ca.crt","path":"x"}]}}"#,
-            ),
-            (
-                "secret/a.b:own_1.pem",
-                r#"{"secret":{"name":"a.b","items":[{"key":"own_1.pem","path":"x"}]}}"#,
-            ),
-        ] {
-            assert_eq!(of(text).as_deref(), Some(expected));
-        }
-        for wrong in [
-            "",
-            "clients",
-            "configmap/",
-            "configmap/A",
-            "Secret/a",
-            "secret/a:",
-            "secret/a:b/c",
-            "secret/a:..",
-            "secret/a:..data",
-            "secret/a/b",
-            "configMap/a",
-        ] {
-            assert_eq!(of(wrong), None, "{wrong}");
-        }
-    }
 }

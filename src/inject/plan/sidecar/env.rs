@@ -39,6 +39,8 @@ impl Sidecar<'_> {
             literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
         ]);
         env.extend(self.clients());
+        let neighbours = self.request.neighbours.iter();
+        env.extend(neighbours.map(|(flag, value)| literal(&variable(flag), value.as_str())));
         if !self.table.probes().is_empty() {
             env.push(literal("HYBRIDGE_PROBES", self.table.to_json()));
         }
@@ -61,10 +63,12 @@ impl Sidecar<'_> {
             ));
         }
         // A reference of the kubelet's, `$(NAME)`, means nothing in a rule.
-        env.extend(clients.rules.iter().map(|(rule, value)| {
-            let variable = rule.to_ascii_uppercase().replace('-', "_");
-            literal(&format!("HYBRIDGE_{variable}"), value.replace("$(", "$$("))
-        }));
+        env.extend(
+            clients
+                .rules
+                .iter()
+                .map(|(rule, value)| literal(&variable(rule), value.replace("$(", "$$("))),
+        );
         env
     }
 }
@@ -77,6 +81,11 @@ fn admin_addresses() -> String {
 
 fn downward(name: &str, field: &str) -> Value {
     json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}})
+}
+
+/// The variable of a flag.
+fn variable(flag: &str) -> String {
+    format!("HYBRIDGE_{}", flag.to_ascii_uppercase().replace('-', "_"))
 }
 
 fn literal(name: &str, value: impl Into<String>) -> Value {
