@@ -187,7 +187,11 @@ fn what_would_let_in_everybody_or_nobody_is_refused_with_the_remedy() {
             &[("spiffe", "unix:/run/agent.sock")],
             "configmap/spire-bundle:bundle.crt",
         ),
-        (&[("ticket-keys", "keys")], "full handshake"),
+        (&[("ticket-keys", "keys")], "write secret/NAME"),
+        (
+            &[("ticket-keys", "configmap/keys")],
+            "names a ConfigMap, which more people may read",
+        ),
         (&[("identity", "client-cert")], "x-forwarded-client-cert"),
         (
             &[("mtls", "required")],
@@ -234,6 +238,20 @@ fn a_namespace_asks_for_certificates_and_a_pod_may_say_otherwise() {
         error.contains("namespace ai") && error.contains("client-auth"),
         "{error}"
     );
+}
+
+#[test]
+fn replicas_share_ticket_keys_by_a_secret() {
+    let plan = inject(&with(&[("ticket-keys", "secret/llama-tickets")]));
+    assert_eq!(
+        sidecar_env(plan.patched(), "HYBRIDGE_TICKET_KEYS").as_deref(),
+        Some("/etc/hybridge/tls/ticket.keys")
+    );
+    assert_eq!(
+        volume(plan.patched())["projected"]["sources"][1],
+        json!({"secret": {"name": "llama-tickets", "items": [{"key": "tickets", "path": "ticket.keys"}]}})
+    );
+    assert!(inject(plan.patched()).ops.is_empty());
 }
 
 #[test]

@@ -127,6 +127,7 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
             ("allow-any", "true"),
         ],
     ),
+    ("ticket-keys", &[("ticket-keys", "secret/tickets")]),
     (
         "proxy-protocol-from",
         &[("proxy-protocol-from", "192.0.2.7, 10.0.0.0/8,2001:db8::/32")],

@@ -88,6 +88,11 @@ pub const TABLE: &[Row] = &[
         meaning: "`true` lets in every client that `client-ca` certifies.",
     },
     Row {
+        name: "ticket-keys",
+        default: "none",
+        meaning: "Secret with the keys of session tickets that replicas share: `secret/NAME`, its key `tickets`; `secret/NAME:KEY` for another. A client then resumes at each of them.",
+    },
+    Row {
         name: "proxy-protocol-from",
         default: "none",
         meaning: "Load balancers in front that name the client with the PROXY protocol, as networks separated by commas. A header is required of them and of nobody else.",
@@ -172,10 +177,6 @@ const LATER: &[(&str, &str)] = &[
     (
         "spiffe",
         "the sidecar does not speak to a SPIFFE agent yet; remove the annotation, give the trust bundle by client-ca (such as configmap/spire-bundle:bundle.crt), and let clients in by allow-uri",
-    ),
-    (
-        "ticket-keys",
-        "replicas do not share ticket keys yet; remove the annotation, clients make a full handshake with each replica",
     ),
 ];
 

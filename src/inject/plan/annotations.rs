@@ -18,6 +18,7 @@ use crate::tls::policy::Mode as KeyExchange;
 
 pub(crate) use self::clients::Clients;
 pub(crate) use self::reader::spelling;
+pub(crate) use self::source::Source;
 
 /// First port of the sidecar in explicit mode.
 const FIRST_LISTEN_PORT: u16 = 8443;
@@ -78,6 +79,8 @@ pub(crate) struct Request {
     pub(crate) policy: KeyExchange,
     /// How clients are judged; `None` if they are not asked for a certificate.
     pub(crate) clients: Option<Clients>,
+    /// Keys of session tickets that replicas share.
+    pub(crate) ticket_keys: Option<Source>,
     /// What concerns other proxies, by the sidecar's flag.
     pub(crate) neighbours: Vec<(&'static str, String)>,
     pub(crate) bind: Bind,
@@ -140,6 +143,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         policy: read.policy()?.unwrap_or(settings.policy),
         neighbours: neighbours::parse(&read, protocol == Protocol::Http, clients.is_some())?,
         clients,
+        ticket_keys: source::read_secret(&read, "ticket-keys", "tickets")?,
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),

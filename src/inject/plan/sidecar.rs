@@ -22,9 +22,10 @@ use super::trace::Trace;
 use crate::probes::ProbeTable;
 
 const TLS_DIR: &str = "/etc/hybridge/tls";
-/// Files of the volume beside the pair: the CAs of clients, what they revoked.
+/// Files of the volume beside the pair: the CAs of clients, what they revoked, shared keys of tickets.
 const CLIENT_CA: &str = "client-ca.crt";
 const CLIENT_CRL: &str = "client.crl";
+const TICKET_KEYS: &str = "ticket.keys";
 /// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
 const FILE_MODE: u32 = 0o444;
 
@@ -74,6 +75,12 @@ impl Sidecar<'_> {
             "mounted only into the sidecar; the pod waits until the Secret exists",
         );
         self.explain_clients(trace);
+        if let Some(keys) = &self.request.ticket_keys {
+            trace.step(
+                format!("ticket keys: {}", keys.title()),
+                "asked for by annotation ticket-keys; a client resumes at every replica that has them",
+            );
+        }
         for (flag, value) in &self.request.neighbours {
             trace.step(format!("{flag} {value}"), "asked for by annotation");
             if *flag == "upstream-proxy-protocol" && !self.table.probes().is_empty() {
@@ -179,6 +186,8 @@ impl Sidecar<'_> {
             sources.push(clients.ca.projection(CLIENT_CA));
             sources.extend(clients.crl.iter().map(|crl| crl.projection(CLIENT_CRL)));
         }
+        let keys = self.request.ticket_keys.iter();
+        sources.extend(keys.map(|keys| keys.projection(TICKET_KEYS)));
         json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
     }
 

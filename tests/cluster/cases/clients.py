@@ -23,6 +23,7 @@ def run(setting):
     policy(setting)
     if not setting.node:
         return skip("requests with and without a certificate", "no kubelet in this run")
+    tickets(setting, folder)
     seen = late(setting, old)
     served(setting, seen, folder, old)
     rotated(setting, seen, folder, old, new)
@@ -89,6 +90,23 @@ def policy(setting):
         found["env"] = [each for each in found["env"] if each["name"] != "HYBRIDGE_CLIENT_AUTH"]
         status, said = setting.kube.create(pod, dry_run=True)
         check("a sidecar that asks no client is refused by the policy", status in (403, 422) and "client-auth" in said.get("message", ""), said)
+
+
+def tickets(setting, folder):
+    """Two replicas with one Secret of ticket keys, and a third pod with its own."""
+    file = setting.work / "tickets"
+    setting.command(setting.hybridge, "ticket-keys", "new", file)
+    setting.kubectl("-n", SPACE, "create", "secret", "generic", "ticket-keys", f"--from-file=tickets={file}")
+    shared = {"hybridge.dev/ticket-keys": "secret/ticket-keys"}
+    made = [setting.pod(SPACE, name, notes) for name, notes in (("one", shared), ("two", shared), ("alone", {}))]
+    seen = [setting.started(pod) for pod in made]
+    check("pods with shared ticket keys get ready", all(map(ready, seen)), [each.get("status") for each in seen])
+    urls = [f"https://{each['status']['podIP']}:8000/v1/models" for each in seen]
+    code, said = setting.stub("get", "--cacert", folder / "ca.crt", "--name", f"llama.{SPACE}.svc", "--resumption", urls[0], urls[1], urls[2])
+    kinds = [line.split()[2] for line in said.splitlines() if " 200 " in line]
+    check("a client resumes at the other replica, and not at a pod with keys of its own", code == 0 and kinds == ["full", "resumed", "full"], said)
+    for pod in made:
+        setting.kube.delete(pod, 1)
 
 
 def late(setting, authority):

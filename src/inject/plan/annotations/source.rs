@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::reader::Reader;
+use super::reader::{Reader, wrong};
 use crate::inject::plan::deny::Deny;
 use crate::inject::plan::settings::secret_name;
 
@@ -68,6 +68,26 @@ pub(super) fn read(read: &Reader<'_>, name: &str, usual: &str) -> Result<Option<
         "write configmap/NAME or secret/NAME, and :KEY behind it unless the key is {usual}"
     );
     read.parsed(name, &what, |text| Source::parse(text, usual))
+}
+
+/// The same for what must be secret.
+pub(super) fn read_secret(
+    read: &Reader<'_>,
+    name: &str,
+    usual: &str,
+) -> Result<Option<Source>, Deny> {
+    let what = format!("write secret/NAME, and :KEY behind it unless the key is {usual}");
+    let source = read.parsed(name, &what, |text| Source::parse(text, usual))?;
+    match source {
+        Some(Source {
+            kind: Kind::ConfigMap,
+            ..
+        }) => Err(wrong(
+            name,
+            &format!("names a ConfigMap, which more people may read than should: {what}"),
+        )),
+        source => Ok(source),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CLIENT_CA, CLIENT_CRL, Sidecar, TLS_DIR};
+use super::{CLIENT_CA, CLIENT_CRL, Sidecar, TICKET_KEYS, TLS_DIR};
 use crate::inject::plan::annotations;
 use crate::inject::plan::names::ADMIN_PORT;
 
@@ -39,6 +39,12 @@ impl Sidecar<'_> {
             literal("HYBRIDGE_DRAIN_TIMEOUT", format!("{}s", self.drain_seconds)),
         ]);
         env.extend(self.clients());
+        if self.request.ticket_keys.is_some() {
+            env.push(literal(
+                "HYBRIDGE_TICKET_KEYS",
+                format!("{TLS_DIR}/{TICKET_KEYS}"),
+            ));
+        }
         let neighbours = self.request.neighbours.iter();
         env.extend(neighbours.map(|(flag, value)| literal(&variable(flag), value.as_str())));
         if !self.table.probes().is_empty() {
