@@ -201,6 +201,7 @@ fn placeholder(form: ValueType) -> &'static str {
         ValueType::Size(..) => "SIZE",
         ValueType::Switch => "true|false",
         ValueType::Text => "TEXT",
+        ValueType::Words(_) => "WORD,…",
     }
 }
 
@@ -208,6 +209,9 @@ fn help(key: Key) -> String {
     let mut notes = vec![key.help().to_owned()];
     if let ValueType::Choice(words) = key.value_type() {
         notes.push(format!("[one of: {}]", words.join(", ")));
+    }
+    if let ValueType::Words(words) = key.value_type() {
+        notes.push(format!("[any of: {}; or none]", words.join(", ")));
     }
     if let DefaultValue::Fixed(text) | DefaultValue::Derived(text) = key.default() {
         notes.push(format!("[default: {text}]"));

@@ -10,11 +10,20 @@ pub(super) fn of_values(key: Key) -> Aliases {
         Key::Protocol => PROTOCOLS,
         Key::UpstreamHttp => UPSTREAM_HTTP,
         Key::Forwarded => FORWARDED,
+        Key::Identity => IDENTITY,
         Key::LogFormat => LOG_FORMATS,
         Key::LogLevel => LOG_LEVELS,
         _ => &[],
     }
 }
+
+const IDENTITY: Aliases = &[
+    ("certificate", "client-cert"),
+    ("chain", "client-cert-chain"),
+    ("facts", "x-forwarded-client-cert"),
+    ("rfc9440", "client-cert"),
+    ("xfcc", "x-forwarded-client-cert"),
+];
 
 const PROTOCOLS: Aliases = &[
     ("grpc", "http"),

@@ -8,7 +8,7 @@ use strum::VariantNames;
 use super::settings::LogFormat;
 use super::value_type::DefaultValue::{self, Derived, Fixed, Required};
 use super::value_type::ValueType;
-use crate::proxy::{ForwardedMode, Protocol, UpstreamHttp, UpstreamProxyProtocol};
+use crate::proxy::{ForwardedMode, IdentityField, Protocol, UpstreamHttp, UpstreamProxyProtocol};
 use crate::tls::certificates::{PqCertificate, UnknownName};
 use crate::tls::trust::ClientAuth;
 
@@ -76,6 +76,8 @@ keys! {
         "HTTP version spoken to the upstream; auto: HTTP/2 for gRPC, HTTP/1.1 otherwise";
     Forwarded: "listener.forwarded", "forwarded", ValueType::Choice(ForwardedMode::VARIANTS), Fixed("replace"),
         "Whether a client's own forwarded and x-forwarded-* headers are replaced or kept";
+    Identity: "listener.identity", "identity", ValueType::Words(IdentityField::VARIANTS), Fixed("x-forwarded-client-cert"),
+        "Header fields that tell the app of a client's certificate";
     ProxyProtocolFrom: "listener.proxy-protocol-from", "proxy-protocol-from", ValueType::Networks, Derived("none"),
         "Proxies in front that must say by the PROXY protocol for whom they connect";
     UpstreamProxyProtocol: "listener.upstream-proxy-protocol", "upstream-proxy-protocol", ValueType::Choice(UpstreamProxyProtocol::VARIANTS), Fixed("off"),
@@ -201,6 +203,7 @@ impl Key {
             self,
             Self::UpstreamHttp
                 | Self::Forwarded
+                | Self::Identity
                 | Self::MaxStreams
                 | Self::MaxHead
                 | Self::MaxHeaders
@@ -215,7 +218,7 @@ impl Key {
     pub fn is_list(self) -> bool {
         matches!(
             self.value_type(),
-            ValueType::Addresses | ValueType::Names | ValueType::Networks
+            ValueType::Addresses | ValueType::Names | ValueType::Networks | ValueType::Words(_)
         )
     }
 

@@ -1,10 +1,14 @@
 //! What one listener believes of the proxies in front, and what it tells the upstream of a client.
 
+use strum::VariantNames;
+
+use super::alias;
 use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
-use crate::proxy::{Protocol, UpstreamProxyProtocol};
+use crate::proxy::{IdentityField, IdentityFields, Protocol, UpstreamProxyProtocol};
 use crate::proxy_protocol::Networks;
+use crate::suggest::suggest_or_alias;
 use crate::tls::trust::ClientAuth;
 
 /// The proxies in front that name the client; none if nobody wrote one.
@@ -49,4 +53,64 @@ pub(super) fn upstream_proxy_protocol(
         });
     }
     Ok(wanted)
+}
+
+/// What the app is told of a client's certificate.
+pub(super) fn identity(layer: &Layer) -> Result<IdentityFields, Error> {
+    let key = Key::Identity;
+    let words = layer.list(key)?;
+    if words == ["none"] {
+        return Ok(IdentityFields::default());
+    }
+    let parse = |word: &String| {
+        word.parse().map_err(|_| Error::WrongType {
+            at: layer.place(key),
+            written: word.as_str().into(),
+            value_type: key.value_type(),
+            nearest: suggest_or_alias(
+                word,
+                IdentityField::VARIANTS.iter().copied(),
+                alias::of_values(key),
+            ),
+        })
+    };
+    let mut fields = IdentityFields::default();
+    for field in words.iter().map(parse) {
+        let field = field?;
+        if !fields.0.contains(&field) {
+            fields.0.push(field);
+        }
+    }
+    let has = |field| fields.0.contains(&field);
+    if has(IdentityField::ClientCertChain) && !has(IdentityField::ClientCert) {
+        return Err(Error::Refused {
+            at: layer.place(key),
+            problem: "client-cert-chain holds what is above a certificate: write client-cert beside it (RFC 9440)",
+        });
+    }
+    let mode: ClientAuth = layer.choice(Key::ClientAuth)?;
+    if mode == ClientAuth::Off && layer.explicit(key).is_some() {
+        return Err(Error::Excluded {
+            at: layer.place(key),
+            other: "client-auth `off`".to_owned(),
+            remedy: "no client is asked for a certificate; write client-auth = \"required\", or remove it",
+        });
+    }
+    Ok(fields)
+}
+
+/// Tickets after each handshake. They hold the facts of a certificate, not the certificate.
+pub(super) fn tickets(layer: &Layer) -> Result<usize, Error> {
+    let tickets = layer.count(Key::Tickets)?;
+    if !identity(layer)?.needs_certificate() {
+        return Ok(tickets);
+    }
+    match layer.explicit(Key::Tickets) {
+        Some(_) if tickets > 0 => Err(Error::Excluded {
+            at: layer.place(Key::Tickets),
+            other: "identity `client-cert`".to_owned(),
+            remedy: "a resumed session has no certificate to send; write tickets = 0, or remove it",
+        }),
+        _ => Ok(0),
+    }
 }

@@ -56,7 +56,7 @@ impl fmt::Display for ListenerConfig {
         writeln!(f, "\n[[listener]]")?;
         writeln!(f, "name = {}", quoted(&socket.name))?;
         writeln!(f, "listen = {}", addresses(&socket.addresses))?;
-        upstream(f, proxy)?;
+        upstream(f, proxy, tls.client_auth.is_some())?;
         tls_section(f, tls)?;
         writeln!(f, "  [listener.limits]")?;
         // The default gives way to the limits of the process, a number that is written warns.
@@ -81,7 +81,11 @@ impl fmt::Display for ListenerConfig {
     }
 }
 
-fn upstream(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result {
+fn upstream(
+    f: &mut fmt::Formatter<'_>,
+    proxy: &proxy::Settings,
+    asks_clients: bool,
+) -> fmt::Result {
     writeln!(f, "upstream = {}", quoted(&proxy.upstream.to_string()))?;
     if matches!(proxy.upstream, UpstreamAddr::Tcp(address) if !address.ip().is_loopback()) {
         writeln!(f, "unsafe-remote-upstream = true")?;
@@ -104,7 +108,15 @@ fn upstream(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
         Protocol::Http => {
             writeln!(f, "protocol = \"http\"")?;
             writeln!(f, "upstream-http = {}", quoted(proxy.upstream_http.into()))?;
-            writeln!(f, "forwarded = {}", quoted(proxy.forwarded.into()))
+            writeln!(f, "forwarded = {}", quoted(proxy.forwarded.into()))?;
+            if !asks_clients {
+                return Ok(());
+            }
+            let fields = proxy.identity.0.iter().map(|field| field.name());
+            match list(fields).as_str() {
+                "[]" => writeln!(f, "identity = \"none\""),
+                fields => writeln!(f, "identity = {fields}"),
+            }
         }
     }
 }

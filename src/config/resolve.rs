@@ -143,7 +143,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
         wait_for_certificate: layer.switch(Key::WaitForCertificate)?,
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,
-        tickets: layer.count(Key::Tickets)?,
+        tickets: neighbours::tickets(layer)?,
         ticket_keys: ticket_keys(layer)?,
         client_auth: client_auth::resolve(layer)?,
     })
@@ -168,6 +168,7 @@ fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
         max_headers: layer.count(Key::MaxHeaders)?,
         max_streams: layer.count(Key::MaxStreams)?,
         forwarded: layer.choice(Key::Forwarded)?,
+        identity: neighbours::identity(layer)?,
         proxy_protocol_from: neighbours::proxy_protocol_from(layer)?,
         upstream_proxy_protocol: neighbours::upstream_proxy_protocol(layer, protocol)?,
     })
@@ -230,6 +231,13 @@ fn ticket_keys(layer: &Layer) -> Result<Option<PathBuf>, Error> {
     let Some(given) = layer.explicit(Key::TicketKeys) else {
         return Ok(None);
     };
+    if neighbours::identity(layer)?.needs_certificate() {
+        return Err(Error::Excluded {
+            at: layer.place(Key::TicketKeys),
+            other: "identity `client-cert`".to_owned(),
+            remedy: "there are no tickets then, because none holds the certificate; remove one of the two",
+        });
+    }
     if layer.count::<usize>(Key::Tickets)? == 0 {
         return Err(Error::Excluded {
             at: layer.place(Key::TicketKeys),

@@ -33,6 +33,8 @@ pub enum ValueType {
     Timeout,
     /// Where the upstream listens.
     Upstream,
+    /// Some of these words.
+    Words(&'static [&'static str]),
 }
 
 impl ValueType {
@@ -66,6 +68,7 @@ impl fmt::Display for ValueType {
             Self::Switch => f.write_str("true or false"),
             Self::Text => f.write_str("a text"),
             Self::Timeout => f.write_str("\"none\" or a duration above zero up to \"720h\""),
+            Self::Words(words) => write!(f, "a list of {}, or none", words.join(", ")),
             Self::Upstream => f.write_str("an address such as \"127.0.0.1:8000\""),
         }
     }

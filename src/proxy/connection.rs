@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ProducesTickets, ResolvesServerCert};
 
 use crate::drain::{Phase, Watch};
@@ -15,7 +16,7 @@ use crate::panics::{self, OnPanic};
 use crate::proxy::access_log::{AccessLog, Closed, SERVED};
 pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
 use crate::proxy::arrival::{before_end, proxy_header};
-use crate::proxy::codec::headers::ForwardedHeaders;
+use crate::proxy::codec::headers::{ForwardedHeaders, certificate_fields};
 use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
 use crate::proxy::error::{Outcome, UpstreamError};
@@ -100,7 +101,8 @@ impl Frontend {
         };
         let tls = TlsServer::new(tls, certificates, trust, alpn)?
             .with_plaintext(PLAIN_HTTP)
-            .with_server_name(settings.upstream_proxy_protocol.says_tls());
+            .with_server_name(settings.upstream_proxy_protocol.says_tls())
+            .with_chain(settings.identity.needs_certificate());
         tls.warm_up();
         metrics.announce(
             &HandshakeError::REASONS,
@@ -226,7 +228,7 @@ impl Service {
             &self.handshakes,
             self.front.counters.clone(),
         ));
-        let (stream, session) = match before_end(handshake, &mut cut, &activity).await {
+        let (stream, mut session) = match before_end(handshake, &mut cut, &activity).await {
             Ok(Ok(secured)) => secured,
             Ok(Err(failure)) => return closed.refused(&failure),
             Err(outcome) => return closed.ended(outcome, &drain),
@@ -235,10 +237,13 @@ impl Service {
             self.front.log.client_served(session.peer.as_deref());
         }
         self.front.log.metrics.handshake(&sample(&session));
+        // Only for the head of requests: an open connection does not keep it.
+        let chain = std::mem::take(&mut session.chain);
         closed.session = Some(session.clone());
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
-        let context = self.context(client, &session, drain.clone(), activity);
+        let context = self.context(client, &session, &chain, drain.clone(), activity);
+        drop(chain);
         let wanted = self.front.settings.upstream_proxy_protocol;
         let preface = preface(wanted, client, server, &session);
         let mut serving = self.serve_protocol(stream, &session, context, preface);
@@ -275,6 +280,7 @@ impl Service {
         &self,
         client: SocketAddr,
         session: &Session,
+        chain: &[CertificateDer<'_>],
         drain: Watch,
         activity: Arc<Activity>,
     ) -> Context {
@@ -285,7 +291,11 @@ impl Service {
             failures: Arc::clone(&self.front.failures),
             identity: ForwardedHeaders::new(
                 client.ip(),
-                session.peer.as_deref(),
+                certificate_fields(
+                    &self.front.settings.identity,
+                    session.peer.as_deref(),
+                    chain,
+                ),
                 session.group.name(),
                 self.front.settings.forwarded,
             ),

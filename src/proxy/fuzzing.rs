@@ -37,7 +37,8 @@ pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
     let mut fields_buf = no_fields();
     let head = RequestHead::parse(&data[..length], &mut fields_buf, max_fields).ok()?;
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let identity = ForwardedHeaders::new(client, None, "X25519MLKEM768", ForwardedMode::Replace);
+    let identity =
+        ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace);
     let _ = head.to_http2(&identity, DEFAULT_HOST);
     let mut out = BytesMut::new();
     head.write_to(&mut out, &identity, DEFAULT_HOST);

@@ -16,6 +16,7 @@ mod failure_log;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod identity_fields;
 mod local_reply;
 pub(crate) mod plain_http;
 mod preface;
@@ -25,6 +26,7 @@ mod settings;
 mod tunnel;
 mod upstream;
 
+pub use self::identity_fields::{IdentityField, IdentityFields};
 pub use self::settings::{
     ForwardedMode, Protocol, Settings, UpstreamAddr, UpstreamHttp, UpstreamProxyProtocol,
 };

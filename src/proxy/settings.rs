@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+use crate::proxy::identity_fields::IdentityFields;
 use crate::proxy_protocol::Networks;
 
 /// What travels inside TLS.
@@ -133,6 +134,8 @@ pub struct Settings {
     pub max_streams: u32,
     /// What becomes of forwarding headers of a client.
     pub forwarded: ForwardedMode,
+    /// What the app is told of a client's certificate.
+    pub identity: IdentityFields,
     /// Proxies in front that say by the PROXY protocol for whom they connect.
     pub proxy_protocol_from: Networks,
     /// What the upstream is told before the client's first byte.

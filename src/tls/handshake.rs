@@ -64,7 +64,7 @@ where
         Err(_) => Err(HandshakeError::Timeout),
     };
     match outcome {
-        Ok(conn) => progress.finish(io, conn, counters),
+        Ok(conn) => progress.finish(io, conn, server, counters),
         // Room is needed now: it is closed at once.
         Err(error @ (HandshakeError::Shed | HandshakeError::ShedFromQueue)) => {
             Err(progress.fail(error))

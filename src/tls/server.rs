@@ -36,6 +36,8 @@ pub struct TlsServer {
     pub(super) wants_server_name: bool,
     /// Clients that ask for another name are refused.
     names: Option<Arc<CertificateSet>>,
+    /// Somebody wants the certificates that clients present.
+    pub(super) wants_chain: bool,
 }
 
 impl TlsServer {
@@ -94,6 +96,7 @@ impl TlsServer {
             plaintext: None,
             wants_server_name: false,
             names: None,
+            wants_chain: false,
         })
     }
 
@@ -138,6 +141,15 @@ impl TlsServer {
             let asked = hello::server_name(records);
             asked.is_some_and(|name| !names.knows(&name))
         })
+    }
+
+    /// Keeps the certificates that a client presents, if they are wanted.
+    #[must_use]
+    pub fn with_chain(self, wanted: bool) -> Self {
+        Self {
+            wants_chain: wanted,
+            ..self
+        }
     }
 
     pub(super) fn plaintext_begins(&self, first: &[u8]) -> Begins {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
+    "identity_fields",
     "settings",
     "plain_http",
     "codec",

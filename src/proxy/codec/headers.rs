@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+pub(crate) use self::client_certificate::{CertificateField, certificate_fields};
 use self::spelling::same;
 use crate::proxy::settings::ForwardedMode;
-use crate::tls::identity::PeerIdentity;
 
 /// The field that tells the app how the connection it serves was keyed.
 pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
@@ -23,8 +23,8 @@ pub(crate) struct ForwardedHeaders {
     mode: ForwardedMode,
     group: &'static str,
     client: IpAddr,
-    /// What is said of the client's certificate, if it has one.
-    certificate: Option<String>,
+    /// What is said of the client's certificate, field by field.
+    certificate: Vec<CertificateField>,
     /// `forwarded` up to its host: IPv6 in brackets and quotes (RFC 7239 §6).
     forwarded: String,
     /// The field lines that are the same for every request.
@@ -37,7 +37,7 @@ impl ForwardedHeaders {
     /// Prepares the values of one connection.
     pub(crate) fn new(
         client: IpAddr,
-        peer: Option<&PeerIdentity>,
+        certificate: Vec<CertificateField>,
         group: &'static str,
         mode: ForwardedMode,
     ) -> Self {
@@ -46,12 +46,11 @@ impl ForwardedHeaders {
             IpAddr::V4(v4) => v4.to_string(),
             IpAddr::V6(v6) => format!("\"[{v6}]\""),
         };
-        let certificate = peer.map(client_certificate::facts);
         let mut lines = format!(
             "{EVIDENCE}: {group}\r\nx-forwarded-for: {client}\r\nx-forwarded-proto: https\r\n"
         );
-        if let Some(facts) = &certificate {
-            lines.extend([client_certificate::XFCC, ": ", facts, "\r\n"]);
+        for (name, value) in &certificate {
+            lines.extend([name, ": ", value, "\r\n"]);
         }
         Self {
             mode,
@@ -111,15 +110,16 @@ impl ForwardedHeaders {
     fn fields(&self) -> &[(HeaderName, HeaderValue)] {
         self.fields.get_or_init(|| {
             let address = HeaderValue::try_from(self.client.to_string()).ok();
-            let certificate = self.certificate.as_deref();
-            let certificate = certificate.and_then(|facts| HeaderValue::try_from(facts).ok());
+            let certificate = self.certificate.iter();
+            let certificate =
+                certificate.map(|(name, value)| (*name, HeaderValue::try_from(value).ok()));
             [
                 (EVIDENCE, Some(HeaderValue::from_static(self.group))),
                 ("x-forwarded-for", address),
                 ("x-forwarded-proto", Some(HeaderValue::from_static("https"))),
-                (client_certificate::XFCC, certificate),
             ]
             .into_iter()
+            .chain(certificate)
             .filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)))
             .collect()
         })

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 use crate::tls::error::HandshakeError;
 use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::{Group, KxClass, Offer};
@@ -57,6 +59,8 @@ pub struct Session {
     pub server_name: Option<Box<str>>,
     /// Who the client is, by its verified certificate.
     pub peer: Option<Arc<PeerIdentity>>,
+    /// The client's certificates, its own first, where somebody wants them.
+    pub chain: Vec<CertificateDer<'static>>,
     /// What it took.
     pub cost: Cost,
 }

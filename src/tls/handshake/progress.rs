@@ -285,9 +285,10 @@ impl Progress {
         self,
         io: IO,
         conn: UnbufferedServerConnection,
+        server: &TlsServer,
         counters: TrafficCounters,
     ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
-        let (Some(session), Some(keys)) = (self.session(&conn), establish(conn)) else {
+        let (Some(session), Some(keys)) = (self.session(&conn, server), establish(conn)) else {
             return Err(self.fail(HandshakeError::Internal));
         };
         let pending = BytesMut::from(&self.received[..]);
@@ -295,13 +296,19 @@ impl Progress {
         Ok((stream, session))
     }
 
-    fn session(&self, conn: &UnbufferedServerConnection) -> Option<Session> {
+    fn session(&self, conn: &UnbufferedServerConnection, server: &TlsServer) -> Option<Session> {
         let group = conn.negotiated_key_exchange_group()?;
         let kind = match conn.handshake_kind()? {
             rustls::HandshakeKind::Full => HandshakeKind::Full,
             rustls::HandshakeKind::FullWithHelloRetryRequest => HandshakeKind::Retried,
             rustls::HandshakeKind::Resumed => HandshakeKind::Resumed,
         };
+        // A session that is resumed has the facts in their place, which are no certificates.
+        let chain = match kind {
+            HandshakeKind::Resumed => None,
+            _ => conn.peer_certificates().filter(|_| server.wants_chain),
+        };
+        let chain = chain.unwrap_or_default();
         Some(Session {
             group: Group::from_code_point(group.name())?,
             kind,
@@ -319,6 +326,7 @@ impl Progress {
                 }
                 peer => peer.clone(),
             },
+            chain: chain.to_vec(),
             cost: self.cost,
         })
     }

@@ -1,14 +1,22 @@
 //! What the app is told of a client's certificate, and the field names in which it believes it.
 //!
-//! `x-forwarded-client-cert` is Envoy's field: elements `Key=value`, joined by `;`. Pure.
+//! `x-forwarded-client-cert` is Envoy's field: elements `Key=value`, joined by `;`. `client-cert` and
+//! `client-cert-chain` are those of RFC 9440: byte sequences of structured fields (RFC 9651 §3.3.5). Pure.
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rustls::pki_types::CertificateDer;
+
 use super::spelling::same;
+use crate::proxy::identity_fields::{IdentityField, IdentityFields};
 use crate::tls::identity::PeerIdentity;
 
-/// The field that is sent.
-pub(super) const XFCC: &str = "x-forwarded-client-cert";
+/// A field that is sent, and its value.
+pub(crate) type CertificateField = (&'static str, String);
+
+const XFCC: &str = "x-forwarded-client-cert";
 
 /// A certificate may hold thousands of names, and many servers take 8 KiB of a field at most.
 const LONGEST: usize = 4096;
@@ -23,9 +31,42 @@ pub(super) fn is_about_it(name: &[u8]) -> bool {
     }
 }
 
+/// What is said of a client: nothing without a certificate that was verified. `chain` is what it
+/// presented, its own certificate first.
+pub(crate) fn certificate_fields(
+    wanted: &IdentityFields,
+    peer: Option<&PeerIdentity>,
+    chain: &[CertificateDer<'_>],
+) -> Vec<CertificateField> {
+    let Some(peer) = peer else {
+        return Vec::new();
+    };
+    let (own, above) = match chain.split_first() {
+        Some((own, above)) => (Some(own), above),
+        None => (None, &[][..]),
+    };
+    let value = |field: IdentityField| match field {
+        IdentityField::XForwardedClientCert => Some(facts(peer)),
+        IdentityField::ClientCert => own.map(byte_sequence),
+        IdentityField::ClientCertChain => {
+            let items: Vec<_> = above.iter().map(byte_sequence).collect();
+            // A list without items is not sent (RFC 9651 §4.1).
+            Some(items.join(", ")).filter(|list| !list.is_empty())
+        }
+    };
+    let fields = wanted.0.iter();
+    fields
+        .filter_map(|field| Some((field.name(), value(*field)?)))
+        .collect()
+}
+
+fn byte_sequence(certificate: &CertificateDer<'_>) -> String {
+    format!(":{}:", BASE64_STANDARD.encode(certificate))
+}
+
 /// The facts about a verified certificate, never the certificate. Names that would make the field too
 /// long are left out, and a subject that is not ASCII.
-pub(super) fn facts(peer: &PeerIdentity) -> String {
+fn facts(peer: &PeerIdentity) -> String {
     let mut value = format!("Hash={}", peer.sha256);
     let subject = Some(&peer.subject).filter(|subject| is_visible(subject));
     let elements = peer

@@ -1,7 +1,12 @@
 use super::*;
 
 fn identity(mode: ForwardedMode) -> ForwardedHeaders {
-    ForwardedHeaders::new(IpAddr::from([192, 0, 2, 7]), None, "X25519MLKEM768", mode)
+    ForwardedHeaders::new(
+        IpAddr::from([192, 0, 2, 7]),
+        Vec::new(),
+        "X25519MLKEM768",
+        mode,
+    )
 }
 
 #[test]
@@ -49,7 +54,7 @@ fn appending_keeps_forwarding_fields_and_never_the_evidence() {
 #[test]
 fn an_ipv6_client_is_quoted_as_rfc_7239_wants() {
     let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
-    let identity = ForwardedHeaders::new(address, None, "X25519", ForwardedMode::Replace);
+    let identity = ForwardedHeaders::new(address, Vec::new(), "X25519", ForwardedMode::Replace);
     let mut fields = HeaderMap::new();
     identity.append_to(&mut fields, Some(b"model.example"));
     let forwarded = "for=\"[2001:db8::1]\";proto=https;host=\"model.example\"";

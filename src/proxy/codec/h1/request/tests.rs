@@ -13,7 +13,8 @@ fn rewritten(head: &str) -> String {
     let mut fields_buf = no_fields();
     let head = RequestHead::parse(head.as_bytes(), &mut fields_buf, 100).unwrap();
     let client = IpAddr::from([192, 0, 2, 7]);
-    let identity = ForwardedHeaders::new(client, None, "X25519MLKEM768", ForwardedMode::Replace);
+    let identity =
+        ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace);
     let mut out = BytesMut::new();
     head.write_to(&mut out, &identity, "localhost");
     String::from_utf8(out.to_vec()).unwrap()
