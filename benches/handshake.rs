@@ -55,6 +55,7 @@ fn server(group: Group) -> TlsServer {
         wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
+        handshake_rate_per_source: None,
         tickets: 1,
         ticket_keys: None,
         client_auth: None,

@@ -23,7 +23,7 @@ use crate::listener::{self, Accepted, Activity, BindError, Listener};
 use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
 use crate::probes::ProbeTable;
-use crate::proxy::Protocol;
+use crate::proxy::{OpenPeers, Protocol};
 use crate::tls::certificates::CertificateSet;
 use crate::tls::policy::TlsPolicy;
 use crate::tls::tickets::TicketKeyStore;
@@ -63,6 +63,8 @@ pub struct ListenerStatus {
     pub trust: Option<Arc<TrustStore>>,
     /// The keys of its tickets, if they come from a file.
     pub ticket_keys: Option<Arc<TicketKeyStore>>,
+    /// Clients with a certificate that are connected.
+    pub peers: Arc<OpenPeers>,
 }
 
 /// What the pages are made from.

@@ -11,11 +11,15 @@ use serde_json::{Value, json};
 use super::{Admin, ListenerStatus, page, text};
 use crate::drain::Phase;
 use crate::listener::Activity;
+use crate::proxy::OpenPeers;
 use crate::time::parse_duration;
 use crate::tls::credentials::{rfc3339, unix_seconds};
 use crate::tls::reload::{CredentialStore, Health};
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
+
+/// Clients that are listed, those with the most connections first.
+const MAX_PEERS: usize = 100;
 
 /// The longest that `/drain/wait` waits, whatever it requests.
 const LONGEST_DRAIN_WAIT: Duration = Duration::from_hours(24);
@@ -114,7 +118,7 @@ impl Admin {
             "certificate": certificate(first),
             "certificate_error": first.last_error().map(|error| error.to_string()),
             "certificates": certificates.collect::<Vec<_>>(),
-            "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust)),
+            "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust, &listener.peers)),
             "ticket_keys": listener.ticket_keys.as_ref().map(|keys| ticket_keys(keys)),
             "handshakes": self.metrics.handshake_counts(&listener.name),
         })
@@ -184,13 +188,20 @@ fn certificate(store: &CredentialStore) -> Option<Value> {
 }
 
 /// How clients are judged, and whether the file still says so.
-fn client_auth(trust: &TrustStore) -> Value {
+fn client_auth(trust: &TrustStore, peers: &OpenPeers) -> Value {
+    let (listed, peers) = peers.listed(MAX_PEERS);
+    let listed = listed.iter();
+    let connected: Vec<_> = listed
+        .map(|(peer, open)| json!({"peer": &**peer, "connections": open}))
+        .collect();
     json!({
         "mode": <&str>::from(trust.settings().mode),
         "client_ca": trust.settings().ca,
         "generation": trust.current().digest(),
         "crl_next_update": trust.current().next_update().map(rfc3339),
         "error": trust.last_error().as_deref(),
+        "peers": peers,
+        "connected": connected,
     })
 }
 

@@ -123,6 +123,8 @@ keys! {
         "From the accepted connection to the finished handshake, the hello included";
     MaxHandshakes: "listener.tls.max-handshakes", "max-handshakes", ValueType::Count(1, 1_000_000), Fixed("1024"),
         "Handshakes that wait for their client at once; above it the oldest of the source with most of them ends";
+    HandshakeRatePerSource: "listener.tls.handshake-rate-per-source", "handshake-rate-per-source", ValueType::Count(0, 1_000_000), Fixed("0"),
+        "Handshakes that a source (/24, /64) may begin in a second; 0: any number";
 
     MaxConnections: "listener.limits.max-connections", "max-connections", ValueType::Count(1, 1_000_000), Fixed("10000"),
         "Connections open at once; beyond it idle ones make room";

@@ -152,6 +152,8 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
         duration(tls.handshake_timeout)
     )?;
     writeln!(f, "  max-handshakes = {}", tls.max_handshakes)?;
+    let rate = tls.handshake_rate_per_source.unwrap_or_default();
+    writeln!(f, "  handshake-rate-per-source = {rate}")?;
     certificates(f, &tls.certificates)
 }
 

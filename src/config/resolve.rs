@@ -143,6 +143,8 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
         wait_for_certificate: layer.switch(Key::WaitForCertificate)?,
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,
+        handshake_rate_per_source: Some(layer.count(Key::HandshakeRatePerSource)?)
+            .filter(|rate| *rate > 0),
         tickets: neighbours::tickets(layer)?,
         ticket_keys: ticket_keys(layer)?,
         client_auth: client_auth::resolve(layer)?,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::Source;
+use super::source::Source;
 
 /// Members by source. Every operation takes logarithmic time, whatever sources a flood comes from.
 #[derive(Debug)]

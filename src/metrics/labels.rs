@@ -32,6 +32,8 @@ impl RequestProtocol {
 pub enum ShedReason {
     /// Handshakes that wait for their client.
     HalfOpenHandshakes,
+    /// Handshakes that a source begins in a second.
+    HandshakeRate,
     /// Handshakes that wait for their turn to be computed.
     QueuedHandshakes,
 }

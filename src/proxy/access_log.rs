@@ -161,6 +161,7 @@ impl AccessLog {
 pub(crate) fn shed_reason(error: &HandshakeError) -> Option<ShedReason> {
     match error {
         HandshakeError::Shed => Some(ShedReason::HalfOpenHandshakes),
+        HandshakeError::ShedByRate => Some(ShedReason::HandshakeRate),
         HandshakeError::ShedFromQueue => Some(ShedReason::QueuedHandshakes),
         _ => None,
     }

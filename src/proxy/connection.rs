@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ProducesTickets, ResolvesServerCert};
 
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
-use crate::listener::{Activity, Permit};
+use crate::listener::Activity;
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::panics::{self, OnPanic};
+pub use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::{AccessLog, Closed, SERVED};
 pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
 use crate::proxy::arrival::{before_end, proxy_header};
@@ -21,6 +21,7 @@ use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::failure_log::FailureLog;
+use crate::proxy::open_peers::OpenPeers;
 use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::proxy::preface::preface;
 use crate::proxy::scheduler::RequestScheduler;
@@ -35,31 +36,7 @@ use crate::tls::queue::HandshakeQueue;
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::TrustStore;
-use crate::worker::{Load, Share};
-
-/// A connection that was accepted and not yet looked at.
-pub struct Accepted<IO> {
-    /// The socket.
-    pub io: IO,
-    /// The other end.
-    pub client: SocketAddr,
-    /// Its permit of the listener, and its share of the worker's work.
-    pub permit: (Permit, Share),
-    /// When it was accepted.
-    pub at: Instant,
-}
-
-impl<IO> Accepted<IO> {
-    /// The same connection with another handle of its socket.
-    pub fn try_map<T, E>(self, map: impl FnOnce(IO) -> Result<T, E>) -> Result<Accepted<T>, E> {
-        Ok(Accepted {
-            io: map(self.io)?,
-            client: self.client,
-            permit: self.permit,
-            at: self.at,
-        })
-    }
-}
+use crate::worker::Load;
 
 /// A connection being served.
 type ConnectionFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -72,6 +49,8 @@ pub struct Frontend {
     failures: Arc<FailureLog>,
     permits: Arc<UpstreamPermits>,
     counters: TrafficCounters,
+    /// Clients with a certificate that are connected.
+    peers: Arc<OpenPeers>,
 }
 
 /// One worker's way from a listener's socket to the upstream: connections to that are kept
@@ -124,6 +103,7 @@ impl Frontend {
             log: AccessLog::new(name, policy, metrics),
             failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
             permits: Arc::clone(permits),
+            peers: Arc::default(),
         })
     }
 
@@ -141,6 +121,11 @@ impl Frontend {
     pub fn with_names(self, names: Option<Arc<CertificateSet>>) -> Self {
         let tls = self.tls.with_names(names);
         Self { tls, ..self }
+    }
+
+    /// Clients with a certificate that are connected.
+    pub fn peers(&self) -> &Arc<OpenPeers> {
+        &self.peers
     }
 
     /// The listener's metrics.
@@ -218,6 +203,9 @@ impl Service {
                 closed.forwarded_for(client);
             }
         }
+        if !self.front.tls.may_begin(begins.address) {
+            return closed.refused(&HandshakeError::ShedByRate.into());
+        }
         if self.front.settings.upstream_proxy_protocol != UpstreamProxyProtocol::Off {
             server = server.or_else(|| io.local_address().ok());
         }
@@ -240,6 +228,8 @@ impl Service {
         // Only for the head of requests: an open connection does not keep it.
         let chain = std::mem::take(&mut session.chain);
         closed.session = Some(session.clone());
+        let peer = session.peer.as_deref();
+        let _peer = peer.map(|peer| self.front.peers.enter(peer));
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
         let context = self.context(client, &session, &chain, drain.clone(), activity);

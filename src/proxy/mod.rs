@@ -3,6 +3,7 @@
 //! In layers, each of which knows only those below it: [`connection`] (the spine), `downstream` (what
 //! clients speak), `round_trip` and `tunnel`, `context`, `upstream`, `codec` (messages on the wire).
 
+mod accepted;
 mod access_log;
 mod arrival;
 mod codec;
@@ -18,6 +19,7 @@ mod failure_log;
 pub mod fuzzing;
 mod identity_fields;
 mod local_reply;
+mod open_peers;
 pub(crate) mod plain_http;
 mod preface;
 mod round_trip;
@@ -27,6 +29,7 @@ mod tunnel;
 mod upstream;
 
 pub use self::identity_fields::{IdentityField, IdentityFields};
+pub use self::open_peers::OpenPeers;
 pub use self::settings::{
     ForwardedMode, Protocol, Settings, UpstreamAddr, UpstreamHttp, UpstreamProxyProtocol,
 };

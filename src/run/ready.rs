@@ -132,6 +132,7 @@ impl Ready {
             certificates: Arc::clone(&self.certificates),
             trust: self.trust.clone(),
             ticket_keys: self.ticket_keys.clone(),
+            peers: Arc::clone(self.front.peers()),
         }
     }
 

@@ -92,6 +92,11 @@ pub enum HandshakeError {
     /// The same while it waited for its turn to be computed.
     #[error("the handshake waited for the CPU when `max-handshakes` was reached")]
     ShedFromQueue,
+    /// Refused before it began: its source has begun too many.
+    #[error(
+        "the source of the client (/24, /64) has begun more handshakes than `handshake-rate-per-source` allows"
+    )]
+    ShedByRate,
     /// The deadline passed.
     #[error("the handshake did not complete in time")]
     Timeout,
@@ -158,7 +163,7 @@ impl HandshakeError {
             Self::Timeout => 15,
             Self::Vanished => 16,
             Self::Version => 17,
-            Self::Shed | Self::ShedFromQueue => 18,
+            Self::Shed | Self::ShedByRate | Self::ShedFromQueue => 18,
             Self::ClientCertificateDenied => 19,
             Self::ClientCertificateExpired(_) => 20,
             Self::ClientCertificateMissing => 21,

@@ -139,6 +139,7 @@ pub fn server() -> TlsServer {
         wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 16,
+        handshake_rate_per_source: None,
         tickets: 1,
         ticket_keys: None,
         client_auth: None,

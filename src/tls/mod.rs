@@ -45,6 +45,8 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// Handshakes that may wait at once on this listener: for their client, and as many for their turn.
     pub max_handshakes: usize,
+    /// How many handshakes each source may begin in a second; `None`: any number.
+    pub handshake_rate_per_source: Option<u32>,
     /// Session tickets sent after each handshake, resumed ones too; 0 turns resumption off.
     pub tickets: usize,
     /// File of the keys of tickets, for several replicas; `None`: this process makes its own.

@@ -4,8 +4,9 @@
 //! single group; the policy picks the config after it has seen the hello, and rustls asks for a
 //! missing share with a HelloRetryRequest by itself. Tickets, certificates and ALPN are shared.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
@@ -17,7 +18,7 @@ use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
 use super::queue::HandshakeQueue;
 use super::trust::TrustStore;
-use crate::fairness::FairSet;
+use crate::fairness::{FairSet, SourceRate};
 use crate::panics::OnPanic;
 
 /// Everything a handshake on one listener needs.
@@ -31,6 +32,8 @@ pub struct TlsServer {
     /// Handshakes that wait for their client. Those that wait for the worker are in its queue.
     pub(super) half_open: Arc<FairSet>,
     max_handshakes: usize,
+    /// How often each source may begin a handshake.
+    rate: Option<SourceRate>,
     plaintext: Option<PlaintextHook>,
     /// Somebody wants to know what clients call the server.
     pub(super) wants_server_name: bool,
@@ -93,6 +96,7 @@ impl TlsServer {
             timeout: settings.handshake_timeout,
             half_open: FairSet::new(settings.max_handshakes),
             max_handshakes: settings.max_handshakes,
+            rate: settings.handshake_rate_per_source.map(SourceRate::new),
             plaintext: None,
             wants_server_name: false,
             names: None,
@@ -159,6 +163,13 @@ impl TlsServer {
 
     pub(super) fn plaintext_reply(&self) -> Option<&'static [u8]> {
         self.plaintext.map(|hook| hook.reply)
+    }
+
+    /// Whether the source of the address may begin a handshake now; if so it is counted.
+    pub fn may_begin(&self, client: IpAddr) -> bool {
+        self.rate
+            .as_ref()
+            .is_none_or(|rate| rate.admit(client, Instant::now()))
     }
 
     /// From the accepted connection to the finished handshake.

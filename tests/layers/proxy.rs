@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 22] = [
     "identity_fields",
     "settings",
     "plain_http",
@@ -21,7 +21,9 @@ const LAYERS: [&str; 20] = [
     "round_trip",
     "tunnel",
     "downstream",
+    "accepted",
     "access_log",
+    "open_peers",
     "arrival",
     "preface",
     "connection",

@@ -16,7 +16,7 @@ use crate::support::http::{
     echo_app, h2_app, h2_exchange, h2_request, h2_response, read_response, send_h2,
 };
 use crate::support::pki::{Pair, TestPki, authority, client, uri};
-use crate::support::{Setup, Sidecar, client_config, within};
+use crate::support::{Setup, Sidecar, client_config, eventually, within};
 
 const BATCH: &str = "spiffe://example.org/ns/ai/sa/batch";
 const ADMIN: &str = "Hash=0;URI=spiffe://example.org/ns/ai/sa/admin";
@@ -216,4 +216,36 @@ async fn a_client_that_returns_shows_its_certificate_again() {
     let resumed = [("kind", "resumed")];
     let handshakes = "hybridge_handshakes_total";
     sidecar.metric_is(handshakes, &resumed, 0.0).await;
+}
+
+#[tokio::test]
+async fn the_status_names_the_clients_that_are_connected_and_metrics_name_none() {
+    let (sidecar, clients, _dir) = gate().await;
+    let connected = async || {
+        let (_, status) = sidecar.admin("/status").await;
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        status["listeners"][0]["client_auth"].clone()
+    };
+    assert_eq!(connected().await["peers"], 0);
+    let (config, sha256) = presenting(&sidecar, &clients, "http/1.1");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        open.push(sidecar.try_connect(config.clone()).await.unwrap());
+    }
+    open.push(sidecar.connect(&["http/1.1"]).await);
+    let expected = serde_json::json!([
+        {"peer": format!("{BATCH} sha256:{}", &sha256[..16]), "connections": 2},
+    ]);
+    eventually("both connections in the status", async || {
+        connected().await["connected"] == expected
+    })
+    .await;
+    assert_eq!(connected().await["peers"], 1);
+    let (_, metrics) = sidecar.admin("/metrics").await;
+    assert!(!metrics.contains("spiffe") && !metrics.contains(&sha256[..8]));
+    drop(open);
+    eventually("nobody in the status", async || {
+        connected().await["peers"] == 0
+    })
+    .await;
 }

@@ -277,3 +277,33 @@ async fn the_log_names_the_client_and_the_proxy() {
     let log = process.log();
     assert!(log.contains("enable it there, or take its address out of the list"));
 }
+
+/// By the address that the proxy names; nobody else has less for it.
+#[tokio::test]
+async fn a_source_that_begins_too_many_handshakes_is_refused_before_its_hello() {
+    let sidecar = setup().await.tls("handshake-rate-per-source = 3").start();
+    let begin = async |client: &str| {
+        let mut stream = tcp(sidecar.address, PROXY).await;
+        let begun = [&version_2(client)[..], &hello::hybrid()].concat();
+        let _ = stream.write_all(&begun).await;
+        within(stream.read_u8()).await.is_ok()
+    };
+    let start = std::time::Instant::now();
+    let mut served = 0;
+    for host in 0..20 {
+        served += u64::from(begin(&format!("192.0.2.{host}:1")).await);
+    }
+    let most = 4 + 3 * start.elapsed().as_secs();
+    assert!((3..=most).contains(&served), "{served} of at most {most}");
+    assert!(begin("198.51.100.9:1").await);
+    let direct = tcp(sidecar.address, DIRECT).await;
+    told(&sidecar, direct).await;
+    let refused = (20 - served) as f64;
+    let reason = [("reason", "handshake_rate"), ("listener", "test")];
+    sidecar
+        .metric_is("hybridge_shed_total", &reason, refused)
+        .await;
+    sidecar
+        .metric_is(FAILED, &[("reason", "shed")], refused)
+        .await;
+}

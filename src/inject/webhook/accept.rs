@@ -56,6 +56,7 @@ impl Shared {
             wait_for_certificate: false,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: max_connections,
+            handshake_rate_per_source: None,
             tickets: 1,
             ticket_keys: None,
             client_auth: None,

@@ -35,6 +35,7 @@ pub(super) fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
         wait_for_certificate: false,
         handshake_timeout: Duration::from_secs(10),
         max_handshakes: 1,
+        handshake_rate_per_source: None,
         tickets: 1,
         ticket_keys: None,
         client_auth: None,
