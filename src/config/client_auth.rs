@@ -7,7 +7,7 @@ use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
 use crate::tls::identity::{RuleError, Rules};
-use crate::tls::trust::{ClientAuth, Settings};
+use crate::tls::trust::{ClientAuth, Settings, Signatures};
 
 /// The lists of rules, each with what adds one to them.
 const RULES: [(Key, AddRule); 4] = [
@@ -30,6 +30,7 @@ pub(super) fn resolve(layer: &Layer) -> Result<Option<Settings>, Error> {
         ca: layer.text(Key::ClientCa).map(PathBuf::from)?,
         crl: crl(layer)?,
         rules: rules(layer)?,
+        signatures: layer.choice(Key::Signatures)?,
     }))
 }
 
@@ -39,6 +40,9 @@ fn refuse_the_rest(layer: &Layer) -> Result<(), Error> {
     let written = asking.find(|key| layer.explicit(*key).is_some());
     let written = match written {
         None if layer.switch(Key::AllowAny)? => Some(Key::AllowAny),
+        None if layer.choice::<Signatures>(Key::Signatures)? != Signatures::Any => {
+            Some(Key::Signatures)
+        }
         written => written,
     };
     match written {

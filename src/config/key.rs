@@ -10,7 +10,7 @@ use super::value_type::DefaultValue::{self, Derived, Fixed, Required};
 use super::value_type::ValueType;
 use crate::proxy::{ForwardedMode, IdentityField, Protocol, UpstreamHttp, UpstreamProxyProtocol};
 use crate::tls::certificates::{PqCertificate, UnknownName};
-use crate::tls::trust::ClientAuth;
+use crate::tls::trust::{ClientAuth, Signatures};
 
 /// One row of the table.
 struct Row {
@@ -115,6 +115,8 @@ keys! {
         "Clients let in by common name";
     AllowAny: "listener.tls.allow-any", "allow-any", ValueType::Switch, Fixed("false"),
         "Let in every client that client-ca certifies";
+    Signatures: "listener.tls.signatures", "signatures", ValueType::Choice(Signatures::VARIANTS), Fixed("any"),
+        "Which signatures count in what clients present";
     Tickets: "listener.tls.tickets", "tickets", ValueType::Count(0, 10), Fixed("1"),
         "Session tickets sent after each handshake; 0 turns resumption off";
     TicketKeys: "listener.tls.ticket-keys", "ticket-keys", ValueType::Path, Derived("made at start"),

@@ -176,12 +176,14 @@ fn client_auth(f: &mut fmt::Formatter<'_>, settings: Option<&trust::Settings>) -
         ca,
         crl,
         rules,
+        signatures,
     }) = settings
     else {
         return writeln!(f, "  client-auth = \"off\"");
     };
     writeln!(f, "  client-auth = {}", quoted((*mode).into()))?;
     writeln!(f, "  client-ca = {}", path(ca))?;
+    writeln!(f, "  signatures = {}", quoted((*signatures).into()))?;
     if let Some(crl) = crl {
         writeln!(f, "  client-crl = {}", path(crl))?;
     }

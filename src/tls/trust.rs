@@ -10,6 +10,7 @@ mod nobody;
 mod noted;
 mod revocation;
 mod settings;
+mod signatures;
 mod store;
 mod verifier;
 
@@ -17,5 +18,6 @@ pub use self::error::TrustError;
 pub use self::generation::Trust;
 pub(super) use self::noted::Noted;
 pub use self::settings::{ClientAuth, Settings};
+pub use self::signatures::Signatures;
 pub(super) use self::store::Attempt;
 pub use self::store::TrustStore;

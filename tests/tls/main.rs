@@ -14,6 +14,7 @@ mod client_certificates;
 mod client_certificates_authorities;
 mod client_certificates_reload;
 mod client_certificates_revoked;
+mod client_certificates_signatures;
 mod handshake_evidence;
 mod handshake_failures;
 mod policy_matrix;

@@ -132,7 +132,7 @@ fn chains(
     roots: RootCertStore,
     lists: Vec<CertificateRevocationListDer<'static>>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
-    let provider = Arc::new(rustls_post_quantum::provider());
+    let provider = Arc::new(settings.signatures.provider());
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     if !lists.is_empty() {
         // The whole chain, an issuer without a list refused: both are what webpki does by itself.
@@ -160,7 +160,15 @@ fn digest(settings: &Settings, texts: &Texts) -> [u8; 32] {
     let mode: &str = settings.mode.into();
     let rules = format!("{:?}", settings.rules);
     let crl = texts.crl.as_deref().map_or(&[][..], Vec::as_slice);
-    for part in [mode.as_bytes(), rules.as_bytes(), &texts.ca, crl] {
+    let signatures: &str = settings.signatures.into();
+    let parts = [
+        mode.as_bytes(),
+        rules.as_bytes(),
+        signatures.as_bytes(),
+        &texts.ca,
+        crl,
+    ];
+    for part in parts {
         context.update(&part.len().to_be_bytes());
         context.update(part);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+use super::signatures::Signatures;
 use crate::tls::identity::Rules;
 
 /// Whether clients are asked for a certificate.
@@ -30,4 +31,6 @@ pub struct Settings {
     pub crl: Option<PathBuf>,
     /// Who may in of those they certify.
     pub rules: Rules,
+    /// Which signatures count.
+    pub signatures: Signatures,
 }

@@ -25,6 +25,7 @@ impl World {
             ca: dir.path().join("ca.crt"),
             crl: None,
             rules: Rules::any(),
+            signatures: crate::tls::trust::Signatures::Any,
         };
         let issuer = authority(&settings);
         Self {
