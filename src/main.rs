@@ -13,6 +13,7 @@ use hybridge::cli::{self, Cli, Command};
 use hybridge::config::{self, Config, Environment, Flags, Loaded};
 use hybridge::redact::scrub;
 use hybridge::run::{self, End};
+use hybridge::tls::policy::Group;
 use hybridge::{ctl, demo, inject, ticket_keys};
 use hybridge_scan::probe::{self, Verdict};
 use thiserror::Error;
@@ -64,7 +65,8 @@ fn execute(command: Command) -> Result<(), Failure> {
 }
 
 fn probe_one(args: &hybridge_scan::ProbeArgs) -> Result<(), Failure> {
-    match probe::probe(args, &mut io::stdout().lock())? {
+    let known = Group::ALL.map(|group| (group.name(), group.key_exchange()));
+    match probe::probe(args, &known, &mut io::stdout().lock())? {
         Verdict::Protected => Ok(()),
         Verdict::Classical => Err(Failure::Classical),
         Verdict::Untrusted => Err(Failure::Untrusted),

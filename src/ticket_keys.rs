@@ -6,7 +6,7 @@ mod error;
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
@@ -76,7 +76,7 @@ pub fn run(action: &Action) -> Result<Report, Error> {
 
 fn make(new: &New) -> Result<(), Error> {
     let keys = KeyFile::generate()?;
-    let staged = stage(&new.file, &keys, SECRET)?;
+    let staged = stage(&new.file, &keys)?;
     let placed = if new.force {
         staged.persist(&new.file)
     } else {
@@ -97,9 +97,8 @@ fn step(file: &Path) -> Result<Step, Error> {
     let target = fs::canonicalize(file).map_err(failed("find", file))?;
     let metadata = fs::metadata(&target).map_err(failed("read", file))?;
     let step = keys.rotate()?;
-    // Who may read it now may read it then: a group, perhaps.
-    let mode = metadata.permissions().mode() & 0o770;
-    let staged = stage(&target, &keys, mode)?;
+    let staged = stage(&target, &keys)?;
+    hand_over(&staged, &metadata).map_err(failed("keep the owner of", file))?;
     let placed = staged.persist(&target);
     placed.map_err(|error| failed("replace", file)(error.error))?;
     save_directory(&target)?;
@@ -107,7 +106,7 @@ fn step(file: &Path) -> Result<Step, Error> {
 }
 
 /// The file under a name of its own beside its target; removed unless it gets there.
-fn stage(target: &Path, keys: &KeyFile, mode: u32) -> Result<NamedTempFile, Error> {
+fn stage(target: &Path, keys: &KeyFile) -> Result<NamedTempFile, Error> {
     let mut staged = Builder::new()
         .prefix(".ticket-keys.")
         .permissions(Permissions::from_mode(SECRET))
@@ -115,14 +114,18 @@ fn stage(target: &Path, keys: &KeyFile, mode: u32) -> Result<NamedTempFile, Erro
         .map_err(failed("create", target))?;
     staged
         .write_all(keys.text().as_bytes())
-        .and_then(|()| {
-            staged
-                .as_file()
-                .set_permissions(Permissions::from_mode(mode))
-        })
         .and_then(|()| staged.as_file().sync_all())
         .map_err(failed("write", target))?;
     Ok(staged)
+}
+
+/// Who may read the old file may read the new one, and nobody else: the owner and the group first, while
+/// only the owner may read it, then the mode.
+fn hand_over(staged: &NamedTempFile, old: &fs::Metadata) -> io::Result<()> {
+    let file = staged.as_file();
+    fchown(file, Some(old.uid()), Some(old.gid()))?;
+    file.set_permissions(Permissions::from_mode(old.permissions().mode() & 0o770))?;
+    file.sync_all()
 }
 
 fn save_directory(target: &Path) -> Result<(), Error> {

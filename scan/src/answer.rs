@@ -8,6 +8,12 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const SERVER_HELLO: u8 = 2;
+/// The level of an alert that ends nothing (RFC 5246 §7.2).
+const WARNING: u8 = 1;
+const CLOSE_NOTIFY: u8 = 0;
+/// The alerts that mean "none of these groups" and "not this version".
+const HANDSHAKE_FAILURE: u8 = 40;
+const PROTOCOL_VERSION: u8 = 70;
 const EXT_SUPPORTED_VERSIONS: u16 = 43;
 const EXT_KEY_SHARE: u16 = 51;
 /// The random value that makes a ServerHello a HelloRetryRequest (RFC 8446 §4.1.3).
@@ -59,6 +65,12 @@ impl Answer {
         }
     }
 
+    /// Whether it says that the server takes none of what was offered. Any other alert has another reason,
+    /// such as a name that the server does not know.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Alert(HANDSHAKE_FAILURE | PROTOCOL_VERSION))
+    }
+
     /// Whether the server speaks TLS, even if it refuses.
     pub fn is_tls(self) -> bool {
         matches!(
@@ -93,13 +105,12 @@ impl Reader {
                 break;
             };
             match header[0] {
-                ALERT => {
-                    return Some(
-                        fragment
-                            .get(1)
-                            .map_or(Answer::NotTls, |b| Answer::Alert(*b)),
-                    );
-                }
+                ALERT => match fragment {
+                    // Before TLS 1.3 a warning such as `unrecognized_name` may precede the ServerHello.
+                    [WARNING, description, ..] if *description != CLOSE_NOTIFY => {}
+                    [_, description, ..] => return Some(Answer::Alert(*description)),
+                    _ => return Some(Answer::NotTls),
+                },
                 HANDSHAKE => self.message.extend_from_slice(fragment),
                 // Of the compatibility mode (RFC 8446 appendix D.4).
                 _ => {}
@@ -244,6 +255,17 @@ mod tests {
         assert_eq!(answer(b"SSH-2.0-x"), Some(Answer::NotTls));
         assert_eq!(answer(&[22, 9]), Some(Answer::NotTls));
         assert_eq!(answer(&[21, 3, 3, 0, 0]), Some(Answer::NotTls));
+    }
+
+    #[test]
+    fn a_warning_before_the_server_hello_is_no_refusal() {
+        let bytes = [&[21, 3, 3, 0, 2, 1, 112][..], &hello(RETRY, &RETRIED)].concat();
+        let expected = Answer::Retry {
+            group: Some(0x11ec),
+        };
+        assert_eq!(Reader::default().take(&bytes), Some(expected));
+        let closing = Reader::default().take(&[21, 3, 3, 0, 2, 1, 0]);
+        assert_eq!(closing, Some(Answer::Alert(0)));
     }
 
     #[test]

@@ -10,9 +10,11 @@ use crate::target::Target;
 /// What an endpoint must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Require {
-    /// A hybrid group is chosen by a client that lists one
+    /// A hybrid group is chosen even if the client lists classical groups first
     Hybrid,
-    /// SecP384r1MLKEM1024 or MLKEM1024 accepted, and nothing below TLS 1.3
+    /// Nothing classical is accepted, TLS 1.2 and older included
+    Enforced,
+    /// The key exchange of CNSA 2.0: MLKEM1024 or, as the transition, SecP384r1MLKEM1024, nothing else, TLS 1.3
     Cnsa2,
 }
 
@@ -97,8 +99,8 @@ pub struct ProbeArgs {
     /// File with the certificate authorities to believe [default: those of the system]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Groups to offer, in order: X25519MLKEM768, SecP256r1MLKEM768, MLKEM768, x25519, secp256r1,
-    /// secp384r1
+    /// Groups to offer, in order, by name as `hybridge run --groups` takes them [default: every group,
+    /// hybrid ones first]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub groups: Vec<String>,
     /// Send GET for the URL's path and show the status and what the server says of the key exchange

@@ -229,7 +229,10 @@ fn drive(
             Ok(count) => {
                 let mut rest = &buffer[..count];
                 while !rest.is_empty() {
-                    tls.read_tls(&mut rest).map_err(|error| error.to_string())?;
+                    // Behind a close_notify nothing is taken any more.
+                    if tls.read_tls(&mut rest).map_err(|error| error.to_string())? == 0 {
+                        return Ok(());
+                    }
                     if let Err(error) = tls.process_new_packets() {
                         let _ = tls.write_tls(stream);
                         return Err(error.to_string());
@@ -255,9 +258,13 @@ impl Witness {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn signed(&self, scheme: SignatureScheme) -> HandshakeSignatureValid {
+    fn signed(&self, scheme: SignatureScheme) -> Result<HandshakeSignatureValid, Error> {
+        // rustls leaves it to the verifier whether the scheme was offered.
+        if !self.schemes.contains(&scheme) {
+            return Err(Error::General("a scheme that was not offered".to_owned()));
+        }
         self.lock().scheme = Some(scheme);
-        HandshakeSignatureValid::assertion()
+        Ok(HandshakeSignatureValid::assertion())
     }
 }
 
@@ -281,7 +288,7 @@ impl ServerCertVerifier for Witness {
         _cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(self.signed(dss.scheme))
+        self.signed(dss.scheme)
     }
 
     fn verify_tls13_signature(
@@ -290,7 +297,7 @@ impl ServerCertVerifier for Witness {
         _cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(self.signed(dss.scheme))
+        self.signed(dss.scheme)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -322,8 +329,8 @@ pub fn describe(der: &[u8]) -> Option<Certificate> {
     });
     let validity = certificate.validity();
     Some(Certificate {
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
+        subject: printable(&certificate.subject().to_string()),
+        issuer: printable(&certificate.issuer().to_string()),
         serial: hex(certificate.raw_serial()),
         names,
         not_before: validity.not_before.timestamp(),
@@ -338,8 +345,7 @@ pub fn describe(der: &[u8]) -> Option<Certificate> {
 
 fn name(name: &GeneralName<'_>) -> Option<String> {
     match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        GeneralName::DNSName(name) | GeneralName::URI(name) => Some(printable(name)),
         GeneralName::IPAddress([a, b, c, d]) => Some(format!("{a}.{b}.{c}.{d}")),
         GeneralName::IPAddress(bytes) => {
             let bytes: [u8; 16] = (*bytes).try_into().ok()?;
@@ -347,6 +353,18 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Without what would move a terminal's cursor: a server chooses its names.
+pub(crate) fn printable(text: &str) -> String {
+    let plain = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(plain).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

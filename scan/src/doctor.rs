@@ -77,6 +77,11 @@ pub fn examine(target: &Target, dial: Dial, accepted: &[u16]) -> Doctor {
         .into_iter()
         .map(|(sent, pieces)| trial(sent, dial.ask_pieces(&pieces, PAUSE)))
         .collect();
+    // A hello that is refused only because of how it was sent has not passed.
+    let small = trials.last().map_or(0, |trial| outcome(trial.answer));
+    for trial in &mut trials {
+        trial.passed &= outcome(trial.answer) >= small;
+    }
     // Small, and hybrid all the same: the group is listed and no share is sent.
     let retry = dial.ask(&hello(None, None));
     trials.push(trial("small, hybrid without a share", retry));
@@ -89,6 +94,15 @@ fn trial(sent: &'static str, answer: Answer) -> Trial {
         sent,
         passed: answer.is_tls(),
         answer,
+    }
+}
+
+/// Whether the server goes on with a hello, refuses it, or does neither.
+fn outcome(answer: Answer) -> u8 {
+    match answer {
+        Answer::ServerHello { .. } | Answer::Retry { .. } => 2,
+        Answer::Alert(_) => 1,
+        _ => 0,
     }
 }
 

@@ -37,7 +37,7 @@ pub const ALL: [Group; 21] = [
     group(0x11eb, "SecP256r1MLKEM768", Kind::Hybrid),
     group(0x11ed, "SecP384r1MLKEM1024", Kind::Hybrid),
     group(0x11ee, "curveSM2MLKEM768", Kind::Hybrid),
-    group(0x6399, "X25519Kyber768Draft00", Kind::Hybrid),
+    group(KYBER_DRAFT, "X25519Kyber768Draft00", Kind::Hybrid),
     group(0x0200, "MLKEM512", Kind::PostQuantum),
     group(0x0201, "MLKEM768", Kind::PostQuantum),
     group(0x0202, "MLKEM1024", Kind::PostQuantum),
@@ -56,6 +56,8 @@ pub const ALL: [Group; 21] = [
     group(0x0104, "ffdhe8192", Kind::Classical),
 ];
 
+/// A draft of X25519MLKEM768, of which no client speaks any more.
+pub const KYBER_DRAFT: u16 = 0x6399;
 /// The number of x25519.
 pub const X25519: u16 = 0x001d;
 /// The number of secp256r1.

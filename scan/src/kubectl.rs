@@ -59,16 +59,24 @@ impl Found {
     }
 
     fn ingress(&mut self, object: &Value, what: &str) {
-        let mut secured = Vec::new();
+        let (mut secured, mut every) = (Vec::new(), false);
         for section in list(object, "/spec/tls") {
-            for host in list(section, "/hosts").iter().filter_map(Value::as_str) {
+            let hosts = list(section, "/hosts");
+            // Without hosts the section is for all of them.
+            every |= hosts.is_empty();
+            for host in hosts.iter().filter_map(Value::as_str) {
                 secured.push(host);
                 self.add(what, host, Some(443));
             }
         }
         for rule in list(object, "/spec/rules") {
             let host = text(rule, "/host").unwrap_or("*");
-            if !secured.contains(&host) {
+            if secured.contains(&host) {
+                continue;
+            }
+            if every || secured.iter().any(|name| covers(name, host)) {
+                self.add(what, host, Some(443));
+            } else {
                 self.skip(what, &format!("host {host} has no TLS section"));
             }
         }
@@ -132,6 +140,13 @@ impl Found {
     }
 }
 
+/// Whether a wildcard stands for a host: for one label.
+fn covers(name: &str, host: &str) -> bool {
+    let parent = host.split_once('.').map(|(_, parent)| parent);
+    name.strip_prefix("*.")
+        .is_some_and(|rest| parent == Some(rest))
+}
+
 /// By name, by appProtocol, or by one of the usual numbers.
 fn speaks_tls(port: &Value, number: Option<u64>) -> bool {
     let named = |key: &str| {
@@ -164,8 +179,10 @@ mod tests {
         {"kind": "Service", "metadata": {"name": "api", "namespace": "llm"}, "spec": {"ports": [
             {"name": "https", "port": 9000}, {"name": "http", "port": 80}, {"port": 8443}]}},
         {"kind": "Ingress", "metadata": {"name": "web", "namespace": "llm"}, "spec": {
-            "tls": [{"hosts": ["chat.example"]}],
-            "rules": [{"host": "chat.example"}, {"host": "plain.example"}]}},
+            "tls": [{"hosts": ["chat.example", "*.wild.example"]}],
+            "rules": [{"host": "chat.example"}, {"host": "a.wild.example"}, {"host": "plain.example"}]}},
+        {"kind": "Ingress", "metadata": {"name": "all", "namespace": "llm"}, "spec": {
+            "tls": [{"secretName": "tls"}], "rules": [{"host": "every.example"}]}},
         {"kind": "Gateway", "metadata": {"name": "gw"}, "spec": {"listeners": [
             {"protocol": "HTTPS", "port": 443, "hostname": "*.example"},
             {"protocol": "TLS", "port": 8443}]}, "status": {"addresses": [{"value": "10.0.0.9"}]}},
@@ -183,6 +200,8 @@ mod tests {
                 "api.llm.svc:9000",
                 "api.llm.svc:8443",
                 "chat.example:443",
+                "a.wild.example:443",
+                "every.example:443",
                 "10.0.0.9:8443",
                 "[fd00::7]:6001"
             ]
@@ -191,6 +210,7 @@ mod tests {
             found.not_tried,
             [
                 "Service llm/api: port 80 is not named as TLS",
+                "Ingress llm/web: *.wild.example is a wildcard",
                 "Ingress llm/web: host plain.example has no TLS section",
                 "Gateway default/gw: *.example is a wildcard",
                 "Pod default/p: this kind names no endpoint that a scan knows",

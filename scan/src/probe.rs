@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs as provider};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use self::witness::Witness;
 use crate::args::ProbeArgs;
-use crate::certificates::describe;
+use crate::certificates::{describe, printable};
 use crate::dial::{Dial, Unreachable};
 use crate::groups::{self, Kind};
 use crate::report::table::date;
@@ -65,10 +65,13 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// Probes and writes what it saw.
-pub fn probe(args: &ProbeArgs, out: &mut impl Write) -> Result<Verdict, Error> {
+/// A group that can be offered, by its name.
+pub type Known = (&'static str, &'static dyn SupportedKxGroup);
+
+/// Probes with the groups that are known, in their order, and writes what it saw.
+pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<Verdict, Error> {
     let target: Target = args.url.parse().map_err(Error::Usage)?;
-    let offered = offered(&args.groups)?;
+    let offered = offered(&args.groups, known)?;
     let (roots, from) = roots(args.ca.as_deref())?;
     let crypto = Arc::new(CryptoProvider {
         kx_groups: offered,
@@ -88,8 +91,8 @@ pub fn probe(args: &ProbeArgs, out: &mut impl Write) -> Result<Verdict, Error> {
         target: target.clone(),
         reason,
     };
-    let begin = Instant::now();
     let dial = Dial::find(&target, args.timeout).map_err(unreachable)?;
+    let begin = Instant::now();
     let failed = |why: String| Error::Handshake(target.clone(), why);
     let mut stream = dial
         .connect()
@@ -120,7 +123,7 @@ pub fn probe(args: &ProbeArgs, out: &mut impl Write) -> Result<Verdict, Error> {
     )?;
     if args.http && verdict != Verdict::Untrusted {
         let path = path_of(&args.url);
-        let response = session.get(&mut stream, &target, path);
+        let response = session.get(&mut stream, &target, path, args.timeout);
         writeln!(out, "response      {}", response.map_err(failed)?)?;
     }
     Ok(verdict)
@@ -148,29 +151,19 @@ fn path_of(url: &str) -> &str {
     rest.find('/').map_or("/", |at| &rest[at..])
 }
 
-fn offered(names: &[String]) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
-    use provider::kx_group as known;
-    let all: [(&str, &'static dyn SupportedKxGroup); 6] = [
-        ("X25519MLKEM768", known::X25519MLKEM768),
-        ("SecP256r1MLKEM768", known::SECP256R1MLKEM768),
-        ("MLKEM768", known::MLKEM768),
-        ("x25519", known::X25519),
-        ("secp256r1", known::SECP256R1),
-        ("secp384r1", known::SECP384R1),
-    ];
+fn offered(names: &[String], known: &[Known]) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
     if names.is_empty() {
-        let usual = all.into_iter().filter(|(name, _)| *name != "MLKEM768");
-        return Ok(usual.map(|(_, group)| group).collect());
+        return Ok(known.iter().map(|(_, group)| *group).collect());
     }
     let find = |name: &String| {
-        let known = all
+        let found = known
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        known.map(|(_, group)| *group).ok_or_else(|| {
-            let known: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        found.map(|(_, group)| *group).ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
             Error::Usage(format!(
                 "--groups {name}: not a group that probe offers: {} (`hybridge scan` asks for every group)",
-                known.join(", ")
+                names.join(", ")
             ))
         })
     };
@@ -303,6 +296,7 @@ impl Session {
         stream: &mut TcpStream,
         target: &Target,
         path: &str,
+        timeout: Duration,
     ) -> Result<String, String> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: {target}\r\nuser-agent: hybridge\r\nconnection: close\r\n\r\n"
@@ -312,11 +306,16 @@ impl Session {
             .writer()
             .write_all(request.as_bytes())
             .map_err(text)?;
-        let mut response = Vec::new();
+        let (end, mut response) = (Instant::now() + timeout, Vec::new());
         while !response.windows(4).any(|end| end == b"\r\n\r\n") && response.len() < RESPONSE {
             while self.tls.wants_write() {
                 self.tls.write_tls(stream).map_err(text)?;
             }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err("no whole response within the timeout".to_owned());
+            }
+            stream.set_read_timeout(Some(left)).map_err(text)?;
             self.read(stream)?;
             let mut piece = [0; 4096];
             while let Ok(count @ 1..) = self.tls.reader().read(&mut piece) {
@@ -325,11 +324,13 @@ impl Session {
         }
         let head = String::from_utf8_lossy(&response);
         let mut lines = head.lines();
-        let status = lines.next().unwrap_or_default().trim().to_owned();
+        let status = printable(lines.next().unwrap_or_default().trim());
         let said = lines.find(|line| {
             let name = line.split(':').next().unwrap_or_default();
             name.eq_ignore_ascii_case("x-tls-key-exchange")
         });
-        Ok(said.map_or(status.clone(), |line| format!("{status}, {}", line.trim())))
+        Ok(said.map_or(status.clone(), |line| {
+            format!("{status}, {}", printable(line.trim()))
+        }))
     }
 }

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::args::ScanArgs;
 use crate::dial::Unreachable;
+use crate::groups;
 use crate::groups::Kind;
 use crate::oids::is_post_quantum;
-use crate::survey::Survey;
+use crate::survey::{Accepted, Survey};
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "hybridge-scan/1";
@@ -168,7 +169,12 @@ fn advice(endpoints: &[Endpoint], assumptions: Assumptions, at: u64) -> Vec<Advi
                 "Give these a hybrid group"
             },
             format!("no hybrid group is accepted; {rule}"),
-            |survey| !survey.hybrid.present,
+            |survey| {
+                let safe = |group: &Accepted| {
+                    group.kind != Kind::Classical && group.number != groups::KYBER_DRAFT
+                };
+                survey.complete && !survey.groups.iter().any(safe)
+            },
         ),
         (
             "Prefer the hybrid group on the server",
@@ -280,9 +286,4 @@ impl Baseline {
         }
         worse
     }
-}
-
-/// The kind of what a client that lists everything gets.
-pub(crate) fn best(survey: &Survey) -> Option<Kind> {
-    survey.groups.first().map(|group| group.kind)
 }

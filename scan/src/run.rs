@@ -65,10 +65,11 @@ impl Error {
 /// Scans and writes the report; whether everything that was required holds.
 pub fn scan(args: &ScanArgs, out: &mut impl Write) -> Result<bool, Error> {
     let mut targets = args.endpoints.clone();
-    let mut not_tried = Vec::new();
+    let (mut not_tried, mut unread) = (Vec::new(), 0);
     if let Some(file) = &args.targets {
-        let (listed, refused) = target::read_list(&text_of(file)?);
+        let (listed, refused) = target::read_list(&bytes_of(file)?);
         targets.extend(listed);
+        unread = refused.len();
         let named = |why| format!("{}: {why}", file.display());
         not_tried.extend(refused.into_iter().map(named));
     }
@@ -101,7 +102,13 @@ pub fn scan(args: &ScanArgs, out: &mut impl Write) -> Result<bool, Error> {
             writeln!(out)?;
         }
     }
-    Ok(verdict(&report, args, baseline.as_ref()))
+    let holds = verdict(&report, args, baseline.as_ref());
+    // A requirement must not hold because nothing was looked at.
+    if args.require.is_some() && (report.totals.endpoints == 0 || unread > 0) {
+        say("--require: a line of --targets is no endpoint, or there is no endpoint at all");
+        return Ok(false);
+    }
+    Ok(holds)
 }
 
 /// Says each breach on standard error; whether there is none.
@@ -172,19 +179,29 @@ fn jitter(number: usize) -> Duration {
 }
 
 fn text_of(file: &Path) -> Result<String, Error> {
+    let text = String::from_utf8(bytes_of(file)?);
+    text.map_err(|_| content(file, "not UTF-8".to_owned()))
+}
+
+fn bytes_of(file: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin()
-            .take(MAX_INPUT)
-            .read_to_string(&mut text)
-            .map(|_| text)
+        io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::read_to_string(file)
+        let opened = std::fs::File::open(file);
+        opened.and_then(|file| file.take(MAX_INPUT + 1).read_to_end(&mut bytes))
     };
     read.map_err(|source| Error::File {
         file: file.display().to_string(),
         source,
-    })
+    })?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err(content(
+            file,
+            format!("larger than {} MiB", MAX_INPUT >> 20),
+        ));
+    }
+    Ok(bytes)
 }
 
 fn content(file: &Path, why: String) -> Error {

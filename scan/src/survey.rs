@@ -45,7 +45,7 @@ pub struct Hybrid {
     pub preferred: bool,
     /// It is asked for although the client has sent a classical key share that would do.
     pub held: bool,
-    /// Nothing classical is accepted, TLS 1.2 and older included.
+    /// Nothing classical is accepted, TLS 1.2 and older included, and every question was answered.
     pub enforced: bool,
 }
 
@@ -58,6 +58,8 @@ pub struct Survey {
     pub versions: Vec<&'static str>,
     /// The groups of TLS 1.3, in the order in which the server takes them.
     pub groups: Vec<Accepted>,
+    /// Whether these are all: the server refused the others in so many words.
+    pub complete: bool,
     /// Whose order that is.
     pub order: Order,
     /// The four meanings.
@@ -86,25 +88,35 @@ pub fn survey(target: &Target, dial: Dial, with_doctor: bool) -> Result<Survey, 
     };
     let mut notes = Vec::new();
     let (accepted, last) = enumerate(&all, |left| ask(left, None));
-    if let Some(reason) = Unreachable::of(last).filter(|_| accepted.is_empty()) {
+    let (versions, answered) = versions(accepted.is_empty(), name, dial);
+    // Some servers without TLS 1.3 close the connection instead of refusing it.
+    let complete = last.is_refusal() || (accepted.is_empty() && !versions.is_empty());
+    if let Some(reason) = Unreachable::of(last).filter(|_| accepted.is_empty() && !complete) {
         return Err(reason);
     }
-    if !accepted.is_empty() && !matches!(last, Answer::Alert(_)) {
+    if !complete {
         notes.push(format!(
-            "the server did not refuse the groups that are left with an alert ({last:?}): the list may be longer"
+            "the server did not refuse the groups that are left with an alert that says so ({last:?}): there may be more"
         ));
     }
-    let versions = versions(accepted.is_empty(), name, dial);
+    let whole = complete && answered;
     let (order, hybrid) = if accepted.is_empty() {
         (Order::Unknown, Hybrid::default())
     } else {
-        judge(&accepted, &versions, ask)
+        judge(&accepted, &versions, whole, ask)
     };
+    if accepted.contains(&groups::KYBER_DRAFT) {
+        notes.push(
+            "X25519Kyber768Draft00 does not count as hybrid: clients no longer offer that draft"
+                .to_owned(),
+        );
+    }
     let certificates = certificates::collect(target, dial, accepted.is_empty(), &mut notes);
     Ok(Survey {
         address: dial.address.to_string(),
         versions,
         groups: accepted.iter().copied().map(accepted_group).collect(),
+        complete,
         order,
         hybrid,
         certificates,
@@ -138,8 +150,9 @@ fn enumerate(all: &[u16], ask: impl Fn(&[u16]) -> Answer) -> (Vec<u16>, Answer) 
     }
 }
 
-fn versions(no_tls13: bool, name: Option<&str>, dial: Dial) -> Vec<&'static str> {
-    let mut accepted = Vec::new();
+/// The versions that are accepted, and whether each of the others was refused in so many words.
+fn versions(no_tls13: bool, name: Option<&str>, dial: Dial) -> (Vec<&'static str>, bool) {
+    let (mut accepted, mut answered) = (Vec::new(), true);
     if !no_tls13 {
         accepted.push("1.3");
     }
@@ -156,17 +169,20 @@ fn versions(no_tls13: bool, name: Option<&str>, dial: Dial) -> Vec<&'static str>
             share: None,
             padding: None,
         };
-        if matches!(dial.ask(&hello), Answer::ServerHello { version: chosen, .. } if chosen == version)
-        {
-            accepted.push(text);
+        match dial.ask(&hello) {
+            Answer::ServerHello {
+                version: chosen, ..
+            } if chosen == version => accepted.push(text),
+            answer => answered &= answer.is_tls(),
         }
     }
-    accepted
+    (accepted, answered)
 }
 
 fn judge(
     accepted: &[u16],
     versions: &[&str],
+    whole: bool,
     ask: impl Fn(&[u16], Option<u16>) -> Answer,
 ) -> (Order, Hybrid) {
     let of = |kind: fn(Kind) -> bool| {
@@ -175,7 +191,8 @@ fn judge(
             .filter(|group| kind(groups::kind(*group)))
             .collect::<Vec<u16>>()
     };
-    let hybrid = of(|kind| kind == Kind::Hybrid);
+    let mut hybrid = of(|kind| kind == Kind::Hybrid);
+    hybrid.retain(|group| *group != groups::KYBER_DRAFT);
     let classical = of(|kind| kind == Kind::Classical);
     let reversed: Vec<u16> = accepted.iter().rev().copied().collect();
     let order = match ask(&reversed, None).group() {
@@ -186,7 +203,7 @@ fn judge(
     };
     let mut found = Hybrid {
         present: !hybrid.is_empty(),
-        enforced: !hybrid.is_empty() && classical.is_empty() && versions == ["1.3"],
+        enforced: whole && classical.is_empty() && versions == ["1.3"],
         ..Hybrid::default()
     };
     if !found.present {
@@ -199,7 +216,7 @@ fn judge(
     found.held = match shares.into_iter().find(|share| classical.contains(share)) {
         Some(share) => is_hybrid(ask(&classical_first, Some(share))),
         // There is nothing classical to prefer, or none for which a share can be made.
-        None => classical.is_empty(),
+        None => classical.is_empty() && whole,
     };
     (order, found)
 }
@@ -253,7 +270,7 @@ mod tests {
         let judged = |groups: &'static [u16], by_client, versions: &[&str]| {
             let ask = server(groups, by_client);
             let (accepted, _) = enumerate(&ALL, |left| ask(left, None));
-            let (order, hybrid) = judge(&accepted, versions, ask);
+            let (order, hybrid) = judge(&accepted, versions, true, ask);
             let Hybrid {
                 present,
                 preferred,
@@ -286,6 +303,17 @@ mod tests {
         assert_eq!(
             judged(&[0x1d], false, &only_13),
             (Order::Unknown, [false; 4])
+        );
+    }
+
+    /// A server that stops answering has not refused.
+    #[test]
+    fn silence_is_no_evidence() {
+        let ask = server(&[0x11ed], false);
+        let (_, hybrid) = judge(&[0x11ed], &["1.3"], false, ask);
+        assert!(
+            hybrid.present && !hybrid.held && !hybrid.enforced,
+            "{hybrid:?}"
         );
     }
 }

@@ -17,7 +17,8 @@ impl Target {
     /// The name for `server_name`; an address has none.
     pub fn server_name(&self) -> Option<&str> {
         let is_name = self.host.parse::<IpAddr>().is_err();
-        is_name.then_some(self.host.as_str())
+        // Without the dot of the root (RFC 6066 §3).
+        is_name.then_some(self.host.trim_end_matches('.'))
     }
 
     /// Every address of the name, in the resolver's order.
@@ -89,9 +90,13 @@ impl fmt::Display for Target {
 }
 
 /// The targets of a file, one a line, and the lines that are none with the reason. `#` begins a comment.
-pub fn read_list(text: &str) -> (Vec<Target>, Vec<String>) {
+pub fn read_list(text: &[u8]) -> (Vec<Target>, Vec<String>) {
     let (mut targets, mut refused) = (Vec::new(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()) {
+    for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        let Ok(line) = std::str::from_utf8(line) else {
+            refused.push(format!("line {number}: not UTF-8"));
+            continue;
+        };
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
@@ -125,9 +130,9 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_the_others_are_kept() {
-        let (targets, refused) = read_list("a:1\n# comment\nb:0\n\nc d\ne:2 # last\n");
+        let (targets, refused) = read_list(b"a:1\n# comment\nb:0\n\nc d\ne:2 # last\r\n\xff\n");
         assert_eq!(targets.len(), 2);
-        assert_eq!(refused.len(), 2);
+        assert_eq!(refused.len(), 3);
         assert!(refused[0].starts_with("line 3: `b:0`"), "{refused:?}");
         assert!(refused[1].starts_with("line 5: `c d`"), "{refused:?}");
     }

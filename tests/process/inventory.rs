@@ -79,6 +79,9 @@ fn openssl(groups: &str, least: SslVersion, most: SslVersion) -> SocketAddr {
         let acceptor = acceptor.clone();
         thread::spawn(move || {
             if let Ok(mut stream) = acceptor.accept(stream) {
+                // An end, and bytes behind it: a scan must not wait for what is never read.
+                let _ = stream.shutdown();
+                let _ = stream.get_mut().write_all(&[0; 12_288]);
                 let _ = stream.read(&mut [0; 100]);
             }
         });
@@ -88,6 +91,7 @@ fn openssl(groups: &str, least: SslVersion, most: SslVersion) -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_three_policies_are_told_apart() {
     for (policy, count, first, expected) in [
+        ("pq-required", 4, "X25519MLKEM768", [true; 4]),
         (
             "hybrid-preferred",
             6,
@@ -179,6 +183,37 @@ async fn peers_at_their_worst_are_a_reason_each() {
     }
 }
 
+/// It answers the first hello and drops what comes after, as a rate limit does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_answering_is_not_taken_for_one_that_refuses() {
+    let process = Process::start(&Setup::in_front_of(answering(EMPTY).await)).await;
+    let (behind, mut count) = (process.address, 0);
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                count += 1;
+                // The first connection is the one that finds the address.
+                if count != 2 {
+                    continue;
+                }
+                let mut upstream = TcpStream::connect(behind).unwrap();
+                let mut first = vec![0; 4096];
+                let length = stream.read(&mut first).unwrap_or(0);
+                upstream.write_all(&first[..length]).unwrap();
+                let length = upstream.read(&mut first).unwrap_or(0);
+                let _ = stream.write_all(&first[..length]);
+            }
+        });
+        address
+    };
+    let (endpoint, code) = scan(address, &["--require", "enforced"]).await;
+    assert_eq!(groups(&endpoint), ["X25519MLKEM768"]);
+    assert_eq!(hybrid(&endpoint), [true, false, false, false]);
+    assert_eq!((&endpoint["complete"], code), (&false.into(), Some(1)));
+}
+
 /// It decides by what its first read brings, as some middleboxes do.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_names_a_middlebox_that_reads_once() {
@@ -238,6 +273,15 @@ async fn a_list_with_a_bad_line_is_scanned_and_a_regression_exits_1() {
     );
     let (_, code) = scan(hybrid_one.address, &["--baseline", &better]).await;
     assert_eq!(code, Some(1));
+    // What is required of nothing, or of less than the list says, does not hold.
+    for text in [
+        "no:port:here\n".to_owned(),
+        format!("{}\n\n??\n", hybrid_one.address),
+    ] {
+        let list = file("bad", &text);
+        let output = hybridge(&["scan", "--targets", &list, "--require", "hybrid"]).await;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+    }
     let broken = file("broken.json", "{");
     let output = hybridge(&["scan", "localhost", "--baseline", &broken]).await;
     assert_eq!(output.status.code(), Some(64));

@@ -1,6 +1,6 @@
 //! The file of ticket keys: made, rotated, refused, replaced while the listener runs.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -44,7 +44,9 @@ fn a_file_is_made_once_and_rotated_in_three_steps() {
     assert!(text(&again).contains("exists"), "{}", text(&again));
     assert_eq!(roles(&file), ["active"]);
     let first = std::fs::read_to_string(&file).unwrap();
-    // A group of its owner's choice goes on reading.
+    // A group of its owner's choice goes on reading, and no other.
+    let group = file.metadata().unwrap().gid() + u32::from(rustix::process::geteuid().is_root());
+    std::os::unix::fs::chown(&file, None, Some(group)).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
     for (word, expected) in [
         ("added", &["active", "next"][..]),
@@ -55,7 +57,7 @@ fn a_file_is_made_once_and_rotated_in_three_steps() {
         assert!(step.status.success(), "{}", text(&step));
         assert!(text(&step).contains(word), "{}", text(&step));
         assert_eq!(roles(&file), expected);
-        assert_eq!(mode(), 0o640);
+        assert_eq!((mode(), file.metadata().unwrap().gid()), (0o640, group));
         for line in std::fs::read_to_string(&file).unwrap().lines() {
             let key = line.split(' ').nth(1).unwrap();
             assert!(line.starts_with('#') || !text(&step).contains(key));

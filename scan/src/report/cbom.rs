@@ -66,7 +66,8 @@ impl Bill {
         for certificate in &survey.certificates.chain {
             uses.insert(self.certificate(certificate));
         }
-        if let Some(certificate) = &survey.certificates.ml_dsa {
+        let others = &survey.certificates;
+        for certificate in others.ml_dsa.iter().chain(&others.classical) {
             uses.insert(self.certificate(certificate));
         }
         let references: Vec<String> = uses.iter().cloned().collect();
@@ -75,9 +76,12 @@ impl Bill {
         for version in &survey.versions {
             let name = format!("protocol:tls-{version}@{target}");
             let mut properties = json!({"type": "tls", "version": version});
-            if *version == "1.3" {
+            // The certificates and the suite were seen with the newest version.
+            if survey.versions.first() == Some(version) {
                 properties["cryptoRefArray"] = json!(references);
-                properties["cipherSuites"] = json!([self.suite(survey)]);
+                if let Some(suite) = self.suite(survey) {
+                    properties["cipherSuites"] = json!([suite]);
+                }
                 self.dependencies.insert(name.clone(), uses.clone());
             }
             self.components.insert(
@@ -110,8 +114,8 @@ impl Bill {
         }));
     }
 
-    fn suite(&self, survey: &Survey) -> Value {
-        let name = survey.certificates.suite.as_deref().unwrap_or("unknown");
+    fn suite(&self, survey: &Survey) -> Option<Value> {
+        let name = survey.certificates.suite.as_deref()?;
         let name = name.replace("TLS13_", "TLS_");
         let mut suite = json!({"name": name});
         if self.version == CbomVersion::V17 {
@@ -121,7 +125,7 @@ impl Bill {
                 suite["tlsSignatureSchemes"] = json!([scheme]);
             }
         }
-        suite
+        Some(suite)
     }
 
     /// A group and, if it is a hybrid, what it combines.
@@ -215,8 +219,8 @@ impl Bill {
         let reference = format!("algorithm:{name}");
         let level = match name {
             "ML-DSA-44" => 2,
-            "ML-DSA-65" => 3,
-            "ML-DSA-87" => 5,
+            "ML-DSA-65" | "SLH-DSA-SHA2-192s" => 3,
+            "ML-DSA-87" | "SLH-DSA-SHA2-256s" => 5,
             _ => u8::from(is_post_quantum(name)),
         };
         let properties = json!({

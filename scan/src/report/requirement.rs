@@ -1,8 +1,6 @@
 //! `--require`: what an endpoint lacks, in words.
 
 use crate::args::Require;
-use crate::groups::Kind;
-use crate::report::best;
 use crate::survey::Survey;
 
 /// What an endpoint lacks; `None` if it meets the requirement.
@@ -12,11 +10,14 @@ pub fn breach(require: Require, survey: &Survey) -> Option<String> {
             if !survey.hybrid.present {
                 return Some("no hybrid group is accepted".to_owned());
             }
-            let best = best(survey);
-            (best == Some(Kind::Classical)).then(|| {
-                "a client that lists hybrid and classical groups gets a classical one".to_owned()
+            (!survey.hybrid.preferred).then(|| {
+                "a client that lists classical groups first gets a classical one".to_owned()
             })
         }
+        Require::Enforced => (!survey.hybrid.enforced).then(|| {
+            "classical key exchange is accepted, or the server left a question without an answer"
+                .to_owned()
+        }),
         Require::Cnsa2 => cnsa2(survey),
     }
 }
@@ -26,6 +27,9 @@ fn cnsa2(survey: &Survey) -> Option<String> {
     let has = |name: &str| survey.groups.iter().any(|group| group.name == name);
     if !has("SecP384r1MLKEM1024") && !has("MLKEM1024") {
         return Some("no group with ML-KEM-1024 is accepted (CNSA 2.0)".to_owned());
+    }
+    if !survey.complete {
+        return Some("the server did not say whether it accepts other groups".to_owned());
     }
     let others: Vec<&str> = survey
         .groups

@@ -74,8 +74,12 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
             word(hybrid.enforced, "enforced"),
         ]
         .join(", ")
-    } else {
+    } else if hybrid.enforced {
+        "missing: post-quantum groups alone are accepted".to_owned()
+    } else if survey.complete {
         "missing".to_owned()
+    } else {
+        "not known".to_owned()
     };
     writeln!(out, "  hybrid        {meanings}")?;
     let names: Vec<&str> = survey
@@ -88,8 +92,10 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
         Order::Client => " (the client's order decides)",
         Order::Unknown => "",
     };
-    if names.is_empty() {
+    if names.is_empty() && survey.complete {
         writeln!(out, "  groups        none: TLS 1.3 is not accepted")?;
+    } else if names.is_empty() {
+        writeln!(out, "  groups        not known, see the note")?;
     } else {
         writeln!(out, "  groups        {}{order}", names.join(", "))?;
     }

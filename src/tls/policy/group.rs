@@ -110,7 +110,7 @@ impl Group {
     }
 
     /// The implementation, with its time measured.
-    pub(crate) fn key_exchange(self) -> &'static dyn SupportedKxGroup {
+    pub fn key_exchange(self) -> &'static dyn SupportedKxGroup {
         match self {
             Self::X25519MlKem768 => &kx::X25519_MLKEM768,
             Self::Secp256r1MlKem768 => &kx::SECP256R1_MLKEM768,
