@@ -192,7 +192,6 @@ fn what_would_let_in_everybody_or_nobody_is_refused_with_the_remedy() {
             &[("ticket-keys", "configmap/keys")],
             "names a ConfigMap, which more people may read",
         ),
-        (&[("identity", "client-cert")], "x-forwarded-client-cert"),
         (
             &[("mtls", "required")],
             "did you mean hybridge.dev/client-auth?",
@@ -306,4 +305,39 @@ fn probes_of_an_app_that_expects_a_header_are_warned_about() {
     assert!(!inject(&pod).warnings.iter().any(|w| w.contains("PROXY")));
     pod["spec"]["containers"][0]["readinessProbe"] = json!({"tcpSocket": {"port": 8000}});
     assert!(inject(&pod).warnings.iter().any(|w| w.contains("PROXY")));
+}
+
+#[test]
+fn a_choice_of_fields_that_run_would_refuse_is_refused() {
+    let required = ("client-auth", "required");
+    let ca = ("client-ca", "configmap/clients");
+    let uri = ("allow-uri", "spiffe://example.org/**");
+    for (annotations, remedy) in [
+        (&[("identity", "client-cert")][..], "add client-auth"),
+        (
+            &[
+                required,
+                ca,
+                uri,
+                ("identity", "client-cert"),
+                ("ticket-keys", "secret/a"),
+            ],
+            "remove one of the two",
+        ),
+        (
+            &[("identity", "xfcc")],
+            "x-forwarded-client-cert, client-cert",
+        ),
+        (
+            &[required, ca, uri, ("identity", "client-cert-chain")],
+            "name both",
+        ),
+        (
+            &[required, ca, uri, ("identity", "none,client-cert")],
+            "none stands alone",
+        ),
+    ] {
+        let deny = refuse(&with(annotations));
+        assert!(deny.to_string().contains(remedy), "{annotations:?}: {deny}");
+    }
 }

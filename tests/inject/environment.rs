@@ -129,6 +129,15 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ),
     ("ticket-keys", &[("ticket-keys", "secret/tickets")]),
     (
+        "identity",
+        &[
+            ("client-auth", "required"),
+            ("client-ca", "secret/clients"),
+            ("allow-any", "true"),
+            ("identity", "client-cert, client-cert-chain"),
+        ],
+    ),
+    (
         "proxy-protocol-from",
         &[("proxy-protocol-from", "192.0.2.7, 10.0.0.0/8,2001:db8::/32")],
     ),

@@ -93,6 +93,11 @@ pub const TABLE: &[Row] = &[
         meaning: "Secret with the keys of session tickets that replicas share: `secret/NAME`, its key `tickets`; `secret/NAME:KEY` for another. A client then resumes at each of them.",
     },
     Row {
+        name: "identity",
+        default: "x-forwarded-client-cert",
+        meaning: "With client-auth: the header fields that tell the app of a client's certificate, `x-forwarded-client-cert`, `client-cert` and `client-cert-chain` separated by commas, or `none`.",
+    },
+    Row {
         name: "proxy-protocol-from",
         default: "none",
         meaning: "Load balancers in front that name the client with the PROXY protocol, as networks separated by commas. A header is required of them and of nobody else.",
@@ -169,16 +174,10 @@ const ALIASES: Aliases = &[
 ];
 
 /// What may be expected and is not there.
-const LATER: &[(&str, &str)] = &[
-    (
-        "identity",
-        "the injector does not choose the form yet; with client-auth, apps behind protocol http get x-forwarded-client-cert; remove the annotation",
-    ),
-    (
-        "spiffe",
-        "the sidecar does not speak to a SPIFFE agent yet; remove the annotation, give the trust bundle by client-ca (such as configmap/spire-bundle:bundle.crt), and let clients in by allow-uri",
-    ),
-];
+const LATER: &[(&str, &str)] = &[(
+    "spiffe",
+    "the sidecar does not speak to a SPIFFE agent yet; remove the annotation, give the trust bundle by client-ca (such as configmap/spire-bundle:bundle.crt), and let clients in by allow-uri",
+)];
 
 /// Whether `name` (without prefix) is in the table.
 pub(crate) fn is_known(name: &str) -> bool {

@@ -184,6 +184,16 @@ fn refuse_contradictions(request: &Request) -> Result<(), Deny> {
             "has a meaning only with mode: takeover; explicit leaves the app where it is",
         ));
     }
+    let sends_certificate = request
+        .neighbours
+        .iter()
+        .any(|(flag, fields)| *flag == "identity" && fields.split(',').any(|f| f == "client-cert"));
+    if sends_certificate && request.ticket_keys.is_some() {
+        return Err(wrong(
+            "ticket-keys",
+            "contradicts identity: client-cert: a resumed session has no certificate to send; remove one of the two",
+        ));
+    }
     if request.memory_bytes() < LEAST_MEMORY {
         return Err(wrong(
             "memory",

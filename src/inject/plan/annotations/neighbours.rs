@@ -1,13 +1,14 @@
 //! What the sidecar believes of proxies in front, and what it tells the app of a client: annotations
 //! whose name and value are the sidecar's own, so that `run` reads what was checked here.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use strum::VariantNames;
 
 use super::reader::{Reader, wrong};
 use crate::inject::plan::deny::Deny;
-use crate::proxy::UpstreamProxyProtocol;
+use crate::proxy::{IdentityField, UpstreamProxyProtocol};
 use crate::proxy_protocol::Network;
 
 /// The settings by annotation, which is the sidecar's flag too.
@@ -19,6 +20,9 @@ pub(super) fn parse(
     let mut given = Vec::new();
     if let Some(networks) = networks(read)? {
         given.push(("proxy-protocol-from", networks));
+    }
+    if let Some(fields) = identity(read, over_http, asks_clients)? {
+        given.push(("identity", fields));
     }
     let name = "upstream-proxy-protocol";
     let what = format!("use one of {}", UpstreamProxyProtocol::VARIANTS.join(", "));
@@ -42,6 +46,46 @@ pub(super) fn parse(
         Some(told) => given.push((name, <&str>::from(told).to_owned())),
     }
     Ok(given)
+}
+
+/// The header fields that tell the app of a client's certificate.
+fn identity(
+    read: &Reader<'_>,
+    over_http: bool,
+    asks_clients: bool,
+) -> Result<Option<String>, Deny> {
+    let name = "identity";
+    let Some(fields) = read.list(name)? else {
+        return Ok(None);
+    };
+    let known = IdentityField::VARIANTS;
+    let is_none = fields.iter().any(|field| field == "none");
+    let unknown = |field: &&String| *field != "none" && !known.contains(&field.as_str());
+    if let Some(field) = fields.iter().find(unknown) {
+        let known = known.join(", ");
+        return Err(wrong(
+            name,
+            &format!("has {field:?}; use {known}, separated by commas, or none"),
+        ));
+    }
+    let distinct: BTreeSet<&String> = fields.iter().collect();
+    if distinct.len() != fields.len() || (is_none && fields.len() > 1) {
+        return Err(wrong(name, "names each field once, and none stands alone"));
+    }
+    if !over_http || !asks_clients {
+        return Err(wrong(
+            name,
+            "has a meaning only with protocol: http and client-auth: no other app gets a field about a certificate; add client-auth, or remove it",
+        ));
+    }
+    let names = |field: IdentityField| fields.iter().any(|given| given == field.name());
+    if names(IdentityField::ClientCertChain) && !names(IdentityField::ClientCert) {
+        return Err(wrong(
+            name,
+            "has client-cert-chain without client-cert; name both",
+        ));
+    }
+    Ok(Some(fields.join(",")))
 }
 
 fn networks(read: &Reader<'_>) -> Result<Option<String>, Deny> {
