@@ -12,6 +12,7 @@ use crate::inject::manifest::lists::{self, Item, Items};
 use crate::inject::manifest::{input, yaml};
 use crate::inject::plan::pod;
 use crate::inject::plan::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
+use crate::redact::Shown;
 
 /// The objects that kubectl printed.
 pub(super) struct Cluster {
@@ -35,7 +36,7 @@ impl Cluster {
             let told = collect(parse(path, stdin)?, &mut objects);
             odd.extend(
                 told.iter()
-                    .map(|what| format!("{}: {what}", path.display())),
+                    .map(|what| format!("{}: {what}", Shown::path(path))),
             );
         }
         let namespaces = objects

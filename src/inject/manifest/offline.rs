@@ -21,6 +21,7 @@ use crate::inject::error::Error;
 use crate::inject::plan::Decision;
 use crate::inject::plan::Deny;
 use crate::inject::plan::{Plan, plan, remove};
+use crate::redact::Shown;
 
 /// The plan for one workload.
 struct Planned {
@@ -44,7 +45,7 @@ impl Findings {
         self.unseen.extend(unseen::find(&items));
         let told = odd
             .iter()
-            .map(|what| format!("{}, document {document}: {what}", path.display()));
+            .map(|what| format!("{}, document {document}: {what}", Shown::path(path)));
         self.odd.extend(told);
     }
 }
