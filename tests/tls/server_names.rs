@@ -27,9 +27,14 @@ pub(crate) type Further = (Pair, &'static str);
 
 impl Several {
     pub(crate) async fn new(settings: &str, further: &[Further]) -> Self {
+        Self::beside(Algorithm::EcdsaP256, settings, further).await
+    }
+
+    /// With a first pair of this algorithm.
+    pub(crate) async fn beside(first: Algorithm, settings: &str, further: &[Further]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (toml, files) = tables(&dir, further);
-        let setup = Setup::in_front_of(answering(ANSWER).await);
+        let setup = Setup::in_front_of(answering(ANSWER).await).algorithm(first);
         Self {
             sidecar: setup.tls(&format!("{settings}\n{toml}")).start(),
             files,
@@ -67,8 +72,17 @@ pub(crate) fn tables(dir: &TempDir, further: &[Further]) -> (String, Vec<PairFil
 
 /// What `check` warns about for the listener of [`Several::new`].
 pub(crate) fn warnings(settings: &str, further: &[Further]) -> Vec<String> {
+    warnings_beside(Algorithm::EcdsaP256, settings, further)
+}
+
+/// The same for [`Several::beside`].
+pub(crate) fn warnings_beside(
+    first: Algorithm,
+    settings: &str,
+    further: &[Further],
+) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
-    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let pki = TestPki::new(first);
     pki.leaf(&["localhost", "127.0.0.1"]).write_to(dir.path());
     let (toml, _) = tables(&dir, further);
     let toml = Setup::in_front_of("127.0.0.1:1")

@@ -2,7 +2,7 @@
 
 use hybridge::certgen::Algorithm;
 
-use crate::server_names::{Several, warnings};
+use crate::server_names::{Several, warnings, warnings_beside};
 use crate::support::openssl::Client;
 use crate::support::pki::TestPki;
 
@@ -89,7 +89,7 @@ fn check_says_whom_an_ml_dsa_certificate_surprises() {
         "clients of `localhost` that offer ML-DSA get this one and not that of ECDSA P-256: Go from 1.27 and OpenSSL from 3.5 offer it by default, and fail unless they trust its root; give them the root first",
     );
     let never = line(
-        "it is never served, because `localhost` has a certificate of ECDSA P-256 too: write names = [\"localhost\"] to it, or pq-certificate = \"always\"",
+        "clients of `localhost` never get it, because there is a certificate of ECDSA P-256 for that name too: write names = [\"localhost\"] to it, or write pq-certificate = \"always\"",
     );
     for (settings, own, expected) in [
         ("", "names = [\"localhost\"]", &surprised),
@@ -101,4 +101,77 @@ fn check_says_whom_an_ml_dsa_certificate_surprises() {
     }
     let alone = [(pki.leaf(&["pq.test"]), "")];
     assert_eq!(warnings("", &alone), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wildcard_serves_whom_the_exact_certificate_is_not_for() {
+    let (classical, pq) = (
+        TestPki::new(Algorithm::EcdsaP256),
+        TestPki::new(Algorithm::MlDsa65),
+    );
+    let ecdsa = "ecdsa_secp256r1_sha256";
+    for (settings, own, expected) in [
+        ("", "", ecdsa),
+        ("", "names = [\"api.example.test\"]", "mldsa65"),
+        ("pq-certificate = \"always\"", "", "mldsa65"),
+    ] {
+        let further = [
+            (classical.leaf(&["*.example.test"]), ""),
+            (pq.leaf(&["api.example.test"]), own),
+        ];
+        let several = Several::new(settings, &further).await;
+        for (name, both) in [("api.example.test", expected), ("x.example.test", ecdsa)] {
+            let client = Client::new().named(name);
+            let only_classical = client.clone().signatures(CLASSICAL);
+            assert_eq!(signature(&several, client).await, both, "{settings} {own}");
+            assert_eq!(signature(&several, only_classical).await, ecdsa);
+        }
+        let said = warnings(settings, &further);
+        let [line] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        let of = if expected == ecdsa {
+            "/1/tls.crt: clients of `api.example.test` never get it"
+        } else {
+            "/1/tls.crt: clients of `api.example.test` that offer ML-DSA get this one"
+        };
+        assert!(line.contains(of), "{line}");
+    }
+    // Between certificates that a client verifies, the exact name wins, whatever the algorithm.
+    let further = [
+        (pq.leaf(&["*.example.test"]), ""),
+        (classical.leaf(&["api.example.test"]), ""),
+    ];
+    let several = Several::new("pq-certificate = \"always\"", &further).await;
+    let client = Client::new().named("api.example.test");
+    assert_eq!(signature(&several, client).await, ecdsa);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_ask_for_no_name_are_served_behind_a_first_ml_dsa_certificate() {
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let ecdsa = "ecdsa_secp256r1_sha256";
+    let (all, some) = (&["localhost", "127.0.0.1"][..], &["localhost"][..]);
+    for (settings, names, unnamed) in [
+        ("", all, ecdsa),
+        ("pq-certificate = \"always\"", all, "mldsa65"),
+        // A certificate that lacks a name of the first one does not stand in for it.
+        ("", some, "mldsa65"),
+    ] {
+        let further = [(pki.leaf(names), "")];
+        let several = Several::beside(Algorithm::MlDsa65, settings, &further).await;
+        let client = Client::new().named("");
+        let only_classical = client.clone().signatures(CLASSICAL);
+        let served = only_classical.connect(several.sidecar.address).await;
+        assert_eq!(served.is_ok(), names == all, "{settings} {names:?}");
+        assert_eq!(signature(&several, client).await, unnamed, "{settings}");
+    }
+    let said = warnings_beside(Algorithm::MlDsa65, "", &[(pki.leaf(some), "")]);
+    let [line] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    let never = "certificate file /tls.crt: clients of `localhost` never get it";
+    let remedy =
+        "[[listener.tls.certificate]] with names = [\"localhost\"] and put the other one first";
+    assert!(line.contains(never) && line.contains(remedy), "{line}");
 }

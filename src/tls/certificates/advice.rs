@@ -43,7 +43,7 @@ pub(super) fn advice(pq_certificate: PqCertificate, pairs: &[Known<'_>]) -> Vec<
         }
         for (position, other) in pairs.iter().enumerate() {
             if position != index {
-                lines.extend(beside(pq_certificate, pair, other, position < index));
+                lines.extend(beside(pq_certificate, index, pair, position, other));
             }
         }
     }
@@ -76,30 +76,36 @@ fn nobody_asks(pair: &Known<'_>) -> Option<String> {
 /// What is to be said of a pair that shares a name with another one.
 fn beside(
     pq_certificate: PqCertificate,
+    index: usize,
     pair: &Known<'_>,
+    position: usize,
     other: &Known<'_>,
-    other_is_before: bool,
 ) -> Option<String> {
-    let others = other.names();
-    let name = pair
-        .names()
-        .into_iter()
-        .find(|name| others.contains(name))?;
+    let (names, others) = (pair.names(), other.names());
     let algorithm = &other.facts.key_algorithm;
     if !pair.facts.is_post_quantum() || other.facts.is_post_quantum() {
-        let hidden = other_is_before && pair.facts.key_algorithm == *algorithm;
-        return hidden.then(|| {
-            pair.line(&format!(
-                "clients of `{name}` get the {algorithm} certificate before it: remove one of the two"
-            ))
-        });
+        let alike = position < index && pair.facts.key_algorithm == *algorithm;
+        // A wildcard hides no name that another pair has exactly.
+        let hidden = names.iter().find(|name| alike && others.contains(name))?;
+        return Some(pair.line(&format!(
+            "clients of `{hidden}` get the {algorithm} certificate before it: remove one of the two"
+        )));
     }
+    let shared = |name: &&String| others.iter().any(|other| fit(other, name).is_some());
+    let name = names.iter().find(shared)?;
     if pq_certificate == PqCertificate::Always || !pair.written.is_empty() {
         return Some(pair.line(&format!(
             "clients of `{name}` that offer ML-DSA get this one and not that of {algorithm}: Go from 1.27 and OpenSSL from 3.5 offer it by default, and fail unless they trust its root; give them the root first"
         )));
     }
+    let remedy = if index == 0 {
+        format!(
+            "move it into a [[listener.tls.certificate]] with names = [\"{name}\"] and put the other one first"
+        )
+    } else {
+        format!("write names = [\"{name}\"] to it")
+    };
     Some(pair.line(&format!(
-        "it is never served, because `{name}` has a certificate of {algorithm} too: write names = [\"{name}\"] to it, or pq-certificate = \"always\""
+        "clients of `{name}` never get it, because there is a certificate of {algorithm} for that name too: {remedy}, or write pq-certificate = \"always\""
     )))
 }

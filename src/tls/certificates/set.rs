@@ -1,6 +1,7 @@
 //! The pairs of a listener, and the choice among them. Each pair is reloaded by itself; what it is called
 //! is read from the pair in use, so that a renewal may change its names.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -133,36 +134,32 @@ impl CertificateSet {
         std::iter::once(first).chain(further).collect()
     }
 
-    /// The closest pairs, or without any that fits the first one; `None` among them has to be waited for.
-    fn closest(&self, name: Option<&str>) -> Vec<Candidate> {
+    /// The pairs that fit the name; without any, the first one and those that stand in for it.
+    fn fitting(&self, name: Option<&str>) -> Vec<Candidate> {
         let mut candidates = name.map(|name| self.candidates(name)).unwrap_or_default();
-        let best = candidates
-            .iter()
-            .filter_map(|candidate| candidate.fit)
-            .max();
-        if best.is_some() {
-            candidates.retain(|candidate| candidate.fit == best);
+        candidates.retain(|candidate| candidate.fit.is_some());
+        if !candidates.is_empty() {
             return candidates;
         }
-        let always = self.settings.pq_certificate == PqCertificate::Always;
         let first = self.first.current();
-        let twin = |named: &Named| {
+        let stands_in = |named: &Named| {
             let pair = named.store.current()?;
-            let alike = pair.facts().names == first.as_ref()?.facts().names;
-            (always && alike).then(|| Candidate::unnamed(Some(pair)))
+            let covers = covers(pair.facts(), first.as_ref()?.facts());
+            covers.then(|| Candidate::unnamed(Some(pair)))
         };
-        let twins = self.further.iter().filter_map(twin);
-        let mut found = vec![Candidate::unnamed(first.clone())];
-        found.extend(twins);
-        found
+        let others: Vec<_> = self.further.iter().filter_map(stands_in).collect();
+        std::iter::once(Candidate::unnamed(first))
+            .chain(others)
+            .collect()
     }
 
+    /// Of the pairs that the operator wants served and the client can verify, the closest one.
     fn choose(
         &self,
         name: Option<&str>,
         verifies: impl Fn(&CertifiedKey) -> bool,
     ) -> Option<Arc<CertifiedKey>> {
-        let mut candidates = self.closest(name);
+        let mut candidates = self.fitting(name);
         let classical = |candidate: &Candidate| {
             let pair = candidate.pair.as_ref();
             pair.is_some_and(|pair| !pair.facts().is_post_quantum())
@@ -171,8 +168,14 @@ impl CertificateSet {
             let always = self.settings.pq_certificate == PqCertificate::Always;
             candidates.retain(|candidate| classical(candidate) || always || candidate.written);
         }
-        // A client that can verify both gets the post-quantum one.
-        candidates.sort_by_key(classical);
+        // A client that can verify two that are equally close gets the post-quantum one.
+        candidates.sort_by_key(|candidate| (Reverse(candidate.fit), classical(candidate)));
+        let closest = candidates.first()?.fit;
+        let mut closest = candidates.iter().take_while(|one| one.fit == closest);
+        if closest.all(|candidate| candidate.pair.is_none()) {
+            // What is closest is not loaded yet and has to be waited for.
+            return None;
+        }
         let pairs: Vec<_> = candidates.into_iter().filter_map(|one| one.pair).collect();
         let fitting = pairs.iter().find(|pair| verifies(&pair.certified_key()));
         // Without one rustls says that there is no signature scheme in common.
@@ -212,4 +215,10 @@ impl Candidate {
 fn fit_of(facts: &CertificateFacts, asked: &str) -> Option<Fit> {
     let names = facts.names.iter();
     names.filter_map(|name| fit(name, asked)).max()
+}
+
+/// Whether a certificate has every name of `first`, and so may be given to clients that ask for none.
+fn covers(facts: &CertificateFacts, first: &CertificateFacts) -> bool {
+    let mut names = first.names.iter();
+    !first.names.is_empty() && names.all(|name| fit_of(facts, name).is_some())
 }
