@@ -4,6 +4,7 @@ mod dns_rule;
 mod error;
 mod peer;
 mod rules;
+mod uri;
 mod uri_rule;
 
 pub use self::error::RuleError;

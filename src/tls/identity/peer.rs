@@ -10,7 +10,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
+use super::uri::{is_plain, is_spiffe_id};
 use crate::tls::credentials::{address, algorithm_label, hex, name_text, printable};
+
+/// `uniformResourceIdentifier` among the general names (RFC 5280 §4.2.1.6).
+const URI_TAG: u32 = 6;
 
 /// How much of the fingerprint stands in logs.
 const SHORT: usize = 16;
@@ -20,6 +24,8 @@ const SHORT: usize = 16;
 pub struct PeerIdentity {
     /// URI names, in the certificate's order.
     pub uris: Vec<String>,
+    /// The certificate has a URI name that is none, so `uris` are not all of them.
+    pub uri_left_out: bool,
     /// DNS names, in the certificate's order.
     pub dns: Vec<String>,
     /// IP addresses, in the certificate's order.
@@ -62,6 +68,8 @@ impl PeerIdentity {
     fn add(&mut self, name: &GeneralName<'_>) {
         match name {
             GeneralName::URI(uri) if is_plain(uri) => self.uris.push((*uri).to_owned()),
+            GeneralName::URI(_) => self.uri_left_out = true,
+            GeneralName::Invalid(tag, _) if tag.0 == URI_TAG => self.uri_left_out = true,
             GeneralName::DNSName(name) if is_plain(name) => self.dns.push((*name).to_owned()),
             GeneralName::IPAddress(octets) => self.ips.extend(address(octets)),
             _ => {}
@@ -71,7 +79,7 @@ impl PeerIdentity {
     /// The one SPIFFE ID. A certificate with several URI names is no SVID (X509-SVID §2).
     pub fn spiffe_id(&self) -> Option<&str> {
         match self.uris.as_slice() {
-            [uri] if is_spiffe(uri) => Some(uri),
+            [uri] if !self.uri_left_out && is_spiffe_id(uri) => Some(uri),
             _ => None,
         }
     }
@@ -89,20 +97,13 @@ impl fmt::Display for PeerIdentity {
     }
 }
 
-/// Visible ASCII alone (RFC 3986 §2, RFC 5280 §4.2.1.6).
-pub(super) fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-pub(super) fn is_spiffe(uri: &str) -> bool {
-    uri.get(..9)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe://"))
-}
-
 fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
     let mut names = certificate.subject().iter_common_name();
     match (names.next(), names.next()) {
-        (Some(name), None) => name.as_str().ok().map(str::to_owned),
+        (Some(name), None) => {
+            let name = name.as_str().ok()?;
+            (!name.contains(char::is_control)).then(|| name.to_owned())
+        }
         _ => None,
     }
 }
@@ -157,6 +158,53 @@ mod tests {
         params.distinguished_name.push(common_name, "root");
         let two = PeerIdentity::of(&leaf(&params)).unwrap();
         assert_eq!(two.common_name, None, "{}", two.subject);
+    }
+
+    #[test]
+    fn a_common_name_with_a_control_character_is_none() {
+        for (name, expected) in [
+            ("Batch \u{e9}", Some("Batch \u{e9}")),
+            ("batch\n", None),
+            ("a\0b", None),
+            ("a\u{85}b", None),
+        ] {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.distinguished_name.push(DnType::CommonName, name);
+            let identity = PeerIdentity::of(&leaf(&params)).unwrap();
+            assert_eq!(identity.common_name.as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_uri_that_is_left_out_is_remembered() {
+        let of = |second: &[u8]| {
+            let mut params = CertificateParams::default();
+            let first = "spiffe://a.org/x";
+            params.subject_alt_names = vec![
+                SanType::URI(first.try_into().unwrap()),
+                SanType::URI("https://a.org/replaced".try_into().unwrap()),
+            ];
+            let mut der = leaf(&params);
+            let old = b"https://a.org/replaced";
+            assert_eq!(second.len(), old.len());
+            let at = der.windows(old.len()).position(|part| part == old).unwrap();
+            der[at..at + old.len()].copy_from_slice(second);
+            PeerIdentity::of(&der).unwrap()
+        };
+        for (second, left_out) in [
+            (&b"https://a.org/replaced"[..], false),
+            (b"https://a.org/rep\0aced", true),
+            (b"https://a.org/rep aced", true),
+            (b"https://a.org/rep\xffaced", true),
+        ] {
+            let identity = of(second);
+            assert_eq!(identity.uri_left_out, left_out, "{second:?}");
+            assert_eq!(identity.spiffe_id(), None);
+            let mut rules = super::super::Rules::default();
+            rules.add_uri("spiffe://a.org/x").unwrap();
+            assert!(!rules.allow(&identity), "{second:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A rule on URI names, by whole segments (RFC 3986 §3; X509-SVID §2 and §5.2).
 
 use super::error::RuleError;
-use super::peer::{PeerIdentity, is_plain, is_spiffe};
+use super::peer::PeerIdentity;
+use super::uri::{Uri, is_spiffe};
 
 /// `scheme://authority/segments`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,7 +56,8 @@ impl UriRule {
 
     pub(super) fn matches(&self, peer: &PeerIdentity) -> bool {
         // Which of several names would be meant is not for us to guess (X509-SVID §5.2).
-        let ambiguous = peer.uris.len() > 1 && peer.uris.iter().any(|uri| is_spiffe(uri));
+        let several = peer.uris.len() > 1 && peer.uris.iter().any(|uri| is_spiffe(uri));
+        let ambiguous = several || peer.uri_left_out;
         !ambiguous && peer.uris.iter().any(|uri| self.matches_one(uri))
     }
 
@@ -74,35 +76,6 @@ impl UriRule {
             && uri.authority == self.authority
             && begins_alike()
             && rest.next().is_some() == self.deeper
-    }
-}
-
-/// A URI whose parts can be compared as they stand.
-struct Uri<'a> {
-    scheme: &'a str,
-    authority: &'a str,
-    /// With its first slash; empty without one.
-    path: &'a str,
-}
-
-impl<'a> Uri<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let uri = Self {
-            scheme,
-            authority,
-            path,
-        };
-        let comparable = |segment: &str| !matches!(segment, "" | "." | "..");
-        let plain = is_plain(text) && !text.contains(['%', '?', '#', '\\']);
-        let whole = !scheme.is_empty() && !authority.is_empty();
-        (plain && whole && uri.segments().all(comparable)).then_some(uri)
-    }
-
-    fn segments(&self) -> impl Iterator<Item = &'a str> {
-        let path = self.path.strip_prefix('/');
-        path.into_iter().flat_map(|path| path.split('/'))
     }
 }
 

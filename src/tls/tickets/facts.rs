@@ -51,6 +51,10 @@ impl Facts {
 
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
         let Self { expires, peer } = self;
+        if peer.uri_left_out {
+            // A ticket has no room for it, and such a certificate is odd enough for full handshakes.
+            return None;
+        }
         let mut text = vec![FORM];
         text.extend_from_slice(&expires.to_be_bytes());
         text.extend_from_slice(&peer.not_after.to_be_bytes());
@@ -80,6 +84,7 @@ impl Facts {
         let ips = strings(&mut reader)?.into_iter().map(|ip| ip.parse().ok());
         let peer = PeerIdentity {
             uris,
+            uri_left_out: false,
             dns,
             ips: ips.collect::<Option<_>>()?,
             common_name,
@@ -149,6 +154,7 @@ mod tests {
             expires: 1_800_000_000,
             peer: PeerIdentity {
                 uris: vec!["spiffe://example.org/ns/ai/sa/batch".to_owned()],
+                uri_left_out: false,
                 dns: vec!["a.example".to_owned(), "b.example".to_owned()],
                 ips: vec!["2001:db8::7".parse().unwrap()],
                 common_name: Some("batch".to_owned()),
@@ -171,6 +177,13 @@ mod tests {
         }
         assert_eq!(Facts::decode(&[&text[..], &[0]].concat()), None);
         assert!(!Facts::stands_in(b"\x30\x82"));
+    }
+
+    #[test]
+    fn a_client_whose_uris_are_not_all_known_gets_no_ticket() {
+        let mut facts = facts();
+        facts.peer.uri_left_out = true;
+        assert_eq!(facts.encode(), None);
     }
 
     #[test]
