@@ -157,7 +157,7 @@ fn issue_client(args: &Args, client: &Client, request: &Request) -> Result<Repor
             dir: args.dir.clone(),
         });
     }
-    let [cert, key] = ["crt", "key"].map(|kind| format!("client-{}.{kind}", client.short()));
+    let [cert, key] = ["crt", "key"].map(|kind| format!("client-{}.{kind}", client.file_stem()));
     files::refuse_existing(&args.dir, &[&cert, &key], args.force)?;
     let authority = Authority::load(&ca_cert, &ca_key)?;
     let leaf = authority.issue_client(client, request, OffsetDateTime::now_utc())?;

@@ -55,7 +55,7 @@ impl Authority {
         let serial = serial()?;
         // Authorities made one after the other must not look alike to a client that knows both.
         let id = u32::from_be_bytes([serial[1], serial[2], serial[3], serial[4]]);
-        params.distinguished_name = common_name(&format!("{title} {id:08x}"));
+        params.distinguished_name = distinguished_name(Some(&format!("{title} {id:08x}")));
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -116,7 +116,7 @@ impl Authority {
     ) -> Result<Leaf, CertgenError> {
         let names = names(request);
         let subject = Subject {
-            common_name: title(&names),
+            common_name: Some(title(&names)),
             names: alternative_names(&names)?,
             purpose: ExtendedKeyUsagePurpose::ServerAuth,
         };
@@ -139,7 +139,7 @@ impl Authority {
             Client::Name(name) => alternative_names(std::slice::from_ref(name))?,
         };
         let subject = Subject {
-            common_name: fitting(client.short()),
+            common_name: client.common_name().map(fitting),
             names,
             purpose: ExtendedKeyUsagePurpose::ClientAuth,
         };
@@ -162,7 +162,7 @@ impl Authority {
         }
         params.serial_number = Some(SerialNumber::from_slice(&serial()?));
         params.subject_alt_names = subject.names;
-        params.distinguished_name = common_name(&subject.common_name);
+        params.distinguished_name = distinguished_name(subject.common_name.as_deref());
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![subject.purpose];
@@ -179,7 +179,8 @@ impl Authority {
 
 /// Whose certificate it is, and what for.
 struct Subject {
-    common_name: String,
+    /// Without one the subject is empty and the alternative names are critical.
+    common_name: Option<String>,
     names: Vec<SanType>,
     purpose: ExtendedKeyUsagePurpose,
 }
@@ -215,9 +216,11 @@ fn fitting(name: String) -> String {
     }
 }
 
-fn common_name(name: &str) -> DistinguishedName {
+fn distinguished_name(common_name: Option<&str>) -> DistinguishedName {
     let mut distinguished = DistinguishedName::new();
-    distinguished.push(DnType::CommonName, name);
+    if let Some(name) = common_name {
+        distinguished.push(DnType::CommonName, name);
+    }
     distinguished
 }
 

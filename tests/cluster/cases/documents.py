@@ -129,7 +129,8 @@ def certified(setting, folder):
     if not check("the server that asks its clients has the sidecar", found and all(map(sidecar, found)), found):
         return
     words = ["get", "--cacert", folder / "llama/ca.crt", "--resolve", f"llama.ai.svc:8000:{found[0]['status'].get('podIP')}"]
-    url, pair = "https://llama.ai.svc:8000/v1/models", [folder / "clients/client-batch.crt", folder / "clients/client-batch.key"]
+    client = folder / "clients" / "client-spiffe+example.org+ns+ai+sa+batch"
+    url, pair = "https://llama.ai.svc:8000/v1/models", [f"{client}.crt", f"{client}.key"]
     code, said = setting.stub(*words, url)
     check("the page's request without a certificate is refused", code != 0 and "certificate required" in said, said)
     code, said = setting.stub(*words, "--cert", pair[0], "--key", pair[1], url)

@@ -61,13 +61,22 @@ fn a_client_is_issued_from_the_authority_there_in_files_of_its_own() {
         .filter(|file| !before.contains(file))
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(added, ["client-batch.crt", "client-batch.key"]);
+    let stem = "client-spiffe+example.org+ns+ai+sa+batch";
+    assert_eq!(added, [format!("{stem}.crt"), format!("{stem}.key")]);
     let mode = fs::metadata(&report.key).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(
         refusal(dir.path(), &["--client", BATCH]),
-        "client-batch.crt exists already: pass --force to replace it, or choose another --dir"
+        format!("{stem}.crt exists already: pass --force to replace it, or choose another --dir")
     );
+    // The same account of another namespace is another client, for `--force` too.
+    let key = fs::read(&report.key).unwrap();
+    let other = "spiffe://example.org/ns/b/sa/batch";
+    let other = certs(dir.path(), &["--force", "--client", other]).unwrap();
+    assert_ne!(other.key, report.key);
+    assert_eq!(fs::read(&report.key).unwrap(), key);
+    let subject = x509(&report.cert).subject_name().entries().count();
+    assert_eq!(subject, 0);
     let text = report.to_string();
     for line in [
         "client      spiffe://example.org/ns/ai/sa/batch\n",
