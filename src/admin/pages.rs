@@ -57,9 +57,14 @@ impl Admin {
                 ));
             }
             let keys = listener.ticket_keys.as_ref();
-            if let Some(error) = keys.and_then(|keys| keys.last_error()) {
+            if let Some((keys, error)) = keys.and_then(|keys| Some((keys, keys.last_error()?))) {
+                let used = if keys.is_waiting() {
+                    "this process makes its own"
+                } else {
+                    "those before are used"
+                };
                 details.push(format!(
-                    "listener `{}`: the ticket keys cannot be read, those before are used: {error}",
+                    "listener `{}`: the ticket keys cannot be read, {used}: {error}",
                     listener.name
                 ));
             }

@@ -93,13 +93,17 @@ where
     ))
 }
 
-/// Every TLV must end inside the header, and a checksum be right.
+/// Every TLV must end inside the header, and the one checksum be right: each costs a pass over the header.
 fn check_tlvs(start: &[u8; START], body: &[u8], mut tlvs: &[u8]) -> Result<(), HeaderError> {
+    let mut summed = false;
     while !tlvs.is_empty() {
         let ([kind, high, low], rest) = tlvs.split_first_chunk().ok_or(HeaderError::Tlv)?;
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         let (value, behind) = rest.split_at_checked(length).ok_or(HeaderError::Tlv)?;
         if *kind == CRC32C {
+            if std::mem::replace(&mut summed, true) {
+                return Err(HeaderError::SecondChecksum);
+            }
             let before = body.len() - behind.len() - value.len();
             let checked = value.first_chunk().copied().map(u32::from_be_bytes);
             let mut sum = Crc32c::default();
@@ -223,6 +227,15 @@ mod tests {
         assert!(source(&bytes).is_some());
         bytes[38] ^= 1;
         assert_eq!(read(&bytes), Err(HeaderError::Checksum));
+        // The first is right, and a second one is not looked at.
+        let second = |first: [u8; 4]| {
+            let tlvs = [&[0x03, 0, 4][..], &first, &[0x03, 0, 4, 0, 0, 0, 0]];
+            four(&tlvs.concat())
+        };
+        let mut sum = Crc32c::default();
+        sum.add(&second([0; 4]));
+        let right = second(sum.value().to_be_bytes());
+        assert_eq!(read(&right), Err(HeaderError::SecondChecksum));
         let short = four(&[0x03, 0, 2, 0, 0]);
         assert_eq!(read(&short), Err(HeaderError::Checksum));
     }

@@ -30,6 +30,9 @@ pub enum HeaderError {
         "the sender is in `proxy-protocol-from` and sent no PROXY protocol header: enable it there, or take its address out of the list"
     )]
     Missing,
+    /// A version 2 header with two checksums.
+    #[error("the PROXY protocol header has more than one checksum (CRC-32C)")]
+    SecondChecksum,
     /// A header far larger than any in use.
     #[error("the PROXY protocol header announces {0} bytes, more than 4096")]
     TooLong(u16),

@@ -216,7 +216,21 @@ async fn keys_are_waited_for_as_the_certificate_is() {
     let again = Client::new().resuming(&sessions[0]);
     let again = again.connect(process.address).await.unwrap();
     assert!(again.is_resumed());
-    ticket_keys(&["new", file.to_str().unwrap()]);
+    std::fs::write(&file, "active secret-text\n").unwrap();
+    eventually("the next failure to be said", async || {
+        let (_, page) = process.admin("/readyz").await;
+        page.contains("cannot be read, this process makes its own: ") && page.contains("line 1")
+    })
+    .await;
+    process
+        .logs("no usable ticket keys yet, this process makes its own")
+        .await;
+    let log = process.log();
+    assert!(
+        !log.contains("last good") && !log.contains("secret-text"),
+        "{log}"
+    );
+    ticket_keys(&["new", "--force", file.to_str().unwrap()]);
     process.logs("ticket keys reloaded").await;
     assert_eq!(process.admin("/readyz").await, (200, "ready\n".to_owned()));
 }

@@ -127,7 +127,12 @@ impl Watched {
                 }
             }
             Self::TicketKeys(store) => {
-                warn!(ticket_keys = %store.path().display(), %error, "ticket keys not reloaded, the last good ones stay in use");
+                let ticket_keys = store.path().display();
+                if store.is_waiting() {
+                    warn!(%ticket_keys, %error, "no usable ticket keys yet, this process makes its own");
+                } else {
+                    warn!(%ticket_keys, %error, "ticket keys not reloaded, the last good ones stay in use");
+                }
             }
         }
     }

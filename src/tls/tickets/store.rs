@@ -21,6 +21,8 @@ pub struct TicketKeyStore {
 
 #[derive(Debug)]
 struct Current {
+    /// From the file, not made by this process in its place.
+    is_read: bool,
     keys: Arc<KeySet>,
     warning: Option<String>,
 }
@@ -49,6 +51,7 @@ impl TicketKeyStore {
         let store = Self {
             path: path.to_owned(),
             current: ArcSwap::from_pointee(Current {
+                is_read: false,
                 keys: Arc::new(keys.ok_or(TicketKeyError::NoRandom)?),
                 warning: None,
             }),
@@ -61,6 +64,11 @@ impl TicketKeyStore {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file has held nothing usable so far.
+    pub fn is_waiting(&self) -> bool {
+        !self.current.load().is_read
     }
 
     /// The failure that stands since the last good look, if any.
@@ -106,6 +114,7 @@ impl Current {
             problem: "holds no active key",
         };
         Ok(Self {
+            is_read: true,
             keys: Arc::new(keys.ok_or_else(no_key)?),
             warning: permissions::check(path)?,
         })
