@@ -127,3 +127,27 @@ fn the_page_for_the_night_names_the_port_that_pods_have() {
     let deployment = read("k8s/base/standalone/deployment.yaml");
     assert!(deployment.contains("containerPort: 15400"));
 }
+
+/// What alerts and dashboard ask for is a family of this program, whatever a listener must be told to have it.
+#[test]
+fn alerts_and_dashboard_ask_for_families_that_exist() {
+    let golden = read("tests/process/metrics.golden");
+    let families: Vec<&str> = golden.lines().map(str::trim).collect();
+    let queries = read("k8s/monitoring/rules.yaml") + &read("k8s/monitoring/dashboard.json");
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let mut asked = 0;
+    for (at, _) in queries.match_indices("hybridge_") {
+        // The names of recorded series hold a colon.
+        if queries[..at].ends_with([':', '_']) {
+            continue;
+        }
+        let rest = &queries[at..];
+        let name = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        let suffixes = ["_bucket", "_sum", "_count"].iter();
+        let base = suffixes.fold(name, |name, end| name.strip_suffix(end).unwrap_or(name));
+        let exists = families.contains(&name) || families.contains(&base);
+        assert!(exists, "{name}");
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+}
