@@ -1,10 +1,8 @@
 //! What a server presents, to clients of three kinds: those that verify every signature, classical ones
 //! alone, or ML-DSA alone. Nothing is verified here: a scan looks at private authorities too.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -16,6 +14,7 @@ use serde::Serialize;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::dial::Dial;
+use crate::session::Session;
 use crate::target::Target;
 
 /// How long tickets are waited for after a handshake.
@@ -180,9 +179,18 @@ fn handshake(
         .with_client_cert_resolver(Arc::clone(&witness) as _);
     config.resumption = Resumption::disabled();
     let name = ServerName::try_from(target.host.clone()).map_err(|error| error.to_string())?;
-    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|e| e.to_string())?;
-    let mut stream = dial.connect().ok_or("the connection fails")?;
-    let ended = drive(&mut tls, &mut stream, dial.timeout);
+    let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| e.to_string())?;
+    let stream = dial.connect().ok_or("the connection fails")?;
+    let mut session = Session::new(tls, stream);
+    let ended = session.handshake(dial.timeout);
+    if ended.is_ok() {
+        // None is an answer too.
+        let _ = session.until(TICKETS.min(dial.timeout), "no ticket", |session| {
+            session.tls.tls13_tickets_received() > 0
+        });
+    }
+    session.close();
+    let tls = session.tls;
     let mut seen = std::mem::take(&mut *witness.lock());
     if seen.ders.is_empty() {
         return Err(ended
@@ -194,56 +202,6 @@ fn handshake(
         .and_then(|suite| suite.suite().as_str().map(str::to_owned));
     seen.tickets = tls.tls13_tickets_received();
     Ok(seen)
-}
-
-/// Until the handshake is complete and tickets had a moment to come.
-fn drive(
-    tls: &mut ClientConnection,
-    stream: &mut TcpStream,
-    timeout: Duration,
-) -> Result<(), String> {
-    let mut end = Instant::now() + timeout;
-    let mut handshaking = true;
-    loop {
-        while tls.wants_write() {
-            tls.write_tls(stream).map_err(|error| error.to_string())?;
-        }
-        if handshaking && !tls.is_handshaking() {
-            handshaking = false;
-            end = Instant::now() + TICKETS.min(timeout);
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() || (!handshaking && tls.tls13_tickets_received() > 0) {
-            tls.send_close_notify();
-            let _ = tls.write_tls(stream).and_then(|_| stream.flush());
-            return if handshaking {
-                Err("the handshake is not complete within the timeout".to_owned())
-            } else {
-                Ok(())
-            };
-        }
-        let _ = stream.set_read_timeout(Some(left));
-        let mut buffer = [0; 16_384];
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err("the server closed the connection".to_owned()),
-            Ok(count) => {
-                let mut rest = &buffer[..count];
-                while !rest.is_empty() {
-                    // Behind a close_notify nothing is taken any more.
-                    if tls.read_tls(&mut rest).map_err(|error| error.to_string())? == 0 {
-                        return Ok(());
-                    }
-                    if let Err(error) = tls.process_new_packets() {
-                        let _ = tls.write_tls(stream);
-                        return Err(error.to_string());
-                    }
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) if !handshaking => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
 }
 
 /// Keeps what the server presents and takes all of it.
@@ -367,6 +325,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -16,6 +16,7 @@ pub mod oids;
 pub mod probe;
 pub mod report;
 pub mod run;
+mod session;
 pub mod survey;
 pub mod target;
 

@@ -4,7 +4,6 @@ mod witness;
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +20,7 @@ use crate::certificates::{describe, printable};
 use crate::dial::{Dial, Unreachable};
 use crate::groups::{self, Kind};
 use crate::report::table::date;
+use crate::session::Session;
 use crate::target::Target;
 
 /// Where systems keep the authorities that they believe, in one file.
@@ -94,22 +94,18 @@ pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<
     let dial = Dial::find(&target, args.timeout).map_err(unreachable)?;
     let begin = Instant::now();
     let failed = |why: String| Error::Handshake(target.clone(), why);
-    let mut stream = dial
+    let stream = dial
         .connect()
         .ok_or_else(|| unreachable(Unreachable::ConnectFailed))?;
     let connected = Instant::now();
     let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| failed(e.to_string()))?;
-    let mut session = Session {
-        tls,
-        sent: 0,
-        received: 0,
-    };
+    let mut session = Session::new(tls, stream);
     session
-        .handshake(&mut stream, args.timeout)
+        .handshake(args.timeout)
         .map_err(|why| failed(explained(&why)))?;
     let took = connected.elapsed();
     writeln!(out, "{target} ({})", dial.address)?;
-    let verdict = session.describe(&witness, &from, out)?;
+    let verdict = show(&session, &witness, &from, out)?;
     writeln!(
         out,
         "bytes         {} sent, {} received until the handshake was complete",
@@ -123,7 +119,7 @@ pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<
     )?;
     if args.http && verdict != Verdict::Untrusted {
         let path = path_of(&args.url);
-        let response = session.get(&mut stream, &target, path, args.timeout);
+        let response = get(&mut session, &target, path, args.timeout);
         writeln!(out, "response      {}", response.map_err(failed)?)?;
     }
     Ok(verdict)
@@ -198,139 +194,91 @@ fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Error> {
     Ok((roots, shown))
 }
 
-struct Session {
-    tls: ClientConnection,
-    sent: usize,
-    received: usize,
-}
-
-impl Session {
-    fn handshake(&mut self, stream: &mut TcpStream, timeout: Duration) -> Result<(), String> {
-        let end = Instant::now() + timeout;
-        loop {
-            while self.tls.wants_write() {
-                self.sent += self.tls.write_tls(stream).map_err(|e| e.to_string())?;
-            }
-            if !self.tls.is_handshaking() {
-                return Ok(());
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err("no answer within the timeout".to_owned());
-            }
-            stream
-                .set_read_timeout(Some(left))
-                .map_err(|e| e.to_string())?;
-            self.read(stream)?;
+/// What was negotiated, and whether it protects.
+fn show(
+    session: &Session,
+    witness: &Witness,
+    from: &str,
+    out: &mut impl Write,
+) -> io::Result<Verdict> {
+    let group = session.tls.negotiated_key_exchange_group();
+    let number = group.map_or(0, |group| u16::from(group.name()));
+    let kind = groups::kind(number);
+    let meaning = match kind {
+        Kind::Hybrid => "hybrid: a quantum computer cannot decrypt what is recorded",
+        Kind::PostQuantum => "post-quantum: a quantum computer cannot decrypt what is recorded",
+        Kind::Classical => {
+            "classical: what is recorded today can be decrypted by a quantum computer"
         }
-    }
-
-    fn read(&mut self, stream: &mut TcpStream) -> Result<(), String> {
-        let count = match self.tls.read_tls(stream) {
-            Ok(0) => return Err("the server closed the connection".to_owned()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error.to_string()),
-        };
-        self.received += count;
-        self.tls.process_new_packets().map(drop).map_err(|error| {
-            let _ = self.tls.write_tls(stream);
-            error.to_string()
-        })
-    }
-
-    fn describe(&self, witness: &Witness, from: &str, out: &mut impl Write) -> io::Result<Verdict> {
-        let group = self.tls.negotiated_key_exchange_group();
-        let number = group.map_or(0, |group| u16::from(group.name()));
-        let kind = groups::kind(number);
-        let meaning = match kind {
-            Kind::Hybrid => "hybrid: a quantum computer cannot decrypt what is recorded",
-            Kind::PostQuantum => "post-quantum: a quantum computer cannot decrypt what is recorded",
-            Kind::Classical => {
-                "classical: what is recorded today can be decrypted by a quantum computer"
-            }
-        };
-        writeln!(out, "key exchange  {} ({meaning})", groups::name(number))?;
-        if self.tls.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest) {
-            writeln!(
-                out,
-                "              after a HelloRetryRequest: the server asked for another group's share"
-            )?;
-        }
-        let suite = self.tls.negotiated_cipher_suite();
-        let suite = suite
-            .and_then(|suite| suite.suite().as_str())
-            .unwrap_or("?");
+    };
+    writeln!(out, "key exchange  {} ({meaning})", groups::name(number))?;
+    if session.tls.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest) {
         writeln!(
             out,
-            "version       TLS 1.3, {}",
-            suite.replace("TLS13_", "TLS_")
+            "              after a HelloRetryRequest: the server asked for another group's share"
         )?;
-        let seen = witness.seen();
-        if let Some(leaf) = seen.leaf.as_deref().and_then(describe) {
-            writeln!(
-                out,
-                "certificate   {}, {}, until {}",
-                leaf.subject,
-                leaf.key,
-                date(leaf.not_after)
-            )?;
-        }
-        match &seen.problem {
-            None => writeln!(out, "              trusted by {from}")?,
-            Some(problem) => writeln!(
-                out,
-                "              NOT TRUSTED by {from}: {problem}; --ca FILE names another authority"
-            )?,
-        }
-        Ok(match (kind, &seen.problem) {
-            (_, Some(_)) => Verdict::Untrusted,
-            (Kind::Classical, None) => Verdict::Classical,
-            (_, None) => Verdict::Protected,
-        })
     }
+    let suite = session.tls.negotiated_cipher_suite();
+    let suite = suite
+        .and_then(|suite| suite.suite().as_str())
+        .unwrap_or("?");
+    writeln!(
+        out,
+        "version       TLS 1.3, {}",
+        suite.replace("TLS13_", "TLS_")
+    )?;
+    let seen = witness.seen();
+    if let Some(leaf) = seen.leaf.as_deref().and_then(describe) {
+        writeln!(
+            out,
+            "certificate   {}, {}, until {}",
+            leaf.subject,
+            leaf.key,
+            date(leaf.not_after)
+        )?;
+    }
+    match &seen.problem {
+        None => writeln!(out, "              trusted by {from}")?,
+        Some(problem) => writeln!(
+            out,
+            "              NOT TRUSTED by {from}: {problem}; --ca FILE names another authority"
+        )?,
+    }
+    Ok(match (kind, &seen.problem) {
+        (_, Some(_)) => Verdict::Untrusted,
+        (Kind::Classical, None) => Verdict::Classical,
+        (_, None) => Verdict::Protected,
+    })
+}
 
-    /// The status line, and what the server says of the key exchange.
-    fn get(
-        &mut self,
-        stream: &mut TcpStream,
-        target: &Target,
-        path: &str,
-        timeout: Duration,
-    ) -> Result<String, String> {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {target}\r\nuser-agent: hybridge\r\nconnection: close\r\n\r\n"
-        );
-        let text = |error: io::Error| error.to_string();
-        self.tls
-            .writer()
-            .write_all(request.as_bytes())
-            .map_err(text)?;
-        let (end, mut response) = (Instant::now() + timeout, Vec::new());
-        while !response.windows(4).any(|end| end == b"\r\n\r\n") && response.len() < RESPONSE {
-            while self.tls.wants_write() {
-                self.tls.write_tls(stream).map_err(text)?;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err("no whole response within the timeout".to_owned());
-            }
-            stream.set_read_timeout(Some(left)).map_err(text)?;
-            self.read(stream)?;
-            let mut piece = [0; 4096];
-            while let Ok(count @ 1..) = self.tls.reader().read(&mut piece) {
-                response.extend_from_slice(&piece[..count]);
-            }
+/// The status line, and what the server says of the key exchange.
+fn get(
+    session: &mut Session,
+    target: &Target,
+    path: &str,
+    timeout: Duration,
+) -> Result<String, String> {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {target}\r\nuser-agent: hybridge\r\nconnection: close\r\n\r\n"
+    );
+    let written = session.tls.writer().write_all(request.as_bytes());
+    written.map_err(|error| error.to_string())?;
+    let mut response = Vec::new();
+    session.until(timeout, "no whole response within the timeout", |session| {
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = session.tls.reader().read(&mut piece) {
+            response.extend_from_slice(&piece[..count]);
         }
-        let head = String::from_utf8_lossy(&response);
-        let mut lines = head.lines();
-        let status = printable(lines.next().unwrap_or_default().trim());
-        let said = lines.find(|line| {
-            let name = line.split(':').next().unwrap_or_default();
-            name.eq_ignore_ascii_case("x-tls-key-exchange")
-        });
-        Ok(said.map_or(status.clone(), |line| {
-            format!("{status}, {}", printable(line.trim()))
-        }))
-    }
+        response.windows(4).any(|end| end == b"\r\n\r\n") || response.len() >= RESPONSE
+    })?;
+    let head = String::from_utf8_lossy(&response);
+    let mut lines = head.lines();
+    let status = printable(lines.next().unwrap_or_default().trim());
+    let said = lines.find(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("x-tls-key-exchange")
+    });
+    Ok(said.map_or(status.clone(), |line| {
+        format!("{status}, {}", printable(line.trim()))
+    }))
 }

@@ -53,7 +53,7 @@ fn hybrid(endpoint: &Value) -> [bool; 4] {
 }
 
 /// A server on a thread that serves each connection the same way until the test's process ends.
-fn server(serve: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
+fn server(serve: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().flatten().for_each(serve));
@@ -188,26 +188,19 @@ async fn peers_at_their_worst_are_a_reason_each() {
 async fn a_server_that_stops_answering_is_not_taken_for_one_that_refuses() {
     let process = Process::start(&Setup::in_front_of(answering(EMPTY).await)).await;
     let (behind, mut count) = (process.address, 0);
-    let address = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                count += 1;
-                // The first connection is the one that finds the address.
-                if count != 2 {
-                    continue;
-                }
-                let mut upstream = TcpStream::connect(behind).unwrap();
-                let mut first = vec![0; 4096];
-                let length = stream.read(&mut first).unwrap_or(0);
-                upstream.write_all(&first[..length]).unwrap();
-                let length = upstream.read(&mut first).unwrap_or(0);
-                let _ = stream.write_all(&first[..length]);
-            }
-        });
-        address
-    };
+    let address = server(move |mut stream| {
+        count += 1;
+        // The first connection is the one that finds the address.
+        if count != 2 {
+            return;
+        }
+        let mut upstream = TcpStream::connect(behind).unwrap();
+        let mut first = vec![0; 4096];
+        let length = stream.read(&mut first).unwrap_or(0);
+        upstream.write_all(&first[..length]).unwrap();
+        let length = upstream.read(&mut first).unwrap_or(0);
+        let _ = stream.write_all(&first[..length]);
+    });
     let (endpoint, code) = scan(address, &["--require", "enforced"]).await;
     assert_eq!(groups(&endpoint), ["X25519MLKEM768"]);
     assert_eq!(hybrid(&endpoint), [true, false, false, false]);

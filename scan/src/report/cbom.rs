@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::args::CbomVersion;
-use crate::certificates::Certificate;
+use crate::certificates::{Certificate, hex};
 use crate::oids::is_post_quantum;
 use crate::report::Report;
 use crate::survey::Survey;
@@ -271,7 +271,7 @@ fn serial() -> String {
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&bytes);
     format!(
         "urn:uuid:{}-{}-{}-{}-{}",
         &hex[..8],
