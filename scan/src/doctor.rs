@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::answer::Answer;
 use crate::dial::Dial;
-use crate::groups::{self, Kind};
+use crate::groups;
 use crate::hello::{Hello, TLS13, records};
 use crate::target::Target;
 
@@ -37,7 +37,7 @@ pub struct Doctor {
 /// Eleven connections.
 pub fn examine(target: &Target, dial: Dial, accepted: &[u16]) -> Doctor {
     let name = target.server_name();
-    let all: Vec<u16> = groups::ALL.iter().map(|group| group.number).collect();
+    let all = groups::numbers();
     let hello = |padding: Option<u16>, share| Hello {
         name,
         version: TLS13,
@@ -112,7 +112,7 @@ fn verdict(trials: &[Trial], retry: Answer, accepted: &[u16]) -> &'static str {
             .iter()
             .any(|trial| trial.sent == sent && trial.passed)
     };
-    let is_hybrid = |group: &u16| groups::kind(*group) == Kind::Hybrid;
+    let is_hybrid = |group: &u16| groups::is_hybrid(*group);
     let small_works = matches!(retry, Answer::Retry { group: Some(group) } if is_hybrid(&group));
     if trials.iter().all(|trial| trial.passed) {
         "every hello arrives: hybrid key shares will too"

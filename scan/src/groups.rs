@@ -70,6 +70,21 @@ impl Group {
     }
 }
 
+/// The numbers of all of them.
+pub fn numbers() -> Vec<u16> {
+    ALL.iter().map(|group| group.number).collect()
+}
+
+/// Whether it is a hybrid that clients offer: the draft is none.
+pub fn is_hybrid(number: u16) -> bool {
+    kind(number) == Kind::Hybrid && number != KYBER_DRAFT
+}
+
+/// Whether a quantum computer cannot undo it, and clients offer it.
+pub fn is_protected(number: u16) -> bool {
+    is_hybrid(number) || kind(number) == Kind::PostQuantum
+}
+
 /// IANA's name, or the number in hex.
 pub fn name(number: u16) -> String {
     Group::of(number).map_or_else(|| format!("{number:#06x}"), |group| group.name.to_owned())

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::args::ScanArgs;
 use crate::dial::Unreachable;
 use crate::groups;
-use crate::groups::Kind;
 use crate::oids::is_post_quantum;
-use crate::survey::{Accepted, Survey};
+use crate::survey::Survey;
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "hybridge-scan/1";
@@ -170,10 +169,8 @@ fn advice(endpoints: &[Endpoint], assumptions: Assumptions, at: u64) -> Vec<Advi
             },
             format!("no hybrid group is accepted; {rule}"),
             |survey| {
-                let safe = |group: &Accepted| {
-                    group.kind != Kind::Classical && group.number != groups::KYBER_DRAFT
-                };
-                survey.complete && !survey.groups.iter().any(safe)
+                let mut groups = survey.groups.iter();
+                survey.complete && !groups.any(|group| groups::is_protected(group.number))
             },
         ),
         (

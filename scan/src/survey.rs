@@ -10,7 +10,7 @@ use crate::groups::{self, Kind};
 use crate::hello::{Hello, TLS12, TLS13};
 use crate::target::Target;
 
-/// Alert `inappropriate_fallback` and others aside: every alert is a refusal, only a ServerHello accepts.
+/// The versions before TLS 1.3; only a ServerHello accepts one.
 const VERSIONS: [(u16, &str); 3] = [(TLS12, "1.2"), (0x0302, "1.1"), (0x0301, "1.0")];
 
 /// A group that the server would use.
@@ -76,7 +76,7 @@ pub struct Survey {
 /// Examines a target.
 pub fn survey(target: &Target, dial: Dial, with_doctor: bool) -> Result<Survey, Unreachable> {
     let name = target.server_name();
-    let all: Vec<u16> = groups::ALL.iter().map(|group| group.number).collect();
+    let all = groups::numbers();
     let ask = |groups: &[u16], share| {
         dial.ask(&Hello {
             name,
@@ -156,11 +156,8 @@ fn versions(no_tls13: bool, name: Option<&str>, dial: Dial) -> (Vec<&'static str
     if !no_tls13 {
         accepted.push("1.3");
     }
-    let groups: Vec<u16> = groups::ALL
-        .iter()
-        .filter(|group| group.kind == Kind::Classical)
-        .map(|group| group.number)
-        .collect();
+    let mut groups = groups::numbers();
+    groups.retain(|group| groups::kind(*group) == Kind::Classical);
     for (version, text) in VERSIONS {
         let hello = Hello {
             name,
@@ -185,25 +182,31 @@ fn judge(
     whole: bool,
     ask: impl Fn(&[u16], Option<u16>) -> Answer,
 ) -> (Order, Hybrid) {
-    let of = |kind: fn(Kind) -> bool| {
-        let matching = accepted.iter().copied();
-        matching
-            .filter(|group| kind(groups::kind(*group)))
-            .collect::<Vec<u16>>()
+    let of = |is: fn(u16) -> bool| -> Vec<u16> {
+        accepted
+            .iter()
+            .copied()
+            .filter(|group| is(*group))
+            .collect()
     };
-    let mut hybrid = of(|kind| kind == Kind::Hybrid);
-    hybrid.retain(|group| *group != groups::KYBER_DRAFT);
-    let classical = of(|kind| kind == Kind::Classical);
-    let reversed: Vec<u16> = accepted.iter().rev().copied().collect();
-    let order = match ask(&reversed, None).group() {
-        _ if accepted.len() < 2 => Order::Unknown,
-        Some(group) if group == accepted[0] => Order::Server,
-        Some(group) if group == reversed[0] => Order::Client,
+    let hybrid = of(groups::is_hybrid);
+    let classical = of(|group| groups::kind(group) == Kind::Classical);
+    let order = match accepted {
+        [first, .., last] => {
+            let reversed: Vec<u16> = accepted.iter().rev().copied().collect();
+            match ask(&reversed, None).group() {
+                Some(group) if group == *first => Order::Server,
+                Some(group) if group == *last => Order::Client,
+                _ => Order::Unknown,
+            }
+        }
         _ => Order::Unknown,
     };
     let mut found = Hybrid {
         present: !hybrid.is_empty(),
-        enforced: whole && classical.is_empty() && versions == ["1.3"],
+        enforced: whole
+            && versions == ["1.3"]
+            && accepted.iter().all(|group| groups::is_protected(*group)),
         ..Hybrid::default()
     };
     if !found.present {
@@ -304,6 +307,13 @@ mod tests {
             judged(&[0x1d], false, &only_13),
             (Order::Unknown, [false; 4])
         );
+    }
+
+    #[test]
+    fn a_draft_that_no_client_offers_enforces_nothing() {
+        let ask = server(&[groups::KYBER_DRAFT], false);
+        let (_, hybrid) = judge(&[groups::KYBER_DRAFT], &["1.3"], true, ask);
+        assert_eq!(hybrid, Hybrid::default());
     }
 
     /// A server that stops answering has not refused.
