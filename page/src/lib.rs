@@ -1,0 +1,7 @@
+//! Reports as one HTML file that needs nothing else: the load test's and the scan's.
+
+mod html;
+mod node;
+
+pub use html::{escape, page};
+pub use node::{Node, Tile};
