@@ -6,6 +6,9 @@ use hybridge::inject::{Decision, Settings, plan, read_yaml};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 
+/// Where a sealed model is opened; the app has a mount of it.
+const OPENED_VOLUME: &str = "hybridge-opened";
+
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -49,9 +52,13 @@ fn foreign_part(pod: &Value) -> Value {
         annotations.shift_remove("hybridge.dev/status");
     }
     if let Some(spec) = object_mut(&mut rest, &["spec"]) {
-        remove_named(spec, "volumes", "hybridge-tls");
+        remove_named(
+            spec,
+            "volumes",
+            &["hybridge-tls", OPENED_VOLUME, "hybridge-sealed-keys"],
+        );
         for list in ["containers", "initContainers"] {
-            remove_named(spec, list, "hybridge");
+            remove_named(spec, list, &["hybridge", "hybridge-open"]);
             let containers = spec.get_mut(list).and_then(Value::as_array_mut);
             for container in containers.into_iter().flatten() {
                 strip_container(container);
@@ -61,7 +68,8 @@ fn foreign_part(pod: &Value) -> Value {
     without_empty(rest)
 }
 
-/// Where an app listens, its hooks, and what its probes call, as opposed to when they do.
+/// Where an app listens, its hooks, what its probes call, as opposed to when they do, and where it finds a
+/// sealed model.
 fn strip_container(container: &mut Value) {
     let Some(container) = container.as_object_mut() else {
         return;
@@ -69,11 +77,14 @@ fn strip_container(container: &mut Value) {
     for key in ["command", "args", "env"] {
         container.shift_remove(key);
     }
+    remove_named(container, "volumeMounts", &[OPENED_VOLUME]);
     let mut calls: Vec<&mut Value> = Vec::new();
     for (key, value) in container.iter_mut() {
         match key.as_str() {
             "readinessProbe" | "livenessProbe" | "startupProbe" => calls.push(value),
-            "lifecycle" => calls.extend(value.as_object_mut().into_iter().flat_map(Map::values_mut)),
+            "lifecycle" => {
+                calls.extend(value.as_object_mut().into_iter().flat_map(Map::values_mut))
+            }
             _ => {}
         }
     }
@@ -90,9 +101,10 @@ fn object_mut<'a>(root: &'a mut Value, path: &[&str]) -> Option<&'a mut Map<Stri
         .as_object_mut()
 }
 
-fn remove_named(spec: &mut Map<String, Value>, list: &str, name: &str) {
-    if let Some(items) = spec.get_mut(list).and_then(Value::as_array_mut) {
-        items.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
+fn remove_named(object: &mut Map<String, Value>, list: &str, names: &[&str]) {
+    if let Some(items) = object.get_mut(list).and_then(Value::as_array_mut) {
+        let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
+        items.retain(|item| name(item).is_none_or(|name| !names.contains(&name.as_str())));
     }
 }
 
@@ -100,7 +112,9 @@ fn remove_named(spec: &mut Map<String, Value>, list: &str, name: &str) {
 fn without_empty(value: Value) -> Value {
     match value {
         Value::Object(map) => {
-            let kept = map.into_iter().map(|(key, value)| (key, without_empty(value)));
+            let kept = map
+                .into_iter()
+                .map(|(key, value)| (key, without_empty(value)));
             Value::Object(kept.filter(|(_, value)| !is_empty(value)).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_empty).collect()),
