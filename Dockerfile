@@ -9,6 +9,10 @@
 # SBOM: `docker buildx build --sbom=true --provenance=mode=max ...` attaches one to the image; for the
 # crates alone, `cargo cyclonedx --format json` reads Cargo.lock.
 
+# Both are asked for by stages below, RUNTIME only by `--target pkcs11`.
+ARG BUILDER
+ARG RUNTIME=scratch
+
 # --- The same image around a static binary that is already there, in target/image/hybridge.
 FROM scratch AS prebuilt
 LABEL org.opencontainers.image.title="hybridge" \
@@ -21,7 +25,6 @@ ENTRYPOINT ["/hybridge"]
 CMD ["run"]
 
 # --- Build: glibc linked statically; the C compiler is for AWS-LC.
-ARG BUILDER
 FROM ${BUILDER} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
@@ -31,6 +34,24 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && cargo build --locked --release --bin hybridge --target "$target" \
  && install -D "target/$target/release/hybridge" /out/hybridge
+
+# --- With keys in PKCS#11 tokens: dynamic, because a static program can load no module. RUNTIME is a small
+# image with the glibc of BUILDER or a newer one, pinned by digest: gcr.io/distroless/cc-debian12.
+#   docker build --target pkcs11 --build-arg BUILDER=... --build-arg RUNTIME=gcr.io/distroless/cc-debian12@sha256:<digest> -t localhost/hybridge-pkcs11:0.1.0 .
+FROM ${BUILDER} AS build-pkcs11
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN cargo build --locked --release --bin hybridge --features pkcs11 && install -D target/release/hybridge /out/hybridge
+
+FROM ${RUNTIME} AS pkcs11
+LABEL org.opencontainers.image.title="hybridge-pkcs11" \
+      org.opencontainers.image.description="Post-quantum TLS sidecar for AI inference, with keys in PKCS#11 tokens" \
+      org.opencontainers.image.licenses="Apache-2.0 OR MIT"
+COPY --from=build-pkcs11 /out/hybridge /hybridge
+USER 65532:65532
+ENTRYPOINT ["/hybridge"]
+CMD ["run"]
 
 # --- Final stage, as above.
 FROM scratch
