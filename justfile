@@ -25,6 +25,10 @@ typos:
 clippy:
     cargo clippy --workspace --all-targets -- -D warnings
 
+# The documentation as a site, in target/book, its links checked (needs mdbook); or `--links`
+book *arguments:
+    scripts/book {{ arguments }}
+
 # Every test in the workspace
 test *arguments:
     cargo test --workspace {{ arguments }}
@@ -37,13 +41,29 @@ deny:
     cargo deny --log-level error check bans licenses sources
     ! grep '^source = ' Cargo.lock fuzz/Cargo.lock | grep -vF '"{{ registry }}"'
 
-# Known vulnerabilities (asks RustSec's database on github.com)
+# Known vulnerabilities, by RustSec's database on github.com or a clone of it (ADVISORY_DB=DIR)
 advisories:
-    cargo deny --log-level error check advisories
+    scripts/advisories
+
+# Whether `rust-version` in Cargo.toml is true
+oldest-rust:
+    scripts/oldest-rust
 
 # Against other people's clients, servers and browsers
 e2e *cases:
     tests/e2e/run {{ cases }}
+
+# CPU and memory of `hybridge open` beside Go's age and KServe's JWE in one run (needs Go and 4 GB of disk)
+seal-figures:
+    cargo build --profile quick --workspace --bin hybridge
+    ARTEFACTS="$(mktemp -d)" && export ARTEFACTS && SEAL_FIGURES=1 HYBRIDGE_BIN="${CARGO_TARGET_DIR:-target}/quick/hybridge" \
+      tests/e2e/run seal_figures; code=$?; cat "$ARTEFACTS/seal_figures.out"; exit $code
+
+# Time to the first token, and CPU, with signing of responses off and on in one run
+signing-figures:
+    cargo build --profile quick --workspace --bin hybridge
+    ARTEFACTS="$(mktemp -d)" && export ARTEFACTS && SIGNING_FIGURES=1 HYBRIDGE_BIN="${CARGO_TARGET_DIR:-target}/quick/hybridge" \
+      tests/e2e/run signing_figures; code=$?; cat "$ARTEFACTS/signing_figures.out"; exit $code
 
 # Injection, manifests, a pod in a network namespace, the webhook under load: without a cluster
 k8s *arguments:
@@ -53,6 +73,30 @@ k8s *arguments:
 cluster *arguments:
     tests/cluster/run {{ arguments }}
 
+# Static binary, image, Debian package, man pages, bill of materials and checksums, in target/release-files
+release:
+    scripts/release
+
+# The image with keys in PKCS#11 tokens, and a start of it (Debian; root to start it)
+image-pkcs11:
+    scripts/image-pkcs11
+
+# Signs the files of a release with the keys in a folder of `hybridge keys sign`
+sign-release keys:
+    scripts/sign-release {{ keys }}
+
+# A release of this commit built twice, from two directories: every file the same (PROFILE, TARGETS as for release)
+reproducible:
+    scripts/reproducible
+
+# The static arm64 binary, cross compiled, and a hybrid handshake with it under qemu
+arm64:
+    tests/release/arm64
+
+# The package of a release, installed on a clean Debian that systemd runs (root)
+release-test *arguments:
+    tests/release/run {{ arguments }}
+
 # k8s/injector from the Helm chart
 manifests *arguments:
     k8s/chart/render {{ arguments }}
@@ -60,6 +104,10 @@ manifests *arguments:
 # Each fuzz target for some seconds (needs cargo-fuzz)
 fuzz seconds="15":
     fuzz/run {{ seconds }}
+
+# The build script for OSS-Fuzz, and what it makes, for some seconds each (needs cargo-fuzz)
+oss-fuzz *targets:
+    fuzz/oss-fuzz/try {{ targets }}
 
 bench *arguments:
     cargo bench -p hybridge {{ arguments }}

@@ -7,20 +7,22 @@ mod memory_pipe;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use hybridge::census::{self, Census};
 use hybridge::certgen::Algorithm;
-use hybridge::io::TrafficCounters;
 use hybridge::tls::Settings;
 use hybridge::tls::handshake::{self, Session};
+use hybridge::tls::hello::{ClassicalHello, ja4};
 use hybridge::tls::policy::{Group, KxClass, Mode, TlsPolicy};
 use hybridge::tls::reload::CredentialStore;
 use hybridge::tls::server::TlsServer;
 use memory_pipe::MemoryPipe;
 use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslVerifyMode};
-use prometheus::IntCounter;
 use rustls::server::ResolvesServerCert;
 use support::Setup;
 use support::pki::TestPki;
@@ -59,21 +61,14 @@ fn server(group: Group) -> TlsServer {
         tickets: 1,
         ticket_keys: None,
         client_auth: None,
+        spiffe: None,
+        spiffe_hint: None,
+        profile: hybridge::tls::policy::Profile::Off,
     };
     let certificates: Arc<dyn ResolvesServerCert> = store;
     let server = TlsServer::new(&settings, &certificates, None, &[]).unwrap();
     server.warm_up();
     server
-}
-
-fn counters() -> TrafficCounters {
-    let counter = || IntCounter::new("bytes", "bytes").unwrap();
-    TrafficCounters {
-        wire_in: counter(),
-        wire_out: counter(),
-        payload_in: counter(),
-        payload_out: counter(),
-    }
 }
 
 /// One handshake in memory, client and server by turns on this thread.
@@ -85,7 +80,7 @@ async fn in_memory(server: &TlsServer, connector: &SslConnector) -> Session {
         handshake::Client::new([127, 0, 0, 1].into()),
         server,
         &queue,
-        counters(),
+        support::traffic_counters(),
     ));
     let ssl = connector.configure().unwrap();
     let mut connecting = ssl.connect("localhost", near);
@@ -146,5 +141,38 @@ fn over_loopback(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, computing, over_loopback);
+/// What a classical handshake costs more with a census: the fingerprint of its hello, and its place in a
+/// full sketch. A hybrid one costs a counter. To be compared with `handshake_compute`.
+fn census(c: &mut Criterion) {
+    let records = support::hello::classical();
+    let now = Instant::now();
+    let settings = census::Settings {
+        size: 256,
+        addresses: census::Addresses::Prefix,
+        window: Duration::from_hours(1),
+    };
+    let census = Census::new(settings, now);
+    let hello = ClassicalHello {
+        ja4: ja4(&records).unwrap(),
+        server_name: Some("localhost".into()),
+    };
+    let mut next = 0_u32;
+    let mut somebody = move || {
+        next = next.wrapping_add(0x9e37_79b9);
+        Ipv4Addr::from_bits(next).into()
+    };
+    for _ in 0..10_000 {
+        census.served(now, somebody(), Some(&hello), None);
+    }
+    let mut benches = c.benchmark_group("census");
+    benches.bench_function("ja4", |bencher| bencher.iter(|| ja4(black_box(&records))));
+    benches.bench_function("classical", |bencher| {
+        bencher.iter(|| census.served(now, somebody(), Some(&hello), None));
+    });
+    benches.bench_function("hybrid", |bencher| {
+        bencher.iter(|| census.served(now, black_box(Ipv4Addr::LOCALHOST.into()), None, None));
+    });
+}
+
+criterion_group!(benches, computing, over_loopback, census);
 criterion_main!(benches);

@@ -1,10 +1,13 @@
 //! The operator's port, plaintext: `/startupz`, `/livez`, `/readyz`, `/metrics`, `/status`,
-//! `/drain/wait`; and, only from loopback, `POST /drain` and `/quit` for `ctl`.
+//! `/drain/wait`; and, only from loopback, `/census`, `POST /drain` and `/quit` for `ctl`.
 
+mod configuration;
 pub(crate) mod connection;
+mod egress;
 mod pages;
 mod waiters;
 
+pub use self::configuration::Configuration;
 pub use self::connection::{LOOPBACK_CONNECTIONS, NETWORK_CONNECTIONS};
 pub use self::waiters::{MAX_WAITERS, Waiters};
 
@@ -12,25 +15,29 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::census::Census;
 use crate::drain::Drain;
 use crate::listener::{self, Accepted, Activity, BindError, Listener};
 use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
 use crate::probes::ProbeTable;
-use crate::proxy::{OpenPeers, Protocol};
+use crate::proxy::{OpenPeers, Protocol, TargetsSeen};
 use crate::tls::certificates::CertificateSet;
+use crate::tls::client::ClientTls;
 use crate::tls::policy::TlsPolicy;
+use crate::tls::reload::OtherFiles;
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
 /// Settings of the admin port.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Settings {
     /// Addresses to bind; empty: no admin port.
     pub addresses: Vec<SocketAddr>,
@@ -65,6 +72,37 @@ pub struct ListenerStatus {
     pub ticket_keys: Option<Arc<TicketKeyStore>>,
     /// Clients with a certificate that are connected.
     pub peers: Arc<OpenPeers>,
+    /// Who comes without a hybrid group.
+    pub census: Arc<Census>,
+    /// The keys of signatures: of clients, and its own.
+    pub signature_keys: Vec<Arc<OtherFiles>>,
+}
+
+/// What the pages report on one egress.
+pub struct EgressStatus {
+    /// Its name.
+    pub name: String,
+    /// Where apps connect.
+    pub addresses: Vec<SocketAddr>,
+    /// What they speak.
+    pub protocol: Protocol,
+    /// Where it goes.
+    pub target: String,
+    /// What its connections are made with.
+    pub tls: Arc<ClientTls>,
+    /// The targets reached last.
+    pub seen: Arc<TargetsSeen>,
+}
+
+/// What a reload of the configuration replaces.
+#[derive(Default)]
+pub struct View {
+    /// The listeners.
+    pub listeners: Vec<ListenerStatus>,
+    /// The egresses.
+    pub egresses: Vec<EgressStatus>,
+    /// The app's probes.
+    pub probes: ProbeTable,
 }
 
 /// What the pages are made from.
@@ -73,14 +111,14 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// Where a shutdown stands.
     pub drain: Drain,
-    /// The listeners.
-    pub listeners: Vec<ListenerStatus>,
+    /// The listeners, the egresses and the app's probes.
+    pub view: Arc<ArcSwap<View>>,
+    /// The configuration in use, and what became of the last one.
+    pub configuration: Arc<ArcSwap<Configuration>>,
     /// Where commands are sent.
     pub commands: mpsc::Sender<AdminCommand>,
-    /// The app's probes.
-    pub probes: ProbeTable,
     /// Requests to `/drain/wait` that wait.
-    pub waiters: Waiters,
+    pub waiters: Arc<Waiters>,
     /// Probes under way whose connections are not closed to make room: [`MAX_PROTECTED_PROBES`].
     pub protected_probes: Semaphore,
 }
@@ -151,6 +189,7 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/readyz") => self.readyz(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
             (&Method::GET | &Method::HEAD, "/status") => self.status_page(),
+            (&Method::GET, "/census") => self.census_page(peer),
             (&Method::GET, DRAIN_WAIT) => {
                 let query = request.uri().query();
                 self.drain_wait(query, peer.ip(), activity).await
@@ -168,7 +207,8 @@ impl Admin {
 
     /// A probe of the app, made on loopback in the kubelet's place.
     async fn probe(&self, path: &str, connection: &Activity) -> Response<Full<Bytes>> {
-        let Some(probe) = self.probes.lookup(path) else {
+        let view = self.view.load_full();
+        let Some(probe) = view.probes.lookup(path) else {
             return text(StatusCode::NOT_FOUND, "no such page\n");
         };
         // During the probe the connection is busy and is not shed. Only so many are protected, or clients

@@ -1,5 +1,7 @@
 //! The command line as clap sees it. The settings of `run` and `check` come from `config::Key`.
 
+mod judgement;
+mod pages;
 mod secrets;
 
 use std::net::SocketAddr;
@@ -15,6 +17,8 @@ use crate::config::{DefaultValue, Flags, Key, ValueType, socket};
 use crate::inject;
 use crate::ticket_keys;
 
+pub use self::judgement::{Check, Format, passed, report};
+pub use self::pages::{Completions, ManPages};
 pub use self::secrets::{refuse_key_text, without_secrets};
 
 /// Post-quantum TLS sidecar for AI inference.
@@ -33,8 +37,8 @@ pub enum Command {
     #[command(after_help = PRECEDENCE)]
     Run(Flags),
     /// Load a configuration, print what would run, and exit
-    #[command(after_help = PRECEDENCE)]
-    Check(Flags),
+    #[command(after_help = CHECK_CODES)]
+    Check(Box<Check>),
     /// Try everything on this machine: a stub model server behind a hybrid and a classical port
     Demo(Demo),
     /// Make a certificate authority and a server certificate to try with
@@ -47,16 +51,52 @@ pub enum Command {
     /// List what TLS endpoints accept: groups in order, hybrid or classical, certificates
     #[command(after_help = SCAN_CODES)]
     Scan(hybridge_scan::ScanArgs),
+    /// Make keys: for sealing, or for signing
+    #[command(after_help = SEAL_CODES)]
+    Keys(hybridge_seal::args::KeysArgs),
+    /// Seal a file or a model for post-quantum recipients, in the age format
+    #[command(after_help = SEAL_CODES)]
+    Seal(hybridge_seal::args::SealArgs),
+    /// Open what was sealed, and verify both signatures before it gets its name
+    #[command(after_help = SEAL_CODES)]
+    Open(hybridge_seal::args::OpenArgs),
+    /// Change the recipients of sealed files, without a new key: no revocation
+    #[command(after_help = SEAL_CODES)]
+    Rewrap(hybridge_seal::args::RewrapArgs),
+    /// Seal files anew, with a new key, for other recipients
+    #[command(after_help = SEAL_CODES)]
+    Reseal(hybridge_seal::args::RewrapArgs),
+    /// Show what a sealed file says: recipients, sizes, tensors
+    #[command(after_help = SEAL_CODES)]
+    Inspect(hybridge_seal::args::InspectArgs),
+    /// Sign a model twice, ECDSA and ML-DSA, in the OpenSSF model-signing format
+    #[command(after_help = SEAL_CODES)]
+    Sign(hybridge_seal::args::SignArgs),
+    /// Verify both signatures of a model and every file
+    #[command(after_help = SEAL_CODES)]
+    Verify(hybridge_seal::args::VerifyArgs),
     /// Make or rotate the keys of session tickets that several replicas share
     TicketKeys(TicketKeys),
     /// Talk to a sidecar on this host or in this pod through its admin port
     Ctl(Ctl),
+    /// Print the completions of a shell: source <(hybridge completions bash)
+    Completions(Completions),
+    /// Write the man pages, one for each command
+    Man(ManPages),
 }
 
 const PRECEDENCE: &str = "\
 Every option is also an environment variable: --head-timeout is HYBRIDGE_HEAD_TIMEOUT. A flag wins \
 over the environment, the environment over the file, the file over the default; an empty variable \
-counts as unset. The options describe one listener, a file any number.";
+counts as unset. The options describe one listener and one egress, a file any number.";
+
+const CHECK_CODES: &str = "\
+--profile judges what the other options, environment and file say, and sets nothing here. Exit code 0: \
+it can run and, with --profile, every requirement is met. 1: a requirement is not met. 64: it cannot run.
+
+Every option is also an environment variable: --head-timeout is HYBRIDGE_HEAD_TIMEOUT. A flag wins \
+over the environment, the environment over the file, the file over the default; an empty variable \
+counts as unset. The options describe one listener and one egress, a file any number.";
 
 const PROBE_CODES: &str = "\
 Exit code 0: hybrid or post-quantum key exchange, and a certificate that is trusted. 1: no handshake, \
@@ -66,6 +106,9 @@ const SCAN_CODES: &str = "\
 No request is sent, and no certificate is verified: private authorities are the norm inside clusters. \
 Exit code 0: every endpoint was examined and meets --require. 1: one does not, is worse than in \
 --baseline, or could not be examined. 64: the command line or a file is wrong.";
+
+const SEAL_CODES: &str = "\
+Exit code 0: done. 1: refused, damaged or failed; nothing has got its final name. 64: the command line is wrong.";
 
 /// Where the demo listens.
 #[derive(Args, Clone, Debug)]
@@ -109,7 +152,7 @@ pub struct Ctl {
 }
 
 /// What `ctl` asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+#[derive(Clone, Debug, Eq, PartialEq, Subcommand)]
 pub enum Action {
     /// Become not ready, then refuse new connections; the process stays
     Drain,
@@ -117,6 +160,29 @@ pub enum Action {
     Ready,
     /// Drain and end, as SIGTERM does; a second time: end at once
     Quit,
+    /// Show who comes without a hybrid group, and how many connections requiring one would refuse
+    Census(Census),
+    /// Write a cryptography bill of materials (CycloneDX): what is configured, and how often it was negotiated
+    Cbom(Cbom),
+}
+
+/// What `ctl census` shows.
+#[derive(Args, Clone, Debug, Eq, PartialEq)]
+pub struct Census {
+    /// Only this listener
+    #[arg(long, value_name = "NAME")]
+    pub listener: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How `ctl cbom` writes.
+#[derive(Args, Clone, Debug, Eq, PartialEq)]
+pub struct Cbom {
+    /// Version of CycloneDX
+    #[arg(long, value_name = "VERSION", default_value = "1.7")]
+    pub cbom_version: hybridge_scan::args::CbomVersion,
 }
 
 impl Args for Flags {
@@ -137,12 +203,19 @@ impl Args for Flags {
             .value_name("PORT=UPSTREAM,…")
             .help("One listener for each entry, on the addresses of --listen (written without a port) or else of POD_IPS")
             .help_heading("Listener");
+        let egress = Arg::new("egress")
+            .long("egress")
+            .value_name("NAME=LISTEN->TARGET,…")
+            .action(ArgAction::Append)
+            .help("One egress for each entry: plaintext of this host at LISTEN goes over TLS to TARGET")
+            .help_heading("Egress");
         let settings = Key::ALL.iter().map(|key| argument(*key));
         command
             .arg(positional)
             .arg(config)
             .args(settings)
             .arg(ports)
+            .arg(egress)
     }
 
     fn augment_args_for_update(command: Clap) -> Clap {
@@ -162,6 +235,9 @@ impl FromArgMatches for Flags {
                 .or_else(|| matches.get_one("file"))
                 .cloned(),
             ports: matches.get_one("ports").cloned(),
+            egress: matches
+                .get_many::<String>("egress")
+                .map(|entries| entries.cloned().collect::<Vec<_>>().join(",")),
             settings: Key::ALL.iter().copied().filter_map(typed).collect(),
         })
     }
@@ -225,6 +301,9 @@ fn heading(key: Key) -> &'static str {
         "listener.tls" => "TLS",
         "listener.limits" => "Limits",
         "listener.timeouts" => "Timeouts",
+        "listener.census" => "Census",
+        "listener.signature" => "Signatures",
+        section if section.starts_with("egress") => "Egress",
         _ => "Process",
     }
 }

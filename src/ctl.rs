@@ -1,7 +1,10 @@
 //! `hybridge ctl`: a call to the admin port of the same host or pod. Images have no shell and no
 //! curl, so the binary is its own client.
 
-use std::io;
+mod census;
+mod posture;
+
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,15 +12,17 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Collected, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::cli::Action;
+use crate::redact::Shown;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of an answer that are read.
-const MAX_ANSWER: usize = 64 * 1024;
+/// Bytes of an answer that are read: a census of 8192 kinds of client, each with long names.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Why an order was not carried out.
 #[derive(Debug, Error)]
@@ -54,6 +59,29 @@ pub enum Error {
         /// What the sidecar says.
         message: String,
     },
+    /// It is no page of this version.
+    #[error(
+        "admin port {admin}: {path}: not what this version expects: {source}: use the ctl of the same image"
+    )]
+    Page {
+        /// Where it was looked for.
+        admin: SocketAddr,
+        /// The page.
+        path: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// There is no listener of that name.
+    #[error("--listener: there is no listener `{written}`: there are {known}")]
+    Listener {
+        /// What was written.
+        written: Shown,
+        /// The names that there are.
+        known: String,
+    },
+    /// Standard output.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
     /// No answer in time.
     #[error("admin port {admin}: no answer within {seconds} s", seconds = TIMEOUT.as_secs())]
     Timeout {
@@ -62,44 +90,76 @@ pub enum Error {
     },
 }
 
-/// Gives an order and waits until it is accepted, or asks whether the sidecar is ready.
-pub fn order(admin: SocketAddr, action: Action) -> Result<(), Error> {
+/// Gives an order and waits until it is accepted, or writes what was asked for.
+pub fn call(admin: SocketAddr, action: &Action, out: &mut impl Write) -> Result<(), Error> {
+    match action {
+        Action::Drain => order(admin, Method::POST, "/drain"),
+        Action::Ready => order(admin, Method::GET, "/readyz"),
+        Action::Quit => order(admin, Method::POST, "/quit"),
+        Action::Census(args) => census::write(page(admin, "/census")?, args, out),
+        Action::Cbom(args) => posture::write(&page(admin, "/status")?, args.cbom_version, out),
+    }
+}
+
+/// What is not ready is no failure of the call.
+fn order(admin: SocketAddr, method: Method, path: &'static str) -> Result<(), Error> {
+    let asks = method == Method::GET;
+    match request(admin, method, path)? {
+        (status, _) if status.is_success() => Ok(()),
+        (StatusCode::SERVICE_UNAVAILABLE, body) if asks => Err(Error::NotReady {
+            message: joined(&body),
+        }),
+        (status, body) => Err(refused(admin, status, &body)),
+    }
+}
+
+/// A page as the type that it is.
+fn page<T: DeserializeOwned>(admin: SocketAddr, path: &'static str) -> Result<T, Error> {
+    match request(admin, Method::GET, path)? {
+        (StatusCode::OK, body) => {
+            let wrong = |source| Error::Page {
+                admin,
+                path,
+                source,
+            };
+            serde_json::from_slice(&body).map_err(wrong)
+        }
+        (status, body) => Err(refused(admin, status, &body)),
+    }
+}
+
+fn refused(admin: SocketAddr, status: StatusCode, body: &[u8]) -> Error {
+    Error::Refused {
+        admin,
+        status: status.as_u16(),
+        message: joined(body),
+    }
+}
+
+/// The answer to one request, in time.
+fn request(
+    admin: SocketAddr,
+    method: Method,
+    path: &'static str,
+) -> Result<(StatusCode, Bytes), Error> {
     let unreachable = |source| Error::Unreachable { admin, source };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(unreachable)?;
     runtime.block_on(async {
-        tokio::time::timeout(TIMEOUT, ask(admin, action))
+        tokio::time::timeout(TIMEOUT, exchange(admin, method, path))
             .await
             .map_err(|_| Error::Timeout { admin })?
     })
 }
 
-async fn ask(admin: SocketAddr, action: Action) -> Result<(), Error> {
-    let (method, path) = match action {
-        Action::Drain => (Method::POST, "/drain"),
-        Action::Ready => (Method::GET, "/readyz"),
-        Action::Quit => (Method::POST, "/quit"),
-    };
-    let (status, message) = exchange(admin, method, path).await?;
-    match (status, action) {
-        (status, _) if status.is_success() => Ok(()),
-        (StatusCode::SERVICE_UNAVAILABLE, Action::Ready) => Err(Error::NotReady { message }),
-        (status, _) => Err(Error::Refused {
-            admin,
-            status: status.as_u16(),
-            message,
-        }),
-    }
-}
-
-/// One request; the status and the text of the answer, its lines joined.
+/// One request; the status and the body of the answer.
 async fn exchange(
     admin: SocketAddr,
     method: Method,
     path: &'static str,
-) -> Result<(StatusCode, String), Error> {
+) -> Result<(StatusCode, Bytes), Error> {
     let stream = TcpStream::connect(admin)
         .await
         .map_err(|source| Error::Unreachable { admin, source })?;
@@ -120,11 +180,15 @@ async fn exchange(
     let body = Limited::new(response.into_body(), MAX_ANSWER)
         .collect()
         .await;
-    let body = body.map(Collected::to_bytes).unwrap_or_default();
+    Ok((status, body.map(Collected::to_bytes).unwrap_or_default()))
+}
+
+/// The lines of a text as one.
+fn joined(body: &[u8]) -> String {
     let lines: Vec<_> = body.split(|byte| *byte == b'\n').collect();
     let lines = lines
         .iter()
         .map(|line| String::from_utf8_lossy(line.trim_ascii()));
     let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-    Ok((status, lines.join("; ")))
+    lines.join("; ")
 }

@@ -2,12 +2,14 @@
 //!
 //! Running; lame duck (not ready, still serving, while endpoints notice); draining (nothing new, what is
 //! open may end); aborting. A `Watch` and its clones are one piece of open work.
+//!
+//! A branch is the part of the work that may have to end before the process does, such as one listener's.
 
 mod phase;
 mod phase_signal;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,7 +19,7 @@ use self::phase_signal::PhaseSignal;
 pub use self::phase_signal::PhaseWait;
 
 /// How a shutdown is timed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// Between "not ready" and "no new connections": endpoints take time to notice.
     pub delay: Duration,
@@ -36,6 +38,8 @@ pub struct Drain {
     /// Responses to requests that wait for the end: they are sent after it.
     reports: Arc<watch::Sender<()>>,
     aborted: Arc<AtomicUsize>,
+    /// Work that may have to end earlier; it ends with this one at the latest.
+    branches: Arc<Mutex<Vec<Self>>>,
 }
 
 /// Sees the phase; while it or a clone of it lives, a drain is not complete.
@@ -56,11 +60,37 @@ impl Default for Drain {
             work: Arc::new(watch::Sender::new(())),
             reports: Arc::new(watch::Sender::new(())),
             aborted: Arc::default(),
+            branches: Arc::default(),
         }
     }
 }
 
 impl Drain {
+    /// A part of this work that can be drained by itself. It reaches every phase that this one reaches, and
+    /// its work is work of this one until it is forgotten.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        let branch = Self::default();
+        self.branches().push(branch.clone());
+        // After it is listed: an advance in between has reached it or is seen here.
+        branch.advance(self.phase());
+        branch
+    }
+
+    /// Counts a branch no longer, whose work has ended. Once the whole ends, it is counted to the last: what
+    /// was cut decides how the end is reported.
+    pub fn forget(&self, branch: &Self) {
+        if self.phase() >= Phase::Draining {
+            return;
+        }
+        let mut branches = self.branches();
+        branches.retain(|held| !Arc::ptr_eq(&held.signal, &branch.signal));
+    }
+
+    fn branches(&self) -> MutexGuard<'_, Vec<Self>> {
+        self.branches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The present phase.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
@@ -76,6 +106,9 @@ impl Drain {
             later
         });
         self.signal.advance(to);
+        for branch in &*self.branches() {
+            branch.advance(to);
+        }
     }
 
     /// A handle for a piece of work.
@@ -103,8 +136,16 @@ impl Drain {
 
     /// Waits until nobody holds a `Watch` any more.
     pub async fn finished(&self) {
-        self.entrances.closed().await;
-        self.work.closed().await;
+        let mut parts = self.branches().clone();
+        parts.push(self.clone());
+        let holds = |part: &Self| part.entrances.receiver_count() + part.work.receiver_count() > 0;
+        // A part may take new work while others end: all have to be done at the same time.
+        while parts.iter().any(holds) {
+            for part in &parts {
+                part.entrances.closed().await;
+                part.work.closed().await;
+            }
+        }
     }
 
     /// A handle for a response that reports the end.
@@ -119,12 +160,14 @@ impl Drain {
 
     /// Pieces of work that were aborted.
     pub fn aborted(&self) -> usize {
-        self.aborted.load(Ordering::Acquire)
+        let own = self.aborted.load(Ordering::Acquire);
+        own + self.branches().iter().map(Self::aborted).sum::<usize>()
     }
 
     /// Pieces of work that are open; entrances are none.
     pub fn open(&self) -> usize {
-        self.work.receiver_count()
+        let own = self.work.receiver_count();
+        own + self.branches().iter().map(Self::open).sum::<usize>()
     }
 }
 
@@ -198,5 +241,65 @@ mod tests {
         drain.advance(Phase::Draining);
         drain.advance(Phase::LameDuck);
         assert_eq!(drain.phase(), Phase::Draining);
+    }
+
+    #[tokio::test]
+    async fn a_branch_is_drained_by_itself_and_with_the_whole() {
+        let drain = Drain::default();
+        let (one, other) = (drain.branch(), drain.branch());
+        let (held, kept) = (one.watch(), other.watch());
+        one.advance(Phase::Draining);
+        assert!(held.is_draining() && !kept.is_draining());
+        assert_eq!((drain.phase(), drain.open()), (Phase::Running, 2));
+        held.count_abort();
+        assert_eq!((one.aborted(), drain.aborted()), (1, 1));
+        drop(held);
+        one.finished().await;
+        drain.forget(&one);
+        assert_eq!((drain.open(), drain.aborted()), (1, 0));
+        drain.advance(Phase::Draining);
+        assert!(kept.is_draining());
+        let complete = tokio::spawn({
+            let drain = drain.clone();
+            async move { drain.finished().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!complete.is_finished());
+        drop(kept);
+        assert!(complete.await.is_ok());
+        assert!(drain.branch().watch().is_draining());
+    }
+
+    /// An egress takes connections while a listener's drain.
+    #[tokio::test]
+    async fn a_branch_that_takes_new_work_is_waited_for() {
+        let drain = Drain::default();
+        let (first, second) = (drain.branch(), drain.branch());
+        let held = second.watch();
+        let complete = tokio::spawn({
+            let drain = drain.clone();
+            async move { drain.finished().await }
+        });
+        tokio::task::yield_now().await;
+        let late = first.watch();
+        drop(held);
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!complete.is_finished());
+        drop(late);
+        assert!(complete.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_branch_cut_counts_to_the_end() {
+        let drain = Drain::default();
+        let branch = drain.branch();
+        let held = branch.watch();
+        drain.advance(Phase::Draining);
+        held.count_abort();
+        drop(held);
+        drain.forget(&branch);
+        assert_eq!(drain.aborted(), 1);
     }
 }

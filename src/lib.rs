@@ -8,7 +8,8 @@
 //! - [`proxy`]: a connection from accepted to closed ([`proxy::connection`] is the spine), HTTP and
 //!   tunnels. [`admin`]: the operator's port.
 //! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
-//!   [`tls::reload`] keep certificates. [`listener`]: sockets.
+//!   [`tls::reload`] keep certificates. [`census`]: who comes without a hybrid group. [`listener`]: sockets.
+//! - [`signature`]: who signed a request. [`spiffe`]: the client of a Workload API.
 //! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`proxy_protocol`],
 //!   [`redact`]: leaves that import nothing of ours.
 //!
@@ -18,9 +19,11 @@
 pub mod admin;
 pub mod budget;
 pub mod build;
+pub mod census;
 pub mod certgen;
 pub mod cli;
 pub mod config;
+mod counted;
 pub mod ctl;
 pub mod demo;
 pub mod drain;
@@ -36,6 +39,8 @@ pub mod proxy;
 pub mod proxy_protocol;
 pub mod redact;
 pub mod run;
+pub mod signature;
+pub mod spiffe;
 mod suggest;
 pub mod ticket_keys;
 mod time;

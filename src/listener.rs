@@ -5,6 +5,8 @@
 //! that takes a port over would no longer make a forgotten `0.0.0.0` fail.
 
 mod admission;
+mod bind;
+mod reach;
 
 use std::future::poll_fn;
 use std::io;
@@ -13,18 +15,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
+pub use self::bind::{BindError, Bound};
+pub(crate) use self::reach::{overlap, reaches};
 use crate::log_limit::LogLimit;
 use crate::metrics::{ListenerSockets, Metrics};
 use crate::panics;
 
 /// What one listener's socket side is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// Label of metrics and log lines; unique.
     pub name: String,
@@ -41,37 +43,12 @@ pub struct Settings {
     pub backlog: i32,
 }
 
-/// An address that cannot be bound.
-#[derive(Debug, Error)]
-pub enum BindError {
-    /// Somebody else listens there.
-    #[error(
-        "listener `{listener}`: {address} is in use by another process: stop it, or choose another address with {setting}"
-    )]
-    InUse {
-        /// The listener's name.
-        listener: String,
-        /// The address.
-        address: SocketAddr,
-        /// Where the address was given.
-        setting: &'static str,
-    },
-    /// Any other refusal of the kernel.
-    #[error("listener `{listener}`: cannot bind {address}: {source}")]
-    Other {
-        /// The listener's name.
-        listener: String,
-        /// The address.
-        address: SocketAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
-
 /// Bound sockets of one listener, and the permits of its connections.
 pub struct Listener {
     name: Arc<str>,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Bound>,
+    /// Accepted, and waits for its permit.
+    waiting: Option<(TcpStream, SocketAddr)>,
     network: Arc<Admission>,
     /// Permits that only clients of this host get.
     loopback: Option<Arc<Admission>>,
@@ -97,36 +74,58 @@ pub struct Accepted {
     pub permit: Permit,
 }
 
-/// When TCP begins to ask a silent peer whether it is there, how often, and how many times.
-const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-const KEEPALIVE_TIMES: u32 = 4;
-
 impl Listener {
     /// Binds every address; needs a runtime.
     pub fn bind(settings: &Settings, metrics: ListenerSockets) -> Result<Self, BindError> {
-        let bind = |address: &SocketAddr| bound(settings, *address);
+        let bind = |address: &SocketAddr| Bound::bind(settings, *address);
         let sockets = settings.addresses.iter().map(bind);
-        let sockets = sockets.collect::<Result<_, _>>()?;
-        let admission = |limit| Admission::new(limit, metrics.clone());
+        let network = Admission::new(settings.max_connections, metrics.clone());
+        let loopback = settings.loopback_connections;
         Ok(Self {
-            name: settings.name.as_str().into(),
+            loopback: loopback.map(|limit| Admission::new(limit, metrics.clone())),
+            ..Self::over(
+                &settings.name,
+                sockets.collect::<Result<_, _>>()?,
+                network,
+                metrics,
+            )
+        })
+    }
+
+    /// Accepts on sockets that are bound, with permits that connections may hold already.
+    pub fn over(
+        name: &str,
+        sockets: Vec<Bound>,
+        permits: Arc<Admission>,
+        metrics: ListenerSockets,
+    ) -> Self {
+        Self {
+            name: name.into(),
             sockets,
-            network: admission(settings.max_connections),
-            loopback: settings.loopback_connections.map(admission),
+            waiting: None,
+            network: permits,
+            loopback: None,
             metrics,
             next: 0,
             back_off: BACK_OFF_MIN,
             warnings: LogLimit::new(WARN_EVERY, 1),
-        })
+        }
+    }
+
+    /// Gives its sockets up, and the connection that it accepted and had no permit for.
+    pub fn into_sockets(self) -> (Vec<Bound>, Option<(TcpStream, SocketAddr)>) {
+        (self.sockets, self.waiting)
+    }
+
+    /// Begins with a connection that another one accepted.
+    #[must_use]
+    pub fn with_waiting(self, waiting: Option<(TcpStream, SocketAddr)>) -> Self {
+        Self { waiting, ..self }
     }
 
     /// The addresses as bound: port 0 has become a real one.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets
-            .iter()
-            .filter_map(|socket| socket.local_addr().ok())
-            .collect()
+        self.sockets.iter().filter_map(Bound::address).collect()
     }
 
     /// The next connection with its permit. Errors of accept(2) are counted, logged and waited out.
@@ -135,12 +134,14 @@ impl Listener {
     /// there is none, the newcomer waits here, and those after it in the kernel's queue.
     ///
     /// A panic costs the connection in which it happened: it is counted, and the next one is accepted.
+    /// Nothing is lost if this is given up.
     pub async fn accept(&mut self) -> Accepted {
         loop {
             if let Ok(accepted) = panics::caught(self.accept_next()).await {
                 return accepted;
             }
             self.metrics.accept_panicked();
+            self.waiting = None;
             // What made it panic may be there still.
             tokio::time::sleep(BACK_OFF_MIN).await;
         }
@@ -148,15 +149,22 @@ impl Listener {
 
     async fn accept_next(&mut self) -> Accepted {
         loop {
-            match poll_fn(|cx| self.poll_accept(cx)).await {
-                Ok((stream, client)) => {
-                    self.back_off = BACK_OFF_MIN;
-                    let permit = self.admission(client).enter(client.ip()).await;
+            // Kept here while it waits: whoever takes the sockets over gets it too.
+            if let Some((_, client)) = &self.waiting {
+                let client = *client;
+                let permit = self.admission(client).enter(client.ip()).await;
+                if let Some((stream, client)) = self.waiting.take() {
                     return Accepted {
                         stream,
                         client,
                         permit,
                     };
+                }
+            }
+            match poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok(accepted) => {
+                    self.back_off = BACK_OFF_MIN;
+                    self.waiting = Some(accepted);
                 }
                 Err(error) => self.wait_out(&error).await,
             }
@@ -196,7 +204,7 @@ impl Listener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         for offset in 0..self.sockets.len() {
             let index = (self.next + offset) % self.sockets.len();
-            if let Poll::Ready(accepted) = self.sockets[index].poll_accept(cx) {
+            if let Poll::Ready(accepted) = self.sockets[index].socket.poll_accept(cx) {
                 self.next = index + 1;
                 return Poll::Ready(accepted);
             }
@@ -224,48 +232,6 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
-
-fn bound(settings: &Settings, address: SocketAddr) -> Result<TcpListener, BindError> {
-    listening(address, settings.backlog).map_err(|source| {
-        let listener = settings.name.clone();
-        match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse {
-                listener,
-                address,
-                setting: settings.setting,
-            },
-            _ => BindError::Other {
-                listener,
-                address,
-                source,
-            },
-        }
-    })
-}
-
-fn listening(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        // The unspecified IPv6 address serves IPv4 too, whatever the host's default says.
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Accepted sockets inherit these on Linux, which saves their system calls.
-    socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_TIMES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    TcpListener::from_std(socket.into())
-}
 
 /// Every label of an accept error.
 const ACCEPT_REASONS: [&str; 5] = [

@@ -3,22 +3,27 @@
 //! 0: done. 1: failed. 64: the command line or the configuration is wrong (EX_USAGE of sysexits(3)).
 
 mod allocator;
+mod ending;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use hybridge::certgen::{self, CertgenError};
-use hybridge::cli::{self, Cli, Command};
-use hybridge::config::{self, Config, Environment, Flags, Loaded};
-use hybridge::redact::scrub;
+use hybridge::cli::{self, Cli, Command, ManPages};
+use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
+use hybridge::redact::{Shown, scrub};
 use hybridge::run::{self, End};
 use hybridge::tls::policy::Group;
+use hybridge::tls::policy::Profile;
 use hybridge::{ctl, demo, inject, ticket_keys};
+use hybridge_scan::groups::Known;
 use hybridge_scan::probe::{self, Verdict};
+use hybridge_seal::commands as sealing;
 use thiserror::Error;
 
 use self::allocator::Allocator;
+use self::ending::{Ended, unless_signalled};
 
 /// Less time per allocation than the system's, and memory given back.
 #[global_allocator]
@@ -53,7 +58,7 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(flags) => run(&flags),
-        Command::Check(flags) => check(&flags),
+        Command::Check(call) => check(*call),
         Command::Certs(args) => certs(&args),
         Command::TicketKeys(call) => ticket_keys(&call.action),
         Command::Ctl(call) => ctl(&call),
@@ -61,20 +66,49 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Inject(args) => Ok(inject::command(&args)?),
         Command::Probe(args) => probe_one(&args),
         Command::Scan(args) => scan(&args),
+        Command::Keys(args) => Ok(sealing::keys(&args, &mut io::stdout().lock())?),
+        Command::Seal(args) => cleanly(move || sealing::seal(&args)),
+        Command::Open(args) => cleanly(move || sealing::open(&args)),
+        Command::Rewrap(args) => cleanly(move || sealing::rewrap(&args, &mut io::stdout().lock())),
+        Command::Reseal(args) => cleanly(move || sealing::reseal(&args, &mut io::stdout().lock())),
+        Command::Inspect(args) => Ok(sealing::inspect(&args, &mut io::stdout().lock())?),
+        Command::Sign(args) => cleanly(move || sealing::sign(&args, &mut io::stdout().lock())),
+        Command::Verify(args) => Ok(sealing::verify(&args, &mut io::stdout().lock())?),
+        Command::Completions(wanted) => Ok(wanted.write(&mut io::stdout().lock())?),
+        Command::Man(wanted) => man(&wanted),
+    }
+}
+
+/// Runs a command whose partial results are removed if a signal ends it.
+fn cleanly(
+    command: impl FnOnce() -> Result<(), hybridge_seal::Error> + Send + 'static,
+) -> Result<(), Failure> {
+    match unless_signalled(command).map_err(Failure::Signals)? {
+        Ended::Done(result) => Ok(result?),
+        Ended::Signalled(number) => {
+            hybridge_seal::staging::remove_all();
+            Err(Failure::Signalled(number))
+        }
     }
 }
 
 fn probe_one(args: &hybridge_scan::ProbeArgs) -> Result<(), Failure> {
-    let known = Group::ALL.map(|group| (group.name(), group.key_exchange()));
-    match probe::probe(args, &known, &mut io::stdout().lock())? {
+    match probe::probe(args, &known_groups(), &mut io::stdout().lock())? {
         Verdict::Protected => Ok(()),
         Verdict::Classical => Err(Failure::Classical),
         Verdict::Untrusted => Err(Failure::Untrusted),
     }
 }
 
+/// Every group that a handshake can be made with.
+fn known_groups() -> Vec<Known> {
+    let all = Group::ALL.into_iter();
+    all.map(|group| (group.name(), group.key_exchange()))
+        .collect()
+}
+
 fn scan(args: &hybridge_scan::ScanArgs) -> Result<(), Failure> {
-    if hybridge_scan::run::scan(args, &mut io::stdout().lock())? {
+    if hybridge_scan::run::scan(args, &known_groups(), &mut io::stdout().lock())? {
         Ok(())
     } else {
         Err(Failure::Required)
@@ -82,12 +116,13 @@ fn scan(args: &hybridge_scan::ScanArgs) -> Result<(), Failure> {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
-    let Loaded { config, warnings } = Config::load(flags, &Environment::of_process())?;
+    let source = Source::new(flags.clone(), Environment::of_process());
+    let Loaded { config, warnings } = source.load()?;
     run::init_logging(&config.log);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    ended(run::run(config)?)
+    ended(run::run(config, source)?)
 }
 
 fn ended(end: End) -> Result<(), Failure> {
@@ -97,10 +132,15 @@ fn ended(end: End) -> Result<(), Failure> {
     }
 }
 
-fn check(flags: &Flags) -> Result<(), Failure> {
-    let Loaded { config, warnings } = Config::load(flags, &Environment::of_process())?;
+fn check(mut call: cli::Check) -> Result<(), Failure> {
+    let profile = call.take_profile();
+    let Loaded { config, warnings } = Config::load(&call.flags, &Environment::of_process())?;
     for warning in &warnings {
         say(warning);
+    }
+    let profile = profile.as_deref().map(config::profile).transpose()?;
+    if let Some(profile) = profile.filter(|profile| *profile != Profile::Off) {
+        return judge(&config, profile, call.format.unwrap_or_default());
     }
     let (certificates, warnings) = run::describe_certificates(&config)?;
     for warning in &warnings {
@@ -113,6 +153,27 @@ fn check(flags: &Flags) -> Result<(), Failure> {
 {certificates}
 {budget}"
     )?;
+    Ok(())
+}
+
+fn judge(config: &Config, profile: Profile, format: cli::Format) -> Result<(), Failure> {
+    let judged = run::judge(config, profile)?;
+    let report = cli::report(config, &judged, profile, format);
+    write!(io::stdout().lock(), "{report}")?;
+    if cli::passed(&judged) {
+        Ok(())
+    } else {
+        Err(Failure::Profile(profile.name()))
+    }
+}
+
+fn man(wanted: &ManPages) -> Result<(), Failure> {
+    let directory = Shown::path(&wanted.directory);
+    let pages = wanted.write().map_err(|cause| Failure::ManPages {
+        directory: directory.clone(),
+        cause,
+    })?;
+    writeln!(io::stdout().lock(), "{pages} pages in {directory}")?;
     Ok(())
 }
 
@@ -130,8 +191,7 @@ fn ticket_keys(action: &ticket_keys::Action) -> Result<(), Failure> {
 
 fn ctl(call: &cli::Ctl) -> Result<(), Failure> {
     let admin = config::admin_address(call.admin.as_deref(), &Environment::of_process())?;
-    ctl::order(admin, call.action)?;
-    Ok(())
+    Ok(ctl::call(admin, &call.action, &mut io::stdout().lock())?)
 }
 
 /// Why a command did not do its work.
@@ -149,6 +209,8 @@ enum Failure {
     Cut(usize),
     #[error(transparent)]
     Demo(#[from] demo::Error),
+    #[error("cannot write the man pages to {directory}: {cause}")]
+    ManPages { directory: Shown, cause: io::Error },
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -161,8 +223,16 @@ enum Failure {
     Untrusted,
     #[error(transparent)]
     Scan(#[from] hybridge_scan::run::Error),
-    #[error("not every endpoint is as required")]
+    #[error("not every endpoint could be examined, or is as required")]
     Required,
+    #[error("not every requirement of profile `{0}` is met")]
+    Profile(&'static str),
+    #[error(transparent)]
+    Seal(#[from] hybridge_seal::Error),
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    #[error("ended by signal {0}: what was not whole was removed")]
+    Signalled(u8),
     #[error(transparent)]
     TicketKeys(#[from] ticket_keys::Error),
 }
@@ -180,9 +250,11 @@ impl Failure {
         match self {
             Self::Output(error)
             | Self::Demo(demo::Error::Output(error))
+            | Self::Ctl(ctl::Error::Output(error))
             | Self::Probe(probe::Error::Output(error)) => Some(error),
             Self::Inject(error) => error.output(),
             Self::Scan(error) => error.output(),
+            Self::Seal(error) => error.output(),
             _ => None,
         }
     }
@@ -194,7 +266,10 @@ impl Failure {
             Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Inject(error) => ExitCode::from(error.exit_code()),
             Self::Scan(error) if error.is_usage() => ExitCode::from(EX_USAGE),
+            Self::Seal(error) if error.is_usage() => ExitCode::from(EX_USAGE),
             Self::Classical => ExitCode::from(CLASSICAL),
+            // What a shell reports of a command that a signal ends.
+            Self::Signalled(number) => ExitCode::from(number.saturating_add(128)),
             _ => ExitCode::FAILURE,
         }
     }

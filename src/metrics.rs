@@ -5,12 +5,16 @@
 
 mod buckets;
 mod clients;
+mod egress;
+mod egress_families;
 mod families;
 mod injections;
 mod labels;
 mod listener;
 mod process;
 mod sockets;
+mod streams;
+mod withdraw;
 
 use std::collections::BTreeMap;
 
@@ -23,11 +27,15 @@ use strum::VariantNames;
 
 use self::buckets::{COMPUTE_SECONDS, HANDSHAKE_BYTES, HANDSHAKE_SECONDS, REQUEST_SECONDS};
 use self::clients::Clients;
+pub use self::egress::EgressMetrics;
+use self::egress_families::Egress;
 use self::families::{Families, named};
 pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, PanickedTask, RequestProtocol, ShedReason};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
 pub use self::sockets::ListenerSockets;
+pub use self::streams::StreamMetrics;
+use self::streams::Streams;
 
 /// The registry and every family in it.
 pub struct Metrics {
@@ -35,8 +43,11 @@ pub struct Metrics {
     handshakes: Handshakes,
     connections: Connections,
     requests: Requests,
+    streams: Streams,
     clients: Clients,
+    egress: Egress,
     credential_reloads: IntCounterVec,
+    config_reloads: IntCounterVec,
     panics: IntCounterVec,
     draining: IntGauge,
 }
@@ -107,6 +118,7 @@ struct Connections {
     shed: IntCounterVec,
     wire_bytes: IntCounterVec,
     payload_bytes: IntCounterVec,
+    certificate_start: GaugeVec,
     certificate_expiry: GaugeVec,
     pair_expiry: GaugeVec,
     crl_next_update: GaugeVec,
@@ -150,6 +162,11 @@ impl Connections {
                 "When the first revocation list for clients has to be replaced, Unix time; after that the clients of its issuer are refused.",
                 &["listener"],
             )?,
+            certificate_start: family.gauge_f64(
+                "certificate_start_timestamp_seconds",
+                "Begin of validity of the certificate in use, Unix time; of several that of the first that ends.",
+                &["listener"],
+            )?,
             certificate_expiry: family.gauge_f64(
                 "certificate_expiry_timestamp_seconds",
                 "End of validity of the certificate in use, Unix time; of several the first that ends.",
@@ -171,6 +188,8 @@ struct Requests {
     duration: HistogramVec,
     time_to_first_byte: HistogramVec,
     upstream_failures: IntCounterVec,
+    signatures: IntCounterVec,
+    signed_responses: IntCounterVec,
 }
 
 impl Requests {
@@ -203,6 +222,16 @@ impl Requests {
                 "Failures on the upstream side.",
                 &["listener", "reason"],
             )?,
+            signatures: family.counter(
+                "signature_verifications_total",
+                "Requests whose signatures were judged, where a listener asks for them.",
+                &["listener", "result"],
+            )?,
+            signed_responses: family.counter(
+                "signed_responses_total",
+                "Responses of a listener that signs them, by where the signatures are.",
+                &["listener", "place"],
+            )?,
         })
     }
 }
@@ -216,10 +245,17 @@ impl Metrics {
             handshakes: Handshakes::register(&family)?,
             connections: Connections::register(&family)?,
             requests: Requests::register(&family)?,
+            streams: Streams::register(&family)?,
             clients: Clients::register(&family)?,
+            egress: Egress::register(&family)?,
             credential_reloads: family.counter(
                 "credential_reloads_total",
                 "Changes of certificates and of client-ca taken over (ok) or refused, the last good ones kept (failed).",
+                &["result"],
+            )?,
+            config_reloads: family.counter(
+                "config_reloads_total",
+                "Configurations read at SIGHUP, in use (ok) or refused, the last good one kept (failed).",
                 &["result"],
             )?,
             panics: family.counter(
@@ -233,6 +269,7 @@ impl Metrics {
         process::register(&metrics.registry)?;
         for result in ["ok", "failed"] {
             metrics.credential_reloads.with_label_values(&[result]);
+            metrics.config_reloads.with_label_values(&[result]);
         }
         for task in PanickedTask::VARIANTS {
             metrics.panics.with_label_values(&[*task]);
@@ -272,6 +309,12 @@ impl Metrics {
     pub fn credential_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.credential_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn config_reload(&self, ok: bool) {
+        let result = if ok { "ok" } else { "failed" };
+        self.config_reloads.with_label_values(&[result]).inc();
     }
 
     /// Marks the shutdown.

@@ -2,7 +2,10 @@
 //! an argument, as a path, inside a configuration) must not find it again in a log, a page or an error.
 //! [`Shown`] holds such a text inside an error; [`scrub`] is the last look at a message before it leaves.
 
+mod age;
 mod hex;
+mod pin;
+mod userinfo;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,6 +24,8 @@ const LONGEST_WORD: usize = 80;
 const LONGEST_VALUE: usize = 60;
 /// Bytes of a path that are shown.
 const LONGEST_PATH: usize = 512;
+/// What stands in the place of a user and a password.
+const USERINFO: &str = "(userinfo, not shown)";
 /// How a PEM block begins and ends (RFC 7468).
 const ARMOUR: [&str; 2] = ["-----BEGIN", "-----END"];
 
@@ -72,6 +77,10 @@ pub enum Secret {
     Pem,
     /// It is base64 throughout, as a Kubernetes Secret holds a key.
     Base64,
+    /// It has an identity of age, which opens sealed files.
+    Identity,
+    /// It has the PIN of a token, as a URI of PKCS#11 may.
+    Pin,
     /// It has a piece that may be part of a key.
     Piece,
 }
@@ -81,6 +90,15 @@ impl Secret {
     pub fn of(text: &str) -> Option<Self> {
         if ARMOUR.iter().any(|line| text.contains(line)) {
             return Some(Self::Pem);
+        }
+        if !pin::values(text).is_empty() {
+            return Some(Self::Pin);
+        }
+        if !age::identities(text).is_empty() {
+            return Some(Self::Identity);
+        }
+        if age::is_recipient(text) {
+            return None;
         }
         let joined: String = text.chars().filter(|c| !is_between(*c)).collect();
         let base64 = joined.len() >= SHORTEST_TEXT && joined.chars().all(is_base64);
@@ -95,6 +113,16 @@ impl Secret {
     pub fn is_whole(self) -> bool {
         self != Self::Piece
     }
+
+    /// What to write where the path of a file belongs.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Pin => {
+                "write the PIN to a file (mode 0400), and pin-source=file:/PATH in the place of pin-value"
+            }
+            _ => "put it in a file and write the file's path",
+        }
+    }
 }
 
 impl fmt::Display for Secret {
@@ -102,6 +130,8 @@ impl fmt::Display for Secret {
         f.write_str(match self {
             Self::Pem => "PEM text",
             Self::Base64 => "base64 text",
+            Self::Identity => "an age identity",
+            Self::Pin => "a URI with a PIN",
             Self::Piece => "text like a key",
         })
     }
@@ -112,12 +142,22 @@ fn shown(text: &str, limit: usize) -> String {
     if let Some(secret) = Secret::of(text) {
         return hidden(secret, text.len());
     }
+    let text = without_userinfo(text);
     let line = text.lines().next().unwrap_or_default();
     let mut shown: String = line.chars().take(limit).map(printable).collect();
     if line.chars().nth(limit).is_some() || line.len() < text.trim_end_matches('\n').len() {
         shown.push('…');
     }
     shown
+}
+
+/// A value without the user and the password before its host.
+fn without_userinfo(text: &str) -> Cow<'_, str> {
+    let mut clean = Cow::Borrowed(text);
+    for range in userinfo::of_value(text).into_iter().rev() {
+        clean.to_mut().replace_range(range, USERINFO);
+    }
+    clean
 }
 
 /// A control character could break a log line or drive a terminal.
@@ -135,21 +175,29 @@ pub fn scrub(message: &str) -> Cow<'_, str> {
         .into_iter()
         .chain(pieces(message))
         .chain(hex::pieces(message))
+        .chain(age::identities(message))
+        .chain(pin::values(message))
+        .chain(userinfo::of_urls(message))
         .collect();
     if ranges.is_empty() {
         return Cow::Borrowed(message);
     }
-    ranges.sort_by_key(|range| range.start);
+    // Of two that begin together the longer one.
+    ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     let mut clean = String::with_capacity(message.len());
     let mut from = 0;
     for range in ranges {
         if range.start < from {
+            // What one that was hidden ends in may go on.
+            from = from.max(range.end);
             continue;
         }
         let secret = &message[range.clone()];
-        let what = Secret::of(secret).unwrap_or(Secret::Piece);
         clean.push_str(&message[from..range.start]);
-        clean.push_str(&hidden(what, secret.len()));
+        match Secret::of(secret) {
+            None if message[range.end..].starts_with('@') => clean.push_str(USERINFO),
+            what => clean.push_str(&hidden(what.unwrap_or(Secret::Piece), secret.len())),
+        }
         from = range.end;
     }
     clean.push_str(&message[from..]);

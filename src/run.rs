@@ -1,34 +1,52 @@
 //! Wiring: a `Config` becomes listeners, reloader, admin port and their orderly end. The only place
 //! that knows everything.
 
+mod base;
 mod commands;
 mod dispatch;
+mod egress;
 mod error;
 mod inspect;
+mod judge;
+mod kept;
 mod lifecycle;
+mod live;
 mod logging;
+mod own_ports;
+mod plan;
+mod reading;
 mod ready;
+mod reload;
 mod series;
+mod service_manager;
 mod sidecar;
+mod sides;
+mod signature_keys;
+mod sockets;
+mod tunnel_end;
+mod watchers;
+mod workload;
 
 use std::time::Duration;
 
 pub use self::error::Error;
 pub use self::inspect::{budget, describe_certificates};
+pub use self::judge::{Finding, Judged, judge};
 pub use self::lifecycle::{End, Signals};
 pub use self::logging::init as init_logging;
 pub(crate) use self::series::announce;
 pub use self::sidecar::Sidecar;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::worker;
 
-/// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
-pub fn run(config: Config) -> Result<End, Error> {
+/// Runs until a signal or `ctl quit` ends it; SIGHUP reads `source` again. Blocks; builds its own runtime.
+pub fn run(config: Config, source: Source) -> Result<End, Error> {
     let runtime = worker::runtime().map_err(Error::Runtime)?;
     let end = runtime.block_on(async {
         // Before anything else: as PID 1 a signal without a handler is lost.
         let signals = Signals::install().map_err(Error::Signals)?;
-        let sidecar = Sidecar::start(config)?;
+        let sidecar = Sidecar::start_from(config, source)?;
+        service_manager::ready(sidecar.listeners());
         Ok(sidecar.until_signalled(signals).await)
     });
     // A look at a certificate file that hangs must not hold up the end.

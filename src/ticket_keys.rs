@@ -13,6 +13,7 @@ use tempfile::{Builder, NamedTempFile};
 
 pub use self::error::Error;
 use crate::redact::Shown;
+use crate::tls::credentials::directory_of;
 use crate::tls::tickets::{KeyFile, LIFETIME, Step};
 
 /// For the owner alone.
@@ -110,7 +111,7 @@ fn stage(target: &Path, keys: &KeyFile) -> Result<NamedTempFile, Error> {
     let mut staged = Builder::new()
         .prefix(".ticket-keys.")
         .permissions(Permissions::from_mode(SECRET))
-        .tempfile_in(directory(target))
+        .tempfile_in(directory_of(target))
         .map_err(failed("create", target))?;
     staged
         .write_all(keys.text().as_bytes())
@@ -129,17 +130,9 @@ fn hand_over(staged: &NamedTempFile, old: &fs::Metadata) -> io::Result<()> {
 }
 
 fn save_directory(target: &Path) -> Result<(), Error> {
-    let directory = directory(target);
-    fs::File::open(directory)
+    fs::File::open(directory_of(target))
         .and_then(|directory| directory.sync_all())
         .map_err(failed("save the directory of", target))
-}
-
-fn directory(target: &Path) -> &Path {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {

@@ -1,11 +1,14 @@
 //! The command line, types only; what they mean is in `command`.
 
+mod capacity;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::limit::Limit;
 use crate::tls::Group;
+pub use capacity::{Amount, Capacity, Positive};
 
 /// What hybrid post-quantum TLS costs, measured in pairs.
 #[derive(Debug, Parser)]
@@ -29,6 +32,8 @@ pub enum Command {
     Report(Report),
     /// Add up the shards of one run
     Merge(Merge),
+    /// What a core does and what a fleet needs, from a result file
+    Capacity(Capacity),
     /// Serve HTTP without TLS, versions 1.1 and 2 on one port, as the backend of the peers plans
     Backend(Backend),
 }

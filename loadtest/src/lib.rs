@@ -1,10 +1,11 @@
 //! `hybridge-loadtest`: what hybrid post-quantum TLS costs, measured in pairs. A black box beside the proxy: it
 //! speaks TCP, TLS and HTTP, reads `/metrics` and `/proc`, and never links the proxy.
 //! Reading order: `plan` (what is run) -> `run` (interleaved blocks) -> `session` (one operation) -> `stats` ->
-//! `results` (the file) -> `report` (pure functions of it).
+//! `results` (the file) -> `report` and `capacity` (pure functions of it).
 
 #![forbid(unsafe_code)]
 
+pub mod capacity;
 pub mod cli;
 pub mod command;
 pub mod error;

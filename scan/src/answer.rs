@@ -11,9 +11,10 @@ const SERVER_HELLO: u8 = 2;
 /// The level of an alert that ends nothing (RFC 5246 §7.2).
 const WARNING: u8 = 1;
 const CLOSE_NOTIFY: u8 = 0;
-/// The alerts that mean "none of these groups" and "not this version".
+/// The alerts that mean "none of these groups or suites", "not this version" and "none that is strong enough".
 const HANDSHAKE_FAILURE: u8 = 40;
 const PROTOCOL_VERSION: u8 = 70;
+const INSUFFICIENT_SECURITY: u8 = 71;
 const EXT_SUPPORTED_VERSIONS: u16 = 43;
 const EXT_KEY_SHARE: u16 = 51;
 /// The random value that makes a ServerHello a HelloRetryRequest (RFC 8446 §4.1.3).
@@ -68,7 +69,10 @@ impl Answer {
     /// Whether it says that the server takes none of what was offered. Any other alert has another reason,
     /// such as a name that the server does not know.
     pub fn is_refusal(self) -> bool {
-        matches!(self, Self::Alert(HANDSHAKE_FAILURE | PROTOCOL_VERSION))
+        matches!(
+            self,
+            Self::Alert(HANDSHAKE_FAILURE | PROTOCOL_VERSION | INSUFFICIENT_SECURITY)
+        )
     }
 
     /// Whether the server speaks TLS, even if it refuses.

@@ -26,6 +26,8 @@ pub enum Format {
     Table,
     /// Every finding, schema hybridge-scan/1; what --baseline reads
     Json,
+    /// For people too: one HTML file that needs nothing else, with what authorities ask for
+    Html,
     /// CycloneDX, a cryptography bill of materials
     Cbom,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
@@ -14,6 +15,8 @@ use serde::Serialize;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::dial::Dial;
+use crate::groups::{self, Kind, Known};
+use crate::printable::printable;
 use crate::session::Session;
 use crate::target::Target;
 
@@ -64,15 +67,35 @@ pub struct Certificates {
     pub tickets: u32,
 }
 
-/// Three handshakes.
+/// Three handshakes, with those of the known groups that the server accepts; it accepts none of TLS 1.3 if
+/// it speaks TLS 1.2 alone.
 pub fn collect(
     target: &Target,
     dial: Dial,
-    only_tls12: bool,
+    accepted: &[u16],
+    known: &[Known],
     notes: &mut Vec<String>,
 ) -> Certificates {
-    let all = [CLASSICAL, &ML_DSA].concat();
-    let first = match handshake(target, dial, &all, only_tls12) {
+    let only_tls12 = accepted.is_empty();
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    if !only_tls12 {
+        let groups = known.iter().map(|(_, group)| *group);
+        let usable = groups.filter(|group| accepted.contains(&u16::from(group.name())));
+        provider.kx_groups = usable.collect();
+        // The smallest hello first: what stands before the server may drop larger ones.
+        let is_large = |number: u16| groups::kind(number) != Kind::Classical;
+        provider
+            .kx_groups
+            .sort_by_key(|group| is_large(group.name().into()));
+        if provider.kx_groups.is_empty() {
+            notes.push("no certificate was seen: no handshake can be made here with the groups that the server accepts".to_owned());
+            return Certificates::default();
+        }
+    }
+    let provider = Arc::new(provider);
+    let handshake =
+        |schemes: &[SignatureScheme]| handshake(target, dial, schemes, (&provider, only_tls12));
+    let first = match handshake(&[CLASSICAL, &ML_DSA].concat()) {
         Ok(seen) => seen,
         Err(why) => {
             notes.push(format!("no certificate was seen: {why}"));
@@ -91,7 +114,7 @@ pub fn collect(
         return found;
     }
     let leaf = |schemes: &[SignatureScheme]| {
-        let seen = handshake(target, dial, schemes, false).ok()?;
+        let seen = handshake(schemes).ok()?;
         seen.scheme?;
         seen.chain().into_iter().next()
     };
@@ -159,19 +182,18 @@ fn handshake(
     target: &Target,
     dial: Dial,
     schemes: &[SignatureScheme],
-    only_tls12: bool,
+    (provider, only_tls12): (&Arc<CryptoProvider>, bool),
 ) -> Result<Seen, String> {
     let witness = Arc::new(Witness {
         seen: Mutex::default(),
         schemes: schemes.to_vec(),
     });
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions: &[_] = if only_tls12 {
         &[&rustls::version::TLS12]
     } else {
         &[&rustls::version::TLS13]
     };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(versions)
         .map_err(|error| error.to_string())?
         .dangerous()
@@ -311,18 +333,6 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Without what would move a terminal's cursor: a server chooses its names.
-pub(crate) fn printable(text: &str) -> String {
-    let plain = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    text.chars().map(plain).collect()
 }
 
 /// In lower case.

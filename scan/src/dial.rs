@@ -70,16 +70,26 @@ pub struct Dial {
     pub address: SocketAddr,
     /// For each of: the connection, the answer.
     pub timeout: Duration,
+    /// Addresses of the name behind that one, which nobody tried.
+    pub others: usize,
 }
 
 impl Dial {
     /// The first address of the target that takes a connection.
     pub fn find(target: &Target, timeout: Duration) -> Result<Self, Unreachable> {
         let addresses = target.addresses().unwrap_or_default();
+        let mut left = addresses.len();
         let mut reason = Unreachable::NotResolved;
         for address in addresses {
+            left -= 1;
             match TcpStream::connect_timeout(&address, timeout) {
-                Ok(_) => return Ok(Self { address, timeout }),
+                Ok(_) => {
+                    return Ok(Self {
+                        address,
+                        timeout,
+                        others: left,
+                    });
+                }
                 Err(error) => {
                     reason = match error.kind() {
                         ErrorKind::ConnectionRefused => Unreachable::Refused,

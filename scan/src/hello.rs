@@ -1,7 +1,11 @@
 //! ClientHellos written by hand (RFC 8446 §4.1.2): the questions that no TLS library asks, such as a
 //! list of groups without a single key share. The answer shows which group the server would take.
 
-use aws_lc_rs::agreement::{Algorithm, ECDH_P256, EphemeralPrivateKey, X25519};
+use std::ops::RangeInclusive;
+
+use aws_lc_rs::agreement::{
+    Algorithm, ECDH_P256, ECDH_P384, ECDH_P521, EphemeralPrivateKey, X25519,
+};
 use aws_lc_rs::rand::{self, SystemRandom};
 
 use crate::groups;
@@ -23,10 +27,22 @@ const SCHEMES: [u16; 17] = [
 /// For versions before TLS 1.2, whose signatures are by SHA-1.
 const SHA1_SCHEMES: [u16; 2] = [0x0201, 0x0203];
 const SUITES_13: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
-/// ECDHE and RSA key exchange, AEAD and CBC: what servers of the last twenty years have in common.
-const SUITES_12: [u16; 18] = [
+/// What most servers of the last twenty years accept comes first: ECDHE and RSA key exchange, AEAD and CBC.
+const COMMON_SUITES_12: [u16; 18] = [
     0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc009, 0xc013, 0xc00a, 0xc014, 0xc023, 0xc027,
     0x009c, 0x009d, 0x002f, 0x0035, 0x009e, 0x009f,
+];
+/// Every suite before TLS 1.3 that IANA lists, in ranges: only a server that takes none of them has refused
+/// the version.
+const SUITES_12: [RangeInclusive<u16>; 8] = [
+    0x0001..=0x001b,
+    0x001e..=0x0046,
+    0x0067..=0x006d,
+    0x0084..=0x00c5,
+    0xc001..=0xc0b3,
+    0xc100..=0xc106,
+    0xcca8..=0xccae,
+    0xd001..=0xd005,
 ];
 
 /// A ClientHello.
@@ -38,7 +54,7 @@ pub struct Hello<'a> {
     pub version: u16,
     /// The list of `supported_groups`.
     pub groups: &'a [u16],
-    /// The group of the one key share, x25519 or secp256r1; none: an empty list of shares.
+    /// The group of the one key share, one of [`SHARED`]; none: an empty list of shares.
     pub share: Option<u16>,
     /// Bytes of the padding extension (RFC 7685).
     pub padding: Option<u16>,
@@ -53,11 +69,11 @@ impl Hello<'_> {
         body.extend(&random[..32]);
         vector8(&mut body, &random[32..]);
         let suites = if self.version == TLS13 {
-            &SUITES_13[..]
+            SUITES_13.to_vec()
         } else {
-            &SUITES_12[..]
+            suites_before_13()
         };
-        vector16(&mut body, &list(suites));
+        vector16(&mut body, &list(&suites));
         vector8(&mut body, &[0]);
         vector16(&mut body, &self.extensions()?);
         let mut message = vec![1];
@@ -106,11 +122,28 @@ impl Hello<'_> {
     }
 }
 
+/// The common suites, then all others.
+fn suites_before_13() -> Vec<u16> {
+    let rest = SUITES_12.into_iter().flatten();
+    let rest = rest.filter(|suite| !COMMON_SUITES_12.contains(suite));
+    COMMON_SUITES_12.into_iter().chain(rest).collect()
+}
+
+/// The groups of which a share can be sent.
+pub const SHARED: [u16; 4] = [
+    groups::X25519,
+    groups::SECP256R1,
+    groups::SECP384R1,
+    groups::SECP521R1,
+];
+
 /// A public key whose private half nobody keeps: no handshake is completed with it.
 fn public_key(group: u16) -> Option<Vec<u8>> {
     let algorithm: &'static Algorithm = match group {
         groups::X25519 => &X25519,
         groups::SECP256R1 => &ECDH_P256,
+        groups::SECP384R1 => &ECDH_P384,
+        groups::SECP521R1 => &ECDH_P521,
         _ => return None,
     };
     let key = EphemeralPrivateKey::generate(algorithm, &SystemRandom::new()).ok()?;
@@ -151,4 +184,32 @@ fn vector16(out: &mut Vec<u8>, data: &[u8]) {
 fn vector8(out: &mut Vec<u8>, data: &[u8]) {
     out.push(data.len() as u8);
     out.extend(data);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_before_tls_1_3_offers_every_suite_once() {
+        let suites = suites_before_13();
+        let mut sorted = suites.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), suites.len());
+        // RSA with CBC and SHA-256, DHE, CCM, 3DES, Camellia, ARIA, anonymous, PSK.
+        for suite in [
+            0x003c, 0x0067, 0xc09c, 0x000a, 0x0041, 0xc03c, 0x0034, 0x008c,
+        ] {
+            assert!(suites.contains(&suite), "{suite:#06x}");
+        }
+        assert!(suites.iter().all(|suite| !SUITES_13.contains(suite)));
+    }
+
+    #[test]
+    fn a_share_can_be_made_of_each_group_that_is_listed() {
+        for (group, bytes) in SHARED.into_iter().zip([32, 65, 97, 133]) {
+            assert_eq!(public_key(group).map(|key| key.len()), Some(bytes));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::printable::printable;
 use crate::target::Target;
 
 /// What the objects name.
@@ -34,12 +35,17 @@ impl Found {
         let name = text(object, "/metadata/name").unwrap_or("?");
         let namespace = text(object, "/metadata/namespace").unwrap_or("default");
         let what = format!("{kind} {namespace}/{name}");
+        let before = self.targets.len() + self.not_tried.len();
         match kind {
             "Service" => self.service(object, &what, name, namespace),
             "Ingress" => self.ingress(object, &what),
             "Gateway" => self.gateway(object, &what),
             "EndpointSlice" => self.slice(object, &what),
             _ => self.skip(&what, "this kind names no endpoint that a scan knows"),
+        }
+        // Every object is a target or a line.
+        if before == self.targets.len() + self.not_tried.len() {
+            self.skip(&what, "it names no port and no host to try");
         }
     }
 
@@ -83,8 +89,10 @@ impl Found {
     }
 
     fn gateway(&mut self, object: &Value, what: &str) {
-        let address = list(object, "/status/addresses").first();
-        let address = address.and_then(|address| text(address, "/value"));
+        let addresses = list(object, "/status/addresses").iter();
+        let addresses: Vec<_> = addresses
+            .filter_map(|address| text(address, "/value"))
+            .collect();
         for listener in list(object, "/spec/listeners") {
             let number = listener.get("port").and_then(Value::as_u64);
             let protocol = text(listener, "/protocol").unwrap_or("?");
@@ -92,12 +100,15 @@ impl Found {
                 self.skip(what, &format!("port {} speaks {protocol}", shown(number)));
                 continue;
             }
-            match text(listener, "/hostname").or(address) {
+            match text(listener, "/hostname") {
                 Some(host) => self.add(what, host, number),
-                None => self.skip(
+                None if addresses.is_empty() => self.skip(
                     what,
                     "a listener without host name, and no address in its status",
                 ),
+                None => addresses
+                    .iter()
+                    .for_each(|address| self.add(what, address, number)),
             }
         }
     }
@@ -109,18 +120,25 @@ impl Found {
                 self.skip(what, &format!("port {} is not named as TLS", shown(number)));
                 continue;
             }
-            for endpoint in list(object, "/endpoints") {
-                for address in list(endpoint, "/addresses")
-                    .iter()
-                    .filter_map(Value::as_str)
-                {
-                    self.add(what, address, number);
+            for address in list(object, "/endpoints")
+                .iter()
+                .flat_map(|endpoint| list(endpoint, "/addresses"))
+            {
+                match address.as_str() {
+                    Some(address) => self.add(what, address, number),
+                    None => self.skip(what, "an address that is no text"),
                 }
             }
         }
     }
 
     fn add(&mut self, what: &str, host: &str, port: Option<u64>) {
+        let Some(number) = port.filter(|port| (1..=65535).contains(port)) else {
+            return self.skip(
+                what,
+                &format!("{host}: its port is no number from 1 to 65535"),
+            );
+        };
         if host.contains('*') {
             return self.skip(what, &format!("{host} is a wildcard"));
         }
@@ -129,14 +147,14 @@ impl Found {
         } else {
             host.to_owned()
         };
-        match format!("{bracketed}:{}", shown(port)).parse() {
+        match format!("{bracketed}:{number}").parse() {
             Ok(target) => self.targets.push(target),
             Err(why) => self.skip(what, &why),
         }
     }
 
     fn skip(&mut self, what: &str, why: &str) {
-        self.not_tried.push(format!("{what}: {why}"));
+        self.not_tried.push(printable(&format!("{what}: {why}")));
     }
 }
 
@@ -217,6 +235,25 @@ mod tests {
                 "an item without a kind default/?: this kind names no endpoint that a scan knows",
             ]
         );
+    }
+
+    #[test]
+    fn an_object_that_names_nothing_is_a_line_too() {
+        let objects = r#"{"items": [
+            {"kind": "Service", "metadata": {"name": "headless"}, "spec": {"clusterIP": "None"}},
+            {"kind": "Ingress", "metadata": {"name": "d"}, "spec": {"defaultBackend": {}}},
+            {"kind": "Gateway", "metadata": {"name": "g"}, "spec": {"listeners": []}},
+            {"kind": "EndpointSlice", "metadata": {"name": "s"}, "ports": null},
+            {"kind": "Service", "metadata": {"name": "p\\u001b[2J"}, "spec": {"ports": [
+                {"name": "https", "port": -1}, {"name": "https", "port": "443"}]}},
+            {"kind": "Gateway", "metadata": {"name": "two"}, "spec": {"listeners": [
+                {"protocol": "TLS", "port": 443}]}, "status": {"addresses": [
+                {"value": "10.0.0.1"}, {"value": "10.0.0.2"}]}}]}"#;
+        let found = read(objects).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found.targets.len(), 2, "{found:?}");
+        assert_eq!(found.not_tried.len(), 6, "{found:?}");
+        let mut lines = found.not_tried.iter();
+        assert!(lines.all(|line| !line.contains('\u{1b}')), "{found:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod args;
+pub mod cbom;
 pub mod certificates;
 pub mod dial;
 pub mod doctor;
@@ -13,6 +14,7 @@ pub mod groups;
 pub mod hello;
 pub mod kubectl;
 pub mod oids;
+pub mod printable;
 pub mod probe;
 pub mod report;
 pub mod run;

@@ -16,9 +16,10 @@ use thiserror::Error;
 
 use self::witness::Witness;
 use crate::args::ProbeArgs;
-use crate::certificates::{describe, printable};
+use crate::certificates::describe;
 use crate::dial::{Dial, Unreachable};
-use crate::groups::{self, Kind};
+use crate::groups::{self, Kind, Known};
+use crate::printable::printable;
 use crate::report::table::date;
 use crate::session::Session;
 use crate::target::Target;
@@ -29,6 +30,8 @@ const SYSTEM: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
+/// Bytes of a file of authorities at most.
+const AUTHORITIES: u64 = 16 << 20;
 /// Bytes of a response that are read.
 const RESPONSE: usize = 16 << 10;
 
@@ -65,12 +68,10 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// A group that can be offered, by its name.
-pub type Known = (&'static str, &'static dyn SupportedKxGroup);
-
 /// Probes with the groups that are known, in their order, and writes what it saw.
 pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<Verdict, Error> {
     let target: Target = args.url.parse().map_err(Error::Usage)?;
+    let path = path_of(&args.url)?;
     let offered = offered(&args.groups, known)?;
     let (roots, from) = roots(args.ca.as_deref())?;
     let crypto = Arc::new(CryptoProvider {
@@ -92,13 +93,14 @@ pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<
         reason,
     };
     let dial = Dial::find(&target, args.timeout).map_err(unreachable)?;
-    let begin = Instant::now();
     let failed = |why: String| Error::Handshake(target.clone(), why);
+    // Keys are generated and the random generator starts before the clock does.
+    let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| failed(e.to_string()))?;
+    let begin = Instant::now();
     let stream = dial
         .connect()
         .ok_or_else(|| unreachable(Unreachable::ConnectFailed))?;
     let connected = Instant::now();
-    let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| failed(e.to_string()))?;
     let mut session = Session::new(tls, stream);
     session
         .handshake(args.timeout)
@@ -118,8 +120,7 @@ pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<
         ms(took)
     )?;
     if args.http && verdict != Verdict::Untrusted {
-        let path = path_of(&args.url);
-        let response = get(&mut session, &target, path, args.timeout);
+        let response = get(&mut session, &target, &path, args.timeout);
         writeln!(out, "response      {}", response.map_err(failed)?)?;
     }
     Ok(verdict)
@@ -136,15 +137,27 @@ fn explained(why: &str) -> String {
             "the server refused the handshake ({why}): it may not accept any group that was offered; see `hybridge scan`"
         );
     }
+    if why.contains("InvalidContentType") {
+        return "the server does not speak TLS on this port; `hybridge scan` says what it speaks"
+            .to_owned();
+    }
     if why.contains("ProtocolVersion") {
         return format!("the server does not accept TLS 1.3 ({why})");
     }
     why.to_owned()
 }
 
-fn path_of(url: &str) -> &str {
-    let rest = url.strip_prefix("https://").unwrap_or(url);
-    rest.find('/').map_or("/", |at| &rest[at..])
+/// The path and query of a URL, which stand in a request line.
+fn path_of(url: &str) -> Result<String, Error> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('#').next().unwrap_or_default();
+    let path = rest.find(['/', '?']).map_or("/", |at| &rest[at..]);
+    if path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        let said = "--http: a URL's path has neither spaces nor control characters nor other letters: write them as %XX";
+        return Err(Error::Usage(said.to_owned()));
+    }
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Ok(format!("{slash}{path}"))
 }
 
 fn offered(names: &[String], known: &[Known]) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
@@ -177,21 +190,48 @@ fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Error> {
         },
     };
     let shown = path.display().to_string();
-    let text = fs::read(&path).map_err(|error| Error::Usage(format!("{shown}: {error}")))?;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate
-            .map_err(|_| Error::Usage(format!("{shown}: a PEM block that cannot be read")))?;
-        let added = roots.add(certificate);
-        if let (Err(error), Some(_)) = (added, file) {
-            return Err(Error::Usage(format!(
-                "{shown}: no certificate authority: {error}"
-            )));
-        }
+    let mut text = Vec::new();
+    let read = fs::File::open(&path).and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
+    read.map_err(|error| Error::Usage(format!("{shown}: {error}")))?;
+    if text.len() as u64 == AUTHORITIES {
+        return Err(Error::Usage(format!(
+            "{shown}: larger than {} MiB",
+            AUTHORITIES >> 20
+        )));
     }
+    let of = if file.is_some() {
+        Bundle::Named
+    } else {
+        Bundle::System
+    };
+    fill(&mut roots, &text, &shown, of)?;
     if roots.is_empty() && file.is_some() {
         return Err(Error::Usage(format!("{shown}: no certificate in it")));
     }
     Ok((roots, shown))
+}
+
+/// Whose choice a file of authorities is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Bundle {
+    /// The operator's, by `--ca`: it has to be right.
+    Named,
+    /// The system's own: of it is used what can be used, as other programs do.
+    System,
+}
+
+fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Result<(), Error> {
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        let said = match certificate.map(|certificate| roots.add(certificate)) {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => format!("{shown}: no certificate authority: {error}"),
+            Err(_) => format!("{shown}: a PEM block that cannot be read"),
+        };
+        if of == Bundle::Named {
+            return Err(Error::Usage(said));
+        }
+    }
+    Ok(())
 }
 
 /// What was negotiated, and whether it protects.
@@ -281,4 +321,33 @@ fn get(
     Ok(said.map_or(status.clone(), |line| {
         format!("{status}, {}", printable(line.trim()))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_unreadable_block_of_the_system_leaves_the_others() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let good = parameters.self_signed(&key).unwrap().pem();
+        let begin = "-----BEGIN CERTIFICATE-----\n";
+        let end = "-----END CERTIFICATE-----\n";
+        for bad in [
+            format!("{begin}!!!!\n{end}"),
+            format!("{begin}AAAA\n{end}"),
+            "-----BEGIN CERTIFICATE--\n".to_owned(),
+        ] {
+            let text = format!("{good}{bad}{good}");
+            let mut roots = RootCertStore::empty();
+            fill(&mut roots, text.as_bytes(), "x", Bundle::System).unwrap();
+            assert_eq!(roots.len(), 2, "{bad}");
+            let mut roots = RootCertStore::empty();
+            let error = fill(&mut roots, text.as_bytes(), "x", Bundle::Named).unwrap_err();
+            assert!(matches!(error, Error::Usage(said) if said.starts_with("x: ")));
+        }
+    }
 }

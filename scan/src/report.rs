@@ -1,6 +1,9 @@
 //! What a scan found, as one value; schema `hybridge-scan/1`. Tables and bills are written from it.
 
+mod advice;
 pub mod cbom;
+mod dates;
+pub mod html;
 pub mod requirement;
 pub mod table;
 
@@ -10,8 +13,9 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::args::ScanArgs;
 use crate::dial::Unreachable;
-use crate::groups;
-use crate::oids::is_post_quantum;
+use crate::printable::printable;
+pub use crate::report::advice::{Advice, Assumptions, Lifetime};
+pub use crate::report::dates::{DATES, Date};
 use crate::survey::Survey;
 
 /// The name and version of the schema.
@@ -64,28 +68,6 @@ pub struct Totals {
     pub ml_dsa: usize,
 }
 
-/// The assumptions behind "exposed today", which nobody knows better than the reader.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Assumptions {
-    /// Years for which traffic must stay secret.
-    pub keep_secret_years: u16,
-    /// Years that the migration takes.
-    pub migration_years: u16,
-    /// When classical key exchange is broken.
-    pub quantum_by: u16,
-}
-
-/// One thing to do, the most urgent first.
-#[derive(Clone, Debug, Serialize)]
-pub struct Advice {
-    /// What.
-    pub what: &'static str,
-    /// The rule that made it.
-    pub because: String,
-    /// Where.
-    pub endpoints: Vec<String>,
-}
-
 /// Everything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -99,12 +81,16 @@ pub struct Report {
     pub totals: Totals,
     /// What the advice rests on.
     pub assumptions: Assumptions,
+    /// What that means for traffic of other lifetimes.
+    pub lifetimes: Vec<Lifetime>,
     /// What to do first.
     pub advice: Vec<Advice>,
     /// In the order given.
     pub endpoints: Vec<Endpoint>,
     /// What was given and not tried, with the reason.
     pub not_tried: Vec<String>,
+    /// What authorities ask for, and by when.
+    pub dates: &'static [Date],
 }
 
 impl Report {
@@ -125,91 +111,26 @@ impl Report {
             enforced: count(|survey| survey.hybrid.enforced),
             ml_dsa: count(|survey| survey.certificates.ml_dsa.is_some()),
         };
-        let assumptions = Assumptions {
-            keep_secret_years: args.keep_secret,
-            migration_years: args.migration,
-            quantum_by: args.quantum_by,
-        };
+        let assumptions = Assumptions::new(args, at);
+        let examined = endpoints.iter();
+        let examined = examined.filter_map(|endpoint| {
+            let survey = endpoint.outcome.as_ref().ok()?;
+            Some((endpoint.target.as_str(), survey))
+        });
+        let advice = advice::advice(&examined.collect::<Vec<_>>(), assumptions);
         Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             at,
             totals,
             assumptions,
-            advice: advice(&endpoints, assumptions, at),
+            lifetimes: assumptions.lifetimes(),
+            advice,
             endpoints,
             not_tried,
+            dates: &DATES,
         }
     }
-}
-
-/// What to do, why, and whether an endpoint needs it.
-type Rule = (&'static str, String, fn(&Survey) -> bool);
-
-/// Mosca's inequality: what must stay secret for X years while the migration takes Y is exposed today if
-/// X + Y is more than the years until a quantum computer.
-fn advice(endpoints: &[Endpoint], assumptions: Assumptions, at: u64) -> Vec<Advice> {
-    let year = 1970 + at / 31_556_952;
-    let until = u64::from(assumptions.quantum_by).saturating_sub(year);
-    let needed = u64::from(assumptions.keep_secret_years) + u64::from(assumptions.migration_years);
-    let exposed = needed > until;
-    let rule = format!(
-        "{} years secret + {} years of migration {} {until} years until {}",
-        assumptions.keep_secret_years,
-        assumptions.migration_years,
-        if exposed { ">" } else { "<=" },
-        assumptions.quantum_by
-    );
-    let rows: [Rule; 5] = [
-        (
-            if exposed {
-                "Give these a hybrid group: what is recorded today is exposed"
-            } else {
-                "Give these a hybrid group"
-            },
-            format!("no hybrid group is accepted; {rule}"),
-            |survey| {
-                let mut groups = survey.groups.iter();
-                survey.complete && !groups.any(|group| groups::is_protected(group.number))
-            },
-        ),
-        (
-            "Prefer the hybrid group on the server",
-            "a client that lists classical groups first gets a classical one".to_owned(),
-            |survey| survey.hybrid.present && !survey.hybrid.preferred,
-        ),
-        (
-            "Ask for the hybrid group with a HelloRetryRequest",
-            "a client that lists it but sends a classical share stays classical".to_owned(),
-            |survey| survey.hybrid.preferred && !survey.hybrid.held,
-        ),
-        (
-            "Turn TLS 1.2 and older off",
-            "no version before TLS 1.3 has hybrid key exchange".to_owned(),
-            |survey| survey.hybrid.present && survey.versions.iter().any(|v| *v != "1.3"),
-        ),
-        (
-            "Plan certificates that outlive ECDSA and RSA",
-            "no certificate for clients with ML-DSA; forged signatures need a quantum computer at the time of the connection, so this comes after key exchange".to_owned(),
-            |survey| {
-                let leaf = survey.certificates.chain.first();
-                survey.certificates.ml_dsa.is_none()
-                    && leaf.is_some_and(|leaf| !is_post_quantum(&leaf.key))
-            },
-        ),
-    ];
-    let of = |is: fn(&Survey) -> bool| -> Vec<String> {
-        let matching = endpoints
-            .iter()
-            .filter(|e| e.outcome.as_ref().is_ok_and(is));
-        matching.map(|endpoint| endpoint.target.clone()).collect()
-    };
-    let rows = rows.into_iter().map(|(what, because, is)| Advice {
-        what,
-        because,
-        endpoints: of(is),
-    });
-    rows.filter(|advice| !advice.endpoints.is_empty()).collect()
 }
 
 /// An earlier report, as far as it is compared.
@@ -218,8 +139,7 @@ pub struct Baseline(BTreeMap<String, Before>);
 
 #[derive(Debug, Default, Deserialize)]
 struct Before {
-    #[serde(default)]
-    hybrid: BTreeMap<String, bool>,
+    hybrid: Option<BTreeMap<String, bool>>,
     #[serde(default)]
     versions: Vec<String>,
     #[serde(default)]
@@ -244,17 +164,35 @@ pub fn baseline(text: &str) -> Result<Baseline, String> {
     if file.schema != SCHEMA {
         return Err(format!("its schema is not {SCHEMA}"));
     }
+    if file.endpoints.is_empty() {
+        return Err("it has no endpoint to compare with".to_owned());
+    }
+    let examined = |before: &Before| before.hybrid.is_some() || before.unreachable.is_some();
+    if let Some(number) = file.endpoints.iter().position(|row| !examined(&row.before)) {
+        return Err(format!(
+            "endpoint {}: neither `hybrid` nor `unreachable` is there",
+            number + 1
+        ));
+    }
     let rows = file
         .endpoints
         .into_iter()
-        .map(|row| (row.target, row.before));
+        .map(|row| (row.target.to_ascii_lowercase(), row.before));
     Ok(Baseline(rows.collect()))
 }
 
 impl Baseline {
-    /// What is worse now, a line each. An endpoint that is new or could not be examined before is none.
+    /// What is worse now, a line each. An endpoint that is new or could not be examined before is none; one
+    /// that is missing now is.
     pub fn regressions(&self, report: &Report) -> Vec<String> {
-        let mut worse = Vec::new();
+        let scanned = |target: &String| {
+            let mut endpoints = report.endpoints.iter();
+            endpoints.any(|endpoint| endpoint.target == *target)
+        };
+        let missing = self.0.keys().filter(|target| !scanned(target));
+        let mut worse: Vec<_> = missing
+            .map(|target| format!("{}: in the baseline, and not scanned", printable(target)))
+            .collect();
         for endpoint in &report.endpoints {
             let Some(before) = self.0.get(&endpoint.target) else {
                 continue;
@@ -270,7 +208,8 @@ impl Baseline {
                 ("held", hybrid.held),
                 ("enforced", hybrid.enforced),
             ] {
-                if before.hybrid.get(name) == Some(&true) && !is {
+                let had = before.hybrid.as_ref().and_then(|of| of.get(name));
+                if had == Some(&true) && !is {
                     worse.push(format!("{}: hybrid was {name} and is not", endpoint.target));
                 }
             }

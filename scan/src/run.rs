@@ -1,7 +1,7 @@
 //! The scan: where the targets come from, so many endpoints at a time, the exit code.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::args::{Format, ScanArgs};
 use crate::dial::Dial;
+use crate::groups::Known;
 use crate::kubectl;
-use crate::report::{self, Endpoint, Report, cbom, requirement, table};
+use crate::report::{self, Endpoint, Report, cbom, html, requirement, table};
 use crate::survey::survey;
 use crate::target::{self, Target};
 
@@ -26,6 +27,14 @@ pub enum Error {
     /// Nothing to scan.
     #[error("nothing to scan: give HOST:PORT, --targets FILE or --kubectl FILE")]
     NoTargets,
+    /// A source that names nothing.
+    #[error("nothing to scan: {0} names no endpoint")]
+    Empty(&'static str),
+    /// Standard input twice.
+    #[error(
+        "--targets - and --kubectl -: standard input can be read once; name a file for one of them"
+    )]
+    StandardInputTwice,
     /// A file that cannot be read.
     #[error("{file}: {source}")]
     File {
@@ -62,15 +71,20 @@ impl Error {
     }
 }
 
-/// Scans and writes the report; whether everything that was required holds.
-pub fn scan(args: &ScanArgs, out: &mut impl Write) -> Result<bool, Error> {
+/// Scans, with handshakes of the groups that are known, and writes the report; whether everything that was required holds.
+pub fn scan(args: &ScanArgs, known: &[Known], out: &mut impl Write) -> Result<bool, Error> {
+    let standard = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+    if standard(&args.targets) && standard(&args.kubectl) {
+        return Err(Error::StandardInputTwice);
+    }
     let mut targets = args.endpoints.clone();
     let (mut not_tried, mut unread) = (Vec::new(), 0);
     if let Some(file) = &args.targets {
         let (listed, refused) = target::read_list(&bytes_of(file)?);
         targets.extend(listed);
         unread = refused.len();
-        let named = |why| format!("{}: {why}", file.display());
+        // Without the file's name: it may be a key, given where its file was meant.
+        let named = |why| format!("--targets, {why}");
         not_tried.extend(refused.into_iter().map(named));
     }
     if let Some(file) = &args.kubectl {
@@ -85,17 +99,22 @@ pub fn scan(args: &ScanArgs, out: &mut impl Write) -> Result<bool, Error> {
     let mut seen = std::collections::BTreeSet::new();
     targets.retain(|target| seen.insert(target.clone()));
     if targets.is_empty() && not_tried.is_empty() {
-        return Err(Error::NoTargets);
+        return Err(match (&args.targets, &args.kubectl) {
+            (None, None) => Error::NoTargets,
+            (Some(_), _) => Error::Empty("--targets"),
+            (None, Some(_)) => Error::Empty("--kubectl"),
+        });
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |elapsed| elapsed.as_secs());
-    let report = Report::new(examine_all(&targets, args), not_tried, now, args);
+    let report = Report::new(examine_all(&targets, known, args), not_tried, now, args);
     match args.format {
         Format::Table => table::write(&report, out)?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, &report).map_err(io::Error::from)?;
             writeln!(out)?;
         }
+        Format::Html => write!(out, "{}", html::page(&report))?,
         Format::Cbom => {
             let bill = cbom::bill(&report, args.cbom_version);
             serde_json::to_writer_pretty(&mut *out, &bill).map_err(io::Error::from)?;
@@ -103,9 +122,14 @@ pub fn scan(args: &ScanArgs, out: &mut impl Write) -> Result<bool, Error> {
         }
     }
     let holds = verdict(&report, args, baseline.as_ref());
-    // A requirement must not hold because nothing was looked at.
-    if args.require.is_some() && (report.totals.endpoints == 0 || unread > 0) {
-        say("--require: a line of --targets is no endpoint, or there is no endpoint at all");
+    // A requirement must not hold because something was not looked at.
+    let required = args.require.is_some() || args.baseline.is_some();
+    if required && unread > 0 {
+        say("--require, --baseline: a line of --targets is no endpoint");
+        return Ok(false);
+    }
+    if required && report.totals.examined == 0 {
+        say("--require, --baseline: no endpoint was examined");
         return Ok(false);
     }
     Ok(holds)
@@ -137,7 +161,7 @@ fn verdict(report: &Report, args: &ScanArgs, baseline: Option<&report::Baseline>
 }
 
 /// So many threads take the next target each until there is none.
-fn examine_all(targets: &[Target], args: &ScanArgs) -> Vec<Endpoint> {
+fn examine_all(targets: &[Target], known: &[Known], args: &ScanArgs) -> Vec<Endpoint> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let results: Mutex<Vec<Option<Endpoint>>> = Mutex::new(vec![None; targets.len()]);
     let progress = io::stderr().is_terminal();
@@ -151,7 +175,7 @@ fn examine_all(targets: &[Target], args: &ScanArgs) -> Vec<Endpoint> {
             let endpoint = Endpoint {
                 target: target.to_string(),
                 outcome: Dial::find(target, args.timeout)
-                    .and_then(|dial| survey(target, dial, args.doctor)),
+                    .and_then(|dial| survey(target, dial, known, args.doctor)),
             };
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(place) = results.get_mut(number) {

@@ -66,7 +66,17 @@ impl Session {
         let count = match self.tls.read_tls(&mut self.stream) {
             Ok(0) => return Err("the server closed the connection".to_owned()),
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            // The caller says that it is late.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::Interrupted
+                        | io::ErrorKind::WouldBlock
+                        | io::ErrorKind::TimedOut
+                ) =>
+            {
+                return Ok(());
+            }
             Err(error) => return Err(text(error)),
         };
         self.received += count;

@@ -1,12 +1,16 @@
 //! What one endpoint accepts, asked one question a connection, one after the other.
 
+mod hybrid;
+
 use serde::Serialize;
 
+use self::hybrid::{Certainty, judge};
+pub use self::hybrid::{Hybrid, Order};
 use crate::answer::Answer;
 use crate::certificates::{self, Certificates};
 use crate::dial::{Dial, Unreachable};
 use crate::doctor::{self, Doctor};
-use crate::groups::{self, Kind};
+use crate::groups::{self, Kind, Known};
 use crate::hello::{Hello, TLS12, TLS13};
 use crate::target::Target;
 
@@ -22,31 +26,6 @@ pub struct Accepted {
     pub number: u16,
     /// Its kind.
     pub kind: Kind,
-}
-
-/// Whose order of groups decides.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// The server's own.
-    Server,
-    /// The client's list.
-    Client,
-    /// Not to be told: fewer than two groups.
-    Unknown,
-}
-
-/// Four different things that "supports hybrid" may mean.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Hybrid {
-    /// A hybrid group is accepted.
-    pub present: bool,
-    /// It is chosen although the client lists classical groups first.
-    pub preferred: bool,
-    /// It is asked for although the client has sent a classical key share that would do.
-    pub held: bool,
-    /// Nothing classical is accepted, TLS 1.2 and older included, and every question was answered.
-    pub enforced: bool,
 }
 
 /// What was found.
@@ -73,8 +52,22 @@ pub struct Survey {
     pub notes: Vec<String>,
 }
 
+impl Survey {
+    /// Whether the server is known to accept a connection, and no group that protects.
+    pub fn is_classical(&self) -> bool {
+        let mut groups = self.groups.iter();
+        let accepts = self.complete && !self.versions.is_empty();
+        accepts && !groups.any(|group| groups::is_protected(group.number))
+    }
+}
+
 /// Examines a target.
-pub fn survey(target: &Target, dial: Dial, with_doctor: bool) -> Result<Survey, Unreachable> {
+pub fn survey(
+    target: &Target,
+    dial: Dial,
+    known: &[Known],
+    with_doctor: bool,
+) -> Result<Survey, Unreachable> {
     let name = target.server_name();
     let all = groups::numbers();
     let ask = |groups: &[u16], share| {
@@ -88,30 +81,59 @@ pub fn survey(target: &Target, dial: Dial, with_doctor: bool) -> Result<Survey, 
     };
     let mut notes = Vec::new();
     let (accepted, last) = enumerate(&all, |left| ask(left, None));
-    let (versions, answered) = versions(accepted.is_empty(), name, dial);
+    let (versions, unanswered) = versions(accepted.is_empty(), |version, groups| {
+        dial.ask(&Hello {
+            name,
+            version,
+            groups,
+            share: None,
+            padding: None,
+        })
+    });
+    let accepts_nothing = versions.is_empty();
     // Some servers without TLS 1.3 close the connection instead of refusing it.
-    let complete = last.is_refusal() || (accepted.is_empty() && !versions.is_empty());
-    if let Some(reason) = Unreachable::of(last).filter(|_| accepted.is_empty() && !complete) {
+    let complete = !accepts_nothing && (last.is_refusal() || accepted.is_empty());
+    if let Some(reason) = Unreachable::of(last).filter(|_| accepts_nothing) {
         return Err(reason);
     }
-    if !complete {
+    if accepts_nothing {
+        notes.push(format!(
+            "the server refused every hello ({last:?}): it may want {}, or stop hellos that it does not know",
+            name.map_or("a server name, which an address cannot send", |_| "another server name")
+        ));
+    } else if !complete {
         notes.push(format!(
             "the server did not refuse the groups that are left with an alert that says so ({last:?}): there may be more"
         ));
     }
-    let whole = complete && answered;
+    if !accepts_nothing && !unanswered.is_empty() {
+        notes.push(format!(
+            "TLS {}: neither accepted nor refused in so many words, so nothing is called enforced",
+            unanswered.join(", ")
+        ));
+    }
     let (order, hybrid) = if accepted.is_empty() {
         (Order::Unknown, Hybrid::default())
     } else {
-        judge(&accepted, &versions, whole, ask)
+        let answered = unanswered.is_empty();
+        judge(&accepted, &versions, Certainty { complete, answered }, ask)
     };
+    if hybrid.present && !hybrid.held_is_known {
+        notes.push("whether hybrid is held is not known: no share can be made of the classical groups that are accepted".to_owned());
+    }
+    if dial.others > 0 {
+        notes.push(format!(
+            "further addresses of the name, which were not examined: {}; give each of them to examine it",
+            dial.others
+        ));
+    }
     if accepted.contains(&groups::KYBER_DRAFT) {
         notes.push(
             "X25519Kyber768Draft00 does not count as hybrid: clients no longer offer that draft"
                 .to_owned(),
         );
     }
-    let certificates = certificates::collect(target, dial, accepted.is_empty(), &mut notes);
+    let certificates = certificates::collect(target, dial, &accepted, known, &mut notes);
     Ok(Survey {
         address: dial.address.to_string(),
         versions,
@@ -150,78 +172,30 @@ fn enumerate(all: &[u16], ask: impl Fn(&[u16]) -> Answer) -> (Vec<u16>, Answer) 
     }
 }
 
-/// The versions that are accepted, and whether each of the others was refused in so many words.
-fn versions(no_tls13: bool, name: Option<&str>, dial: Dial) -> (Vec<&'static str>, bool) {
-    let (mut accepted, mut answered) = (Vec::new(), true);
+/// The versions that are accepted, and those that were neither accepted nor refused in so many words.
+fn versions(
+    no_tls13: bool,
+    ask: impl Fn(u16, &[u16]) -> Answer,
+) -> (Vec<&'static str>, Vec<&'static str>) {
+    let (mut accepted, mut unanswered) = (Vec::new(), Vec::new());
     if !no_tls13 {
         accepted.push("1.3");
     }
-    let mut groups = groups::numbers();
-    groups.retain(|group| groups::kind(*group) == Kind::Classical);
+    let groups = groups::before_13();
     for (version, text) in VERSIONS {
-        let hello = Hello {
-            name,
-            version,
-            groups: &groups,
-            share: None,
-            padding: None,
-        };
-        match dial.ask(&hello) {
+        match ask(version, &groups) {
             Answer::ServerHello {
                 version: chosen, ..
             } if chosen == version => accepted.push(text),
-            answer => answered &= answer.is_tls(),
+            // An older version than the one that was asked for is a refusal of this one.
+            Answer::ServerHello {
+                version: chosen, ..
+            } if chosen < version => {}
+            answer if answer.is_refusal() => {}
+            _ => unanswered.push(text),
         }
     }
-    (accepted, answered)
-}
-
-fn judge(
-    accepted: &[u16],
-    versions: &[&str],
-    whole: bool,
-    ask: impl Fn(&[u16], Option<u16>) -> Answer,
-) -> (Order, Hybrid) {
-    let of = |is: fn(u16) -> bool| -> Vec<u16> {
-        accepted
-            .iter()
-            .copied()
-            .filter(|group| is(*group))
-            .collect()
-    };
-    let hybrid = of(groups::is_hybrid);
-    let classical = of(|group| groups::kind(group) == Kind::Classical);
-    let order = match accepted {
-        [first, .., last] => {
-            let reversed: Vec<u16> = accepted.iter().rev().copied().collect();
-            match ask(&reversed, None).group() {
-                Some(group) if group == *first => Order::Server,
-                Some(group) if group == *last => Order::Client,
-                _ => Order::Unknown,
-            }
-        }
-        _ => Order::Unknown,
-    };
-    let mut found = Hybrid {
-        present: !hybrid.is_empty(),
-        enforced: whole
-            && versions == ["1.3"]
-            && accepted.iter().all(|group| groups::is_protected(*group)),
-        ..Hybrid::default()
-    };
-    if !found.present {
-        return (order, found);
-    }
-    let classical_first: Vec<u16> = classical.iter().chain(&hybrid).copied().collect();
-    let is_hybrid = |answer: Answer| answer.group().is_some_and(|group| hybrid.contains(&group));
-    found.preferred = is_hybrid(ask(&classical_first, None));
-    let shares = [groups::X25519, groups::SECP256R1];
-    found.held = match shares.into_iter().find(|share| classical.contains(share)) {
-        Some(share) => is_hybrid(ask(&classical_first, Some(share))),
-        // There is nothing classical to prefer, or none for which a share can be made.
-        None => classical.is_empty() && whole,
-    };
-    (order, found)
+    (accepted, unanswered)
 }
 
 #[cfg(test)]
@@ -229,7 +203,10 @@ mod tests {
     use super::*;
 
     /// A server with groups of its own.
-    fn server(groups: &'static [u16], by_client: bool) -> impl Fn(&[u16], Option<u16>) -> Answer {
+    pub(super) fn server(
+        groups: &'static [u16],
+        by_client: bool,
+    ) -> impl Fn(&[u16], Option<u16>) -> Answer {
         move |offered, share| {
             let first = |order: &[u16], other: &[u16]| {
                 order.iter().copied().find(|group| other.contains(group))
@@ -250,7 +227,7 @@ mod tests {
         }
     }
 
-    const ALL: [u16; 4] = [0x11ec, 0x11ed, 0x1d, 0x17];
+    pub(super) const ALL: [u16; 5] = [0x11ec, 0x11ed, 0x1d, 0x17, 0x18];
 
     #[test]
     fn the_groups_come_in_the_servers_order_and_end_with_an_alert() {
@@ -268,62 +245,24 @@ mod tests {
         assert_eq!((accepted.len(), last.group()), (0, Some(0x99)));
     }
 
+    /// Only a refusal of the version or of all suites says that nothing older is accepted.
     #[test]
-    fn present_preferred_held_and_enforced_are_four_things() {
-        let judged = |groups: &'static [u16], by_client, versions: &[&str]| {
-            let ask = server(groups, by_client);
-            let (accepted, _) = enumerate(&ALL, |left| ask(left, None));
-            let (order, hybrid) = judge(&accepted, versions, true, ask);
-            let Hybrid {
-                present,
-                preferred,
-                held,
-                enforced,
-            } = hybrid;
-            (order, [present, preferred, held, enforced])
-        };
-        let only_13 = ["1.3"];
-        assert_eq!(
-            judged(&[0x11ec, 0x1d], false, &only_13),
-            (Order::Server, [true, true, true, false])
-        );
-        assert_eq!(
-            judged(&[0x1d, 0x11ec], false, &only_13),
-            (Order::Server, [true, false, false, false])
-        );
-        assert_eq!(
-            judged(&[0x11ec, 0x1d], true, &only_13),
-            (Order::Client, [true, false, false, false])
-        );
-        assert_eq!(
-            judged(&[0x11ec, 0x11ed], false, &only_13),
-            (Order::Server, [true, true, true, true])
-        );
-        assert_eq!(
-            judged(&[0x11ec, 0x11ed], false, &["1.3", "1.2"]),
-            (Order::Server, [true, true, true, false])
-        );
-        assert_eq!(
-            judged(&[0x1d], false, &only_13),
-            (Order::Unknown, [false; 4])
-        );
-    }
-
-    #[test]
-    fn a_draft_that_no_client_offers_enforces_nothing() {
-        let ask = server(&[groups::KYBER_DRAFT], false);
-        let (_, hybrid) = judge(&[groups::KYBER_DRAFT], &["1.3"], true, ask);
-        assert_eq!(hybrid, Hybrid::default());
-    }
-
-    /// A server that stops answering has not refused.
-    #[test]
-    fn silence_is_no_evidence() {
-        let ask = server(&[0x11ed], false);
-        let (_, hybrid) = judge(&[0x11ed], &["1.3"], false, ask);
-        assert!(
-            hybrid.present && !hybrid.held && !hybrid.enforced,
-            "{hybrid:?}"
-        );
+    fn an_alert_with_another_reason_leaves_a_version_unanswered() {
+        let old = |answer| versions(false, |_, _| answer);
+        for alert in [40, 70, 71] {
+            let refused = (vec!["1.3"], Vec::new());
+            assert_eq!(old(Answer::Alert(alert)), refused, "{alert}");
+        }
+        for answer in [
+            Answer::Alert(0),
+            Answer::Alert(80),
+            Answer::Alert(112),
+            Answer::Closed,
+            Answer::Silent,
+            Answer::NotTls,
+        ] {
+            let unanswered = (vec!["1.3"], vec!["1.2", "1.1", "1.0"]);
+            assert_eq!(old(answer), unanswered, "{answer:?}");
+        }
     }
 }

@@ -31,10 +31,23 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("https://").unwrap_or(text);
-        let rest = rest.split('/').next().unwrap_or_default();
         // The text is not repeated: whoever names the wrong file may have named a key.
         let wrong = |why: &str| Err(format!("no HOST, HOST:PORT or https:// URL: {why}"));
+        let rest = match text.split_once("://") {
+            None => text,
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+            Some(_) => return wrong("the scheme is not https"),
+        };
+        let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest.contains('@') {
+            return wrong("a user name is not taken");
+        }
+        if !rest.is_ascii() {
+            return wrong("a name with other letters is written as DNS has it (xn--…)");
+        }
+        if rest.contains('%') {
+            return wrong("an address with a zone is not taken");
+        }
         let (host, port) = match rest.strip_prefix('[') {
             Some(inner) => {
                 let Some((host, after)) = inner.split_once(']') else {
@@ -61,7 +74,7 @@ impl FromStr for Target {
             return wrong("this is neither a DNS name nor an address");
         }
         Ok(Self {
-            host: host.to_owned(),
+            host: host.to_ascii_lowercase(),
             port,
         })
     }
@@ -89,6 +102,8 @@ impl fmt::Display for Target {
 /// The targets of a file, one a line, and the lines that are none with the reason. `#` begins a comment.
 pub fn read_list(text: &[u8]) -> (Vec<Target>, Vec<String>) {
     let (mut targets, mut refused) = (Vec::new(), Vec::new());
+    // The byte order mark that some editors write.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         let Ok(line) = std::str::from_utf8(line) else {
             refused.push(format!("line {number}: not UTF-8"));
@@ -116,6 +131,7 @@ mod tests {
             ("a.example", "a.example:443"),
             ("a.example:8443", "a.example:8443"),
             ("https://a.example/v1", "a.example:443"),
+            ("HTTPS://A.Example?x=1", "a.example:443"),
             ("10.0.0.1:6443", "10.0.0.1:6443"),
             ("::1", "[::1]:443"),
             ("[::1]:8443", "[::1]:8443"),
@@ -127,11 +143,27 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_the_others_are_kept() {
-        let (targets, refused) = read_list(b"a:1\n# comment\nb:0\n\nc d\ne:2 # last\r\n\xff\n");
+        let (targets, refused) =
+            read_list(b"\xef\xbb\xbfa:1\n# comment\nb:0\n\nc d\ne:2 # last\r\n\xff\n");
         assert_eq!(targets.len(), 2);
         assert_eq!(refused.len(), 3);
         assert!(refused[0].starts_with("line 3: no HOST"), "{refused:?}");
         assert!(refused[1].starts_with("line 5: no HOST"), "{refused:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, why) in [
+            ("http://a.example", "scheme"),
+            ("https://me:secret@a.example", "user name"),
+            ("b\u{fc}cher.example", "xn--"),
+            ("[fe80::1%lo]", "zone"),
+            ("a.example:0", "port"),
+            ("a b", "DNS name"),
+        ] {
+            let said = text.parse::<Target>().err().unwrap_or_default();
+            assert!(said.contains(why) && !said.contains("secret"), "{said}");
+        }
     }
 
     #[test]

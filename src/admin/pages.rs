@@ -1,20 +1,20 @@
 //! The pages of the admin port: readiness, metrics, status, the end of a drain.
 
-use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::{Admin, ListenerStatus, page, text};
+use super::{Admin, ListenerStatus, egress, page, text};
 use crate::drain::Phase;
 use crate::listener::Activity;
 use crate::proxy::OpenPeers;
 use crate::time::parse_duration;
 use crate::tls::credentials::{rfc3339, unix_seconds};
-use crate::tls::reload::{CredentialStore, Health};
+use crate::tls::reload::{CredentialStore, Health, OtherFiles};
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
@@ -32,7 +32,8 @@ impl Admin {
         if self.drain.phase() > Phase::Running {
             reasons.push("draining".to_owned());
         }
-        for listener in &self.listeners {
+        let view = self.view.load();
+        for listener in &view.listeners {
             let of_trust = listener.trust.as_ref();
             let error = of_trust.and_then(|trust| Some((trust.is_waiting(), trust.last_error()?)));
             match error {
@@ -68,8 +69,23 @@ impl Admin {
                     listener.name
                 ));
             }
+            for keys in &listener.signature_keys {
+                details.extend(keys.last_error().map(|error| {
+                    let (name, setting) = (&listener.name, keys.read().setting());
+                    format!("listener `{name}`: the last reload of {setting} failed, the keys before it are used: {error}")
+                }));
+            }
             certificates(listener, &mut reasons, &mut details);
         }
+        for egress in &view.egresses {
+            details.extend(egress.tls.last_error().map(|error| {
+                format!(
+                    "egress `{}`: the last reload of its certificates failed, those before it are used: {error}",
+                    egress.name
+                )
+            }));
+        }
+        details.extend(self.configuration.load().detail());
         let (status, word) = if reasons.is_empty() {
             (StatusCode::OK, "ready")
         } else {
@@ -95,13 +111,16 @@ impl Admin {
 
     pub(super) fn status_page(&self) -> Response<Full<Bytes>> {
         let versions = crate::build::VERSIONS;
+        let view = self.view.load();
         let status = json!({
             "version": versions.hybridge,
             "rustls": versions.rustls,
             "aws_lc": versions.aws_lc,
             "phase": <&str>::from(self.drain.phase()),
             "state": state(self.drain.phase()),
-            "listeners": self.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
+            "configuration": self.configuration.load().describe(),
+            "listeners": view.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
+            "egresses": view.egresses.iter().map(|e| egress::describe(e, &self.metrics)).collect::<Vec<_>>(),
         });
         page(StatusCode::OK, "application/json", format!("{status:#}\n"))
     }
@@ -114,6 +133,7 @@ impl Admin {
         let first = listener.certificates.first();
         json!({
             "name": listener.name,
+            "role": "ingress",
             "addresses": listener.addresses,
             "protocol": listener.protocol.name(),
             "upstream": listener.upstream,
@@ -124,9 +144,31 @@ impl Admin {
             "certificate_error": first.last_error().map(|error| error.to_string()),
             "certificates": certificates.collect::<Vec<_>>(),
             "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust, &listener.peers)),
+            "census": census(listener),
             "ticket_keys": listener.ticket_keys.as_ref().map(|keys| ticket_keys(keys)),
+            "signature_keys": listener.signature_keys.iter().map(|keys| signature_keys(keys)).collect::<Vec<_>>(),
             "handshakes": self.metrics.handshake_counts(&listener.name),
         })
+    }
+
+    /// Who comes without a hybrid group. Says where clients are, so it is for the same host or pod.
+    pub(super) fn census_page(&self, peer: SocketAddr) -> Response<Full<Bytes>> {
+        if !peer.ip().to_canonical().is_loopback() {
+            let why =
+                "the census is shown only to loopback: `hybridge ctl census` in the same pod\n";
+            return text(StatusCode::FORBIDDEN, why);
+        }
+        let view = self.view.load();
+        let listeners = view.listeners.iter().map(|listener| {
+            let on = listener.census.is_on();
+            json!({
+                "listener": listener.name,
+                "policy": listener.policy.mode().name(),
+                "census": on.then(|| listener.census.report(Instant::now())),
+            })
+        });
+        let page_of = json!({"listeners": listeners.collect::<Vec<_>>()});
+        page(StatusCode::OK, "application/json", format!("{page_of:#}\n"))
     }
 
     /// Waits until a drain is complete; it never starts one.
@@ -148,10 +190,32 @@ impl Admin {
     }
 }
 
+/// How many come without a hybrid group; who they are is for `/census`.
+fn census(listener: &ListenerStatus) -> Option<Value> {
+    let census = &listener.census;
+    let report = census.is_on().then(|| census.report(Instant::now()))?;
+    Some(json!({
+        "since": rfc3339(report.since.cast_signed()),
+        "served": report.served,
+        "classical": report.classical,
+        "failed_classical": report.failed,
+        "kinds": report.clients.len(),
+    }))
+}
+
 /// What the certificates of a listener mean for its readiness. One of several that has expired fails the
 /// clients of its names alone.
 fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &mut Vec<String>) {
     let name = &listener.name;
+    if listener
+        .certificates
+        .signing()
+        .is_some_and(|threads| threads.hang())
+    {
+        reasons.push(format!(
+            "listener `{name}`: the token of the key did not sign in time, and has not since"
+        ));
+    }
     for (index, store) in listener.certificates.stores().enumerate() {
         let which = match index {
             0 => String::new(),
@@ -164,6 +228,12 @@ fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &
             )),
             Health::Missing(error) => reasons.push(format!(
                 "listener `{name}`: there is no usable certificate{which} yet: {error}"
+            )),
+            Health::Unsigned { message } if index > 0 => details.push(format!(
+                "listener `{name}`: the token of the key{which} does not sign: {message}"
+            )),
+            Health::Unsigned { message } => reasons.push(format!(
+                "listener `{name}`: the token of the key does not sign: {message}"
             )),
             Health::Expired { .. } if index > 0 => {
                 details.push(format!("listener `{name}`: the certificate{which} has expired"));
@@ -217,6 +287,17 @@ fn ticket_keys(keys: &TicketKeyStore) -> Value {
         "file": keys.path(),
         "active": active,
         "opening": others,
+        "error": keys.last_error().as_deref(),
+    })
+}
+
+/// Which keys verify requests or sign responses.
+fn signature_keys(keys: &OtherFiles) -> Value {
+    let read = keys.read();
+    json!({
+        "setting": read.setting(),
+        "files": read.files(),
+        "in_use": read.in_use(),
         "error": keys.last_error().as_deref(),
     })
 }

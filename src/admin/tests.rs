@@ -54,10 +54,10 @@ async fn a_panic_in_a_connection_is_counted_and_the_next_is_served() {
     let admin = Admin {
         metrics,
         drain: Drain::default(),
-        listeners: Vec::new(),
+        view: Arc::default(),
+        configuration: Arc::default(),
         commands,
-        probes: ProbeTable::default(),
-        waiters: Waiters::new(&drain),
+        waiters: Arc::new(Waiters::new(&drain)),
         protected_probes: Semaphore::new(1),
     };
     let running = tokio::spawn(port.run(admin));

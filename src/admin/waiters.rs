@@ -5,7 +5,7 @@
 //! startup probe, where nothing drains and the hook must return for SIGTERM to come.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -27,7 +27,7 @@ pub struct Waiters {
     /// Those of the pod itself: its hooks may come by loopback, and no neighbour pushes them out.
     local: Arc<Admission>,
     /// No drain takes longer.
-    longest: Duration,
+    longest: Mutex<Duration>,
 }
 
 impl Waiters {
@@ -36,8 +36,13 @@ impl Waiters {
         Self {
             permits: Admission::new(MAX_WAITERS, ListenerSockets::default()),
             local: Admission::new(MAX_WAITERS, ListenerSockets::default()),
-            longest: settings.delay.saturating_add(settings.timeout),
+            longest: Mutex::new(longest(settings)),
         }
+    }
+
+    /// A drain may take this long from now on.
+    pub fn set_longest(&self, settings: &drain::Settings) {
+        *self.longest.lock().unwrap_or_else(PoisonError::into_inner) = longest(settings);
     }
 
     /// Waits until a drain is complete, at most for `requested`; never begins one.
@@ -63,7 +68,8 @@ impl Waiters {
         };
         // The connection has work: it does not make room for a new one.
         connection.begin();
-        let longest = requested.map_or(self.longest, |requested| requested.min(self.longest));
+        let longest = *self.longest.lock().unwrap_or_else(PoisonError::into_inner);
+        let longest = requested.map_or(longest, |requested| requested.min(longest));
         let response = tokio::select! {
             response = drained(drain, longest) => response,
             () = permit.activity().shed() => too_many(),
@@ -71,6 +77,10 @@ impl Waiters {
         connection.idle(Instant::now());
         response
     }
+}
+
+fn longest(settings: &drain::Settings) -> Duration {
+    settings.delay.saturating_add(settings.timeout)
 }
 
 async fn drained(drain: &Drain, longest: Duration) -> (StatusCode, String) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::request::MAX_DAYS;
+use crate::counted::counted;
 use crate::tls::credentials::{CredentialError, rfc3339};
 
 /// Why no certificates were made. Nothing has been written then.
@@ -22,7 +23,10 @@ pub enum CertgenError {
         cause: std::io::Error,
     },
 
-    #[error("{days} days is no life for a certificate: choose 1 to {MAX_DAYS}")]
+    #[error(
+        "{} is no life for a certificate: choose 1 to {MAX_DAYS}",
+        counted(days, "day")
+    )]
     Days { days: u32 },
 
     #[error("there is no authority in {} to issue a client's certificate: make one first, with `hybridge certs --dir {}`", dir.display(), dir.display())]
@@ -34,7 +38,7 @@ pub enum CertgenError {
     #[error("cannot use the existing authority: {} is not a certificate of an authority (its basic constraints do not say CA)", path.display())]
     NotAnAuthority { path: PathBuf },
 
-    #[error("the existing authority ends on {}, before a certificate of {days} days: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after))]
+    #[error("the existing authority ends on {}, before a certificate of {}: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after), counted(days, "day"))]
     AuthorityEndsFirst { not_after: i64, days: u32 },
 
     #[error("cannot issue a certificate: {0}")]

@@ -10,6 +10,7 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use zeroize::Zeroizing;
 
 use super::error::CertgenError;
+use crate::tls::credentials::directory_of;
 
 pub(super) const CA_CERT: &str = "ca.crt";
 pub(super) const CA_KEY: &str = "ca.key";
@@ -155,7 +156,7 @@ impl Staged {
 /// A second name for what is at `target`, if something is. Without hard links (some mounted file systems)
 /// the target is gone for a moment.
 fn keep(target: &Path) -> io::Result<Option<TempPath>> {
-    let dir = target.parent().unwrap_or(Path::new("."));
+    let dir = directory_of(target);
     let kept = Builder::new().prefix(".former.").make_in(dir, |path| {
         fs::hard_link(target, path).or_else(|_| fs::rename(target, path))
     });

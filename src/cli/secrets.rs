@@ -6,6 +6,17 @@ use std::ffi::OsString;
 
 use crate::redact::{Secret, scrub};
 
+/// What is written, or is named in what is written, and so would be repeated.
+const OUTPUTS: [&str; 7] = [
+    "--dir",
+    "--out",
+    "-o",
+    "--secret",
+    "--webhook",
+    "--service",
+    "--namespace",
+];
+
 /// The refusal if an argument is a key or certificate as a whole.
 pub fn refuse_key_text(arguments: impl Iterator<Item = OsString>) -> Option<String> {
     let mut before = None;
@@ -15,11 +26,13 @@ pub fn refuse_key_text(arguments: impl Iterator<Item = OsString>) -> Option<Stri
             Some((name, value)) if is_flag(name) => (Some(name.to_owned()), value),
             _ => (before.take(), argument.as_str()),
         };
-        if let Some(what) = Secret::of(value).filter(|what| what.is_whole()) {
+        let is_output = name.as_deref().is_some_and(|name| OUTPUTS.contains(&name));
+        if let Some(what) = Secret::of(value).filter(|what| is_output || what.is_whole()) {
             let name = name.unwrap_or_else(|| "the command line".to_owned());
             let bytes = value.len();
             return Some(format!(
-                "{name} takes no key and no certificate, but {what} was given ({bytes} bytes, not shown): put it in a file and write the file's path"
+                "{name} takes no key and no certificate, but {what} was given ({bytes} bytes, not shown): {}",
+                what.remedy()
             ));
         }
         before = Some(argument).filter(|argument| is_flag(argument));
@@ -67,6 +80,17 @@ mod tests {
             assert_eq!(refusal, expected);
         }
         assert_eq!(refusal(&["run", "--key", "tls.key", "--listen=:1"]), None);
+        let line = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgZZPjUsUnUvmxRx7U";
+        for (arguments, flag) in [
+            (["certs", "--dir", &format!("x/{line}.pem")], "--dir"),
+            (["keys", "--out", &format!("x/{line}.d")], "--out"),
+            (["inject", "--secret", &format!("x.{line}")], "--secret"),
+            (["inject", "--webhook", &format!("{line}.x")], "--webhook"),
+        ] {
+            let said = refusal(&arguments).unwrap_or_default();
+            assert!(said.starts_with(&format!("{flag} takes no key")), "{said}");
+            assert!(!said.contains(&line[8..24]), "{said}");
+        }
     }
 
     /// clap would print the value of a variable in `--help`.

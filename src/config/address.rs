@@ -130,7 +130,8 @@ fn with_port(text: &str, pod_ips: Option<&str>) -> Result<Vec<SocketAddr>, Addre
     let hosts = match host {
         "" => vec![Ipv6Addr::UNSPECIFIED.into()],
         host if POD_IPS.contains(&host) => pod_addresses(text, pod_ips)?,
-        host => vec![parse_ip(text, host)?],
+        // One of IPv4 that is written in IPv6's way is bound as what it is.
+        host => vec![parse_ip(text, host)?.to_canonical()],
     };
     Ok(hosts
         .into_iter()
@@ -167,12 +168,17 @@ fn split(text: &str) -> Result<(&str, &str), AddressError> {
 
 fn parse_ip(text: &str, host: &str) -> Result<IpAddr, AddressError> {
     host.parse()
-        .map_err(|_| AddressError::NotIp(text.into(), host.into()))
+        .map_err(|_| AddressError::NotIp(text.into(), behind_user(host).into()))
 }
 
 fn parse_port(text: &str, port: &str) -> Result<u16, AddressError> {
     port.parse()
-        .map_err(|_| AddressError::Port(text.into(), port.into()))
+        .map_err(|_| AddressError::Port(text.into(), behind_user(port).into()))
+}
+
+/// What stands behind user and password, which are never repeated.
+fn behind_user(part: &str) -> &str {
+    part.rsplit('@').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(super) fn of_values(key: Key) -> Aliases {
         Key::UpstreamHttp => UPSTREAM_HTTP,
         Key::Forwarded => FORWARDED,
         Key::Identity => IDENTITY,
+        Key::AccessLog => ACCESS_LOG,
         Key::LogFormat => LOG_FORMATS,
         Key::LogLevel => LOG_LEVELS,
         _ => &[],
@@ -23,6 +24,20 @@ const IDENTITY: Aliases = &[
     ("facts", "x-forwarded-client-cert"),
     ("rfc9440", "client-cert"),
     ("xfcc", "x-forwarded-client-cert"),
+];
+
+const ACCESS_LOG: Aliases = &[
+    ("authority", "host"),
+    ("certificate", "peer"),
+    ("duration", "duration_ms"),
+    ("ip", "client"),
+    ("latency", "duration_ms"),
+    ("off", "none"),
+    ("remote_addr", "client"),
+    ("status", "code"),
+    ("ttfb", "first_byte_ms"),
+    ("uri", "path"),
+    ("url", "path"),
 ];
 
 const PROTOCOLS: Aliases = &[

@@ -1,7 +1,5 @@
 //! The further certificates of a listener: `[[listener.tls.certificate]]`, which only a file has.
 
-use std::path::PathBuf;
-
 use super::error::Error;
 use super::key::Key;
 use super::layer::{Layer, remedy};
@@ -24,18 +22,17 @@ pub(super) fn resolve(layer: &Layer) -> Result<Settings, Error> {
     })
 }
 
-fn pair(table: &Table) -> Result<PairSettings, Error> {
-    let file = |given: &Option<Located>, key: Key| {
+fn pair<'a>(table: &'a Table) -> Result<PairSettings, Error> {
+    let given = |given: &'a Option<Located>, key: Key| {
         let missing = || Error::Missing {
             at: table.origin.with_path(&format!("{SECTION}.{}", key.name())),
             remedy: remedy(key),
         };
-        let given = given.as_ref().ok_or_else(missing)?;
-        given.text(key).map(PathBuf::from)
+        given.as_ref().ok_or_else(missing)
     };
     Ok(PairSettings {
-        cert: file(&table.cert, Key::Cert)?,
-        key: file(&table.key, Key::PrivateKey)?,
+        cert: given(&table.cert, Key::Cert)?.text(Key::Cert)?.into(),
+        key: given(&table.key, Key::PrivateKey)?.private_key(Key::PrivateKey)?,
         names: table
             .names
             .as_ref()

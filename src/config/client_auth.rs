@@ -1,7 +1,7 @@
 //! Who may in: `client-auth`, `client-ca` and the allow rules of one listener. Fails closed: a listener
 //! that asks for certificates says whose it takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::key::Key;
@@ -19,18 +19,22 @@ const RULES: [(Key, AddRule); 4] = [
 
 type AddRule = fn(&mut Rules, &str) -> Result<(), RuleError>;
 
-/// The settings, or `None` if clients are not asked.
-pub(super) fn resolve(layer: &Layer) -> Result<Option<Settings>, Error> {
+/// The settings, or `None` if clients are not asked. With an agent it gives the authorities.
+pub(super) fn resolve(layer: &Layer, agent: Option<&Path>) -> Result<Option<Settings>, Error> {
     let mode = layer.choice(Key::ClientAuth)?;
     if mode == ClientAuth::Off {
         return refuse_the_rest(layer).map(|()| None);
     }
     Ok(Some(Settings {
         mode,
-        ca: layer.text(Key::ClientCa).map(PathBuf::from)?,
+        ca: match agent {
+            Some(agent) => agent.to_owned(),
+            None => layer.text(Key::ClientCa).map(PathBuf::from)?,
+        },
         crl: crl(layer)?,
         rules: rules(layer)?,
         signatures: layer.choice(Key::Signatures)?,
+        profile: layer.choice(Key::Profile)?,
     }))
 }
 

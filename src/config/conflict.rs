@@ -1,41 +1,59 @@
 //! What only shows when all listeners stand side by side: names, addresses, loops. Pure.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::error::Error;
+use super::file::Layers;
 use super::key::Key;
 use super::layer::Layer;
-use super::settings::{Config, ListenerConfig};
+use super::settings::{Config, EgressConfig, ListenerConfig};
+use crate::listener::{overlap, reaches};
 use crate::proxy::UpstreamAddr;
+use crate::proxy::egress::Destination;
 
-/// Refuses what cannot stand together. `layers` are those of the listeners, in their order.
-pub(super) fn check(config: &Config, process: &Layer, layers: &[Layer]) -> Result<(), Error> {
-    let listeners: Vec<_> = config.listeners.iter().zip(layers).collect();
-    names(&listeners)?;
-    addresses(config, process, &listeners)?;
-    loops(&listeners)
+/// Refuses what cannot stand together.
+pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), Error> {
+    let listeners: Vec<_> = config.listeners.iter().zip(&layers.listeners).collect();
+    let egresses: Vec<_> = config.egresses.iter().zip(&layers.egresses).collect();
+    names(&listeners, &egresses)?;
+    addresses(config, &layers.process, &listeners, &egresses)?;
+    loops(&listeners)?;
+    egress_loops(&listeners, &egresses)
 }
 
 type Listeners<'a> = [(&'a ListenerConfig, &'a Layer)];
+type Egresses<'a> = [(&'a EgressConfig, &'a Layer)];
 
-fn names(listeners: &Listeners<'_>) -> Result<(), Error> {
-    for (index, (listener, layer)) in listeners.iter().enumerate() {
-        let name = &listener.socket.name;
-        if listeners.len() > 1 && layer.explicit(Key::Name).is_none() {
+fn names(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<(), Error> {
+    let of_listeners = listeners.iter();
+    let of_listeners = of_listeners.map(|(one, layer)| (&one.socket.name, *layer, Key::Name));
+    let of_egresses = egresses.iter();
+    let of_egresses = of_egresses.map(|(one, layer)| (&one.socket.name, *layer, Key::EgressName));
+    let mut taken: Vec<&String> = Vec::new();
+    for (name, layer, key) in of_listeners.chain(of_egresses) {
+        let (count, remedy) = match key {
+            Key::Name => (
+                listeners.len(),
+                "with several listeners each needs a name of its own",
+            ),
+            _ => (
+                egresses.len(),
+                "with several egresses each needs a name of its own",
+            ),
+        };
+        if count > 1 && layer.explicit(key).is_none() {
             return Err(Error::Missing {
-                at: layer.place(Key::Name),
-                remedy: "with several listeners each needs a name of its own",
+                at: layer.place(key),
+                remedy,
             });
         }
-        if listeners[..index]
-            .iter()
-            .any(|(other, _)| other.socket.name == *name)
-        {
+        if taken.contains(&name) {
             return Err(Error::NameTaken {
-                at: layer.place(Key::Name),
+                at: layer.place(key),
                 name: name.as_str().into(),
             });
         }
+        taken.push(name);
     }
     Ok(())
 }
@@ -48,9 +66,14 @@ struct Claim<'a> {
     layer: &'a Layer,
 }
 
-fn addresses(config: &Config, process: &Layer, listeners: &Listeners<'_>) -> Result<(), Error> {
+fn addresses(
+    config: &Config,
+    process: &Layer,
+    listeners: &Listeners<'_>,
+    egresses: &Egresses<'_>,
+) -> Result<(), Error> {
     let mut taken: Vec<Claim<'_>> = Vec::new();
-    for claim in claims(config, process, listeners) {
+    for claim in claims(config, process, listeners, egresses) {
         if let Some(other) = taken
             .iter()
             .find(|other| overlap(other.address, claim.address))
@@ -66,11 +89,12 @@ fn addresses(config: &Config, process: &Layer, listeners: &Listeners<'_>) -> Res
     Ok(())
 }
 
-/// The listeners' sockets, then the admin port's.
+/// The listeners' sockets, the egresses', then the admin port's.
 fn claims<'a>(
     config: &'a Config,
     process: &'a Layer,
     listeners: &'a Listeners<'_>,
+    egresses: &'a Egresses<'_>,
 ) -> Vec<Claim<'a>> {
     let of_listeners = listeners.iter().flat_map(|(listener, layer)| {
         listener.socket.addresses.iter().map(|address| Claim {
@@ -80,24 +104,21 @@ fn claims<'a>(
             layer,
         })
     });
+    let of_egresses = egresses.iter().flat_map(|(egress, layer)| {
+        egress.socket.addresses.iter().map(|address| Claim {
+            address: *address,
+            owner: format!("egress `{}`", egress.socket.name),
+            key: Key::EgressListen,
+            layer,
+        })
+    });
     let of_admin = config.admin.addresses.iter().map(|address| Claim {
         address: *address,
         owner: "the admin port".to_owned(),
         key: Key::Admin,
         layer: process,
     });
-    of_listeners.chain(of_admin).collect()
-}
-
-/// Whether the kernel would refuse to bind both. Port 0 is a fresh port each time.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-    one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
-}
-
-/// `[::]` is bound for IPv4 too.
-fn covers(wildcard: IpAddr, ip: IpAddr) -> bool {
-    wildcard.is_unspecified() && (wildcard.is_ipv6() || ip.is_ipv4())
+    of_listeners.chain(of_egresses).chain(of_admin).collect()
 }
 
 fn loops(listeners: &Listeners<'_>) -> Result<(), Error> {
@@ -123,40 +144,46 @@ fn loops(listeners: &Listeners<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A wildcard takes what is sent to loopback; whether it takes another address is for the host to know.
-fn reaches(upstream: SocketAddr, listen: SocketAddr) -> bool {
-    let same = upstream.ip().to_canonical() == listen.ip().to_canonical();
-    overlap(upstream, listen) && (same || upstream.ip().is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn sockets_overlap_as_the_kernel_sees_it() {
-        for (one, other, expected) in [
-            ("127.0.0.1:80", "127.0.0.1:80", true),
-            ("127.0.0.1:80", "127.0.0.1:81", false),
-            ("127.0.0.1:80", "127.0.0.2:80", false),
-            ("0.0.0.0:80", "127.0.0.1:80", true),
-            ("0.0.0.0:80", "[::1]:80", false),
-            ("[::]:80", "127.0.0.1:80", true),
-            ("[::]:80", "0.0.0.0:80", true),
-            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
-            ("0.0.0.0:0", "0.0.0.0:0", false),
-        ] {
-            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
-            assert_eq!(overlap(one, other), expected, "{one} {other}");
-            assert_eq!(overlap(other, one), expected, "{other} {one}");
+/// A target that is an egress, or a listener whose upstream is the egress: a circle. Names are looked at
+/// when they are resolved.
+fn egress_loops(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<(), Error> {
+    for (egress, layer) in egresses {
+        let Destination::Target(target) = &egress.egress.destination else {
+            continue;
+        };
+        let Some(target) = target.address() else {
+            continue;
+        };
+        let accepts = |addresses: &[SocketAddr]| {
+            let mut addresses = addresses.iter();
+            addresses.find(|listen| reaches(target, **listen)).copied()
+        };
+        let circle = |owner: String| Error::Circle {
+            at: layer.place(Key::EgressTarget),
+            target: target.to_string(),
+            owner,
+        };
+        for (other, _) in egresses {
+            if let Some(listen) = accepts(&other.socket.addresses) {
+                let name = &other.socket.name;
+                return Err(circle(format!("egress `{name}` ({listen})")));
+            }
+        }
+        for (listener, _) in listeners {
+            let UpstreamAddr::Tcp(upstream) = listener.proxy.upstream else {
+                continue;
+            };
+            let ours = egress.socket.addresses.iter();
+            let mut ours = ours.filter(|listen| reaches(upstream, **listen));
+            if ours.next().is_some()
+                && let Some(listen) = accepts(&listener.socket.addresses)
+            {
+                let name = &listener.socket.name;
+                return Err(circle(format!(
+                    "listener `{name}` ({listen}), whose upstream is this egress,"
+                )));
+            }
         }
     }
-
-    #[test]
-    fn a_remote_upstream_with_the_port_of_a_wildcard_is_no_loop() {
-        let wildcard = "0.0.0.0:8000".parse().unwrap();
-        assert!(!reaches("10.0.0.5:8000".parse().unwrap(), wildcard));
-        assert!(reaches("127.0.0.9:8000".parse().unwrap(), wildcard));
-    }
+    Ok(())
 }

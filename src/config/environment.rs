@@ -43,6 +43,11 @@ impl Environment {
         self.get("POD_IPS")
     }
 
+    /// Where the agent of SPIFFE listens, as SPIFFE writes it.
+    pub(super) fn spiffe_endpoint(&self) -> Option<&str> {
+        self.get("SPIFFE_ENDPOINT_SOCKET")
+    }
+
     /// Refuses variables that are nearly ours, and returns a warning for each that only looks like it.
     pub(super) fn unknown(&self) -> Result<Vec<String>, Error> {
         let known = known();
@@ -80,7 +85,8 @@ impl FromIterator<(String, String)> for Environment {
 /// Every variable of `run` and `check`.
 fn known() -> Vec<String> {
     let keys = Key::ALL.iter().map(|key| key.variable());
-    keys.chain(["config", "ports"].map(variable)).collect()
+    keys.chain(["config", "ports", "egress"].map(variable))
+        .collect()
 }
 
 /// Variables that Kubernetes makes for a Service whose name starts with "hybridge".

@@ -8,12 +8,16 @@ use thiserror::Error;
 use super::address::AddressError;
 use super::key::Key;
 use super::value_type::ValueType;
+use crate::proxy::TargetError;
+use crate::proxy::egress::TargetRuleError;
 use crate::proxy_protocol::NetworkError;
 use crate::redact::{Secret, Shown};
+use crate::spiffe::EndpointError;
 use crate::suggest::did_you_mean;
 use crate::tls::certificates::ServedNameError;
 use crate::tls::identity::RuleError;
 use crate::tls::policy::PolicyError;
+use crate::tls::policy::{Profile, Requirement};
 
 /// Where a value was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -123,6 +127,22 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// An agent's address that cannot be one.
+    #[error("{at}: {problem}")]
+    Endpoint {
+        /// Where it was written.
+        at: Origin,
+        /// What is wrong with it.
+        problem: EndpointError,
+    },
+    /// A key in a token that cannot be used, or the like.
+    #[error("{at}: {problem}")]
+    Unusable {
+        /// Where it was written.
+        at: Origin,
+        /// What is wrong with it; of a key, without its text.
+        problem: String,
+    },
     /// A value that is not of its type.
     #[error("{at}: `{written}` is not {value_type}{examples}{hint}", examples = value_type.examples(), hint = did_you_mean(*nearest))]
     WrongType {
@@ -137,16 +157,18 @@ pub enum Error {
     },
     /// A setting of HTTP on a listener that relays bytes.
     #[error(
-        "{at}: has no meaning with protocol `tcp` of listener `{listener}`: remove it, or set protocol `http`"
+        "{at}: has no meaning with protocol `{protocol}` of listener `{listener}`: remove it, or set protocol `http`"
     )]
     HttpOnly {
         /// Where it was written.
         at: Origin,
+        /// What the listener speaks instead.
+        protocol: &'static str,
         /// The listener.
         listener: String,
     },
     /// A key or certificate itself where a setting should be.
-    #[error("{at}: takes {value_type}, but {what} was given ({bytes} bytes, not shown){remedy}", remedy = key_remedy(*value_type))]
+    #[error("{at}: takes {value_type}, but {what} was given ({bytes} bytes, not shown){remedy}", remedy = key_remedy(*value_type, *what))]
     KeyText {
         /// Where it was written.
         at: Origin,
@@ -206,7 +228,9 @@ pub enum Error {
         problem: NetworkError,
     },
     /// Two listeners with one name.
-    #[error("{at}: two listeners are named `{name}`: metrics and logs tell them apart by name")]
+    #[error(
+        "{at}: `{name}` is the name of two listeners or egresses: metrics and logs tell them apart by name"
+    )]
     NameTaken {
         /// Where the later one was written.
         at: Origin,
@@ -222,14 +246,27 @@ pub enum Error {
         path: String,
     },
     /// A policy that contradicts itself.
-    #[error("{at}: listener `{listener}`: {problem}")]
+    #[error("{at}: {owner}: {problem}")]
     Policy {
         /// Where the value was written.
         at: Origin,
         /// The listener.
-        listener: Box<str>,
+        owner: Box<str>,
         /// The contradiction.
         problem: PolicyError,
+    },
+    /// A setting that contradicts the profile of its listener.
+    #[error(
+        "{at}: contradicts profile `{name}`, which asks for {wanted} ({rule}: {source_of_rule}): remove it, or change the profile",
+        name = profile.name(), wanted = rule.wanted(*profile), rule = rule.id(), source_of_rule = rule.source()
+    )]
+    Profile {
+        /// Where it was written.
+        at: Origin,
+        /// The profile.
+        profile: Profile,
+        /// What the profile asks for there.
+        rule: Requirement,
     },
     /// Plaintext that would leave the host.
     #[error(
@@ -248,6 +285,58 @@ pub enum Error {
         at: Origin,
         /// What is wrong with it.
         problem: ServedNameError,
+    },
+    /// A target that is none.
+    #[error("{at}: `{written}` {problem}")]
+    Target {
+        /// Place and key.
+        at: Origin,
+        /// As written.
+        written: Shown,
+        /// What is wrong.
+        problem: TargetError,
+    },
+    /// A rule on targets that is none.
+    #[error("{at}: `{written}` {problem}")]
+    TargetRule {
+        /// Place and key.
+        at: Origin,
+        /// As written.
+        written: Shown,
+        /// What is wrong.
+        problem: TargetRuleError,
+    },
+    /// A target that leads back.
+    #[error(
+        "{at}: {target} is an address that {owner} accepts on: connections would go in a circle; write the server's own address"
+    )]
+    Circle {
+        /// Place and key.
+        at: Origin,
+        /// The target.
+        target: String,
+        /// Whose address it is.
+        owner: String,
+    },
+    /// An egress that others could reach.
+    #[error(
+        "{at}: {address} is not loopback: whoever reaches it would speak with our identity; use 127.0.0.1 or [::1], or accept that with unsafe-remote-listen (--unsafe-remote-listen)"
+    )]
+    RemoteListen {
+        /// Place and key.
+        at: Origin,
+        /// The address.
+        address: String,
+    },
+    /// An entry of `--egress` that is none.
+    #[error(
+        "{at}: `{written}` is not NAME=LISTEN->TARGET, such as store=127.0.0.1:9000->store.example.org:443"
+    )]
+    EgressEntry {
+        /// Place.
+        at: Origin,
+        /// As written.
+        written: Shown,
     },
     /// An allow rule that cannot be compared with a name.
     #[error("{at}: `{written}` {problem}")]
@@ -301,9 +390,9 @@ pub enum Error {
     },
 }
 
-fn key_remedy(value_type: ValueType) -> &'static str {
-    match value_type {
-        ValueType::Path => ": put it in a file and write the file's path",
-        _ => "",
+fn key_remedy(value_type: ValueType, what: Secret) -> String {
+    match (value_type, what) {
+        (ValueType::Path, what) | (_, what @ Secret::Pin) => format!(": {}", what.remedy()),
+        _ => String::new(),
     }
 }

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::alias;
 use super::error::{Error, Origin};
-use super::key::Key;
+use super::key::{Key, Scope};
 use super::layer::Layer;
 use super::table::{self, Table};
 use super::value::{Located, Raw};
@@ -22,6 +22,8 @@ pub(super) struct Layers {
     pub(super) process: Layer,
     /// One for each `[[listener]]`.
     pub(super) listeners: Vec<Layer>,
+    /// One for each `[[egress]]`.
+    pub(super) egresses: Vec<Layer>,
 }
 
 /// Reads a file's text; `path` is for messages.
@@ -49,12 +51,19 @@ impl Reader<'_> {
         let mut layers = Layers {
             process: Layer::new(None),
             listeners: Vec::new(),
+            egresses: Vec::new(),
         };
         for (name, value) in in_order(table) {
-            if name.get_ref() == "listener" {
-                layers.listeners = self.listeners(value)?;
-            } else {
-                self.entry("", (name, value), &mut layers.process)?;
+            match name.get_ref().as_ref() {
+                "listener" => {
+                    let problem = "each listener is a table of its own: write [[listener]]";
+                    layers.listeners = self.tables("listener", value, problem)?;
+                }
+                "egress" => {
+                    let problem = "each egress is a table of its own: write [[egress]]";
+                    layers.egresses = self.tables("egress", value, problem)?;
+                }
+                _ => self.entry("", (name, value), &mut layers.process)?,
             }
         }
         Ok(layers)
@@ -75,17 +84,22 @@ impl Reader<'_> {
         }
     }
 
-    fn listeners(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Layer>, Error> {
+    fn tables(
+        &self,
+        section: &str,
+        value: &Spanned<DeValue<'_>>,
+        problem: &'static str,
+    ) -> Result<Vec<Layer>, Error> {
         let not_tables = || Error::Refused {
-            at: self.origin(value.span().start, "listener"),
-            problem: "each listener is a table of its own: write [[listener]]",
+            at: self.origin(value.span().start, section),
+            problem,
         };
         let items = value.get_ref().as_array().ok_or_else(not_tables)?;
         let mut layers = Vec::new();
         for item in items {
             let table = item.get_ref().as_table().ok_or_else(not_tables)?;
-            let mut layer = Layer::new(Some(self.origin(item.span().start, "listener")));
-            self.section("listener", table, &mut layer)?;
+            let mut layer = Layer::new(Some(self.origin(item.span().start, section)));
+            self.section(section, table, &mut layer)?;
             layers.push(layer);
         }
         Ok(layers)
@@ -208,12 +222,20 @@ fn is_section(path: &str) -> bool {
 
 /// Where a known name belongs, or the nearest name that may stand in `section`.
 fn hint(section: &str, name: &str) -> String {
-    let in_listener = section.starts_with("listener");
-    let places: Vec<String> = Key::ALL
-        .iter()
-        .filter(|key| key.name() == name && (key.is_of_listener() || !in_listener))
-        .map(|key| place_of(*key))
-        .collect();
+    let of = |scopes: &[Scope]| -> Vec<String> {
+        let keys = Key::ALL.iter();
+        keys.filter(|key| key.name() == name && scopes.contains(&key.scope()))
+            .map(|key| place_of(*key))
+            .collect()
+    };
+    let mut places = match section.split('.').next() {
+        Some("listener") => of(&[Scope::Listener]),
+        Some("egress") => of(&[Scope::Egress]),
+        _ => of(&[Scope::Process, Scope::Listener]),
+    };
+    if places.is_empty() {
+        places = of(&[Scope::Egress]);
+    }
     if !places.is_empty() {
         return format!("it belongs {}", places.join(" or "));
     }
@@ -261,6 +283,7 @@ fn place_of(key: Key) -> String {
     match key.section() {
         "" => "at the top of the file, before the first section".to_owned(),
         "listener" => "in [[listener]]".to_owned(),
+        "egress" => "in [[egress]]".to_owned(),
         section => format!("in [{section}]"),
     }
 }

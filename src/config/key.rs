@@ -8,8 +8,14 @@ use strum::VariantNames;
 use super::settings::LogFormat;
 use super::value_type::DefaultValue::{self, Derived, Fixed, Required};
 use super::value_type::ValueType;
-use crate::proxy::{ForwardedMode, IdentityField, Protocol, UpstreamHttp, UpstreamProxyProtocol};
+use crate::census::Addresses;
+use crate::proxy::egress::Capture;
+use crate::proxy::{
+    ForwardedMode, IdentityField, Protocol, RequestField, UpstreamHttp, UpstreamProxyProtocol,
+};
+use crate::signature::SignatureMode;
 use crate::tls::certificates::{PqCertificate, UnknownName};
+use crate::tls::policy::Profile;
 use crate::tls::trust::{ClientAuth, Signatures};
 
 /// One row of the table.
@@ -83,6 +89,20 @@ keys! {
     UpstreamProxyProtocol: "listener.upstream-proxy-protocol", "upstream-proxy-protocol", ValueType::Choice(UpstreamProxyProtocol::VARIANTS), Fixed("off"),
         "PROXY protocol header for an upstream of protocol tcp";
 
+    TunnelTo: "listener.tunnel-to", "tunnel-to", ValueType::Names, Fixed("127.0.0.1"),
+        "Addresses of this pod that a tunnel leads to: loopback, $POD_IPS, or others of this host";
+    TunnelPorts: "listener.tunnel-ports", "tunnel-ports", ValueType::Names, Fixed("1024-65535"),
+        "Ports that a tunnel leads to, beside this process' own";
+    UnsafeOpenTunnel: "listener.unsafe-open-tunnel", "unsafe-open-tunnel", ValueType::Switch, Fixed("false"),
+        "Allow a tunnel for clients that nobody named: whoever reaches it connects to ports of this pod";
+
+    AccessLog: "listener.access-log", "access-log", ValueType::Words(RequestField::VARIANTS), Fixed("none"),
+        "Fields of the log line of each request; none: no lines";
+    StreamMetrics: "listener.stream-metrics", "stream-metrics", ValueType::Switch, Fixed("false"),
+        "Time the pieces of token streams: first token, gaps, streams open";
+
+    Profile: "listener.tls.profile", "profile", ValueType::Choice(Profile::VARIANTS), Fixed("off"),
+        "Algorithms that the listener is held to: sets what is not written, refuses what contradicts";
     Policy: "listener.tls.policy", "policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "pq-required", "classical-only"]), Fixed("hybrid-preferred"),
         "Key-exchange policy";
     Groups: "listener.tls.groups", "groups", ValueType::Names, Derived("every group the policy admits"),
@@ -92,7 +112,11 @@ keys! {
     Cert: "listener.tls.cert", "cert", ValueType::Path, Required,
         "PEM file with the certificate chain, leaf first";
     PrivateKey: "listener.tls.key", "key", ValueType::Path, Required,
-        "PEM file with the private key of the leaf";
+        "PEM file with the private key of the leaf, or pkcs11: URI of one in a token";
+    Spiffe: "listener.tls.spiffe", "spiffe", ValueType::Text, Fixed("off"),
+        "Workload API that gives certificate, key and authorities: unix:/PATH, or auto (SPIFFE_ENDPOINT_SOCKET)";
+    SpiffeHint: "listener.tls.spiffe-hint", "spiffe-hint", ValueType::Text, Derived("the first"),
+        "Which of several identities the agent gives: the one with this hint";
     UnknownName: "listener.tls.unknown-name", "unknown-name", ValueType::Choice(UnknownName::VARIANTS), Fixed("default"),
         "Whether a client that asks for a name of no certificate gets the first one or is refused";
     PqCertificate: "listener.tls.pq-certificate", "pq-certificate", ValueType::Choice(PqCertificate::VARIANTS), Fixed("explicit-names"),
@@ -128,6 +152,27 @@ keys! {
     HandshakeRatePerSource: "listener.tls.handshake-rate-per-source", "handshake-rate-per-source", ValueType::Count(0, 1_000_000), Fixed("0"),
         "Handshakes that a source (/24, /64) may begin in a second; 0: any number";
 
+    Signature: "listener.signature.mode", "signature", ValueType::Choice(SignatureMode::VARIANTS), Fixed("off"),
+        "Whether requests need signatures (RFC 9421), or the app is told of them";
+    SignatureKeys: "listener.signature.keys", "signature-keys", ValueType::Path, Derived("none"),
+        "File with a JWK set: the public keys of clients, each with kid and principal";
+    SignatureRequire: "listener.signature.require", "signature-require", ValueType::Names, Fixed("classical,ml-dsa"),
+        "Kinds of signatures that each request needs, of one principal";
+    SignatureCover: "listener.signature.cover", "signature-cover", ValueType::Names, Fixed("@method,@authority,@path,@query,content-digest"),
+        "Components that each signature must cover; content-digest where there is a body";
+    SignatureMaxAge: "listener.signature.max-age", "signature-max-age", ValueType::Duration, Fixed("60s"),
+        "How old a signature may be";
+    SignatureSkew: "listener.signature.skew", "signature-skew", ValueType::Delay, Fixed("5s"),
+        "How far a client's clock may be ahead";
+    SignatureReplayTable: "listener.signature.replay-table", "signature-replay-table", ValueType::Count(2, 10_000_000), Fixed("100000"),
+        "Signed requests that are remembered, so that none is accepted twice; above it they are refused";
+    SignatureResponses: "listener.signature.responses", "signature-responses", ValueType::Path, Derived("none"),
+        "Directory with ec.key and mldsa.key, which sign responses (`hybridge keys sign`)";
+    SignatureModel: "listener.signature.model", "signature-model", ValueType::Path, Derived("none"),
+        "The model.sig of the model that is served, whose digest signed responses repeat";
+    SignatureSseComment: "listener.signature.sse-comment", "signature-sse-comment", ValueType::Switch, Fixed("false"),
+        "Signatures of server-sent events in a comment behind the last one, not in trailers";
+
     MaxConnections: "listener.limits.max-connections", "max-connections", ValueType::Count(1, 1_000_000), Fixed("10000"),
         "Connections open at once; beyond it idle ones make room";
     Backlog: "listener.limits.backlog", "backlog", ValueType::Count(1, 65535), Fixed("4096"),
@@ -141,6 +186,13 @@ keys! {
     MaxIdleUpstreams: "listener.limits.max-idle-upstreams", "max-idle-upstreams", ValueType::Count(0, 100_000), Fixed("1024"),
         "Maximum number of idle upstream connections; 0 keeps none";
 
+    CensusSize: "listener.census.size", "census-size", ValueType::Count(0, 4096), Fixed("256"),
+        "Kinds of client without a hybrid group that `hybridge ctl census` tells apart; 0 turns it off";
+    CensusAddresses: "listener.census.addresses", "census-addresses", ValueType::Choice(Addresses::VARIANTS), Fixed("prefix"),
+        "How much of their addresses is kept";
+    CensusWindow: "listener.census.window", "census-window", ValueType::Duration, Fixed("1h"),
+        "How long the census remembers: the current window and the one before";
+
     HeadTimeout: "listener.timeouts.head-timeout", "head-timeout", ValueType::Duration, Fixed("30s"),
         "For a request head to arrive whole";
     ConnectTimeout: "listener.timeouts.connect-timeout", "connect-timeout", ValueType::Duration, Fixed("5s"),
@@ -151,6 +203,71 @@ keys! {
         "How long an idle upstream connection is kept";
     IdleTimeout: "listener.timeouts.idle-timeout", "idle-timeout", ValueType::Timeout, Fixed("none"),
         "Silence in both directions during an exchange before it is cut";
+
+    EgressName: "egress.name", "egress-name", ValueType::Text, Fixed("egress"),
+        "Label of metrics and log lines; needed in a file with several egresses";
+    EgressListen: "egress.listen", "egress-listen", ValueType::Addresses, Required,
+        "Addresses where apps of this host connect in plaintext: IP:PORT of loopback";
+    UnsafeRemoteListen: "egress.unsafe-remote-listen", "unsafe-remote-listen", ValueType::Switch, Fixed("false"),
+        "Allow an egress to listen on more than loopback: whoever reaches it speaks with our identity";
+    EgressTarget: "egress.target", "egress-target", ValueType::Text, Derived("none: must be given without capture"),
+        "Where its connections go over TLS: HOST:PORT; with capture {host} and {port} are as the app names them";
+    EgressCapture: "egress.capture", "egress-capture", ValueType::Choice(Capture::VARIANTS), Fixed("none"),
+        "How apps name their targets, instead of one target for all";
+    EgressTunnel: "egress.tunnel", "egress-tunnel", ValueType::Switch, Fixed("false"),
+        "Ask the far side, inside TLS, to connect to what the app named: a listener of protocol tunnel";
+    TargetsAllowed: "egress.targets-allowed", "egress-targets-allowed", ValueType::Names, Derived("none"),
+        "Targets that apps may name: HOST, *.DOMAIN, address or network, a colon, and port, range or *";
+    EgressProtocol: "egress.protocol", "egress-protocol", ValueType::Choice(&["http", "tcp"]), Fixed("tcp"),
+        "What the app speaks";
+    EgressUpstreamHttp: "egress.upstream-http", "egress-upstream-http", ValueType::Choice(UpstreamHttp::VARIANTS), Fixed("auto"),
+        "HTTP version spoken to the server; auto: HTTP/2 for gRPC, HTTP/1.1 otherwise";
+
+    EgressPolicy: "egress.tls.policy", "egress-policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "pq-required", "classical-only"]), Fixed("hybrid-preferred"),
+        "Key-exchange policy of the client";
+    EgressGroups: "egress.tls.groups", "egress-groups", ValueType::Names, Derived("every group the policy admits"),
+        "Key-exchange groups offered, the first preferred; must agree with the policy";
+    EgressCipherSuites: "egress.tls.cipher-suites", "egress-cipher-suites", ValueType::Names, Derived("fastest first"),
+        "TLS 1.3 cipher suites offered, the first preferred";
+    EgressCa: "egress.tls.ca", "egress-ca", ValueType::Path, Required,
+        "PEM file with the authorities that certify the servers, or `system` for the host's own";
+    EgressServerName: "egress.tls.server-name", "egress-server-name", ValueType::Text, Derived("the host of the target"),
+        "Name that the server's certificate must have";
+    EgressPeerIds: "egress.tls.peer-ids", "egress-peer-ids", ValueType::Names, Derived("none"),
+        "Servers by URI (SPIFFE ID) instead of by name: * is one segment, ** at the end one or more";
+    EgressCert: "egress.tls.cert", "egress-cert", ValueType::Path, Derived("none"),
+        "PEM file with the certificate chain shown to servers that ask, leaf first";
+    EgressKey: "egress.tls.key", "egress-key", ValueType::Path, Derived("none"),
+        "PEM file with the private key of that leaf";
+    EgressAlpn: "egress.tls.alpn", "egress-alpn", ValueType::Names, Derived("none"),
+        "Protocols offered by ALPN, the first preferred";
+    EgressResumption: "egress.tls.resumption", "egress-resumption", ValueType::Switch, Fixed("true"),
+        "Whether sessions are resumed by ticket";
+    EgressHandshakeTimeout: "egress.tls.handshake-timeout", "egress-handshake-timeout", ValueType::Duration, Fixed("10s"),
+        "From the ClientHello to the finished handshake";
+
+    EgressMaxConnections: "egress.limits.max-connections", "egress-max-connections", ValueType::Count(1, 1_000_000), Fixed("10000"),
+        "Connections of apps open at once";
+    EgressBacklog: "egress.limits.backlog", "egress-backlog", ValueType::Count(1, 65535), Fixed("4096"),
+        "Length of the kernel's queue of connections not yet accepted";
+
+    EgressResolveTimeout: "egress.timeouts.resolve-timeout", "egress-resolve-timeout", ValueType::Duration, Fixed("5s"),
+        "For the name of a target to have addresses";
+    EgressConnectTimeout: "egress.timeouts.connect-timeout", "egress-connect-timeout", ValueType::Duration, Fixed("5s"),
+        "For one of the addresses to accept, all of them together";
+    EgressIdleTimeout: "egress.timeouts.idle-timeout", "egress-idle-timeout", ValueType::Timeout, Fixed("none"),
+        "Silence in both directions before a connection is cut";
+}
+
+/// Whose a setting is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scope {
+    /// The process'.
+    Process,
+    /// Each `[[listener]]` has its own.
+    Listener,
+    /// Each `[[egress]]` has its own.
+    Egress,
 }
 
 impl Key {
@@ -196,9 +313,13 @@ impl Key {
         self.path().rsplit('.').next().unwrap_or_default()
     }
 
-    /// Whether each listener has its own.
-    pub fn is_of_listener(self) -> bool {
-        self.path().starts_with("listener.")
+    /// Whose it is.
+    pub(super) fn scope(self) -> Scope {
+        match self.path().split('.').next() {
+            Some("listener") => Scope::Listener,
+            Some("egress") => Scope::Egress,
+            _ => Scope::Process,
+        }
     }
 
     /// Whether it means something only where HTTP is understood.
@@ -208,7 +329,16 @@ impl Key {
             Self::UpstreamHttp
                 | Self::Forwarded
                 | Self::Identity
+                | Self::AccessLog
+                | Self::StreamMetrics
                 | Self::MaxStreams
+                | Self::Signature
+                | Self::SignatureKeys
+                | Self::SignatureRequire
+                | Self::SignatureCover
+                | Self::SignatureMaxAge
+                | Self::SignatureSkew
+                | Self::SignatureReplayTable
                 | Self::MaxHead
                 | Self::MaxHeaders
                 | Self::MaxIdleUpstreams
@@ -237,30 +367,4 @@ pub(super) fn variable(flag: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tls::policy::Mode;
-
-    #[test]
-    fn paths_and_flags_are_unique() {
-        for (index, key) in Key::ALL.iter().enumerate() {
-            let rest = &Key::ALL[index + 1..];
-            assert!(
-                rest.iter().all(|other| other.path() != key.path()),
-                "{key:?}"
-            );
-            assert!(
-                rest.iter().all(|other| other.flag() != key.flag()),
-                "{key:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_policies_of_the_table_are_those_of_tls() {
-        let ValueType::Choice(words) = Key::Policy.value_type() else {
-            panic!("{:?}", Key::Policy.value_type());
-        };
-        assert_eq!(words, Mode::ALL.map(Mode::name));
-    }
-}
+mod tests;

@@ -41,6 +41,11 @@ impl Layer {
         lower
     }
 
+    /// Nobody wrote anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.certificates.is_empty()
+    }
+
     /// The keys that somebody wrote.
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
         self.values.keys().copied()
@@ -124,6 +129,18 @@ pub(super) fn remedy(key: Key) -> &'static str {
         Key::AllowUri => {
             "say who may in: allow-uri, allow-dns, allow-ip or allow-cn, or allow-any = true for every client that client-ca certifies"
         }
+        Key::EgressCa => {
+            "name the PEM file with the authorities that certify the servers, or `system` for the host's own bundle; no server is believed without"
+        }
+        Key::EgressCert => {
+            "a key without its certificate shows nobody who we are: name both, or none"
+        }
+        Key::EgressKey => "a certificate without its key proves nothing: name both, or none",
+        Key::EgressListen => "say where apps connect, for example 127.0.0.1:9000",
+        Key::TargetsAllowed => {
+            "say which targets apps may name, for example *.train:* or 10.77.0.0/16:1024-65535; an egress is no open relay"
+        }
+        Key::EgressTarget => "say where its connections go, for example store.example.org:443",
         Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
         Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",
         _ => "it has no default",

@@ -8,18 +8,25 @@ mod alias;
 mod certificates;
 mod client_auth;
 mod conflict;
+mod destination;
+mod egress;
 mod environment;
 mod error;
 mod file;
 mod key;
 mod layer;
 mod neighbours;
+mod profile;
 mod render;
 mod resolve;
 mod settings;
+mod signature;
 mod size;
+mod source;
 mod sources;
+mod spiffe;
 mod table;
+mod tunnel;
 mod value;
 mod value_type;
 
@@ -33,10 +40,12 @@ use self::file::Layers;
 pub use self::key::Key;
 use self::layer::Layer;
 pub use self::resolve::check_log_level;
-pub use self::settings::{Config, ListenerConfig, Loaded, LogFormat, LogSettings};
+pub use self::settings::{Config, EgressConfig, ListenerConfig, Loaded, LogFormat, LogSettings};
+pub use self::source::Source;
 pub use self::sources::Flags;
 use self::value::{Located, Raw};
 pub use self::value_type::{DefaultValue, ValueType};
+use crate::tls::policy::Profile;
 
 impl Config {
     /// Lays flags over environment over file over defaults. The first mistake found is the error.
@@ -64,13 +73,25 @@ impl Config {
             drain: resolve::drain(process)?,
             log: resolve::log(process)?,
             listeners: listeners
-                .map(|layer| resolve::listener(layer, pod_ips))
+                .map(|layer| resolve::listener(layer, environment))
+                .collect::<Result<_, _>>()?,
+            egresses: layers
+                .egresses
+                .iter()
+                .map(egress::resolve)
                 .collect::<Result<_, _>>()?,
             workers: resolve::workers(process)?,
         };
-        conflict::check(&config, process, &layers.listeners)?;
+        conflict::check(&config, layers)?;
         Ok(config)
     }
+}
+
+/// The profile that `hybridge check --profile` judges by.
+pub fn profile(text: &str) -> Result<Profile, Error> {
+    let origin = Origin::flag_of(Key::Profile);
+    let raw = Raw::Word(text.to_owned());
+    Located { raw, origin }.choice(Key::Profile)
 }
 
 /// Where `hybridge ctl` finds the admin port of the same host or pod: `flag`, else `HYBRIDGE_ADMIN`,

@@ -1,12 +1,14 @@
 //! What one listener believes of the proxies in front, and what it tells the upstream of a client.
 
+use std::str::FromStr;
+
 use strum::VariantNames;
 
 use super::alias;
 use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
-use crate::proxy::{IdentityField, IdentityFields, Protocol, UpstreamProxyProtocol};
+use crate::proxy::{IdentityField, IdentityFields, Protocol, RequestFields, UpstreamProxyProtocol};
 use crate::proxy_protocol::Networks;
 use crate::suggest::suggest_or_alias;
 use crate::tls::trust::ClientAuth;
@@ -58,29 +60,7 @@ pub(super) fn upstream_proxy_protocol(
 /// What the app is told of a client's certificate.
 pub(super) fn identity(layer: &Layer) -> Result<IdentityFields, Error> {
     let key = Key::Identity;
-    let words = layer.list(key)?;
-    if words == ["none"] {
-        return Ok(IdentityFields::default());
-    }
-    let parse = |word: &String| {
-        word.parse().map_err(|_| Error::WrongType {
-            at: layer.place(key),
-            written: word.as_str().into(),
-            value_type: key.value_type(),
-            nearest: suggest_or_alias(
-                word,
-                IdentityField::VARIANTS.iter().copied(),
-                alias::of_values(key),
-            ),
-        })
-    };
-    let mut fields = IdentityFields::default();
-    for field in words.iter().map(parse) {
-        let field = field?;
-        if !fields.0.contains(&field) {
-            fields.0.push(field);
-        }
-    }
+    let fields = IdentityFields(words(layer, key)?);
     let has = |field| fields.0.contains(&field);
     if has(IdentityField::ClientCertChain) && !has(IdentityField::ClientCert) {
         return Err(Error::Refused {
@@ -97,6 +77,35 @@ pub(super) fn identity(layer: &Layer) -> Result<IdentityFields, Error> {
         });
     }
     Ok(fields)
+}
+
+/// What the access log says of each request.
+pub(super) fn access_log(layer: &Layer) -> Result<RequestFields, Error> {
+    words(layer, Key::AccessLog).map(RequestFields)
+}
+
+/// The words of a list, each once; of the word `none`, none.
+fn words<T>(layer: &Layer, key: Key) -> Result<Vec<T>, Error>
+where
+    T: FromStr + PartialEq + VariantNames,
+{
+    let written = layer.list(key)?;
+    if written == ["none"] {
+        return Ok(Vec::new());
+    }
+    let mut words = Vec::new();
+    for word in &written {
+        let parsed = word.parse().map_err(|_| Error::WrongType {
+            at: layer.place(key),
+            written: word.as_str().into(),
+            value_type: key.value_type(),
+            nearest: suggest_or_alias(word, T::VARIANTS.iter().copied(), alias::of_values(key)),
+        })?;
+        if !words.contains(&parsed) {
+            words.push(parsed);
+        }
+    }
+    Ok(words)
 }
 
 /// Tickets after each handshake. They hold the facts of a certificate, not the certificate.

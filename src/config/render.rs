@@ -2,19 +2,21 @@
 //!
 //! Loading the text gives the same configuration again. Certificates and keys appear only as paths.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
+mod egress;
+mod text;
+mod tunnel;
 
+use std::fmt;
+
+use self::text::{
+    addresses, duration, has_default_groups, list, path, quoted, socket_limits, timeout,
+};
 use super::settings::{Config, ListenerConfig};
 use super::size::size_text;
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::{Secret, Shown, scrub};
-use crate::time::duration_text;
-use crate::tls::policy::{Group, Suite, TlsPolicy};
 use crate::tls::trust;
-use crate::{proxy, tls};
+use crate::{proxy, signature, tls};
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +42,10 @@ impl fmt::Display for Config {
         writeln!(f, "level = {}", quoted(&scrub(&self.log.level)))?;
         self.listeners
             .iter()
-            .try_for_each(|listener| listener.fmt(f))
+            .try_for_each(|listener| listener.fmt(f))?;
+        self.egresses
+            .iter()
+            .try_for_each(|one| egress::write(f, one))
     }
 }
 
@@ -51,22 +56,19 @@ impl fmt::Display for ListenerConfig {
             explicit_connections,
             tls,
             proxy,
+            census,
+            signature,
+            responses,
         } = self;
         let http = proxy.protocol == Protocol::Http;
         writeln!(f, "\n[[listener]]")?;
         writeln!(f, "name = {}", quoted(&socket.name))?;
         writeln!(f, "listen = {}", addresses(&socket.addresses))?;
-        upstream(f, proxy, tls.client_auth.is_some())?;
+        upstream(f, proxy, tls)?;
         tls_section(f, tls)?;
+        signature_section(f, signature.as_ref(), responses.as_ref())?;
         writeln!(f, "  [listener.limits]")?;
-        // The default gives way to the limits of the process, a number that is written warns.
-        let assigned = if *explicit_connections {
-            "max-connections ="
-        } else {
-            "# max-connections, by default:"
-        };
-        writeln!(f, "  {assigned} {}", socket.max_connections)?;
-        writeln!(f, "  backlog = {}", socket.backlog)?;
+        socket_limits(f, socket, *explicit_connections)?;
         if http {
             writeln!(f, "  max-streams = {}", proxy.max_streams)?;
             writeln!(
@@ -77,6 +79,10 @@ impl fmt::Display for ListenerConfig {
             writeln!(f, "  max-headers = {}", proxy.max_headers)?;
             writeln!(f, "  max-idle-upstreams = {}", proxy.max_idle_upstreams)?;
         }
+        writeln!(f, "  [listener.census]")?;
+        writeln!(f, "  size = {}", census.size)?;
+        writeln!(f, "  addresses = {}", quoted(census.addresses.into()))?;
+        writeln!(f, "  window = {}", duration(census.window))?;
         timeouts(f, proxy)
     }
 }
@@ -84,9 +90,12 @@ impl fmt::Display for ListenerConfig {
 fn upstream(
     f: &mut fmt::Formatter<'_>,
     proxy: &proxy::Settings,
-    asks_clients: bool,
+    tls: &tls::Settings,
 ) -> fmt::Result {
-    writeln!(f, "upstream = {}", quoted(&proxy.upstream.to_string()))?;
+    match &proxy.upstream {
+        UpstreamAddr::Tunnel(reach) => tunnel::write(f, reach, tls)?,
+        upstream => writeln!(f, "upstream = {}", quoted(&upstream.to_string()))?,
+    }
     if matches!(proxy.upstream, UpstreamAddr::Tcp(address) if !address.ip().is_loopback()) {
         writeln!(f, "unsafe-remote-upstream = true")?;
     }
@@ -100,6 +109,7 @@ fn upstream(
         writeln!(f, "proxy-protocol-from = {networks}")?;
     }
     match proxy.protocol {
+        Protocol::Tunnel => writeln!(f, "protocol = \"tunnel\""),
         Protocol::Tcp => {
             writeln!(f, "protocol = \"tcp\"")?;
             let header = quoted(proxy.upstream_proxy_protocol.into());
@@ -109,20 +119,33 @@ fn upstream(
             writeln!(f, "protocol = \"http\"")?;
             writeln!(f, "upstream-http = {}", quoted(proxy.upstream_http.into()))?;
             writeln!(f, "forwarded = {}", quoted(proxy.forwarded.into()))?;
-            if !asks_clients {
+            let fields = proxy.access_log.0.iter().map(|field| field.name());
+            words(f, "access-log", fields)?;
+            writeln!(f, "stream-metrics = {}", proxy.stream_metrics)?;
+            if tls.client_auth.is_none() {
                 return Ok(());
             }
             let fields = proxy.identity.0.iter().map(|field| field.name());
-            match list(fields).as_str() {
-                "[]" => writeln!(f, "identity = \"none\""),
-                fields => writeln!(f, "identity = {fields}"),
-            }
+            words(f, "identity", fields)
         }
+    }
+}
+
+/// A list of words; without one, `none`.
+fn words<'a>(
+    f: &mut fmt::Formatter<'_>,
+    key: &str,
+    words: impl Iterator<Item = &'a str>,
+) -> fmt::Result {
+    match list(words).as_str() {
+        "[]" => writeln!(f, "{key} = \"none\""),
+        words => writeln!(f, "{key} = {words}"),
     }
 }
 
 fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     writeln!(f, "  [listener.tls]")?;
+    writeln!(f, "  profile = {}", quoted(tls.profile.name()))?;
     writeln!(f, "  policy = {}", quoted(tls.policy.mode().name()))?;
     let groups = list(tls.policy.groups().iter().map(|group| group.name()));
     if has_default_groups(&tls.policy) {
@@ -132,8 +155,16 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     }
     let suites = list(tls.policy.suites().iter().map(|suite| suite.name()));
     writeln!(f, "  cipher-suites = {suites}")?;
-    writeln!(f, "  cert = {}", path(&tls.cert))?;
-    writeln!(f, "  key = {}", path(&tls.key))?;
+    if let Some(socket) = &tls.spiffe {
+        let socket = format!("unix:{}", socket.display());
+        writeln!(f, "  spiffe = {}", quoted(&socket))?;
+        if let Some(hint) = &tls.spiffe_hint {
+            writeln!(f, "  spiffe-hint = {}", quoted(hint))?;
+        }
+    } else {
+        writeln!(f, "  cert = {}", path(&tls.cert))?;
+        writeln!(f, "  key = {}", path(&tls.key))?;
+    }
     let unknown_name = quoted(tls.certificates.unknown_name.into());
     writeln!(f, "  unknown-name = {unknown_name}")?;
     let pq_certificate = quoted(tls.certificates.pq_certificate.into());
@@ -141,7 +172,7 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     if tls.wait_for_certificate {
         writeln!(f, "  wait-for-certificate = true")?;
     }
-    client_auth(f, tls.client_auth.as_ref())?;
+    client_auth(f, tls.client_auth.as_ref(), tls.spiffe.is_some())?;
     writeln!(f, "  tickets = {}", tls.tickets)?;
     if let Some(keys) = &tls.ticket_keys {
         writeln!(f, "  ticket-keys = {}", path(keys))?;
@@ -170,19 +201,26 @@ fn certificates(f: &mut fmt::Formatter<'_>, settings: &tls::certificates::Settin
     Ok(())
 }
 
-fn client_auth(f: &mut fmt::Formatter<'_>, settings: Option<&trust::Settings>) -> fmt::Result {
+fn client_auth(
+    f: &mut fmt::Formatter<'_>,
+    settings: Option<&trust::Settings>,
+    of_agent: bool,
+) -> fmt::Result {
     let Some(trust::Settings {
         mode,
         ca,
         crl,
         rules,
         signatures,
+        profile: _,
     }) = settings
     else {
         return writeln!(f, "  client-auth = \"off\"");
     };
     writeln!(f, "  client-auth = {}", quoted((*mode).into()))?;
-    writeln!(f, "  client-ca = {}", path(ca))?;
+    if !of_agent {
+        writeln!(f, "  client-ca = {}", path(ca))?;
+    }
     writeln!(f, "  signatures = {}", quoted((*signatures).into()))?;
     if let Some(crl) = crl {
         writeln!(f, "  client-crl = {}", path(crl))?;
@@ -204,11 +242,47 @@ fn client_auth(f: &mut fmt::Formatter<'_>, settings: Option<&trust::Settings>) -
     Ok(())
 }
 
-/// A list that an operator wrote, even one equal to the default, decides by its order.
-fn has_default_groups(policy: &TlsPolicy) -> bool {
-    let groups: Option<&[Group]> = None;
-    let suites: &[Suite] = policy.suites();
-    TlsPolicy::new(policy.mode(), groups, Some(suites)).is_ok_and(|default| default == *policy)
+fn signature_section(
+    f: &mut fmt::Formatter<'_>,
+    settings: Option<&signature::Settings>,
+    responses: Option<&signature::ResponseSettings>,
+) -> fmt::Result {
+    if settings.is_some() || responses.is_some() {
+        writeln!(f, "  [listener.signature]")?;
+    }
+    if let Some(signature::Settings {
+        mode,
+        keys,
+        require,
+        cover,
+        max_age,
+        skew,
+        replay_table,
+    }) = settings
+    {
+        writeln!(f, "  mode = {}", quoted((*mode).into()))?;
+        writeln!(f, "  keys = {}", path(keys))?;
+        let require = list(require.iter().map(|kind| (*kind).into()));
+        writeln!(f, "  require = {require}")?;
+        let cover = list(cover.iter().map(String::as_str));
+        writeln!(f, "  cover = {cover}")?;
+        writeln!(f, "  max-age = {}", duration(*max_age))?;
+        writeln!(f, "  skew = {}", duration(*skew))?;
+        writeln!(f, "  replay-table = {replay_table}")?;
+    }
+    let Some(signature::ResponseSettings {
+        keys,
+        model,
+        sse_comment,
+    }) = responses
+    else {
+        return Ok(());
+    };
+    writeln!(f, "  responses = {}", path(keys))?;
+    model
+        .iter()
+        .try_for_each(|model| writeln!(f, "  model = {}", path(model)))?;
+    writeln!(f, "  sse-comment = {sse_comment}")
 }
 
 fn timeouts(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result {
@@ -228,32 +302,4 @@ fn timeouts(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
     }
     writeln!(f, "  connect-timeout = {}", duration(proxy.connect_timeout))?;
     writeln!(f, "  idle-timeout = {}", timeout(proxy.idle_timeout))
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
-fn path(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    match Secret::of(&text) {
-        Some(_) => quoted(&Shown::path(path).to_string()),
-        None => quoted(&text),
-    }
-}
-
-fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    toml::Value::Array(items.map(toml::Value::from).collect()).to_string()
-}
-
-fn addresses(addresses: &[SocketAddr]) -> String {
-    toml::Value::Array(addresses.iter().map(|a| a.to_string().into()).collect()).to_string()
-}
-
-fn duration(duration: Duration) -> String {
-    quoted(&duration_text(duration))
-}
-
-fn timeout(timeout: Option<Duration>) -> String {
-    timeout.map_or_else(|| quoted("none"), duration)
 }

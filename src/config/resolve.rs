@@ -1,21 +1,22 @@
 //! One layer of texts into the settings of each part: the place where every value is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
 use super::address::{self, AddressError};
+use super::environment::Environment;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
 use super::neighbours;
 use super::settings::{ListenerConfig, LogSettings};
-use super::{alias, certificates, client_auth};
+use super::{alias, certificates, client_auth, profile, signature, spiffe, tunnel};
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::suggest::suggest_or_alias;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy, UnknownName};
-use crate::{admin, drain, listener, proxy, tls};
+use crate::{admin, census, drain, listener, proxy, tls};
 
 pub(super) fn workers(layer: &Layer) -> Result<usize, Error> {
     match layer.explicit(Key::Workers) {
@@ -86,35 +87,50 @@ fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
     }
 }
 
-pub(super) fn listener(layer: &Layer, pod_ips: Option<&str>) -> Result<ListenerConfig, Error> {
-    let name = name(layer)?;
+pub(super) fn listener(layer: &Layer, environment: &Environment) -> Result<ListenerConfig, Error> {
+    let pod_ips = environment.pod_ips();
+    let layer = &profile::apply(layer)?;
+    let name = name(layer, Key::Name)?;
     let socket = socket(layer, &name, pod_ips)?;
+    let proxy = proxy(layer, &name, pod_ips)?;
+    let tls = tls(layer, &name, environment)?;
+    profile::check(layer, &tls, &proxy)?;
+    if proxy.protocol == Protocol::Tunnel {
+        tunnel::check(layer, &tls)?;
+    }
     Ok(ListenerConfig {
         socket,
         explicit_connections: layer.explicit(Key::MaxConnections).is_some(),
-        proxy: proxy(layer, &name)?,
-        tls: tls(layer, &name)?,
+        proxy,
+        signature: signature::resolve(layer)?,
+        responses: signature::responses(layer)?,
+        tls,
+        census: census::Settings {
+            size: layer.count(Key::CensusSize)?,
+            addresses: layer.choice(Key::CensusAddresses)?,
+            window: layer.duration(Key::CensusWindow)?,
+        },
     })
 }
 
-fn name(layer: &Layer) -> Result<String, Error> {
-    let name = layer.text(Key::Name)?;
+pub(super) fn name(layer: &Layer, key: Key) -> Result<String, Error> {
+    let name = layer.text(key)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.len() > 63 || !name.chars().all(allowed) {
         return Err(Error::Refused {
-            at: layer.place(Key::Name),
+            at: layer.place(key),
             problem: "a name is a metric label: use at most 63 letters, digits, `-`, `_` and `.`",
         });
     }
     if name == admin::NAME {
         return Err(Error::Refused {
-            at: layer.place(Key::Name),
+            at: layer.place(key),
             problem: "the admin port has this name in metrics and logs: choose another one",
         });
     }
     if Secret::of(&name).is_some() {
         return Err(Error::Refused {
-            at: layer.place(Key::Name),
+            at: layer.place(key),
             problem: "a name stands in metrics and logs, and this one looks like a piece of a key: choose words",
         });
     }
@@ -134,12 +150,21 @@ fn socket(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<listener::
     })
 }
 
-fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
+fn tls(layer: &Layer, name: &str, environment: &Environment) -> Result<tls::Settings, Error> {
+    let spiffe = spiffe::resolve(layer, environment)?;
+    let agent = spiffe.as_deref().map(spiffe::name);
+    let file = |key| agent.clone().map_or_else(|| file(layer, key), Ok);
     Ok(tls::Settings {
-        policy: policy(layer, name)?,
-        cert: file(layer, Key::Cert)?,
-        key: file(layer, Key::PrivateKey)?,
+        profile: layer.choice(Key::Profile)?,
+        policy: policy(
+            layer,
+            &format!("listener `{name}`"),
+            [Key::Policy, Key::Groups, Key::CipherSuites],
+        )?,
+        cert: file(Key::Cert)?,
+        key: key(layer, agent.as_deref())?,
         certificates: certificates::resolve(layer)?,
+        spiffe_hint: spiffe::hint(layer, spiffe.as_deref())?,
         wait_for_certificate: layer.switch(Key::WaitForCertificate)?,
         handshake_timeout: layer.duration(Key::HandshakeTimeout)?,
         max_handshakes: layer.count(Key::MaxHandshakes)?,
@@ -147,18 +172,25 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::Settings, Error> {
             .filter(|rate| *rate > 0),
         tickets: neighbours::tickets(layer)?,
         ticket_keys: ticket_keys(layer)?,
-        client_auth: client_auth::resolve(layer)?,
+        client_auth: client_auth::resolve(layer, agent.as_deref())?,
+        spiffe,
     })
 }
 
-fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
+fn proxy(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<proxy::Settings, Error> {
     let protocol: Protocol = layer.choice(Key::Protocol)?;
-    if protocol == Protocol::Tcp {
-        refuse_http_settings(layer, name)?;
+    if protocol != Protocol::Http {
+        refuse_http_settings(layer, name, protocol)?;
     }
+    let upstream = if protocol == Protocol::Tunnel {
+        UpstreamAddr::Tunnel(tunnel::reach(layer, pod_ips)?)
+    } else {
+        tunnel::refuse_the_rest(layer)?;
+        upstream(layer)?
+    };
     Ok(proxy::Settings {
         protocol,
-        upstream: upstream(layer)?,
+        upstream,
         upstream_http: layer.choice(Key::UpstreamHttp)?,
         connect_timeout: layer.duration(Key::ConnectTimeout)?,
         upstream_idle_timeout: layer.duration(Key::UpstreamIdleTimeout)?,
@@ -171,16 +203,19 @@ fn proxy(layer: &Layer, name: &str) -> Result<proxy::Settings, Error> {
         max_streams: layer.count(Key::MaxStreams)?,
         forwarded: layer.choice(Key::Forwarded)?,
         identity: neighbours::identity(layer)?,
+        access_log: neighbours::access_log(layer)?,
+        stream_metrics: layer.switch(Key::StreamMetrics)?,
         proxy_protocol_from: neighbours::proxy_protocol_from(layer)?,
         upstream_proxy_protocol: neighbours::upstream_proxy_protocol(layer, protocol)?,
     })
 }
 
-fn refuse_http_settings(layer: &Layer, name: &str) -> Result<(), Error> {
+fn refuse_http_settings(layer: &Layer, name: &str, protocol: Protocol) -> Result<(), Error> {
     match layer.keys().find(|key| key.is_of_http()) {
         None => Ok(()),
         Some(key) => Err(Error::HttpOnly {
             at: layer.place(key),
+            protocol: protocol.name(),
             listener: name.to_owned(),
         }),
     }
@@ -200,30 +235,32 @@ fn upstream(layer: &Layer) -> Result<UpstreamAddr, Error> {
     Ok(upstream)
 }
 
-fn policy(layer: &Layer, name: &str) -> Result<TlsPolicy, Error> {
+/// The policy; `keys` are those of mode, groups and suites.
+pub(super) fn policy(layer: &Layer, owner: &str, keys: [Key; 3]) -> Result<TlsPolicy, Error> {
+    let [mode_key, groups_key, suites_key] = keys;
     let at = |key| {
         move |problem: PolicyError| Error::Policy {
             at: layer.place(key),
-            listener: name.into(),
+            owner: owner.into(),
             problem,
         }
     };
-    let mode = Mode::parse(&layer.text(Key::Policy)?)
-        .map_err(|unknown| at(Key::Policy)(unknown.into()))?;
-    let groups = names(layer, Key::Groups)?
+    let mode =
+        Mode::parse(&layer.text(mode_key)?).map_err(|unknown| at(mode_key)(unknown.into()))?;
+    let groups = names(layer, groups_key)?
         .map(|list| list.iter().map(|name| Group::parse(name)).collect())
         .transpose()
-        .map_err(|unknown: UnknownName| at(Key::Groups)(unknown.into()))?;
-    let suites = names(layer, Key::CipherSuites)?
+        .map_err(|unknown: UnknownName| at(groups_key)(unknown.into()))?;
+    let suites = names(layer, suites_key)?
         .map(|list| list.iter().map(|name| Suite::parse(name)).collect())
         .transpose()
-        .map_err(|unknown: UnknownName| at(Key::CipherSuites)(unknown.into()))?;
+        .map_err(|unknown: UnknownName| at(suites_key)(unknown.into()))?;
     let groups: Option<Vec<Group>> = groups;
     let suites: Option<Vec<Suite>> = suites;
     TlsPolicy::new(mode, groups.as_deref(), suites.as_deref()).map_err(|problem| {
         let key = match problem {
-            PolicyError::NoSuites => Key::CipherSuites,
-            _ => Key::Groups,
+            PolicyError::NoSuites => suites_key,
+            _ => groups_key,
         };
         at(key)(problem)
     })
@@ -253,6 +290,16 @@ fn ticket_keys(layer: &Layer) -> Result<Option<PathBuf>, Error> {
 /// The list of a key, if somebody wrote one.
 fn names(layer: &Layer, key: Key) -> Result<Option<Vec<String>>, Error> {
     layer.explicit(key).map(|given| given.list(key)).transpose()
+}
+
+/// The file of the private key, or the URI of one in a token.
+fn key(layer: &Layer, agent: Option<&Path>) -> Result<PathBuf, Error> {
+    match agent {
+        Some(agent) => Ok(agent.to_owned()),
+        None => layer
+            .required(Key::PrivateKey)?
+            .private_key(Key::PrivateKey),
+    }
 }
 
 fn file(layer: &Layer, key: Key) -> Result<PathBuf, Error> {

@@ -2,7 +2,7 @@
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use crate::{admin, drain, listener, proxy, tls};
+use crate::{admin, census, drain, listener, proxy, signature, tls};
 
 /// Everything a run is told, checked.
 #[derive(Clone, Debug)]
@@ -13,8 +13,10 @@ pub struct Config {
     pub probes: Option<String>,
     /// The end of the process.
     pub drain: drain::Settings,
-    /// The listeners; at least one.
+    /// The listeners; at least one, or an egress.
     pub listeners: Vec<ListenerConfig>,
+    /// The egresses.
+    pub egresses: Vec<EgressConfig>,
     /// Worker threads.
     pub workers: usize,
     /// How and how much is logged.
@@ -22,7 +24,7 @@ pub struct Config {
 }
 
 /// One listener: socket, TLS, data path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListenerConfig {
     /// The socket side.
     pub socket: listener::Settings,
@@ -32,10 +34,29 @@ pub struct ListenerConfig {
     pub tls: tls::Settings,
     /// The data path.
     pub proxy: proxy::Settings,
+    /// The signatures of requests, if they are asked for.
+    pub signature: Option<signature::Settings>,
+    /// What responses are signed with, if they are.
+    pub responses: Option<signature::ResponseSettings>,
+    /// Who comes without a hybrid group.
+    pub census: census::Settings,
+}
+
+/// One egress: socket for apps, data path, TLS towards the server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EgressConfig {
+    /// The socket side.
+    pub socket: listener::Settings,
+    /// Its `max-connections` is not the default, which gives way to what the process may hold.
+    pub explicit_connections: bool,
+    /// The data path.
+    pub egress: proxy::egress::Settings,
+    /// The TLS side.
+    pub tls: tls::client::Settings,
 }
 
 /// How and how much is logged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogSettings {
     /// Text for people, JSON for collectors.
     pub format: LogFormat,

@@ -7,10 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::address;
+use super::egress;
 use super::environment::Environment;
 use super::error::{Error, Origin};
 use super::file::{self, Layers};
-use super::key::{Key, variable};
+use super::key::{Key, Scope, variable};
 use super::layer::Layer;
 use super::value::{Located, Raw};
 use crate::redact::Shown;
@@ -22,6 +23,8 @@ pub struct Flags {
     pub config: Option<PathBuf>,
     /// `--ports`: `PORT=UPSTREAM` entries, a comma between them.
     pub ports: Option<String>,
+    /// `--egress`: `NAME=LISTEN->TARGET` entries, a comma between them.
+    pub egress: Option<String>,
     /// Every other flag, with its value as typed; several values of one flag joined by commas.
     pub settings: Vec<(Key, String)>,
 }
@@ -39,8 +42,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 
 /// The layers of process and listeners.
 pub(super) fn gather(flags: &Flags, environment: &Environment) -> Result<Layers, Error> {
-    let named = environment.get(&variable("config")).map(PathBuf::from);
-    let path = flags.config.clone().or(named);
+    let path = named(flags, environment);
     let text = path.as_deref().map(read).transpose()?;
     let shown = path.map_or_else(String::new, |path| Shown::path(&path).to_string());
     combine(
@@ -49,6 +51,12 @@ pub(super) fn gather(flags: &Flags, environment: &Environment) -> Result<Layers,
         &shown,
         text.as_deref().unwrap_or_default(),
     )
+}
+
+/// The file that the command line or the environment names.
+pub(super) fn named(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
+    let variable = || environment.get(&variable("config")).map(PathBuf::from);
+    flags.config.clone().or_else(variable)
 }
 
 /// The same with the file's text at hand; `path` is for messages.
@@ -61,15 +69,22 @@ pub(super) fn combine(
     let in_file = file::parse(path, text)?;
     let mut process = Layer::new(None);
     let mut listener = Layer::new(None);
+    let mut egress = Layer::new(None);
     for (key, given) in from_flags_and_env(flags, environment) {
-        let layer = if key.is_of_listener() {
-            &mut listener
-        } else {
-            &mut process
+        let layer = match key.scope() {
+            Scope::Process => &mut process,
+            Scope::Listener => &mut listener,
+            Scope::Egress => &mut egress,
         };
         layer.insert(key, given);
     }
-    let listeners = match ports(flags, environment) {
+    let entries = shorthand(flags.egress.as_ref(), environment, "egress");
+    let egresses = egress::gather(egress, entries, in_file.egresses, path)?;
+    let listeners = match shorthand(flags.ports.as_ref(), environment, "ports") {
+        // An egress alone is a whole configuration.
+        None if listener.is_empty() && in_file.listeners.is_empty() && !egresses.is_empty() => {
+            Vec::new()
+        }
         None => override_one(listener, in_file.listeners, path)?,
         Some((origin, entries)) if in_file.listeners.is_empty() => {
             expand(&listener, &origin, &entries, environment)?
@@ -85,6 +100,7 @@ pub(super) fn combine(
     Ok(Layers {
         process: process.layered_over(in_file.process),
         listeners,
+        egresses,
     })
 }
 
@@ -121,11 +137,16 @@ fn from_flags_and_env(flags: &Flags, environment: &Environment) -> Vec<(Key, Loc
     Key::ALL.iter().copied().filter_map(from).collect()
 }
 
-fn ports(flags: &Flags, environment: &Environment) -> Option<(Origin, String)> {
-    if let Some(text) = &flags.ports {
-        return Some((Origin::Flag("ports".into()), text.clone()));
+/// `--ports` or `--egress`: several in one value.
+fn shorthand(
+    flag: Option<&String>,
+    environment: &Environment,
+    name: &'static str,
+) -> Option<(Origin, String)> {
+    if let Some(text) = flag {
+        return Some((Origin::Flag(name.into()), text.clone()));
     }
-    let name = variable("ports");
+    let name = variable(name);
     let text = environment.get(&name)?.to_owned();
     Some((Origin::Environment(name.into()), text))
 }

@@ -1,6 +1,7 @@
 //! A value as it was written, and its readings: number, duration, size, choice, list.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::value_type::ValueType;
 use crate::redact::{Secret, Shown};
 use crate::suggest::suggest_or_alias;
 use crate::time::parse_duration;
+use crate::tls::credentials::{check_token, is_token};
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -46,9 +48,27 @@ impl Located {
     pub(super) fn text(&self, key: Key) -> Result<&str, Error> {
         match &self.raw {
             Raw::Word(text) | Raw::Text(text) if is_key(text) => Err(self.key_text(key, text)),
+            Raw::Word(text) | Raw::Text(text) if is_uri_for_file(text, key) => {
+                Err(Error::Unusable {
+                    at: self.origin.clone(),
+                    problem: NOT_IN_TOKEN.to_owned(),
+                })
+            }
             Raw::Word(text) | Raw::Text(text) if is_printable(text, key) => Ok(text.trim()),
             _ => Err(self.mismatch(key)),
         }
+    }
+
+    /// The file of a private key, or the URI of one in a token.
+    pub(super) fn private_key(&self, key: Key) -> Result<PathBuf, Error> {
+        let path = PathBuf::from(self.text(key)?);
+        if is_token(&path) {
+            check_token(self.text(key)?).map_err(|problem| Error::Unusable {
+                at: self.origin.clone(),
+                problem,
+            })?;
+        }
+        Ok(path)
     }
 
     /// A list; a text is split at its commas.
@@ -121,11 +141,18 @@ impl Located {
     /// One of the words of the key's type.
     pub(super) fn choice<T: FromStr + VariantNames>(&self, key: Key) -> Result<T, Error> {
         let text = self.text(key)?;
-        text.parse().map_err(|_| Error::WrongType {
+        let value_type = key.value_type();
+        // The words of a key may be fewer than those of its type.
+        let words = match value_type {
+            ValueType::Choice(words) => words,
+            _ => T::VARIANTS,
+        };
+        let parsed = text.parse().ok().filter(|_| words.contains(&text));
+        parsed.ok_or_else(|| Error::WrongType {
             at: self.origin.clone(),
             written: text.into(),
-            value_type: key.value_type(),
-            nearest: suggest_or_alias(text, T::VARIANTS.iter().copied(), alias::of_values(key)),
+            value_type,
+            nearest: suggest_or_alias(text, words.iter().copied(), alias::of_values(key)),
         })
     }
 
@@ -157,6 +184,16 @@ impl Located {
             Raw::List(items) => format!("{items:?}").into(),
         }
     }
+}
+
+/// What else than a private key is wanted of a token.
+const NOT_IN_TOKEN: &str = "takes the path of a file, not a pkcs11: URI: of a token only private keys are used (`key`); write this to a file";
+
+/// Whether a file is to be named and it is a URI of a token, in which only private keys are.
+fn is_uri_for_file(text: &str, key: Key) -> bool {
+    key.value_type() == ValueType::Path
+        && !matches!(key, Key::PrivateKey | Key::EgressKey)
+        && is_token(Path::new(text.trim()))
 }
 
 /// Whether a value is a key or certificate as a whole: it is refused before anything reads it.

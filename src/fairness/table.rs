@@ -47,6 +47,18 @@ impl<T> Table<T> {
         number
     }
 
+    /// Takes everything out. Numbers go on: one of before names nobody of later.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = self.next;
+        std::mem::replace(
+            self,
+            Self {
+                next,
+                ..Self::default()
+            },
+        )
+    }
+
     /// Takes a member out, unless it was taken before.
     pub(crate) fn remove(&mut self, source: Source, number: u64) -> Option<T> {
         let removed = self.ranked(source, |members| members.remove(&number));

@@ -15,6 +15,7 @@ use super::manifest::{yaml, yaml_out};
 use crate::certgen::files::{self, NewFile};
 use crate::certgen::webhook::{IssuedPair, entries, unexpired_cas};
 use crate::certgen::{CertgenError, Name, NameError};
+use crate::counted::counted;
 
 /// Names of the webhooks inside the configuration, as in k8s/injector/webhook.yaml.
 pub const WEBHOOKS: [&str; 3] = [
@@ -192,9 +193,10 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
         late |= entry.ends - now < Duration::days(warn_days.into());
         let _ = writeln!(
             report,
-            "{}: ends {}, {left} days left",
+            "{}: ends {}, {} left",
             entry.subject,
-            entry.ends.date()
+            entry.ends.date(),
+            counted(left, "day")
         );
     }
     if late {

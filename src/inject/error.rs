@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::certs::CertsError;
+use crate::counted::counted;
 use crate::inject::manifest::YamlError;
 use crate::redact::Shown;
 
@@ -36,7 +37,7 @@ pub enum Error {
         source: YamlError,
     },
     /// At least one pod was refused; nothing was printed that could be applied.
-    #[error("{refused} of {objects} workloads refused:\n{details}")]
+    #[error("{refused} of {} refused:\n{details}", counted(*objects, "workload"))]
     Refused {
         /// How many.
         refused: usize,

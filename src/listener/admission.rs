@@ -27,7 +27,6 @@ const MAX_CLOSING: usize = 64;
 
 /// The permits of one class of connections.
 pub struct Admission {
-    limit: usize,
     state: Mutex<State>,
     /// A newcomer waits for a permit.
     wanted: Arc<Wanted>,
@@ -36,6 +35,7 @@ pub struct Admission {
 
 #[derive(Default)]
 struct State {
+    limit: usize,
     open: Slab<Arc<Activity>>,
     candidates: Candidates,
     closing: usize,
@@ -72,12 +72,21 @@ impl Drop for Permit {
 impl Admission {
     /// At most `limit` connections; those that are told to close are counted in `metrics`.
     pub fn new(limit: usize, metrics: ListenerSockets) -> Arc<Self> {
-        Arc::new(Self {
+        let state = State {
             limit,
-            state: Mutex::default(),
+            ..State::default()
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
             wanted: Arc::default(),
             metrics,
         })
+    }
+
+    /// Holds so many from now on. Of those above a lower limit, idle ones are told to close as others come.
+    pub fn set_limit(&self, limit: usize) {
+        self.state().limit = limit;
+        self.wanted.tell();
     }
 
     /// Waits for a permit: one that is free, or that of a connection which is told to close. Only
@@ -111,14 +120,16 @@ impl Admission {
     pub fn try_enter_free(self: &Arc<Self>, client: IpAddr) -> Option<Permit> {
         let activity = Arc::new(Activity::new(client, Arc::clone(&self.wanted)));
         let state = self.state();
-        let free = state.open.len() < self.limit;
+        let free = state.open.len() < state.limit;
         free.then(|| self.insert(state, &activity))
     }
 
     fn permit(self: &Arc<Self>, activity: &Arc<Activity>) -> Option<Permit> {
         let mut state = self.state();
-        if state.open.len() >= self.limit && !self.make_room(&mut state) {
-            return None;
+        while state.open.len() >= state.limit {
+            if !self.make_room(&mut state) {
+                return None;
+            }
         }
         Some(self.insert(state, activity))
     }
@@ -146,9 +157,12 @@ impl Admission {
             return false;
         }
         let State {
-            open, candidates, ..
+            open,
+            candidates,
+            limit,
+            ..
         } = state;
-        let Some((key, shed)) = candidates.next(open, self.limit) else {
+        let Some((key, shed)) = candidates.next(open, *limit) else {
             return false;
         };
         open.remove(key);

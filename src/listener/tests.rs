@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
 use tracing::{Event, Metadata, span};
 
 use super::*;
@@ -32,12 +34,15 @@ impl tracing::Subscriber for Panicking {
 }
 
 /// Bound, but accept(2) fails on it: nobody called listen(2).
-fn not_listening() -> TcpListener {
+fn not_listening() -> Bound {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_nonblocking(true).unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     socket.bind(&address.into()).unwrap();
-    TcpListener::from_std(socket.into()).unwrap()
+    Bound {
+        asked: address,
+        socket: TcpListener::from_std(socket.into()).unwrap(),
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The closed sets of label values.
 
+use std::fmt;
+
 use strum::{IntoStaticStr, VariantNames};
 
 /// What a request speaks, as the label `protocol`.
@@ -108,6 +110,20 @@ pub enum Code {
     Grpc(u8),
     /// No whole response: one side went away.
     Broken,
+}
+
+impl fmt::Display for Code {
+    /// As a log has it: the HTTP status, the name of the gRPC status, or `broken`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => status.fmt(f),
+            Self::Grpc(code) => {
+                let known = GRPC_CODES.get(usize::from(*code)).filter(|_| *code < 17);
+                f.write_str(known.unwrap_or(&"UNKNOWN"))
+            }
+            Self::Broken => f.write_str("broken"),
+        }
+    }
 }
 
 impl Code {

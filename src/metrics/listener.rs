@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use strum::VariantNames;
 
-use super::{Code, Metrics, PanickedTask, RequestProtocol, ShedReason, labels};
+use super::{Code, Metrics, PanickedTask, RequestProtocol, ShedReason, StreamMetrics, labels};
 
 /// A counter for each direction as the proxy sees it.
 #[derive(Clone)]
@@ -184,6 +184,39 @@ impl ListenerMetrics {
             .inc();
     }
 
+    /// What measures this listener's streams.
+    pub fn streams(&self) -> Arc<StreamMetrics> {
+        self.all.streams.of(&self.name)
+    }
+
+    /// Makes the results of signatures visible from the start.
+    pub fn announce_signatures<'a>(&self, results: impl Iterator<Item = &'a str>) {
+        for result in results {
+            let family = &self.all.requests.signatures;
+            family.with_label_values(&[&self.name, result]);
+        }
+    }
+
+    /// Makes the places of signatures of responses visible from the start.
+    pub fn announce_signed_responses(&self) {
+        for place in ["header", "trailer", "comment", "none"] {
+            let family = &self.all.requests.signed_responses;
+            family.with_label_values(&[&self.name, place]);
+        }
+    }
+
+    /// Counts a response by where its signatures are.
+    pub fn response_signed(&self, place: &str) {
+        let family = &self.all.requests.signed_responses;
+        family.with_label_values(&[&self.name, place]).inc();
+    }
+
+    /// Counts a request whose signatures were judged.
+    pub fn signature(&self, result: &str) {
+        let family = &self.all.requests.signatures;
+        family.with_label_values(&[&self.name, result]).inc();
+    }
+
     /// Records the head of a response.
     pub fn first_byte(&self, protocol: RequestProtocol, after: Duration) {
         self.time_to_first_byte[protocol as usize].observe(after.as_secs_f64());
@@ -243,12 +276,14 @@ impl ListenerMetrics {
             .set(unix_seconds as f64);
     }
 
-    /// States the end of validity of the certificate in use; of several the first that ends.
-    pub fn set_certificate_expiry(&self, unix_seconds: i64) {
-        self.all
-            .connections
-            .certificate_expiry
-            .with_label_values(&[&self.name])
-            .set(unix_seconds as f64);
+    /// States the validity of the certificate in use, Unix seconds; of several that of the first that ends.
+    pub fn set_certificate_validity(&self, not_before: i64, not_after: i64) {
+        let families = &self.all.connections;
+        for (family, at) in [
+            (&families.certificate_start, not_before),
+            (&families.certificate_expiry, not_after),
+        ] {
+            family.with_label_values(&[&self.name]).set(at as f64);
+        }
     }
 }

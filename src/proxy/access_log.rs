@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::drain::Watch;
 use crate::io::{TrafficCounters, TrafficTotals};
 use crate::log_limit::LogLimit;
-use crate::metrics::{HandshakeSample, ListenerMetrics, PanickedTask, ShedReason};
+use crate::metrics::{ListenerMetrics, PanickedTask, ShedReason};
 use crate::proxy::error::Outcome;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{Failure, Session};
@@ -164,21 +164,6 @@ pub(crate) fn shed_reason(error: &HandshakeError) -> Option<ShedReason> {
         HandshakeError::ShedByRate => Some(ShedReason::HandshakeRate),
         HandshakeError::ShedFromQueue => Some(ShedReason::QueuedHandshakes),
         _ => None,
-    }
-}
-
-/// What one completed handshake adds to the metrics.
-pub(crate) fn sample(session: &Session) -> HandshakeSample {
-    HandshakeSample {
-        group: session.group.name(),
-        kind: session.kind.as_str(),
-        offered: session.offered.as_str(),
-        retried: session.retried,
-        elapsed: session.cost.elapsed,
-        compute: session.cost.compute,
-        key_exchange: session.cost.key_exchange,
-        bytes_in: session.cost.bytes_in,
-        bytes_out: session.cost.bytes_out,
     }
 }
 

@@ -3,37 +3,44 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ProducesTickets, ResolvesServerCert};
 
+use crate::census::{self, Census};
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::Activity;
-use crate::metrics::{ListenerMetrics, PanickedTask};
+use crate::metrics::{ListenerMetrics, PanickedTask, StreamMetrics};
 use crate::panics::{self, OnPanic};
 pub use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::{AccessLog, Closed, SERVED};
-pub(crate) use crate::proxy::access_log::{Open, sample, shed_reason, traffic_counters};
+pub(crate) use crate::proxy::access_log::{Open, shed_reason, traffic_counters};
 use crate::proxy::arrival::{before_end, proxy_header};
 use crate::proxy::codec::headers::{ForwardedHeaders, certificate_fields};
 use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
-use crate::proxy::error::{Outcome, UpstreamError};
+use crate::proxy::error::Outcome;
 use crate::proxy::failure_log::FailureLog;
+pub(crate) use crate::proxy::handshake_sample::sample;
 use crate::proxy::open_peers::OpenPeers;
 use crate::proxy::plain_http::PLAIN_HTTP;
+use crate::proxy::port_tunnel::{self, OwnPorts, Visitor};
 use crate::proxy::preface::preface;
+use crate::proxy::request_log::RequestLog;
 use crate::proxy::scheduler::RequestScheduler;
-use crate::proxy::settings::{Protocol, Settings, UpstreamProxyProtocol};
+use crate::proxy::settings::{Protocol, Settings};
 use crate::proxy::tunnel;
-use crate::proxy::upstream::{Upstream, UpstreamPermits};
+use crate::proxy::upstream::{Dial, Upstream, UpstreamPermits};
+use crate::signature::{ResponseSigner, Verifier};
 use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::queue::HandshakeQueue;
 use crate::tls::server::TlsServer;
+use crate::tls::signing::SigningThreads;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::TrustStore;
 use crate::worker::Load;
@@ -48,9 +55,17 @@ pub struct Frontend {
     log: AccessLog,
     failures: Arc<FailureLog>,
     permits: Arc<UpstreamPermits>,
+    signature: Option<Arc<Verifier>>,
+    responses: Option<Arc<ResponseSigner>>,
     counters: TrafficCounters,
     /// Clients with a certificate that are connected.
     peers: Arc<OpenPeers>,
+    /// What measures token streams, if that was asked for.
+    streams: Option<Arc<StreamMetrics>>,
+    /// Clients without a hybrid group.
+    census: Arc<Census>,
+    /// What no tunnel leads to.
+    own_ports: Arc<OwnPorts>,
 }
 
 /// One worker's way from a listener's socket to the upstream: connections to that are kept
@@ -77,6 +92,7 @@ impl Frontend {
         let alpn: &[&[u8]] = match settings.protocol {
             Protocol::Http => &[b"h2", b"http/1.1"],
             Protocol::Tcp => &[],
+            Protocol::Tunnel => &[b"http/1.1"],
         };
         let tls = TlsServer::new(tls, certificates, trust, alpn)?
             .with_plaintext(PLAIN_HTTP)
@@ -86,7 +102,7 @@ impl Frontend {
         metrics.announce(
             &HandshakeError::REASONS,
             &Outcome::ALL.map(Outcome::as_str),
-            &UpstreamError::REASONS,
+            &port_tunnel::upstream_reasons(settings.protocol),
         );
         if tls.asks_clients() {
             let results: Vec<_> = SERVED
@@ -100,11 +116,35 @@ impl Frontend {
             tls,
             settings: Arc::new(settings.clone()),
             counters: traffic_counters(&metrics),
+            streams: settings.stream_metrics.then(|| metrics.streams()),
             log: AccessLog::new(name, policy, metrics),
             failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
             permits: Arc::clone(permits),
+            signature: None,
+            responses: None,
             peers: Arc::default(),
+            census: Arc::new(Census::new(census::Settings::OFF, Instant::now())),
+            own_ports: Arc::default(),
         })
+    }
+
+    /// Leads no tunnel to these.
+    #[must_use]
+    pub fn with_own_ports(self, own_ports: &Arc<OwnPorts>) -> Self {
+        Self {
+            own_ports: Arc::clone(own_ports),
+            ..self
+        }
+    }
+
+    /// Counts clients that list no hybrid group.
+    #[must_use]
+    pub fn with_census(self, census: &Arc<Census>) -> Self {
+        Self {
+            tls: self.tls.with_classical(census.is_on()),
+            census: Arc::clone(census),
+            ..self
+        }
     }
 
     /// Issues and accepts these tickets, `count` after each handshake.
@@ -121,6 +161,40 @@ impl Frontend {
     pub fn with_names(self, names: Option<Arc<CertificateSet>>) -> Self {
         let tls = self.tls.with_names(names);
         Self { tls, ..self }
+    }
+
+    /// Computes on these threads what a token may have to sign.
+    #[must_use]
+    pub fn with_signing(self, signing: Option<Arc<SigningThreads>>) -> Self {
+        let tls = self.tls.with_signing(signing);
+        Self { tls, ..self }
+    }
+
+    /// Signs responses.
+    #[must_use]
+    pub fn with_responses(self, responses: Option<Arc<ResponseSigner>>) -> Self {
+        if responses.is_some() {
+            self.log.metrics.announce_signed_responses();
+        }
+        Self { responses, ..self }
+    }
+
+    /// Judges the signatures of requests.
+    #[must_use]
+    pub fn with_signature(self, signature: Option<Arc<Verifier>>) -> Self {
+        if signature.is_some() {
+            self.log.metrics.announce_signatures(Verifier::results());
+        }
+        Self { signature, ..self }
+    }
+
+    /// Counts connected clients where they were counted before.
+    #[must_use]
+    pub fn with_peers(self, peers: &Arc<OpenPeers>) -> Self {
+        Self {
+            peers: Arc::clone(peers),
+            ..self
+        }
     }
 
     /// Clients with a certificate that are connected.
@@ -144,6 +218,7 @@ impl Service {
         };
         let of_upstream = counts(PanickedTask::Upstream);
         let upstream = Upstream::new(
+            Dial::Local(front.settings.upstream.clone()),
             &front.settings,
             max_idle,
             &front.permits,
@@ -180,6 +255,7 @@ impl Service {
         let _open = Open::new(&self.front.log.metrics);
         let mut closed = Closed::new(&self.front.log, accepted.client, accepted.at);
         let activity = Arc::clone(accepted.permit.0.activity());
+        let (census, begun) = (&self.front.census, accepted.at);
         let Accepted {
             mut io, mut client, ..
         } = accepted;
@@ -206,7 +282,7 @@ impl Service {
         if !self.front.tls.may_begin(begins.address) {
             return closed.refused(&HandshakeError::ShedByRate.into());
         }
-        if self.front.settings.upstream_proxy_protocol != UpstreamProxyProtocol::Off {
+        if self.front.settings.needs_local_address() {
             server = server.or_else(|| io.local_address().ok());
         }
         let handshake = Box::pin(handshake::accept(
@@ -218,9 +294,20 @@ impl Service {
         ));
         let (stream, mut session) = match before_end(handshake, &mut cut, &activity).await {
             Ok(Ok(secured)) => secured,
-            Ok(Err(failure)) => return closed.refused(&failure),
+            Ok(Err(failure)) => {
+                let (hello, peer) = (failure.classical.as_deref(), failure.peer.as_deref());
+                census.failed(begun, client.ip(), hello, peer);
+                return closed.refused(&failure);
+            }
             Err(outcome) => return closed.ended(outcome, &drain),
         };
+        let hello = session.classical.take();
+        census.served(
+            begun,
+            client.ip(),
+            hello.as_deref(),
+            session.peer.as_deref(),
+        );
         if self.front.tls.asks_clients() {
             self.front.log.client_served(session.peer.as_deref());
         }
@@ -234,9 +321,7 @@ impl Service {
         // Held until the end is recorded: the process does not end before.
         let context = self.context(client, &session, &chain, drain.clone(), activity);
         drop(chain);
-        let wanted = self.front.settings.upstream_proxy_protocol;
-        let preface = preface(wanted, client, server, &session);
-        let mut serving = self.serve_protocol(stream, &session, context, preface);
+        let mut serving = self.serve_protocol(stream, &session, context, (client, server));
         let outcome = tokio::select! {
             biased;
             outcome = &mut serving => outcome,
@@ -254,13 +339,22 @@ impl Service {
         stream: TlsStream<IO>,
         session: &Session,
         context: Context,
-        preface: Vec<u8>,
+        (client, server): (SocketAddr, Option<SocketAddr>),
     ) -> ConnectionFuture
     where
         IO: Transport + 'static,
     {
         match (self.front.settings.protocol, session.alpn) {
-            (Protocol::Tcp, _) => Box::pin(tunnel::relay(stream, context, preface)),
+            (Protocol::Tcp, _) => {
+                let wanted = self.front.settings.upstream_proxy_protocol;
+                let preface = preface(wanted, client, server, session);
+                Box::pin(tunnel::relay(stream, context, preface))
+            }
+            (Protocol::Tunnel, _) => {
+                let visitor = Visitor::new(client, server, session);
+                let own = Arc::clone(&self.front.own_ports);
+                Box::pin(port_tunnel::serve(stream, context, own, visitor))
+            }
             (Protocol::Http, Alpn::Http1) => Box::pin(http1::serve(stream, context)),
             (Protocol::Http, Alpn::Http2) => Box::pin(http2::serve(stream, Arc::new(context))),
         }
@@ -277,6 +371,7 @@ impl Service {
         Context {
             settings: Arc::clone(&self.front.settings),
             upstream: Arc::clone(&self.upstream),
+            targets: None,
             metrics: Arc::clone(&self.front.log.metrics),
             failures: Arc::clone(&self.front.failures),
             identity: ForwardedHeaders::new(
@@ -289,6 +384,10 @@ impl Service {
                 session.group.name(),
                 self.front.settings.forwarded,
             ),
+            signature: self.front.signature.clone(),
+            streams: self.front.streams.clone(),
+            access: RequestLog::of(&self.front.settings.access_log, client, session),
+            responses: self.front.responses.clone(),
             drain,
             activity,
             load: Arc::clone(&self.load),

@@ -5,22 +5,35 @@ use std::time::{Duration, Instant};
 
 use crate::drain::Watch;
 use crate::listener::Activity;
-use crate::metrics::{Code, ListenerMetrics, RequestProtocol};
+use crate::metrics::{Code, ListenerMetrics, RequestProtocol, StreamMetrics};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::failure_log::FailureLog;
+use crate::proxy::pace::StreamClock;
+use crate::proxy::request_log::{RequestEnd, RequestLine, RequestLog};
 use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::Upstream;
+use crate::signature::{ResponseSigner, Verifier};
 use crate::worker::Load;
 
 /// What every request of a connection shares.
 pub(crate) struct Context {
     pub(crate) settings: Arc<Settings>,
     pub(crate) upstream: Arc<Upstream>,
+    /// Each request names where it goes: we are a forward proxy.
+    pub(crate) targets: Option<Arc<dyn Targets>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) failures: Arc<FailureLog>,
     pub(crate) identity: ForwardedHeaders,
+    /// Judges the signatures of requests, if the listener asks for them.
+    pub(crate) signature: Option<Arc<Verifier>>,
+    /// Where each request becomes a line, if that was asked for.
+    pub(crate) access: Option<Box<RequestLog>>,
+    /// What measures token streams, if that was asked for.
+    pub(crate) streams: Option<Arc<StreamMetrics>>,
+    /// Signs responses, if the listener does.
+    pub(crate) responses: Option<Arc<ResponseSigner>>,
     pub(crate) drain: Watch,
     /// What the connection is doing: without work it may have to make room for another one.
     pub(crate) activity: Arc<Activity>,
@@ -30,12 +43,28 @@ pub(crate) struct Context {
     pub(crate) turns: Arc<RequestScheduler>,
 }
 
+/// Where the requests of a forward proxy go.
+pub(crate) trait Targets: Send + Sync {
+    /// Connections to the authority that a request names, if it may.
+    fn upstream(&self, authority: &str) -> Result<Arc<Upstream>, Unnamed>;
+}
+
+/// Why a request of a forward proxy goes nowhere.
+pub(crate) enum Unnamed {
+    /// Its authority is none.
+    Host,
+    /// It may not go there.
+    Refused(UpstreamError),
+}
+
 /// One request's share of the metrics; whatever happens to it, it is counted once.
 pub(crate) struct Sample<'a> {
-    metrics: &'a ListenerMetrics,
+    context: &'a Context,
     started: Instant,
     pub(crate) protocol: RequestProtocol,
     pub(crate) code: Code,
+    /// What the access log says of it.
+    pub(crate) line: Option<Box<RequestLine>>,
 }
 
 impl Context {
@@ -44,14 +73,36 @@ impl Context {
         self.failures.listener()
     }
 
+    /// The same for a request to another upstream.
+    pub(crate) fn elsewhere(&self, upstream: Arc<Upstream>) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            upstream,
+            targets: self.targets.clone(),
+            metrics: Arc::clone(&self.metrics),
+            failures: Arc::clone(&self.failures),
+            identity: self.identity.clone(),
+            signature: self.signature.clone(),
+            // An egress asks for none of these.
+            responses: None,
+            access: None,
+            streams: None,
+            drain: self.drain.clone(),
+            activity: Arc::clone(&self.activity),
+            load: Arc::clone(&self.load),
+            turns: Arc::clone(&self.turns),
+        }
+    }
+
     /// Begins to count a request.
     pub(crate) fn sample(&self, protocol: RequestProtocol) -> Sample<'_> {
         self.metrics.requests_open.inc();
         Sample {
-            metrics: &self.metrics,
+            context: self,
             started: Instant::now(),
             protocol,
             code: Code::Broken,
+            line: None,
         }
     }
 
@@ -62,12 +113,17 @@ impl Context {
             431 => "the head is too large",
             _ => "the request is malformed",
         };
-        tracing::info!(listener = %self.listener(), reason, status, "request refused");
+        self.failures.head_refused(&reason, status);
     }
 
     /// Counts and logs a failure of the upstream's side.
     pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
-        self.metrics.upstream_failed(error.reason());
+        match error {
+            UpstreamError::Origin(cause) if cause.is_handshake() => {
+                self.metrics.handshake_failed(error.reason());
+            }
+            _ => self.metrics.upstream_failed(error.reason()),
+        }
         self.failures
             .report("upstream failed", error.reason(), Some(error));
     }
@@ -84,9 +140,12 @@ impl Context {
 
 impl Sample<'_> {
     /// The response head is there.
-    pub(crate) fn answered(&self) -> Duration {
+    pub(crate) fn answered(&mut self) -> Duration {
         let after = self.started.elapsed();
-        self.metrics.first_byte(self.protocol, after);
+        self.context.metrics.first_byte(self.protocol, after);
+        if let Some(line) = &mut self.line {
+            line.first_byte = Some(after);
+        }
         after
     }
 
@@ -94,6 +153,12 @@ impl Sample<'_> {
     pub(crate) fn answered_with(&mut self, status: u16) {
         self.answered();
         self.code = Code::Http(status);
+    }
+
+    /// What times the pieces of the response if it is a stream and that was asked for.
+    pub(crate) fn clock(&self, is_stream: impl FnOnce() -> bool) -> Option<StreamClock> {
+        let streams = self.context.streams.as_ref()?;
+        is_stream().then(|| StreamClock::new(streams, self.protocol, self.started))
     }
 
     /// The answer broke off.
@@ -104,8 +169,17 @@ impl Sample<'_> {
 
 impl Drop for Sample<'_> {
     fn drop(&mut self) {
-        self.metrics.requests_open.dec();
-        self.metrics
-            .request(self.protocol, self.code, self.started.elapsed());
+        let metrics = &self.context.metrics;
+        metrics.requests_open.dec();
+        let took = self.started.elapsed();
+        metrics.request(self.protocol, self.code, took);
+        if let Some(log) = &self.context.access {
+            let end = RequestEnd {
+                protocol: self.protocol,
+                code: self.code,
+                took,
+            };
+            log.write(self.context.listener(), self.line.as_deref(), &end);
+        }
     }
 }

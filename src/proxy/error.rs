@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::origin::OriginError;
 
 /// A failure of the upstream's side before it answered.
 #[derive(Debug, Error)]
@@ -35,6 +36,9 @@ pub(crate) enum UpstreamError {
         "no file descriptor is left for a connection: raise the limit of open files, or lower max-connections or max-streams"
     )]
     Overloaded,
+    /// There is no connection to a server somewhere else.
+    #[error("{0}")]
+    Origin(Box<OriginError>),
 }
 
 /// The answer was under way and broke off.
@@ -65,6 +69,7 @@ impl UpstreamError {
             Self::Unprocessed => "unprocessed",
             Self::Idle => "idle_timeout",
             Self::Overloaded => "overloaded",
+            Self::Origin(error) => error.reason(),
         }
     }
 
@@ -73,6 +78,7 @@ impl UpstreamError {
         match self {
             Self::Timeout | Self::Idle => 504,
             Self::Overloaded => 503,
+            Self::Origin(error) => error.status(),
             _ => 502,
         }
     }

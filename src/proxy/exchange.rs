@@ -4,13 +4,11 @@
 //! flushed before waiting. A client that goes away ends the exchange at once.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
-
 use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
+use crate::proxy::pace::{Pace, StreamClock};
 
 /// How an exchange broke.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub(crate) struct Exchange<'a, D, U> {
     stalled: bool,
     /// Whether any piece of the request body was taken from the client.
     pub(crate) body_taken: bool,
-    idle: Option<Idle>,
+    pace: Option<Box<Pace>>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -68,7 +66,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             broken: None,
             stalled: false,
             body_taken: false,
-            idle: idle.map(Idle::new),
+            pace: Pace::new(idle, None),
         }
     }
 
@@ -83,6 +81,14 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             upload,
             ..Self::new(down, up, idle)
         }
+    }
+
+    /// Times the pieces of the response too.
+    pub(crate) fn timing(mut self, idle: Option<Duration>, stream: Option<StreamClock>) -> Self {
+        if stream.is_some() {
+            self.pace = Pace::new(idle, stream);
+        }
+        self
     }
 
     /// How far the request got.
@@ -248,7 +254,9 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             }
             match self.up.poll_frame(cx) {
                 Poll::Ready(Ok(Some(frame))) => {
-                    self.progress();
+                    if let Some(pace) = &mut self.pace {
+                        pace.piece(&frame);
+                    }
                     let last = self.up.at_end();
                     self.down.send(frame, last).map_err(Broken::Client)?;
                 }
@@ -277,40 +285,16 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
     }
 
     fn progress(&mut self) {
-        if let Some(idle) = &mut self.idle {
-            idle.progress = true;
+        if let Some(pace) = &mut self.pace {
+            pace.progress();
         }
     }
 
     fn poll_idle<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Broken>> {
-        let Some(idle) = &mut self.idle else {
+        let Some(pace) = &mut self.pace else {
             return Poll::Pending;
         };
-        ready!(idle.poll(cx));
+        ready!(pace.poll_idle(cx));
         Poll::Ready(Err(Broken::Idle))
-    }
-}
-
-/// The opt-in timer of a silence in both directions.
-struct Idle {
-    after: Duration,
-    timer: Pin<Box<Sleep>>,
-    progress: bool,
-}
-
-impl Idle {
-    fn new(after: Duration) -> Self {
-        Self {
-            after,
-            timer: Box::pin(tokio::time::sleep(after)),
-            progress: false,
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::take(&mut self.progress) {
-            self.timer.as_mut().reset(Instant::now() + self.after);
-        }
-        self.timer.as_mut().poll(cx)
     }
 }

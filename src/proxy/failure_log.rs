@@ -1,19 +1,28 @@
 //! Log lines about the upstream of one listener: a warning at once, and then at most one every
-//! ten seconds for each reason, so that a model that loads for an hour does not fill the disk.
+//! ten seconds for each reason, so that a model that loads for an hour does not fill the disk. Requests
+//! that are refused have ten lines a second for each reason: clients cause as many as they like.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::log_limit::LogLimit;
 use crate::proxy::error::UpstreamError;
+use crate::proxy::origin::OriginError;
+use crate::signature::Verifier;
+use crate::tls::client::ClientError;
 
 /// Between two warnings for one reason.
 const EVERY: Duration = Duration::from_secs(10);
+/// Lines about refused requests for one reason, in so long.
+const REFUSALS: (Duration, u32) = (Duration::from_secs(1), 10);
 
 /// What the lines name, and when each reason was last reported.
 pub(crate) struct FailureLog {
     listener: String,
     upstream: String,
-    lines: [LogLimit; UpstreamError::REASONS.len()],
+    lines: Vec<LogLimit>,
+    /// Of heads, of tunnels, and then of signatures by their reasons.
+    refusals: Vec<LogLimit>,
 }
 
 impl FailureLog {
@@ -21,13 +30,40 @@ impl FailureLog {
         Self {
             listener: listener.to_owned(),
             upstream,
-            lines: std::array::from_fn(|_| LogLimit::new(EVERY, 1)),
+            lines: reasons().map(|_| LogLimit::new(EVERY, 1)).collect(),
+            refusals: refusals()
+                .map(|_| LogLimit::new(REFUSALS.0, REFUSALS.1))
+                .collect(),
         }
     }
 
     /// The listener's name.
     pub(crate) fn listener(&self) -> &str {
         &self.listener
+    }
+
+    /// A request was refused by its head.
+    pub(crate) fn head_refused(&self, reason: &dyn fmt::Display, status: u16) {
+        let admitted = self.admit_refusal(HEAD);
+        let suppressed = admitted.filter(|count| *count > 0);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(listener = %self.listener, %reason, status, suppressed, "request refused")
+            };
+        }
+        if admitted.is_some() {
+            line!(info);
+        } else {
+            line!(debug);
+        }
+    }
+
+    /// Whether a request that is refused for this reason becomes a line, and how many did not since the
+    /// last one.
+    pub(crate) fn admit_refusal(&self, reason: &str) -> Option<u64> {
+        let index = refusals().position(|known| known == reason);
+        let lines = index.and_then(|index| self.refusals.get(index))?;
+        lines.admit()
     }
 
     /// One failure; `message` says at which point, `error` what went wrong.
@@ -58,10 +94,25 @@ impl FailureLog {
 
     /// How many were held back since the last line of this reason, if the next one is due.
     fn admit(&self, reason: &str, now: Instant) -> Option<u64> {
-        let index = UpstreamError::REASONS.iter().position(|r| *r == reason);
+        let index = reasons().position(|known| known == reason);
         let lines = index.and_then(|index| self.lines.get(index))?;
         lines.admit_at(now)
     }
+}
+
+/// Stands for every reason of a head.
+const HEAD: &str = "head";
+/// Stands for every reason of a tunnel.
+pub(crate) const TUNNEL: &str = "tunnel";
+
+fn refusals() -> impl Iterator<Item = &'static str> {
+    [HEAD, TUNNEL].into_iter().chain(Verifier::results())
+}
+
+/// Every reason, of upstreams on this host and of servers elsewhere.
+fn reasons() -> impl Iterator<Item = &'static str> {
+    let elsewhere = OriginError::REASONS.iter().chain(&ClientError::REASONS);
+    UpstreamError::REASONS.iter().chain(elsewhere).copied()
 }
 
 #[cfg(test)]
@@ -80,5 +131,16 @@ mod tests {
         assert_eq!(at("refused", 10), Some(2));
         assert_eq!(at("refused", 11), None);
         assert_eq!(at("refused", 3600), Some(1));
+    }
+
+    #[test]
+    fn refused_requests_have_ten_lines_a_second_for_each_reason() {
+        let log = FailureLog::new("a", "127.0.0.1:1".to_owned());
+        for reason in refusals() {
+            let written = (0..100).filter(|_| log.admit_refusal(reason).is_some());
+            // Twice as many where a second ends between them.
+            assert!([10, 20].contains(&written.count()), "{reason}");
+        }
+        assert_eq!(log.admit_refusal("unheard of"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Doors for the fuzz targets into what parses a peer's bytes. Built only for them (`cfg(fuzzing)`).
+//! Doors for the fuzz targets into what parses a peer's bytes. Built only for them (`cfg(fuzzing)`) and for
+//! the test of their seeds.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,6 +11,7 @@ use crate::proxy::codec::h1::request::{RequestHead, no_fields};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::codec::message::{Frame, Framing};
 use crate::proxy::settings::ForwardedMode;
+use crate::signature::fuzzing::{Client, Outcome, SIGNED};
 
 /// A request head that was accepted.
 pub struct Rewritten {
@@ -36,10 +38,8 @@ pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
     let length = HeadScan::default().advance(data, 64 * 1024).ok()??;
     let mut fields_buf = no_fields();
     let head = RequestHead::parse(&data[..length], &mut fields_buf, max_fields).ok()?;
-    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let identity =
-        ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace);
-    let _ = head.to_http2(&identity, DEFAULT_HOST);
+    let identity = identity();
+    let _ = head.to_http2(&identity, DEFAULT_HOST, "http");
     let mut out = BytesMut::new();
     head.write_to(&mut out, &identity, DEFAULT_HOST);
     Some(Rewritten {
@@ -51,6 +51,39 @@ pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
             websocket: head.websocket,
         },
         rewritten: out.to_vec(),
+    })
+}
+
+fn identity() -> ForwardedHeaders {
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace)
+}
+
+/// A request with signatures that was judged twice.
+pub struct Judged {
+    pub outcomes: [Outcome; 2],
+    /// Whether it says of each component what was signed.
+    pub is_as_signed: bool,
+    /// Whether the body is the one that was signed.
+    pub body_is_as_signed: bool,
+}
+
+/// Judges the signatures of the request that the bytes begin with, if its head is accepted. The client's
+/// own signatures stand where `$c` and `$p` are.
+pub fn judge(client: &Client, data: &[u8]) -> Option<Judged> {
+    let filled = client.fill(std::str::from_utf8(data).ok()?);
+    let filled = filled.as_bytes();
+    let length = HeadScan::default().advance(filled, 64 * 1024).ok()??;
+    let (head, body) = filled.split_at(length);
+    let mut fields_buf = no_fields();
+    let head = RequestHead::parse(head, &mut fields_buf, 100).ok()?;
+    let identity = identity();
+    let message = head.message(&identity);
+    let says = |(name, value): &(&str, &str)| message.component(name).as_deref() == Some(*value);
+    Some(Judged {
+        outcomes: client.judge(&message, body)?,
+        is_as_signed: message.has_body && SIGNED.iter().all(says),
+        body_is_as_signed: body == b"hello",
     })
 }
 
@@ -88,5 +121,34 @@ pub fn decode_chunked<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Body {
         Body::Whole(content, trailers, buf.to_vec())
     } else {
         Body::Unfinished(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Without one that is accepted, the target would find nothing.
+    #[test]
+    fn the_seeds_of_signatures_come_to_what_their_names_say() {
+        let client = Client::new().unwrap();
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/signature_input");
+        let mut accepted = 0;
+        for entry in std::fs::read_dir(seeds).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let judged = judge(&client, &std::fs::read(&path).unwrap()).unwrap();
+            let [first, again] = judged.outcomes;
+            let (expected, more) = name.split_once('-').unwrap_or((&name, ""));
+            assert_eq!(first.result, expected, "{name}");
+            if expected == "ok" {
+                accepted += 1;
+                assert_eq!(again.result, "replayed", "{name}");
+                assert!(judged.is_as_signed, "{name}");
+                assert_eq!(first.body, more != "other_body", "{name}");
+            }
+        }
+        assert!(accepted > 2, "{accepted}");
     }
 }

@@ -1,13 +1,15 @@
 //! What one listener's data path is told: its protocol, its upstream, its limits and timeouts.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::proxy::identity_fields::IdentityFields;
+use crate::proxy::ports::PortRange;
+use crate::proxy::request_log::RequestFields;
 use crate::proxy_protocol::Networks;
 
 /// What travels inside TLS.
@@ -19,6 +21,8 @@ pub enum Protocol {
     Http,
     /// Bytes both ways.
     Tcp,
+    /// Bytes both ways, to the port of this pod that the client names by CONNECT.
+    Tunnel,
 }
 
 impl Protocol {
@@ -59,6 +63,17 @@ pub enum UpstreamAddr {
     Tcp(SocketAddr),
     /// Path of a Unix socket.
     Unix(PathBuf),
+    /// What the client of a tunnel names, if it lies among these.
+    Tunnel(TunnelReach),
+}
+
+/// What the clients of a tunnel reach.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TunnelReach {
+    /// Addresses of this pod.
+    pub addresses: Vec<IpAddr>,
+    /// Ports there.
+    pub ports: Vec<PortRange>,
 }
 
 impl fmt::Display for UpstreamAddr {
@@ -66,6 +81,12 @@ impl fmt::Display for UpstreamAddr {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tunnel(reach) => {
+                let addresses = reach.addresses.iter().map(ToString::to_string);
+                let ports = reach.ports.iter().map(ToString::to_string);
+                let (addresses, ports): (Vec<_>, Vec<_>) = (addresses.collect(), ports.collect());
+                write!(f, "{} ports {}", addresses.join(","), ports.join(","))
+            }
         }
     }
 }
@@ -106,7 +127,7 @@ impl UpstreamProxyProtocol {
 }
 
 /// What one listener's data path is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// What travels inside TLS.
     pub protocol: Protocol,
@@ -136,8 +157,20 @@ pub struct Settings {
     pub forwarded: ForwardedMode,
     /// What the app is told of a client's certificate.
     pub identity: IdentityFields,
+    /// What the access log says of each request; nothing: no line.
+    pub access_log: RequestFields,
+    /// Whether the pieces of token streams are timed.
+    pub stream_metrics: bool,
     /// Proxies in front that say by the PROXY protocol for whom they connect.
     pub proxy_protocol_from: Networks,
     /// What the upstream is told before the client's first byte.
     pub upstream_proxy_protocol: UpstreamProxyProtocol,
+}
+
+impl Settings {
+    /// Whether it matters where a client connected to.
+    pub(super) fn needs_local_address(&self) -> bool {
+        self.protocol == Protocol::Tunnel
+            || self.upstream_proxy_protocol != UpstreamProxyProtocol::Off
+    }
 }

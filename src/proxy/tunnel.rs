@@ -95,7 +95,7 @@ pub(crate) fn relay<S: ClientStream>(
 }
 
 async fn connect(context: &Context, preface: Vec<u8>) -> Result<Socket, UpstreamError> {
-    let mut socket = context.upstream.connect(Priority::First).await?;
+    let mut socket = context.upstream.connect(Priority::First, "").await?;
     // Into the buffer of a new socket, which holds more than this.
     socket.write_all(&preface).await?;
     Ok(socket)

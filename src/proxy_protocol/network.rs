@@ -70,7 +70,8 @@ impl FromStr for Network {
 }
 
 impl Network {
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether an address is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
         width(address) == width(self.address) && prefix(address, self.bits) == self.address
     }
 }

@@ -118,3 +118,133 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_identity_of_age_is_a_secret_and_a_recipient_is_none() {
+    let data = "HZLGZUPT4ETPKDEV8HSGFDCYZ4E522W0A7PU2LHT8EH9W6YLNC3SW78XKG";
+    for identity in [
+        format!("AGE-SECRET-KEY-PQ-1{data}"),
+        format!("age-secret-key-1{}", data.to_lowercase()),
+    ] {
+        assert_eq!(Secret::of(&identity), Some(Secret::Identity));
+        assert!(Secret::Identity.is_whole());
+        let clean = scrub(&format!("cannot read {identity}: no such file")).into_owned();
+        let length = identity.len();
+        let hidden =
+            format!("cannot read (an age identity, {length} bytes, not shown): no such file");
+        assert_eq!(clean, hidden);
+    }
+    let mention = "one begins with AGE-SECRET-KEY-PQ-1 (`hybridge keys seal`)";
+    assert_eq!(scrub(mention), mention);
+    let recipient = format!("age1pq1{}", data.to_lowercase().repeat(30));
+    assert_eq!(Secret::of(&recipient), None);
+}
+
+#[test]
+fn an_identity_without_its_prefix_is_one_too() {
+    let data = "LQT3CHAHW6CHZLGZUPT4ETPKDEV8HSGFDCYZ4E522W0A7PU2LHT8EH9W6Y";
+    assert_eq!(data.len(), 58);
+    for word in [
+        data.to_owned(),
+        format!("1{data}"),
+        data.to_lowercase(),
+        format!("PQ-1{data}"),
+        data[..50].to_owned(),
+    ] {
+        assert_eq!(Secret::of(&word), Some(Secret::Identity), "{word}");
+        for message in [
+            Shown::from(word.as_str()).to_string(),
+            scrub(&format!("cannot read {word}: No such file")).into_owned(),
+        ] {
+            assert!(message.contains("an age identity"), "{message}");
+            assert!(!message.contains(&word[10..26]), "{message}");
+        }
+    }
+    let digest = "023456789acdef".repeat(5)[..64].to_owned();
+    let digest = format!("hybridge@sha256:{digest}");
+    assert_eq!(Shown::path(Path::new(&digest)).to_string(), digest);
+}
+
+#[test]
+fn a_pin_is_hidden_however_its_name_is_written() {
+    for name in [
+        "pin-value=",
+        "PIN-VALUE=",
+        "pin%2Dvalue=",
+        "pin%2dvalue%3D",
+        "%70in-value=",
+        "%50%49%4e%2D%56%41%4C%55%45=",
+        "pin%252Dvalue=",
+    ] {
+        for pin in ["9182736455", "9182 736455", "91%3827'36455", "9182;736455"] {
+            let uri = format!("PKCS11:token=t;object=k?{name}{pin}");
+            assert_eq!(Secret::of(&uri), Some(Secret::Pin), "{uri}");
+            let shown = Shown::path(Path::new(&uri)).to_string();
+            assert_eq!(
+                shown,
+                format!("(a URI with a PIN, {} bytes, not shown)", uri.len())
+            );
+            for message in [
+                format!("private key file {uri} does not exist"),
+                format!("found '{uri}' here"),
+                format!("found `{uri}` here"),
+                format!("{{\"key\":\"{uri}\",\"more\":1}}"),
+            ] {
+                let clean = scrub(&message).into_owned();
+                assert!(!clean.contains("736455"), "{clean}");
+                assert!(!clean.contains("9182"), "{clean}");
+                assert!(clean.contains("token=t;object=k?(a URI"), "{clean}");
+                assert_eq!(scrub(&clean), clean);
+            }
+        }
+    }
+    let json = scrub("{\"key\":\"pkcs11:a?pin-value=1234\",\"more\":1}").into_owned();
+    assert!(json.ends_with("not shown)\",\"more\":1}"), "{json}");
+    let mention =
+        "pin-value would be a secret in a file that others read: write pin-source=file:/PATH";
+    assert_eq!(scrub(mention), mention);
+    assert_eq!(Secret::of(mention), None);
+}
+
+#[test]
+fn user_and_password_before_a_host_are_hidden() {
+    for (written, shown) in [
+        (
+            "user:hunter2secret@host:443",
+            "(userinfo, not shown)@host:443",
+        ),
+        ("hunter2secret@host:443", "(userinfo, not shown)@host:443"),
+        (
+            "https://user:hunter2secret@host",
+            "https://(userinfo, not shown)@host",
+        ),
+        (
+            "http://hunter2secret@x/a",
+            "http://(userinfo, not shown)@x/a",
+        ),
+        (
+            "https://user:hunter2/secret@host:1/a",
+            "https://(userinfo, not shown)@host:1/a",
+        ),
+        (
+            "https://a:hunter2@secret@host",
+            "https://(userinfo, not shown)@host",
+        ),
+        ("tok:hunter2secret@x", "(userinfo, not shown)@x"),
+    ] {
+        assert_eq!(Shown::from(written).to_string(), shown);
+        if written.contains("://") {
+            let message = format!("`{written}` is no address");
+            assert_eq!(scrub(&message), format!("`{shown}` is no address"));
+        }
+    }
+    for text in [
+        "python:3.11@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "https://host:8443/a@b",
+        "somebody@example.org",
+        "http://127.0.0.1:8006/cdh/resource/default/key/model",
+    ] {
+        assert_eq!(Shown::path(Path::new(text)).to_string(), text);
+        assert_eq!(scrub(text), text);
+    }
+}

@@ -1,9 +1,13 @@
 //! Why a run did not start.
 
+use std::net::{IpAddr, SocketAddr};
+
 use thiserror::Error;
 
 use crate::listener::BindError;
 use crate::probes::ProbeTableError;
+use crate::signature::{KeyError, SignerError};
+use crate::tls::client::ClientTlsError;
 use crate::tls::credentials::CredentialError;
 use crate::tls::tickets::TicketKeyError;
 use crate::tls::trust::TrustError;
@@ -22,6 +26,28 @@ pub enum Error {
         /// What is wrong with which file.
         source: Box<CredentialError>,
     },
+    /// What an egress makes its connections with is of no use.
+    #[error("egress `{egress}`: {source}")]
+    Egress {
+        /// The egress's name.
+        egress: String,
+        /// What is wrong with which file.
+        source: Box<ClientTlsError>,
+    },
+    /// An address that overlaps one that is given up only afterwards.
+    #[error(
+        "listener `{listener}`: {address} overlaps {held}, which listener `{owner}` holds while the process runs: restart to change it"
+    )]
+    Held {
+        /// The listener's name.
+        listener: String,
+        /// The address.
+        address: SocketAddr,
+        /// Whose socket it overlaps.
+        owner: String,
+        /// The address of that.
+        held: SocketAddr,
+    },
     /// Metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -34,6 +60,22 @@ pub enum Error {
     /// Signal handlers could not be installed.
     #[error("cannot install signal handlers: {0}")]
     Signals(#[source] std::io::Error),
+    /// The keys of clients that sign are of no use.
+    #[error("listener `{listener}`: {source}")]
+    SignatureKeys {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with which file.
+        source: Box<KeyError>,
+    },
+    /// The keys that sign responses are of no use.
+    #[error("listener `{listener}`: {source}")]
+    ResponseKeys {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with which file.
+        source: Box<SignerError>,
+    },
     /// The ticket keys are of no use.
     #[error("listener `{listener}`: {source}")]
     TicketKeys {
@@ -49,6 +91,16 @@ pub enum Error {
         listener: String,
         /// What is wrong with which file.
         source: Box<TrustError>,
+    },
+    /// A tunnel to somewhere else.
+    #[error(
+        "listener `{listener}`: tunnel-to {address} is no address of this host: a tunnel leads to this pod alone; write 127.0.0.1 or $POD_IPS"
+    )]
+    TunnelTo {
+        /// The listener's name.
+        listener: String,
+        /// The address.
+        address: IpAddr,
     },
     /// rustls refused the settings of a listener.
     #[error("listener `{listener}`: TLS settings: {source}")]
@@ -66,10 +118,14 @@ impl Error {
         matches!(
             self,
             Self::Credentials { .. }
+                | Self::Egress { .. }
                 | Self::Probes(_)
+                | Self::ResponseKeys { .. }
+                | Self::SignatureKeys { .. }
                 | Self::TicketKeys { .. }
                 | Self::Tls { .. }
                 | Self::Trust { .. }
+                | Self::TunnelTo { .. }
         )
     }
 }

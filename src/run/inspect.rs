@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::Error;
-use super::ready::{certificate_set, ticket_keys, trust};
+use super::egress::client_tls;
+use super::kept::{certificate_set, responses, signature, ticket_keys, trust};
+use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
@@ -15,6 +17,7 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
     let mut text = String::new();
     let mut warnings = Vec::new();
     for listener in &config.listeners {
+        leads_home(listener)?;
         let name = &listener.socket.name;
         let certificates = certificate_set(name, &listener.tls, false)?;
         let of_pairs = certificates.warnings();
@@ -40,11 +43,33 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
                 facts.sha256,
             );
         }
-        let trust = trust(name, listener.tls.client_auth.as_ref())?;
+        if let Some(socket) = &listener.tls.spiffe {
+            let socket = socket.display();
+            let _ = writeln!(
+                text,
+                "# certificate of `{name}`: from the SPIFFE Workload API at unix:{socket}, not asked by this"
+            );
+        }
+        let trust = trust(name, &listener.tls)?;
         if let Some(trust) = trust {
             let of_trust = trust.current();
             let of_trust = of_trust.warnings().iter();
             warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
+        }
+        signature(name, listener.signature.as_ref())?;
+        if let Some(settings) = &listener.signature {
+            let _ = writeln!(
+                text,
+                "# signatures of `{name}`: replay-table has room for {:.0} requests a second",
+                settings.rate()
+            );
+        }
+        if let Some(signer) = responses(name, listener.responses.as_ref())? {
+            let [classical, ml_dsa] = signer.key_ids();
+            let _ = writeln!(
+                text,
+                "# responses of `{name}`: signed by {classical} (ECDSA) and {ml_dsa} (ML-DSA)"
+            );
         }
         let keys = ticket_keys(name, &listener.tls)?;
         let of_keys = keys.as_ref().and_then(|keys| keys.warning());
@@ -58,7 +83,49 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             );
         }
     }
+    describe_egresses(config, &mut text, &mut warnings)?;
     Ok((text, warnings))
+}
+
+/// The same for the egresses.
+fn describe_egresses(
+    config: &Config,
+    text: &mut String,
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
+    for egress in &config.egresses {
+        let name = &egress.socket.name;
+        let tls = client_tls(egress)?;
+        let of_egress = tls.warnings();
+        let of_egress = of_egress.iter();
+        warnings.extend(of_egress.map(|warning| format!("egress `{name}`: {warning}")));
+        let _ = writeln!(text, "# authorities of `{name}`: {}", tls.authorities());
+        if let Some(facts) = tls.facts() {
+            let path = tls.settings().pair.as_ref().map(|(cert, _)| cert);
+            let now = unix_seconds(SystemTime::now());
+            let soon = path.and_then(|path| Warning::of_end(path, &facts, now));
+            warnings.extend(soon.map(|warning| format!("egress `{name}`: {warning}")));
+            let _ = writeln!(
+                text,
+                "# certificate of `{name}`: {} ({}), valid until {}, sha256 {}",
+                facts.subject,
+                facts.key_algorithm,
+                rfc3339(facts.not_after),
+                facts.sha256,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What of a budget is news: settings that exceed it, defaults that gave way.
+pub(super) fn log_budget(budget: &Budget) {
+    for warning in budget.warnings() {
+        tracing::warn!("{warning}");
+    }
+    if let Some(note) = budget.note() {
+        tracing::info!("{note}");
+    }
 }
 
 /// What the process may hold with this configuration; raises the soft limit of descriptors.
@@ -68,16 +135,19 @@ pub fn budget(config: &Config) -> Budget {
     } else {
         admin::NETWORK_CONNECTIONS + admin::LOOPBACK_CONNECTIONS
     };
+    let of_listeners = config.listeners.iter().map(|listener| Asked {
+        connections: listener.socket.max_connections,
+        explicit: listener.explicit_connections,
+        handshakes: listener.tls.max_handshakes,
+    });
+    // Nobody outside begins the handshakes of an egress: each is one of its connections.
+    let of_egresses = config.egresses.iter().map(|egress| Asked {
+        connections: egress.socket.max_connections,
+        explicit: egress.explicit_connections,
+        handshakes: 0,
+    });
     let demand = Demand {
-        listeners: config
-            .listeners
-            .iter()
-            .map(|listener| Asked {
-                connections: listener.socket.max_connections,
-                explicit: listener.explicit_connections,
-                handshakes: listener.tls.max_handshakes,
-            })
-            .collect(),
+        listeners: of_listeners.chain(of_egresses).collect(),
         admin,
         workers: config.workers,
     };

@@ -7,12 +7,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::reading::Readings;
+use super::service_manager;
 use super::sidecar::Sidecar;
 use crate::admin::AdminCommand;
 use crate::drain::Phase;
 
 /// How long the responses to `/drain/wait` may take to be sent.
 const DRAIN_WAITER_GRACE: Duration = Duration::from_secs(1);
+/// How long connections that are cut may take to record their end.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// What the end may take beyond the drain and both of those.
+const END_GRACE: Duration = Duration::from_secs(8);
 
 /// Said when a drain begins.
 const DRAINING: &str = "draining";
@@ -78,18 +84,26 @@ impl Sidecar {
         let mut commands = self.commands.take();
         // `ctl drain` began the countdown to refusing connections; SIGTERM joins it.
         let mut refuse_at: Option<Instant> = None;
-        let delay = self.drain_settings.delay;
+        let mut readings = Readings::default();
         loop {
             let event = tokio::select! {
                 event = signals.next(&mut commands) => event,
+                read = readings.done() => {
+                    self.use_read(read).await;
+                    if readings.asked_again() {
+                        readings.ask(&self);
+                    }
+                    continue;
+                }
                 () = until(refuse_at) => {
                     refuse_at = None;
                     self.drain.advance(Phase::Draining);
                     continue;
                 }
             };
+            let delay = self.config.drain.delay;
             match event {
-                Event::Reload => self.reload_now(),
+                Event::Reload => readings.ask(&self),
                 Event::Command(AdminCommand::Drain) if self.drain.phase() < Phase::Draining => {
                     refuse_at.get_or_insert_with(|| self.enter_lame_duck(delay, DRAINING));
                 }
@@ -101,28 +115,27 @@ impl Sidecar {
                 }
             }
         }
+        let delay = self.config.drain.delay;
         let refuse_at = refuse_at.unwrap_or_else(|| self.enter_lame_duck(delay, DRAINING));
+        service_manager::stopping(self.drain.open(), self.longest_drain(refuse_at));
         self.shut_down(signals, commands, refuse_at).await
+    }
+
+    /// What a drain takes at most.
+    fn longest_drain(&self, refuse_at: Instant) -> Duration {
+        let delay = refuse_at.saturating_duration_since(Instant::now());
+        delay + self.config.drain.timeout + DRAIN_WAITER_GRACE + ABORT_GRACE + END_GRACE
     }
 
     /// Drains without a signal, and returns when it is over.
     pub async fn shutdown(self) -> End {
-        let refuse_at = self.enter_lame_duck(self.drain_settings.delay, DRAINING);
+        let refuse_at = self.enter_lame_duck(self.config.drain.delay, DRAINING);
         self.finish(refuse_at).await
-    }
-
-    fn reload_now(&self) {
-        self.reload_files.notify_one();
-        let reload = self.reload.clone();
-        tokio::spawn(async move {
-            // The reloader logs what it finds.
-            let _ = reload.reload_now().await;
-        });
     }
 
     /// Not ready from now on; the time from which connections are refused.
     fn enter_lame_duck(&self, delay: Duration, message: &str) -> Instant {
-        self.metrics.set_draining(true);
+        self.base.metrics.set_draining(true);
         self.drain.advance(Phase::LameDuck);
         let delay = match self.drain.phase() {
             Phase::LameDuck => delay,
@@ -130,7 +143,7 @@ impl Sidecar {
         };
         tracing::info!(
             delay_seconds = delay.as_secs_f64(),
-            timeout_seconds = self.drain_settings.timeout.as_secs_f64(),
+            timeout_seconds = self.config.drain.timeout.as_secs_f64(),
             open = self.drain.open(),
             "{message}"
         );
@@ -149,7 +162,7 @@ impl Sidecar {
                     Event::Shutdown | Event::Interrupt | Event::Command(AdminCommand::Quit) => {
                         return;
                     }
-                    Event::Reload => self.reload_now(),
+                    Event::Reload => drop(self.read_again()),
                     Event::Command(AdminCommand::Drain) => {}
                 }
             }
@@ -161,9 +174,7 @@ impl Sidecar {
     }
 
     fn end_at_once(&self) -> End {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.abort_tasks();
         let open = self.drain.open();
         tracing::warn!(open, "told to end a second time: ending at once");
         self.drain.advance(Phase::Aborting);
@@ -176,15 +187,13 @@ impl Sidecar {
     async fn finish(&self, refuse_at: Instant) -> End {
         tokio::time::sleep_until(refuse_at).await;
         self.drain.advance(Phase::Draining);
-        let deadline = Instant::now() + self.drain_settings.timeout;
+        let deadline = Instant::now() + self.config.drain.timeout;
         let end = match timeout_at(deadline, self.drain.finished()).await {
             Ok(()) => self.ended(),
             Err(_) => self.abort().await,
         };
         let _ = timeout_at(Instant::now() + DRAIN_WAITER_GRACE, self.drain.reported()).await;
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.abort_tasks();
         match end {
             End::Drained => tracing::info!("drained"),
             End::Aborted(open) => tracing::warn!(open, "connections were cut"),
@@ -203,7 +212,7 @@ impl Sidecar {
     async fn abort(&self) -> End {
         self.drain.advance(Phase::Aborting);
         // Each connection records its end; none of them has anything left to wait for.
-        let grace = Instant::now() + Duration::from_secs(1);
+        let grace = Instant::now() + ABORT_GRACE;
         let _ = timeout_at(grace, self.drain.finished()).await;
         self.ended()
     }

@@ -34,8 +34,8 @@ fn offered(group: Group) -> &'static [KxClass] {
 
 /// States when the certificates of a listener end: the first of them, and each where there are several.
 pub(super) fn expiry(metrics: &ListenerMetrics, certificates: &CertificateSet) {
-    if let Some(first_end) = certificates.first_end() {
-        metrics.set_certificate_expiry(first_end);
+    if let Some((not_before, not_after)) = certificates.first_validity() {
+        metrics.set_certificate_validity(not_before, not_after);
     }
     if certificates.stores().count() < 2 {
         return;

@@ -9,6 +9,7 @@ mod facts;
 mod key;
 mod names;
 mod source;
+mod token;
 mod trial;
 mod validity;
 mod warning;
@@ -22,23 +23,29 @@ use rustls::sign::CertifiedKey;
 
 pub use crate::tls::pem::{Label, PemError, Position};
 pub use algorithm::LABELS as ALGORITHM_LABELS;
-pub(super) use algorithm::label as algorithm_label;
+pub(super) use algorithm::{describe as describe_key, label as algorithm_label};
 pub use error::{CredentialError, NotPem, Role};
-pub use facts::CertificateFacts;
 pub(crate) use facts::hex;
+pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, name_text, printable};
 pub(super) use source::read_public;
-pub(crate) use source::{PairDigest, PairText, volume_root};
+pub(crate) use source::{PairDigest, PairText, directory_of, volume_root};
+pub(crate) use token::{TokenKey, check as check_token, is_token};
 pub use validity::{rfc3339, unix_seconds};
+pub(crate) use warning::ShownBy;
 pub use warning::Warning;
 
 use chain::Chain;
+
+use crate::tls::policy::{Profile, Requirement};
 
 /// A pair that can be served: it parsed, it matches, it is valid, and it completed a handshake.
 pub struct Credentials {
     certified_key: Arc<CertifiedKey>,
     facts: CertificateFacts,
     warnings: Vec<Warning>,
+    /// Where the key lies, if not in a file.
+    token: Option<TokenKey>,
     /// Of the two files' content, to tell a new pair from the same one.
     digest: PairDigest,
 }
@@ -61,23 +68,53 @@ impl Credentials {
         text: &PairText,
         now: SystemTime,
     ) -> Result<Self, CredentialError> {
+        Self::shown_by(ShownBy::Server, cert, key, text, now)
+    }
+
+    /// The same for a pair that a client may show.
+    pub(crate) fn shown_by(
+        by: ShownBy,
+        cert: &Path,
+        key: &Path,
+        text: &PairText,
+        now: SystemTime,
+    ) -> Result<Self, CredentialError> {
         let provider = Arc::new(rustls_post_quantum::provider());
         let now = unix_seconds(now);
-        let chain = Chain::parse(cert, &text.cert, now)?;
-        let signing_key = key::load(key, &text.key, &provider)?;
+        let chain = Chain::parse(cert, &text.cert, now, by)?;
         let certificates = chain.certificates();
+        let open = || TokenKey::open(key, &chain.facts.key_algorithm);
+        let token = is_token(key).then(open).transpose()?;
+        let signing_key = match &token {
+            Some(token) => token.signing_key(),
+            None => key::load(key, &text.key, &provider)?,
+        };
         let certified_key = Arc::new(CertifiedKey::new(certificates, signing_key));
-        if let Err(cause) = certified_key.keys_match() {
+        // A token need not show its public key: whether it is the one is seen by the trial.
+        if token.is_none()
+            && let Err(cause) = certified_key.keys_match()
+        {
             return Err(not_a_pair(cert, key, chain.title, cause));
         }
         chain.check_dates(cert, now)?;
-        trial::handshake(&certified_key, &provider).map_err(|cause| refused(cert, key, cause))?;
+        trial::handshake(&certified_key, &provider).map_err(|cause| match cause {
+            rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)
+                if token.is_some() =>
+            {
+                mismatch(cert, key, chain.title)
+            }
+            rustls::Error::Other(cause) if token.is_some() => CredentialError::Token {
+                cause: cause.to_string(),
+            },
+            cause => refused(cert, key, cause),
+        })?;
         Ok(Self {
             certified_key,
             facts: chain.facts,
             warnings: warning::of_unused(cert, key, text)
                 .chain(chain.warnings)
                 .collect(),
+            token,
             digest: text.digest(),
         })
     }
@@ -97,6 +134,33 @@ impl Credentials {
         &self.warnings
     }
 
+    /// Whether key and chain are of the kinds of a profile; `cert` is a name for the message.
+    pub fn keep_to(&self, profile: Profile, cert: &Path) -> Result<(), CredentialError> {
+        let refused = |found: &str, rule| CredentialError::Profile {
+            path: cert.into(),
+            found: found.to_owned(),
+            profile,
+            rule,
+        };
+        if !profile.admits_key(&self.facts.key_algorithm) {
+            return Err(refused(&self.facts.key_algorithm, Requirement::ServerKey));
+        }
+        for link in &self.facts.chain {
+            if !profile.admits_key(&link.key) {
+                return Err(refused(&link.key, Requirement::ServerChain));
+            }
+            if !profile.admits_signature(&link.signature) {
+                return Err(refused(&link.signature, Requirement::ServerChain));
+            }
+        }
+        Ok(())
+    }
+
+    /// The token of the key, if it lies in one.
+    pub(crate) fn token(&self) -> Option<&TokenKey> {
+        self.token.as_ref()
+    }
+
     pub(crate) fn digest(&self) -> &PairDigest {
         &self.digest
     }
@@ -113,12 +177,16 @@ impl fmt::Debug for Credentials {
 
 fn not_a_pair(cert: &Path, key: &Path, subject: String, cause: rustls::Error) -> CredentialError {
     match cause {
-        rustls::Error::InconsistentKeys(_) => CredentialError::Mismatch {
-            cert: cert.into(),
-            key: key.into(),
-            subject,
-        },
+        rustls::Error::InconsistentKeys(_) => mismatch(cert, key, subject),
         cause => refused(cert, key, cause),
+    }
+}
+
+fn mismatch(cert: &Path, key: &Path, subject: String) -> CredentialError {
+    CredentialError::Mismatch {
+        cert: cert.into(),
+        key: key.into(),
+        subject,
     }
 }
 

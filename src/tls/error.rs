@@ -54,6 +54,9 @@ pub enum HandshakeError {
     /// Well-formed but against the protocol.
     #[error("the client broke the protocol: {0:?}")]
     Misbehaved(PeerMisbehaved),
+    /// There is no certificate to serve yet.
+    #[error("there is no certificate to serve yet: /readyz says what is waited for")]
+    NoCertificate,
     /// The client offers only protocols that are not served.
     #[error("no application protocol in common")]
     NoCommonAlpn,
@@ -97,6 +100,12 @@ pub enum HandshakeError {
         "the source of the client (/24, /64) has begun more handshakes than `handshake-rate-per-source` allows"
     )]
     ShedByRate,
+    /// The token that has the key did not make the signature.
+    #[error("the token of the certificate's key did not sign: {0}")]
+    SignerFailed(String),
+    /// It took too long.
+    #[error("the token of the certificate's key did not sign in time")]
+    SignerTimeout,
     /// The deadline passed.
     #[error("the handshake did not complete in time")]
     Timeout,
@@ -110,7 +119,7 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// Every label, for metrics that start at zero.
-    pub const REASONS: [&'static str; 29] = [
+    pub const REASONS: [&'static str; 32] = [
         "bad_key_share",
         "client_alert",
         "client_distrusts_us",
@@ -140,6 +149,9 @@ impl HandshakeError {
         HeaderError::REASONS[0],
         HeaderError::REASONS[1],
         "unknown_server_name",
+        "signer_failed",
+        "signer_timeout",
+        "no_certificate",
     ];
 
     /// The metric label and log field.
@@ -174,6 +186,9 @@ impl HandshakeError {
             Self::ProxyHeader(HeaderError::Missing) => 26,
             Self::ProxyHeader(_) => 27,
             Self::UnknownServerName => 28,
+            Self::SignerFailed(_) => 29,
+            Self::SignerTimeout => 30,
+            Self::NoCertificate => 31,
         }]
     }
 }
@@ -195,7 +210,9 @@ impl HandshakeError {
         match self {
             Self::Malformed | Self::NotTls => Some(AlertDescription::DecodeError),
             Self::Misbehaved(_) => Some(AlertDescription::UnexpectedMessage),
-            Self::Internal => Some(AlertDescription::InternalError),
+            Self::Internal | Self::SignerFailed(_) | Self::SignerTimeout => {
+                Some(AlertDescription::InternalError)
+            }
             Self::UnknownServerName => Some(AlertDescription::UnrecognisedName),
             _ => None,
         }
@@ -226,10 +243,14 @@ impl From<rustls::Error> for HandshakeError {
             Tls::PeerIncompatible(reason) => incompatible(reason),
             Tls::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare) => Self::BadKeyShare,
             Tls::PeerMisbehaved(reason) => Self::Misbehaved(reason),
+            Tls::General(cause) if cause == NOTHING_RESOLVED => Self::NoCertificate,
             _ => Self::Internal,
         }
     }
 }
+
+/// What rustls says where no certificate was found.
+const NOTHING_RESOLVED: &str = "no server certificate chain resolved";
 
 /// A certificate of the client, and the alert that rustls sent for it: denied 49, expired 45, wrong
 /// purpose 43, revoked 44, of an unknown authority or revocation status 48, else 42, 46 or 51.
@@ -271,9 +292,36 @@ fn incompatible(reason: PeerIncompatible) -> HandshakeError {
         PeerIncompatible::NoCipherSuitesInCommon => HandshakeError::NoCommonSuite,
         PeerIncompatible::NoKxGroupsInCommon => HandshakeError::NoCommonGroup,
         PeerIncompatible::NoSignatureSchemesInCommon => HandshakeError::NoCommonSignature,
-        PeerIncompatible::SupportedVersionsExtensionRequired
+        // What hellos of TLS 1.0 and 1.1 lack, and of TLS 1.2.
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::SupportedVersionsExtensionRequired
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::Tls13RequiredForQuic => HandshakeError::Version,
         other => HandshakeError::Incompatible(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hellos_of_old_versions_are_told_from_those_that_lack_something_else() {
+        for (lacks, reason) in [
+            (
+                PeerIncompatible::SignatureAlgorithmsExtensionRequired,
+                "tls_version",
+            ),
+            (PeerIncompatible::Tls12NotOffered, "tls_version"),
+            (
+                PeerIncompatible::SupportedVersionsExtensionRequired,
+                "tls_version",
+            ),
+            (PeerIncompatible::KeyShareExtensionRequired, "incompatible"),
+        ] {
+            let error = HandshakeError::from(rustls::Error::PeerIncompatible(lacks));
+            assert_eq!(error.reason(), reason);
+        }
     }
 }

@@ -143,6 +143,9 @@ pub fn server() -> TlsServer {
         tickets: 1,
         ticket_keys: None,
         client_auth: None,
+        spiffe: None,
+        spiffe_hint: None,
+        profile: crate::tls::policy::Profile::Off,
     };
     let certificates: Arc<dyn ResolvesServerCert> = Arc::new(NoCertificate);
     let server = TlsServer::new(&settings, &certificates, None, &[]);

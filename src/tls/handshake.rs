@@ -3,9 +3,10 @@
 //! Driven record by record, so that what is counted ends exactly at the client's Finished; what came
 //! along behind it stays undecrypted in the stream. Sources: RFC 8446 §4 and §5.
 
-mod flight;
+pub(super) mod flight;
 mod outcome;
 mod progress;
+mod step;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -3,22 +3,25 @@
 //! rustls shows the listed groups but not the key shares, and the shares decide whether a
 //! HelloRetryRequest is needed. Pure, bounded, and lenient: rustls validates validity, this only looks.
 
+mod ja4;
+mod message;
+
 use rustls::NamedGroup;
 
+pub use self::ja4::{Ja4, ja4};
+use self::message::{CLIENT_HELLO, ClientHello, Cursor, EXT_SERVER_NAME, handshake_bytes};
 use super::policy::Offer;
 use super::record::{HANDSHAKE, RECORD_HEADER};
 
-const CLIENT_HELLO: u8 = 1;
-const EXT_SERVER_NAME: u16 = 0;
 const EXT_SUPPORTED_GROUPS: u16 = 10;
 const EXT_KEY_SHARE: u16 = 51;
 
 /// Reads the offer out of the records of a first flight; `None` if it is no whole ClientHello.
 pub fn inspect(records: &[u8]) -> Option<Offer> {
     let message = handshake_bytes(records)?;
-    let mut extensions = extensions(&message)?;
+    let mut extensions = ClientHello::parse(&message)?.extensions;
     let mut offer = Offer::default();
-    while !extensions.0.is_empty() {
+    while !extensions.is_empty() {
         let kind = extensions.u16()?;
         let data = extensions.vector16()?;
         match kind {
@@ -30,12 +33,29 @@ pub fn inspect(records: &[u8]) -> Option<Offer> {
     Some(offer)
 }
 
+/// A hello that lists no hybrid group, as far as a census counts it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClassicalHello {
+    /// What the client is, by the form of its hello.
+    pub ja4: Ja4,
+    /// What the client calls the server.
+    pub server_name: Option<Box<str>>,
+}
+
+/// What the census counts of the hello in these records.
+pub(super) fn classical(records: &[u8]) -> Option<Box<ClassicalHello>> {
+    Some(Box::new(ClassicalHello {
+        ja4: ja4(records)?,
+        server_name: server_name(records),
+    }))
+}
+
 /// The server's name in the records of a first flight (RFC 6066 §3); `None` if there is none, or what is
 /// there is no host name.
 pub(super) fn server_name(records: &[u8]) -> Option<Box<str>> {
     let message = handshake_bytes(records)?;
-    let mut extensions = extensions(&message)?;
-    while !extensions.0.is_empty() {
+    let mut extensions = ClientHello::parse(&message)?.extensions;
+    while !extensions.is_empty() {
         let kind = extensions.u16()?;
         let data = extensions.vector16()?;
         if kind == EXT_SERVER_NAME {
@@ -50,19 +70,6 @@ pub(super) fn server_name(records: &[u8]) -> Option<Box<str>> {
         }
     }
     None
-}
-
-fn extensions(message: &[u8]) -> Option<Cursor<'_>> {
-    let mut hello = Cursor(message);
-    let (CLIENT_HELLO, length) = hello.header()? else {
-        return None;
-    };
-    let mut body = Cursor(hello.take(length)?);
-    body.take(2 + 32)?; // legacy_version, random
-    body.vector8()?; // legacy_session_id
-    body.vector16()?; // cipher_suites
-    body.vector8()?; // legacy_compression_methods
-    body.vector16().map(Cursor)
 }
 
 /// How much of a hello has arrived. Told of each record once, so that a hello in thousands of tiny
@@ -100,25 +107,6 @@ impl HelloAssembler {
     }
 }
 
-/// Joins the fragments of a handshake message that may span several records; none may be empty
-/// (RFC 8446 §5.1).
-fn handshake_bytes(records: &[u8]) -> Option<Vec<u8>> {
-    let mut message = Vec::with_capacity(records.len());
-    let mut records = Cursor(records);
-    while !records.0.is_empty() {
-        if records.u8()? != HANDSHAKE {
-            return None;
-        }
-        records.take(2)?;
-        let fragment = records.vector16()?;
-        if fragment.is_empty() {
-            return None;
-        }
-        message.extend_from_slice(fragment);
-    }
-    Some(message)
-}
-
 fn groups(data: &[u8]) -> Option<Vec<NamedGroup>> {
     let list = Cursor(data).vector16()?;
     let codes = list.chunks_exact(2);
@@ -132,7 +120,7 @@ fn groups(data: &[u8]) -> Option<Vec<NamedGroup>> {
 fn shares(data: &[u8]) -> Option<Vec<NamedGroup>> {
     let mut entries = Cursor(Cursor(data).vector16()?);
     let mut found = Vec::new();
-    while !entries.0.is_empty() {
+    while !entries.is_empty() {
         found.push(NamedGroup::from(entries.u16()?));
         entries.vector16()?;
     }
@@ -155,42 +143,6 @@ pub(crate) fn is_retry_request(sent: &[u8]) -> bool {
 /// Whether bytes about to be sent begin with a ServerHello, of which a HelloRetryRequest is a kind.
 pub(crate) fn is_server_hello(sent: &[u8]) -> bool {
     sent.first() == Some(&HANDSHAKE) && sent.get(RECORD_HEADER) == Some(&2)
-}
-
-/// Reads big-endian fields; `None` once the bytes run out.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take(1).map(|bytes| bytes[0])
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take(2).map(|b| u16::from_be_bytes([b[0], b[1]]))
-    }
-
-    /// Type and length of a handshake message (RFC 8446 §4).
-    fn header(&mut self) -> Option<(u8, usize)> {
-        let header = self.take(4)?;
-        let length = [0, header[1], header[2], header[3]];
-        Some((header[0], u32::from_be_bytes(length) as usize))
-    }
-
-    fn vector8(&mut self) -> Option<&'a [u8]> {
-        let length = usize::from(self.u8()?);
-        self.take(length)
-    }
-
-    fn vector16(&mut self) -> Option<&'a [u8]> {
-        let length = usize::from(self.u16()?);
-        self.take(length)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! TLS 1.3 termination: policy, credentials, handshake, stream. Knows nothing of HTTP.
+//! TLS 1.3, terminated (`server`) and originated (`client`): policy, credentials, handshake, stream. Knows nothing of HTTP.
 
 pub mod certificates;
+pub mod client;
 pub mod credentials;
 pub mod error;
 #[cfg(any(fuzzing, test))]
@@ -17,23 +18,33 @@ mod protection;
 pub mod queue;
 mod record;
 pub mod reload;
+mod secrets;
 pub mod server;
+mod server_messages;
+pub mod signing;
 mod standing;
 pub mod stream;
 pub mod tickets;
 pub mod trust;
+pub mod workload;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::policy::TlsPolicy;
+use self::policy::{Profile, TlsPolicy};
 
 /// What one listener's TLS side is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
+    /// The algorithms that it is held to.
+    pub profile: Profile,
     /// Which groups and suites, in which order, and the promise.
     pub policy: TlsPolicy,
-    /// PEM chain, leaf first.
+    /// Socket of the SPIFFE Workload API that gives certificate, key and authorities instead of files.
+    pub spiffe: Option<PathBuf>,
+    /// Which of several identities that it gives; `None`: the first.
+    pub spiffe_hint: Option<String>,
+    /// PEM chain, leaf first. With `spiffe` what messages call the socket, as the key and `client_auth`'s ca.
     pub cert: PathBuf,
     /// PEM private key of the leaf.
     pub key: PathBuf,

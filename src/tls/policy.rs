@@ -7,6 +7,7 @@ mod error;
 mod group;
 pub(super) mod kx;
 mod mode;
+mod profile;
 mod suite;
 mod unknown;
 
@@ -18,6 +19,7 @@ use rustls::{NamedGroup, SupportedProtocolVersion, version};
 pub use self::error::PolicyError;
 pub use self::group::{Group, KxClass};
 pub use self::mode::Mode;
+pub use self::profile::{Profile, Requirement};
 pub use self::suite::Suite;
 pub(crate) use self::suite::{confidentiality_limit, record_protection, suite_name};
 pub use self::unknown::UnknownName;
@@ -146,10 +148,34 @@ impl TlsPolicy {
         Some(self.groups.iter().find(at_hand).copied().unwrap_or(first))
     }
 
+    /// Whether a client would be refused if this policy had none of its classical groups. A policy that has no
+    /// others is judged by all that this product knows.
+    pub fn leaves_classical(&self, offer: &Offer) -> bool {
+        let mut protected = self
+            .groups
+            .iter()
+            .filter(|g| g.class() != KxClass::Classical)
+            .peekable();
+        if protected.peek().is_none() {
+            return offer.class() == KxClass::Classical;
+        }
+        !protected.any(|group| offer.lists(*group))
+    }
+
     /// The crypto provider that can negotiate `group` and nothing else.
     pub(crate) fn provider(&self, group: Group) -> CryptoProvider {
+        self.provider_of(&[group])
+    }
+
+    /// The crypto provider of a client: every group, the first preferred. A server follows that order,
+    /// or chooses by its own; either way it is a group of the policy.
+    pub(crate) fn client_provider(&self) -> CryptoProvider {
+        self.provider_of(&self.groups)
+    }
+
+    fn provider_of(&self, groups: &[Group]) -> CryptoProvider {
         CryptoProvider {
-            kx_groups: vec![group.key_exchange()],
+            kx_groups: groups.iter().map(|group| group.key_exchange()).collect(),
             cipher_suites: self.suites.iter().map(|s| s.implementation()).collect(),
             ..rustls_post_quantum::provider()
         }

@@ -78,6 +78,20 @@ impl PostHandshake {
         Ok(None)
     }
 
+    /// A record of handshake content of a server, whose messages are put together elsewhere.
+    pub(super) fn of_server(&mut self, content: &[u8]) -> Result<(), AlertDescription> {
+        self.without_data()?;
+        if content.is_empty() {
+            return Err(AlertDescription::UnexpectedMessage);
+        }
+        Ok(())
+    }
+
+    /// Whether such a message has begun and not ended: nothing else may come before its end.
+    pub(super) fn set_begun(&mut self, begun: bool) {
+        self.length = begun.into();
+    }
+
     /// A record of alert content.
     pub(super) fn alert(&mut self, content: &[u8]) -> Result<AlertEffect, AlertDescription> {
         self.uninterrupted()?;

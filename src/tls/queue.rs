@@ -1,10 +1,12 @@
 //! Whose handshake a worker computes next. A key exchange and a signature cost a thousand times what a
 //! hello costs its sender, so a flood of hellos must neither delay what else the worker does nor the
-//! handshakes of other clients: a few are computed between one look at the sockets and the next, by
+//! handshakes of other clients: one is computed between one look at the sockets and the next, by
 //! turns of their sources (/24 of IPv4, /64 of IPv6), the oldest of a source first.
 //!
 //! While nobody waits, a handshake passes with one lock taken; nothing is allocated, nobody woken.
 
+use std::future::poll_fn;
+use std::mem;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +17,6 @@ use tokio::task::yield_now;
 
 use crate::fairness::{Source, Table};
 use crate::panics::{self, OnPanic};
-
-/// Handshakes computed between two looks at the sockets while others wait. Each takes some hundred
-/// microseconds, for which every connection of the worker waits.
-const BATCH: usize = 2;
 
 /// Handshakes that are computed at once while nobody waits, before the next one lets everything else
 /// go first.
@@ -84,11 +82,12 @@ impl HandshakeQueue {
     }
 
     /// Calls those who wait until there are none. Yielding lets the runtime run what is ready and look
-    /// at the sockets. After a panic those who wait go: nobody is left to wait for a call that never
+    /// at the sockets; then the connections that it accepted read their hellos and take part. After a panic those who wait go: nobody is left to wait for a call that never
     /// comes, and the next handshake finds the queue as new.
     async fn call(self: Arc<Self>) {
         loop {
             yield_now().await;
+            behind_what_is_ready().await;
             match panics::caught_call(|| self.state().call()) {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -103,6 +102,19 @@ impl HandshakeQueue {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Goes to the end of the tasks that are ready, without another look at the sockets.
+async fn behind_what_is_ready() {
+    let mut waited = false;
+    let end = poll_fn(|cx| {
+        if mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    });
+    end.await;
 }
 
 impl State {
@@ -124,7 +136,7 @@ impl State {
             number,
             called,
         };
-        let call = !std::mem::replace(&mut self.calling, true);
+        let call = !mem::replace(&mut self.calling, true);
         (Some(waiting), call)
     }
 
@@ -132,20 +144,16 @@ impl State {
     fn start_anew(&mut self) -> Table<oneshot::Sender<Called>> {
         self.left = AT_ONCE;
         self.calling = false;
-        std::mem::take(&mut self.waiting)
+        self.waiting.take()
     }
 
-    /// One pass; whether there will be another.
+    /// One pass, which calls one: an honest client needs several looks at the sockets, and for each of
+    /// them it waits for what is computed in between. Whether there will be another.
     fn call(&mut self) -> bool {
-        for _ in 0..BATCH {
-            if !tell(self.waiting.take_turn(), Called::ToCompute) {
-                self.left = AT_ONCE;
-                self.calling = false;
-                return false;
-            }
-        }
-        self.left = 0;
-        true
+        let more = tell(self.waiting.take_turn(), Called::ToCompute);
+        self.left = if more { 0 } else { AT_ONCE };
+        self.calling = more;
+        more
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod expiry;
 mod files;
+mod other;
 mod settings;
 mod store;
 mod watch;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::panics;
@@ -25,6 +26,7 @@ use store::{Attempt, Failure};
 use watch::DirectoryWatch;
 
 pub use files::{FileObserver, FileReloader};
+pub use other::{OtherFiles, Reread};
 pub use settings::ReloadSettings;
 pub use store::{CredentialStore, Health, ReloadError};
 pub use watched::Watched;
@@ -58,14 +60,18 @@ pub struct Stopped;
 /// Asks a running [`Reloader`] for a reload. The reloader ends when its last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct ReloadHandle {
-    requests: mpsc::Sender<oneshot::Sender<Vec<Outcome>>>,
+    requests: mpsc::Sender<Request>,
 }
+
+/// When somebody asked, and who wants to be told.
+type Request = (Instant, oneshot::Sender<Vec<Outcome>>);
 
 impl ReloadHandle {
     /// Looks at all files now; one outcome for each store, in the order they were given in.
     pub async fn reload_now(&self) -> Result<Vec<Outcome>, Stopped> {
         let (answer, outcome) = oneshot::channel();
-        self.requests.send(answer).await.map_err(|_| Stopped)?;
+        let request = (Instant::now(), answer);
+        self.requests.send(request).await.map_err(|_| Stopped)?;
         outcome.await.map_err(|_| Stopped)
     }
 }
@@ -74,8 +80,8 @@ impl ReloadHandle {
 enum Trigger {
     /// A watched directory changed, or it is time for a re-check.
     Watch,
-    /// Somebody asked, and wants to be told again even of a failure that is known.
-    Request,
+    /// Somebody asked then, and wants to be told again even of a failure that was known before.
+    Request(Instant),
 }
 
 /// The task that keeps the stores up to date.
@@ -83,7 +89,7 @@ pub struct Reloader {
     stores: Vec<Arc<CredentialStore>>,
     settings: ReloadSettings,
     observer: Arc<dyn ReloadObserver>,
-    requests: mpsc::Receiver<oneshot::Sender<Vec<Outcome>>>,
+    requests: mpsc::Receiver<Request>,
     watch: DirectoryWatch,
     warnings: Vec<ExpiryWarnings>,
 }
@@ -120,13 +126,11 @@ impl Reloader {
     async fn follow(&mut self) {
         self.look(Trigger::Watch).await;
         self.warn_of_expiry();
-        let period = self.settings.recheck.max(SETTLE_STEP);
-        let mut recheck = interval_at(Instant::now() + period, period);
-        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut recheck = self.settings.rechecks();
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
-                    Some(answer) => self.answer(answer).await,
+                    Some(request) => self.answer(request).await,
                     None => return,
                 },
                 () = self.watch.changed() => {
@@ -142,8 +146,8 @@ impl Reloader {
         }
     }
 
-    async fn answer(&self, answer: oneshot::Sender<Vec<Outcome>>) {
-        let outcomes = self.look(Trigger::Request).await;
+    async fn answer(&self, (asked, answer): Request) {
+        let outcomes = self.look(Trigger::Request(asked)).await;
         if answer.send(outcomes).is_err() {
             info!("certificates were looked at for a request that was given up");
         }
@@ -246,7 +250,7 @@ impl Look {
             );
             return Outcome::Restored;
         }
-        if self.trigger == Trigger::Request {
+        if self.trigger != Trigger::Watch {
             info!(cert = %self.store.cert_path().display(), "certificate unchanged");
         }
         Outcome::Unchanged
@@ -284,10 +288,15 @@ impl Look {
         Outcome::Failed(error)
     }
 
-    /// A re-check that finds what was reported already stays silent; a request never does.
+    /// A re-check that finds what was reported already stays silent. So does a request that came while the
+    /// report was on its way: a change and SIGHUP often come together, and are one failure.
     fn failed_again(&self, failure: Failure) -> Outcome {
-        match (self.trigger, self.store.last_error()) {
-            (Trigger::Watch, Some(known)) => Outcome::Failed(known),
+        let told = match self.trigger {
+            Trigger::Watch => true,
+            Trigger::Request(asked) => self.store.reported_since(asked),
+        };
+        match self.store.last_error() {
+            Some(known) if told => Outcome::Failed(known),
             _ => self.failed(failure),
         }
     }

@@ -17,6 +17,7 @@ use super::hello;
 use super::plaintext::{Begins, PlaintextHook};
 use super::policy::{Group, Offer, TlsPolicy, VERSIONS};
 use super::queue::HandshakeQueue;
+use super::signing::SigningThreads;
 use super::trust::TrustStore;
 use crate::fairness::{FairSet, SourceRate};
 use crate::panics::OnPanic;
@@ -37,10 +38,14 @@ pub struct TlsServer {
     plaintext: Option<PlaintextHook>,
     /// Somebody wants to know what clients call the server.
     pub(super) wants_server_name: bool,
+    /// Somebody counts clients that list no hybrid group.
+    pub(super) wants_classical: bool,
     /// Clients that ask for another name are refused.
     names: Option<Arc<CertificateSet>>,
     /// Somebody wants the certificates that clients present.
     pub(super) wants_chain: bool,
+    /// Where handshakes wait for the token that signs, if one does.
+    pub(super) signing: Option<Arc<SigningThreads>>,
 }
 
 impl TlsServer {
@@ -99,8 +104,10 @@ impl TlsServer {
             rate: settings.handshake_rate_per_source.map(SourceRate::new),
             plaintext: None,
             wants_server_name: false,
+            wants_classical: false,
             names: None,
             wants_chain: false,
+            signing: None,
         })
     }
 
@@ -118,6 +125,15 @@ impl TlsServer {
     pub fn with_server_name(self, wanted: bool) -> Self {
         Self {
             wants_server_name: wanted,
+            ..self
+        }
+    }
+
+    /// Keeps what clients are that list no hybrid group, if that is wanted.
+    #[must_use]
+    pub fn with_classical(self, wanted: bool) -> Self {
+        Self {
+            wants_classical: wanted,
             ..self
         }
     }
@@ -154,6 +170,12 @@ impl TlsServer {
             wants_chain: wanted,
             ..self
         }
+    }
+
+    /// Computes on these threads what a token may have to sign.
+    #[must_use]
+    pub fn with_signing(self, signing: Option<Arc<SigningThreads>>) -> Self {
+        Self { signing, ..self }
     }
 
     pub(super) fn plaintext_begins(&self, first: &[u8]) -> Begins {

@@ -14,8 +14,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use rustls::AlertDescription;
-use rustls::kernel::KernelConnection;
-use rustls::server::ServerConnectionData;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::io_vec_cursor::IoVecCursor;
@@ -24,6 +22,7 @@ use super::protection::{KeyError, Keys, OVERHEAD};
 use super::record::{
     ALERT, APPLICATION_DATA, HANDSHAKE, MAX_CONTENT, RECORD_HEADER, record_length,
 };
+use super::secrets::Secrets;
 use crate::io::Traffic;
 
 /// Ciphertext read from the socket in one go, and the records written to it in one go.
@@ -40,7 +39,7 @@ thread_local! {
 pub(super) struct Established {
     pub(super) opener: Keys,
     pub(super) sealer: Keys,
-    pub(super) secrets: KernelConnection<ServerConnectionData>,
+    pub(super) secrets: Secrets,
     /// Records after which our key is replaced (RFC 8446 §5.5).
     pub(super) limit: u64,
 }
@@ -110,6 +109,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// The socket below.
     pub fn get_ref(&self) -> &IO {
         &self.io
+    }
+
+    /// What the server ended the connection with, if that was an alert; `None` on the server's side.
+    pub fn fatal_alert(&self) -> Option<AlertDescription> {
+        self.keys.secrets.client()?.fatal
+    }
+
+    /// Session tickets received; none on the server's side.
+    pub fn tickets(&self) -> u64 {
+        let client = self.keys.secrets.client();
+        client.map_or(0, |client| client.tickets)
     }
 
     /// Opens what has arrived and hands it to `take`; how many bytes that was, 0 at the end.
@@ -206,7 +216,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 
     fn handshake(&mut self, content: &[u8]) -> Result<(), AlertDescription> {
-        let Some(update) = self.post_handshake.handshake(content)? else {
+        let update = match &mut self.keys.secrets {
+            Secrets::Server(_) => self.post_handshake.handshake(content)?,
+            Secrets::Client(client) => client.handshake(content, &mut self.post_handshake)?,
+        };
+        let Some(update) = update else {
             return Ok(());
         };
         let next = self.keys.secrets.update_rx_secret();
@@ -220,7 +234,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         match self.post_handshake.alert(content)? {
             AlertEffect::CloseNotify => self.inbound = Inbound::Ended,
             AlertEffect::Nothing => {}
-            AlertEffect::Fatal(_) => {
+            AlertEffect::Fatal(alert) => {
+                if let Secrets::Client(client) = &mut self.keys.secrets {
+                    client.fatal = Some(alert);
+                }
                 self.inbound = Inbound::Broken(io::ErrorKind::ConnectionAborted);
                 self.end = End::Queued;
             }

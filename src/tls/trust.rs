@@ -4,6 +4,7 @@
 //! fine there, a bad one is not. Sources: RFC 5280 §6, RFC 8446 §4.4.2.4.
 
 mod authorities;
+mod domains;
 mod error;
 mod generation;
 mod nobody;
@@ -15,6 +16,7 @@ mod store;
 mod verifier;
 
 pub use self::error::TrustError;
+pub(super) use self::generation::Bundle;
 pub use self::generation::Trust;
 pub(super) use self::noted::Noted;
 pub use self::settings::{ClientAuth, Settings};

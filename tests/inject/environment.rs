@@ -93,6 +93,14 @@ const ASKED: &[(&str, &str)] = &[
     ("allow-cn", "batch job"),
 ];
 
+/// In a pod whose volume `models` is there.
+const SEALED_MODEL: &[(&str, &str)] = &[
+    ("sealed", "models/llama=/models/llama"),
+    ("sealed-identity", "secret/identity"),
+    ("sealed-signer", "configmap/signer"),
+    ("sealed-size", "16Gi"),
+];
+
 /// An accepted value of every annotation, and what it needs beside it.
 const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("ports", &[("ports", "8000")]),
@@ -159,6 +167,10 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("cpu-request", &[("cpu-request", "200m")]),
     ("cpu-limit", &[("cpu-limit", "1")]),
     ("memory", &[("memory", "256Mi")]),
+    ("sealed", SEALED_MODEL),
+    ("sealed-identity", SEALED_MODEL),
+    ("sealed-signer", SEALED_MODEL),
+    ("sealed-size", SEALED_MODEL),
     ("log-level", &[("log-level", "debug")]),
     ("allow-shared-pid", &[("allow-shared-pid", "true")]),
     ("status", &[("status", "{}")]),
@@ -170,9 +182,12 @@ fn what_every_annotation_writes_is_accepted_by_run() {
     let tried: Vec<_> = ACCEPTED.iter().map(|(name, _)| *name).collect();
     assert_eq!(tried, rows, "an annotation without a try");
     for (name, annotations) in ACCEPTED {
-        let pod = annotations
+        let mut pod = annotations
             .iter()
             .fold(vllm(), |pod, (name, value)| annotated(pod, name, value));
+        if *annotations == SEALED_MODEL {
+            pod["spec"]["volumes"] = serde_json::json!([{"name": "models", "emptyDir": {}}]);
+        }
         let args = sidecar(inject(&pod).patched())["args"].clone();
         let words = args.as_array().unwrap().iter().map(|w| w.as_str().unwrap());
         let cli = Cli::try_parse_from(std::iter::once("hybridge").chain(words))

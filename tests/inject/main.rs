@@ -26,6 +26,7 @@ mod probes;
 mod properties;
 mod refusals;
 mod removal;
+mod sealed;
 mod server;
 mod shapes;
 mod support;

@@ -24,6 +24,8 @@ fn what_was_injected_is_taken_out_and_put_in_again_alike() {
         for trace in [
             "15400",
             "hybridge-tls",
+            "hybridge-open",
+            "hybridge-sealed",
             "\"hybridge\"",
             "hybridge.dev/status",
         ] {

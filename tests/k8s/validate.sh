@@ -111,6 +111,12 @@ elif [ ! -f "$work/rules.yaml" ]; then
   skip "Prometheus rules: validate.py did not extract them"
 elif "$promtool" check rules "$work/rules.yaml" >"$work/promtool.log" 2>&1; then
   pass "promtool: $(grep -o '[0-9]* rules found' "$work/promtool.log")"
+  cp tests/k8s/rules-test.yaml "$work"
+  if "$promtool" test rules "$work/rules-test.yaml" >"$work/promtool.log" 2>&1; then
+    pass "promtool: alerts fire where they should and nowhere else"
+  else
+    fail "promtool: $(cat "$work/promtool.log")"
+  fi
 else
   fail "promtool: $(cat "$work/promtool.log")"
 fi

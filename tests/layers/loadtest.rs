@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "error",
     "secret",
     "rng",
@@ -20,6 +20,7 @@ const ROOMS: [&str; 18] = [
     "observe",
     "run",
     "report",
+    "capacity",
     "primitives",
     "cli",
     "command",

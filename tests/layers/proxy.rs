@@ -5,21 +5,31 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 33] = [
+    "handshake_sample",
     "identity_fields",
+    "request_log",
+    "ports",
     "settings",
     "plain_http",
     "codec",
+    "pace",
+    "origin",
     "error",
     "failure_log",
     "scheduler",
     "end",
+    "delivery",
     "upstream",
+    "connect",
     "context",
     "exchange",
+    "signed",
+    "signed_response",
     "local_reply",
     "round_trip",
     "tunnel",
+    "port_tunnel",
     "downstream",
     "accepted",
     "access_log",
@@ -27,6 +37,7 @@ const LAYERS: [&str; 22] = [
     "arrival",
     "preface",
     "connection",
+    "egress",
     "fuzzing",
 ];
 

@@ -121,7 +121,12 @@ fn every_setting_of_run_is_one_of_check() {
         ids.collect::<Vec<_>>()
     };
     assert!(flags("run").len() > 30, "{:?}", flags("run"));
-    assert_eq!(flags("run"), flags("check"));
+    // How it writes what it finds is its own.
+    let of_check: Vec<_> = flags("check")
+        .into_iter()
+        .filter(|flag| flag != "format")
+        .collect();
+    assert_eq!(flags("run"), of_check);
 }
 
 #[test]

@@ -1,51 +1,20 @@
 //! The end of a process: what SIGTERM, SIGINT, SIGHUP and PID 1 come to, on the built binary.
 
+use crate::support::client::{Client, ask, read_to_end, read_until, stream};
 use crate::support::pki::TestPki;
 use crate::support::process::Process;
 use crate::support::stage::Stage;
 use crate::support::{Setup, client_config, eventually, upstream, within};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-
-type Client = TlsStream<TcpStream>;
 
 fn drain(delay: &str, timeout: &str) -> String {
     format!("workers = 2\n[drain]\ndelay = \"{delay}\"\ntimeout = \"{timeout}\"")
 }
 
-async fn ask(client: &mut Client, path: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
-    client.write_all(request.as_bytes()).await.unwrap();
-}
-
-/// Reads until `text` has come.
-async fn read_until(client: &mut Client, text: &str) -> String {
-    let mut seen = Vec::new();
-    within(async {
-        while !String::from_utf8_lossy(&seen).contains(text) {
-            let count = client.read_buf(&mut seen).await.unwrap();
-            assert_ne!(count, 0, "ended before `{text}`: {}", seen.escape_ascii());
-        }
-    })
-    .await;
-    String::from_utf8(seen).unwrap()
-}
-
-/// Reads to the end; fails if it is not a clean one (close_notify).
-async fn read_to_end(client: &mut Client) -> String {
-    let mut rest = String::new();
-    within(client.read_to_string(&mut rest)).await.unwrap();
-    rest
-}
-
 /// A client with an event stream under way.
 async fn streaming(process: &Process) -> Client {
-    let mut client = process.connect(&["http/1.1"]).await;
-    ask(&mut client, "/stream").await;
-    read_until(&mut client, "data: x").await;
-    client
+    stream(process.connect(&["http/1.1"]).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

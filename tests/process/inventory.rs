@@ -16,9 +16,9 @@ use crate::support::pki::TestPki;
 use crate::support::process::Process;
 use crate::support::{Setup, answering, within};
 
-const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-async fn hybridge(arguments: &[&str]) -> Output {
+pub(crate) async fn hybridge(arguments: &[&str]) -> Output {
     let command = Command::new(env!("CARGO_BIN_EXE_hybridge"))
         .args(arguments)
         .env_clear()
@@ -28,32 +28,33 @@ async fn hybridge(arguments: &[&str]) -> Output {
 }
 
 /// The JSON report on one endpoint, and the exit code.
-async fn scan(address: SocketAddr, more: &[&str]) -> (Value, Option<i32>) {
+pub(crate) async fn scan(address: SocketAddr, more: &[&str]) -> (Value, Option<i32>) {
     let address = address.to_string();
-    let arguments = [
-        &["scan", &address, "--format", "json", "--timeout", "2"],
-        more,
-    ]
-    .concat();
+    let timeout: &[&str] = if more.contains(&"--timeout") {
+        &[]
+    } else {
+        &["--timeout", "2"]
+    };
+    let arguments = [&["scan", &address, "--format", "json"], timeout, more].concat();
     let output = hybridge(&arguments).await;
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["schema"], "hybridge-scan/1");
     (report["endpoints"][0].clone(), output.status.code())
 }
 
-fn groups(endpoint: &Value) -> Vec<String> {
+pub(crate) fn groups(endpoint: &Value) -> Vec<String> {
     let groups = endpoint["groups"].as_array().unwrap().iter();
     let names = groups.map(|group| group["name"].as_str().unwrap().to_owned());
     names.collect()
 }
 
 /// present, preferred, held, enforced.
-fn hybrid(endpoint: &Value) -> [bool; 4] {
+pub(crate) fn hybrid(endpoint: &Value) -> [bool; 4] {
     ["present", "preferred", "held", "enforced"].map(|name| endpoint["hybrid"][name] == true)
 }
 
 /// A server on a thread that serves each connection the same way until the test's process ends.
-fn server(serve: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
+pub(crate) fn server(serve: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().flatten().for_each(serve));
@@ -253,7 +254,7 @@ async fn a_list_with_a_bad_line_is_scanned_and_a_regression_exits_1() {
     let list = file("list", &format!("{}\nno:port:here\n", hybrid_one.address));
     let output = hybridge(&["scan", "--targets", &list]).await;
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("1 endpoints, 1 examined"), "{said}");
+    assert!(said.contains("1 endpoint, 1 examined"), "{said}");
     assert!(said.contains("line 2: no HOST"), "{said}");
     let output = hybridge(&["scan", "--targets", &list, "--format", "json"]).await;
     let before = String::from_utf8(output.stdout).unwrap();
@@ -272,8 +273,37 @@ async fn a_list_with_a_bad_line_is_scanned_and_a_regression_exits_1() {
         format!("{}\n\n??\n", hybrid_one.address),
     ] {
         let list = file("bad", &text);
-        let output = hybridge(&["scan", "--targets", &list, "--require", "hybrid"]).await;
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        for wanted in [["--require", "hybrid"], ["--baseline", &same]] {
+            let command = [&["scan", "--targets", &list][..], &wanted[..]].concat();
+            let output = hybridge(&command).await;
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+        }
+    }
+    // What the baseline has must be looked at, and the baseline must have something.
+    let closed = "127.0.0.1:1";
+    for (baseline, code) in [
+        (same, 1),
+        (
+            file("none.json", &before.replace("\"hybrid\"", "\"hyb\"")),
+            64,
+        ),
+        (
+            file(
+                "empty.json",
+                "{\"schema\": \"hybridge-scan/1\", \"endpoints\": []}",
+            ),
+            64,
+        ),
+    ] {
+        let command = [
+            "scan",
+            closed,
+            "--allow-unreachable",
+            "--baseline",
+            &baseline,
+        ];
+        let output = hybridge(&command).await;
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
     }
     let broken = file("broken.json", "{");
     let output = hybridge(&["scan", "localhost", "--baseline", &broken]).await;

@@ -248,6 +248,16 @@ impl Process {
         }
     }
 
+    /// Where the egress of that name listens.
+    pub(super) async fn address_of(&self, egress: &str) -> SocketAddr {
+        address(&self.log, &format!("listening listener={egress}")).await
+    }
+
+    /// The log so far.
+    pub(super) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
     /// Lines of the log with this text.
     pub(super) fn said(&self, text: &str) -> usize {
         let log = self.log.lock().unwrap();

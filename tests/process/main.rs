@@ -8,20 +8,30 @@
     clippy::unwrap_used
 )]
 
+mod access_log;
 mod admin;
+mod census;
 mod cli;
 mod config;
+mod contract;
 mod ctl;
 mod demo;
 mod drain;
 mod floods;
 mod inventory;
+mod inventory_peers;
 mod limits;
 mod log;
+mod log_fields;
 mod metrics_golden;
 mod monitoring;
+mod pages;
 mod port_takeover;
+mod profile;
+mod reload;
+mod sealing;
 mod secrets;
+mod service_manager;
 mod start;
 mod ticket_keys;
 mod ticket_rotation;

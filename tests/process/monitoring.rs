@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use hybridge::inject::read_yaml;
+use hybridge::tls::policy::{Group, KxClass};
 use serde_json::Value;
 
 fn read(path: &str) -> String {
@@ -48,15 +49,39 @@ fn the_page_lists_the_alerts_as_the_rules_have_them() {
         )
         .unwrap();
     }
-    let page = read("docs/operations.md");
+    let page = read("docs/operations-metrics.md");
     let (before, rest) = page.split_once("<!-- alerts -->\n").unwrap();
     let (_, after) = rest.split_once("<!-- /alerts -->").unwrap();
     let expected = format!("{before}<!-- alerts -->\n{table}<!-- /alerts -->{after}");
     if std::env::var_os("HYBRIDGE_BLESS").is_some() {
-        std::fs::write("docs/operations.md", &expected).unwrap();
+        std::fs::write("docs/operations-metrics.md", &expected).unwrap();
     } else {
         assert!(page == expected, "{expected}");
     }
+}
+
+/// An SVID lives an hour: a fixed number of days is more than its whole life.
+#[test]
+fn the_alerts_on_certificates_follow_their_life() {
+    for name in [
+        "HybridgeCertificateExpiresSoon",
+        "HybridgeCertificateExpiresNow",
+    ] {
+        let expression = expression(&alert(name));
+        let life = "hybridge_certificate_expiry_timestamp_seconds - hybridge_certificate_start_timestamp_seconds";
+        assert!(
+            expression.contains(&format!("clamp_max(({life}) / ")),
+            "{expression}"
+        );
+    }
+}
+
+/// What a rule of the settings refuses is no fault of an upstream.
+#[test]
+fn a_refusal_by_rule_is_no_failing_upstream() {
+    let expression = expression(&alert("HybridgeUpstreamFailing"));
+    let refused = r#"{reason!~"capture|target_refused|tunnel_refused"}"#;
+    assert!(expression.contains(refused), "{expression}");
 }
 
 #[test]
@@ -120,12 +145,97 @@ fn tables_of_the_dashboard_have_no_rows_of_zero() {
 
 #[test]
 fn the_page_for_the_night_names_the_port_that_pods_have() {
-    let page = read("docs/operations.md");
-    let (_, night) = page.split_once("## At 3 a.m.").unwrap();
+    let night = read("docs/operations-troubleshooting.md");
     let forward = night.lines().find(|line| line.contains("port-forward"));
     assert!(forward.unwrap().contains("port-forward POD 15400"));
     let deployment = read("k8s/base/standalone/deployment.yaml");
     assert!(deployment.contains("containerPort: 15400"));
+}
+
+/// Whether a selector of the rules or the dashboard, such as `group=~"MLKEM.*"`, takes a group.
+fn selects(query: &str, group: &str) -> bool {
+    let (_, rest) = query.split_once("{group").unwrap();
+    let (selector, _) = rest.split_once(['}', ',']).unwrap();
+    let (operator, pattern) = selector.split_at(2);
+    let found = match pattern {
+        "\".+MLKEM.*\"" => group.find("MLKEM").is_some_and(|at| at > 0),
+        "\"MLKEM.*\"" => group.starts_with("MLKEM"),
+        "\".*MLKEM.*\"" => group.contains("MLKEM"),
+        other => panic!("{other}"),
+    };
+    match operator {
+        "=~" => found,
+        "!~" => !found,
+        other => panic!("{other}"),
+    }
+}
+
+/// What is called hybrid counts hybrids alone, and so on: ML-KEM alone is not a hybrid.
+#[test]
+fn a_series_named_after_a_class_counts_that_class() {
+    let rules = read_yaml(&read("k8s/monitoring/rules.yaml")).unwrap();
+    let groups = rules["spec"]["groups"].as_array().unwrap();
+    let recorded = groups
+        .iter()
+        .flat_map(|group| group["rules"].as_array().unwrap());
+    let mut named: Vec<(String, String)> = recorded
+        .filter_map(|rule| {
+            Some((
+                rule["record"]
+                    .as_str()?
+                    .replace('_', "-")
+                    .replace("hybridge", ""),
+                expression(rule),
+            ))
+        })
+        .collect();
+    let dashboard: Value = serde_json::from_str(&read("k8s/monitoring/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    for panel in panels {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let query = target["expr"].as_str().unwrap();
+            let legend = target["legendFormat"].as_str().unwrap_or_default();
+            if query.contains("{group") {
+                let name = [legend, panel["title"].as_str().unwrap()];
+                let name = name.into_iter().find(|name| !name.is_empty());
+                named.push((name.unwrap().to_owned(), query.to_owned()));
+            }
+        }
+    }
+    let mut seen = Vec::new();
+    for (name, query) in named {
+        let classes = [KxClass::Hybrid, KxClass::Pure, KxClass::Classical];
+        let class = classes
+            .into_iter()
+            .find(|class| name.contains(class.as_str()));
+        let class = class.unwrap_or_else(|| panic!("{name}"));
+        for group in Group::ALL {
+            let expected = group.class() == class;
+            assert_eq!(selects(&query, group.name()), expected, "{name}: {query}");
+        }
+        seen.push(class);
+    }
+    assert_eq!(seen.len(), 15, "{seen:?}");
+}
+
+/// A reload that fails keeps what was good, so nothing else shows that a change never came into use.
+#[test]
+fn every_counter_of_reloads_has_an_alert_about_its_failures() {
+    let golden = read("tests/process/metrics.golden");
+    let reloads: Vec<&str> = golden.lines().map(str::trim).collect();
+    let reloads = reloads
+        .into_iter()
+        .filter(|name| name.ends_with("_reloads_total"));
+    let mut seen = 0;
+    for family in reloads {
+        let failures = format!("increase({family}{{result=\"failed\"}}[");
+        let found = alerts()
+            .iter()
+            .any(|alert| expression(alert).starts_with(&failures));
+        assert!(found, "no alert about {failures}");
+        seen += 1;
+    }
+    assert!(seen > 1, "{seen}");
 }
 
 /// What alerts and dashboard ask for is a family of this program, whatever a listener must be told to have it.

@@ -2,6 +2,7 @@
 //! not standard error, not the log, not the admin port's pages. The real binary, and its library.
 
 mod hexadecimal;
+mod others;
 mod trial;
 mod ways;
 

@@ -218,14 +218,12 @@ async fn a_handshake_counts_for_the_client_that_the_proxy_names() {
     for host in 0..6 {
         flood.push(half_open(&format!("192.0.2.{host}:1")).await);
     }
-    for stream in &mut flood[..4] {
-        rest(stream).await;
-    }
     let shed = [("reason", "half_open_handshakes")];
     sidecar
         .metric_reaches("hybridge_shed_total", &shed, 4.0)
         .await;
     // All come from one socket address: by that, the oldest would have gone, and it is still there.
+    // Which of the flood went is not looked at: a ServerHello is sent before its handshake waits.
     honest.write_all(&hello::alert(90)).await.unwrap();
     sidecar
         .metric_reaches(FAILED, &[("reason", "client_alert")], 1.0)

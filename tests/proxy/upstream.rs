@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::http::{
-    Message, counted_app, h2_exchange, h2_request, nobody, ok, read_request, read_response,
+    Message, counted_app, full, h2_exchange, h2_request, nobody, ok, read_request, read_response,
 };
 use crate::support::{Setup, Sidecar, answering, eventually, upstream, within};
 use bytes::Bytes;
-use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Barrier, Notify};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -238,24 +237,6 @@ async fn an_app_that_hangs_up_before_it_answers_is_a_502() {
         assert_eq!(head.status(), 502);
         assert_eq!(head.headers()["server-timing"], "hybridge;desc=\"closed\"");
     }
-}
-
-/// A listener whose queue is full: the kernel answers no connection.
-async fn full() -> (Socket, SocketAddr, Vec<TcpStream>) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket
-        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-        .unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut fill = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
-    {
-        fill.push(stream);
-        assert!(fill.len() < 1000, "this kernel has no full queues");
-    }
-    (socket, address, fill)
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::support::upstream;
 
@@ -224,15 +224,8 @@ where
     F: Fn(Request<RecvStream>, SendResponse<Bytes>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let serve = Arc::new(serve);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve_h2(stream, Arc::clone(&serve)));
-        }
-    });
-    address
+    upstream(move |stream| serve_h2(stream, Arc::clone(&serve))).await
 }
 
 /// Serves one HTTP/2 connection.
@@ -336,6 +329,24 @@ pub fn nobody() -> (socket2::Socket, SocketAddr) {
     socket.bind(&any.into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     (socket, address)
+}
+
+/// A listener whose queue is full: the kernel answers no connection.
+pub async fn full() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut fill = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        fill.push(stream);
+        assert!(fill.len() < 1000, "this kernel has no full queues");
+    }
+    (socket, address, fill)
 }
 
 /// Waits until the peer closes or resets; how long that took.

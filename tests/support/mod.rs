@@ -5,9 +5,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::float_cmp,
-    clippy::missing_panics_doc
+    clippy::missing_panics_doc,
+    clippy::unused_async
 )]
 
+pub mod agent;
+pub mod client;
+pub mod egress;
 pub mod hello;
 pub mod http;
 pub mod openssl;
@@ -16,6 +20,7 @@ pub mod process;
 pub mod program;
 pub mod proxy_protocol;
 pub mod stage;
+pub mod tunnel;
 
 use std::future::Future;
 use std::io;
@@ -25,14 +30,16 @@ use std::time::Duration;
 
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
+use hybridge::io::TrafficCounters;
 use hybridge::run;
+use prometheus::IntCounter;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
 use self::pki::TestPki;
@@ -52,6 +59,8 @@ pub struct Setup {
     /// TLS settings of a second listener, if there is one.
     pub second: Option<String>,
     pub algorithm: Algorithm,
+    /// Whether the listener has a certificate file and a key file.
+    pub files: bool,
 }
 
 impl Setup {
@@ -65,6 +74,7 @@ impl Setup {
             timeouts: String::new(),
             second: None,
             algorithm: Algorithm::EcdsaP256,
+            files: true,
         }
     }
 
@@ -104,6 +114,12 @@ impl Setup {
         self
     }
 
+    /// Without certificate and key file: an agent gives them.
+    pub fn without_files(mut self) -> Self {
+        self.files = false;
+        self
+    }
+
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
@@ -124,8 +140,13 @@ impl Setup {
         let second = second.as_ref().map_or(String::new(), |tls| {
             format!("[[listener]]\nname = \"second\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n[listener.tls]\ncert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"\n{tls}\n")
         });
+        let files = if self.files {
+            format!("cert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"")
+        } else {
+            String::new()
+        };
         format!(
-            "{process}\n[admin]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"test\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n{listener}\n[listener.tls]\ncert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"\n{tls}\n[listener.limits]\n{limits}\n[listener.timeouts]\n{timeouts}\n{second}"
+            "{process}\n[admin]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"test\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n{listener}\n[listener.tls]\n{files}\n{tls}\n[listener.limits]\n{limits}\n[listener.timeouts]\n{timeouts}\n{second}"
         )
     }
 
@@ -246,6 +267,17 @@ pub async fn connect(
         .await
 }
 
+/// Counters of a connection that nobody scrapes.
+pub fn traffic_counters() -> TrafficCounters {
+    let counter = || IntCounter::new("bytes", "bytes").unwrap();
+    TrafficCounters {
+        wire_in: counter(),
+        wire_out: counter(),
+        payload_in: counter(),
+        payload_out: counter(),
+    }
+}
+
 /// A client configuration that trusts one authority.
 pub fn client_config(ca: &[u8], alpn: &[&str]) -> ClientConfig {
     client_config_with(ca, alpn, Arc::new(rustls_post_quantum::provider()))
@@ -286,13 +318,21 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     );
 }
 
+/// A socket that holds every connection of a test until it is accepted: beyond the usual queue of 128 the
+/// kernel drops a SYN, and the client sends the next after a second.
+pub fn listening() -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket.listen(4096).unwrap()
+}
+
 /// An upstream of bare sockets: `serve` gets every connection.
 pub async fn upstream<F, Fut>(serve: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listening();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

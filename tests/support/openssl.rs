@@ -4,6 +4,7 @@
 // Two names and two counters of OpenSSL have no safe binding in the `openssl` crate.
 #![allow(unsafe_code)]
 
+pub mod server;
 mod wire;
 
 use std::ffi::CStr;

@@ -66,6 +66,12 @@ impl TestPki {
         }
     }
 
+    /// The same authority, whose certificates have keys of another kind from now on.
+    pub(crate) fn with_keys(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
     /// What clients have to trust.
     pub(crate) fn ca_pem(&self) -> &str {
         &self.ca_pem

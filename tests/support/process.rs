@@ -1,8 +1,8 @@
 //! The built binary as a process of its own: started, signalled, waited for, its log read.
 #![allow(dead_code)]
 
+use std::net::SocketAddr;
 use std::ops::Deref;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -53,7 +53,28 @@ impl Process {
         leaf.write_to(dir.path());
         let config = dir.path().join("hybridge.toml");
         std::fs::write(&config, setup.toml(&dir)).unwrap();
-        let mut child = spawn(wrapper, &config);
+        let config = config.display().to_string();
+        Self::launch(wrapper, &["--config", &config], (pki, dir)).await
+    }
+
+    /// Starts the binary without a configuration file.
+    pub(crate) async fn start_by_flags(upstream: SocketAddr, pki: TestPki, leaf: &Pair) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        leaf.write_to(dir.path());
+        let file = |name: &str| dir.path().join(name).display().to_string();
+        let (cert, key, upstream) = (file("tls.crt"), file("tls.key"), upstream.to_string());
+        let flags = ["--upstream", &upstream, "--cert", &cert, "--key", &key];
+        let any = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let flags = [&flags[..], &any[..]].concat();
+        Self::launch(&[], &flags, (pki, dir)).await.unwrap()
+    }
+
+    async fn launch(
+        wrapper: &[&str],
+        flags: &[&str],
+        (pki, dir): (TestPki, TempDir),
+    ) -> Result<Self, String> {
+        let mut child = spawn(wrapper, flags);
         let (log, reader) = collect_log(&mut child);
         eventually("the process to listen or to end", async || {
             let ended = child.try_wait().unwrap().is_some() && reader.is_finished();
@@ -129,13 +150,13 @@ impl Process {
     }
 }
 
-fn spawn(wrapper: &[&str], config: &Path) -> Child {
+fn spawn(wrapper: &[&str], flags: &[&str]) -> Child {
     let binary = env!("CARGO_BIN_EXE_hybridge");
     let mut words = wrapper.iter().copied().chain([binary]);
     Command::new(words.next().unwrap())
         .args(words)
-        .args(["run", "--log-level", "debug", "--config"])
-        .arg(config)
+        .args(["run", "--log-level", "debug"])
+        .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -159,7 +180,7 @@ fn collect_log(child: &mut Child) -> (Arc<Mutex<String>>, JoinHandle<()>) {
 }
 
 /// The first address of the field `addresses`, text or JSON, in the line that says `what`.
-fn address_of(log: &Mutex<String>, what: &str) -> Option<std::net::SocketAddr> {
+fn address_of(log: &Mutex<String>, what: &str) -> Option<SocketAddr> {
     let log = log.lock().unwrap();
     let line = log.lines().find(|line| line.contains(what))?;
     let (_, rest) = line.split_once("addresses")?;
@@ -172,12 +193,7 @@ fn only_child(pid: u32) -> u32 {
     children.trim().parse().unwrap()
 }
 
-fn sidecar(
-    pki: TestPki,
-    dir: TempDir,
-    address: std::net::SocketAddr,
-    admin: std::net::SocketAddr,
-) -> Sidecar {
+fn sidecar(pki: TestPki, dir: TempDir, address: SocketAddr, admin: SocketAddr) -> Sidecar {
     Sidecar {
         address,
         admin,

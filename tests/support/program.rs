@@ -75,6 +75,28 @@ impl Program {
         (program, admin)
     }
 
+    /// One that signs its responses, in the cgroup of that file.
+    pub async fn start_signing(app: SocketAddr, procs: &Path) -> Self {
+        let keys = tempfile::tempdir().unwrap();
+        let directory = keys.path().join("keys");
+        let program = Self::launch(app, "http", |binary| {
+            let made = Command::new(&binary)
+                .args(["keys", "sign"])
+                .arg("--out")
+                .arg(&directory)
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "{made:?}");
+            let mut command = Command::new("sh");
+            let enter = "echo $$ > \"$0\" && exec \"$@\"";
+            command.args(["-c", enter]).arg(procs).arg(binary);
+            command.args(["run", "--admin", "none", "--signature-responses"]);
+            command.arg(&directory);
+            command
+        });
+        program.await
+    }
+
     async fn launch(
         app: SocketAddr,
         protocol: &str,

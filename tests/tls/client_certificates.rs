@@ -99,6 +99,22 @@ async fn a_client_without_a_certificate_is_let_in_only_where_it_may_have_none() 
         .await;
 }
 
+/// Whatever key it has: decrypt_error would speak of the handshake.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_authority_of_the_same_name_is_unknown() {
+    let gate = Gate::new("required").await;
+    for algorithm in [
+        Algorithm::EcdsaP256,
+        Algorithm::EcdsaP384,
+        Algorithm::Ed25519,
+        Algorithm::MlDsa65,
+    ] {
+        let pair = TestPki::new(algorithm).client(&[uri(BATCH)]);
+        let reason = "client_certificate_untrusted";
+        gate.refuses(presenting(&pair), UNKNOWN_CA, reason).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_certificate_is_refused_in_both_modes() {
     for mode in ["required", "optional"] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::openssl::Client;
 use crate::support::pki::TestPki;
-use crate::support::{Setup, Sidecar, answering, hello, within};
+use crate::support::{Setup, Sidecar, answering, client_config, hello, within};
 use hybridge::certgen::Algorithm;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -222,6 +222,54 @@ async fn a_flood_of_empty_records_is_cut_short() {
     sidecar.metric_reaches(FAILED, &[], 3.0).await;
     let timeout = [("reason", "timeout")];
     assert_eq!(sidecar.metric(FAILED, &timeout).await, 0.0);
+}
+
+/// RFC 8446 §5.1: handshake messages and alerts of no length are not to be sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_message_is_unexpected() {
+    for record in [[21, 3, 3, 0, 0], [22, 3, 3, 0, 0], [22, 3, 1, 0, 0]] {
+        answers(&record, &hello::alert(10), "misbehaved").await;
+    }
+}
+
+/// So they are between ServerHello and Finished: the alert comes under the keys, and rustls's client reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_message_behind_the_server_hello_is_unexpected() {
+    for record in [[21, 3, 3, 0, 0], [22, 3, 3, 0, 0], [22, 3, 1, 0, 0]] {
+        let sidecar = sidecar("").await;
+        let mut tls = rustls::ClientConnection::new(
+            client_config(&sidecar.ca, &["http/1.1"]).into(),
+            "localhost".try_into().unwrap(),
+        )
+        .unwrap();
+        let mut stream = TcpStream::connect(sidecar.address).await.unwrap();
+        let mut sent = Vec::new();
+        tls.write_tls(&mut sent).unwrap();
+        stream.write_all(&sent).await.unwrap();
+        // Its own Finished stays here.
+        let mut buffer = [0; 16_384];
+        while tls.is_handshaking() {
+            let count = within(stream.read(&mut buffer)).await.unwrap();
+            assert!(count > 0, "closed before the handshake was over");
+            tls.read_tls(&mut &buffer[..count]).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        stream.write_all(&record).await.unwrap();
+        let mut answer = Vec::new();
+        within(stream.read_to_end(&mut answer)).await.unwrap();
+        let mut answer = &answer[..];
+        while !answer.is_empty() {
+            tls.read_tls(&mut answer).unwrap();
+        }
+        let error = tls.process_new_packets().unwrap_err();
+        let unexpected = rustls::AlertDescription::UnexpectedMessage;
+        assert_eq!(
+            error,
+            rustls::Error::AlertReceived(unexpected),
+            "{record:?}"
+        );
+        counted(&sidecar, "misbehaved").await;
+    }
 }
 
 /// A hello that comes a byte a record is put together, but not for ever.

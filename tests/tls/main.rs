@@ -15,6 +15,8 @@ mod client_certificates_authorities;
 mod client_certificates_reload;
 mod client_certificates_revoked;
 mod client_certificates_signatures;
+mod egress;
+mod egress_verification;
 mod handshake_evidence;
 mod handshake_failures;
 mod policy_matrix;
@@ -25,6 +27,8 @@ mod resumption;
 mod resumption_ends;
 mod server_names;
 mod server_names_dual;
+mod signing;
+mod workload_api;
 
 #[path = "../support/mod.rs"]
 mod support;

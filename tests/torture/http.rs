@@ -8,5 +8,6 @@ mod grammar;
 mod interim;
 mod memory;
 mod refusals;
+mod signed;
 mod upstreams;
 mod windows;

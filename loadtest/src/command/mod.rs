@@ -1,5 +1,6 @@
 //! What each command does, in the order in which it does it.
 
+mod capacity;
 mod check;
 mod interrupt;
 mod limits;
@@ -34,6 +35,7 @@ pub fn dispatch(command: Command) -> Result<u8> {
         Command::Primitives(arguments) => measure_primitives(&arguments),
         Command::Report(arguments) => render(&arguments),
         Command::Merge(arguments) => merge_shards(&arguments),
+        Command::Capacity(arguments) => capacity::run(&arguments),
         Command::Backend(arguments) => serve_backend(&arguments),
     }
 }

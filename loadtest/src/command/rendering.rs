@@ -14,7 +14,7 @@ pub fn write_report(folder: &Path, results: &Results) -> Result<()> {
     )?;
     file::write(
         &folder.join("report.html"),
-        report::html::page(results).as_bytes(),
+        report::html(results).as_bytes(),
     )?;
     file::write(
         &folder.join("figures.csv"),

@@ -1,7 +1,8 @@
 //! The cost table as Markdown.
 
+use hybridge_page::Node;
+
 use super::{Figure, Primitives, Row};
-use crate::report::node::Node;
 use crate::report::numbers::{number, time};
 use crate::report::render;
 

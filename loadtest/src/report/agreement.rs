@@ -1,6 +1,7 @@
 //! The table of `check`: a server against itself, case by case.
 
-use super::node::Node;
+use hybridge_page::Node;
+
 use super::numbers::number;
 use super::render;
 use crate::results::tally::{Count, Tally};

@@ -1,7 +1,8 @@
 //! Several runs side by side: a difference is marked only where the two intervals share no value.
 
+use hybridge_page::Node;
+
 use super::figures::{pairings, summarise};
-use super::node::Node;
 use super::numbers::{number, signed, unit_for};
 use super::render;
 use crate::results::findings::Metric;

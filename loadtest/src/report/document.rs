@@ -1,8 +1,9 @@
 //! What a report says and in which order: what must be known first, the verdict and three numbers, one row for each kind
 //! of work, the charts, then every case, method and limits. Rendering is left to the formats.
 
+use hybridge_page::Node;
+
 use super::figures::{Assessed, AssessedCase, Figure, pairings};
-use super::node::Node;
 use super::{charts, headline, method, peers, summary, tables, warnings};
 use crate::plan::Scenario;
 use crate::results::Results;

@@ -1,8 +1,9 @@
 //! What a manager reads first: a verdict in one sentence and three numbers in large type, made only of figures that
 //! survive the correction for their number.
 
+use hybridge_page::Tile;
+
 use super::figures::{Assessed, AssessedCase, Figure};
-use super::node::Tile;
 use super::numbers::{number, signed, unit_for};
 use crate::plan::{Load, Scenario};
 use crate::results::findings::Metric;

@@ -1,6 +1,7 @@
 //! How the run was made and what its figures do not say.
 
-use super::node::Node;
+use hybridge_page::Node;
+
 use super::numbers::{number, time};
 use crate::plan::Load;
 use crate::results::Results;

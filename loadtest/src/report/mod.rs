@@ -1,5 +1,5 @@
 //! Results to text: pure functions. `document` decides what is said and in which order, `summary` says it in one
-//! paragraph, `charts` draws it, `html` and the Markdown writer here only render.
+//! paragraph, `charts` draws it, the Markdown writer here and `hybridge_page` only render.
 
 #![allow(
     clippy::format_push_string,
@@ -14,10 +14,8 @@ pub mod csv;
 pub mod document;
 pub mod figures;
 mod headline;
-pub mod html;
 pub mod limit;
 mod method;
-pub mod node;
 pub mod numbers;
 pub mod peers;
 pub mod summary;
@@ -25,8 +23,14 @@ mod svg;
 mod tables;
 mod warnings;
 
+use hybridge_page::Node;
+
 use crate::results::Results;
-use node::Node;
+
+/// The report as one HTML file.
+pub fn html(results: &Results) -> String {
+    hybridge_page::page(&document::title(results), &document::document(results))
+}
 
 /// The report as Markdown; charts stand in the HTML only.
 pub fn markdown(results: &Results) -> String {
@@ -57,7 +61,7 @@ pub(crate) fn render(nodes: &[Node]) -> String {
                 }
                 text.push('\n');
             }
-            Node::Table { head, rows } => table(&mut text, head, rows),
+            Node::Table { head, rows } | Node::Words { head, rows } => table(&mut text, head, rows),
             Node::Verdict(words) => text += &format!("**{words}**\n\n"),
             Node::Tiles(tiles) => {
                 for tile in tiles {

@@ -1,8 +1,9 @@
 //! A run against other proxies: several baselines. The figure is the ratio of server CPU, or of memory, to the best
 //! of them, pair by pair.
 
+use hybridge_page::Node;
+
 use super::figures::pairings;
-use super::node::Node;
 use super::numbers::{number, unit_for};
 use crate::plan::Scenario;
 use crate::results::findings::{Metric, level, ratio};

@@ -1,6 +1,8 @@
 //! A small plot in SVG: axes, lines, stacked bars. Colours are CSS variables of the page, so that light, dark and
 //! print each have their own; text scales with the drawing.
 
+use hybridge_page::escape;
+
 use super::numbers::tick_labels;
 
 const WIDTH: f64 = 640.0;
@@ -237,12 +239,4 @@ impl Plot {
             self.body
         )
     }
-}
-
-/// Text safe inside XML and HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

@@ -1,6 +1,7 @@
 //! The tables that stand behind the differences: distributions, load on both sides, the count of bytes.
 
-use super::node::Node;
+use hybridge_page::Node;
+
 use super::numbers::{number, time};
 use crate::results::conditions::{Conditions, pressed};
 use crate::results::findings::{latencies, quantile};

@@ -37,7 +37,7 @@ fn the_markdown_report_is_the_kept_one() {
 
 #[test]
 fn the_page_with_its_charts_is_the_kept_one() {
-    let page = report::html::page(&results());
+    let page = report::html(&results());
     assert!(
         !page.contains("http://")
             || page.matches("http://").count() == page.matches("http://www.w3.org").count()

@@ -4,6 +4,7 @@
 mod backend;
 mod browser;
 mod bytes_equal_openssl;
+mod capacity;
 mod cli;
 mod golden;
 mod http2;

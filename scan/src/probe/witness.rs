@@ -8,6 +8,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::printable::printable;
+
 /// What was presented, and what is wrong with it.
 #[derive(Debug, Default)]
 pub(super) struct Presented {
@@ -59,7 +61,7 @@ impl ServerCertVerifier for Witness {
             Some(inner) => inner
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                 .err()
-                .map(|error| error.to_string()),
+                .map(|error| printable(&explained(&error))),
             None => Some("there is nobody to believe".to_owned()),
         };
         *self.seen() = Presented {
@@ -92,4 +94,13 @@ impl ServerCertVerifier for Witness {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.schemes.clone()
     }
+}
+
+/// rustls' words, and for a usual mistake better ones.
+fn explained(error: &rustls::Error) -> String {
+    let said = error.to_string();
+    if said.contains("CaUsedAsEndEntity") {
+        return "the certificate is that of a certificate authority, not of a server".to_owned();
+    }
+    said
 }

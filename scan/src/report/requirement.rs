@@ -1,6 +1,7 @@
 //! `--require`: what an endpoint lacks, in words.
 
 use crate::args::Require;
+use crate::groups;
 use crate::survey::Survey;
 
 /// What an endpoint lacks; `None` if it meets the requirement.
@@ -8,18 +9,39 @@ pub fn breach(require: Require, survey: &Survey) -> Option<String> {
     match require {
         Require::Hybrid => {
             if !survey.hybrid.present {
-                return Some("no hybrid group is accepted".to_owned());
+                let said = if survey.hybrid.enforced {
+                    "no hybrid group is accepted, only post-quantum ones (--require enforced admits them)"
+                } else {
+                    "no hybrid group is accepted"
+                };
+                return Some(said.to_owned());
             }
             (!survey.hybrid.preferred).then(|| {
                 "a client that lists classical groups first gets a classical one".to_owned()
             })
         }
-        Require::Enforced => (!survey.hybrid.enforced).then(|| {
-            "classical key exchange is accepted, or the server left a question without an answer"
-                .to_owned()
-        }),
+        Require::Enforced => (!survey.hybrid.enforced).then(|| not_enforced(survey)),
         Require::Cnsa2 => cnsa2(survey),
     }
+}
+
+fn not_enforced(survey: &Survey) -> String {
+    let classical = survey.groups.iter();
+    let classical: Vec<_> = classical
+        .filter(|group| !groups::is_protected(group.number))
+        .map(|group| group.name.as_str())
+        .collect();
+    let old = before_13(survey);
+    match (classical.is_empty(), old.is_empty()) {
+        (false, _) => format!("classical groups are accepted: {}", classical.join(", ")),
+        (true, false) => format!("TLS {} is accepted", old.join(", ")),
+        (true, true) => "the server left a question without an answer: see the notes".to_owned(),
+    }
+}
+
+fn before_13(survey: &Survey) -> Vec<&'static str> {
+    let versions = survey.versions.iter().copied();
+    versions.filter(|version| *version != "1.3").collect()
 }
 
 /// ML-KEM-1024 (CNSA 2.0 FAQ 2.1, December 2024): X25519MLKEM768 does not satisfy it.
@@ -43,11 +65,5 @@ fn cnsa2(survey: &Survey) -> Option<String> {
             others.join(", ")
         ));
     }
-    let old: Vec<&str> = survey
-        .versions
-        .iter()
-        .copied()
-        .filter(|v| *v != "1.3")
-        .collect();
-    (!old.is_empty()).then(|| format!("TLS {} is accepted", old.join(", ")))
+    (!survey.hybrid.enforced).then(|| not_enforced(survey))
 }

@@ -13,8 +13,13 @@ pub fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let totals = report.totals;
     writeln!(
         out,
-        "{} endpoints, {} examined. Hybrid: {} present, {} preferred, {} held, {} enforced. ML-DSA certificate: {}.",
+        "{} {}, {} examined. Hybrid: {} present, {} preferred, {} held, {} enforced. ML-DSA certificate: {}.",
         totals.endpoints,
+        if totals.endpoints == 1 {
+            "endpoint"
+        } else {
+            "endpoints"
+        },
         totals.examined,
         totals.present,
         totals.preferred,
@@ -58,30 +63,7 @@ fn block(endpoint: &Endpoint, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
-    let hybrid = survey.hybrid;
-    let word = |is: bool, name: &str| {
-        if is {
-            name.to_owned()
-        } else {
-            format!("not {name}")
-        }
-    };
-    let meanings = if hybrid.present {
-        [
-            word(hybrid.present, "present"),
-            word(hybrid.preferred, "preferred"),
-            word(hybrid.held, "held"),
-            word(hybrid.enforced, "enforced"),
-        ]
-        .join(", ")
-    } else if hybrid.enforced {
-        "missing: post-quantum groups alone are accepted".to_owned()
-    } else if survey.complete {
-        "missing".to_owned()
-    } else {
-        "not known".to_owned()
-    };
-    writeln!(out, "  hybrid        {meanings}")?;
+    writeln!(out, "  hybrid        {}", meanings(survey))?;
     let names: Vec<&str> = survey
         .groups
         .iter()
@@ -99,7 +81,11 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
     } else {
         writeln!(out, "  groups        {}{order}", names.join(", "))?;
     }
-    writeln!(out, "  versions      TLS {}", survey.versions.join(", "))?;
+    if survey.versions.is_empty() {
+        writeln!(out, "  versions      none of those that are asked for")?;
+    } else {
+        writeln!(out, "  versions      TLS {}", survey.versions.join(", "))?;
+    }
     let certificates = &survey.certificates;
     if let Some(leaf) = certificates.chain.first() {
         let scheme = certificates.scheme.as_deref().unwrap_or("none");
@@ -137,4 +123,32 @@ pub(crate) fn date(seconds: i64) -> String {
         Ok(at) => at.date().to_string(),
         Err(_) => "an impossible date".to_owned(),
     }
+}
+
+/// Which of the four meanings hold.
+pub(crate) fn meanings(survey: &Survey) -> String {
+    let hybrid = survey.hybrid;
+    if hybrid.present {
+        let rest = [
+            (hybrid.preferred, "preferred"),
+            (hybrid.held, "held"),
+            (hybrid.enforced, "enforced"),
+        ];
+        let rest = rest.map(|(is, name)| {
+            if is {
+                name.to_owned()
+            } else {
+                format!("not {name}")
+            }
+        });
+        return format!("present, {}", rest.join(", "));
+    }
+    let meaning = if hybrid.enforced {
+        "missing: post-quantum groups alone are accepted"
+    } else if survey.complete {
+        "missing"
+    } else {
+        "not known"
+    };
+    meaning.to_owned()
 }

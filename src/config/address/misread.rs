@@ -32,9 +32,9 @@ pub(super) fn as_upstream(text: &str) -> Result<(), AddressError> {
 /// `any` stands for the address where only a port or `*` was written.
 fn common(text: &str, any: &str) -> Result<(), AddressError> {
     if let Some((scheme, rest)) = text.split_once("://") {
+        // Behind user and password, which are never repeated; a password may have a slash in it.
+        let rest = rest.rsplit('@').next().unwrap_or_default();
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // Behind user and password, which are never repeated.
-        let authority = authority.rsplit('@').next().unwrap_or_default();
         let port = match scheme {
             "http" | "ws" => "80",
             "https" | "wss" => "443",

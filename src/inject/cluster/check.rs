@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::objects::{Cluster, is_wanted, namespace};
 use super::report::Report;
+use crate::counted::counted;
 use crate::inject::manifest::workloads;
 use crate::inject::plan::NAMESPACE_LABEL;
 use crate::inject::plan::Settings;
@@ -105,7 +106,10 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         .unwrap_or(0);
     lines.expect_that(
         available >= 2,
-        &format!("{available} replicas of the injector are available"),
+        &format!(
+            "{} of the injector available",
+            counted(available, "replica")
+        ),
         "two keep pods creatable while a node goes; kubectl -n hybridge-system get pods",
     );
     for policy in POLICIES {
@@ -166,7 +170,7 @@ fn namespaces(cluster: &Cluster, lines: &mut Lines) {
 /// What would become of every workload when its pods are created again. Pods that an owner makes are
 /// decided by the owner's template.
 fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
-    let mut counted = 0;
+    let mut total = 0;
     for object in &cluster.objects {
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
         if !pod::array(metadata, "ownerReferences").is_empty() {
@@ -182,7 +186,7 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
             if !is_wanted(Some(decision), template) {
                 continue;
             }
-            counted += 1;
+            total += 1;
             let title = format!("{} in {}", workload.title, namespace(object));
             match plan(template, decision, settings) {
                 Ok(plan) => {
@@ -194,5 +198,9 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
             }
         }
     }
-    lines.note(&format!("{counted} workloads are to be injected"));
+    let verb = if total == 1 { "is" } else { "are" };
+    lines.note(&format!(
+        "{} {verb} to be injected",
+        counted(total, "workload")
+    ));
 }

@@ -148,6 +148,26 @@ pub const TABLE: &[Row] = &[
         meaning: "Memory request and limit of the sidecar, at least 32Mi; it takes as many connections as fit (256 in 128Mi).",
     },
     Row {
+        name: "sealed",
+        default: "none",
+        meaning: "A sealed model to open before the app starts: `VOLUME=PATH` or `VOLUME/DIRECTORY=PATH`, a volume of the pod with the sealed files and the path where every app container finds the opened model, in memory and read-only. Needs the next three.",
+    },
+    Row {
+        name: "sealed-identity",
+        default: "none",
+        meaning: "What opens it: `secret/NAME`, its key `identity.txt`, `secret/NAME:KEY` for another; or a URL of the pod's own loopback address, as `hybridge open --identity` takes it, such as `http://127.0.0.1:8006/cdh/resource/default/key/model`.",
+    },
+    Row {
+        name: "sealed-signer",
+        default: "none",
+        meaning: "Public keys of the signer: `configmap/NAME` or `secret/NAME` with `ec.pub` and `mldsa.pub`. Both signatures have to hold.",
+    },
+    Row {
+        name: "sealed-size",
+        default: "none",
+        meaning: "Memory for the opened model, from `1Mi` to `1Pi`, such as `16Gi`: the size limit of the volume, and with 96Mi more the memory of the init container.",
+    },
+    Row {
         name: "log-level",
         default: "info",
         meaning: "`error`, `warn`, `info`, `debug` or `trace`.",

@@ -4,6 +4,7 @@
 mod clients;
 mod neighbours;
 mod reader;
+mod sealed;
 mod source;
 
 use clap::ValueEnum;
@@ -18,6 +19,7 @@ use crate::tls::policy::Mode as KeyExchange;
 
 pub(crate) use self::clients::Clients;
 pub(crate) use self::reader::spelling;
+pub(crate) use self::sealed::{Identity, Sealed};
 pub(crate) use self::source::Source;
 
 /// First port of the sidecar in explicit mode.
@@ -81,6 +83,8 @@ pub(crate) struct Request {
     pub(crate) clients: Option<Clients>,
     /// Keys of session tickets that replicas share.
     pub(crate) ticket_keys: Option<Source>,
+    /// A sealed model that is opened before the app starts.
+    pub(crate) sealed: Option<Sealed>,
     /// What concerns other proxies, by the sidecar's flag.
     pub(crate) neighbours: Vec<(&'static str, String)>,
     pub(crate) bind: Bind,
@@ -144,6 +148,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         neighbours: neighbours::parse(&read, protocol == Protocol::Http, clients.is_some())?,
         clients,
         ticket_keys: source::read_secret(&read, "ticket-keys", "tickets")?,
+        sealed: sealed::parse(&read)?,
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),

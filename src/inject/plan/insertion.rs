@@ -14,6 +14,7 @@ use super::ports;
 use super::preconditions;
 use super::previous;
 use super::probe_rewrite;
+use super::sealed;
 use super::settings::Settings;
 use super::sidecar::Sidecar;
 use super::trace::Trace;
@@ -47,6 +48,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
         drain_seconds,
         drain_delay,
     };
+    sealed::put(&mut editor, &request, settings, &mut trace)?;
     sidecar.put(&mut editor, &mut trace)?;
 
     Ok(Plan::new(editor, trace))

@@ -24,6 +24,7 @@ mod probe_rewrite;
 mod quantity;
 mod removal;
 mod resources;
+mod sealed;
 pub(crate) mod settings;
 mod sidecar;
 mod trace;

@@ -4,6 +4,12 @@
 pub(crate) const NAME: &str = "hybridge";
 /// Name of the volume with the key.
 pub(crate) const TLS_VOLUME: &str = "hybridge-tls";
+/// Name of the init container that opens a sealed model.
+pub(crate) const OPENER: &str = "hybridge-open";
+/// Name of the volume of memory with the opened model.
+pub(crate) const OPENED_VOLUME: &str = "hybridge-opened";
+/// Name of the volume with the identity and the signer's public keys.
+pub(crate) const SEALED_KEYS_VOLUME: &str = "hybridge-sealed-keys";
 /// The sidecar's plaintext port for probes, metrics and the drain gate.
 pub(crate) const ADMIN_PORT: u16 = 15400;
 /// Where an app behind the sidecar listens.

@@ -14,6 +14,7 @@ use super::pod::{self, List};
 use super::ports;
 use super::previous;
 use super::probe_rewrite::{HOOKS, PROBES, rewritten_path, without_handlers};
+use super::sealed;
 use super::settings::Settings;
 use super::trace::Trace;
 use crate::probes::{Probe, ProbeKind, ProbeTable};
@@ -41,6 +42,7 @@ pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
         take_named(&mut editor, list.key(), NAME)?;
     }
     take_named(&mut editor, "volumes", TLS_VOLUME)?;
+    sealed::take_out(&mut editor)?;
     editor.remove(&path(&["metadata", "annotations", STATUS]))?;
     for place in [&["metadata", "annotations"][..], &["metadata"]] {
         editor.prune(&path(place))?;

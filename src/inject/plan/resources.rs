@@ -10,9 +10,14 @@ pub(crate) use crate::budget::connections;
 
 /// Whether every container but ours has equal requests and limits, which makes the pod Guaranteed.
 pub(crate) fn is_guaranteed(pod: &Value, ours: &str) -> bool {
+    is_guaranteed_without(pod, &[ours])
+}
+
+/// The same with several containers of ours.
+pub(crate) fn is_guaranteed_without(pod: &Value, ours: &[&str]) -> bool {
     pod::spec(pod).get("resources").is_none_or(Value::is_null)
         && pod::all_slots(pod)
-            .filter(|slot| slot.name() != ours)
+            .filter(|slot| !ours.contains(&slot.name()))
             .all(|slot| container_is_guaranteed(&slot))
 }
 

@@ -60,6 +60,9 @@ impl Shared {
             tickets: 1,
             ticket_keys: None,
             client_auth: None,
+            spiffe: None,
+            spiffe_hint: None,
+            profile: tls::policy::Profile::Off,
         };
         let certificates: Arc<dyn rustls::server::ResolvesServerCert> = Arc::clone(store) as _;
         let tls = TlsServer::new(&settings, &certificates, None, &[b"h2", b"http/1.1"])

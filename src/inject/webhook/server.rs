@@ -116,8 +116,9 @@ impl Server {
             metrics: Arc::clone(self.admin_state.metrics()),
         });
         if let Some(current) = self.store.current() {
-            let not_after = current.facts().not_after;
-            self.shared.metrics.set_certificate_expiry(not_after);
+            let facts = current.facts();
+            let metrics = &self.shared.metrics;
+            metrics.set_certificate_validity(facts.not_before, facts.not_after);
         }
         let (reloader, handle) = Reloader::new(
             vec![Arc::clone(&self.store)],
@@ -164,7 +165,9 @@ impl ReloadObserver for ReloadMetrics {
     fn reloaded(&self, _: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>) {
         self.metrics.credential_reload(result.is_ok());
         if let Ok(facts) = result {
-            self.shared.metrics.set_certificate_expiry(facts.not_after);
+            self.shared
+                .metrics
+                .set_certificate_validity(facts.not_before, facts.not_after);
         }
     }
 }

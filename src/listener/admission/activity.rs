@@ -24,7 +24,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What one connection is doing.
 pub struct Activity {
-    /// `BUSY`, `SHED`, or milliseconds since `START`, moved by one bit and above `SHED`.
+    /// `BUSY`, `SHED`, or microseconds since `START`, moved by one bit and above `SHED`.
     state: AtomicU64,
     /// By the address of the socket.
     accepted_from: Source,
@@ -142,8 +142,8 @@ impl Activity {
 
 /// Above `SHED` and even.
 fn idle_word(since: Instant) -> u64 {
-    let milliseconds = since.saturating_duration_since(*START).as_millis();
-    (u64::try_from(milliseconds).unwrap_or(u64::MAX / 4) + 1) << 1
+    let microseconds = since.saturating_duration_since(*START).as_micros();
+    (u64::try_from(microseconds).unwrap_or(u64::MAX / 4) + 1) << 1
 }
 
 #[cfg(test)]

@@ -81,14 +81,14 @@ mod tests {
 
     use super::*;
 
-    /// Connections by address and seconds of age, in the order in which they go.
+    /// Connections by address and microseconds of age, in the order in which they go.
     fn order(connections: &[(&str, u64)]) -> Vec<usize> {
         let mut open = Slab::new();
         let now = Instant::now() + Duration::from_secs(100);
         for (address, age) in connections {
             let held = Activity::new(address.parse().unwrap(), Arc::default());
             if *age > 0 {
-                held.idle(now.checked_sub(Duration::from_secs(*age)).unwrap());
+                held.idle(now.checked_sub(Duration::from_micros(*age)).unwrap());
             } else {
                 assert!(held.begin());
             }

@@ -14,11 +14,13 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub(crate) use self::client_certificate::{CertificateField, certificate_fields};
 use self::spelling::same;
 use crate::proxy::settings::ForwardedMode;
+use crate::signature::{PRINCIPAL, RESULT};
 
 /// The field that tells the app how the connection it serves was keyed.
 pub(crate) const EVIDENCE: &str = "x-tls-key-exchange";
 
 /// What the proxy says about a client, prepared once a connection.
+#[derive(Clone)]
 pub(crate) struct ForwardedHeaders {
     mode: ForwardedMode,
     group: &'static str,
@@ -63,17 +65,39 @@ impl ForwardedHeaders {
         }
     }
 
+    /// Says nothing, and leaves what a client says: the server that is asked judges that.
+    pub(crate) fn silent(client: IpAddr) -> Self {
+        Self {
+            lines: String::new(),
+            ..Self::new(client, Vec::new(), "", ForwardedMode::Append)
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The group of the key exchange.
+    pub(crate) fn group(&self) -> &'static str {
+        self.group
+    }
+
     /// Whether the proxy sets this field of a request itself, so that a client's goes.
     ///
     /// An underscore counts as a hyphen: CGI and WSGI apps read both spellings as one.
     pub(crate) fn owns(&self, name: &[u8]) -> bool {
-        same(name, EVIDENCE)
+        let ours = same(name, EVIDENCE)
             || client_certificate::is_about_it(name)
-            || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'))
+            || is_about_signatures(name)
+            || is_forwarding(name) && (self.mode == ForwardedMode::Replace || name.contains(&b'_'));
+        ours && !self.is_silent()
     }
 
     /// Writes the fields to add to a request as HTTP/1.1 field lines.
     pub(crate) fn put_lines(&self, out: &mut BytesMut, host: Option<&[u8]>) {
+        if self.is_silent() {
+            return;
+        }
         out.extend_from_slice(self.lines.as_bytes());
         if let Some(host) = host {
             put_field(out, b"x-forwarded-host", host);
@@ -85,6 +109,9 @@ impl ForwardedHeaders {
 
     /// Appends the fields to add to a request to those of an HTTP/2 request.
     pub(crate) fn append_to(&self, fields: &mut HeaderMap, host: Option<&[u8]>) {
+        if self.is_silent() {
+            return;
+        }
         for (name, value) in self.fields() {
             fields.append(name, value.clone());
         }
@@ -123,6 +150,21 @@ impl ForwardedHeaders {
             .filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)))
             .collect()
         })
+    }
+}
+
+/// Tells the app how the connection was keyed that a response came over.
+pub(crate) fn put_evidence(fields: &mut HeaderMap, group: &'static str) {
+    let name = HeaderName::from_static(EVIDENCE);
+    fields.insert(name, HeaderValue::from_static(group));
+}
+
+/// Whether only the proxy may say this: what came of a request's signatures.
+fn is_about_signatures(name: &[u8]) -> bool {
+    match name.len() {
+        18 => same(name, RESULT),
+        21 => same(name, PRINCIPAL),
+        _ => false,
     }
 }
 
@@ -211,6 +253,7 @@ pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
         || is_forwarding(name)
         || same(name, EVIDENCE)
         || client_certificate::is_about_it(name)
+        || is_about_signatures(name)
 }
 
 /// `content-*`, except the digest, which can only be known at the end (RFC 9530 §2).

@@ -60,6 +60,8 @@ pub(crate) enum FramingError {
     Extensions,
     #[error("a malformed trailer section")]
     Trailers,
+    #[error("a body that is not the one signed")]
+    Digest,
 }
 
 /// Why a side of an exchange is of no use any more.

@@ -1,6 +1,7 @@
 //! An HTTP/1.1 client: request after request, each forwarded and answered (RFC 9112 §9.3).
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::BytesMut;
@@ -10,21 +11,41 @@ use crate::io::{ClientStream, Duplex};
 use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h1::connection::{H1, ReadError};
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::h1::request::{RequestHead, USUAL_FIELDS, no_fields, no_fields_of};
+use crate::proxy::codec::h1::request::{
+    RequestHead, USUAL_FIELDS, absolute_authority, no_fields, no_fields_of,
+};
 use crate::proxy::codec::message::is_idempotent;
-use crate::proxy::context::Context;
-use crate::proxy::downstream::http1_forward::{Next, ParsedRequest, RequestMeta, Route, forward};
+use crate::proxy::context::{Context, Targets, Unnamed};
+use crate::proxy::downstream::http1_end::{Next, RequestMeta};
+use crate::proxy::downstream::http1_forward::{ParsedRequest, Route, forward};
 use crate::proxy::downstream::http1_idle::KeepAliveWait;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
 use crate::proxy::local_reply::LocalReply;
+use crate::proxy::signed::{ENDS_HERE, judge};
+use crate::proxy::upstream::Upstream;
+use crate::signature::Refusal;
+
+/// Fields of a request that are for a forward proxy (RFC 9110 §11.7).
+const FOR_A_PROXY: [&str; 2] = ["proxy-authorization", "proxy-connection"];
 
 /// Serves a connection to its end. No `async fn`: that would hold its arguments twice.
 pub(crate) fn serve<S: ClientStream>(
     stream: S,
     context: Context,
 ) -> impl Future<Output = Outcome> + Send {
-    let mut client = H1::new(stream);
+    serve_from(H1::new(stream), context)
+}
+
+/// The same for a connection of which something was read already.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would hold its arguments twice"
+)]
+pub(crate) fn serve_from<S: ClientStream>(
+    mut client: H1<S>,
+    context: Context,
+) -> impl Future<Output = Outcome> + Send {
     async move {
         let (next, since) = requests(&mut client, &context).await;
         let (sent, outcome) = match next {
@@ -63,12 +84,59 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             return reply_and_close(client, context, LocalReply::HeadTimeout, Outcome::Timeout);
         }
     };
+    let elsewhere;
+    let context = match &context.targets {
+        None => context,
+        Some(targets) => match named(client.head(length), &**targets) {
+            Ok(upstream) => {
+                elsewhere = Box::new(context.elsewhere(upstream));
+                &*elsewhere
+            }
+            Err(Unnamed::Host) => return refuse(client, context, HeadError::Host),
+            Err(Unnamed::Refused(error)) => {
+                context.upstream_failed(&error);
+                let reply = LocalReply::from(&error);
+                return reply_and_close(client, context, reply, Outcome::Closed);
+            }
+        },
+    };
     match validate(client.head(length), context) {
-        Ok(asked) => {
+        Ok(mut asked) => {
             client.start_body(length, asked.facts.framing);
+            if let Some(digest) = asked.digest.take() {
+                client.check_body(*digest);
+            }
             forward(client, context, asked).await
         }
-        Err(error) => refuse(client, context, error),
+        Err(Refused::Head(error)) => refuse(client, context, error),
+        Err(Refused::Signature(refusal, is_head, accept)) => {
+            let reply = LocalReply::Signature(refusal);
+            let mut sample = context.sample(RequestProtocol::Http1);
+            sample.answered_with(reply.status());
+            client.queue(reply.to_http1_with(true, !is_head, &accept));
+            Next::Close(Outcome::Closed)
+        }
+    }
+}
+
+/// Where a request of a forward proxy goes: its target has to be in absolute form (RFC 9112 §3.2.2).
+fn named(head: &[u8], targets: &dyn Targets) -> Result<Arc<Upstream>, Unnamed> {
+    let target = head.split(|byte| *byte == b' ').nth(1);
+    let target = target.and_then(|target| std::str::from_utf8(target).ok());
+    let authority = target.and_then(absolute_authority);
+    targets.upstream(authority.ok_or(Unnamed::Host)?)
+}
+
+/// Why a request is answered here.
+enum Refused {
+    Head(HeadError),
+    /// Whether the request is a HEAD, and the line that says which signatures are asked for.
+    Signature(Refusal, bool, String),
+}
+
+impl From<HeadError> for Refused {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
     }
 }
 
@@ -102,29 +170,56 @@ async fn read_head<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<u
     }
 }
 
-fn validate(head: &[u8], context: &Context) -> Result<ParsedRequest, HeadError> {
+fn validate(head: &[u8], context: &Context) -> Result<ParsedRequest, Refused> {
     let max = context.settings.max_headers;
     match RequestHead::parse(head, &mut no_fields(), max) {
         Err(HeadError::TooManyFields) if max > USUAL_FIELDS => prepare(
-            &RequestHead::parse(head, &mut no_fields_of(max), max)?,
+            RequestHead::parse(head, &mut no_fields_of(max), max)?,
             context,
         ),
-        parsed => prepare(&parsed?, context),
+        parsed => prepare(parsed?, context),
     }
 }
 
-fn prepare(head: &RequestHead<'_>, context: &Context) -> Result<ParsedRequest, HeadError> {
+fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest, Refused> {
+    let signer = context.responses.as_ref().filter(|_| !head.websocket);
+    let receipt = signer.map(|signer| {
+        let receipt = signer.receipt(&head.message(&context.identity), context.identity.group());
+        Box::new(receipt)
+    });
+    let mut judged = None;
+    if let Some(verifier) = &context.signature {
+        let verdict = judge(context, verifier, &head.message(&context.identity));
+        judged = Some(verdict.map_err(|refusal| {
+            let accept = format!("accept-signature: {}\r\n", verifier.accept());
+            Refused::Signature(refusal, head.method == "HEAD", accept)
+        })?);
+        head.leave_out(ENDS_HERE);
+    } else if context.targets.is_some() {
+        head.leave_out(FOR_A_PROXY);
+    }
+    let access = context.access.as_deref();
+    let line = access.map(|log| Box::new(log.line(head.method, head.host, head.target)));
     let over_http2 = !head.websocket && context.settings.upstream_http.is_http2(head.grpc);
     let default_host = &context.upstream.default_host;
     let route = if over_http2 {
-        Route::Http2(Box::new(head.to_http2(&context.identity, default_host)?))
+        let mut request =
+            head.to_http2(&context.identity, default_host, context.upstream.scheme)?;
+        if let Some(judged) = &judged {
+            judged.insert_into(request.headers_mut());
+        }
+        Route::Http2(Box::new(request))
     } else {
         let mut out = BytesMut::new();
         head.write_to(&mut out, &context.identity, default_host);
+        if let Some(judged) = &judged {
+            judged.put_lines(&mut out);
+        }
         Route::Http1(out.freeze())
     };
     Ok(ParsedRequest {
         route,
+        digest: judged.and_then(|judged| judged.body).map(Box::new),
         facts: RequestMeta {
             framing: head.framing,
             is_head: head.method == "HEAD",
@@ -132,13 +227,15 @@ fn prepare(head: &RequestHead<'_>, context: &Context) -> Result<ParsedRequest, H
             keep_alive: head.keep_alive,
             websocket: head.websocket,
             idempotent: is_idempotent(head.method),
+            receipt,
         },
+        line,
     })
 }
 
 fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
     let reply = LocalReply::BadHead(error);
-    tracing::info!(listener = %context.listener(), reason = %error, status = reply.status(), "request refused");
+    context.failures.head_refused(&error, reply.status());
     reply_and_close(client, context, reply, Outcome::ProtocolError)
 }
 

@@ -1,9 +1,8 @@
 //! One HTTP/1.1 request forwarded to either kind of upstream, and its answer passed back.
 
-use std::future::poll_fn;
-
 use bytes::{Bytes, BytesMut};
 use http::Request;
+use http::header::CONTENT_TYPE;
 
 use crate::io::Duplex;
 use crate::metrics::RequestProtocol;
@@ -11,48 +10,35 @@ use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::no_fields;
 use crate::proxy::codec::h1::response::{
-    Persistence, ResponseHead, stated_length, write_from_http2,
+    Persistence, ResponseHead, framing_of_http2, write_from_http2,
 };
-use crate::proxy::codec::message::{Framing, MessageError, MessageStream};
+use crate::proxy::codec::headers::{self, EVIDENCE, put_field};
+use crate::proxy::codec::message::{Framing, MessageStream};
 use crate::proxy::context::{Context, Sample};
+use crate::proxy::downstream::http1_end::{Next, RequestMeta, conclude, outgoing, unanswered};
+use crate::proxy::downstream::http1_signed::{respond_signed, respond_signed_from_http2};
 use crate::proxy::error::{Outcome, UpstreamError};
-use crate::proxy::exchange::{Broken, Exchange, Upload};
-use crate::proxy::local_reply::LocalReply;
-use crate::proxy::round_trip::{self, Http1Response, RoundTripError, UpstreamRequest};
+use crate::proxy::exchange::{Exchange, Upload};
+use crate::proxy::pace::{announces_stream, is_stream};
+use crate::proxy::request_log::RequestLine;
+use crate::proxy::round_trip::{self, Http1Response, UpstreamRequest};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::Priority;
+use crate::signature::BodyDigest;
 
 /// A request whose head was validated.
 pub(super) struct ParsedRequest {
     pub(super) route: Route,
+    /// What its body must come to.
+    pub(super) digest: Option<Box<BodyDigest>>,
     pub(super) facts: RequestMeta,
-}
-
-/// What decides how a request is forwarded and answered.
-pub(super) struct RequestMeta {
-    pub(super) framing: Framing,
-    pub(super) is_head: bool,
-    pub(super) minor: u8,
-    pub(super) keep_alive: bool,
-    pub(super) websocket: bool,
-    /// May be sent twice (RFC 9110 §9.2.2).
-    pub(super) idempotent: bool,
+    /// What the access log says of it.
+    pub(super) line: Option<Box<RequestLine>>,
 }
 
 pub(super) enum Route {
     Http1(Bytes),
     Http2(Box<Request<()>>),
-}
-
-/// How a request left the connection.
-pub(super) enum Next {
-    Keep,
-    /// Closed after a response.
-    Close(Outcome),
-    /// Closed in the middle of a response; what came before the break is the client's.
-    Break(Outcome),
-    /// The client is not there any more.
-    Gone(Outcome),
 }
 
 /// Serves a request whose head was validated.
@@ -61,48 +47,18 @@ pub(super) async fn forward<S: Duplex>(
     context: &Context,
     asked: ParsedRequest,
 ) -> Next {
-    let ParsedRequest { route, facts } = asked;
+    let ParsedRequest {
+        route, facts, line, ..
+    } = asked;
     let mut sample = context.sample(if facts.websocket {
         RequestProtocol::Websocket
     } else {
         RequestProtocol::Http1
     });
+    sample.line = line;
     match route {
         Route::Http1(head) => over_http1(client, context, &facts, &head, &mut sample).await,
         Route::Http2(request) => over_http2(client, context, &facts, *request, &mut sample).await,
-    }
-}
-
-/// The end of a request that the upstream did not answer.
-async fn unanswered<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    asked: &RequestMeta,
-    why: RoundTripError,
-    sample: &mut Sample<'_>,
-) -> Next {
-    let error = match why {
-        RoundTripError::Client => return Next::Gone(Outcome::ClientGone),
-        RoundTripError::BadBody => {
-            let reply = LocalReply::BadBody;
-            sample.answered_with(reply.status());
-            client.queue(reply.to_http1(true, !asked.is_head));
-            return Next::Close(Outcome::ProtocolError);
-        }
-        RoundTripError::Upstream(error) => error,
-    };
-    context.upstream_failed(&error);
-    let reply = LocalReply::from(&error);
-    sample.answered_with(reply.status());
-    // A body that is still coming would be read as the next request.
-    let close = !client.body_done() || !asked.keep_alive || asked.minor == 0;
-    client.queue(reply.to_http1(close, !asked.is_head));
-    if close {
-        return Next::Close(Outcome::Closed);
-    }
-    match poll_fn(|cx| client.poll_flush(cx)).await {
-        Ok(()) => Next::Keep,
-        Err(_) => Next::Gone(Outcome::ClientGone),
     }
 }
 
@@ -147,7 +103,13 @@ async fn respond<S: Duplex>(
         length,
         upload,
     } = answered;
-    let head = match rewrite(up.head(length), client, asked, context) {
+    if let Some(receipt) = &asked.receipt {
+        let asked = (asked, &**receipt);
+        let answering = respond_signed(client, context, asked, up, (length, upload), sample);
+        return Box::pin(answering).await;
+    }
+    let group = up.stream().group();
+    let head = match rewrite(up.head(length), group, client, asked, context) {
         Ok(head) => head,
         Err(error) => {
             let why = UpstreamError::BadResponse(error).into();
@@ -165,7 +127,8 @@ async fn respond<S: Duplex>(
         };
     }
     let (kept, after) = (head.kept, head.after);
-    let mut exchange = Exchange::resumed(client, &mut *up, context.settings.idle_timeout, upload);
+    let (idle, clock) = (context.settings.idle_timeout, sample.clock(|| head.stream));
+    let mut exchange = Exchange::resumed(client, &mut *up, idle, upload).timing(idle, clock);
     let result = exchange.run().await;
     let upload = exchange.upload();
     if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
@@ -195,20 +158,30 @@ async fn over_http2<S: Duplex>(
         Ok(answered) => answered,
         Err(why) => return unanswered(client, context, asked, why, sample).await,
     };
-    let status = answered.response.status().as_u16();
-    sample.answered_with(status);
-    let incoming = match stated_length(&answered.response) {
-        _ if asked.is_head || matches!(status, 204 | 304) => Framing::None,
-        Some(length) => Framing::Length(length),
-        None if answered.stream.at_end() => Framing::Length(0),
-        None => Framing::Chunked,
-    };
+    let incoming = framing_of_http2(&answered.response, asked.is_head, answered.stream.at_end());
+    if let Some(receipt) = &asked.receipt {
+        let answering = respond_signed_from_http2(
+            client,
+            context,
+            (asked, receipt),
+            answered,
+            incoming,
+            sample,
+        );
+        return Box::pin(answering).await;
+    }
+    sample.answered_with(answered.response.status().as_u16());
     let (framing, after) = outgoing(client, asked, incoming, context);
     let mut out = BytesMut::new();
+    if let Some(group) = answered.group() {
+        headers::put_evidence(answered.response.headers_mut(), group);
+    }
     write_from_http2(&answered.response, &mut out, framing, after);
     client.start_message(out.freeze(), framing);
     let idle = context.settings.idle_timeout;
-    let mut exchange = Exchange::resumed(client, &mut answered.stream, idle, answered.upload);
+    let clock = sample.clock(|| announces_stream(answered.response.headers().get(CONTENT_TYPE)));
+    let mut exchange =
+        Exchange::resumed(client, &mut answered.stream, idle, answered.upload).timing(idle, clock);
     let result = exchange.run().await;
     let upload = exchange.upload();
     if result.is_err() || upload != Upload::Done {
@@ -224,6 +197,8 @@ struct Rewritten {
     bytes: Bytes,
     incoming: Framing,
     outgoing: Framing,
+    /// Its body comes in pieces over time, as far as that matters.
+    stream: bool,
     /// The upstream keeps its connection.
     kept: bool,
     after: Persistence,
@@ -231,12 +206,16 @@ struct Rewritten {
 
 fn rewrite<S: Duplex>(
     head: &[u8],
+    group: Option<&'static str>,
     client: &H1<S>,
     asked: &RequestMeta,
     context: &Context,
 ) -> Result<Rewritten, HeadError> {
     let mut fields_buf = no_fields();
-    let head = ResponseHead::parse(head, &mut fields_buf, asked.is_head)?;
+    let mut head = ResponseHead::parse(head, &mut fields_buf, asked.is_head)?;
+    if group.is_some() {
+        head.leave_out(EVIDENCE);
+    }
     let (outgoing, after) = outgoing(client, asked, head.framing, context);
     let mut bytes = BytesMut::new();
     if head.status == 101 {
@@ -244,69 +223,19 @@ fn rewrite<S: Duplex>(
     } else {
         head.write_to(&mut bytes, outgoing, after);
     }
+    if let Some(group) = group {
+        // Before the blank line.
+        bytes.truncate(bytes.len() - 2);
+        put_field(&mut bytes, EVIDENCE.as_bytes(), group.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
     Ok(Rewritten {
         status: head.status,
         bytes: bytes.freeze(),
         incoming: head.framing,
         outgoing,
+        stream: context.streams.is_some() && head.content_type().is_some_and(is_stream),
         kept: head.keep_alive,
         after,
     })
-}
-
-/// The framing for the client, and how the connection goes on.
-///
-/// A client whose request is not all here may never send the rest once it is answered: that
-/// connection cannot carry another request, and says so.
-fn outgoing<S: Duplex>(
-    client: &H1<S>,
-    asked: &RequestMeta,
-    incoming: Framing,
-    context: &Context,
-) -> (Framing, Persistence) {
-    let framing = match incoming {
-        Framing::Chunked | Framing::UntilClose if asked.minor == 1 => Framing::Chunked,
-        Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
-        known => known,
-    };
-    let keep = asked.keep_alive
-        && client.body_done()
-        && framing != Framing::UntilClose
-        && !context.drain.is_draining();
-    let after = match (keep, asked.minor) {
-        (true, 1) => Persistence::Default,
-        (true, _) => Persistence::Explicit,
-        (false, _) => Persistence::Close,
-    };
-    (framing, after)
-}
-
-fn conclude<S: Duplex>(
-    client: &H1<S>,
-    context: &Context,
-    result: Result<(), Broken>,
-    after: Persistence,
-    sample: &mut Sample<'_>,
-) -> Next {
-    match result {
-        Ok(()) if after == Persistence::Close && context.drain.is_draining() => {
-            Next::Close(Outcome::Drained)
-        }
-        Ok(()) if after == Persistence::Close || !client.body_done() => {
-            Next::Close(Outcome::Closed)
-        }
-        Ok(()) => Next::Keep,
-        Err(broken) => {
-            sample.broken();
-            match broken {
-                Broken::Client(MessageError::Framing(_)) => Next::Break(Outcome::ProtocolError),
-                Broken::Client(_) => Next::Gone(Outcome::ClientGone),
-                Broken::Idle => Next::Break(Outcome::IdleTimeout),
-                Broken::Upstream(_) => {
-                    context.answer_broken();
-                    Next::Break(Outcome::UpstreamBroken)
-                }
-            }
-        }
-    }
 }

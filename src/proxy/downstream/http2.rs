@@ -127,6 +127,12 @@ struct Serving<S> {
     closing: Option<Outcome>,
 }
 
+impl<S> Drop for Serving<S> {
+    fn drop(&mut self) {
+        self.unsent.closed();
+    }
+}
+
 enum Event {
     Closed(Result<(), h2::Error>),
     Draining,

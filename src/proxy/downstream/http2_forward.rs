@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 
 mod head;
 mod respond;
+mod signed;
 
-use self::head::{Tally, framing_of, host_of, to_request, write_head};
+use self::head::{Tally, framing_of, host_of, line, to_request, write_head};
 use crate::metrics::{Code, RequestProtocol};
 use crate::panics;
 use crate::proxy::codec::h1::head_error::HeadError;
@@ -26,7 +27,9 @@ use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
+use crate::proxy::signed::bad_digest;
 use crate::proxy::upstream::Priority;
+use crate::signature::{Receipt, Refusal};
 use crate::worker;
 
 /// A stream's part of what is shared, until its end.
@@ -62,6 +65,9 @@ pub(super) async fn serve(
         (false, true) => RequestProtocol::Grpc,
         (false, false) => RequestProtocol::Http2,
     });
+    if let Some(log) = &context.access {
+        sample.line = Some(Box::new(line(log, &parts)));
+    }
     let ended = body.is_end_stream();
     let mut stream = Served {
         client: ServedStream::new(body, respond, unsent),
@@ -69,6 +75,7 @@ pub(super) async fn serve(
         grpc,
         priority,
         is_head: parts.method == Method::HEAD,
+        receipt: None,
     };
     if permit.is_none() {
         stream.reply(LocalReply::Overloaded, &mut sample);
@@ -79,18 +86,26 @@ pub(super) async fn serve(
         Ok(host) => host,
         Err(error) => {
             let reply = LocalReply::BadHead(error);
-            tracing::info!(
-                listener = %context.listener(),
-                reason = %error,
-                status = reply.status(),
-                "request refused"
-            );
+            context.failures.head_refused(&error, reply.status());
             stream.reply(reply, &mut sample);
             drop(sample);
             return stream.end().await;
         }
     };
     let host = host.as_deref();
+    if let Some(signer) = &context.responses
+        && !websocket
+    {
+        stream.remember(signer, &parts, host, ended);
+    }
+    if let Some(verifier) = &context.signature
+        && let Err(refusal) = stream.admit(verifier, &mut parts, host, ended, websocket)
+    {
+        let accept = HeaderValue::from_str(verifier.accept()).ok();
+        stream.reply_with(LocalReply::Signature(refusal), accept, &mut sample);
+        drop(sample);
+        return stream.end().await;
+    }
     let over_http2 = !websocket && context.settings.upstream_http.is_http2(grpc);
     if over_http2 {
         stream.over_http2(parts, host, ended, &mut sample).await;
@@ -127,6 +142,8 @@ struct Served<'a> {
     grpc: bool,
     priority: Priority,
     is_head: bool,
+    /// To be signed with the response.
+    receipt: Option<Box<Receipt>>,
 }
 
 /// A panic ends the stream, and says whose fault it was.
@@ -245,6 +262,10 @@ impl Served<'_> {
         match why {
             RoundTripError::Client => {}
             RoundTripError::BadBody => self.reply(LocalReply::BadBody, sample),
+            RoundTripError::BadDigest => {
+                bad_digest(self.context);
+                self.reply(LocalReply::Signature(Refusal::Digest), sample);
+            }
             RoundTripError::Upstream(error) => {
                 self.context.upstream_failed(&error);
                 self.reply(LocalReply::from(&error), sample);
@@ -254,13 +275,26 @@ impl Served<'_> {
 
     /// Responds for the upstream. A failure to send means that nobody waits for it.
     fn reply(&mut self, reply: LocalReply, sample: &mut Sample<'_>) {
+        self.reply_with(reply, None, sample);
+    }
+
+    /// The same, saying which signatures are asked for.
+    fn reply_with(
+        &mut self,
+        reply: LocalReply,
+        accept: Option<HeaderValue>,
+        sample: &mut Sample<'_>,
+    ) {
         sample.answered_with(reply.status());
-        let (response, body) = if self.grpc {
+        let (mut response, body) = if self.grpc {
             sample.code = Code::Grpc(reply.grpc_status());
             (reply.to_grpc(), Bytes::new())
         } else {
             reply.to_http2()
         };
+        if let Some(accept) = accept {
+            response.headers_mut().insert("accept-signature", accept);
+        }
         let body = if self.is_head { Bytes::new() } else { body };
         let _ = self.client.answer(response, body);
     }

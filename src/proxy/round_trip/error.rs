@@ -1,6 +1,6 @@
 //! What comes instead of a response head.
 
-use crate::proxy::codec::message::MessageError;
+use crate::proxy::codec::message::{FramingError, MessageError};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::exchange::Broken;
 
@@ -10,6 +10,8 @@ pub(crate) enum RoundTripError {
     Client,
     /// The client's body broke its framing.
     BadBody,
+    /// The client's body is not the one it signed.
+    BadDigest,
     /// The upstream failed.
     Upstream(UpstreamError),
 }
@@ -23,6 +25,7 @@ impl From<UpstreamError> for RoundTripError {
 impl From<Broken> for RoundTripError {
     fn from(broken: Broken) -> Self {
         match broken {
+            Broken::Client(MessageError::Framing(FramingError::Digest)) => Self::BadDigest,
             Broken::Client(MessageError::Framing(_)) => Self::BadBody,
             Broken::Client(_) => Self::Client,
             Broken::Upstream(_) => Self::Upstream(UpstreamError::Closed),

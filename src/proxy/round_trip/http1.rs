@@ -82,6 +82,10 @@ pub(crate) async fn send_http1<D: MessageStream>(
             {
                 lease = upstream.lease_new(ask.priority).await?;
             }
+            Err(RoundTripError::Upstream(UpstreamError::Closed)) => {
+                let refused = connection.stream_mut().refusal();
+                return Err(refused.unwrap_or(UpstreamError::Closed).into());
+            }
             Err(unanswered) => return Err(unanswered),
         }
     }

@@ -26,7 +26,14 @@ pub(crate) struct Http2Response {
     /// How far the request got.
     pub(crate) upload: Upload,
     /// Kept until the stream ends.
-    _permit: UpstreamPermit,
+    permit: UpstreamPermit,
+}
+
+impl Http2Response {
+    /// The group of the keys that it came with, where there are any.
+    pub(crate) fn group(&self) -> Option<&'static str> {
+        self.permit.group()
+    }
 }
 
 enum Head {
@@ -104,7 +111,7 @@ async fn attempt<D: MessageStream>(
                 stream,
                 response: Response::from_parts(head, ()),
                 upload,
-                _permit: permit,
+                permit,
             })
         }
         Err(why) => {

@@ -38,6 +38,8 @@ struct Shared {
     /// Its windows' part of the process's bytes.
     _window: Reserved,
     sender: SendRequest<Bytes>,
+    /// The group of its keys, where there are any.
+    group: Option<&'static str>,
     streams: AtomicUsize,
     /// When the last stream ended.
     idle_since: Mutex<Instant>,
@@ -76,6 +78,11 @@ impl UpstreamPermit {
 }
 
 impl UpstreamPermit {
+    /// The group of the connection's keys, where there are any.
+    pub(crate) fn group(&self) -> Option<&'static str> {
+        self.shared.group
+    }
+
     /// The server takes no more streams on this connection.
     pub(crate) fn retire(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
@@ -198,6 +205,7 @@ fn bounded(window: usize) -> u32 {
 }
 
 async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
+    let group = socket.group();
     let socket = CoalescingWriter::new(socket);
     let turns = socket.handle();
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
@@ -237,6 +245,7 @@ async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError
     Ok(Shared {
         _window: window,
         sender,
+        group,
         streams: AtomicUsize::new(0),
         idle_since: Mutex::new(Instant::now()),
         closed,

@@ -4,21 +4,31 @@ pub(crate) mod http2;
 mod permits;
 mod socket;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use self::permits::IdleSockets;
 pub(crate) use self::permits::Priority;
 pub use self::permits::UpstreamPermits;
+use self::permits::{IdleSockets, SocketPermit};
 pub(crate) use self::socket::Socket;
 use crate::panics::OnPanic;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::error::UpstreamError;
+use crate::proxy::origin::{HTTP1, HTTP2, KeptStream, Origin, Target};
 use crate::proxy::settings::{Settings, UpstreamAddr};
+
+/// Where connections go.
+pub(crate) enum Dial {
+    /// To a socket of this host, in plaintext.
+    Local(UpstreamAddr),
+    /// To a server elsewhere, over TLS.
+    Origin(Arc<Origin>, Target),
+}
 
 /// Connections to one upstream.
 pub(crate) struct Upstream {
-    address: UpstreamAddr,
+    dial: Dial,
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_idle: usize,
@@ -27,6 +37,8 @@ pub(crate) struct Upstream {
     http2: http2::Pool,
     /// What stands in `host` when the client named none.
     pub(crate) default_host: String,
+    /// What stands in `:scheme`.
+    pub(crate) scheme: &'static str,
 }
 
 struct IdleConn {
@@ -43,17 +55,21 @@ pub(crate) struct Lease {
 
 impl Upstream {
     pub(crate) fn new(
+        dial: Dial,
         settings: &Settings,
         max_idle: usize,
         permits: &Arc<UpstreamPermits>,
         panicked: OnPanic,
     ) -> Arc<Self> {
-        let default_host = match &settings.upstream {
-            UpstreamAddr::Tcp(address) => address.to_string(),
-            UpstreamAddr::Unix(_) => "localhost".to_owned(),
+        let (default_host, scheme) = match &dial {
+            Dial::Local(UpstreamAddr::Tcp(address)) => (address.to_string(), "http"),
+            Dial::Local(UpstreamAddr::Unix(_) | UpstreamAddr::Tunnel(_)) => {
+                ("localhost".to_owned(), "http")
+            }
+            Dial::Origin(_, target) => (target.authority(), "https"),
         };
         let upstream = Arc::new(Self {
-            address: settings.upstream.clone(),
+            dial,
             connect_timeout: settings.connect_timeout,
             idle_timeout: settings.upstream_idle_timeout,
             max_idle,
@@ -61,16 +77,45 @@ impl Upstream {
             idle: Mutex::new(Vec::new()),
             http2: http2::Pool::new(panicked),
             default_host,
+            scheme,
         });
         let idle: Weak<dyn IdleSockets> = Arc::downgrade(&upstream) as _;
         permits.register(idle);
         upstream
     }
 
-    /// A new connection, once the process has a descriptor for it.
-    pub(crate) async fn connect(&self, priority: Priority) -> Result<Socket, UpstreamError> {
+    /// A new connection, once the process has a descriptor for it. `alpn`: what it is for.
+    pub(crate) async fn connect(
+        &self,
+        priority: Priority,
+        alpn: &str,
+    ) -> Result<Socket, UpstreamError> {
         let permit = self.permits.socket(priority, self.connect_timeout).await?;
-        let connecting = Socket::connect(&self.address, permit);
+        let address = match &self.dial {
+            Dial::Local(address) => address,
+            Dial::Origin(origin, target) => {
+                // Boxed: every request would be as large as it. It has timeouts of its own.
+                let connecting = Box::pin(origin.connect(target, Some(alpn))).await;
+                let failed = |error| UpstreamError::Origin(Box::new(error));
+                let stream = KeptStream::new(connecting.map_err(failed)?, origin, target);
+                return Ok(Socket::secured(stream, permit));
+            }
+        };
+        self.dial(address, permit).await
+    }
+
+    /// A new connection to an address of this host that the client of a tunnel names.
+    pub(crate) async fn connect_to(&self, address: SocketAddr) -> Result<Socket, UpstreamError> {
+        let permit = self.permits.socket(Priority::First, self.connect_timeout);
+        self.dial(&UpstreamAddr::Tcp(address), permit.await?).await
+    }
+
+    async fn dial(
+        &self,
+        address: &UpstreamAddr,
+        permit: SocketPermit,
+    ) -> Result<Socket, UpstreamError> {
+        let connecting = Socket::connect(address, permit);
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(connected) => Ok(connected?),
             Err(_) => Err(UpstreamError::Timeout),
@@ -98,7 +143,7 @@ impl Upstream {
     /// A new connection, whatever is kept.
     pub(crate) async fn lease_new(&self, priority: Priority) -> Result<Lease, UpstreamError> {
         Ok(Lease {
-            connection: Box::new(H1::new(self.connect(priority).await?)),
+            connection: Box::new(H1::new(self.connect(priority, HTTP1).await?)),
             reused: false,
         })
     }
@@ -110,7 +155,7 @@ impl Upstream {
             return Ok(opening);
         }
         // Boxed: it is rare, and every request would be as large as it.
-        let connect = self.connect(Priority::First);
+        let connect = self.connect(Priority::First, HTTP2);
         Box::pin(self.http2.open_stream(self.connect_timeout, connect)).await
     }
 
@@ -131,12 +176,12 @@ impl Upstream {
     /// The most recently used one that is still quiet; older ones are the first to go stale.
     fn checkout(&self, probe_socket: bool, priority: Priority) -> Option<Box<H1<Socket>>> {
         loop {
-            let kept = self
+            let mut kept = self
                 .idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if !self.is_fresh(&kept, probe_socket) {
+            if !self.is_fresh(&mut kept, probe_socket) {
                 continue;
             }
             let mut connection = kept.connection;
@@ -149,15 +194,16 @@ impl Upstream {
         }
     }
 
-    fn is_fresh(&self, kept: &IdleConn, probe_socket: bool) -> bool {
-        kept.since.elapsed() < self.idle_timeout && kept.connection.stream().is_idle(probe_socket)
+    fn is_fresh(&self, kept: &mut IdleConn, probe_socket: bool) -> bool {
+        kept.since.elapsed() < self.idle_timeout
+            && kept.connection.stream_mut().is_idle(probe_socket)
     }
 
     /// Closes kept connections that are too old or were closed by the server.
     fn sweep(&self) {
         self.http2.sweep(self.idle_timeout);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| self.is_fresh(kept, false));
+        idle.retain_mut(|kept| self.is_fresh(kept, false));
         if idle.is_empty() {
             idle.shrink_to_fit();
         }

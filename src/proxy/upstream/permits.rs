@@ -28,6 +28,8 @@ pub struct UpstreamPermits {
     all: Arc<Semaphore>,
     /// Of `all`, those that additional requests may take.
     additional: Arc<Semaphore>,
+    /// Permits that there are to be; `None`: no bound.
+    limit: Mutex<Option<usize>>,
     /// Requests that wait for a permit.
     waiting: AtomicUsize,
     /// Who keeps connections that nobody uses.
@@ -58,15 +60,23 @@ impl SocketPermit {
 impl UpstreamPermits {
     /// So many permits; `None`: no bound.
     pub fn new(limit: Option<usize>) -> Arc<Self> {
-        let limit = limit.map_or(Semaphore::MAX_PERMITS, |limit| {
-            limit.clamp(1, Semaphore::MAX_PERMITS)
-        });
+        let (all, additional) = counts(limit);
         Arc::new(Self {
-            all: Arc::new(Semaphore::new(limit)),
-            additional: Arc::new(Semaphore::new(limit - limit.div_ceil(KEPT_FOR_FIRST))),
+            all: Arc::new(Semaphore::new(all)),
+            additional: Arc::new(Semaphore::new(additional)),
+            limit: Mutex::new(limit),
             waiting: AtomicUsize::new(0),
             upstreams: Mutex::default(),
         })
+    }
+
+    /// So many from now on; needs a runtime. Where there are to be fewer, those in use go as they are given back.
+    pub fn set_limit(&self, limit: Option<usize>) {
+        let mut present = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let ((all, additional), before) = (counts(limit), counts(*present));
+        *present = limit;
+        resize(&self.all, before.0, all);
+        resize(&self.additional, before.1, additional);
     }
 
     /// Names one more keeper of connections that may have to make room.
@@ -83,7 +93,7 @@ impl UpstreamPermits {
 
     /// A permit for a new socket. If there is none, connections that nobody uses are closed; if that is
     /// not enough it waits, first come first served, for `patience`.
-    pub(super) async fn socket(
+    pub(in crate::proxy) async fn socket(
         &self,
         priority: Priority,
         patience: Duration,
@@ -161,6 +171,30 @@ impl UpstreamPermits {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Permits of everybody, and those of them that additional requests may take.
+fn counts(limit: Option<usize>) -> (usize, usize) {
+    let limit = limit.map_or(Semaphore::MAX_PERMITS, |limit| {
+        limit.clamp(1, Semaphore::MAX_PERMITS)
+    });
+    (limit, limit - limit.div_ceil(KEPT_FOR_FIRST))
+}
+
+fn resize(semaphore: &Arc<Semaphore>, from: usize, to: usize) {
+    if to >= from {
+        return semaphore.add_permits(to - from);
+    }
+    let in_use = from - to - semaphore.forget_permits(from - to);
+    let semaphore = Arc::clone(semaphore);
+    tokio::spawn(async move {
+        for _ in 0..in_use {
+            match semaphore.acquire().await {
+                Ok(permit) => permit.forget(),
+                Err(_) => return,
+            }
+        }
+    });
 }
 
 /// Counts one who waits, until dropped.

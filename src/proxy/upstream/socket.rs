@@ -1,17 +1,21 @@
-//! A socket to the upstream: TCP or Unix.
+//! A socket to the upstream: TCP, Unix, or TLS to a server elsewhere.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use rustix::net::{RecvFlags, recv};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::permits::SocketPermit;
-use crate::io::ByteSource;
+use crate::io::{ByteSource, Transport as _};
+use crate::proxy::error::UpstreamError;
+use crate::proxy::origin::KeptStream;
 use crate::proxy::settings::UpstreamAddr;
 
 /// Buffer capacity for a read: a small one for heads and tokens, a large one once bulk flows.
@@ -30,6 +34,7 @@ pub(crate) struct Socket {
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<KeptStream>),
 }
 
 impl Socket {
@@ -42,12 +47,57 @@ impl Socket {
                 Kind::Tcp(stream)
             }
             UpstreamAddr::Unix(path) => Kind::Unix(UnixStream::connect(path).await?),
+            // Each client names its own.
+            UpstreamAddr::Tunnel(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         Ok(Self {
             kind,
             permit,
             bulk: false,
         })
+    }
+
+    /// A TLS stream to a server elsewhere.
+    pub(super) fn secured(stream: KeptStream, permit: SocketPermit) -> Self {
+        Self {
+            kind: Kind::Tls(Box::new(stream)),
+            permit,
+            bulk: false,
+        }
+    }
+
+    /// Whether its close is a reset from now on: a stream that was cut must not look like a whole one.
+    pub(crate) fn reset_at_close(&self, reset: bool) {
+        if let Kind::Tcp(stream) = &self.kind {
+            let linger = reset.then_some(Duration::ZERO);
+            // A socket that refuses it is gone already.
+            let _ = SockRef::from(stream).set_linger(linger);
+        }
+    }
+
+    /// Bytes written that its peer's TCP has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.unacknowledged(),
+            Kind::Unix(_) | Kind::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The group of its keys, where there are any.
+    pub(crate) fn group(&self) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Tls(stream) => Some(stream.group()),
+            Kind::Tcp(_) | Kind::Unix(_) => None,
+        }
+    }
+
+    /// Why it has ended, if the server refused us.
+    pub(crate) fn refusal(&mut self) -> Option<UpstreamError> {
+        let Kind::Tls(stream) = &mut self.kind else {
+            return None;
+        };
+        let refused = stream.refusal()?;
+        Some(UpstreamError::Origin(Box::new(refused)))
     }
 
     pub(super) fn permit(&mut self) -> &mut SocketPermit {
@@ -60,7 +110,10 @@ impl Socket {
 
     /// Whether the server has said nothing since its last answer: it neither closed nor erred.
     /// Without asking the kernel, an event of this very moment may be missed.
-    pub(super) fn is_idle(&self, probe_socket: bool) -> bool {
+    pub(super) fn is_idle(&mut self, probe_socket: bool) -> bool {
+        if let Kind::Tls(stream) = &mut self.kind {
+            return stream.is_idle();
+        }
         let noticed = self.poll_read_ready(&mut Context::from_waker(Waker::noop()));
         if noticed.is_pending() && !probe_socket {
             return true;
@@ -70,6 +123,7 @@ impl Socket {
         let seen = match &self.kind {
             Kind::Tcp(stream) => recv(stream, &mut byte[..], flags),
             Kind::Unix(stream) => recv(stream, &mut byte[..], flags),
+            Kind::Tls(_) => return false,
         };
         matches!(seen, Err(rustix::io::Errno::AGAIN))
     }
@@ -78,6 +132,7 @@ impl Socket {
         match &self.kind {
             Kind::Tcp(stream) => stream.poll_read_ready(cx),
             Kind::Unix(stream) => stream.poll_read_ready(cx),
+            Kind::Tls(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -93,6 +148,9 @@ fn without_pacing(stream: &TcpStream, peer: IpAddr) {
 
 impl ByteSource for Socket {
     fn poll_append(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        if let Kind::Tls(stream) = &mut self.kind {
+            return stream.poll_append(cx, buf);
+        }
         ready!(self.poll_read_ready(cx))?;
         let wanted = if self.bulk { LARGE_READ } else { SMALL_READ };
         if buf.capacity() - buf.len() < wanted / 4 {
@@ -118,6 +176,7 @@ impl AsyncRead for Socket {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Tls(stream) => Pin::new(&mut ***stream).poll_read(cx, buf),
         }
     }
 }
@@ -131,6 +190,7 @@ impl AsyncWrite for Socket {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Tls(stream) => Pin::new(&mut ***stream).poll_write(cx, buf),
         }
     }
 
@@ -142,6 +202,7 @@ impl AsyncWrite for Socket {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Kind::Tls(stream) => Pin::new(&mut ***stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -149,14 +210,18 @@ impl AsyncWrite for Socket {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Tls(stream) => Pin::new(&mut ***stream).poll_flush(cx),
+            Kind::Tcp(_) | Kind::Unix(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Tls(stream) => Pin::new(&mut ***stream).poll_shutdown(cx),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! is read from the pair in use, so that a renewal may change its names.
 
 use std::cmp::Reverse;
+use std::io;
 use std::sync::Arc;
 
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -12,6 +13,7 @@ use super::name::{Fit, fit};
 use super::settings::{PairSettings, PqCertificate, Settings, UnknownName};
 use crate::tls::credentials::{CertificateFacts, Credentials};
 use crate::tls::reload::CredentialStore;
+use crate::tls::signing::{SigningThreads, THREADS, TIMEOUT};
 
 /// The pairs of a listener; the first is for whoever asks for no name that is known.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct CertificateSet {
     first: Arc<CredentialStore>,
     further: Vec<Named>,
     settings: Settings,
+    /// Where tokens sign, if a key lies in one.
+    signing: Option<Arc<SigningThreads>>,
 }
 
 #[derive(Debug)]
@@ -41,7 +45,21 @@ impl CertificateSet {
                 .map(|(store, settings)| Named { store, settings })
                 .collect(),
             settings,
+            signing: None,
         }
+    }
+
+    /// With threads of its own for signatures, if a key lies in a token.
+    pub fn with_signing_threads(self, places: usize) -> io::Result<Self> {
+        let in_token = self.stores().any(|store| store.is_in_token());
+        let start = || SigningThreads::start(THREADS, places, TIMEOUT);
+        let signing = in_token.then(start).transpose()?;
+        Ok(Self { signing, ..self })
+    }
+
+    /// Those threads.
+    pub fn signing(&self) -> Option<&Arc<SigningThreads>> {
+        self.signing.as_ref()
     }
 
     /// The pair for clients that ask for no known name.
@@ -104,8 +122,15 @@ impl CertificateSet {
 
     /// When the first of the pairs in use ends, unix seconds.
     pub fn first_end(&self) -> Option<i64> {
+        self.first_validity().map(|(_, not_after)| not_after)
+    }
+
+    /// Begin and end of validity of the certificate that ends first, Unix seconds.
+    pub fn first_validity(&self) -> Option<(i64, i64)> {
         let current = self.stores().filter_map(|store| store.current());
-        current.map(|current| current.facts().not_after).min()
+        current
+            .map(|current| (current.facts().not_before, current.facts().not_after))
+            .min_by_key(|(_, not_after)| *not_after)
     }
 
     fn candidates(&self, name: &str) -> Vec<Candidate> {

@@ -10,7 +10,7 @@ use super::name::ServedName;
 pub(crate) const MOST_PAIRS: usize = 64;
 
 /// What a listener is told of its further certificates.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Settings {
     /// Pairs beside `cert` and `key`, in the operator's order.
     pub further: Vec<PairSettings>,
@@ -31,7 +31,7 @@ impl Settings {
 }
 
 /// One pair.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PairSettings {
     /// PEM chain, leaf first.
     pub cert: PathBuf,

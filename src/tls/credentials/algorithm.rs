@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
@@ -26,6 +27,17 @@ const CURVES: [(&str, &str); 3] = [
     ("1.2.840.10045.3.1.7", "ECDSA P-256"),
     ("1.3.132.0.34", "ECDSA P-384"),
     ("1.3.132.0.35", "ECDSA P-521"),
+];
+
+/// Name of each algorithm that a certificate may be signed with.
+const SIGNATURES: [(&str, &str); 7] = [
+    ("1.2.840.113549.1.1.10", "RSA-PSS"),
+    ("1.2.840.113549.1.1.11", "RSA with SHA-256"),
+    ("1.2.840.113549.1.1.12", "RSA with SHA-384"),
+    ("1.2.840.113549.1.1.13", "RSA with SHA-512"),
+    ("1.2.840.10045.4.3.2", "ECDSA with SHA-256"),
+    ("1.2.840.10045.4.3.3", "ECDSA with SHA-384"),
+    ("1.2.840.10045.4.3.4", "ECDSA with SHA-512"),
 ];
 
 /// What a PEM file may bring for an unsupported algorithm.
@@ -123,8 +135,16 @@ pub(super) fn unsuitable_rsa_size(key: &SubjectPublicKeyInfo<'_>) -> Option<usiz
     }
 }
 
+/// How a certificate is signed.
+pub(super) fn signature(certificate: &X509Certificate<'_>) -> String {
+    let oid = certificate.signature_algorithm.algorithm.to_id_string();
+    let mut known = SIGNATURES.iter().chain(&WHOLE);
+    let found = known.find(|(known, _)| *known == oid);
+    found.map_or(oid, |(_, name)| (*name).to_owned())
+}
+
 /// Name with the size where the algorithm has several: `RSA-2048`, `ECDSA P-256`.
-pub(super) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
+pub(in crate::tls) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
     match (KeyAlgorithm::of_public_key(key), key.parsed()) {
         (KeyAlgorithm::Supported(RSA_NAME), Ok(PublicKey::RSA(rsa))) => {
             format!("RSA-{}", rsa.key_size())

@@ -16,7 +16,7 @@ use super::block::{Entry, is_certificate, is_private_key, labels};
 use super::error::{CredentialError, NotPem, Role};
 use super::facts::{CertificateFacts, name_text, title};
 use super::names;
-use super::warning::{self, Warning};
+use super::warning::{self, ShownBy, Warning};
 
 /// Longest chain that is read; clients give up well below it.
 const CHAIN_LIMIT: usize = 16;
@@ -34,7 +34,12 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Everything but the server certificate's own dates.
-    pub(super) fn parse(path: &Path, text: &[u8], now: i64) -> Result<Self, CredentialError> {
+    pub(super) fn parse(
+        path: &Path,
+        text: &[u8],
+        now: i64,
+        by: ShownBy,
+    ) -> Result<Self, CredentialError> {
         let file = CertificateFile { path };
         let (positions, certificates) = file.decode(text)?;
         let parsed = positions
@@ -47,11 +52,11 @@ impl Chain {
         };
         file.check_leaf(leaf)?;
         file.check_link(&parsed)?;
-        let mut warnings = warning::of_leaf(path, leaf);
+        let mut warnings = warning::of_leaf(path, leaf, by);
         warnings.append(&mut warning::of_rest(path, &parsed, now));
         Ok(Self {
             validity: Validity::of(leaf),
-            facts: CertificateFacts::new(&leaf.x509, parsed.len()),
+            facts: CertificateFacts::new(leaf, &parsed),
             title: title(&leaf.x509),
             warnings,
             certificates,

@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use crate::redact::Shown;
 use crate::tls::pem::{PemError, Position};
+use crate::tls::policy::{Profile, Requirement};
 
 use super::validity::rfc3339;
 
@@ -164,6 +165,31 @@ pub enum CredentialError {
         subject: String,
     },
 
+    #[error("the private key cannot be used: {cause}")]
+    Token {
+        /// What it is called, and what the token said.
+        cause: String,
+    },
+
+    #[error("the identity from {path} cannot be used: {problem}")]
+    Workload {
+        /// The agent.
+        path: Shown,
+        problem: String,
+    },
+
+    #[error(
+        "certificate file {path} uses {found}, but profile `{name}` asks for {wanted} ({rule}: {source_of_rule}): use such a certificate, or change the profile",
+        name = profile.name(), wanted = rule.wanted(*profile), rule = rule.id(), source_of_rule = rule.source()
+    )]
+    Profile {
+        path: Shown,
+        /// The algorithm.
+        found: String,
+        profile: Profile,
+        rule: Requirement,
+    },
+
     #[error(
         "certificate file {cert} with private key file {key} failed a trial handshake: {cause}"
     )]
@@ -204,6 +230,13 @@ impl fmt::Display for NotPem {
 }
 
 impl CredentialError {
+    /// Of a token, in its own words.
+    pub(super) fn token(cause: &impl ToString) -> Self {
+        Self::Token {
+            cause: cause.to_string(),
+        }
+    }
+
     /// One word of a closed set, for logs and the status page.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -223,6 +256,9 @@ impl CredentialError {
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::Unsupported { .. } | Self::EncryptedKey { .. } => "unsupported",
             Self::Mismatch { .. } => "mismatch",
+            Self::Profile { .. } => "profile",
+            Self::Token { .. } => "token",
+            Self::Workload { .. } => "spiffe",
             Self::Refused { .. } => "refused",
         }
     }

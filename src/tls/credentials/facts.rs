@@ -9,6 +9,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::x509::X509Name;
 
 use super::algorithm;
+use super::block::Entry;
 
 /// The certificate that is served, the first of its file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -27,10 +28,24 @@ pub struct CertificateFacts {
     pub not_after: i64,
     /// `ECDSA P-256`, `RSA-2048`, `ML-DSA-65`, …
     pub key_algorithm: String,
+    /// How its issuer signed it: `ECDSA with SHA-256`, …, or an object identifier.
+    pub signature_algorithm: String,
     /// SHA-256 of the DER certificate in lower-case hexadecimal.
     pub sha256: String,
     /// Certificates in the file, this one included.
     pub chain_length: usize,
+    /// What each of them is signed with and for, in the file's order.
+    #[serde(skip)]
+    pub chain: Vec<Link>,
+}
+
+/// The algorithms of one certificate of a chain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// Of its key: `ECDSA P-256`, `ML-DSA-87`, …
+    pub key: String,
+    /// Of its issuer's signature: `ECDSA with SHA-384`, `ML-DSA-87`, …
+    pub signature: String,
 }
 
 impl CertificateFacts {
@@ -39,7 +54,12 @@ impl CertificateFacts {
         self.key_algorithm.starts_with("ML-DSA")
     }
 
-    pub(super) fn new(leaf: &X509Certificate<'_>, chain_length: usize) -> Self {
+    pub(super) fn new(leaf: &Entry<'_>, chain: &[Entry<'_>]) -> Self {
+        let leaf = &leaf.x509;
+        let link = |entry: &Entry<'_>| Link {
+            key: algorithm::describe(entry.x509.public_key()),
+            signature: algorithm::signature(&entry.x509),
+        };
         Self {
             subject: name_text(leaf.subject()),
             issuer: name_text(leaf.issuer()),
@@ -48,8 +68,10 @@ impl CertificateFacts {
             not_before: leaf.validity().not_before.timestamp(),
             not_after: leaf.validity().not_after.timestamp(),
             key_algorithm: algorithm::describe(leaf.public_key()),
+            signature_algorithm: algorithm::signature(leaf),
             sha256: hex(digest(&SHA256, leaf.as_raw()).as_ref()),
-            chain_length,
+            chain_length: chain.len(),
+            chain: chain.iter().map(link).collect(),
         }
     }
 }

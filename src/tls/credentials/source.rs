@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
 use super::error::{CredentialError, Role};
+use super::token::is_token;
 
 /// A chain of ten ML-DSA-87 certificates is about 110 KiB of PEM.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -22,6 +23,7 @@ pub(crate) type PairDigest = [u8; 32];
 /// The text of a certificate and key file, wiped from memory when dropped.
 pub(crate) struct PairText {
     pub(crate) cert: Zeroizing<Vec<u8>>,
+    /// Of a key in a token its URI.
     pub(crate) key: Zeroizing<Vec<u8>>,
 }
 
@@ -49,7 +51,11 @@ impl PairText {
     ) -> Result<Self, CredentialError> {
         Ok(Self {
             cert: read_file(Role::Certificate, cert, &generation.locate(cert))?,
-            key: read_file(Role::Key, key, &generation.locate(key))?,
+            key: if is_token(key) {
+                Zeroizing::new(key.as_os_str().as_encoded_bytes().to_vec())
+            } else {
+                read_file(Role::Key, key, &generation.locate(key))?
+            },
         })
     }
 
@@ -62,6 +68,14 @@ impl PairText {
         let mut digest = [0; 32];
         digest.copy_from_slice(context.finish().as_ref());
         digest
+    }
+}
+
+/// The directory that a file lies in.
+pub(crate) fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 

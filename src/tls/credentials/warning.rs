@@ -6,6 +6,7 @@ use std::path::Path;
 
 use x509_parser::certificate::X509Certificate;
 
+use crate::counted::counted;
 use crate::redact::Shown;
 use crate::tls::pem::{self, Block, Label, Position};
 
@@ -13,6 +14,7 @@ use super::block::{Entry, is_certificate, is_private_key};
 use super::facts::{CertificateFacts, title};
 use super::names;
 use super::source::PairText;
+use super::token::is_token;
 use super::validity::rfc3339;
 
 const DAY: i64 = 86_400;
@@ -52,23 +54,37 @@ impl Warning {
         soon.then(|| {
             let (days, hours) = (left / DAY, left % DAY / 3600);
             let what = format!(
-                "it expires on {}, in {days} days and {hours} hours: renew it",
-                rfc3339(facts.not_after)
+                "it expires on {}, in {} and {}: renew it",
+                rfc3339(facts.not_after),
+                counted(days, "day"),
+                counted(hours, "hour")
             );
             Self::of_certificate(path, what)
         })
     }
 }
 
-/// What is to be said of the server's own certificate.
-pub(super) fn of_leaf(path: &Path, leaf: &Entry<'_>) -> Vec<Warning> {
+/// Who shows a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ShownBy {
+    /// A listener.
+    Server,
+    /// An egress.
+    Client,
+}
+
+/// What is to be said of the own certificate of a server or a client.
+pub(super) fn of_leaf(path: &Path, leaf: &Entry<'_>, by: ShownBy) -> Vec<Warning> {
     let x509 = &leaf.x509;
-    let checks = [
-        names_nobody(x509),
-        is_for_clients(x509),
-        cannot_sign(x509),
-        is_authority(x509),
-    ];
+    let checks = match by {
+        ShownBy::Server => [
+            names_nobody(x509),
+            is_for_clients(x509),
+            cannot_sign(x509),
+            is_authority(x509),
+        ],
+        ShownBy::Client => [is_for_servers(x509), cannot_sign(x509), None, None],
+    };
     let (at, subject) = (leaf.at, title(x509));
     let found = checks.into_iter().flatten();
     found
@@ -89,6 +105,15 @@ fn is_for_clients(x509: &X509Certificate<'_>) -> Option<&'static str> {
     };
     (!usage.value.server_auth && !usage.value.any).then_some(
         "is not for servers: its extended key usage lacks serverAuth and clients refuse it (RFC 5280, 4.2.1.12); have it issued for a server",
+    )
+}
+
+fn is_for_servers(x509: &X509Certificate<'_>) -> Option<&'static str> {
+    let Ok(Some(usage)) = x509.extended_key_usage() else {
+        return None;
+    };
+    (!usage.value.client_auth && !usage.value.any).then_some(
+        "is not for clients: its extended key usage lacks clientAuth and servers refuse it (RFC 5280, 4.2.1.12); have it issued for a client",
     )
 }
 
@@ -157,11 +182,14 @@ pub(super) fn of_unused<'a>(
     let in_cert = unused("certificate", cert, &text.cert, |block| {
         is_certificate(block) || (both && is_of_key(block))
     });
-    let in_key = unused("private key", key, &text.key, |block| {
-        is_of_key(block) || (both && is_certificate(block))
+    let in_key = (!is_token(key)).then(|| {
+        unused("private key", key, &text.key, |block| {
+            is_of_key(block) || (both && is_certificate(block))
+        })
     });
+    let in_key = in_key.into_iter().flatten();
     // One file is read as two, and speaks once.
-    let in_key = in_key.into_iter().filter(move |_| !both);
+    let in_key = in_key.filter(move |_| !both);
     in_cert.into_iter().chain(in_key)
 }
 
@@ -191,5 +219,40 @@ fn unused_block(at: Position, label: Label) -> String {
     match label {
         Label::Known(label) => format!("{at}, `{label}`, is not used"),
         Label::Unknown => format!("{at} has a label that is unknown and is not used"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::SystemTime;
+
+    use rcgen::{CertificateParams, ExtendedKeyUsagePurpose as Usage, KeyPair};
+
+    use super::*;
+    use crate::tls::credentials::Credentials;
+
+    #[test]
+    fn a_certificate_is_judged_by_who_shows_it() {
+        let judged = |usages: &[Usage], by| {
+            let mut params = CertificateParams::default();
+            params.extended_key_usages = usages.to_vec();
+            let key = KeyPair::generate().unwrap();
+            let text = PairText {
+                cert: params.self_signed(&key).unwrap().pem().into_bytes().into(),
+                key: key.serialize_pem().into_bytes().into(),
+            };
+            let (path, now) = (Path::new("me"), SystemTime::now());
+            let pair = Credentials::shown_by(by, path, path, &text, now).unwrap();
+            let warnings = pair.warnings().iter().map(ToString::to_string);
+            warnings.collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(judged(&[Usage::ClientAuth], ShownBy::Client), "");
+        assert_eq!(judged(&[], ShownBy::Client), "");
+        let wrong = judged(&[Usage::ServerAuth], ShownBy::Client);
+        assert!(wrong.contains("is not for clients"), "{wrong}");
+        let wrong = judged(&[Usage::ClientAuth], ShownBy::Server);
+        assert!(wrong.contains("is not for servers"), "{wrong}");
+        assert!(wrong.contains("no subject alternative name"), "{wrong}");
     }
 }

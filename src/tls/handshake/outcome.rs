@@ -1,13 +1,14 @@
 //! What a handshake ends with: the facts of one that completed, or why it did not.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
 
 use crate::tls::error::HandshakeError;
+use crate::tls::hello::ClassicalHello;
 use crate::tls::identity::PeerIdentity;
-use crate::tls::policy::{Group, KxClass, Offer};
+use crate::tls::policy::{Group, KxClass, Offer, kx};
 
 /// How the keys came about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,6 +60,8 @@ pub struct Session {
     pub server_name: Option<Box<str>>,
     /// Who the client is, by its verified certificate.
     pub peer: Option<Arc<PeerIdentity>>,
+    /// The hello of a client that lists no hybrid group, where somebody counts those.
+    pub classical: Option<Box<ClassicalHello>>,
     /// The client's certificates, its own first, where somebody wants them.
     pub chain: Vec<CertificateDer<'static>>,
     /// What it took.
@@ -80,6 +83,18 @@ pub struct Cost {
     pub key_exchange: Duration,
 }
 
+impl Cost {
+    /// Adds what the work takes.
+    pub(in crate::tls) fn timed<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        kx::take_elapsed();
+        let start = Instant::now();
+        let result = work();
+        self.compute += start.elapsed();
+        self.key_exchange += kx::take_elapsed();
+        result
+    }
+}
+
 /// A handshake that did not complete, with what is known of it.
 #[derive(Debug)]
 pub struct Failure {
@@ -87,6 +102,8 @@ pub struct Failure {
     pub error: HandshakeError,
     /// What the client offered, if its hello arrived.
     pub offer: Option<Offer>,
+    /// The hello of a client that lists no hybrid group, where somebody counts those.
+    pub classical: Option<Box<ClassicalHello>>,
     /// Whose certificate was verified; that the client has its key is not said.
     pub peer: Option<Arc<PeerIdentity>>,
     /// What it took so far.
@@ -99,6 +116,7 @@ impl From<HandshakeError> for Failure {
         Self {
             error,
             offer: None,
+            classical: None,
             peer: None,
             cost: Cost::default(),
         }

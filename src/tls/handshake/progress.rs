@@ -2,29 +2,33 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::mem::take;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use rustls::PeerMisbehaved;
 use rustls::server::UnbufferedServerConnection;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::flight::Flight;
 use super::outcome::{Alpn, Cost, Failure, HandshakeKind, Session};
+use super::step::advance;
 use crate::fairness::Member;
 use crate::io::{Traffic, TrafficCounters};
 use crate::tls::error::HandshakeError;
-use crate::tls::hello;
+use crate::tls::hello::{self, ClassicalHello};
 use crate::tls::plaintext::Begins;
-use crate::tls::policy::{Group, Offer, confidentiality_limit, kx, suite_name};
+use crate::tls::policy::{Group, Offer, confidentiality_limit, suite_name};
 use crate::tls::protection::Keys;
 use crate::tls::queue::{Called, HandshakeQueue};
 use crate::tls::record::{fatal_alert, is_empty_message, record_length};
+use crate::tls::secrets::Secrets;
 use crate::tls::server::TlsServer;
+use crate::tls::signing::SigningThreads;
 use crate::tls::stream::{Established, TlsStream};
 use crate::tls::tickets::resumed_peer;
 use crate::tls::trust::Noted;
@@ -36,6 +40,10 @@ const FLIGHT_TIMEOUT: Duration = Duration::from_secs(5);
 /// message together out of them is work.
 const MAX_RECORDS: usize = 4096;
 
+/// A change_cipher_spec that nobody may send: rustls answers it with `unexpected_message` (RFC 8446 §5),
+/// under the keys in use.
+const UNEXPECTED: [u8; 6] = [20, 3, 3, 0, 1, 2];
+
 /// A handshake under way.
 #[derive(Default)]
 pub(super) struct Progress {
@@ -43,12 +51,15 @@ pub(super) struct Progress {
     received: BytesMut,
     /// Records of the client so far.
     records: usize,
+    /// One of them was an empty message behind the ServerHello.
+    empty: bool,
     flight: Flight,
     first_byte: Option<Instant>,
     /// Its place among the handshakes that wait for their client, from the first wait on.
     half_open: Option<Member>,
     offer: Option<Offer>,
     server_name: Option<Box<str>>,
+    classical: Option<Box<ClassicalHello>>,
     /// What the verifier of client certificates learned.
     noted: Noted,
     pub(super) cost: Cost,
@@ -80,6 +91,9 @@ impl Progress {
         if server.wants_server_name {
             self.server_name = hello::server_name(&self.flight.incoming);
         }
+        if server.wants_classical && self.is_classical_for(server) {
+            self.classical = hello::classical(&self.flight.incoming);
+        }
         if server.refuses_name_in(&self.flight.incoming) {
             return Err(HandshakeError::UnknownServerName);
         }
@@ -88,12 +102,22 @@ impl Progress {
         let config = config.ok_or(HandshakeError::Internal)?;
         let mut conn = UnbufferedServerConnection::new(config)?;
         loop {
-            let advanced = self.advance(&mut conn, server.asks_clients);
+            let advanced = match &server.signing {
+                Some(threads) if self.flight.awaits_hello() => {
+                    let elsewhere = self.advance_on(threads, conn, server.asks_clients);
+                    let advanced;
+                    (conn, advanced) = Box::pin(elsewhere).await?;
+                    advanced
+                }
+                _ => self
+                    .advance(&mut conn, server.asks_clients)
+                    .map_err(Into::into),
+            };
             if advanced.is_ok() && !conn.is_handshaking() {
                 self.cost.elapsed = self.since_first_byte();
             }
             let sent = self.send(io).await;
-            advanced?;
+            advanced.map_err(|error| if self.empty { empty_message() } else { error })?;
             sent?;
             if !conn.is_handshaking() {
                 return Ok(conn);
@@ -106,6 +130,12 @@ impl Progress {
                 self.turn(io, client, queue).await?;
             }
         }
+    }
+
+    /// Whether the client lists no group that protects it, of those that the policy has.
+    fn is_classical_for(&self, server: &TlsServer) -> bool {
+        let offer = self.offer.as_ref();
+        offer.is_some_and(|offer| server.policy().leaves_classical(offer))
     }
 
     /// Waits until this handshake may be computed. A client that goes away meanwhile has no turn.
@@ -181,12 +211,14 @@ impl Progress {
                     return Err(HandshakeError::Malformed);
                 }
                 self.cost.bytes_in += length as u64;
-                if self.flight.owes_alert() && is_empty_message(&self.received) {
-                    // RFC 8446 §5.1 forbids them; rustls would let some pass.
-                    let misbehaved = PeerMisbehaved::TooManyEmptyFragments;
-                    return Err(HandshakeError::Misbehaved(misbehaved));
+                // RFC 8446 §5.1 forbids them; rustls would let some pass, or find them malformed.
+                let empty = is_empty_message(&self.received);
+                if empty && self.flight.owes_alert() {
+                    return Err(empty_message());
                 }
-                return Ok(self.received.split_to(length));
+                self.empty |= empty;
+                let record = self.received.split_to(length);
+                return Ok(if empty { UNEXPECTED[..].into() } else { record });
             }
             self.received.reserve(2048);
             if self.first_byte.is_some() {
@@ -227,16 +259,8 @@ impl Progress {
 
     /// Sends what rustls has to say, in one go if the socket takes it.
     async fn send<IO: AsyncWrite + Unpin>(&mut self, io: &mut IO) -> Result<(), HandshakeError> {
-        while !self.flight.outgoing.is_empty() {
-            match io.write(&self.flight.outgoing).await {
-                Ok(0) | Err(_) => return Err(HandshakeError::Vanished),
-                Ok(count) => {
-                    self.cost.bytes_out += count as u64;
-                    self.flight.outgoing.advance(count);
-                }
-            }
-        }
-        io.flush().await.map_err(|_| HandshakeError::Vanished)
+        let sent = self.flight.send(io, &mut self.cost.bytes_out).await;
+        sent.map_err(|_| HandshakeError::Vanished)
     }
 
     /// What is still to be said about an error: an answer that a person can read, or the alert that
@@ -259,22 +283,36 @@ impl Progress {
         conn: &mut UnbufferedServerConnection,
         asks_client: bool,
     ) -> Result<(), rustls::Error> {
-        if !asks_client {
-            return self.timed(|flight| flight.advance(conn));
-        }
-        std::mem::take(&mut self.noted).restore();
-        let advanced = self.timed(|flight| flight.advance(conn));
-        self.noted = Noted::take();
-        advanced
+        let (flight, noted, cost) = (&mut self.flight, &mut self.noted, &mut self.cost);
+        advance(flight, noted, cost, conn, asks_client)
     }
 
-    fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
-        kx::take_elapsed();
-        let start = Instant::now();
-        let result = work(&mut self.flight);
-        self.cost.compute += start.elapsed();
-        self.cost.key_exchange += kx::take_elapsed();
-        result
+    /// The same on a thread that may wait for a token. If it waits in vain, the connection is lost to it.
+    async fn advance_on(
+        &mut self,
+        threads: &SigningThreads,
+        mut conn: UnbufferedServerConnection,
+        asks_client: bool,
+    ) -> Result<(UnbufferedServerConnection, Result<(), HandshakeError>), HandshakeError> {
+        // It is not the client that keeps us waiting.
+        self.half_open = None;
+        let (mut flight, mut noted) = (take(&mut self.flight), take(&mut self.noted));
+        let mut cost = self.cost;
+        let work = move || {
+            let advanced = advance(&mut flight, &mut noted, &mut cost, &mut conn, asks_client);
+            (flight, noted, cost, conn, advanced)
+        };
+        let (flight, noted, cost, conn, advanced) = threads.run(work).await?;
+        (self.flight, self.noted, self.cost) = (flight, noted, cost);
+        let advanced = advanced.map_err(|error| match error {
+            // Nothing else of ours runs before the ServerHello.
+            rustls::Error::Other(cause) => {
+                self.flight.retract();
+                HandshakeError::SignerFailed(cause.to_string())
+            }
+            error => error.into(),
+        });
+        Ok((conn, advanced))
     }
 
     fn since_first_byte(&self) -> Duration {
@@ -320,6 +358,7 @@ impl Progress {
                 _ => Alpn::Http1,
             },
             server_name: self.server_name.clone(),
+            classical: self.classical.clone(),
             peer: match &self.noted.peer {
                 None if kind == HandshakeKind::Resumed => {
                     resumed_peer(conn.peer_certificates()).ok()?
@@ -337,10 +376,15 @@ impl Progress {
         Box::new(Failure {
             error,
             offer: self.offer,
+            classical: self.classical,
             peer: self.noted.peer,
             cost: self.cost,
         })
     }
+}
+
+fn empty_message() -> HandshakeError {
+    HandshakeError::Misbehaved(PeerMisbehaved::TooManyEmptyFragments)
 }
 
 /// Takes the keys over from rustls.
@@ -350,6 +394,6 @@ fn establish(conn: UnbufferedServerConnection) -> Option<Established> {
         opener: Keys::new(keys.rx).ok()?,
         sealer: Keys::new(keys.tx).ok()?,
         limit: confidentiality_limit(secrets.negotiated_cipher_suite())?,
-        secrets,
+        secrets: Secrets::Server(secrets),
     })
 }

@@ -34,13 +34,14 @@ fn timed<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A group whose server-side operation adds its time to the thread's account.
+/// A group whose operations add their time to the thread's account.
 #[derive(Debug)]
 pub(crate) struct Timed(&'static dyn SupportedKxGroup);
 
 impl SupportedKxGroup for Timed {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        timed(|| self.0.start())
+        let active = timed(|| self.0.start())?;
+        Ok(Box::new(TimedActive(active)))
     }
 
     fn start_and_complete(&self, peer_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
@@ -61,6 +62,38 @@ impl SupportedKxGroup for Timed {
 
     fn usable_for_version(&self, version: ProtocolVersion) -> bool {
         self.0.usable_for_version(version)
+    }
+}
+
+/// The client's side between its share and the server's.
+struct TimedActive(Box<dyn ActiveKeyExchange>);
+
+impl ActiveKeyExchange for TimedActive {
+    fn complete(self: Box<Self>, server_share: &[u8]) -> Result<SharedSecret, Error> {
+        timed(|| self.0.complete(server_share))
+    }
+
+    fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
+        self.0.hybrid_component()
+    }
+
+    fn complete_hybrid_component(
+        self: Box<Self>,
+        server_share: &[u8],
+    ) -> Result<SharedSecret, Error> {
+        timed(|| self.0.complete_hybrid_component(server_share))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        self.0.pub_key()
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        self.0.ffdhe_group()
+    }
+
+    fn group(&self) -> NamedGroup {
+        self.0.group()
     }
 }
 

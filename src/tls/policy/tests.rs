@@ -153,3 +153,21 @@ fn the_library_defaults_are_the_ones_this_policy_was_written_against() {
     assert_eq!(groups, [0x11ec, 0x001d, 0x0017, 0x0018]);
     assert_eq!(VERSIONS.len(), 1);
 }
+
+/// What a census counts: a client that the listener would refuse without its classical groups, whatever
+/// hybrid groups of others it lists.
+#[test]
+fn a_hybrid_group_that_the_policy_does_not_have_protects_nobody() {
+    let preferred = policy(Mode::HybridPreferred);
+    let pure = offer(&[MlKem1024, X25519], &[]);
+    assert!(preferred.leaves_classical(&pure));
+    assert!(!policy(Mode::PqRequired).leaves_classical(&pure));
+    let browser = offer(&[X25519MlKem768, X25519], &[]);
+    assert!(!preferred.leaves_classical(&browser));
+    let list = [Secp384r1MlKem1024, X25519];
+    let cnsa = TlsPolicy::new(Mode::HybridPreferred, Some(&list), None).unwrap();
+    assert!(cnsa.leaves_classical(&browser));
+    let classical = policy(Mode::ClassicalOnly);
+    assert!(!classical.leaves_classical(&browser));
+    assert!(classical.leaves_classical(&offer(&[X25519], &[])));
+}

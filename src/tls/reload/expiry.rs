@@ -99,7 +99,9 @@ mod tests {
             not_before: not_after - lifetime,
             not_after,
             key_algorithm: String::new(),
+            signature_algorithm: String::new(),
             sha256: String::new(),
+            chain: Vec::new(),
             chain_length: 1,
         }
     }

@@ -5,14 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::settings::{ReloadSettings, SETTLE_STEP};
 use super::watch::DirectoryWatch;
 use super::watched::{Look, Watched};
 use crate::panics;
-use crate::tls::credentials::volume_root;
+use crate::tls::credentials::{directory_of, volume_root};
 
 /// Hears of every reload that succeeded or failed.
 pub trait FileObserver: Send + Sync {
@@ -28,18 +28,18 @@ pub struct FileReloader {
     stores: Vec<Watched>,
     settings: ReloadSettings,
     observer: Arc<dyn FileObserver>,
-    asked: Arc<Notify>,
+    asked: watch::Receiver<Instant>,
     watch: DirectoryWatch,
 }
 
 impl FileReloader {
-    /// Starts watching; [`Self::run`] does the rest, and looks at once when the second is notified.
+    /// Starts watching; [`Self::run`] does the rest, and looks at once when the second is sent the time.
     pub fn new(
         stores: Vec<Watched>,
         settings: ReloadSettings,
         observer: Arc<dyn FileObserver>,
-    ) -> (Self, Arc<Notify>) {
-        let asked = Arc::new(Notify::new());
+    ) -> (Self, watch::Sender<Instant>) {
+        let (ask, asked) = watch::channel(Instant::now());
         let files = stores.iter().flat_map(Watched::files);
         let directories = files.flat_map(|file| directories(&file)).collect();
         let reloader = Self {
@@ -47,9 +47,9 @@ impl FileReloader {
             stores,
             settings,
             observer,
-            asked: Arc::clone(&asked),
+            asked,
         };
-        (reloader, asked)
+        (reloader, ask)
     }
 
     /// Runs until the task is aborted; a panic does not end it.
@@ -65,41 +65,42 @@ impl FileReloader {
 
     /// The first look is at once: a change between loading and watching must not go unseen.
     async fn follow(&mut self) {
-        self.look(false).await;
-        let period = self.settings.recheck.max(SETTLE_STEP);
-        let mut recheck = interval_at(Instant::now() + period, period);
-        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let asked = Arc::clone(&self.asked);
+        self.look(None).await;
+        let mut recheck = self.settings.rechecks();
         loop {
             tokio::select! {
-                () = asked.notified() => self.look(true).await,
+                Ok(()) = self.asked.changed() => {
+                    let asked = *self.asked.borrow_and_update();
+                    self.look(Some(asked)).await;
+                }
                 () = self.watch.changed() => {
                     sleep(self.settings.debounce).await;
-                    self.look(false).await;
+                    self.look(None).await;
                 }
                 _ = recheck.tick() => {
                     self.watch.arm();
-                    self.look(false).await;
+                    self.look(None).await;
                 }
             }
         }
     }
 
-    async fn look(&self, asked: bool) {
+    async fn look(&self, asked: Option<Instant>) {
         for store in &self.stores {
             self.look_at(store, asked).await;
         }
     }
 
-    /// What looks half written may become whole. A known failure is repeated only to who asked.
-    async fn look_at(&self, store: &Watched, asked: bool) {
+    /// What looks half written may become whole. A known failure is repeated only to who asked after it
+    /// was reported.
+    async fn look_at(&self, store: &Watched, asked: Option<Instant>) {
         let patience_ends = Instant::now() + self.settings.settle;
         loop {
             let looked = store.clone();
             let look = tokio::task::spawn_blocking(move || looked.look()).await;
             let message = match look {
                 Ok(Look::Unchanged) => {
-                    return store.log_unchanged(store.failure().forget(), asked);
+                    return store.log_unchanged(store.failure().forget(), asked.is_some());
                 }
                 Ok(Look::Loaded) => {
                     store.failure().forget();
@@ -114,7 +115,7 @@ impl FileReloader {
                 }
             };
             let known = store.failure().is(&message);
-            if known && !asked {
+            if known && asked.is_none_or(|asked| store.failure().reported_since(asked)) {
                 return;
             }
             if known || Instant::now() >= patience_ends {
@@ -128,10 +129,6 @@ impl FileReloader {
 }
 
 /// Where a replacement of the file shows.
-fn directories(file: &Path) -> Vec<PathBuf> {
-    let parent = match file.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        parent => parent.map(Path::to_owned),
-    };
-    parent.into_iter().chain(volume_root(file, file)).collect()
+fn directories(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    std::iter::once(directory_of(file).to_owned()).chain(volume_root(file, file))
 }

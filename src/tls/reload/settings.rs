@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
 /// Pauses between looks at a pair that may be half written.
 pub(super) const SETTLE_STEP: Duration = Duration::from_millis(100);
 
@@ -14,6 +16,16 @@ pub struct ReloadSettings {
     pub recheck: Duration,
     /// How long a pair that looks half written may take to become whole before it is a failure.
     pub settle: Duration,
+}
+
+impl ReloadSettings {
+    /// The looks that need no sign of a change, from a period after now on.
+    pub(super) fn rechecks(&self) -> Interval {
+        let period = self.recheck.max(SETTLE_STEP);
+        let mut recheck = interval_at(Instant::now() + period, period);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        recheck
+    }
 }
 
 impl Default for ReloadSettings {

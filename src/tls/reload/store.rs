@@ -10,11 +10,15 @@ use arc_swap::ArcSwapOption;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Serialize;
+use tokio::time::Instant;
+use tracing::info;
 
 use crate::redact::{Shown, scrub};
 use crate::tls::credentials::{
-    CredentialError, Credentials, PairDigest, PairText, unix_seconds, volume_root,
+    CredentialError, Credentials, PairDigest, PairText, TokenKey, directory_of, is_token,
+    unix_seconds, volume_root,
 };
+use crate::tls::policy::Profile;
 
 /// Why the last look at the files brought nothing usable.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -56,12 +60,18 @@ pub enum Health {
         /// Unix seconds.
         not_after: i64,
     },
+    /// The key lies in a token that does not sign: handshakes fail until it does.
+    Unsigned {
+        /// What the token said.
+        message: String,
+    },
 }
 
 /// The pair in use for one certificate and key file.
 pub struct CredentialStore {
     cert: PathBuf,
     key: PathBuf,
+    profile: Profile,
     /// Empty until there has been a usable pair.
     current: ArcSwapOption<Credentials>,
     /// What the files hold instead of a usable pair; empty while they hold the pair in use.
@@ -78,6 +88,15 @@ impl CredentialStore {
         })
     }
 
+    /// The same, held to a profile from now on: a pair that does not keep to it is none that can be used.
+    pub fn held_to(mut self, profile: Profile) -> Result<Self, CredentialError> {
+        if let Some(current) = self.current() {
+            current.keep_to(profile, &self.cert)?;
+        }
+        self.profile = profile;
+        Ok(self)
+    }
+
     /// Stands for files that hold nothing usable yet: the reloader fills it as soon as they do.
     pub fn waiting(cert: &Path, key: &Path, error: &CredentialError) -> Self {
         let store = Self::empty(cert, key);
@@ -85,10 +104,18 @@ impl CredentialStore {
         store
     }
 
+    /// Stands for an agent that has not answered yet; `source` is what messages call it.
+    pub fn awaiting(source: &Path, profile: Profile) -> Self {
+        let mut store = Self::empty(source, source);
+        store.profile = profile;
+        store
+    }
+
     fn empty(cert: &Path, key: &Path) -> Self {
         Self {
             cert: cert.to_owned(),
             key: key.to_owned(),
+            profile: Profile::Off,
             current: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
         }
@@ -101,6 +128,11 @@ impl CredentialStore {
     /// The certificate file as messages and pages call it.
     pub fn cert_name(&self) -> String {
         Shown::path(&self.cert).to_string()
+    }
+
+    /// Whether the key lies in a token, which signs in its own time.
+    pub fn is_in_token(&self) -> bool {
+        is_token(&self.key)
     }
 
     pub fn key_path(&self) -> &Path {
@@ -129,20 +161,19 @@ impl CredentialStore {
         if unix_seconds(now) > not_after {
             return Health::Expired { not_after };
         }
+        if let Some(message) = current.token().and_then(TokenKey::failure) {
+            return Health::Unsigned { message };
+        }
         self.last_error().map_or(Health::Good, Health::Stale)
     }
 
     /// Directories in which a replacement of the files shows.
     pub(super) fn directories(&self) -> Vec<PathBuf> {
-        let parent = |path: &Path| match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
-            parent => parent.map(Path::to_owned),
-        };
+        let files = [&self.cert, &self.key].into_iter();
+        let files = files.filter(|file| !is_token(file));
+        let directories = files.map(|file| directory_of(file).to_owned());
         let root = volume_root(&self.cert, &self.key);
-        [parent(&self.cert), parent(&self.key), root]
-            .into_iter()
-            .flatten()
-            .collect()
+        directories.chain(root).collect()
     }
 
     /// Reads and checks what the files hold. Changes nothing.
@@ -153,16 +184,44 @@ impl CredentialStore {
         };
         let digest = text.digest();
         let current = self.current();
-        if current.is_some_and(|current| digest == *current.digest()) {
+        if let Some(current) = current.filter(|current| digest == *current.digest()) {
+            // Without traffic, which a listener that is not ready has none of, nobody else would try.
+            if current.token().is_some_and(TokenKey::try_again) {
+                info!(cert = %self.cert.display(), "the token of the key signs again");
+            }
             return Attempt::Unchanged;
         }
-        match Credentials::from_text(&self.cert, &self.key, &text, SystemTime::now()) {
+        let loaded = Credentials::from_text(&self.cert, &self.key, &text, SystemTime::now());
+        let kept = loaded.and_then(|loaded| {
+            loaded.keep_to(self.profile, &self.cert)?;
+            Ok(loaded)
+        });
+        match kept {
             Ok(credentials) => Attempt::Loaded(Box::new(credentials)),
             Err(error) => Attempt::Failed(Failure::new(&error, Some(digest))),
         }
     }
 
-    pub(super) fn publish(&self, credentials: Credentials) {
+    /// Keeps a failure of another source than files beside what is in use.
+    pub(in crate::tls) fn fail(&self, reason: &'static str, message: &str) -> ReloadError {
+        self.record(Failure {
+            error: ReloadError {
+                reason,
+                message: scrub(message).into_owned(),
+                since: unix_seconds(SystemTime::now()),
+            },
+            digest: None,
+            reported: Instant::now(),
+            may_be_half_written: false,
+        })
+    }
+
+    /// Takes the pair out of use.
+    pub(in crate::tls) fn withdraw(&self) {
+        self.current.store(None);
+    }
+
+    pub(in crate::tls) fn publish(&self, credentials: Credentials) {
         self.current.store(Some(Arc::new(credentials)));
         self.failure.store(None);
     }
@@ -180,6 +239,14 @@ impl CredentialStore {
         })
     }
 
+    /// Whether the failure that stands was reported after that.
+    pub(super) fn reported_since(&self, asked: Instant) -> bool {
+        let standing = self.failure.load();
+        standing
+            .as_ref()
+            .is_some_and(|standing| standing.reported >= asked)
+    }
+
     /// Makes `failure` the one that stands; a repeated one keeps its first date.
     pub(super) fn record(&self, mut failure: Failure) -> ReloadError {
         if self.failed_like(&failure)
@@ -187,6 +254,7 @@ impl CredentialStore {
         {
             failure.error.since = standing.since;
         }
+        failure.reported = Instant::now();
         let error = failure.error.clone();
         self.failure.store(Some(Arc::new(failure)));
         error
@@ -224,6 +292,8 @@ pub(super) struct Failure {
     error: ReloadError,
     /// Of what could be read; `None` if not both files could.
     digest: Option<PairDigest>,
+    /// When it was found last by who reports it.
+    reported: Instant,
     pub(super) may_be_half_written: bool,
 }
 
@@ -236,6 +306,7 @@ impl Failure {
                 since: unix_seconds(SystemTime::now()),
             },
             digest,
+            reported: Instant::now(),
             may_be_half_written: error.may_be_half_written(),
         }
     }
@@ -250,6 +321,7 @@ impl Failure {
                 since: unix_seconds(SystemTime::now()),
             },
             digest: None,
+            reported: Instant::now(),
             may_be_half_written: false,
         }
     }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::other::OtherFiles;
+use crate::tls::client::{self, Authorities as ServerAuthorities, ClientTls};
+use crate::tls::credentials::rfc3339;
 use crate::tls::standing::StandingFailure;
 use crate::tls::tickets::{self, TicketKeyStore};
 use crate::tls::trust::{self, TrustStore};
@@ -16,6 +19,10 @@ pub enum Watched {
     Authorities(Arc<TrustStore>),
     /// Keys of session tickets.
     TicketKeys(Arc<TicketKeyStore>),
+    /// Authorities for servers, and the pair shown to them.
+    Client(Arc<ClientTls>),
+    /// What another part of the program reads.
+    Other(Arc<OtherFiles>),
 }
 
 /// What one look at the files came to.
@@ -31,6 +38,8 @@ impl Watched {
         match self {
             Self::Authorities(_) => "client-ca",
             Self::TicketKeys(_) => "ticket-keys",
+            Self::Client(_) => "egress.tls",
+            Self::Other(other) => other.read.setting(),
         }
     }
 
@@ -42,6 +51,8 @@ impl Watched {
                 files.cloned().collect()
             }
             Self::TicketKeys(store) => vec![store.path().to_owned()],
+            Self::Client(store) => client_files(store),
+            Self::Other(other) => other.read.files(),
         }
     }
 
@@ -50,6 +61,8 @@ impl Watched {
         match self {
             Self::Authorities(store) => &store.failure,
             Self::TicketKeys(store) => &store.failure,
+            Self::Client(store) => &store.failure,
+            Self::Other(other) => &other.failure,
         }
     }
 
@@ -69,6 +82,16 @@ impl Watched {
                 tickets::Attempt::Loaded => Look::Loaded,
                 tickets::Attempt::Failed(error) => Look::Failed(error.to_string()),
             },
+            Self::Client(store) => match store.attempt() {
+                client::Attempt::Unchanged => Look::Unchanged,
+                client::Attempt::Loaded => Look::Loaded,
+                client::Attempt::Failed(error) => Look::Failed(error.to_string()),
+            },
+            Self::Other(other) => match other.read.reread() {
+                Ok(false) => Look::Unchanged,
+                Ok(true) => Look::Loaded,
+                Err(message) => Look::Failed(message),
+            },
         }
     }
 
@@ -87,6 +110,21 @@ impl Watched {
                 if let Some(warning) = store.warning() {
                     warn!("{warning}");
                 }
+            }
+            Self::Client(store) => {
+                let until = store.facts().map(|facts| rfc3339(facts.not_after));
+                info!(
+                    authorities = store.authorities(),
+                    certificate_until = until,
+                    "egress certificates reloaded: new connections use them, and no ticket of before"
+                );
+                for warning in store.warnings() {
+                    warn!("{warning}");
+                }
+            }
+            Self::Other(other) => {
+                let in_use = other.read.in_use();
+                info!(setting = other.read.setting(), ?in_use, "keys reloaded");
             }
         }
     }
@@ -113,6 +151,18 @@ impl Watched {
                     info!(%ticket_keys, "ticket keys unchanged");
                 }
             }
+            Self::Client(_) if restored => {
+                info!("the files hold the egress certificates in use again");
+            }
+            Self::Client(_) => info!("egress certificates unchanged"),
+            Self::Other(other) => {
+                let setting = other.read.setting();
+                if restored {
+                    info!(setting, "the files hold the keys in use again");
+                } else {
+                    info!(setting, "keys unchanged");
+                }
+            }
         }
     }
 
@@ -134,6 +184,23 @@ impl Watched {
                     warn!(%ticket_keys, %error, "ticket keys not reloaded, the last good ones stay in use");
                 }
             }
+            Self::Client(_) => {
+                warn!(%error, "egress certificates not reloaded, the last good ones stay in use");
+            }
+            Self::Other(other) => {
+                let setting = other.read.setting();
+                warn!(setting, %error, "keys not reloaded, the last good ones stay in use");
+            }
         }
     }
+}
+
+fn client_files(store: &ClientTls) -> Vec<PathBuf> {
+    let settings = store.settings();
+    let authorities = match &settings.authorities {
+        ServerAuthorities::File(path) => Some(path),
+        ServerAuthorities::System => None,
+    };
+    let pair = settings.pair.iter().flat_map(|(cert, key)| [cert, key]);
+    authorities.into_iter().chain(pair).cloned().collect()
 }

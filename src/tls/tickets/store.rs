@@ -99,6 +99,10 @@ impl TicketKeyStore {
             Err(error) => return Attempt::Failed(error),
         };
         if read.keys.all().eq(self.current().all()) {
+            if read.warning != self.warning() {
+                // The same keys in a file with other permissions.
+                self.current.store(Arc::new(read));
+            }
             return Attempt::Unchanged;
         }
         self.current.store(Arc::new(read));

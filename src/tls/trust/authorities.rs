@@ -10,32 +10,51 @@ use x509_parser::extensions::{GeneralName, NameConstraints};
 use x509_parser::prelude::FromDer;
 
 use super::error::TrustError;
-use crate::tls::credentials::{name_text, printable, rfc3339};
+use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
 use crate::tls::pem::{self, Block, Position};
+use crate::tls::policy::Profile;
 
-/// The authorities of a file, and what is worth a warning at `now` (unix seconds).
+/// What a file of authorities holds.
+pub(super) struct Authorities {
+    pub(super) roots: RootCertStore,
+    /// What is worth a warning.
+    pub(super) warnings: Vec<String>,
+    /// The algorithms of their keys.
+    pub(super) keys: Vec<String>,
+}
+
+/// The authorities of a file at `now` (unix seconds), each of a kind that the profile has.
 pub(super) fn parse(
     path: &Path,
     text: &[u8],
     now: i64,
-) -> Result<(RootCertStore, Vec<String>), TrustError> {
-    let file = AuthorityFile { path };
+    profile: Profile,
+) -> Result<Authorities, TrustError> {
+    let file = AuthorityFile { path, profile };
     let mut roots = RootCertStore::empty();
     let mut warnings = Vec::new();
+    let mut keys = Vec::new();
     for block in pem::blocks(text).map_err(|cause| file.pem(cause))? {
         let der = file.decode(&block)?;
-        warnings.extend(file.check(block.at, &der, now)?);
+        let (key, warning) = file.check(block.at, &der, now)?;
+        keys.push(key);
+        warnings.extend(warning);
         let added = roots.add(CertificateDer::from(der));
         added.map_err(|cause| file.malformed(block.at, cause.to_string()))?;
     }
     if roots.is_empty() {
         return Err(TrustError::Empty { path: path.into() });
     }
-    Ok((roots, warnings))
+    Ok(Authorities {
+        roots,
+        warnings,
+        keys,
+    })
 }
 
 struct AuthorityFile<'a> {
     path: &'a Path,
+    profile: Profile,
 }
 
 impl AuthorityFile<'_> {
@@ -53,8 +72,13 @@ impl AuthorityFile<'_> {
         }
     }
 
-    /// What is worth a warning, if it can be used.
-    fn check(&self, at: Position, der: &[u8], now: i64) -> Result<Option<String>, TrustError> {
+    /// The algorithm of its key and what is worth a warning, if it can be used.
+    fn check(
+        &self,
+        at: Position,
+        der: &[u8],
+        now: i64,
+    ) -> Result<(String, Option<String>), TrustError> {
         let (_, certificate) = X509Certificate::from_der(der)
             .map_err(|cause| self.malformed(at, cause.to_string()))?;
         let subject = name_text(certificate.subject());
@@ -79,12 +103,23 @@ impl AuthorityFile<'_> {
                 constraint,
             });
         }
+        let key = describe_key(certificate.public_key());
+        if !self.profile.admits_key(&key) {
+            return Err(TrustError::Profile {
+                path: self.path.into(),
+                at,
+                subject,
+                key,
+                profile: self.profile,
+            });
+        }
         let until = certificate.validity().not_after.timestamp();
-        Ok((until < now).then(|| {
+        let warning = (until < now).then(|| {
             let path = self.path.display();
             let until = rfc3339(until);
             format!("client-ca: {path}: {at}, `{subject}`, expired at {until}, and its clients are still let in: remove it")
-        }))
+        });
+        Ok((key, warning))
     }
 
     fn pem(&self, cause: pem::PemError) -> TrustError {

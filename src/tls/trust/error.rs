@@ -3,6 +3,7 @@
 use crate::redact::Shown;
 use crate::tls::credentials::CredentialError;
 use crate::tls::pem::{PemError, Position};
+use crate::tls::policy::{Profile, Requirement};
 
 /// Why authorities for clients cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,23 @@ pub enum TrustError {
         subject: String,
         /// The constraint.
         constraint: String,
+    },
+    /// A key of a kind that the profile of the listener has not.
+    #[error(
+        "client-ca: {path}: {at}, `{subject}`, has a key of {key}, but profile `{name}` asks for {wanted} ({rule}): remove it, or change the profile",
+        name = profile.name(), rule = Requirement::ClientCertificates.id(), wanted = Requirement::ClientCertificates.wanted(*profile)
+    )]
+    Profile {
+        /// The file.
+        path: Shown,
+        /// Which block.
+        at: Position,
+        /// Its subject.
+        subject: String,
+        /// The algorithm of its key.
+        key: String,
+        /// What the listener is held to.
+        profile: Profile,
     },
     /// The library refuses the whole.
     #[error("client-ca: {path} cannot be used: {cause}")]

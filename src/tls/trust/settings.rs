@@ -6,6 +6,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::signatures::Signatures;
 use crate::tls::identity::Rules;
+use crate::tls::policy::Profile;
 
 /// Whether clients are asked for a certificate.
 #[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
@@ -21,7 +22,7 @@ pub enum ClientAuth {
 }
 
 /// What a listener is told of its clients' certificates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// Whether a client may have none.
     pub mode: ClientAuth,
@@ -33,4 +34,6 @@ pub struct Settings {
     pub rules: Rules,
     /// Which signatures count.
     pub signatures: Signatures,
+    /// What their keys are held to.
+    pub profile: Profile,
 }

@@ -41,12 +41,17 @@ impl TrustStore {
 
     /// Stands for files that hold nothing usable yet: nobody is believed until the reloader fills it.
     pub fn waiting(settings: &Settings, error: &TrustError) -> Self {
+        Self::awaiting(settings, &error.to_string())
+    }
+
+    /// Stands for an agent that has not answered yet.
+    pub fn awaiting(settings: &Settings, message: &str) -> Self {
         let store = Self {
             settings: settings.clone(),
             current: Arc::new(ArcSwap::from_pointee(Trust::nobody(settings))),
             failure: StandingFailure::default(),
         };
-        store.failure.record(&error.to_string());
+        store.failure.record(message);
         store
     }
 
@@ -93,6 +98,12 @@ impl TrustStore {
             Ok(trust) => Attempt::Loaded(Box::new(trust)),
             Err(error) => Attempt::Failed(error),
         }
+    }
+
+    /// The same, and no failure stands against it.
+    pub(in crate::tls) fn succeed(&self, trust: Trust) {
+        self.publish(trust);
+        self.failure.forget();
     }
 
     pub(crate) fn publish(&self, trust: Trust) {

@@ -104,13 +104,14 @@ fn of_unusable_list(error: Error) -> Error {
     }
 }
 
-/// An authority of the same name with another key is another authority: alert 48 says so, where
+/// An authority of the same name with another key, or a key of another algorithm, is another authority: alert 48 says so, where
 /// decrypt_error would speak of the handshake.
 fn of_another_issuer(error: Error) -> Error {
     match error {
-        Error::InvalidCertificate(CertificateError::BadSignature) => {
-            Error::InvalidCertificate(CertificateError::UnknownIssuer)
-        }
+        Error::InvalidCertificate(
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => Error::InvalidCertificate(CertificateError::UnknownIssuer),
         error => error,
     }
 }

@@ -68,7 +68,10 @@ def template(thing, name):
 
 def comparable(pod):
     volumes = [each for each in pod["spec"]["volumes"] if not each["name"].startswith("kube-api-access-")]
-    text = json.dumps({"spec": pod["spec"] | {"volumes": volumes}, "annotations": pod["metadata"]["annotations"]}, sort_keys=True)
+    # Whether the API server's mount comes before ours or behind it says nothing.
+    containers = [each | {"volumeMounts": sorted(each.get("volumeMounts", []), key=lambda mount: mount["mountPath"])}
+                  for each in pod["spec"]["containers"]]
+    text = json.dumps({"spec": pod["spec"] | {"volumes": volumes, "containers": containers}, "annotations": pod["metadata"]["annotations"]}, sort_keys=True)
     for each in pod["spec"]["volumes"]:
         text = text.replace(each["name"], "kube-api-access") if each["name"].startswith("kube-api-access-") else text
     return text

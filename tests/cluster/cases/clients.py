@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 
-from cases.running import admin, kill, wait
+from cases.running import admin, restarted_alone, wait
 from kube import ready, restarts, sidecar
 from report import check, skip
 
@@ -159,11 +159,7 @@ def unusable(setting, pod, folder, authority):
     said = wait(lambda: "client-ca" in admin(pod, "/readyz")[1], 120)
     check("authorities that cannot be used are said on /readyz", said, admin(pod, "/readyz"))
     check("the last good ones stay", ready(setting.kube.read(pod)) and get(setting, pod, folder, *authority.client(BATCH))[0] == 0)
-    kill(setting, pod, "hybridge")
-    time.sleep(15)
-    now = setting.kube.read(pod)
-    check("restarted with them, the sidecar runs on and the app is left alone", restarts(now, "app") == 0 and restarts(now, "hybridge") == 1,
-          (restarts(now, "app"), restarts(now, "hybridge")))
+    restarted_alone(setting, pod, "them")
     status, text = admin(pod, "/readyz")
     check("/readyz says 503 with the reason", status == 503 and "no usable authorities" in text, (status, text))
     check("nobody is let in meanwhile", get(setting, pod, folder, *authority.client(BATCH))[0] != 0 and get(setting, pod, folder)[0] != 0)

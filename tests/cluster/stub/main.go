@@ -1,7 +1,8 @@
 // Command stub stands in for an upstream, and for a client of one, in a container without a shell.
 //
 //	stub [serve] --host 0.0.0.0 --port 8000   /health, /v1/models, /stream?lines=8, /client: who the sidecar says
-//	                                          it is; GET /fail ends its health
+//	                                          it is; GET /fail ends its health; /file?name=PATH and
+//	                                          /sha256?name=PATH: what a file holds
 //	stub get [--cacert FILE] URL...           prints "GROUP STATUS BODY" for each; exit code 1 without a response;
 //	                                          with --resumption "resumed" or "full" before the body; takes
 //	                                          --name, --cert and --key, --header NAME=VALUE, and
@@ -12,6 +13,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"flag"
@@ -85,6 +87,14 @@ func serve(words []string) {
 		fmt.Fprintf(w, "%q\n", request.Header.Values("x-forwarded-client-cert"))
 	})
 	http.HandleFunc("/stream", stream)
+	http.HandleFunc("/file", func(w http.ResponseWriter, request *http.Request) {
+		copyFile(w, w, request)
+	})
+	http.HandleFunc("/sha256", func(w http.ResponseWriter, request *http.Request) {
+		digest := sha256.New()
+		copyFile(digest, w, request)
+		fmt.Fprintf(w, "%x\n", digest.Sum(nil))
+	})
 	// As vLLM does: only that the sidecar does not set it makes a second listener fail.
 	reuse := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, 15, 1) })
@@ -93,6 +103,18 @@ func serve(words []string) {
 	check(err)
 	fmt.Println("listening on", listener.Addr())
 	check(http.Serve(listener, nil))
+}
+
+func copyFile(to io.Writer, w http.ResponseWriter, request *http.Request) {
+	file, err := os.Open(request.URL.Query().Get("name"))
+	if err != nil {
+		fmt.Fprintln(w, err)
+		return
+	}
+	defer file.Close()
+	if _, err := io.Copy(to, file); err != nil {
+		fmt.Fprintln(w, err)
+	}
 }
 
 func stream(w http.ResponseWriter, request *http.Request) {

@@ -40,6 +40,7 @@ fn the_documentation_has_a_row_for_every_key_with_flag_variable_form_default_and
     for special in [
         "`--config` `HYBRIDGE_CONFIG`",
         "`--ports` `HYBRIDGE_PORTS`",
+        "`--egress` `HYBRIDGE_EGRESS`",
         "`POD_IPS`",
     ] {
         assert!(text.contains(special), "{special}");
@@ -56,7 +57,7 @@ fn every_flag_of_the_command_line_is_documented() {
         .filter_map(clap::Arg::get_long)
         .collect();
     let mut documented: Vec<_> = Key::ALL.iter().map(|key| key.flag()).collect();
-    documented.extend(["config", "ports"]);
+    documented.extend(["config", "ports", "egress"]);
     flags.sort_unstable();
     documented.sort_unstable();
     assert_eq!(flags, documented);

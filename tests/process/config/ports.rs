@@ -108,6 +108,6 @@ fn two_ports_of_one_number_are_refused() {
     ];
     assert_eq!(
         load(&arguments, &[]).unwrap_err(),
-        "--ports: two listeners are named `port-8000`: metrics and logs tell them apart by name"
+        "--ports: `port-8000` is the name of two listeners or egresses: metrics and logs tell them apart by name"
     );
 }

@@ -24,10 +24,10 @@ const CONNECTIONS_OF_HTTP2: usize = 40;
 const STREAMS: u32 = 250;
 
 /// A memory cgroup, removed at the end.
-struct Cgroup(PathBuf);
+pub(super) struct Cgroup(PathBuf);
 
 impl Cgroup {
-    fn new(name: &str) -> Option<Self> {
+    pub(super) fn new(name: &str) -> Option<Self> {
         let parents = [
             ("/sys/fs/cgroup", "memory.max"),
             ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
@@ -45,6 +45,11 @@ impl Cgroup {
             std::fs::write(cgroup.0.join(limit), LIMIT.to_string()).ok()?;
             Some(cgroup)
         })
+    }
+
+    /// Where a process says that it belongs to it.
+    pub(super) fn procs(&self) -> PathBuf {
+        self.0.join("cgroup.procs")
     }
 
     fn peak(&self) -> u64 {
@@ -237,7 +242,7 @@ async fn is_borne(load: Load) {
         println!("{load:?}: no memory cgroup can be made here, the limit is the machine's");
     }
     let bound = budget(cgroup.is_some()).most_memory();
-    let procs = cgroup.as_ref().map(|cgroup| cgroup.0.join("cgroup.procs"));
+    let procs = cgroup.as_ref().map(Cgroup::procs);
     let procs = procs.unwrap_or_else(|| "/dev/null".into());
     let (program, admin) =
         Program::start_in(load.app().await, load.protocol(), &procs, CONNECTIONS).await;

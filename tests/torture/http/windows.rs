@@ -13,11 +13,11 @@ use crate::support::http::pattern;
 use crate::support::program::Program;
 use crate::support::{read_head, upstream, within};
 
-const STREAMS: u32 = 250;
+pub(super) const STREAMS: u32 = 250;
 const MIB: u64 = 1024 * 1024;
 
 /// A server of responses of `size` bytes.
-async fn app(size: usize) -> std::net::SocketAddr {
+pub(super) async fn app(size: usize) -> std::net::SocketAddr {
     let content = Arc::new(pattern(size));
     upstream(move |mut stream| {
         let content = Arc::clone(&content);
@@ -39,7 +39,7 @@ async fn app(size: usize) -> std::net::SocketAddr {
 }
 
 /// A connection whose every stream has its response's head and `window` bytes of window.
-async fn stalled(program: &Program, window: u32) -> TlsStream<TcpStream> {
+pub(super) async fn stalled(program: &Program, window: u32) -> TlsStream<TcpStream> {
     let mut stream = program.connect(&["h2"]).await;
     frames::begin(&mut stream, window, 1 << 30).await;
     let mut heads = 0;
@@ -116,7 +116,7 @@ async fn many_streams_without_window_cost_what_the_documents_say() {
 }
 
 /// What 250 streams may cost, bookkeeping included.
-const A_CONNECTION: u64 = 8 * MIB;
+pub(super) const A_CONNECTION: u64 = 8 * MIB;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_waited_for_room_get_every_byte() {

@@ -70,6 +70,22 @@ pub(super) fn read(read: &Reader<'_>, name: &str, usual: &str) -> Result<Option<
     read.parsed(name, &what, |text| Source::parse(text, usual))
 }
 
+/// Reads an annotation that names a ConfigMap or Secret with two keys.
+pub(super) fn read_pair(
+    read: &Reader<'_>,
+    name: &str,
+    keys: [&str; 2],
+) -> Result<Option<[Source; 2]>, Deny> {
+    let what = format!(
+        "write configmap/NAME or secret/NAME, which has {}",
+        keys.join(" and ")
+    );
+    read.parsed(name, &what, |text| {
+        let [one, other] = keys.map(|key| Source::parse(text, key).filter(|_| !text.contains(':')));
+        Some([one?, other?])
+    })
+}
+
 /// The same for what must be secret.
 pub(super) fn read_secret(
     read: &Reader<'_>,

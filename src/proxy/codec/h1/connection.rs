@@ -9,10 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::io::{ClientStream, Closing, Duplex};
+use crate::proxy::codec::digest_check::DigestCheck;
 use crate::proxy::codec::h1::body::{Decoded, Decoder, last_chunk, put_chunk_size};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::head_scanner::HeadScan;
 use crate::proxy::codec::message::{Frame, Framing, MessageError, MessageStream, Readiness};
+use crate::signature::BodyDigest;
 
 /// Unsent bytes at which no more is taken in.
 const HIGH_WATER: usize = 64 * 1024;
@@ -45,6 +47,8 @@ pub(crate) struct H1<S> {
     received: BytesMut,
     scan: HeadScan,
     decoder: Decoder,
+    /// Holds the end of a signed body back.
+    check: Option<Box<DigestCheck>>,
     out: VecDeque<Bytes>,
     unsent: usize,
     encoder: Encoder,
@@ -73,6 +77,7 @@ impl<S: Duplex> H1<S> {
             received: BytesMut::new(),
             scan: HeadScan::default(),
             decoder: Decoder::new(Framing::None),
+            check: None,
             out: VecDeque::new(),
             unsent: 0,
             encoder: Encoder::Ended,
@@ -97,7 +102,12 @@ impl<S: Duplex> H1<S> {
 
     /// Whether the message that comes has been read to its end.
     pub(crate) fn body_done(&self) -> bool {
-        self.decoder.is_done()
+        self.decoder.is_done() && self.check.as_ref().is_none_or(|check| check.is_done())
+    }
+
+    /// The body that comes must have this digest.
+    pub(crate) fn check_body(&mut self, digest: BodyDigest) {
+        self.check = Some(Box::new(DigestCheck::new(digest)));
     }
 
     /// Whether any byte left since the last head was queued.
@@ -154,6 +164,7 @@ impl<S: Duplex> H1<S> {
     pub(crate) fn start_body(&mut self, head: usize, framing: Framing) {
         self.received.advance(head);
         self.decoder = Decoder::new(framing);
+        self.check = None;
     }
 
     /// Gives back the buffers of a connection that will wait.
@@ -197,6 +208,23 @@ impl<S: Duplex> H1<S> {
     pub(crate) fn release_buffer(&mut self) {
         if self.received.is_empty() {
             self.received = BytesMut::new();
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+        loop {
+            match self.decoder.decode(&mut self.received)? {
+                Decoded::Frame(frame) => return Poll::Ready(Ok(Some(frame))),
+                Decoded::End => return Poll::Ready(Ok(None)),
+                Decoded::NeedMore => {}
+            }
+            if ready!(self.poll_receive(cx))? == 0 {
+                return Poll::Ready(if self.decoder.ends_with_stream() {
+                    Ok(None)
+                } else {
+                    Err(MessageError::Ended)
+                });
+            }
         }
     }
 
@@ -274,24 +302,16 @@ impl<S: ClientStream> Closing for H1<S> {
 
 impl<S: Duplex> MessageStream for H1<S> {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
-        loop {
-            match self.decoder.decode(&mut self.received)? {
-                Decoded::Frame(frame) => return Poll::Ready(Ok(Some(frame))),
-                Decoded::End => return Poll::Ready(Ok(None)),
-                Decoded::NeedMore => {}
-            }
-            if ready!(self.poll_receive(cx))? == 0 {
-                return Poll::Ready(if self.decoder.ends_with_stream() {
-                    Ok(None)
-                } else {
-                    Err(MessageError::Ended)
-                });
-            }
+        if let Some(mut check) = self.check.take() {
+            let polled = check.poll_frame(|| self.poll_piece(cx));
+            self.check = Some(check);
+            return polled;
         }
+        self.poll_piece(cx)
     }
 
     fn at_end(&self) -> bool {
-        self.decoder.is_done()
+        self.body_done()
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {

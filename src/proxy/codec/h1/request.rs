@@ -9,10 +9,11 @@ use http::{Method, Request, Uri, Version};
 mod target;
 
 use self::target::split_target;
-pub(crate) use self::target::valid_host;
+pub(crate) use self::target::{absolute_authority, valid_host};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::headers::{self, ForwardedHeaders, has_item, put_field};
 use crate::proxy::codec::message::Framing;
+use crate::signature::Message;
 
 /// Header fields for which there is room without an allocation.
 pub(crate) const USUAL_FIELDS: usize = 256;
@@ -103,6 +104,27 @@ impl<'b> RequestHead<'b> {
         })
     }
 
+    /// What signatures can cover of it: no field that ends here, since the app does not get it.
+    pub(crate) fn message(&self, identity: &ForwardedHeaders) -> Message<'_> {
+        let crosses = |name: &[u8]| {
+            self.is_end_to_end(name, identity) || name.eq_ignore_ascii_case(b"content-length")
+        };
+        let fields = self.fields.iter();
+        let fields = fields.filter(|field| crosses(field.name.as_bytes()));
+        Message {
+            method: self.method,
+            authority: self.host,
+            target: self.target,
+            has_body: !matches!(self.framing, Framing::None | Framing::Length(0)),
+            fields: fields.map(|field| (field.name, field.value)).collect(),
+        }
+    }
+
+    /// Fields of these names end here too.
+    pub(crate) fn leave_out(&mut self, names: [&'static str; 2]) {
+        self.nominated.extend(names.map(str::as_bytes));
+    }
+
     fn is_end_to_end(&self, name: &[u8], identity: &ForwardedHeaders) -> bool {
         !(headers::is_hop_by_hop(name)
             || name.eq_ignore_ascii_case(b"host")
@@ -152,6 +174,7 @@ impl<'b> RequestHead<'b> {
         &self,
         identity: &ForwardedHeaders,
         default_host: &str,
+        scheme: &str,
     ) -> Result<Request<()>, HeadError> {
         let mut fields = HeaderMap::with_capacity(self.fields.len() + 8);
         for field in self.end_to_end_fields(identity) {
@@ -170,7 +193,7 @@ impl<'b> RequestHead<'b> {
         identity.append_to(&mut fields, self.host);
         let authority = self.host.unwrap_or(default_host.as_bytes());
         let uri = Uri::builder()
-            .scheme("http")
+            .scheme(scheme)
             .authority(authority)
             .path_and_query(self.target)
             .build()

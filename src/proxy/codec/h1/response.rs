@@ -6,7 +6,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::h1::request::{Field, FieldSummary, USUAL_FIELDS};
+use crate::proxy::codec::h1::request::{Field, FieldSummary, USUAL_FIELDS, no_fields};
 use crate::proxy::codec::headers;
 use crate::proxy::codec::headers::put_field;
 use crate::proxy::codec::message::Framing;
@@ -39,6 +39,13 @@ pub(crate) enum Persistence {
 }
 
 impl<'b> ResponseHead<'b> {
+    /// The media type of its content.
+    pub(crate) fn content_type(&self) -> Option<&'b [u8]> {
+        let mut fields = self.fields.iter();
+        let field = fields.find(|field| field.name.eq_ignore_ascii_case("content-type"))?;
+        Some(field.value)
+    }
+
     /// Parses a whole head and validates it. `is_head`: it answers a HEAD request.
     pub(crate) fn parse(
         head: &'b [u8],
@@ -83,6 +90,16 @@ impl<'b> ResponseHead<'b> {
         })
     }
 
+    /// A head as HTTP/2 has it, the framing of its body, and whether the server keeps the connection.
+    pub(crate) fn read(
+        head: &[u8],
+        is_head: bool,
+    ) -> Result<(Response<()>, Framing, bool), HeadError> {
+        let mut fields_buf = no_fields();
+        let head = ResponseHead::parse(head, &mut fields_buf, is_head)?;
+        Ok((head.to_http2()?, head.framing, head.keep_alive))
+    }
+
     fn end_to_end_fields(&self) -> impl Iterator<Item = &httparse::Header<'b>> {
         self.fields.iter().filter(|field| {
             let name = field.name.as_bytes();
@@ -90,6 +107,11 @@ impl<'b> ResponseHead<'b> {
                 || name.eq_ignore_ascii_case(b"content-length")
                 || self.nominated.iter().any(|n| n.eq_ignore_ascii_case(name)))
         })
+    }
+
+    /// A field of this name ends here: the proxy says it itself.
+    pub(crate) fn leave_out(&mut self, name: &'static str) {
+        self.nominated.push(name.as_bytes());
     }
 
     /// Writes the head for an HTTP/1 client; `framing` is what its body will have there.
@@ -171,8 +193,18 @@ pub(crate) fn write_from_http2(
     put_end(out, after);
 }
 
+/// How the body of an HTTP/2 upstream's response ends. `ended`: with its head.
+pub(crate) fn framing_of_http2(response: &Response<()>, is_head: bool, ended: bool) -> Framing {
+    match stated_length(response) {
+        _ if is_head || matches!(response.status().as_u16(), 204 | 304) => Framing::None,
+        Some(length) => Framing::Length(length),
+        None if ended => Framing::Length(0),
+        None => Framing::Chunked,
+    }
+}
+
 /// The content-length of a response, if it has a usable one.
-pub(crate) fn stated_length(response: &Response<()>) -> Option<u64> {
+fn stated_length(response: &Response<()>) -> Option<u64> {
     let value = response.headers().get(CONTENT_LENGTH)?;
     value.to_str().ok()?.parse().ok()
 }

@@ -26,7 +26,7 @@ pub(crate) struct Reserved {
 }
 
 impl Reserve {
-    fn new(bytes: u64) -> Self {
+    pub(super) fn new(bytes: u64) -> Self {
         Self(AtomicUsize::new(bytes.try_into().unwrap_or(usize::MAX)))
     }
 

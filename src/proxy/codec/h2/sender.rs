@@ -133,6 +133,10 @@ impl Sender {
     /// waits for the socket.
     fn poll_ready_scarce(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
         ready!(self.poll_flush(cx))?;
+        // Behind the end there is no window to wait for, and asking for it is an error.
+        if self.ended {
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.in_flight.poll_none(cx));
         self.poll_capacity(cx, 1).map_ok(drop)
     }

@@ -8,21 +8,23 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Response};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::proxy::codec::h2::reserve::{HEADS, Reserved};
+use crate::proxy::codec::digest_check::DigestCheck;
 use crate::proxy::codec::h2::sender::Sender;
-use crate::proxy::codec::h2::unsent::Unsent;
+use crate::proxy::codec::h2::unsent::{Charge, Unsent};
 use crate::proxy::codec::headers;
 use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
 use crate::proxy::codec::message::{
     Frame, FramingError, MAX_TRAILER_FIELDS, MAX_TRAILERS, MessageError, MessageStream, Readiness,
 };
+use crate::signature::BodyDigest;
 
 /// What a frame costs at least, however small.
 const SMALL_FRAME: usize = 256;
 /// Bytes of a response head that is not counted beside its stream.
-const USUAL_HEAD: usize = 4 * 1024;
+pub(crate) const USUAL_HEAD: usize = 4 * 1024;
 /// Bytes that are forwarded in one go of what was read ahead.
 const READ_AHEAD_PIECE: usize = 16 * 1024;
 
@@ -68,12 +70,12 @@ pub(crate) struct ServedStream {
     /// Bytes that were forwarded and that the upstream need not have taken yet: their window
     /// is given back when it has, so that the window bounds what an upload costs.
     handed: usize,
+    /// Holds the end of a signed body back.
+    check: Option<Box<DigestCheck>>,
     respond: SendResponse<Bytes>,
     sender: Option<Sender>,
     grpc_status: Option<u8>,
     unsent: Arc<Unsent>,
-    /// What heads that may be unread take of the process's bytes.
-    heads: Reserved,
 }
 
 /// The status of a gRPC call, in trailers or in a trailers-only response.
@@ -91,25 +93,42 @@ impl ServedStream {
             receiver,
             ahead: BytesMut::new(),
             handed: 0,
+            check: None,
             respond,
             sender: None,
             grpc_status: None,
             unsent,
-            heads: HEADS.nothing(),
         }
     }
 
-    /// Whether there is memory for a response head of so many bytes, which a client may leave unread.
-    /// One of a usual size is part of what a stream costs; a large one is held as fields and as text.
-    pub(crate) fn has_memory_for_head(&mut self, bytes: usize) -> bool {
-        bytes <= USUAL_HEAD || self.heads.grow(bytes.saturating_mul(2))
+    /// The body that comes must have this digest.
+    pub(crate) fn check_body(&mut self, digest: BodyDigest) {
+        self.check = Some(Box::new(DigestCheck::new(digest)));
+    }
+
+    /// Whether there is memory for a response head of so many bytes, which is sent next and which a client
+    /// may leave unread. One of a usual size is part of what a stream costs and need not be asked for; a
+    /// large one is held as fields and as text. Waits only for heads that leave with this turn.
+    pub(crate) async fn memory_for_head(&mut self, bytes: usize) -> bool {
+        while !self.unsent.takes_head(bytes.saturating_mul(2)) {
+            if self.unsent.is_blocked() {
+                return false;
+            }
+            yield_now().await;
+        }
+        true
+    }
+
+    /// What is to be charged to this client.
+    pub(crate) fn charge(&self) -> Charge {
+        Charge::new(Arc::clone(&self.unsent))
     }
 
     /// Sends an interim response (RFC 9110 §15.2), or drops it: a client that leaves its socket unread
     /// would make it wait here.
     pub(crate) fn send_interim(&mut self, response: Response<()>) -> Result<(), MessageError> {
         let bytes = headers::size(response.headers()) + SMALL_FRAME;
-        if self.unsent.is_blocked() || !self.heads.grow(bytes) {
+        if self.unsent.is_blocked() || !self.unsent.takes_head(bytes) {
             return Ok(());
         }
         Ok(self.respond.send_informational(response)?)
@@ -181,17 +200,7 @@ impl ServedStream {
         self.unsent.room_in_socket().await;
     }
 
-    /// Breaks the stream off.
-    pub(crate) fn reset(&mut self, reason: h2::Reason) {
-        match &mut self.sender {
-            Some(sender) => sender.reset(reason),
-            None => self.respond.send_reset(reason),
-        }
-    }
-}
-
-impl MessageStream for ServedStream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
         if !self.ahead.is_empty() {
             let piece = self.ahead.len().min(READ_AHEAD_PIECE);
             let piece = self.ahead.split_to(piece).freeze();
@@ -206,6 +215,25 @@ impl MessageStream for ServedStream {
         Poll::Ready(Ok(frame))
     }
 
+    /// Breaks the stream off.
+    pub(crate) fn reset(&mut self, reason: h2::Reason) {
+        match &mut self.sender {
+            Some(sender) => sender.reset(reason),
+            None => self.respond.send_reset(reason),
+        }
+    }
+}
+
+impl MessageStream for ServedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+        if let Some(mut check) = self.check.take() {
+            let polled = check.poll_frame(|| self.poll_piece(cx));
+            self.check = Some(check);
+            return polled;
+        }
+        self.poll_piece(cx)
+    }
+
     fn taken(&mut self) {
         let handed = std::mem::take(&mut self.handed);
         // Never more than came: there is no error.
@@ -213,7 +241,9 @@ impl MessageStream for ServedStream {
     }
 
     fn at_end(&self) -> bool {
-        self.ahead.is_empty() && self.receiver.is_end_stream()
+        self.ahead.is_empty()
+            && self.receiver.is_end_stream()
+            && self.check.as_ref().is_none_or(|check| check.is_done())
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {

@@ -10,10 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 
 use crate::budget::UNSENT_PER_CONNECTION;
-use crate::proxy::codec::h2::reserve::BOUNDS;
+use crate::proxy::codec::h2::reserve::{BOUNDS, HEADS, Reserve, Reserved};
 use crate::proxy::codec::message::Readiness;
+
+/// The part of the process's bytes of heads that one connection may hold: one in so many.
+const PART_OF_HEADS: u64 = 4;
 
 /// What a process holds.
 pub(crate) struct Process {
@@ -71,6 +75,8 @@ pub(crate) struct Unsent {
     /// The client does not read its socket.
     blocked: Arc<AtomicBool>,
     unblocked: Notify,
+    /// Bytes of heads that are in front of the socket.
+    heads: AtomicUsize,
     process: &'static Process,
 }
 
@@ -82,6 +88,7 @@ impl Unsent {
             uploaded: AtomicUsize::new(0),
             blocked,
             unblocked: Notify::new(),
+            heads: AtomicUsize::new(0),
             process,
         })
     }
@@ -94,6 +101,48 @@ impl Unsent {
     /// The socket has room again.
     pub(crate) fn unblocked(&self) {
         self.unblocked.notify_waiters();
+    }
+
+    /// The connection has ended: nobody waits for its socket any more.
+    pub(crate) fn closed(&self) {
+        self.blocked.store(false, Ordering::Relaxed);
+        self.unblocked();
+    }
+
+    /// Whether there is room for a head of so many bytes that is sent now. It is taken until the head is
+    /// written to the socket.
+    pub(crate) fn takes_head(self: &Arc<Self>, bytes: usize) -> bool {
+        let part = usize::try_from(BOUNDS.heads / PART_OF_HEADS).unwrap_or(usize::MAX);
+        let Some(head) = self.head(&HEADS, part, bytes) else {
+            return false;
+        };
+        tokio::spawn(async move {
+            // It is handed over in this turn of the connection, whose end says whether it was written.
+            yield_now().await;
+            head.unsent.room_in_socket().await;
+        });
+        true
+    }
+
+    /// One head of a connection is part of what the connection costs; more take `part` of `reserve` at most.
+    fn head(
+        self: &Arc<Self>,
+        reserve: &'static Reserve,
+        part: usize,
+        bytes: usize,
+    ) -> Option<Head> {
+        let held = self.heads.load(Ordering::Relaxed);
+        let mut reserved = reserve.nothing();
+        let fits = held.saturating_add(bytes) <= part && reserved.grow(bytes);
+        if held > 0 && !fits {
+            return None;
+        }
+        self.heads.fetch_add(bytes, Ordering::Relaxed);
+        Some(Head {
+            bytes,
+            _reserved: reserved,
+            unsent: Arc::clone(self),
+        })
     }
 
     /// Waits until the socket has room: what was handed over before is not on its way until then.
@@ -145,6 +194,19 @@ impl Unsent {
     }
 }
 
+/// A head in front of the socket; given back when dropped.
+struct Head {
+    bytes: usize,
+    _reserved: Reserved,
+    unsent: Arc<Unsent>,
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        self.unsent.heads.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// What one holder is charged for, until it is dropped.
 pub(crate) struct Charge {
     unsent: Arc<Unsent>,
@@ -159,6 +221,15 @@ impl Charge {
 
     pub(crate) fn room(&self) -> Readiness {
         self.unsent.room()
+    }
+
+    /// Charges for bytes that are about to be read, if there is room for more.
+    pub(crate) fn reserve(&mut self, bytes: usize) -> bool {
+        let ample = self.room() == Readiness::Ample;
+        if ample {
+            self.set(bytes);
+        }
+        ample
     }
 
     /// It holds so many bytes now.
@@ -208,6 +279,67 @@ mod tests {
             (Readiness::Ample, Readiness::Ample)
         );
         assert_eq!(PROCESS.held.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_connection_takes_a_part_of_what_all_have_for_heads() {
+        static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
+        static HEADS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(100));
+        let (one, other) = (
+            Unsent::new(&PROCESS, Arc::default()),
+            Unsent::new(&PROCESS, Arc::default()),
+        );
+        let large = one.head(&HEADS, 40, 60);
+        assert!(large.is_some(), "the first head of a connection");
+        assert!(one.head(&HEADS, 40, 1).is_none());
+        drop(large);
+        let held = [one.head(&HEADS, 40, 30), one.head(&HEADS, 40, 10)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(one.head(&HEADS, 40, 1).is_none());
+        let others = [other.head(&HEADS, 100, 60), other.head(&HEADS, 100, 1)];
+        assert!(
+            others[0].is_some() && others[1].is_none(),
+            "nothing is left"
+        );
+        drop(held);
+        assert!(one.head(&HEADS, 40, 40).is_some());
+        drop(others);
+        assert_eq!(HEADS.take_part(1000).bytes(), 50);
+    }
+
+    #[tokio::test]
+    async fn what_a_head_took_is_given_back_when_the_socket_has_room() {
+        static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
+        let blocked = Arc::new(AtomicBool::new(false));
+        let one = Unsent::new(&PROCESS, Arc::clone(&blocked));
+        let held = || one.heads.load(Ordering::SeqCst);
+        let settle = async || {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+        };
+        assert!(one.takes_head(1));
+        assert_eq!(held(), 1);
+        settle().await;
+        assert_eq!(held(), 0);
+        blocked.store(true, Ordering::SeqCst);
+        assert!(one.takes_head(1));
+        settle().await;
+        assert_eq!(held(), 1);
+        one.closed();
+        settle().await;
+        assert_eq!(held(), 0);
+    }
+
+    #[test]
+    fn bytes_are_charged_before_they_are_read() {
+        static PROCESS: Process = Process::new(A_CONNECTION, 2 * A_CONNECTION, 2);
+        let one = Unsent::new(&PROCESS, Arc::default());
+        let charge = || Charge::new(Arc::clone(&one));
+        let (mut first, mut second) = (charge(), charge());
+        assert!(first.reserve(A_CONNECTION) && !second.reserve(1));
+        drop(first);
+        assert!(second.reserve(1));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use http::{Method, Request, Uri, Version};
 use crate::proxy::codec::headers::{ForwardedHeaders, field_size, is_hop_by_hop, put_field};
 use crate::proxy::codec::message::Framing;
 use crate::proxy::context::Context;
+use crate::proxy::request_log::{RequestLine, RequestLog};
 use crate::proxy::tunnel;
 
 /// What a cookie crumb takes beyond its part of the one field (`cookie: ` and CRLF, less `; `).
@@ -66,6 +67,13 @@ pub(super) fn host_of(parts: &Parts) -> Option<Vec<u8>> {
         Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
         None => parts.headers.get(HOST).map(|host| host.as_bytes().to_vec()),
     }
+}
+
+/// What the access log says of a request.
+#[cold]
+pub(super) fn line(log: &RequestLog, parts: &Parts) -> RequestLine {
+    let target = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    log.line(parts.method.as_str(), host_of(parts).as_deref(), target)
 }
 
 /// h2 has checked that the content agrees with a content-length.
@@ -147,7 +155,7 @@ pub(super) fn to_request(
     let default_host = context.upstream.default_host.as_bytes();
     let mut request = Request::new(());
     *request.uri_mut() = Uri::builder()
-        .scheme("http")
+        .scheme(context.upstream.scheme)
         .authority(host.unwrap_or(default_host))
         .path_and_query(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
         .build()

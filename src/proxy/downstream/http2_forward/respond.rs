@@ -3,21 +3,23 @@
 
 use h2::Reason;
 use http::Response;
+use http::header::CONTENT_TYPE;
 
 use super::Served;
 use crate::metrics::Code;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::h1::request::no_fields;
-use crate::proxy::codec::h1::response::ResponseHead;
-use crate::proxy::codec::h2::stream::grpc_status;
+use crate::proxy::codec::h1::response::{ResponseHead, framing_of_http2};
+use crate::proxy::codec::h2::stream::{USUAL_HEAD, grpc_status};
 use crate::proxy::codec::headers::{self, strip_hop_by_hop};
-use crate::proxy::codec::message::{Framing, MessageError, MessageStream};
+use crate::proxy::codec::message::{Framing, FramingError, MessageError, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::local_reply::LocalReply;
+use crate::proxy::pace::announces_stream;
 use crate::proxy::round_trip::{Http1Response, Http2Response};
+use crate::proxy::signed::bad_digest;
 use crate::proxy::tunnel;
 use crate::proxy::upstream::Socket;
 
@@ -34,13 +36,20 @@ impl Served<'_> {
             length,
             upload,
         } = answered;
-        let (mut response, incoming, kept) = match read_head(up.head(length), self.is_head) {
+        let (mut response, incoming, kept) = match ResponseHead::read(up.head(length), self.is_head)
+        {
             Ok(head) => head,
             Err(error) => {
                 return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
             }
         };
-        if !self.client.has_memory_for_head(length) {
+        if let Some(group) = up.stream().group() {
+            headers::put_evidence(response.headers_mut(), group);
+        }
+        if length > USUAL_HEAD
+            && self.receipt.is_none()
+            && !Box::pin(self.client.memory_for_head(length)).await
+        {
             return self.reply(LocalReply::Overloaded, sample);
         }
         up.start_body(length, incoming);
@@ -54,13 +63,26 @@ impl Served<'_> {
             let error = UpstreamError::BadResponse(HeadError::Malformed);
             return self.unanswered(error.into(), sample);
         }
+        if let Some(receipt) = self.receipt.take() {
+            let answer = (response, incoming);
+            let passing = self.pass_signed(&receipt, answer, &mut *up, upload, sample);
+            let Some((result, upload)) = Box::pin(passing).await else {
+                return;
+            };
+            if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
+                self.context.upstream.checkin(up);
+            }
+            return self.conclude(result, sample).await;
+        }
         let last = matches!(incoming, Framing::None | Framing::Length(0));
         self.head(&response, sample);
+        let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
         if self.client.start_response(response, last).is_err() {
             return sample.broken();
         }
         let idle = self.context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(&mut self.client, &mut *up, idle, upload);
+        let mut exchange =
+            Exchange::resumed(&mut self.client, &mut *up, idle, upload).timing(idle, clock);
         let result = exchange.run().await;
         let upload = exchange.upload();
         if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
@@ -95,6 +117,7 @@ impl Served<'_> {
         answered: Http2Response,
         sample: &mut Sample<'_>,
     ) {
+        let group = answered.group();
         let Http2Response {
             stream: mut up,
             mut response,
@@ -102,21 +125,40 @@ impl Served<'_> {
             ..
         } = answered;
         strip_hop_by_hop(response.headers_mut());
-        if !self
-            .client
-            .has_memory_for_head(headers::size(response.headers()))
+        if let Some(group) = group {
+            headers::put_evidence(response.headers_mut(), group);
+        }
+        let size = headers::size(response.headers());
+        if size > USUAL_HEAD
+            && self.receipt.is_none()
+            && !Box::pin(self.client.memory_for_head(size)).await
         {
             up.cancel();
             return self.reply(LocalReply::Overloaded, sample);
         }
+        if let Some(receipt) = self.receipt.take() {
+            let incoming = framing_of_http2(&response, self.is_head, up.at_end());
+            let answer = (response, incoming);
+            let passing = self.pass_signed(&receipt, answer, &mut up, upload, sample);
+            let passed = Box::pin(passing).await;
+            if !matches!(passed, Some((Ok(()), Upload::Done))) {
+                up.cancel();
+            }
+            if let Some((result, _)) = passed {
+                self.conclude(result, sample).await;
+            }
+            return;
+        }
         self.head(&response, sample);
+        let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
         let last = up.at_end();
         if self.client.start_response(response, last).is_err() {
             up.cancel();
             return sample.broken();
         }
         let idle = self.context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(&mut self.client, &mut up, idle, upload);
+        let mut exchange =
+            Exchange::resumed(&mut self.client, &mut up, idle, upload).timing(idle, clock);
         let result = exchange.run().await;
         if result.is_err() || exchange.upload() != Upload::Done {
             up.cancel();
@@ -125,7 +167,7 @@ impl Served<'_> {
     }
 
     /// Counts a response head: for gRPC the status comes later, or now in a trailers-only response.
-    fn head(&self, response: &Response<()>, sample: &mut Sample<'_>) {
+    pub(super) fn head(&self, response: &Response<()>, sample: &mut Sample<'_>) {
         let status = response.status().as_u16();
         if !self.grpc {
             return sample.answered_with(status);
@@ -146,6 +188,12 @@ impl Served<'_> {
         }
         let Err(broken) = result else { return };
         sample.broken();
+        if matches!(
+            broken,
+            Broken::Client(MessageError::Framing(FramingError::Digest))
+        ) {
+            bad_digest(self.context);
+        }
         let reason = match broken {
             Broken::Client(_) | Broken::Idle => Reason::CANCEL,
             Broken::Upstream(error) => {
@@ -159,11 +207,4 @@ impl Served<'_> {
         };
         self.client.reset(reason);
     }
-}
-
-/// A response head for HTTP/2, the framing of its body, and whether the server keeps the connection.
-fn read_head(head: &[u8], is_head: bool) -> Result<(Response<()>, Framing, bool), HeadError> {
-    let mut fields_buf = no_fields();
-    let head = ResponseHead::parse(head, &mut fields_buf, is_head)?;
-    Ok((head.to_http2()?, head.framing, head.keep_alive))
 }

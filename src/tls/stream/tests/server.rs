@@ -39,6 +39,9 @@ pub(super) fn server_and_root() -> (TlsServer, CertificateDer<'static>) {
         tickets: 1,
         ticket_keys: None,
         client_auth: None,
+        spiffe: None,
+        spiffe_hint: None,
+        profile: crate::tls::policy::Profile::Off,
     };
     let resolver: Arc<dyn ResolvesServerCert> = Arc::new(OneCertificate(Arc::new(certified)));
     (

@@ -26,6 +26,7 @@ impl World {
             crl: None,
             rules: Rules::any(),
             signatures: crate::tls::trust::Signatures::Any,
+            profile: crate::tls::policy::Profile::Off,
         };
         let issuer = authority(&settings);
         Self {

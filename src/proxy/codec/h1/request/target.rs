@@ -16,22 +16,29 @@ pub(super) fn split_target<'b>(
     if target.starts_with('/') {
         return Ok((origin_form(target)?, None));
     }
-    let rest = ["http://", "https://"]
-        .into_iter()
-        .find_map(|scheme| {
-            let start = target.get(..scheme.len())?;
-            start
-                .eq_ignore_ascii_case(scheme)
-                .then(|| &target[scheme.len()..])
-        })
-        .ok_or(HeadError::Target)?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let (authority, path) = split_absolute(target).ok_or(HeadError::Target)?;
     match path {
         "" => Ok(("/", Some(authority))),
         path if path.starts_with('/') => Ok((origin_form(path)?, Some(authority))),
         _ => Err(HeadError::Target),
     }
+}
+
+/// The authority of a target in absolute form.
+pub(crate) fn absolute_authority(target: &str) -> Option<&str> {
+    split_absolute(target).map(|(authority, _)| authority)
+}
+
+/// The authority of a target in absolute form, and what follows it.
+fn split_absolute(target: &str) -> Option<(&str, &str)> {
+    let rest = ["http://", "https://"].into_iter().find_map(|scheme| {
+        let start = target.get(..scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| &target[scheme.len()..])
+    })?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    Some(rest.split_at(end))
 }
 
 /// A path and query without a fragment, which is not the server's business.

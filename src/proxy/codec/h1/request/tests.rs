@@ -146,3 +146,20 @@ fn grpc_content_types_are_known_from_their_lookalikes() {
         assert!(!is_grpc(no.as_bytes()), "{no}");
     }
 }
+
+/// A relay that names a signed field in `connection` takes it away: it is not there to be verified.
+#[test]
+fn signatures_cover_no_field_that_ends_here() {
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nX-Dry-Run: 1\r\nX-Kept: 2\r\n\
+         X-Forwarded-For: 192.0.2.1\r\nConnection: x-dry-run\r\n\r\n";
+    let mut fields_buf = no_fields();
+    let head = RequestHead::parse(head.as_bytes(), &mut fields_buf, 100).unwrap();
+    let client = IpAddr::from([192, 0, 2, 7]);
+    let identity =
+        ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace);
+    let message = head.message(&identity);
+    assert_eq!(
+        message.fields,
+        [("Content-Length", &b"1"[..]), ("X-Kept", b"2")]
+    );
+}

@@ -1,0 +1,341 @@
+//! A cryptography bill of materials, CycloneDX 1.6 or 1.7: services in the words of that format. What is
+//! known of a service may be observed by a scan, by a running sidecar, or read from a configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
+
+use serde_json::{Value, json};
+
+use crate::args::CbomVersion;
+use crate::certificates::{Certificate, hex};
+use crate::oids::is_post_quantum;
+
+/// A service that speaks TLS. What is not known is left empty.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Its name, which no other service of the bill has.
+    pub name: String,
+    /// Where it is reached, as URLs.
+    pub endpoints: Vec<String>,
+    /// Versions of TLS, the newest first. All that follows is of the newest.
+    pub versions: Vec<String>,
+    /// Groups by IANA's names, in the order of preference.
+    pub groups: Vec<String>,
+    /// Cipher suites by IANA's names.
+    pub suites: Vec<String>,
+    /// The schemes that the server signs handshakes with, by IANA's names.
+    pub schemes: Vec<String>,
+    /// Its certificates and those above them. `signature` may be empty.
+    pub certificates: Vec<Certificate>,
+    /// What else is known, by names such as `hybridge:hybrid:present`.
+    pub properties: Vec<(String, String)>,
+}
+
+/// The bill of these services at a moment, in seconds since 1970.
+pub fn bill(services: &[Service], version: CbomVersion, at: i64) -> Value {
+    let mut bill = Bill {
+        version,
+        components: BTreeMap::new(),
+        dependencies: BTreeMap::new(),
+        services: Vec::new(),
+    };
+    for service in services {
+        bill.service(service);
+    }
+    let spec = match version {
+        CbomVersion::V16 => "1.6",
+        CbomVersion::V17 => "1.7",
+    };
+    let dependencies: Vec<Value> = bill
+        .dependencies
+        .iter()
+        .map(|(name, on)| json!({"ref": name, "dependsOn": on}))
+        .collect();
+    json!({
+        "$schema": format!("http://cyclonedx.org/schema/bom-{spec}.schema.json"),
+        "bomFormat": "CycloneDX",
+        "specVersion": spec,
+        "serialNumber": serial(),
+        "version": 1,
+        "metadata": {
+            "timestamp": timestamp(at),
+            "tools": {"components": [
+                {"type": "application", "name": "hybridge", "version": env!("CARGO_PKG_VERSION")}
+            ]},
+        },
+        "components": bill.components.into_values().collect::<Vec<_>>(),
+        "services": bill.services,
+        "dependencies": dependencies,
+    })
+}
+
+struct Bill {
+    version: CbomVersion,
+    components: BTreeMap<String, Value>,
+    dependencies: BTreeMap<String, BTreeSet<String>>,
+    services: Vec<Value>,
+}
+
+impl Bill {
+    fn service(&mut self, service: &Service) {
+        let groups = service.groups.iter().map(|name| self.group(name));
+        let mut uses: BTreeSet<String> = groups.collect();
+        for certificate in &service.certificates {
+            uses.insert(self.certificate(certificate));
+        }
+        let references: Vec<String> = uses.iter().cloned().collect();
+        let name = &service.name;
+        let mut protocols = BTreeSet::new();
+        for (index, version) in service.versions.iter().enumerate() {
+            let reference = format!("protocol:tls-{version}@{name}");
+            let mut properties = json!({"type": "tls", "version": version});
+            if index == 0 {
+                properties["cryptoRefArray"] = json!(references);
+                let suites = service
+                    .suites
+                    .iter()
+                    .map(|suite| self.suite(suite, service));
+                let suites: Vec<Value> = suites.collect();
+                if !suites.is_empty() {
+                    properties["cipherSuites"] = json!(suites);
+                }
+                self.dependencies.insert(reference.clone(), uses.clone());
+            }
+            self.components.insert(
+                reference.clone(),
+                json!({
+                    "type": "cryptographic-asset",
+                    "bom-ref": reference,
+                    "name": format!("TLS {version}"),
+                    "cryptoProperties": {
+                        "assetType": "protocol",
+                        "protocolProperties": properties,
+                    },
+                }),
+            );
+            protocols.insert(reference);
+        }
+        let reference = format!("service:{name}");
+        self.dependencies.insert(reference.clone(), protocols);
+        let properties = service.properties.iter();
+        let properties = properties.map(|(name, value)| json!({"name": name, "value": value}));
+        self.services.push(json!({
+            "bom-ref": reference,
+            "name": name,
+            "endpoints": service.endpoints.iter().map(|url| uncompressed(url)).collect::<Vec<_>>(),
+            "properties": properties.collect::<Vec<_>>(),
+        }));
+    }
+
+    fn suite(&self, name: &str, service: &Service) -> Value {
+        let mut suite = json!({"name": name});
+        if self.version == CbomVersion::V17 {
+            suite["tlsGroups"] = json!(service.groups);
+            if !service.schemes.is_empty() {
+                suite["tlsSignatureSchemes"] = json!(service.schemes);
+            }
+        }
+        suite
+    }
+
+    /// A group and, if it is a hybrid, what it combines.
+    fn group(&mut self, name: &str) -> String {
+        let reference = format!("algorithm:{name}");
+        let parts: &[&str] = match name {
+            "X25519MLKEM768" => &["x25519", "MLKEM768"],
+            "SecP256r1MLKEM768" => &["secp256r1", "MLKEM768"],
+            "SecP384r1MLKEM1024" => &["secp384r1", "MLKEM1024"],
+            _ => &[],
+        };
+        let hybrid = !parts.is_empty() || name.contains("MLKEM") && !name.starts_with("MLKEM");
+        let kyber = name.contains("Kyber");
+        let mut properties = match name {
+            "MLKEM512" => kem("512", 1),
+            "MLKEM768" => kem("768", 3),
+            "MLKEM1024" => kem("1024", 5),
+            _ if hybrid || kyber => {
+                json!({"primitive": "combiner", "cryptoFunctions": ["encapsulate", "decapsulate"]})
+            }
+            _ => {
+                json!({"primitive": "key-agree", "cryptoFunctions": ["keyderive"], "nistQuantumSecurityLevel": 0})
+            }
+        };
+        if self.version == CbomVersion::V17 {
+            match name {
+                "MLKEM512" | "MLKEM768" | "MLKEM1024" => {
+                    properties["algorithmFamily"] = json!("ML-KEM");
+                }
+                "x25519" => properties["ellipticCurve"] = json!("other/Curve25519"),
+                "secp256r1" => properties["ellipticCurve"] = json!("nist/P-256"),
+                "secp384r1" => properties["ellipticCurve"] = json!("nist/P-384"),
+                "secp521r1" => properties["ellipticCurve"] = json!("nist/P-521"),
+                _ => {}
+            }
+        }
+        let mut crypto = json!({"assetType": "algorithm", "algorithmProperties": properties});
+        if let Some(oid) = oid(name) {
+            crypto["oid"] = json!(oid);
+        }
+        self.components.insert(
+            reference.clone(),
+            json!({
+                "type": "cryptographic-asset",
+                "bom-ref": reference,
+                "name": name,
+                "cryptoProperties": crypto,
+            }),
+        );
+        let on: BTreeSet<String> = parts.iter().map(|part| self.group(part)).collect();
+        if !on.is_empty() {
+            self.dependencies.insert(reference.clone(), on);
+        }
+        reference
+    }
+
+    fn certificate(&mut self, certificate: &Certificate) -> String {
+        let reference = format!("certificate:sha256:{}", certificate.sha256);
+        let signed = Some(&certificate.signature).filter(|name| !name.is_empty());
+        let signature = signed.map(|name| self.signature(name));
+        let key = self.signature(&certificate.key);
+        let mut properties = json!({
+            "subjectName": certificate.subject,
+            "issuerName": certificate.issuer,
+            "notValidBefore": timestamp(certificate.not_before),
+            "notValidAfter": timestamp(certificate.not_after),
+            "certificateFormat": "X.509",
+        });
+        if let Some(signature) = &signature {
+            properties["signatureAlgorithmRef"] = json!(signature);
+        }
+        if self.version == CbomVersion::V17 {
+            properties["serialNumber"] = json!(certificate.serial);
+            properties["fingerprint"] = json!({"alg": "SHA-256", "content": certificate.sha256});
+        }
+        self.components.insert(
+            reference.clone(),
+            json!({
+                "type": "cryptographic-asset",
+                "bom-ref": reference,
+                "name": certificate.subject,
+                "cryptoProperties": {
+                    "assetType": "certificate",
+                    "certificateProperties": properties,
+                },
+            }),
+        );
+        let on = signature.into_iter().chain([key]).collect();
+        self.dependencies.insert(reference.clone(), on);
+        reference
+    }
+
+    fn signature(&mut self, name: &str) -> String {
+        let reference = format!("algorithm:{name}");
+        let level = match name {
+            "ML-DSA-44" => 2,
+            "ML-DSA-65" | "SLH-DSA-SHA2-192s" => 3,
+            "ML-DSA-87" | "SLH-DSA-SHA2-256s" => 5,
+            _ => u8::from(is_post_quantum(name)),
+        };
+        let properties = json!({
+            "primitive": "signature",
+            "cryptoFunctions": ["sign", "verify"],
+            "nistQuantumSecurityLevel": level,
+        });
+        self.components.entry(reference.clone()).or_insert_with(|| {
+            json!({
+                "type": "cryptographic-asset",
+                "bom-ref": reference,
+                "name": name,
+                "cryptoProperties": {
+                    "assetType": "algorithm",
+                    "algorithmProperties": properties,
+                },
+            })
+        });
+        reference
+    }
+}
+
+/// An IPv6 address with all of its groups: strict readers take `::` for no part of a URL.
+fn uncompressed(url: &str) -> String {
+    let parts = url
+        .split_once('[')
+        .and_then(|(before, rest)| Some((before, rest.split_once(']')?)));
+    let Some((before, (address, after))) = parts else {
+        return url.to_owned();
+    };
+    let Ok(address) = address.parse::<Ipv6Addr>() else {
+        return url.to_owned();
+    };
+    let groups = address.segments().map(|group| format!("{group:x}"));
+    format!("{before}[{}]{after}", groups.join(":"))
+}
+
+fn kem(set: &str, level: u8) -> Value {
+    json!({
+        "primitive": "kem",
+        "parameterSetIdentifier": set,
+        "cryptoFunctions": ["keygen", "encapsulate", "decapsulate"],
+        "nistQuantumSecurityLevel": level,
+    })
+}
+
+/// ML-KEM of FIPS 203, in NIST's arc.
+fn oid(name: &str) -> Option<&'static str> {
+    match name {
+        "MLKEM512" => Some("2.16.840.1.101.3.4.4.1"),
+        "MLKEM768" => Some("2.16.840.1.101.3.4.4.2"),
+        "MLKEM1024" => Some("2.16.840.1.101.3.4.4.3"),
+        "x25519" => Some("1.3.101.110"),
+        "x448" => Some("1.3.101.111"),
+        _ => None,
+    }
+}
+
+/// A random UUID (RFC 9562 §5.4) as a URN.
+fn serial() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness it would be all zeros: valid, and not unique.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = hex(&bytes);
+    format!(
+        "urn:uuid:{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+fn timestamp(seconds: i64) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(seconds).ok();
+    let text = at.and_then(|at| {
+        at.format(&time::format_description::well_known::Rfc3339)
+            .ok()
+    });
+    text.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uncompressed;
+
+    #[test]
+    fn an_address_in_brackets_has_all_its_groups() {
+        assert_eq!(
+            uncompressed("https://[::1]:8443"),
+            "https://[0:0:0:0:0:0:0:1]:8443"
+        );
+        for url in [
+            "https://127.0.0.1:1",
+            "https://a.example",
+            "https://[x]:1",
+            "https://[",
+        ] {
+            assert_eq!(uncompressed(url), url);
+        }
+    }
+}

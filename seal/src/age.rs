@@ -1,0 +1,87 @@
+//! The age file format, version 1 (c2sp.org/age), with its post-quantum recipient `mlkem768x25519` and
+//! no other: a text header with the file key wrapped for each recipient, then the payload in chunks.
+
+pub mod bech32;
+pub mod header;
+pub mod hpke;
+pub mod keys;
+pub mod payload;
+pub mod stanza;
+
+use aws_lc_rs::rand;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use self::hpke::hkdf;
+
+/// Why a sealed file cannot be opened.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum Error {
+    /// The header breaks the grammar.
+    #[error("the header is not of age version 1: {0}")]
+    Header(&'static str),
+    /// No identity unwraps the file key.
+    #[error("no identity matched: the file is sealed for {recipients}")]
+    NoMatch {
+        /// The types of the recipients, counted.
+        recipients: String,
+    },
+    /// The header was changed after it was written.
+    #[error("the header was changed: its MAC is wrong")]
+    HeaderMac,
+    /// A chunk was changed.
+    #[error("damaged at chunk {chunk}, bytes {from} to {to} of the sealed file")]
+    Damaged {
+        /// Its number, from 0.
+        chunk: u64,
+        /// First byte in the sealed file.
+        from: u64,
+        /// The byte behind its last one.
+        to: u64,
+    },
+    /// The file ends before its last chunk.
+    #[error("truncated: the file ends at byte {at}, before its last chunk")]
+    Truncated {
+        /// Bytes of the file.
+        at: u64,
+    },
+    /// Something follows the last chunk.
+    #[error("bytes follow the last chunk, which ends at byte {at}")]
+    Trailing {
+        /// The byte behind the last chunk.
+        at: u64,
+    },
+    /// The generator of random numbers.
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// The key of one file. Whoever had it can open the file for ever.
+pub struct FileKey(Zeroizing<[u8; 16]>);
+
+impl FileKey {
+    /// A new one.
+    pub fn generate() -> Result<Self, Error> {
+        let mut key = Zeroizing::new([0; 16]);
+        rand::fill(key.as_mut()).map_err(|_| Error::Random)?;
+        Ok(Self(key))
+    }
+
+    /// One that was unwrapped.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut key = Zeroizing::new([0; 16]);
+        if bytes.len() != key.len() {
+            return None;
+        }
+        key.copy_from_slice(bytes);
+        Some(Self(key))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+
+    fn derive(&self, salt: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
+        hkdf(salt, self.bytes(), info)
+    }
+}

@@ -1,0 +1,182 @@
+//! The options of the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `hybridge keys`.
+#[derive(Args, Clone, Debug)]
+pub struct KeysArgs {
+    /// What the keys are for.
+    #[command(subcommand)]
+    pub purpose: Purpose,
+}
+
+/// What keys are for.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Purpose {
+    /// Make an identity that opens sealed files (identity.txt) and its recipient (recipient.txt)
+    Seal(Out),
+    /// Make the two key pairs of a signer: ECDSA P-256 (ec.key, ec.pub) and ML-DSA-65 (mldsa.key, mldsa.pub)
+    Sign(Out),
+}
+
+/// Where keys go.
+#[derive(Args, Clone, Debug)]
+pub struct Out {
+    /// Directory to write to, made if it does not exist; no file in it is overwritten
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `hybridge seal`.
+#[derive(Args, Clone, Debug)]
+pub struct SealArgs {
+    /// File or directory to seal; `-` is standard input
+    #[arg(value_name = "IN")]
+    pub from: PathBuf,
+    /// Sealed file to write, or directory of sealed files; `-` is standard output
+    #[arg(value_name = "OUT")]
+    pub to: PathBuf,
+    /// Recipient (age1pq1…) or file of recipients; several times for several
+    #[arg(
+        short,
+        long = "recipient",
+        value_name = "RECIPIENT|FILE",
+        required = true
+    )]
+    pub recipients: Vec<String>,
+    /// Sign first, with ec.key and mldsa.key of this directory; the signatures are sealed too
+    #[arg(long, value_name = "DIR")]
+    pub sign_with: Option<PathBuf>,
+    /// Threads [default: the CPU limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}
+
+/// `hybridge open`.
+#[derive(Args, Clone, Debug)]
+pub struct OpenArgs {
+    /// Sealed file, or directory of sealed files; `-` is standard input
+    #[arg(value_name = "IN")]
+    pub from: PathBuf,
+    /// File or directory to write; `-` is standard output
+    #[arg(value_name = "OUT")]
+    pub to: PathBuf,
+    /// File with the identity, or a loopback URL that answers with it
+    #[arg(short, long, value_name = "FILE|URL")]
+    pub identity: String,
+    /// Demand that both signatures hold under ec.pub and mldsa.pub of this directory
+    #[arg(long, value_name = "DIR", required_unless_present = "unsafe_unsigned")]
+    pub verify_with: Option<PathBuf>,
+    /// Demand that the model was signed under this name: a signer has other models too
+    #[arg(long, value_name = "NAME", conflicts_with = "unsafe_unsigned")]
+    pub name: Option<String>,
+    /// Open what nobody vouches for: whoever knows the recipient can have made it
+    #[arg(long, conflicts_with = "verify_with")]
+    pub unsafe_unsigned: bool,
+    /// Refuse to write anywhere but to memory (tmpfs without swap)
+    #[arg(long)]
+    pub require_memory: bool,
+    /// Replace OUT if it exists; what a directory has is removed first
+    #[arg(long)]
+    pub replace: bool,
+    /// Threads [default: the CPU limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}
+
+/// `hybridge rewrap` and `hybridge reseal`.
+#[derive(Args, Clone, Debug)]
+pub struct RewrapArgs {
+    /// Sealed files, or directories of them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// File with an identity that opens them, or a loopback URL that answers with it
+    #[arg(short, long, value_name = "FILE|URL")]
+    pub identity: String,
+    /// New recipient (age1pq1…) or file of recipients; several times for several
+    #[arg(
+        short,
+        long = "recipient",
+        value_name = "RECIPIENT|FILE",
+        required = true
+    )]
+    pub recipients: Vec<String>,
+    /// Threads [default: the CPU limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}
+
+/// `hybridge inspect`.
+#[derive(Args, Clone, Debug)]
+pub struct InspectArgs {
+    /// Sealed file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// With an identity: check header and end, and list the tensors of a safetensors file
+    #[arg(short, long, value_name = "FILE|URL")]
+    pub identity: Option<String>,
+    /// As JSON, schema hybridge-inspect/1
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a model is cut.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum MethodName {
+    /// Each file whole
+    #[default]
+    Files,
+    /// Each file in shards, listed one by one
+    Shards,
+}
+
+/// `hybridge sign`.
+#[derive(Args, Clone, Debug)]
+pub struct SignArgs {
+    /// Directory of the model, or its one file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// ECDSA private key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// ML-DSA private key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub pq_key: PathBuf,
+    /// What is hashed
+    #[arg(long, value_name = "METHOD", default_value = "files")]
+    pub method: MethodName,
+    /// Bytes of a shard
+    #[arg(long, value_name = "BYTES", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub shard_size: u64,
+    /// Replace signatures that exist
+    #[arg(long)]
+    pub replace: bool,
+    /// Threads [default: the CPU limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}
+
+/// `hybridge verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Directory of the model, or its one file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// ECDSA public key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub public_key: PathBuf,
+    /// ML-DSA public key (PEM)
+    #[arg(long, value_name = "FILE", required_unless_present = "only_classical")]
+    pub pq_public_key: Option<PathBuf>,
+    /// Demand that the model was signed under this name: a signer has other models too
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Demand the ECDSA signature alone, which a quantum computer can forge
+    #[arg(long, conflicts_with = "pq_public_key")]
+    pub only_classical: bool,
+    /// Threads [default: the CPU limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}

@@ -1,0 +1,64 @@
+//! One sealed file, whose header was unwrapped.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::super::{regular, say};
+use crate::age::keys::Identity;
+use crate::error::Error;
+use crate::sealed::{Opened, Output, Watch, head};
+use crate::shown::Shown;
+use crate::signature::manifest::list;
+
+/// A sealed file that the identity opens.
+pub(super) struct Sealed {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    opened: Opened,
+    /// Bytes of its plaintext.
+    pub(super) plain: u64,
+}
+
+impl Sealed {
+    pub(super) fn find(path: &Path, identities: &[Identity]) -> Result<Self, Error> {
+        let (file, length) = regular(path)?;
+        let opened = Opened::read(&mut head(&file), path, identities)?;
+        let plain = opened.plain_length(length).unwrap_or(0);
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length,
+            opened,
+            plain,
+        })
+    }
+
+    /// Whether a quantum computer has no way in.
+    pub(super) fn is_post_quantum(&self) -> bool {
+        self.opened.post_quantum
+    }
+
+    pub(super) fn run(
+        &self,
+        output: Output<'_>,
+        threads: usize,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Error> {
+        let source = self.opened.source(&self.file, self.length);
+        self.opened
+            .open(&source, &self.path, output, threads, watch)
+    }
+}
+
+/// Says once of all that was given that a quantum computer has a way in. `which`: the files of a directory
+/// that it has a way into.
+pub(super) fn warn(name: &Path, which: Option<Vec<&str>>) {
+    let name = Shown::from(name);
+    let which = which.map_or(String::new(), |names| {
+        format!("{}: ", list(&("files", names)))
+    });
+    say(&format!(
+        "{name}: {which}sealed for a classical recipient too, through whom a quantum computer opens it: reseal it"
+    ));
+}

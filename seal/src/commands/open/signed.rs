@@ -1,0 +1,65 @@
+//! What the signer said of a sealed model.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::super::{Bounded, say};
+use super::Job;
+use super::found::Sealed;
+use crate::error::{Error, failed};
+use crate::sealed::Output;
+use crate::shown::Shown;
+use crate::signature::manifest::Manifest;
+use crate::signature::model::{self, refused};
+
+impl Job<'_> {
+    /// What both bundles sign. They are opened and verified before anything is written.
+    pub(super) fn manifest(&self, bundles: &[PathBuf; 2]) -> Result<Option<Manifest>, Error> {
+        let Some(verifiers) = &self.verifiers else {
+            say(
+                "--unsafe-unsigned: no signature is verified, and whoever knows the recipient can have made this",
+            );
+            return Ok(None);
+        };
+        let mut texts = Vec::new();
+        for path in bundles {
+            texts.push(self.small(path)?);
+        }
+        let given = bundles.iter().zip(&texts).zip(verifiers);
+        let given: Vec<_> = given
+            .map(|((path, text), key)| (path.as_path(), text.as_slice(), key))
+            .collect();
+        let manifest = model::verified(&given)?;
+        let wanted = self.args.name.as_deref();
+        let from = &self.args.from;
+        manifest.require_name(wanted).map_err(refused(from))?;
+        if wanted.is_none() {
+            let name = Shown::text(&manifest.name);
+            say(&format!(
+                "signed as `{name}`; with --name it is opened under no other"
+            ));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// A sealed bundle.
+    fn small(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+        if std::fs::symlink_metadata(path).is_err() {
+            let path = Shown::from(path);
+            return Err(Error::Refused(format!(
+                "{path}: missing: a model is signed twice, ECDSA and ML-DSA, and both signatures have to be there (`hybridge seal --sign-with`)"
+            )));
+        }
+        let mut text = Bounded(Zeroizing::new(Vec::new()));
+        let file = Sealed::find(path, &self.identities)?;
+        let stream: &mut dyn Write = &mut text;
+        file.run(Output::Stream(stream), 1, &mut |_| {})
+            .map_err(|error| match error {
+                Error::Output(cause) => failed("read", path)(cause),
+                other => other,
+            })?;
+        Ok(text.0)
+    }
+}

@@ -1,0 +1,237 @@
+//! `hybridge seal`: a file, a directory or a pipe, each file for itself. Signed first, if asked.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::{AGE, input, is_stream, say, standard_output};
+use crate::age::keys::Recipient;
+use crate::age::payload::sealed_length;
+use crate::args::SealArgs;
+use crate::digest::{FileDigest, Method, Piece};
+use crate::error::{Error, failed};
+use crate::identity;
+use crate::memory::{require_room, threads};
+use crate::progress::Progress;
+use crate::sealed::{self as engine, Output, PLAIN_GROUP};
+use crate::shown::Shown;
+use crate::signature::keys::{Kind, Signer};
+use crate::signature::manifest::{Manifest, SINGLE};
+use crate::signature::model::{self, ignored, refused};
+use crate::signature::{CLASSICAL, POST_QUANTUM, bundle};
+use crate::source::{FileSource, Source, StreamSource};
+use crate::staging::{StagedDirectory, StagedFile, directory_of};
+use crate::tree::{self, Entry, GIT};
+
+/// Seals.
+pub fn seal(args: &SealArgs) -> Result<(), Error> {
+    let job = Job {
+        recipients: identity::recipients(&args.recipients)?,
+        signers: args.sign_with.as_deref().map(signers).transpose()?,
+        threads: threads(args.threads),
+    };
+    let stream = is_stream(&args.from);
+    if job.signers.is_some() && (stream || is_stream(&args.to)) {
+        return Err(Error::Usage(
+            "--sign-with: a pipe has no place for signatures: name a file or a directory"
+                .to_owned(),
+        ));
+    }
+    if !stream && args.from.is_dir() {
+        if is_stream(&args.to) {
+            return Err(Error::Usage(
+                "a directory cannot go to standard output: name a directory".to_owned(),
+            ));
+        }
+        return job.directory(&args.from, &args.to);
+    }
+    job.file(&args.from, &args.to)
+}
+
+/// `ec.key` and `mldsa.key` of a directory.
+fn signers(directory: &Path) -> Result<[Signer; 2], Error> {
+    let ecdsa = model::signer(Kind::Ecdsa, &directory.join("ec.key"))?;
+    Ok([
+        ecdsa,
+        model::signer(Kind::MlDsa, &directory.join("mldsa.key"))?,
+    ])
+}
+
+struct Job {
+    recipients: Vec<Recipient>,
+    signers: Option<[Signer; 2]>,
+    threads: usize,
+}
+
+impl Job {
+    fn file(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let input = input(from)?;
+        let metadata = input.metadata().map_err(failed("read", from))?;
+        let length = metadata
+            .is_file()
+            .then_some(metadata.len())
+            .filter(|_| !is_stream(from));
+        let progress = Progress::new("sealing", length);
+        let source: Box<dyn Source + '_> = match length {
+            Some(length) => Box::new(FileSource::new(&input, 0, length, PLAIN_GROUP)),
+            None => Box::new(StreamSource::new(&input, PLAIN_GROUP)),
+        };
+        if is_stream(to) {
+            let mut out = standard_output()?;
+            let output = Output::Stream(&mut out);
+            return self.run(&*source, from, output, &mut |bytes| {
+                progress.add(bytes.len());
+            });
+        }
+        require_room(directory_of(to), self.sealed(length.unwrap_or(0)))?;
+        let staged = StagedFile::create(to, false)?;
+        let output = Output::File(staged.file(), staged.path());
+        let mut digest = FileDigest::new(Method::Files);
+        self.run(&*source, from, output, &mut |bytes| {
+            if self.signers.is_some() {
+                digest.update(bytes);
+            }
+            progress.add(bytes.len());
+        })?;
+        let mut bundles = Vec::new();
+        if self.signers.is_some() {
+            let name = from
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let files = [(SINGLE.to_owned(), digest.finish())];
+            let texts = self.bundles(name, false, files.into_iter().collect(), from)?;
+            for (text, target) in texts.iter().zip(beside(to)) {
+                bundles.push(self.small(text, &target)?);
+            }
+        }
+        // The signatures first: a sealed file without them is refused, the reverse is nothing.
+        for bundle in bundles {
+            bundle.place(false)?;
+        }
+        staged.place(false)
+    }
+
+    fn directory(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let bundles = [CLASSICAL, POST_QUANTUM];
+        let ignore: Vec<&str> = match self.signers {
+            Some(_) => GIT.into_iter().chain(bundles).collect(),
+            None => GIT.to_vec(),
+        };
+        let (files, ignored) = tree::files(from, &ignore)?;
+        if files.is_empty() {
+            let from = Shown::from(from);
+            return Err(Error::Refused(format!("{from}: no file in it")));
+        }
+        if !ignored.is_empty() {
+            let names: Vec<_> = ignored
+                .iter()
+                .map(|name| Shown::text(name).to_string())
+                .collect();
+            say(&format!(
+                "left out, not part of the model: {}",
+                names.join(", ")
+            ));
+        }
+        let total = files.iter().map(|file| self.sealed(file.size)).sum();
+        require_room(directory_of(to), total)?;
+        let staged = StagedDirectory::create(to, false)?;
+        let progress = Progress::new("sealing", Some(files.iter().map(|file| file.size).sum()));
+        let mut digests = std::collections::BTreeMap::new();
+        for file in &files {
+            let pieces = self.one(file, &staged, &progress)?;
+            digests.insert(file.name.clone(), pieces);
+        }
+        if self.signers.is_some() {
+            let name = std::fs::canonicalize(from).map_err(failed("find", from))?;
+            let name = name
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let texts = self.bundles(name, true, digests, from)?;
+            for (text, name) in texts.iter().zip(bundles) {
+                let path = staged.path().join(format!("{name}{AGE}"));
+                self.small(text, &path)?.place(false)?;
+            }
+        }
+        staged.place()
+    }
+
+    /// One file of a directory; its digest if it is to be signed.
+    fn one(
+        &self,
+        file: &Entry,
+        staged: &StagedDirectory,
+        progress: &Progress,
+    ) -> Result<Vec<Piece>, Error> {
+        let input = File::open(&file.path).map_err(failed("read", &file.path))?;
+        let (output, target) = staged.file(&format!("{}{AGE}", file.name))?;
+        let source = FileSource::new(&input, 0, file.size, PLAIN_GROUP);
+        let mut digest = FileDigest::new(Method::Files);
+        self.run(
+            &source,
+            &file.path,
+            Output::File(&output, &target),
+            &mut |bytes| {
+                if self.signers.is_some() {
+                    digest.update(bytes);
+                }
+                progress.add(bytes.len());
+            },
+        )?;
+        output.sync_all().map_err(failed("save", &target))?;
+        Ok(digest.finish())
+    }
+
+    /// Both bundles over one statement, ECDSA first.
+    fn bundles(
+        &self,
+        name: String,
+        is_directory: bool,
+        files: std::collections::BTreeMap<String, Vec<Piece>>,
+        from: &Path,
+    ) -> Result<Vec<String>, Error> {
+        let manifest = Manifest {
+            name,
+            method: Method::Files,
+            ignore: ignored(is_directory),
+            files,
+        };
+        let payload = manifest.write().map_err(refused(from))?;
+        let signers = self.signers.iter().flatten();
+        let bundles = signers.map(|signer| bundle::write(&payload, signer).map_err(refused(from)));
+        bundles.collect()
+    }
+
+    /// A bundle, sealed, under its partial name.
+    fn small(&self, text: &str, target: &Path) -> Result<StagedFile, Error> {
+        let staged = StagedFile::create(target, false)?;
+        let source = StreamSource::new(text.as_bytes(), PLAIN_GROUP);
+        let output = Output::File(staged.file(), staged.path());
+        self.run(&source, target, output, &mut |_| {})?;
+        Ok(staged)
+    }
+
+    fn run(
+        &self,
+        source: &dyn Source,
+        from: &Path,
+        output: Output<'_>,
+        watch: &mut engine::Watch<'_>,
+    ) -> Result<(), Error> {
+        engine::seal(source, from, &self.recipients, output, self.threads, watch)
+    }
+
+    /// Bytes of a sealed file, a few more than it has.
+    fn sealed(&self, plain: u64) -> u64 {
+        sealed_length(plain) + 128 + self.recipients.len() as u64 * 1600
+    }
+}
+
+/// Where the sealed bundles of a single sealed file are.
+pub(super) fn beside(sealed: &Path) -> [PathBuf; 2] {
+    let name = sealed.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(AGE).unwrap_or(&name);
+    ["sig", "sig.mldsa"].map(|ending| directory_of(sealed).join(format!("{stem}.{ending}{AGE}")))
+}

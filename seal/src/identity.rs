@@ -1,0 +1,238 @@
+//! Identities and recipients as the command line names them: text, a file, or, inside a confidential
+//! pod, a URL of its own loopback address. An identity never stands in an argument or a message.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::age::keys::{Identity, NotRecipient, Recipient};
+use crate::error::{Error, failed};
+use crate::memory;
+use crate::secret;
+use crate::shown::Shown;
+
+/// Bytes of a file or an answer with identities or recipients, at most.
+const MAX_FILE: u64 = 4 << 20;
+/// Until the answer of a loopback URL is whole.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every recipient of `-r`, each named once.
+pub fn recipients(given: &[String]) -> Result<Vec<Recipient>, Error> {
+    let mut all: Vec<Recipient> = Vec::new();
+    for one in given {
+        let of_text = one.starts_with("age1") || one.starts_with("AGE1") || one.starts_with("ssh-");
+        let found = if of_text {
+            vec![Recipient::parse(one).map_err(|why| not_recipient(why, "-r"))?]
+        } else {
+            of_file(Path::new(one))?
+        };
+        for recipient in found {
+            if !all.contains(&recipient) {
+                all.push(recipient);
+            }
+        }
+    }
+    if all.is_empty() {
+        return Err(Error::Usage(
+            "no recipient: name one or more with -r".to_owned(),
+        ));
+    }
+    Ok(all)
+}
+
+fn of_file(path: &Path) -> Result<Vec<Recipient>, Error> {
+    let text = read_limited(path)?;
+    let mut found = Vec::new();
+    for (number, line) in lines(&text) {
+        let place = format!("{}, line {number}", Shown::from(path));
+        found.push(Recipient::parse(line).map_err(|why| not_recipient(why, &place))?);
+    }
+    if found.is_empty() {
+        return Err(Error::Usage(format!(
+            "{}: no recipient in it",
+            Shown::from(path)
+        )));
+    }
+    Ok(found)
+}
+
+fn not_recipient(why: NotRecipient, place: &str) -> Error {
+    Error::Usage(match why {
+        NotRecipient::Classical => format!(
+            "{place}: a classical recipient: its files can be recorded today and opened by a quantum computer; use one that begins with age1pq1 (`hybridge keys seal`, `age-keygen -pq`)"
+        ),
+        NotRecipient::Identity => format!(
+            "{place}: an identity, which is secret, where a recipient is wanted: use the line that begins with age1pq1"
+        ),
+        NotRecipient::Malformed => format!(
+            "{place}: no recipient: one begins with age1pq1 and has 1959 characters, of which none may be missing"
+        ),
+    })
+}
+
+/// The identities of `-i`: a file, or `http://127.0.0.1:PORT/PATH`.
+pub fn identities(from: &str) -> Result<Vec<Identity>, Error> {
+    let (text, name) = if let Some(rest) = from.strip_prefix("http://") {
+        (
+            of_loopback(rest)?,
+            "the answer of the loopback URL".to_owned(),
+        )
+    } else if from.starts_with("https://") {
+        return Err(not_loopback());
+    } else if from.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+        return Err(Error::Usage(
+            "-i: an identity in an argument is readable by every process: put it in a file and name the file".to_owned(),
+        ));
+    } else {
+        let path = Path::new(from);
+        check_mode(path)?;
+        (read_limited(path)?, Shown::from(path).to_string())
+    };
+    let mut found = Vec::new();
+    for (number, line) in lines(&text) {
+        match Identity::parse(line) {
+            Some(identity) => found.push(identity),
+            None if line.starts_with("AGE-SECRET-KEY-PQ-") => {
+                return Err(Error::Refused(format!(
+                    "{name}, line {number}: a damaged identity: its checksum is wrong"
+                )));
+            }
+            None => {
+                return Err(Error::Refused(format!(
+                    "{name}, line {number}: no identity: one begins with AGE-SECRET-KEY-PQ-1 (`hybridge keys seal`, `age-keygen -pq`)"
+                )));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::Refused(format!("{name}: no identity in it")));
+    }
+    Ok(found)
+}
+
+/// Others must not read it. Its group may if it is not ours: so Kubernetes mounts a Secret under fsGroup.
+/// The volume of a Secret is a container's own, whatever the mode in it.
+pub fn check_mode(path: &Path) -> Result<(), Error> {
+    let metadata = fs::metadata(path).map_err(failed("read", path))?;
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    let forbidden = if ours { 0o077 } else { 0o037 };
+    let mode = metadata.mode() & 0o777;
+    if metadata.is_file() && mode & forbidden != 0 && !memory::is_read_only_memory(path) {
+        let path = Shown::from(path);
+        return Err(Error::Refused(format!(
+            "{path}: a secret that others can read (mode {mode:04o}): `chmod 0600 {path}`, or `defaultMode: 0400` of a Secret's volume"
+        )));
+    }
+    Ok(())
+}
+
+/// The text of a file that holds keys.
+pub fn read_limited(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let cannot = failed("read", path);
+    let file = File::open(path).map_err(&cannot)?;
+    let text = secret::read(file, MAX_FILE, || Ok(())).map_err(&cannot)?;
+    text.ok_or_else(|| {
+        let path = Shown::from(path);
+        Error::Refused(format!("{path}: larger than 4 MiB, so no file of keys"))
+    })
+}
+
+/// Numbered from 1, without comments and empty ones.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text.lines().enumerate();
+    let content = numbered.map(|(number, line)| (number + 1, line.trim()));
+    content.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn not_loopback() -> Error {
+    Error::Usage(
+        "-i: an identity is fetched from this machine alone: http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH".to_owned(),
+    )
+}
+
+/// Whether `text` is a URL that `--identity` fetches from: the same reader as when it is fetched.
+pub fn is_loopback_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://");
+    rest.is_some_and(|rest| place(rest).is_ok())
+}
+
+/// The address and the path of a URL behind its scheme.
+fn place(rest: &str) -> Result<(SocketAddr, &str), Error> {
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = match authority.strip_prefix("localhost") {
+        Some(port) => format!("{}{port}", Ipv4Addr::LOCALHOST),
+        None => authority.to_owned(),
+    };
+    let with_port = |ip| SocketAddr::new(ip, 80);
+    let v6 = authority
+        .strip_prefix('[')
+        .and_then(|a| a.strip_suffix(']'));
+    let address = authority.parse::<SocketAddr>().ok();
+    let address = address.or_else(|| {
+        authority
+            .parse::<Ipv4Addr>()
+            .ok()
+            .map(|ip| with_port(ip.into()))
+    });
+    let address = address.or_else(|| v6?.parse::<Ipv6Addr>().ok().map(|ip| with_port(ip.into())));
+    let address = address
+        .filter(|a| a.ip().is_loopback() && a.port() != 0)
+        .ok_or_else(not_loopback)?;
+    let path = if path.is_empty() { "/" } else { path };
+    if !path.bytes().all(|b| (33..=126).contains(&b)) {
+        return Err(Error::Usage(
+            "-i: a space or another character that no URL has".to_owned(),
+        ));
+    }
+    Ok((address, path))
+}
+
+/// One GET, as the Confidential Data Hub of a confidential pod answers it.
+fn of_loopback(rest: &str) -> Result<Zeroizing<String>, Error> {
+    let (address, path) = place(rest)?;
+    let answer = get(address, path).map_err(|cause| Error::File {
+        action: "fetch the identity from",
+        file: Shown::text(&address.to_string()),
+        cause,
+    })?;
+    let split = answer.split_once("\r\n\r\n");
+    let (head, body) = split.ok_or_else(|| bad_answer(address, "no HTTP response"))?;
+    let status = head.lines().next().and_then(|line| line.split(' ').nth(1));
+    match status {
+        Some("200") => Ok(Zeroizing::new(body.to_owned())),
+        Some(status) => Err(bad_answer(
+            address,
+            &format!("status {}", Shown::text(status)),
+        )),
+        None => Err(bad_answer(address, "no HTTP response")),
+    }
+}
+
+fn bad_answer(address: SocketAddr, what: &str) -> Error {
+    Error::Refused(format!("-i: {address} gave no identity: {what}"))
+}
+
+/// HTTP/1.0, so that the answer ends with the connection and has no chunks.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<Zeroizing<String>> {
+    let end = Instant::now() + PATIENCE;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(
+        &stream,
+        "GET {path} HTTP/1.0\r\nhost: {address}\r\naccept: */*\r\n\r\n"
+    )?;
+    let too_much = || std::io::Error::other("the answer is too long or takes too long");
+    let text = secret::read(&stream, MAX_FILE, || {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(too_much());
+        }
+        stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))
+    });
+    text?.ok_or_else(too_much)
+}

@@ -1,0 +1,276 @@
+//! A model on disk: hashed by threads, and compared with what was signed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::bundle::{Bundle, MAX_BUNDLE};
+use super::keys::{Kind, Signer, Verifier};
+use super::manifest::{Manifest, SINGLE, list};
+use super::{CLASSICAL, POST_QUANTUM};
+use crate::digest::{FileDigest, Method, Piece};
+use crate::error::{Error, failed};
+use crate::identity::read_limited;
+use crate::progress::Progress;
+use crate::shown::Shown;
+use crate::tree::{self, Entry, GIT};
+
+/// Where a model and its bundles are.
+pub struct Model {
+    /// Its directory or file.
+    pub path: PathBuf,
+    /// Its files.
+    pub files: Vec<Entry>,
+    /// What is at its top and not part of it.
+    pub ignored: Vec<String>,
+    /// A directory, whose bundles lie inside.
+    pub is_directory: bool,
+}
+
+impl Model {
+    /// Finds the files.
+    pub fn find(path: &Path) -> Result<Self, Error> {
+        let metadata = std::fs::metadata(path).map_err(failed("read", path))?;
+        if metadata.is_dir() {
+            let ignore = [&GIT[..], &[CLASSICAL, POST_QUANTUM]].concat();
+            let (files, ignored) = tree::files(path, &ignore)?;
+            return Ok(Self {
+                path: path.to_owned(),
+                files,
+                ignored,
+                is_directory: true,
+            });
+        }
+        let file = Entry {
+            name: SINGLE.to_owned(),
+            path: path.to_owned(),
+            size: metadata.len(),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            files: vec![file],
+            ignored: Vec::new(),
+            is_directory: false,
+        })
+    }
+
+    /// The last part of its path, as the statement names it.
+    pub fn name(&self) -> String {
+        let whole = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let name = whole.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Where its two bundles are.
+    pub fn bundles(&self) -> [PathBuf; 2] {
+        if self.is_directory {
+            return [CLASSICAL, POST_QUANTUM].map(|name| self.path.join(name));
+        }
+        ["sig", "sig.mldsa"].map(|ending| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(format!(".{ending}"));
+            PathBuf::from(path)
+        })
+    }
+
+    /// The digests of every file, by so many threads.
+    pub fn hash(
+        &self,
+        method: Method,
+        threads: usize,
+    ) -> Result<BTreeMap<String, Vec<Piece>>, Error> {
+        let progress = Progress::new("hashing", Some(self.files.iter().map(|f| f.size).sum()));
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let found = Mutex::new(Ok(BTreeMap::new()));
+        // The longest first, so that no thread begins it when the others have ended.
+        let mut order: Vec<_> = self.files.iter().collect();
+        order.sort_by_key(|file| std::cmp::Reverse(file.size));
+        let work = || {
+            while let Some(file) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let pieces = hash_file(file, method, &progress);
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                match (pieces, found.as_mut()) {
+                    (Ok(pieces), Ok(all)) => {
+                        all.insert(file.name.clone(), pieces);
+                    }
+                    (Err(error), Ok(_)) => {
+                        stop.store(true, Ordering::Relaxed);
+                        *found = Err(error);
+                    }
+                    (_, Err(_)) => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..threads.min(order.len()) {
+                scope.spawn(work);
+            }
+        });
+        found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self, method: Method, threads: usize) -> Result<Manifest, Error> {
+        check_method(method, &self.files)?;
+        Ok(Manifest {
+            name: self.name(),
+            method,
+            ignore: ignored(self.is_directory),
+            files: self.hash(method, threads)?,
+        })
+    }
+
+    /// Takes out what the statement says it does not cover, and returns the names.
+    pub fn leave_out(&mut self, manifest: &Manifest) -> Vec<String> {
+        let covers = |name: &str| {
+            let below = |path: &String| {
+                name.strip_prefix(path.as_str())
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            !manifest
+                .ignore
+                .iter()
+                .any(|path| name == path || below(path))
+        };
+        let (kept, out): (Vec<_>, Vec<_>) =
+            self.files.drain(..).partition(|file| covers(&file.name));
+        self.files = kept;
+        let mut names = self.ignored.clone();
+        names.retain(|name| ![CLASSICAL, POST_QUANTUM].contains(&name.as_str()));
+        names.extend(out.into_iter().map(|file| file.name));
+        names
+    }
+
+    /// Compares it with what was signed.
+    pub fn compare(&self, manifest: &Manifest, threads: usize) -> Result<(), Error> {
+        let names = self.files.iter().map(|file| file.name.as_str());
+        manifest.compare_names(names).map_err(refused(&self.path))?;
+        let found = self.hash(manifest.method, threads)?;
+        let changed = found
+            .iter()
+            .filter(|(name, pieces)| !manifest.compare(name, pieces));
+        let changed: Vec<_> = changed.map(|(name, _)| name.as_str()).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let told = vec![list(&("changed after it was signed", changed))];
+        Err(refused(&self.path)(super::Error::Files(told)))
+    }
+}
+
+/// The names that a statement declares as not covered.
+pub fn ignored(is_directory: bool) -> Vec<String> {
+    let names = [CLASSICAL, POST_QUANTUM].into_iter().chain(GIT);
+    names.filter(|_| is_directory).map(str::to_owned).collect()
+}
+
+/// Whether every file can be listed by this method.
+pub fn check_method(method: Method, files: &[Entry]) -> Result<(), Error> {
+    for file in files {
+        let shown = Shown::text(&file.name);
+        if method != Method::Files && file.name.contains(':') {
+            return Err(Error::Refused(format!(
+                "{shown}: `:` in a name is not possible with --method shards: use files"
+            )));
+        }
+        if method != Method::Files && file.size == 0 {
+            return Err(Error::Refused(format!(
+                "{shown}: an empty file has no shard: use --method files"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn hash_file(file: &Entry, method: Method, progress: &Progress) -> Result<Vec<Piece>, Error> {
+    let mut digest = FileDigest::new(method);
+    let cannot = failed("read", &file.path);
+    let mut from = File::open(&file.path).map_err(&cannot)?;
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(digest.finish()),
+            Ok(bytes) => {
+                let bytes = buffer.get(..bytes).unwrap_or_default();
+                digest.update(bytes);
+                progress.add(bytes.len());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(cannot(error)),
+        }
+    }
+}
+
+/// A signature's error about a file.
+pub fn refused(path: &Path) -> impl Fn(super::Error) -> Error + use<> {
+    let path = Shown::from(path);
+    move |error| Error::Refused(format!("{path}: {error}"))
+}
+
+/// A private key's file, which others must not read.
+pub fn signer(kind: Kind, path: &Path) -> Result<Signer, Error> {
+    crate::identity::check_mode(path)?;
+    Signer::parse(kind, &read_limited(path)?).map_err(refused(path))
+}
+
+/// A public key's file.
+pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
+    Verifier::parse(kind, &read_limited(path)?).map_err(refused(path))
+}
+
+/// The bytes of a bundle's file.
+pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
+    let cannot = failed("read", path);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = Shown::from(path);
+            return Err(Error::Refused(format!(
+                "{path}: missing: a model is signed twice, ECDSA and ML-DSA, and both signatures have to be there"
+            )));
+        }
+        opened => opened.map_err(&cannot)?,
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_BUNDLE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(&cannot)?;
+    if bytes.len() as u64 > MAX_BUNDLE {
+        let path = Shown::from(path);
+        return Err(Error::Refused(format!(
+            "{path}: larger than 64 MiB, so no bundle"
+        )));
+    }
+    Ok(bytes)
+}
+
+/// The manifest that every given bundle signs. One bundle alone is the caller's weakening.
+pub fn verified(bundles: &[(&Path, &[u8], &Verifier)]) -> Result<Manifest, Error> {
+    let mut read = Vec::new();
+    for (path, bytes, verifier) in bundles {
+        read.push((
+            *path,
+            Bundle::read(bytes).map_err(refused(path))?,
+            *verifier,
+        ));
+    }
+    let Some((first, bundle, _)) = read.first() else {
+        return Err(Error::Usage("no signature to verify".to_owned()));
+    };
+    // Before anything else: what is not the same is not two signatures of one thing.
+    if read
+        .iter()
+        .any(|(_, other, _)| other.payload != bundle.payload)
+    {
+        return Err(refused(first)(super::Error::PayloadsDiffer));
+    }
+    for (path, bundle, verifier) in &read {
+        bundle.verify(verifier).map_err(refused(path))?;
+    }
+    Manifest::read(&bundle.payload).map_err(refused(first))
+}

@@ -1,0 +1,132 @@
+//! A directory under its partial name.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{
+    PREFIX, claim, default_mode, directory_of, ended, exists, partial_of, remove, rename,
+    save_directory,
+};
+use crate::error::{Error, failed};
+use crate::shown::Shown;
+
+/// A directory under its partial name, for its owner alone. Beside the target; inside it if that is there,
+/// for the target may be a volume's own directory, which cannot be renamed.
+pub struct StagedDirectory {
+    _lock: File,
+    partial: PathBuf,
+    target: PathBuf,
+    inside: bool,
+    placed: bool,
+}
+
+impl StagedDirectory {
+    /// For a target that does not exist or is empty; with `replace`, what it has is removed first.
+    pub fn create(target: &Path, replace: bool) -> Result<Self, Error> {
+        let inside = match fs::symlink_metadata(target) {
+            Ok(metadata) if metadata.is_dir() => true,
+            Ok(_) => return Err(exists(target)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(failed("read", target)(error)),
+        };
+        let partial = if inside {
+            target.join(format!("{PREFIX}model"))
+        } else {
+            partial_of(target)?
+        };
+        let lock = take(&partial)?;
+        let staged = Self {
+            _lock: lock,
+            partial,
+            target: target.to_owned(),
+            inside,
+            placed: false,
+        };
+        if inside {
+            staged.empty_target(replace)?;
+        }
+        Ok(staged)
+    }
+
+    fn empty_target(&self, replace: bool) -> Result<(), Error> {
+        let cannot = failed("read the directory", &self.target);
+        for entry in fs::read_dir(&self.target).map_err(&cannot)? {
+            let path = entry.map_err(&cannot)?.path();
+            let kept = path.file_name().is_some_and(|name| name == "lost+found");
+            if kept || path == self.partial {
+                continue;
+            }
+            if !replace {
+                let target = Shown::from(self.target.as_path());
+                return Err(Error::Refused(format!(
+                    "{target}: not empty: name a directory that is empty or does not exist, or add --replace, which removes what is in it first"
+                )));
+            }
+            remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// The partial name, for messages and for what is staged below it.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// A new file below, with the directories that lead to it.
+    pub fn file(&self, name: &str) -> Result<(File, PathBuf), Error> {
+        let path = self.partial.join(name);
+        let directory = directory_of(&path);
+        let _held = ended::hold();
+        if directory != self.partial {
+            let made = fs::create_dir_all(directory);
+            made.map_err(failed("create the directory", directory))?;
+        }
+        let mut options = File::options();
+        let created = options.read(true).write(true).create_new(true).open(&path);
+        Ok((created.map_err(failed("create", &path))?, path))
+    }
+
+    /// Gives everything its name.
+    pub fn place(mut self) -> Result<(), Error> {
+        let mut held = ended::hold();
+        if self.inside {
+            let cannot = failed("read the directory", &self.partial);
+            for entry in fs::read_dir(&self.partial).map_err(&cannot)? {
+                let entry = entry.map_err(&cannot)?;
+                rename(&entry.path(), &self.target.join(entry.file_name()), false)?;
+            }
+            // Empty now; dropping removes it.
+            drop(held);
+            return save_directory(&self.partial);
+        }
+        let mode = Permissions::from_mode(default_mode(0o777));
+        fs::set_permissions(&self.partial, mode).map_err(failed("save", &self.partial))?;
+        rename(&self.partial, &self.target, false)?;
+        self.placed = true;
+        held.forget(&self.partial);
+        save_directory(&self.target)
+    }
+}
+
+impl Drop for StagedDirectory {
+    fn drop(&mut self) {
+        if !self.placed {
+            let mut held = ended::hold();
+            let _ = fs::remove_dir_all(&self.partial);
+            held.forget(&self.partial);
+        }
+    }
+}
+
+/// Makes the directory and locks it.
+fn take(partial: &Path) -> Result<File, Error> {
+    claim(partial, true, None, || {
+        fs::DirBuilder::new().mode(0o700).create(partial)?;
+        match File::open(partial) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    })
+}

@@ -1,0 +1,94 @@
+//! A file under its partial name.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{claim, default_mode, ended, exists, partial_of, rename, save_directory};
+use crate::error::{Error, failed};
+use crate::shown::Shown;
+
+/// A file under its partial name, for its owner alone; removed unless it is placed.
+pub struct StagedFile {
+    file: File,
+    partial: PathBuf,
+    target: PathBuf,
+    mode: u32,
+    placed: bool,
+}
+
+impl StagedFile {
+    /// For a target. It must not exist, unless it is to be replaced.
+    pub fn create(target: &Path, replace: bool) -> Result<Self, Error> {
+        if !replace && fs::symlink_metadata(target).is_ok() {
+            return Err(exists(target));
+        }
+        let partial = partial_of(target)?;
+        let replaced = fs::symlink_metadata(target).map(|old| old.uid()).ok();
+        let file = claim(&partial, false, replaced, || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(true).mode(0o600);
+            options.open(&partial).map(Some)
+        })?;
+        Ok(Self {
+            file,
+            partial,
+            target: target.to_owned(),
+            mode: default_mode(0o666),
+            placed: false,
+        })
+    }
+
+    /// To write to.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The partial name, for messages.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// With the owner and the mode of the file that it replaces.
+    pub fn like(mut self, old: &File) -> Result<Self, Error> {
+        let metadata = old.metadata().map_err(failed("read", &self.target))?;
+        let own = self
+            .file
+            .metadata()
+            .map_err(failed("read", &self.partial))?;
+        let (uid, gid) = (metadata.uid(), metadata.gid());
+        if (uid, gid) != (own.uid(), own.gid()) {
+            std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid)).map_err(|cause| {
+                let target = Shown::from(self.target.as_path());
+                Error::Refused(format!(
+                    "{target}: belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
+                ))
+            })?;
+        }
+        self.mode = metadata.mode() & 0o777;
+        Ok(self)
+    }
+
+    /// Gives it its name.
+    pub fn place(mut self, replace: bool) -> Result<(), Error> {
+        let cannot = failed("save", &self.partial);
+        let mode = Permissions::from_mode(self.mode);
+        self.file.sync_all().map_err(&cannot)?;
+        let mut held = ended::hold();
+        self.file.set_permissions(mode).map_err(&cannot)?;
+        rename(&self.partial, &self.target, replace)?;
+        self.placed = true;
+        held.forget(&self.partial);
+        save_directory(&self.target)
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.placed {
+            let mut held = ended::hold();
+            let _ = fs::remove_file(&self.partial);
+            held.forget(&self.partial);
+        }
+    }
+}

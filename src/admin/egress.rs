@@ -1,0 +1,44 @@
+//! An egress on the status page.
+
+use serde_json::{Value, json};
+
+use super::EgressStatus;
+use crate::metrics::Metrics;
+use crate::tls::client::Authorities;
+use crate::tls::credentials::rfc3339;
+
+pub(super) fn describe(egress: &EgressStatus, metrics: &Metrics) -> Value {
+    let settings = egress.tls.settings();
+    let policy = &settings.policy;
+    let names = |items: &mut dyn Iterator<Item = &'static str>| items.collect::<Vec<_>>();
+    json!({
+        "name": egress.name,
+        "role": "egress",
+        "addresses": egress.addresses,
+        "protocol": egress.protocol.name(),
+        "target": egress.target,
+        "policy": policy.mode().name(),
+        "groups": names(&mut policy.groups().iter().map(|g| g.name())),
+        "cipher_suites": names(&mut policy.suites().iter().map(|s| s.name())),
+        "ca": match &settings.authorities {
+            Authorities::File(path) => path.display().to_string(),
+            Authorities::System => "system".to_owned(),
+        },
+        "authorities": egress.tls.authorities(),
+        "peer_ids": settings.peer_ids.uris().collect::<Vec<_>>(),
+        "certificate": egress.tls.facts().map(|facts| {
+            let mut shown = json!(facts);
+            shown["valid_from"] = rfc3339(facts.not_before).into();
+            shown["valid_until"] = rfc3339(facts.not_after).into();
+            shown
+        }),
+        "certificate_error": egress.tls.last_error().as_deref(),
+        "targets": egress.seen.listed().into_iter().map(|seen| json!({
+            "target": seen.target,
+            "group": seen.group,
+            "kind": seen.kind,
+            "handshakes": seen.handshakes,
+        })).collect::<Vec<_>>(),
+        "handshakes": metrics.handshake_counts(&egress.name),
+    })
+}

@@ -1,0 +1,164 @@
+//! `hybridge check --profile`: the findings as text, JSON or a CycloneDX bill of materials.
+//!
+//! It says which algorithms are used. Whether a system meets a requirement is for an assessor.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use clap::{Args, ValueEnum};
+use hybridge_scan::args::CbomVersion;
+use hybridge_scan::cbom::{self, Service};
+use hybridge_scan::certificates::describe;
+use hybridge_scan::groups;
+use serde_json::{Value, json};
+
+use crate::config::{Config, Flags, Key};
+use crate::run::{Finding, Judged};
+use crate::tls::credentials::unix_seconds;
+use crate::tls::policy::Profile;
+
+/// Flags of `check`: those of `run`, and how a profile is judged.
+#[derive(Args, Clone, Debug)]
+pub struct Check {
+    /// What would run.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// With --profile: how the findings are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        requires = "profile",
+        help_heading = "Process"
+    )]
+    pub format: Option<Format>,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One object, schema hybridge-check/1
+    Json,
+    /// A cryptography bill of materials, CycloneDX 1.7
+    Cyclonedx,
+}
+
+impl Check {
+    /// The profile of the command line, taken out of the flags: it judges what the others, environment
+    /// and file say, and sets nothing.
+    pub fn take_profile(&mut self) -> Option<String> {
+        let settings = &mut self.flags.settings;
+        let at = settings.iter().position(|(key, _)| *key == Key::Profile)?;
+        Some(settings.remove(at).1)
+    }
+}
+
+const NOTE: &str = "This says which algorithms are used, not that a system meets a requirement: this build has no validated module (FIPS 140), and an assessor sees the whole system.";
+
+/// Whether every requirement of every listener is met.
+pub fn passed(judged: &[Judged]) -> bool {
+    let mut findings = judged.iter().flat_map(|listener| &listener.findings);
+    findings.all(|finding| finding.passed)
+}
+
+/// The findings in a format, with a line break at the end.
+pub fn report(config: &Config, judged: &[Judged], profile: Profile, format: Format) -> String {
+    match format {
+        Format::Text => text(judged, profile),
+        Format::Json => pretty(&json_report(judged, profile)),
+        Format::Cyclonedx => pretty(&bill(config, judged, profile)),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn verdict(finding: &Finding) -> &'static str {
+    if finding.passed { "pass" } else { "fail" }
+}
+
+fn text(judged: &[Judged], profile: Profile) -> String {
+    let mut text = String::new();
+    let mut failed = 0;
+    for listener in judged {
+        let _ = writeln!(text, "listener `{}`", listener.listener);
+        for finding in &listener.findings {
+            let Finding {
+                requirement, found, ..
+            } = finding;
+            let id = requirement.id();
+            let _ = writeln!(text, "  {}  {id:<20} {found}", verdict(finding));
+            if !finding.passed {
+                failed += 1;
+                let (wanted, source) = (requirement.wanted(profile), requirement.source());
+                let _ = writeln!(text, "        {:<20} asked for: {wanted} ({source})", "");
+            }
+        }
+    }
+    let name = profile.name();
+    let _ = match failed {
+        0 => writeln!(text, "\nEverything here uses the algorithms of `{name}`."),
+        1 => writeln!(text, "\n1 requirement of `{name}` is not met."),
+        many => writeln!(text, "\n{many} requirements of `{name}` are not met."),
+    };
+    let _ = writeln!(text, "{NOTE}");
+    text
+}
+
+fn json_report(judged: &[Judged], profile: Profile) -> Value {
+    let rows = judged.iter().flat_map(|listener| {
+        listener.findings.iter().map(|finding| {
+            json!({
+                "listener": listener.listener,
+                "id": finding.requirement.id(),
+                "source": finding.requirement.source(),
+                "wanted": finding.requirement.wanted(profile),
+                "found": finding.found,
+                "result": verdict(finding),
+            })
+        })
+    });
+    json!({
+        "schema": "hybridge-check/1",
+        "version": crate::build::VERSIONS.hybridge,
+        "at": now(),
+        "profile": profile.name(),
+        "result": if passed(judged) { "pass" } else { "fail" },
+        "requirements": rows.collect::<Vec<_>>(),
+        "note": NOTE,
+    })
+}
+
+fn bill(config: &Config, judged: &[Judged], profile: Profile) -> Value {
+    let listeners = config.listeners.iter().zip(judged);
+    let services = listeners.map(|(listener, judged)| {
+        let policy = &listener.tls.policy;
+        let property = |finding: &Finding| {
+            let id = finding.requirement.id();
+            let name = format!("hybridge:profile:{}:{id}", profile.name());
+            (name, format!("{}: {}", verdict(finding), finding.found))
+        };
+        let groups = policy.groups().iter().map(|group| group.name());
+        let addresses = listener.socket.addresses.iter();
+        let suites = policy.suites().iter().map(|suite| suite.name().to_owned());
+        let certificates = judged.certificates.iter();
+        Service {
+            name: judged.listener.clone(),
+            endpoints: addresses.map(|at| format!("https://{at}")).collect(),
+            versions: vec!["1.3".to_owned()],
+            groups: groups.map(groups::as_listed).collect(),
+            suites: suites.collect(),
+            schemes: Vec::new(),
+            certificates: certificates.filter_map(|der| describe(der)).collect(),
+            properties: judged.findings.iter().map(property).collect(),
+        }
+    });
+    cbom::bill(&services.collect::<Vec<_>>(), CbomVersion::V17, now())
+}
+
+fn now() -> i64 {
+    unix_seconds(SystemTime::now())
+}

@@ -1,0 +1,144 @@
+//! `hybridge ctl cbom`: what a running sidecar is configured for and has negotiated, as a bill of materials.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use hybridge_scan::args::CbomVersion;
+use hybridge_scan::cbom::{self, Service};
+use hybridge_scan::certificates::Certificate;
+use hybridge_scan::groups;
+use serde::Deserialize;
+
+use super::Error;
+use crate::tls::credentials::unix_seconds;
+
+/// The page `/status`, as far as a bill needs it.
+#[derive(Deserialize)]
+pub(super) struct Status {
+    version: String,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Deserialize)]
+struct Listener {
+    name: String,
+    addresses: Vec<String>,
+    protocol: String,
+    policy: String,
+    groups: Vec<String>,
+    cipher_suites: Vec<String>,
+    certificate: Option<Facts>,
+    #[serde(default)]
+    certificates: Vec<Pair>,
+    #[serde(default)]
+    handshakes: BTreeMap<String, BTreeMap<String, u64>>,
+    #[serde(default)]
+    census: Option<Census>,
+}
+
+/// One of several certificates.
+#[derive(Deserialize)]
+struct Pair {
+    certificate: Option<Facts>,
+}
+
+#[derive(Deserialize)]
+struct Facts {
+    subject: String,
+    issuer: String,
+    names: Vec<String>,
+    serial: String,
+    not_before: i64,
+    not_after: i64,
+    key_algorithm: String,
+    #[serde(default)]
+    signature_algorithm: String,
+    sha256: String,
+}
+
+#[derive(Deserialize)]
+struct Census {
+    since: String,
+    served: u64,
+    classical: u64,
+}
+
+pub(super) fn write(
+    status: &Status,
+    version: CbomVersion,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let services = status.listeners.iter();
+    let services: Vec<Service> = services
+        .map(|listener| service(listener, &status.version))
+        .collect();
+    let bill = cbom::bill(&services, version, unix_seconds(SystemTime::now()));
+    serde_json::to_writer_pretty(&mut *out, &bill).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn service(listener: &Listener, version: &str) -> Service {
+    let scheme = match listener.protocol.as_str() {
+        "http" => "https",
+        _ => "tls",
+    };
+    let endpoints = listener.addresses.iter();
+    let several = listener.certificates.iter();
+    let several = several.filter_map(|pair| pair.certificate.as_ref());
+    let mut certificates: Vec<Certificate> = several.map(certificate).collect();
+    if certificates.is_empty() {
+        certificates.extend(listener.certificate.as_ref().map(certificate));
+    }
+    Service {
+        name: listener.name.clone(),
+        endpoints: endpoints.map(|at| format!("{scheme}://{at}")).collect(),
+        // The only version that it speaks.
+        versions: vec!["1.3".to_owned()],
+        groups: listener
+            .groups
+            .iter()
+            .map(|name| groups::as_listed(name))
+            .collect(),
+        suites: listener.cipher_suites.clone(),
+        schemes: Vec::new(),
+        certificates,
+        properties: properties(listener, version),
+    }
+}
+
+fn certificate(facts: &Facts) -> Certificate {
+    Certificate {
+        subject: facts.subject.clone(),
+        issuer: facts.issuer.clone(),
+        serial: facts.serial.clone(),
+        names: facts.names.clone(),
+        not_before: facts.not_before,
+        not_after: facts.not_after,
+        key: facts.key_algorithm.clone(),
+        signature: facts.signature_algorithm.clone(),
+        sha256: facts.sha256.clone(),
+    }
+}
+
+/// What was observed since the process began.
+fn properties(listener: &Listener, version: &str) -> Vec<(String, String)> {
+    let named = |name: &str, value: String| (format!("hybridge:{name}"), value);
+    let mut all = vec![
+        named("version", version.to_owned()),
+        named("policy", listener.policy.clone()),
+    ];
+    for (group, kinds) in &listener.handshakes {
+        let count: u64 = kinds.values().sum();
+        let name = format!("observed:handshakes:{}", groups::as_listed(group));
+        all.push(named(&name, count.to_string()));
+    }
+    if let Some(census) = &listener.census {
+        all.push(named("observed:since", census.since.clone()));
+        all.push(named("observed:served", census.served.to_string()));
+        let classical = census.classical.to_string();
+        all.push(named("observed:served-without-hybrid", classical));
+    }
+    all
+}

@@ -1,0 +1,41 @@
+//! Everything that came reaches the app before a reset: a reset drops what is still on its way.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::drain::{Phase, Watch};
+
+/// How long an app may take nothing of what is left for it.
+const STALLED: Duration = Duration::from_secs(30);
+/// Between two looks at what is acknowledged: the kernel tells nobody. The longer, the rarer.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const RAREST_LOOK: Duration = Duration::from_millis(200);
+
+/// Returns when the app's kernel has everything that was written, or will not take it; `unacknowledged` says
+/// how much that it has not.
+pub(crate) async fn delivered(unacknowledged: impl Fn() -> io::Result<usize>, drain: &Watch) {
+    let looking = async {
+        let mut left = usize::MAX;
+        let (mut taken, mut pause) = (Instant::now(), FIRST_LOOK);
+        loop {
+            match unacknowledged() {
+                Ok(0) | Err(_) => return,
+                Ok(now) if now < left => {
+                    left = now;
+                    taken = Instant::now();
+                    pause = FIRST_LOOK;
+                }
+                Ok(_) if taken.elapsed() >= STALLED => return,
+                Ok(_) => {}
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RAREST_LOOK);
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        () = drain.reached(Phase::Aborting) => {}
+    }
+}

@@ -1,0 +1,140 @@
+//! How a request of an HTTP/1.1 client ends, and how its connection goes on.
+
+use std::future::poll_fn;
+
+use crate::io::Duplex;
+use crate::proxy::codec::h1::connection::H1;
+use crate::proxy::codec::h1::response::Persistence;
+use crate::proxy::codec::message::{Framing, FramingError, MessageError, MessageStream};
+use crate::proxy::context::{Context, Sample};
+use crate::proxy::error::Outcome;
+use crate::proxy::exchange::Broken;
+use crate::proxy::local_reply::LocalReply;
+use crate::proxy::round_trip::RoundTripError;
+use crate::proxy::signed::bad_digest;
+use crate::signature::{Receipt, Refusal};
+
+/// What decides how a request is forwarded and answered.
+pub(super) struct RequestMeta {
+    pub(super) framing: Framing,
+    pub(super) is_head: bool,
+    pub(super) minor: u8,
+    pub(super) keep_alive: bool,
+    pub(super) websocket: bool,
+    /// May be sent twice (RFC 9110 §9.2.2).
+    pub(super) idempotent: bool,
+    /// To be signed with the response.
+    pub(super) receipt: Option<Box<Receipt>>,
+}
+
+/// How a request left the connection.
+pub(super) enum Next {
+    Keep,
+    /// Closed after a response.
+    Close(Outcome),
+    /// Closed in the middle of a response; what came before the break is the client's.
+    Break(Outcome),
+    /// The client is not there any more.
+    Gone(Outcome),
+}
+
+/// The end of a request that the upstream did not answer.
+pub(super) async fn unanswered<S: Duplex>(
+    client: &mut H1<S>,
+    context: &Context,
+    asked: &RequestMeta,
+    why: RoundTripError,
+    sample: &mut Sample<'_>,
+) -> Next {
+    let error = match why {
+        RoundTripError::Client => return Next::Gone(Outcome::ClientGone),
+        RoundTripError::BadBody => {
+            let reply = LocalReply::BadBody;
+            sample.answered_with(reply.status());
+            client.queue(reply.to_http1(true, !asked.is_head));
+            return Next::Close(Outcome::ProtocolError);
+        }
+        RoundTripError::BadDigest => {
+            bad_digest(context);
+            let reply = LocalReply::Signature(Refusal::Digest);
+            sample.answered_with(reply.status());
+            client.queue(reply.to_http1(true, !asked.is_head));
+            return Next::Close(Outcome::Closed);
+        }
+        RoundTripError::Upstream(error) => error,
+    };
+    context.upstream_failed(&error);
+    let reply = LocalReply::from(&error);
+    sample.answered_with(reply.status());
+    // A body that is still coming would be read as the next request.
+    let close = !client.body_done() || !asked.keep_alive || asked.minor == 0;
+    client.queue(reply.to_http1(close, !asked.is_head));
+    if close {
+        return Next::Close(Outcome::Closed);
+    }
+    match poll_fn(|cx| client.poll_flush(cx)).await {
+        Ok(()) => Next::Keep,
+        Err(_) => Next::Gone(Outcome::ClientGone),
+    }
+}
+
+/// The framing for the client, and how the connection goes on.
+///
+/// A client whose request is not all here may never send the rest once it is answered: that
+/// connection cannot carry another request, and says so.
+pub(super) fn outgoing<S: Duplex>(
+    client: &H1<S>,
+    asked: &RequestMeta,
+    incoming: Framing,
+    context: &Context,
+) -> (Framing, Persistence) {
+    let framing = match incoming {
+        Framing::Chunked | Framing::UntilClose if asked.minor == 1 => Framing::Chunked,
+        Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
+        known => known,
+    };
+    let keep = asked.keep_alive
+        && client.body_done()
+        && framing != Framing::UntilClose
+        && !context.drain.is_draining();
+    let after = match (keep, asked.minor) {
+        (true, 1) => Persistence::Default,
+        (true, _) => Persistence::Explicit,
+        (false, _) => Persistence::Close,
+    };
+    (framing, after)
+}
+
+pub(super) fn conclude<S: Duplex>(
+    client: &H1<S>,
+    context: &Context,
+    result: Result<(), Broken>,
+    after: Persistence,
+    sample: &mut Sample<'_>,
+) -> Next {
+    match result {
+        Ok(()) if after == Persistence::Close && context.drain.is_draining() => {
+            Next::Close(Outcome::Drained)
+        }
+        Ok(()) if after == Persistence::Close || !client.body_done() => {
+            Next::Close(Outcome::Closed)
+        }
+        Ok(()) => Next::Keep,
+        Err(broken) => {
+            sample.broken();
+            match broken {
+                Broken::Client(MessageError::Framing(FramingError::Digest)) => {
+                    bad_digest(context);
+                    Next::Break(Outcome::ProtocolError)
+                }
+                Broken::Client(MessageError::Framing(_)) => Next::Break(Outcome::ProtocolError),
+                Broken::Client(_) => Next::Gone(Outcome::ClientGone),
+                Broken::Idle => Next::Break(Outcome::IdleTimeout),
+                Broken::Upstream(_) => {
+                    context.answer_broken();
+                    Next::Break(Outcome::UpstreamBroken)
+                }
+            }
+        }
+    }
+}

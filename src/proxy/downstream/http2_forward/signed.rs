@@ -1,0 +1,121 @@
+//! The signatures of a stream: those of its request, and those of its response.
+
+use http::Response;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+
+use super::Served;
+use super::head::framing_of;
+use crate::proxy::codec::h2::stream::USUAL_HEAD;
+use crate::proxy::codec::headers;
+use crate::proxy::codec::message::{Framing, MessageStream};
+use crate::proxy::context::Sample;
+use crate::proxy::exchange::{Broken, Exchange, Upload};
+use crate::proxy::local_reply::LocalReply;
+use crate::proxy::pace::announces_stream;
+use crate::proxy::signed::{ENDS_HERE, judge};
+use crate::proxy::signed_response::{Client, Signed, sign};
+use crate::signature::{Message, Receipt, Refusal, ResponseSigner, Verifier};
+
+impl Served<'_> {
+    /// Judges the signatures and leaves in `parts` what the app is told of them.
+    pub(super) fn admit(
+        &mut self,
+        verifier: &Verifier,
+        parts: &mut Parts,
+        host: Option<&[u8]>,
+        ended: bool,
+        websocket: bool,
+    ) -> Result<(), Refusal> {
+        let mut judged = judge(
+            self.context,
+            verifier,
+            &message(parts, host, ended, websocket),
+        )?;
+        for name in ENDS_HERE {
+            parts.headers.remove(name);
+        }
+        judged.insert_into(&mut parts.headers);
+        if let Some(digest) = judged.body.take() {
+            self.client.check_body(digest);
+        }
+        Ok(())
+    }
+
+    /// Remembers the request for the receipt of its response.
+    #[cold]
+    pub(super) fn remember(
+        &mut self,
+        signer: &ResponseSigner,
+        parts: &Parts,
+        host: Option<&[u8]>,
+        ended: bool,
+    ) {
+        let message = message(parts, host, ended, false);
+        let receipt = signer.receipt(&message, self.context.identity.group());
+        self.receipt = Some(Box::new(receipt));
+    }
+
+    /// Passes a response on and signs it. `None`: it was answered instead.
+    pub(super) async fn pass_signed<U: MessageStream>(
+        &mut self,
+        receipt: &Receipt,
+        answer: (Response<()>, Framing),
+        up: &mut U,
+        upload: Upload,
+        sample: &mut Sample<'_>,
+    ) -> Option<(Result<(), Broken>, Upload)> {
+        let client = &mut self.client;
+        let of = Client::Http2(client.charge());
+        let signing = sign(self.context, receipt, answer, client, up, upload, of);
+        let Signed {
+            response,
+            mut body,
+            upload,
+            ..
+        } = match signing.await {
+            Ok(signed) => signed,
+            Err(broken) => {
+                self.unanswered(broken.into(), sample);
+                return None;
+            }
+        };
+        let size = headers::size(response.headers());
+        if size > USUAL_HEAD && !self.client.memory_for_head(size).await {
+            self.reply(LocalReply::Overloaded, sample);
+            return None;
+        }
+        self.head(&response, sample);
+        let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
+        if self.client.start_response(response, body.at_end()).is_err() {
+            sample.broken();
+            return None;
+        }
+        let idle = self.context.settings.idle_timeout;
+        let mut exchange =
+            Exchange::resumed(&mut self.client, &mut body, idle, upload).timing(idle, clock);
+        let result = exchange.run().await;
+        Some((result, exchange.upload()))
+    }
+}
+
+fn message<'a>(
+    parts: &'a Parts,
+    host: Option<&'a [u8]>,
+    ended: bool,
+    websocket: bool,
+) -> Message<'a> {
+    let nothing = matches!(framing_of(parts, ended), Framing::None | Framing::Length(0));
+    let fields = parts.headers.iter();
+    Message {
+        method: parts.method.as_str(),
+        authority: host,
+        target: parts.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+        // The bytes of a tunnel are no content (RFC 8441 §5).
+        has_body: !websocket && !nothing,
+        fields: fields
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What all workers of an egress have in common.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::log::EgressLog;
+use super::settings::{Capture, Destination, Settings};
+use crate::metrics::{EgressMetrics, ListenerMetrics};
+use crate::proxy::error::{BROKEN_BODY, Outcome, UpstreamError};
+use crate::proxy::origin::{Lookups, Origin, OriginError, Outgoing, Target, TargetsSeen};
+use crate::proxy::upstream::UpstreamPermits;
+use crate::tls::client::{ClientError, ClientTls};
+
+/// What all workers of an egress have in common.
+pub struct EgressFrontend {
+    pub(super) settings: Settings,
+    pub(super) origin: Arc<Origin>,
+    pub(super) log: EgressLog,
+    pub(super) permits: Arc<UpstreamPermits>,
+}
+
+impl EgressFrontend {
+    /// Announces the metrics. `own` are the addresses that this egress listens on.
+    pub fn new(
+        name: &str,
+        settings: &Settings,
+        tls: &Arc<ClientTls>,
+        metrics: ListenerMetrics,
+        egress: EgressMetrics,
+        permits: &Arc<UpstreamPermits>,
+        own: Vec<SocketAddr>,
+    ) -> Self {
+        tls.warm_up();
+        let of_upstream: &[&str] = if settings.serves_requests() {
+            &UpstreamError::REASONS
+        } else {
+            &[BROKEN_BODY]
+        };
+        metrics.announce(
+            &ClientError::REASONS,
+            &Outcome::ALL.map(Outcome::as_str),
+            &[&OriginError::REASONS[..], of_upstream].concat(),
+        );
+        if let Some(facts) = tls.facts() {
+            metrics.set_certificate_validity(facts.not_before, facts.not_after);
+        }
+        let metrics = Arc::new(metrics);
+        let policy = tls.settings().policy.mode().name();
+        Self {
+            log: EgressLog::new(name, policy, settings.destination.to_string(), &metrics),
+            origin: Arc::new(Origin {
+                listener: name.to_owned(),
+                server_name: settings.server_name.clone(),
+                tls: Arc::clone(tls),
+                resolve_timeout: settings.resolve_timeout,
+                lookups: Lookups::default(),
+                connect_timeout: settings.connect_timeout,
+                own,
+                metrics,
+                egress,
+                next: AtomicUsize::new(0),
+                seen: Arc::default(),
+                outgoing: (settings.destination.capture() == Capture::Redirect)
+                    .then(Outgoing::default),
+            }),
+            settings: settings.clone(),
+            permits: Arc::clone(permits),
+        }
+    }
+
+    /// Whether a rule lets apps reach a target.
+    pub(super) fn allows(&self, target: &Target) -> bool {
+        match &self.settings.destination {
+            Destination::Target(only) => only == target,
+            Destination::Named(named) => named.allowed.iter().any(|rule| rule.matches(target)),
+        }
+    }
+
+    /// The egress's metrics.
+    pub fn metrics(&self) -> &Arc<ListenerMetrics> {
+        &self.log.metrics
+    }
+
+    /// What the operator gave the connections to be made with.
+    pub fn tls(&self) -> &Arc<ClientTls> {
+        &self.origin.tls
+    }
+
+    /// The targets reached last.
+    pub fn seen(&self) -> &Arc<TargetsSeen> {
+        &self.origin.seen
+    }
+}

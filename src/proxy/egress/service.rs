@@ -1,0 +1,227 @@
+//! The spine of an egress: one connection of an app from accepted to closed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::app::App;
+use super::frontend::EgressFrontend;
+use super::http::HttpSide;
+use super::log::Closed;
+use super::settings::Destination;
+use super::tunnel;
+use crate::drain::{Phase, Watch};
+use crate::io::Closing as _;
+use crate::proxy::accepted::Accepted;
+use crate::proxy::access_log::Open;
+use crate::proxy::codec::h1::connection::H1;
+use crate::proxy::connect::Asked;
+use crate::proxy::delivery::delivered;
+use crate::proxy::error::{BROKEN_BODY, Outcome};
+use crate::proxy::exchange::{Broken, Exchange};
+use crate::proxy::origin::{Connected, HTTP1, OriginError, ServerStream, Target};
+use crate::proxy::upstream::Priority;
+use crate::tls::handshake::Session;
+use crate::worker::Load;
+
+/// One egress at one worker, as its connections see it.
+pub struct EgressService {
+    front: Arc<EgressFrontend>,
+    /// Where the app speaks HTTP.
+    http: Option<HttpSide>,
+}
+
+/// A server that is ready for the app's bytes.
+struct Reached<P> {
+    server: H1<ServerStream>,
+    session: Session,
+    address: SocketAddr,
+    connecting: Duration,
+    _permit: P,
+}
+
+impl EgressFrontend {
+    /// A connection for an app that wants to reach `named`.
+    async fn connect(&self, named: &Target) -> Result<Reached<impl Sized + use<>>, OriginError> {
+        let patience = self.settings.connect_timeout;
+        let permit = self.permits.socket(Priority::First, patience).await;
+        let permit = permit.map_err(|_| OriginError::Overloaded)?;
+        let to = &self.settings.destination;
+        let alpn = to.is_tunnel().then_some(HTTP1);
+        let connected = self.origin.connect(&to.via(named), alpn).await?;
+        let Connected {
+            stream,
+            session,
+            address,
+            connecting,
+        } = connected;
+        let mut server = H1::new(stream);
+        if to.is_tunnel()
+            && let Err(error) = tunnel::open(&mut server, named, address).await
+        {
+            // The server may have refused ourselves, and not what we asked for.
+            let refused = server.stream_mut().settle();
+            let refused = refused.map(|alert| self.origin.refusal(alert, address, &session));
+            return Err(refused.unwrap_or(error));
+        }
+        server.start_tunnel();
+        Ok(Reached {
+            server,
+            session,
+            address,
+            connecting,
+            _permit: permit,
+        })
+    }
+}
+
+/// What an app began.
+enum Begun<C> {
+    /// A stream to a server.
+    Stream(C),
+    /// Requests, the first of them to this target.
+    Requests(Target),
+    /// Nothing: it went away while it waited.
+    Gone,
+}
+
+impl EgressFrontend {
+    /// What an app begins, with the stream to its server if it wants one.
+    async fn begin(
+        &self,
+        client: &mut H1<App>,
+        closed: &mut Closed<'_>,
+    ) -> Result<Begun<Reached<impl Sized + use<>>>, OriginError> {
+        match self.destination(client, closed).await? {
+            Asked::Request(target) => Ok(Begun::Requests(target)),
+            Asked::For(target) => tokio::select! {
+                biased;
+                reached = self.connect(&target) => Ok(Begun::Stream(reached?)),
+                () = client.stream().left() => Ok(Begun::Gone),
+            },
+            Asked::Origin | Asked::Else(..) | Asked::Gone => {
+                Err(OriginError::Capture("it named no target"))
+            }
+        }
+    }
+}
+
+impl EgressService {
+    /// One of `workers` services of an egress; must run inside its worker's runtime.
+    pub fn new(front: &Arc<EgressFrontend>, load: &Arc<Load>, workers: usize) -> Self {
+        let http = front.settings.serves_requests();
+        let http = http.then(|| HttpSide::new(front, load, workers));
+        Self {
+            front: Arc::clone(front),
+            http,
+        }
+    }
+
+    /// Serves one connection from accepted to closed; `drain` is held until then.
+    pub async fn serve(self: Arc<Self>, accepted: Accepted<TcpStream>, drain: Watch) {
+        if let (Some(http), Destination::Target(target)) =
+            (&self.http, &self.front.settings.destination)
+        {
+            return http.serve(&self.front, target, accepted, drain).await;
+        }
+        let front = &*self.front;
+        let _open = Open::new(&front.log.metrics);
+        let mut closed = Closed::new(&front.log, accepted.client, accepted.at);
+        let mut client = H1::new(App::new(accepted.io));
+        // Nothing tells an idle connection from one that waits: all of them have work.
+        if !accepted.permit.0.activity().begin() {
+            client.stream().reset_at_close();
+            return closed.ended(Outcome::Shed, &drain);
+        }
+        let connected = tokio::select! {
+            biased;
+            () = drain.reached(Phase::Aborting) => None,
+            begun = front.begin(&mut client, &mut closed) => Some(begun),
+        };
+        let reached = match connected {
+            Some(Ok(Begun::Stream(reached))) => reached,
+            Some(Ok(Begun::Requests(target))) => {
+                let Some(http) = &self.http else { return };
+                let activity = Arc::clone(accepted.permit.0.activity());
+                let app = (client, accepted.client.ip());
+                let outcome = Box::pin(http.serve_named(front, &target, app, &drain, activity));
+                return closed.ended(outcome.await, &drain);
+            }
+            Some(Ok(Begun::Gone)) => return closed.ended(Outcome::ClientGone, &drain),
+            Some(Err(error)) => {
+                front.refuse(&mut client, &error, &drain).await;
+                return closed.failed(&error);
+            }
+            None => {
+                client.stream().reset_at_close();
+                return closed.ended(Outcome::Cut, &drain);
+            }
+        };
+        let Reached {
+            mut server,
+            session,
+            address,
+            connecting,
+            _permit,
+        } = reached;
+        let traffic = server.stream().traffic().clone();
+        closed.address = Some(address);
+        closed.connecting = connecting;
+        closed.session = Some(session.clone());
+        if front.accept(&mut client).await.is_err() {
+            return closed.ended(Outcome::ClientGone, &drain);
+        }
+        client.start_tunnel();
+        let outcome = front.relay(&mut client, &mut server, &drain).await;
+        if client.stream().begins_tls() {
+            front.log.double_tls(accepted.client, closed.target());
+        }
+        closed.tickets = server.stream().tickets();
+        closed.traffic = traffic.totals();
+        let refused = server.stream_mut().settle();
+        if outcome == Outcome::UpstreamBroken && refused.is_none() {
+            front.log.metrics.upstream_failed(BROKEN_BODY);
+        }
+        if outcome != Outcome::Closed {
+            client.stream().reset_at_close();
+        }
+        // The server hears at once how it ended; the app when it has everything that came.
+        drop(server);
+        if matches!(outcome, Outcome::UpstreamBroken | Outcome::IdleTimeout) {
+            delivered(|| client.unacknowledged(), &drain).await;
+        }
+        drop(client);
+        match refused {
+            Some(alert) if outcome != Outcome::Cut => {
+                closed.failed(&front.origin.refusal(alert, address, &session));
+            }
+            _ => closed.ended(outcome, &drain),
+        }
+    }
+}
+
+impl EgressFrontend {
+    async fn relay(
+        &self,
+        client: &mut H1<App>,
+        server: &mut H1<ServerStream>,
+        drain: &Watch,
+    ) -> Outcome {
+        let mut exchange = Exchange::new(client, server, self.settings.idle_timeout);
+        let broken = tokio::select! {
+            biased;
+            ended = exchange.tunnel() => match ended {
+                Ok(()) => return Outcome::Closed,
+                Err(broken) => broken,
+            },
+            () = drain.reached(Phase::Aborting) => return Outcome::Cut,
+        };
+        match broken {
+            Broken::Client(_) => Outcome::ClientGone,
+            Broken::Idle => Outcome::IdleTimeout,
+            Broken::Upstream(_) => Outcome::UpstreamBroken,
+        }
+    }
+}

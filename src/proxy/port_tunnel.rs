@@ -1,0 +1,336 @@
+//! The far end of a tunnel (`protocol = "tunnel"`): inside TLS the client names a port of this pod by CONNECT,
+//! and bytes go both ways. One port carries all those of the pod that the operator allows.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::time::{Instant, timeout};
+
+use crate::io::ClientStream;
+use crate::proxy::codec::h1::connection::H1;
+use crate::proxy::connect::{self, Asked};
+use crate::proxy::context::Context;
+use crate::proxy::delivery::delivered;
+use crate::proxy::end::{Sent, end};
+use crate::proxy::error::{Outcome, UpstreamError};
+use crate::proxy::failure_log::TUNNEL;
+use crate::proxy::origin::Target;
+use crate::proxy::settings::{Protocol, TunnelReach, UpstreamAddr};
+use crate::proxy::tunnel;
+use crate::proxy::upstream::Socket;
+use crate::tls::handshake::Session;
+
+/// The reasons of a client that gets no tunnel, beside those of upstreams: a port that none leads to, and a head
+/// that is no CONNECT.
+const TARGET_REFUSED: &str = "target_refused";
+const CAPTURE: &str = "capture";
+
+/// Every reason of a listener's upstream side, for metrics that start at zero.
+pub(crate) fn upstream_reasons(protocol: Protocol) -> Vec<&'static str> {
+    let of_tunnels: &[_] = match protocol {
+        Protocol::Tunnel => &[TARGET_REFUSED, CAPTURE],
+        Protocol::Http | Protocol::Tcp => &[],
+    };
+    [&UpstreamError::REASONS[..], of_tunnels].concat()
+}
+
+/// Ports of this process, which no tunnel leads to: listeners, egresses, the admin port, probes of the app.
+#[derive(Debug, Default)]
+pub struct OwnPorts(ArcSwap<BTreeSet<u16>>);
+
+impl OwnPorts {
+    /// These from now on.
+    pub fn set(&self, ports: BTreeSet<u16>) {
+        self.0.store(Arc::new(ports));
+    }
+
+    fn contains(&self, port: u16) -> bool {
+        self.0.load().contains(&port)
+    }
+}
+
+/// The client of a tunnel.
+pub(crate) struct Visitor {
+    pub(crate) client: SocketAddr,
+    /// By its certificate.
+    pub(crate) peer: Option<String>,
+    /// Our end of its connection: an address of this pod.
+    pub(crate) local: Option<SocketAddr>,
+}
+
+impl Visitor {
+    pub(crate) fn new(client: SocketAddr, local: Option<SocketAddr>, session: &Session) -> Self {
+        Self {
+            client,
+            peer: session.peer.as_ref().map(ToString::to_string),
+            local,
+        }
+    }
+}
+
+/// Why a client gets no tunnel.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{1}")]
+    Head(u16, &'static str),
+    #[error("port {0} is not among tunnel-ports")]
+    Port(u16),
+    #[error("port {0} is the sidecar's own")]
+    OwnPort(u16),
+    #[error("{0} is no address of this pod: is the name, or the address, of another one in use?")]
+    Address(SocketAddr),
+    #[error("{1}: {0}")]
+    Upstream(UpstreamError, SocketAddr),
+}
+
+impl Refusal {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Head(..) => CAPTURE,
+            Self::Port(_) | Self::OwnPort(_) | Self::Address(_) => TARGET_REFUSED,
+            Self::Upstream(error, _) => error.reason(),
+        }
+    }
+
+    fn status(&self) -> u16 {
+        match self {
+            Self::Head(status, _) => *status,
+            Self::Port(_) | Self::OwnPort(_) | Self::Address(_) => 403,
+            Self::Upstream(error, _) => error.status(),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Upstream(..) => Outcome::UpstreamBroken,
+            _ => Outcome::ProtocolError,
+        }
+    }
+}
+
+/// Serves one client after its handshake. No `async fn`: that would hold its arguments twice.
+pub(crate) fn serve<S: ClientStream>(
+    stream: S,
+    context: Context,
+    own: Arc<OwnPorts>,
+    visitor: Visitor,
+) -> impl Future<Output = Outcome> + Send {
+    let mut client = H1::new(stream);
+    async move {
+        // A client that has not said where to makes room when the listener is full.
+        context.activity.idle(Instant::now().into_std());
+        let patience = context.settings.head_timeout;
+        let asked = tokio::select! {
+            () = context.activity.shed() => return Outcome::Shed,
+            asked = timeout(patience, connect::asked(&mut client)) => asked,
+        };
+        // Nothing tells an idle tunnel from one that waits: all of them have work.
+        if !context.activity.begin() {
+            return Outcome::Shed;
+        }
+        let asked = match asked {
+            Ok(Asked::Gone) => return Outcome::ClientGone,
+            Ok(asked) => asked,
+            Err(_) => return Outcome::Timeout,
+        };
+        let target = match &asked {
+            Asked::For(target) | Asked::Request(target) => Some(target.to_string()),
+            _ => None,
+        };
+        let log = Log {
+            listener: context.listener(),
+            visitor: &visitor,
+            target: target.as_deref(),
+        };
+        let (mut up, address) = match open(&asked, &context, &own, &visitor).await {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                context.metrics.upstream_failed(refusal.reason());
+                log.refused(&refusal, context.failures.admit_refusal(TUNNEL));
+                let reason = format!("hybridge: {}: {refusal}", refusal.reason());
+                let told = connect::refuse(&mut client, refusal.status(), &reason).await;
+                if told.is_err() {
+                    return Outcome::ClientGone;
+                }
+                let (outcome, now) = (refusal.outcome(), Instant::now());
+                return end(&mut client, Sent::Whole, outcome, now, &context.drain).await;
+            }
+        };
+        log.opened(address);
+        connect::established(&mut client);
+        client.start_tunnel();
+        let outcome = tunnel::run(&mut client, &mut up, &context).await;
+        let sent = match outcome {
+            Outcome::Closed => {
+                up.stream().reset_at_close(false);
+                Sent::Whole
+            }
+            Outcome::UpstreamBroken => Sent::Broken,
+            _ => {
+                // What came before the cut belongs to the app.
+                delivered(|| up.stream().unacknowledged(), &context.drain).await;
+                Sent::Broken
+            }
+        };
+        drop(up);
+        if outcome == Outcome::ClientGone {
+            return outcome;
+        }
+        end(&mut client, sent, outcome, Instant::now(), &context.drain).await
+    }
+}
+
+/// A connection to what the client named. It is reset if anything but an orderly end closes it.
+async fn open(
+    asked: &Asked,
+    context: &Context,
+    own: &OwnPorts,
+    visitor: &Visitor,
+) -> Result<(H1<Socket>, SocketAddr), Refusal> {
+    let target = match asked {
+        Asked::For(target) => target,
+        Asked::Else(status, reason) => return Err(Refusal::Head(*status, reason)),
+        Asked::Request(_) | Asked::Origin | Asked::Gone => {
+            return Err(Refusal::Head(
+                400,
+                "this port is the far end of a tunnel: it takes CONNECT HOST:PORT",
+            ));
+        }
+    };
+    let UpstreamAddr::Tunnel(reach) = &context.settings.upstream else {
+        return Err(Refusal::Port(target.port()));
+    };
+    let mut failed = None;
+    for address in reach.addresses(target, own, visitor.local)? {
+        match context.upstream.connect_to(address).await {
+            Ok(socket) => {
+                socket.reset_at_close(true);
+                let mut up = H1::new(socket);
+                up.start_tunnel();
+                return Ok((up, address));
+            }
+            Err(error) => failed = Some(Refusal::Upstream(error, address)),
+        }
+    }
+    Err(failed.unwrap_or(Refusal::Port(target.port())))
+}
+
+impl TunnelReach {
+    /// Where a connection to `target` goes, the first that accepts. What is written as an address has to be
+    /// one of this pod, so that traffic for another pod is not taken in; names are the client's own.
+    fn addresses(
+        &self,
+        target: &Target,
+        own: &OwnPorts,
+        local: Option<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Refusal> {
+        let port = target.port();
+        if own.contains(port) {
+            return Err(Refusal::OwnPort(port));
+        }
+        if !self.ports.iter().any(|range| range.contains(port)) {
+            return Err(Refusal::Port(port));
+        }
+        let all = self.addresses.iter();
+        let all: Vec<_> = all.map(|ip| SocketAddr::new(*ip, port)).collect();
+        let Some(named) = target.address() else {
+            return Ok(all);
+        };
+        let ip = named.ip().to_canonical();
+        if self.addresses.contains(&ip) {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        match local {
+            Some(local) if local.ip().to_canonical() == ip => Ok(all),
+            _ => Err(Refusal::Address(named)),
+        }
+    }
+}
+
+/// Every CONNECT is a line, of refused ones ten a second: who, and where to.
+struct Log<'a> {
+    listener: &'a str,
+    visitor: &'a Visitor,
+    target: Option<&'a str>,
+}
+
+impl Log<'_> {
+    fn opened(&self, address: SocketAddr) {
+        tracing::info!(
+            listener = %self.listener,
+            client = %self.visitor.client,
+            peer = self.visitor.peer,
+            target = self.target,
+            %address,
+            "tunnel opened"
+        );
+    }
+
+    fn refused(&self, refusal: &Refusal, admitted: Option<u64>) {
+        let suppressed = admitted.filter(|count| *count > 0);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    listener = %self.listener,
+                    client = %self.visitor.client,
+                    peer = self.visitor.peer,
+                    target = self.target,
+                    reason = refusal.reason(),
+                    error = %refusal,
+                    suppressed,
+                    "tunnel refused"
+                )
+            };
+        }
+        if admitted.is_some() {
+            line!(warn);
+        } else {
+            line!(debug);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_tunnel_leads_to_ports_of_this_pod_alone() {
+        let own = OwnPorts::default();
+        own.set(BTreeSet::from([15443, 9443]));
+        let reach = TunnelReach {
+            addresses: vec!["127.0.0.1".parse().unwrap(), "10.77.0.2".parse().unwrap()],
+            ports: vec!["1024-65535".parse().unwrap()],
+        };
+        let only_loopback = TunnelReach {
+            addresses: vec!["127.0.0.1".parse().unwrap()],
+            ..reach.clone()
+        };
+        let local = Some("10.77.0.2:15443".parse().unwrap());
+        for (reach, target, expected) in [
+            (
+                &reach,
+                "rank-1.train:29500",
+                Some("127.0.0.1:29500 10.77.0.2:29500"),
+            ),
+            (&reach, "10.77.0.2:29500", Some("10.77.0.2:29500")),
+            (&reach, "[::ffff:10.77.0.2]:29500", Some("10.77.0.2:29500")),
+            (&only_loopback, "10.77.0.2:29500", Some("127.0.0.1:29500")),
+            (&reach, "10.77.0.3:29500", None),
+            (&reach, "10.77.0.2:1023", None),
+            (&reach, "rank-1.train:15443", None),
+            (&reach, "127.0.0.1:9443", None),
+        ] {
+            let parsed: Target = target.parse().unwrap();
+            let addresses = reach.addresses(&parsed, &own, local).ok();
+            let listed = addresses.map(|all| {
+                let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+                all.join(" ")
+            });
+            assert_eq!(listed.as_deref(), expected, "{target}");
+        }
+    }
+}

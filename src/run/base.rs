@@ -1,0 +1,18 @@
+//! What listeners and egresses of one process share, whatever its configuration is at the time.
+
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
+use crate::proxy::{OwnPorts, UpstreamPermits};
+use crate::worker::Workers;
+
+/// Shared by every listener and egress, and by reloads.
+#[derive(Clone)]
+pub(super) struct Base {
+    pub(super) metrics: Arc<Metrics>,
+    /// Connections live on them after the listeners have ended.
+    pub(super) workers: Arc<Workers>,
+    pub(super) permits: Arc<UpstreamPermits>,
+    /// What no tunnel leads to.
+    pub(super) own_ports: Arc<OwnPorts>,
+}

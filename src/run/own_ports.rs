@@ -1,0 +1,25 @@
+//! What no tunnel leads to: the ports of this process, and those of the app's probes.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::sides::Sides;
+use crate::config::Config;
+use crate::probes::ProbeTable;
+
+/// The ports of everything that a configuration opens, as it writes them, and of the app's probes.
+pub(super) fn written(config: &Config, probes: &ProbeTable) -> BTreeSet<u16> {
+    let listeners = config.listeners.iter().map(|listener| &listener.socket);
+    let egresses = config.egresses.iter().map(|egress| &egress.socket);
+    let sockets = listeners.chain(egresses);
+    let addresses = sockets.flat_map(|socket| &socket.addresses);
+    let addresses = addresses.chain(&config.admin.addresses);
+    let probes = probes.probes().iter().map(|probe| probe.port);
+    addresses.map(SocketAddr::port).chain(probes).collect()
+}
+
+/// And those that are bound: port 0 has become a real one.
+pub(super) fn bound(sides: &Sides, admin: &[SocketAddr]) -> BTreeSet<u16> {
+    let all = sides.all_addresses().chain(admin);
+    all.map(SocketAddr::port).collect()
+}

@@ -1,0 +1,203 @@
+//! Listeners whose certificate an agent gives: one task each, which fills their stores.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::log_limit::LogLimit;
+use crate::metrics::{Metrics, PanickedTask};
+use crate::panics;
+use crate::spiffe::{self, Error, Response, Svid};
+use crate::tls::credentials::rfc3339;
+use crate::tls::reload::ReloadObserver;
+use crate::tls::workload::{Workload, WorkloadStores};
+
+/// How often it is looked whether the last SVID has ended.
+const EXPIRY_STEP: Duration = Duration::from_secs(1);
+/// Between two lines that say that an agent gives again what it gave before.
+const AGAIN_EVERY: Duration = Duration::from_mins(10);
+
+/// What is to be filled, and from where.
+pub(super) struct WorkloadTask {
+    pub(super) listener: String,
+    pub(super) socket: PathBuf,
+    /// Which of several identities.
+    pub(super) hint: Option<String>,
+    pub(super) stores: WorkloadStores,
+    pub(super) observer: Arc<dyn ReloadObserver>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl WorkloadTask {
+    pub(super) fn spawn(self) -> JoinHandle<()> {
+        let hearing = Hearing {
+            task: self,
+            said: Mutex::default(),
+            given: Mutex::default(),
+            again: LogLimit::new(AGAIN_EVERY, 1),
+        };
+        tokio::spawn(async move {
+            loop {
+                let both = async {
+                    tokio::join!(
+                        spiffe::follow(hearing.task.socket.clone(), &hearing),
+                        hearing.watch_expiry(),
+                    )
+                };
+                if panics::caught(both).await.is_err() {
+                    hearing.task.metrics.panicked(PanickedTask::Reload);
+                    tokio::time::sleep(EXPIRY_STEP).await;
+                }
+            }
+        })
+    }
+}
+
+struct Hearing {
+    task: WorkloadTask,
+    /// The failure that was logged last: a repeated one is not said again.
+    said: Mutex<String>,
+    /// A digest of what is in use, unless an answer was refused since.
+    given: Mutex<Option<[u8; 32]>>,
+    again: LogLimit,
+}
+
+impl Hearing {
+    async fn watch_expiry(&self) {
+        let mut look = interval(EXPIRY_STEP);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            if self.task.stores.withdraw_expired() {
+                let listener = &self.task.listener;
+                tracing::error!(%listener, "the last SVID has expired: every handshake is refused until the agent gives another");
+            }
+        }
+    }
+
+    /// Whether this is not what was in use before.
+    fn is_new(&self, given: Option<[u8; 32]>) -> bool {
+        let mut last = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *last, given) != given
+    }
+
+    /// Whether this was not what was said last.
+    fn is_news(&self, message: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = *said != message;
+        message.clone_into(&mut said);
+        news
+    }
+}
+
+impl spiffe::Listener for Hearing {
+    fn answered(&self, response: Response) -> bool {
+        let WorkloadTask {
+            listener,
+            stores,
+            observer,
+            hint,
+            ..
+        } = &self.task;
+        let chosen = response.chosen(hint.as_deref());
+        let published = match chosen {
+            None => Err(stores.failed(&no_identity(&response, hint.as_deref()))),
+            Some(svid) => stores.publish(&Workload {
+                id: &svid.id,
+                chain: &svid.chain,
+                key: &svid.key,
+                bundle: &svid.bundle,
+                federated: &response.federated,
+            }),
+        };
+        match published {
+            Ok((facts, warnings)) => {
+                let new = self.is_new(chosen.map(|svid| digest(svid, &response)));
+                if !new && self.again.admit().is_none() {
+                    return true;
+                }
+                let id = chosen.map_or("", |svid| &svid.id);
+                let not_after = rfc3339(facts.not_after);
+                tracing::info!(%listener, %id, %not_after, sha256 = %facts.sha256, "SVID in use");
+                for warning in warnings {
+                    tracing::warn!(%listener, "{warning}");
+                }
+                self.is_news("");
+                if new {
+                    observer.reloaded(stores.credentials(), Ok(&facts));
+                }
+                true
+            }
+            Err(error) => {
+                self.is_new(None);
+                if self.is_news(&error.message) {
+                    tracing::warn!(%listener, %error, "SVID not used");
+                }
+                observer.reloaded(stores.credentials(), Err(&error));
+                false
+            }
+        }
+    }
+
+    fn ended(&self, error: &Error, lived: bool) {
+        let WorkloadTask {
+            listener, stores, ..
+        } = &self.task;
+        let message = error.to_string();
+        let current = stores.credentials().current();
+        // The agent restarts and is upgraded: what it gave counts meanwhile, and it is asked again.
+        stores.failed(&message);
+        if lived {
+            self.is_news("");
+        }
+        if !self.is_news(&message) {
+            return;
+        }
+        match current {
+            Some(pair) if error.is_denied() => {
+                let until = rfc3339(pair.facts().not_after);
+                tracing::error!(%listener, %error, %until, "identity withdrawn: the last SVID is served until it ends");
+            }
+            Some(pair) => {
+                let until = rfc3339(pair.facts().not_after);
+                tracing::warn!(%listener, %error, %until, "Workload API not available, the last SVID stays in use");
+            }
+            None => tracing::warn!(%listener, %error, "no SVID yet, every handshake is refused"),
+        }
+    }
+}
+
+/// Of everything in an answer that is used. A key belongs to its certificate.
+fn digest(svid: &Svid, response: &Response) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    let mut update = |bytes: &[u8]| {
+        context.update(&bytes.len().to_be_bytes());
+        context.update(bytes);
+    };
+    update(svid.id.as_bytes());
+    update(&svid.chain);
+    update(&svid.bundle);
+    for (domain, bundle) in &response.federated {
+        update(domain.as_bytes());
+        update(bundle);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}
+
+/// What stands against an answer without the identity that is wanted. Hints are not repeated: an agent may
+/// send anything.
+fn no_identity(response: &Response, hint: Option<&str>) -> String {
+    let count = response.svids.len();
+    match hint {
+        Some(hint) if count > 0 => format!(
+            "none of the {count} identities of the agent's answer has the hint `{hint}` (spiffe-hint)"
+        ),
+        _ => "the agent's answer holds no identity".to_owned(),
+    }
+}

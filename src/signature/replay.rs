@@ -1,0 +1,155 @@
+//! Which signatures were seen: bounded, for each principal too, and full means refused. Two buckets of
+//! time, so that forgetting costs nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::settings::Settings;
+use super::verdict::Refusal;
+
+/// What stands for a request: a hash.
+pub(super) type Seen = [u8; 16];
+
+/// Which signatures were seen. Its time is that of `Clock`.
+pub(super) struct ReplayTable {
+    period: Duration,
+    /// Of one bucket.
+    capacity: usize,
+    buckets: Mutex<Buckets>,
+}
+
+struct Buckets {
+    began: Duration,
+    current: HashSet<Seen>,
+    /// How many of `current` are of each principal.
+    parts: HashMap<Box<str>, usize>,
+    last: HashSet<Seen>,
+}
+
+impl ReplayTable {
+    /// Remembers as the settings say.
+    pub(super) fn new(settings: &Settings, now: Duration) -> Self {
+        Self {
+            period: settings.period(),
+            capacity: settings.of_a_period(),
+            buckets: Mutex::new(Buckets {
+                began: now,
+                current: HashSet::new(),
+                parts: HashMap::new(),
+                last: HashSet::new(),
+            }),
+        }
+    }
+
+    /// Remembers one of a principal that was not seen; of one principal `most` in a period.
+    pub(super) fn enter(
+        &self,
+        (principal, most): (&str, usize),
+        seen: Seen,
+        now: Duration,
+    ) -> Result<(), Refusal> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = now.saturating_sub(buckets.began);
+        if age >= self.period {
+            let current = std::mem::take(&mut buckets.current);
+            // After two periods of silence nothing of them counts.
+            buckets.last = if age < self.period * 2 {
+                current
+            } else {
+                HashSet::new()
+            };
+            buckets.parts.clear();
+            buckets.began = now;
+        }
+        if buckets.last.contains(&seen) || buckets.current.contains(&seen) {
+            return Err(Refusal::Replayed);
+        }
+        let part = buckets.parts.get(principal).copied().unwrap_or(0);
+        if buckets.current.len() >= self.capacity || part >= most {
+            let end = buckets.began + self.period;
+            let left = end.saturating_sub(now).as_secs() + 1;
+            return Err(Refusal::TableFull(left));
+        }
+        match buckets.parts.get_mut(principal) {
+            Some(part) => *part += 1,
+            None => drop(buckets.parts.insert(principal.into(), 1)),
+        }
+        buckets.current.insert(seen);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::settings::SignatureMode;
+
+    const START: Duration = Duration::from_hours(500_000);
+    const PERIOD: Duration = Duration::from_secs(10);
+
+    /// A table with the number of principals that there are.
+    struct Table(ReplayTable, Settings, usize);
+
+    impl Table {
+        fn enter(&self, principal: &str, seen: Seen, now: Duration) -> Result<(), Refusal> {
+            let most = self.1.part_of_a_principal(self.2);
+            self.0.enter((principal, most), seen, now)
+        }
+    }
+
+    /// A table of so many entries, half of them in a period.
+    fn table(replay_table: usize, principals: usize) -> Table {
+        let settings = Settings {
+            mode: SignatureMode::Require,
+            keys: "clients.jwks".into(),
+            require: Vec::new(),
+            cover: Vec::new(),
+            max_age: Duration::from_secs(6),
+            skew: Duration::from_secs(3),
+            replay_table,
+        };
+        Table(ReplayTable::new(&settings, START), settings, principals)
+    }
+
+    #[test]
+    fn what_was_seen_is_refused_for_its_whole_period() {
+        let table = table(100, 1);
+        let late = START + Duration::from_millis(9_999);
+        assert_eq!(table.enter("a", [1; 16], late), Ok(()));
+        for after in [0, 1, 5_000, 9_999] {
+            let now = late + Duration::from_millis(after);
+            let again = table.enter("a", [1; 16], now);
+            assert_eq!(again, Err(Refusal::Replayed), "{after}");
+        }
+        assert_eq!(table.enter("a", [1; 16], late + PERIOD * 3), Ok(()));
+    }
+
+    #[test]
+    fn a_full_table_refuses_what_is_new_and_what_is_old() {
+        let table = table(4, 1);
+        for entry in 0..2 {
+            assert_eq!(table.enter("a", [entry; 16], START), Ok(()));
+        }
+        let later = START + Duration::from_millis(3_500);
+        let full = Err(Refusal::TableFull(7));
+        assert_eq!(table.enter("a", [9; 16], later), full);
+        assert_eq!(table.enter("a", [1; 16], START), Err(Refusal::Replayed));
+        let next = START + PERIOD;
+        assert_eq!(table.enter("a", [9; 16], next), Ok(()));
+        assert_eq!(table.enter("a", [1; 16], next), Err(Refusal::Replayed));
+    }
+
+    #[test]
+    fn one_principal_leaves_room_for_the_others() {
+        let table = table(8, 2);
+        for entry in 0..2 {
+            assert_eq!(table.enter("a", [entry; 16], START), Ok(()));
+        }
+        let full = table.enter("a", [2; 16], START);
+        assert_eq!(full, Err(Refusal::TableFull(11)));
+        assert_eq!(table.enter("b", [3; 16], START), Ok(()));
+        let next = START + PERIOD;
+        assert_eq!(table.enter("a", [2; 16], next), Ok(()));
+    }
+}

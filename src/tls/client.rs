@@ -1,0 +1,19 @@
+//! TLS connections that we begin: verification, tickets, certificates of ours, and the handshake. Records
+//! go the way of the server's side (`stream`).
+
+mod authorities;
+mod error;
+mod generation;
+mod handshake;
+mod sessions;
+mod settings;
+mod store;
+mod verifier;
+
+pub use self::authorities::ClientTlsError;
+pub use self::error::ClientError;
+pub use self::handshake::{Counters, Failure, Peer, connect};
+pub use self::settings::{Authorities, Settings};
+pub(in crate::tls) use self::store::Attempt;
+pub use self::store::ClientTls;
+pub use crate::tls::secrets::TicketCounters;

@@ -1,0 +1,176 @@
+//! One generation of what connections are made with: authorities, our certificate, and a session store
+//! for each target. A new one has new stores: no ticket of an earlier certificate or authority is used.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::authorities::{ClientTlsError, of_file, of_system};
+use super::sessions::Sessions;
+use super::settings::{Authorities, Settings};
+use super::verifier::Verifier;
+use crate::tls::credentials::{CertificateFacts, Credentials, PairText, ShownBy};
+use crate::tls::policy::VERSIONS;
+
+/// Targets whose tickets are kept; another one takes the place of any.
+const MOST_TARGETS: usize = 1024;
+
+/// What is read from files.
+pub(super) struct Texts {
+    authorities: Vec<CertificateDer<'static>>,
+    pair: Option<PairText>,
+}
+
+impl Texts {
+    pub(super) fn read(settings: &Settings) -> Result<Self, ClientTlsError> {
+        let pair = settings.pair.as_ref();
+        let pair = pair.map(|(cert, key)| PairText::read(cert, key));
+        Ok(Self {
+            authorities: match &settings.authorities {
+                Authorities::File(path) => of_file(path)?,
+                Authorities::System => of_system()?,
+            },
+            pair: pair
+                .transpose()
+                .map_err(|cause| ClientTlsError::Pair(Box::new(cause)))?,
+        })
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        for authority in &self.authorities {
+            context.update(&authority.len().to_be_bytes());
+            context.update(authority);
+        }
+        if let Some(pair) = &self.pair {
+            context.update(&pair.digest());
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
+}
+
+/// What the handshakes of one target are made with.
+type Target = (Arc<ClientConfig>, Arc<Sessions>);
+
+/// One generation.
+pub(super) struct Generation {
+    base: ClientConfig,
+    resumption: bool,
+    targets: Mutex<HashMap<Box<str>, Target>>,
+    digest: [u8; 32],
+    authorities: usize,
+    facts: Option<CertificateFacts>,
+    warnings: Vec<String>,
+}
+
+impl Generation {
+    pub(super) fn new(settings: &Settings, texts: &Texts) -> Result<Self, ClientTlsError> {
+        let refused = |cause: String| ClientTlsError::Refused(cause);
+        let provider = Arc::new(settings.policy.client_provider());
+        let mut roots = RootCertStore::empty();
+        for authority in &texts.authorities {
+            let added = roots.add(authority.clone());
+            added.map_err(|cause| refused(cause.to_string()))?;
+        }
+        let chains =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let chains = chains.build().map_err(|cause| refused(cause.to_string()))?;
+        let verifier: Arc<dyn ServerCertVerifier> =
+            Arc::new(Verifier::new(chains, settings.peer_ids.clone()));
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(VERSIONS)
+            .map_err(|cause| refused(cause.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let credentials = match (&settings.pair, &texts.pair) {
+            (Some((cert, key)), Some(text)) => {
+                let (by, now) = (ShownBy::Client, SystemTime::now());
+                let loaded = Credentials::shown_by(by, cert, key, text, now);
+                Some(loaded.map_err(|cause| ClientTlsError::Pair(Box::new(cause)))?)
+            }
+            _ => None,
+        };
+        let mut base = match &credentials {
+            Some(pair) => builder
+                .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair.certified_key()))),
+            None => builder.with_no_client_auth(),
+        };
+        base.alpn_protocols = settings
+            .alpn
+            .iter()
+            .map(|name| name.clone().into_bytes())
+            .collect();
+        base.enable_early_data = false;
+        // Records are protected here, not by rustls: see `stream`.
+        base.enable_secret_extraction = true;
+        base.resumption = Resumption::disabled();
+        Ok(Self {
+            base,
+            resumption: settings.resumption,
+            targets: Mutex::default(),
+            digest: texts.digest(),
+            authorities: texts.authorities.len(),
+            warnings: credentials.iter().flat_map(warnings).collect(),
+            facts: credentials.map(|pair| pair.facts().clone()),
+        })
+    }
+
+    pub(super) fn is_of(&self, texts: &Texts) -> bool {
+        self.digest == texts.digest()
+    }
+
+    /// How many authorities there are.
+    pub(super) fn authorities(&self) -> usize {
+        self.authorities
+    }
+
+    /// The certificate that we show, if we have one.
+    pub(super) fn facts(&self) -> Option<&CertificateFacts> {
+        self.facts.as_ref()
+    }
+
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The config of a target, with its own tickets: those of servers that share a name are of no use
+    /// to one another. The same for a protocol inside TLS, if it is chosen for each connection.
+    pub(super) fn config(&self, target: &str, alpn: Option<&str>) -> Target {
+        let both = alpn.map(|alpn| format!("{target} {alpn}"));
+        let target = both.as_deref().unwrap_or(target);
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = targets.get(target) {
+            return known.clone();
+        }
+        let mut config = self.base.clone();
+        if let Some(alpn) = alpn {
+            config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        }
+        let sessions = Arc::new(Sessions::default());
+        if self.resumption {
+            config.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions))
+                .tls12_resumption(Tls12Resumption::Disabled);
+        }
+        let made = (Arc::new(config), sessions);
+        if targets.len() >= MOST_TARGETS
+            && let Some(any) = targets.keys().next().cloned()
+        {
+            targets.remove(&any);
+        }
+        targets.insert(target.into(), made.clone());
+        made
+    }
+}
+
+fn warnings(pair: &Credentials) -> Vec<String> {
+    pair.warnings().iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,243 @@
+//! The client's handshake under one deadline, record by record: what is counted ends exactly at the
+//! server's Finished and ours; what came along behind stays undecrypted in the stream (RFC 8446 §4).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rustls::ClientConfig;
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::error::ClientError;
+use super::sessions::{Sessions, end_of, now};
+use crate::io::{Traffic, TrafficCounters};
+use crate::tls::handshake::flight::Flight;
+use crate::tls::handshake::{Alpn, Cost, HandshakeKind, Session};
+use crate::tls::hello;
+use crate::tls::identity::PeerIdentity;
+use crate::tls::policy::{Group, Offer, confidentiality_limit, suite_name};
+use crate::tls::protection::Keys;
+use crate::tls::record::record_length;
+use crate::tls::secrets::{ClientSide, Secrets, TicketCounters};
+use crate::tls::stream::{Established, TlsStream};
+
+/// Records in which a server may send its side of a handshake: each may be a byte.
+const MAX_RECORDS: usize = 4096;
+
+/// With whom a handshake is made, and how.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub(super) config: Arc<ClientConfig>,
+    /// The tickets of the config.
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) name: ServerName<'static>,
+    pub(super) timeout: Duration,
+}
+
+/// Where the bytes and tickets of a connection are counted.
+#[derive(Clone)]
+pub struct Counters {
+    /// Bytes.
+    pub traffic: TrafficCounters,
+    /// Tickets.
+    pub tickets: TicketCounters,
+}
+
+/// A handshake that did not complete, with what is known of it.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: ClientError,
+    /// What we offered.
+    pub offer: Option<Offer>,
+    /// What it took so far: in from the server, out to it.
+    pub cost: Cost,
+}
+
+/// Performs the client's handshake, or says why it ended. Alerts are sent before it returns.
+pub async fn connect<IO>(
+    mut io: IO,
+    peer: Peer,
+    counters: Counters,
+) -> Result<(TlsStream<IO>, Session), Box<Failure>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut progress = Progress::default();
+    let drive = progress.drive(&mut io, &peer);
+    let outcome = match tokio::time::timeout(peer.timeout, drive).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ClientError::Timeout),
+    };
+    match outcome {
+        Ok(conn) => progress.finish(io, conn, &peer.sessions, counters),
+        Err(error) => Err(progress.fail(error)),
+    }
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Received and not yet given to rustls.
+    received: BytesMut,
+    records: usize,
+    flight: Flight,
+    begun: Option<Instant>,
+    offer: Option<Offer>,
+    /// A HelloRetryRequest came.
+    retried: bool,
+    cost: Cost,
+}
+
+impl Progress {
+    async fn drive<IO>(
+        &mut self,
+        io: &mut IO,
+        peer: &Peer,
+    ) -> Result<UnbufferedClientConnection, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.begun = Some(Instant::now());
+        let new = || UnbufferedClientConnection::new(Arc::clone(&peer.config), peer.name.clone());
+        let mut conn = self.timed(|_| new())?;
+        self.timed(|flight| flight.advance(&mut conn))?;
+        self.offer = hello::inspect(&self.flight.outgoing);
+        self.send(io).await?;
+        loop {
+            let record = self.record(io).await?;
+            self.retried |= hello::is_retry_request(&record);
+            self.flight.incoming.extend_from_slice(&record);
+            let advanced = self.timed(|flight| flight.advance(&mut conn));
+            let sent = self.send(io).await;
+            // Why it ends, whether or not the alert reached anybody.
+            advanced?;
+            sent?;
+            if !conn.is_handshaking() {
+                self.cost.elapsed = self.elapsed();
+                return Ok(conn);
+            }
+        }
+    }
+
+    /// The next whole record. Anything that cannot be one is handed on for rustls to refuse.
+    async fn record<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+    ) -> Result<BytesMut, ClientError> {
+        loop {
+            if let Some(length) = record_length(&self.received) {
+                self.records += 1;
+                if self.records > MAX_RECORDS {
+                    return Err(ClientError::Malformed);
+                }
+                self.cost.bytes_in += length as u64;
+                return Ok(self.received.split_to(length));
+            }
+            self.received.reserve(4096);
+            match io.read_buf(&mut self.received).await {
+                Ok(0) | Err(_) => return Err(ClientError::Vanished),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Sends what rustls has to say, in one go if the socket takes it.
+    async fn send<IO: AsyncWrite + Unpin>(&mut self, io: &mut IO) -> Result<(), ClientError> {
+        let sent = self.flight.send(io, &mut self.cost.bytes_out).await;
+        sent.map_err(|_| ClientError::Vanished)
+    }
+
+    fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
+        self.cost.timed(|| work(&mut self.flight))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.map(|at| at.elapsed()).unwrap_or_default()
+    }
+
+    fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        io: IO,
+        conn: UnbufferedClientConnection,
+        sessions: &Sessions,
+        counters: Counters,
+    ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
+        let internal = |what: &str| ClientError::Internal(what.to_owned());
+        let Some(session) = self.session(&conn) else {
+            return Err(self.fail(internal("the session has no facts")));
+        };
+        if let Err(ended) = still_verified(&session, &conn, sessions) {
+            return Err(self.fail(ended));
+        }
+        let Some(keys) = establish(conn, counters.tickets) else {
+            return Err(self.fail(internal("the keys cannot be taken over")));
+        };
+        let pending = BytesMut::from(&self.received[..]);
+        let stream = TlsStream::new(io, keys, pending, Traffic::new(counters.traffic));
+        Ok((stream, session))
+    }
+
+    fn session(&self, conn: &UnbufferedClientConnection) -> Option<Session> {
+        let group = conn.negotiated_key_exchange_group()?;
+        let leaf = conn.peer_certificates().and_then(<[_]>::first);
+        Some(Session {
+            group: Group::from_code_point(group.name())?,
+            kind: match conn.handshake_kind()? {
+                rustls::HandshakeKind::Full => HandshakeKind::Full,
+                rustls::HandshakeKind::FullWithHelloRetryRequest => HandshakeKind::Retried,
+                rustls::HandshakeKind::Resumed => HandshakeKind::Resumed,
+            },
+            retried: self.retried,
+            offered: self.offer.as_ref()?.class(),
+            suite: suite_name(conn.negotiated_cipher_suite()?.suite()),
+            alpn: match conn.alpn_protocol() {
+                Some(b"h2") => Alpn::Http2,
+                _ => Alpn::Http1,
+            },
+            server_name: None,
+            peer: leaf.and_then(|leaf| PeerIdentity::of(leaf)).map(Arc::new),
+            classical: None,
+            chain: Vec::new(),
+            cost: self.cost,
+        })
+    }
+
+    fn fail(mut self, error: ClientError) -> Box<Failure> {
+        self.cost.elapsed = self.elapsed();
+        self.cost.bytes_in += self.received.len() as u64;
+        Box::new(Failure {
+            error,
+            offer: self.offer,
+            cost: self.cost,
+        })
+    }
+}
+
+/// A handshake that resumes verifies nothing: what was verified before must not have ended.
+fn still_verified(
+    session: &Session,
+    conn: &UnbufferedClientConnection,
+    sessions: &Sessions,
+) -> Result<(), ClientError> {
+    let chain = conn.peer_certificates().unwrap_or_default();
+    if session.kind != HandshakeKind::Resumed {
+        sessions.verified(chain);
+    } else if end_of(chain).is_none_or(|end| end < now()) {
+        let ended = "or an authority above it has expired since it was verified";
+        return Err(ClientError::ServerExpired(ended.to_owned()));
+    }
+    Ok(())
+}
+
+/// Takes the keys over from rustls.
+fn establish(conn: UnbufferedClientConnection, tickets: TicketCounters) -> Option<Established> {
+    let (keys, kernel) = conn.dangerous_into_kernel_connection().ok()?;
+    Some(Established {
+        opener: Keys::new(keys.rx).ok()?,
+        sealer: Keys::new(keys.tx).ok()?,
+        limit: confidentiality_limit(kernel.negotiated_cipher_suite())?,
+        secrets: Secrets::Client(Box::new(ClientSide::new(kernel, tickets))),
+    })
+}

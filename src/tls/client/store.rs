@@ -1,0 +1,114 @@
+//! What the connections of one origin are made with, as they read it and the reloader replaces it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::ServerName;
+
+use super::authorities::ClientTlsError;
+use super::generation::{Generation, Texts};
+use super::handshake::Peer;
+use super::settings::Settings;
+use crate::tls::credentials::CertificateFacts;
+use crate::tls::standing::StandingFailure;
+
+/// What the connections of one origin are made with.
+pub struct ClientTls {
+    settings: Settings,
+    current: ArcSwap<Generation>,
+    pub(in crate::tls) failure: StandingFailure,
+}
+
+/// What one look at the files found.
+#[derive(Debug)]
+pub(in crate::tls) enum Attempt {
+    Unchanged,
+    Loaded,
+    Failed(ClientTlsError),
+}
+
+impl ClientTls {
+    /// Reads and checks every file.
+    pub fn load(settings: &Settings) -> Result<Self, ClientTlsError> {
+        let generation = Generation::new(settings, &Texts::read(settings)?)?;
+        Ok(Self {
+            settings: settings.clone(),
+            current: ArcSwap::from_pointee(generation),
+            failure: StandingFailure::default(),
+        })
+    }
+
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A handshake with `target`, which is to be `name`; `alpn` is offered instead of what was set.
+    pub fn peer(&self, target: &str, name: ServerName<'static>, alpn: Option<&str>) -> Peer {
+        let (config, sessions) = self.current.load().config(target, alpn);
+        Peer {
+            config,
+            sessions,
+            name,
+            timeout: self.settings.handshake_timeout,
+        }
+    }
+
+    /// The certificate that we show, if we have one.
+    pub fn facts(&self) -> Option<CertificateFacts> {
+        self.current.load().facts().cloned()
+    }
+
+    /// How many authorities there are.
+    pub fn authorities(&self) -> usize {
+        self.current.load().authorities()
+    }
+
+    /// What the operator should hear of the pair.
+    pub fn warnings(&self) -> Vec<String> {
+        self.current.load().warnings().to_vec()
+    }
+
+    /// Why the files cannot be used since they last could.
+    pub fn last_error(&self) -> Option<Arc<String>> {
+        self.failure.get()
+    }
+
+    /// Runs each key exchange once, and asks for a random number: the first of a process is slower by
+    /// orders of magnitude.
+    pub fn warm_up(&self) {
+        let random = self.settings.policy.client_provider().secure_random;
+        let _ = random.fill(&mut [0; 32]);
+        for group in self.settings.policy.groups() {
+            let _ = group.key_exchange().start();
+        }
+        crate::tls::policy::kx::take_elapsed();
+    }
+
+    /// Looks at the files, and takes over what is new.
+    pub(in crate::tls) fn attempt(&self) -> Attempt {
+        let texts = match Texts::read(&self.settings) {
+            Ok(texts) => texts,
+            Err(error) => return Attempt::Failed(error),
+        };
+        if self.current.load().is_of(&texts) {
+            return Attempt::Unchanged;
+        }
+        match Generation::new(&self.settings, &texts) {
+            Ok(generation) => {
+                self.current.store(Arc::new(generation));
+                Attempt::Loaded
+            }
+            Err(error) => Attempt::Failed(error),
+        }
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

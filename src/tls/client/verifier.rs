@@ -1,0 +1,110 @@
+//! Whether a server is the one that is meant: by its name, or by the URI in its certificate.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+
+use crate::tls::identity::{PeerIdentity, Rules};
+
+/// Verification by webpki, and instead of its look at the name the rules, if there are any.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    chains: Arc<WebPkiServerVerifier>,
+    peer_ids: Rules,
+}
+
+/// No rule matches the server's identity.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate is of {presented}, and no rule of peer-ids ({expected}) matches")]
+pub(super) struct OtherIdentity {
+    presented: String,
+    expected: String,
+}
+
+impl Verifier {
+    pub(super) fn new(chains: Arc<WebPkiServerVerifier>, peer_ids: Rules) -> Self {
+        Self { chains, peer_ids }
+    }
+
+    fn identified(&self, leaf: &CertificateDer<'_>) -> Result<ServerCertVerified, Error> {
+        let bad = Error::InvalidCertificate(CertificateError::BadEncoding);
+        let identity = PeerIdentity::of(leaf).ok_or(bad)?;
+        if self.peer_ids.allow(&identity) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let other = OtherIdentity {
+            presented: match identity.uris.as_slice() {
+                [] => format!("{identity}, without a URI"),
+                uris => uris.join(" and "),
+            },
+            expected: self.peer_ids.uris().collect::<Vec<_>>().join(", "),
+        };
+        Err(Error::InvalidCertificate(CertificateError::Other(
+            OtherError(Arc::new(other)),
+        )))
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.chains.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // webpki judges the name last: everything else is as it should be.
+            Ok(_)
+            | Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.peer_ids.is_empty() => self.identified(end_entity),
+            // An authority of the same name with another key is another authority.
+            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => {
+                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+impl OtherIdentity {
+    /// The text of an error of this kind.
+    pub(super) fn of(cause: &OtherError) -> Option<String> {
+        let other: Option<&Self> = cause.0.downcast_ref();
+        other.map(ToString::to_string)
+    }
+}

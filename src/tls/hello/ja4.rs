@@ -1,0 +1,304 @@
+//! JA4: what a client is, by the form of its ClientHello (FoxIO's JA4, TLS client fingerprint over TCP).
+//!
+//! Only this one of the family: it is BSD-3, the others are not. Values that only grease are left out
+//! (RFC 8701).
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::message::{ClientHello, Cursor, EXT_SERVER_NAME, handshake_bytes};
+
+const EXT_SIGNATURE_ALGORITHMS: u16 = 13;
+const EXT_ALPN: u16 = 16;
+const EXT_SUPPORTED_VERSIONS: u16 = 43;
+
+/// Characters of a fingerprint: `t13d1516h2_8daaf6152771_e5627efa2ab1`.
+const LENGTH: usize = 36;
+
+/// A fingerprint.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Ja4([u8; LENGTH]);
+
+/// The fingerprint of the hello in these records; `None` if it is no whole ClientHello.
+pub fn ja4(records: &[u8]) -> Option<Ja4> {
+    let message = handshake_bytes(records)?;
+    let hello = ClientHello::parse(&message)?;
+    let mut found = Found {
+        version: hello.legacy_version,
+        ..Found::default()
+    };
+    found.read(hello.extensions)?;
+    let mut suites = numbers(hello.suites);
+    let mut text = Vec::with_capacity(LENGTH);
+    text.push(b't');
+    text.extend(version(found.version).as_bytes());
+    text.push(if found.names_server { b'd' } else { b'i' });
+    text.extend(two_digits(suites.len()));
+    text.extend(two_digits(found.extensions.len()));
+    text.extend(found.alpn);
+    text.push(b'_');
+    text.extend(hash(&mut suites, &[]));
+    text.push(b'_');
+    let named = [EXT_SERVER_NAME, EXT_ALPN];
+    found.extensions.retain(|kind| !named.contains(kind));
+    text.extend(hash(&mut found.extensions, &found.schemes));
+    Some(Ja4(text.try_into().ok()?))
+}
+
+/// What the extensions say.
+struct Found {
+    version: u16,
+    extensions: Vec<u16>,
+    names_server: bool,
+    /// First and last character of the first protocol.
+    alpn: [u8; 2],
+    schemes: Vec<u16>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            extensions: Vec::new(),
+            names_server: false,
+            alpn: [b'0'; 2],
+            schemes: Vec::new(),
+        }
+    }
+}
+
+impl Found {
+    fn read(&mut self, mut extensions: Cursor<'_>) -> Option<()> {
+        while !extensions.is_empty() {
+            let kind = extensions.u16()?;
+            let mut data = Cursor(extensions.vector16()?);
+            if is_grease(kind) {
+                continue;
+            }
+            self.extensions.push(kind);
+            match kind {
+                EXT_SERVER_NAME => self.names_server = true,
+                EXT_ALPN => {
+                    let mut protocols = Cursor(data.vector16()?);
+                    if let Some(first) = protocols.vector8() {
+                        self.alpn = ends(first);
+                    }
+                }
+                EXT_SIGNATURE_ALGORITHMS => self.schemes = numbers(data.vector16()?),
+                EXT_SUPPORTED_VERSIONS => {
+                    let versions = numbers(data.vector8()?);
+                    self.version = versions.into_iter().max().unwrap_or(self.version);
+                }
+                _ => {}
+            }
+        }
+        Some(())
+    }
+}
+
+/// Both ends of a protocol's name: its characters if both are letters or digits, else the ends of its hex.
+fn ends(name: &[u8]) -> [u8; 2] {
+    let (Some(first), Some(last)) = (name.first(), name.last()) else {
+        return [b'0'; 2];
+    };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return [*first, *last];
+    }
+    [first >> 4, last & 0xf].map(digit)
+}
+
+/// 99 at most.
+fn two_digits(count: usize) -> [u8; 2] {
+    let count = count.min(99) as u8;
+    [b'0' + count / 10, b'0' + count % 10]
+}
+
+fn version(number: u16) -> &'static str {
+    match number {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0x0002 => "s2",
+        _ => "00",
+    }
+}
+
+/// The first 12 digits of the SHA-256 of the sorted numbers and, behind them, those in the client's order.
+fn hash(sorted: &mut [u16], in_order: &[u16]) -> [u8; 12] {
+    let mut digits = [b'0'; 12];
+    if sorted.is_empty() {
+        return digits;
+    }
+    sorted.sort_unstable();
+    let mut text = Vec::with_capacity(5 * (sorted.len() + in_order.len()));
+    list(sorted, &mut text);
+    if !in_order.is_empty() {
+        text.push(b'_');
+        list(in_order, &mut text);
+    }
+    let digest = digest(&SHA256, &text);
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(digest.as_ref()) {
+        pair.copy_from_slice(&[byte >> 4, byte & 0xf].map(digit));
+    }
+    digits
+}
+
+fn list(numbers: &[u16], out: &mut Vec<u8>) {
+    for (index, number) in numbers.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let [high, low] = number.to_be_bytes();
+        out.extend([high >> 4, high & 0xf, low >> 4, low & 0xf].map(digit));
+    }
+}
+
+/// Of a value below 16.
+fn digit(value: u8) -> u8 {
+    match value {
+        0..10 => b'0' + value,
+        _ => b'a' - 10 + (value & 0xf),
+    }
+}
+
+fn numbers(list: &[u8]) -> Vec<u16> {
+    let pairs = list.chunks_exact(2);
+    let numbers = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    numbers.filter(|number| !is_grease(*number)).collect()
+}
+
+/// 0x0a0a, 0x1a1a, … (RFC 8701 §2).
+fn is_grease(number: u16) -> bool {
+    let [high, low] = number.to_be_bytes();
+    high == low && high & 0xf == 0xa
+}
+
+impl Ja4 {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        // Made out of a text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Ja4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn vector16(data: &[u8]) -> Vec<u8> {
+        [&(data.len() as u16).to_be_bytes(), data].concat()
+    }
+
+    fn codes(list: &str) -> Vec<u8> {
+        let codes = list.split(',').filter(|code| !code.is_empty());
+        codes
+            .flat_map(|code| u16::from_str_radix(code, 16).unwrap().to_be_bytes())
+            .collect()
+    }
+
+    /// A record with a hello of these cipher suites and extensions.
+    fn hello(legacy_version: u16, suites: &str, extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+        let mut body = legacy_version.to_be_bytes().to_vec();
+        body.extend([7; 32]);
+        body.push(0);
+        body.extend(vector16(&codes(suites)));
+        body.extend([1, 0]);
+        let extensions = extensions.iter();
+        let extensions = extensions
+            .flat_map(|(kind, data)| [kind.to_be_bytes().to_vec(), vector16(data)].concat());
+        body.extend(vector16(&extensions.collect::<Vec<_>>()));
+        let length = (body.len() as u32).to_be_bytes();
+        let message = [&[1], &length[1..], &body].concat();
+        [&[22, 3, 1][..], &vector16(&message)].concat()
+    }
+
+    fn alpn(first: &[u8]) -> Vec<u8> {
+        vector16(&[&[first.len() as u8], first].concat())
+    }
+
+    fn of(records: &[u8]) -> String {
+        ja4(records).unwrap().to_string()
+    }
+
+    /// The example of the specification: Chrome, with its values that only grease.
+    #[test]
+    fn the_published_example_has_the_published_fingerprint() {
+        let suites =
+            "3a3a,1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035";
+        let schemes = "0403,0804,0401,0503,0805,0501,0806,0601";
+        let plain = "001b,0033,0017,0023,000b,000a,0012,0005,002d,ff01,4469,0015";
+        let versions = [&[6][..], &codes("4a4a,0304,0303")].concat();
+        let mut extensions = vec![
+            (0x1a1a, Vec::new()),
+            (0, b"anything".to_vec()),
+            (13, vector16(&codes(schemes))),
+            (16, vector16(b"\x02h2\x08http/1.1")),
+            (43, versions),
+        ];
+        let others = plain.split(',');
+        extensions.extend(others.map(|code| (u16::from_str_radix(code, 16).unwrap(), vec![0])));
+        extensions.push((0xbaba, vec![0]));
+        let published = "t13d1516h2_8daaf6152771_e5627efa2ab1";
+        assert_eq!(of(&hello(0x0303, suites, &extensions)), published);
+        // However its extensions are shuffled.
+        extensions.reverse();
+        assert_eq!(of(&hello(0x0303, suites, &extensions)), published);
+    }
+
+    /// The table of the specification.
+    #[test]
+    fn a_protocol_that_is_no_text_is_shown_by_its_hex() {
+        for (name, expected) in [
+            (&b"h2"[..], *b"h2"),
+            (b"http/1.1", *b"h1"),
+            (&[0xab], *b"ab"),
+            (&[0xab, 0xcd], *b"ad"),
+            (&[0x30, 0xab], *b"3b"),
+            (&[0x30, 0x31, 0xab, 0xcd], *b"3d"),
+            (&[0x30, 0xab, 0xcd, 0x31], *b"01"),
+            (b"h", *b"hh"),
+            (b"", *b"00"),
+        ] {
+            assert_eq!(ends(name), expected, "{name:?}");
+            let records = hello(0x0303, "002f", &[(16, alpn(name))]);
+            let shown = String::from_utf8_lossy(&expected);
+            assert_eq!(of(&records)[..10], format!("t12i0101{shown}"));
+        }
+    }
+
+    #[test]
+    fn a_hello_without_anything_has_zeros() {
+        let expected = "t12i000000_000000000000_000000000000";
+        assert_eq!(of(&hello(0x0303, "", &[])), expected);
+        assert_eq!(of(&hello(0x0301, "", &[]))[..3], *"t10");
+        let many = ["002f"; 120].join(",");
+        assert_eq!(of(&hello(0x0303, &many, &[]))[..10], *"t12i990000");
+    }
+
+    #[test]
+    fn no_truncation_or_flipped_byte_panics() {
+        let records = hello(
+            0x0303,
+            "1301,002f",
+            &[(13, vector16(&codes("0403"))), (16, alpn(b"h2"))],
+        );
+        for place in 0..records.len() {
+            assert_eq!(ja4(&records[..place]), None);
+            for flip in [1, 0x80, 0xff] {
+                let mut changed = records.clone();
+                changed[place] ^= flip;
+                let _ = ja4(&changed);
+            }
+        }
+    }
+}

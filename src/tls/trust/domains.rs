@@ -1,0 +1,86 @@
+//! Clients of several trust domains: each is judged by the authorities of the domain that its SPIFFE ID
+//! names, and by no other's. An authority of a federated domain could certify names of this one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use crate::tls::identity::{SvidError, svid, trust_domain};
+
+#[derive(Debug)]
+pub(super) struct Domains {
+    /// What does not depend on the client is asked of it.
+    own: Arc<dyn ClientCertVerifier>,
+    by_name: BTreeMap<String, Arc<dyn ClientCertVerifier>>,
+}
+
+impl Domains {
+    /// `federated` beside the own one; a name that is the own one's is left out by the caller.
+    pub(super) fn new(
+        own: (String, Arc<dyn ClientCertVerifier>),
+        federated: BTreeMap<String, Arc<dyn ClientCertVerifier>>,
+    ) -> Self {
+        let (name, verifier) = own;
+        let mut by_name = federated;
+        by_name.insert(name, Arc::clone(&verifier));
+        Self {
+            own: verifier,
+            by_name,
+        }
+    }
+}
+
+impl ClientCertVerifier for Domains {
+    fn client_auth_mandatory(&self) -> bool {
+        self.own.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let id = svid(end_entity).map_err(|problem| {
+            Error::InvalidCertificate(match problem {
+                SvidError::Unreadable => CertificateError::BadEncoding,
+                SvidError::Uris | SvidError::Id => CertificateError::ApplicationVerificationFailure,
+                SvidError::Authority => CertificateError::InvalidPurpose,
+            })
+        })?;
+        let verifier = self.by_name.get(trust_domain(&id));
+        let unknown = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let verifier = verifier.ok_or(unknown)?;
+        verifier.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.own.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.own.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.own.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,221 @@
+//! Certificate, key and authorities that an agent hands over instead of files: the same checks, the same
+//! stores. Nothing of it is written to a disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use zeroize::Zeroizing;
+
+use super::credentials::{CertificateFacts, CredentialError, Credentials, PairText, unix_seconds};
+use super::identity::{svid, trust_domain};
+use super::policy::Profile;
+use super::reload::{CredentialStore, ReloadError};
+use super::trust::{Bundle, Trust, TrustStore};
+
+/// More certificates than a chain or a bundle has.
+const MOST_CERTIFICATES: usize = 128;
+
+/// The reason of failures, beside those of files.
+const REASON: &str = "spiffe";
+
+/// What an agent says of this workload.
+pub struct Workload<'a> {
+    /// Its SPIFFE ID.
+    pub id: &'a str,
+    /// DER certificates one after the other, the leaf first.
+    pub chain: &'a [u8],
+    /// PKCS#8.
+    pub key: &'a [u8],
+    /// Authorities of its trust domain, as the chain.
+    pub bundle: &'a [u8],
+    /// Those of other domains, by their names.
+    pub federated: &'a [(String, Vec<u8>)],
+}
+
+/// The stores of a listener that an agent fills.
+#[derive(Clone, Debug)]
+pub struct WorkloadStores {
+    credentials: Arc<CredentialStore>,
+    trust: Option<Arc<TrustStore>>,
+    profile: Profile,
+}
+
+impl WorkloadStores {
+    /// Empty until the first [`Self::publish`]: every handshake is refused.
+    pub fn new(
+        credentials: Arc<CredentialStore>,
+        trust: Option<Arc<TrustStore>>,
+        profile: Profile,
+    ) -> Self {
+        Self {
+            credentials,
+            trust,
+            profile,
+        }
+    }
+
+    /// Whether these are the same stores, and not only alike.
+    pub fn are(&self, others: &Self) -> bool {
+        let trust = match (&self.trust, &others.trust) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            _ => false,
+        };
+        trust && Arc::ptr_eq(&self.credentials, &others.credentials)
+    }
+
+    /// The pair in use and what stands against it.
+    pub fn credentials(&self) -> &Arc<CredentialStore> {
+        &self.credentials
+    }
+
+    /// Puts everything into use, or nothing: then what was in use stays, and the failure is kept.
+    pub fn publish(
+        &self,
+        workload: &Workload<'_>,
+    ) -> Result<(CertificateFacts, Vec<String>), ReloadError> {
+        let source = self.credentials.cert_path();
+        let made = self.make(source, workload);
+        match made {
+            Err(error) => Err(self.failed(&error.to_string())),
+            Ok((pair, trust)) => {
+                let mut warnings = Vec::new();
+                if let (Some(store), Some(trust)) = (&self.trust, trust) {
+                    warnings.extend_from_slice(trust.warnings());
+                    store.succeed(trust);
+                }
+                let facts = pair.facts().clone();
+                self.credentials.publish(pair);
+                Ok((facts, warnings))
+            }
+        }
+    }
+
+    fn make(
+        &self,
+        source: &Path,
+        workload: &Workload<'_>,
+    ) -> Result<(Credentials, Option<Trust>), CredentialError> {
+        let unusable = |problem: String| CredentialError::Workload {
+            path: source.into(),
+            problem,
+        };
+        let chain = split(workload.chain)
+            .ok_or_else(|| unusable("its certificates cannot be read".to_owned()))?;
+        let leaf = *chain
+            .first()
+            .ok_or_else(|| unusable("it has no certificate".to_owned()))?;
+        let id =
+            svid(leaf).map_err(|problem| unusable(format!("of the certificate, {problem}")))?;
+        if id != workload.id {
+            return Err(unusable("the certificate has another SPIFFE ID".to_owned()));
+        }
+        let text = PairText {
+            cert: pem("CERTIFICATE", &chain),
+            key: pem("PRIVATE KEY", &[workload.key]),
+        };
+        let pair = Credentials::from_text(source, source, &text, SystemTime::now())?;
+        pair.keep_to(self.profile, source)?;
+        let trust = self.trust.as_ref().map(|store| {
+            let own = trust_domain(&id);
+            let bundle = |name: &str, der: &[u8]| {
+                let certificates = split(der)?;
+                Some(Bundle {
+                    domain: name.to_owned(),
+                    pem: pem("CERTIFICATE", &certificates),
+                })
+            };
+            let own_bundle = bundle(own, workload.bundle).ok_or_else(|| {
+                unusable("the bundle of its trust domain cannot be read".to_owned())
+            })?;
+            let federated = workload.federated.iter().map(|(name, der)| {
+                let name = trust_domain(name);
+                bundle(name, der).ok_or_else(|| name.to_owned())
+            });
+            let federated: Vec<_> = federated.collect();
+            let trust = Trust::from_bundles(store.settings(), &own_bundle, &federated);
+            trust.map_err(|error| unusable(error.to_string()))
+        });
+        Ok((pair, trust.transpose()?))
+    }
+
+    /// Keeps a failure beside what is in use.
+    pub fn failed(&self, message: &str) -> ReloadError {
+        if let Some(trust) = self.trust.as_ref().filter(|trust| trust.is_waiting()) {
+            trust.failure.record(message);
+        }
+        self.credentials.fail(REASON, message)
+    }
+
+    /// Whether the pair in use ended before now; then it is taken out of use, and handshakes are refused.
+    pub fn withdraw_expired(&self) -> bool {
+        let now = unix_seconds(SystemTime::now());
+        let current = self.credentials.current();
+        let expired = current.is_some_and(|pair| pair.facts().not_after < now);
+        if expired {
+            self.credentials.withdraw();
+        }
+        expired
+    }
+}
+
+/// Certificates that stand one after the other.
+fn split(mut der: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut certificates = Vec::new();
+    while !der.is_empty() {
+        let (rest, _) = X509Certificate::from_der(der).ok()?;
+        let (certificate, _) = der.split_at_checked(der.len() - rest.len())?;
+        certificates.push(certificate);
+        der = rest;
+        if certificates.len() > MOST_CERTIFICATES {
+            return None;
+        }
+    }
+    Some(certificates)
+}
+
+/// As a file would hold it, wiped when dropped.
+fn pem(label: &str, blocks: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let size: usize = blocks.iter().map(|der| der.len() * 3 / 2 + 100).sum();
+    let mut text = Zeroizing::new(Vec::with_capacity(size));
+    for der in blocks {
+        text.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+        for line in der.chunks(48) {
+            let mut encoded = Zeroizing::new([0; 64]);
+            let length = STANDARD.encode_slice(line, encoded.as_mut_slice());
+            text.extend_from_slice(&encoded[..length.unwrap_or_default()]);
+            text.push(b'\n');
+        }
+        text.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn pem_is_what_others_write() {
+        let text = pem("X", &[&[7; 50]]);
+        let text = std::str::from_utf8(&text).unwrap();
+        let line = STANDARD.encode([7; 50]);
+        let (first, second) = line.split_at(64);
+        assert_eq!(
+            text,
+            format!("-----BEGIN X-----\n{first}\n{second}\n-----END X-----\n")
+        );
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_split() {
+        assert_eq!(split(&[]), Some(vec![]));
+        assert_eq!(split(b"abc"), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! Recipients and identities: which are refused, where they may come from, and that none is shown.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+
+use super::Stage;
+
+#[test]
+fn recipients_that_do_not_protect_are_refused() {
+    let stage = Stage::new();
+    let classical = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    stage.write("mixed.txt", format!("# team\n{classical}\n").as_bytes());
+    stage.write("empty.txt", b"# nobody\n");
+    stage.write("cut.txt", b"age1pq1qqqq\n");
+    let cases = [
+        (format!("-r {classical}"), "-r: a classical recipient"),
+        (
+            "-r mixed.txt".to_owned(),
+            "mixed.txt, line 2: a classical recipient",
+        ),
+        ("-r empty.txt".to_owned(), "empty.txt: no recipient in it"),
+        (
+            "-r cut.txt".to_owned(),
+            "cut.txt, line 1: no recipient: one begins with age1pq1",
+        ),
+        (
+            "-r id/identity.txt".to_owned(),
+            "an identity, which is secret, where a recipient is wanted",
+        ),
+    ];
+    for (recipient, says) in cases {
+        stage.refused(&format!("seal model/config.json out {recipient}"), 64, says);
+    }
+    stage.refused(
+        "seal model/config.json out",
+        64,
+        "--recipient <RECIPIENT|FILE>",
+    );
+    stage.refused(
+        "seal model/config.json out -r missing.txt",
+        1,
+        "cannot read missing.txt",
+    );
+    let text = fs::read_to_string(stage.path("id/recipient.txt")).unwrap();
+    stage.ok(&format!(
+        "seal model/config.json as-text.age -r {}",
+        text.trim()
+    ));
+}
+
+#[test]
+fn an_identity_that_others_can_read_is_refused() {
+    let stage = Stage::new();
+    stage.ok("seal model/config.json c.age -r id/recipient.txt");
+    let mode = |name: &str, mode| {
+        fs::set_permissions(stage.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    assert_eq!(
+        fs::metadata(stage.path("id/identity.txt"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+    assert_eq!(
+        fs::metadata(stage.path("sign/mldsa.key"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+    mode("id/identity.txt", 0o640);
+    let open = "open c.age out -i id/identity.txt --unsafe-unsigned";
+    stage.refused(
+        open,
+        1,
+        "id/identity.txt: a secret that others can read (mode 0640): `chmod 0600 id/identity.txt`",
+    );
+    mode("id/identity.txt", 0o400);
+    stage.ok("open c.age c -i id/identity.txt --unsafe-unsigned");
+    mode("sign/ec.key", 0o644);
+    stage.refused(
+        "seal model out -r id/recipient.txt --sign-with sign",
+        1,
+        "sign/ec.key: a secret that others can read",
+    );
+}
+
+#[test]
+fn an_identity_is_never_an_argument_and_never_shown() {
+    let stage = Stage::new();
+    stage.ok("seal model/config.json c.age -r id/recipient.txt");
+    let text = fs::read_to_string(stage.path("id/identity.txt")).unwrap();
+    let secret = text
+        .lines()
+        .find(|line| line.starts_with("AGE-SECRET"))
+        .unwrap();
+    for line in [
+        format!("open c.age out --unsafe-unsigned -i {secret}"),
+        format!("seal model out -r {secret}"),
+        format!("inspect {secret}"),
+    ] {
+        let ran = stage.run(&line);
+        assert_eq!(ran.code, 64, "{}", ran.err);
+        assert!(!ran.err.contains("AGE-SECRET-KEY-PQ-1"), "{}", ran.err);
+        assert!(ran.err.contains("an age identity was given"), "{}", ran.err);
+    }
+    stage.write(
+        "damaged.txt",
+        secret.replace("KEY-PQ-1", "KEY-PQ-1Q").as_bytes(),
+    );
+    fs::set_permissions(stage.path("damaged.txt"), fs::Permissions::from_mode(0o600)).unwrap();
+    let open = "open c.age out --unsafe-unsigned -i damaged.txt";
+    stage.refused(
+        open,
+        1,
+        "damaged.txt, line 1: a damaged identity: its checksum is wrong",
+    );
+    assert!(!stage.run(open).err.contains(&secret[20..]));
+}
+
+/// Answers one request and returns it.
+fn server(answer: Vec<u8>) -> (u16, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+            request.push(byte[0]);
+        }
+        stream.write_all(&answer).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (port, thread)
+}
+
+#[test]
+fn an_identity_comes_from_a_loopback_url() {
+    let stage = Stage::new();
+    stage.ok("seal model/config.json c.age -r id/recipient.txt");
+    let identity = stage.read("id/identity.txt");
+    let head = format!(
+        "HTTP/1.0 200 OK\r\ncontent-length: {}\r\n\r\n",
+        identity.len()
+    );
+    let (port, thread) = server([head.as_bytes(), &identity].concat());
+    let url = format!("http://127.0.0.1:{port}/cdh/resource/default/key/model");
+    stage.ok(&format!("open c.age c -i {url} --unsafe-unsigned"));
+    let request = thread.join().unwrap();
+    assert!(
+        request.starts_with("GET /cdh/resource/default/key/model HTTP/1.0\r\n"),
+        "{request}"
+    );
+    for (answer, says) in [
+        (
+            &b"HTTP/1.0 403 Forbidden\r\n\r\n"[..],
+            "gave no identity: status 403",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\n\r\nno key",
+            "the answer of the loopback URL, line 1: no identity",
+        ),
+        (b"SSH-2.0-x\r\n", "gave no identity: no HTTP response"),
+    ] {
+        let (port, thread) = server(answer.to_vec());
+        let line = format!("open c.age out -i http://127.0.0.1:{port}/x --unsafe-unsigned");
+        stage.refused(&line, 1, says);
+        thread.join().unwrap();
+    }
+    for url in [
+        "http://192.0.2.1/key",
+        "http://example.com/key",
+        "https://127.0.0.1/key",
+        "http://127.0.0.1.example/",
+    ] {
+        let line = format!("open c.age out -i {url} --unsafe-unsigned");
+        stage.refused(&line, 64, "an identity is fetched from this machine alone");
+    }
+}
