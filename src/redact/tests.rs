@@ -104,7 +104,7 @@ proptest! {
         before in "[ -~]{0,30}",
         after in "[ -~]{0,30}",
     ) {
-        use base64::prelude::{BASE64_STANDARD, Engine as _};
+        use ::base64::prelude::{BASE64_STANDARD, Engine as _};
         let body = BASE64_STANDARD.encode(&key);
         let lines: Vec<_> = body.as_bytes().chunks(width).map(|l| std::str::from_utf8(l).unwrap()).collect();
         let text = format!("{before}{}{after}", lines.join(separator));
