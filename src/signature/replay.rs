@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::settings::Settings;
+use super::settings::{Settings, Share};
 use super::verdict::Refusal;
 
 /// What stands for a request: a hash.
@@ -42,10 +42,11 @@ impl ReplayTable {
         }
     }
 
-    /// Remembers one of a principal that was not seen; of one principal `most` in a period.
+    /// Remembers one of a principal that was not seen. A principal always gets its own share, so that one
+    /// bucket may hold twice its capacity: others may have filled it, or a reload may have added principals.
     pub(super) fn enter(
         &self,
-        (principal, most): (&str, usize),
+        (principal, share): (&str, Share),
         seen: Seen,
         now: Duration,
     ) -> Result<(), Refusal> {
@@ -66,7 +67,10 @@ impl ReplayTable {
             return Err(Refusal::Replayed);
         }
         let part = buckets.parts.get(principal).copied().unwrap_or(0);
-        if buckets.current.len() >= self.capacity || part >= most {
+        let entries = buckets.current.len();
+        let shared = entries < self.capacity && part < share.most;
+        let own = entries < self.capacity.saturating_mul(2) && part < share.own;
+        if !shared && !own {
             let end = buckets.began + self.period;
             let left = end.saturating_sub(now).as_secs() + 1;
             return Err(Refusal::TableFull(left));
@@ -93,8 +97,8 @@ mod tests {
 
     impl Table {
         fn enter(&self, principal: &str, seen: Seen, now: Duration) -> Result<(), Refusal> {
-            let most = self.1.part_of_a_principal(self.2);
-            self.0.enter((principal, most), seen, now)
+            let share = self.1.share(self.2);
+            self.0.enter((principal, share), seen, now)
         }
     }
 
@@ -151,5 +155,52 @@ mod tests {
         assert_eq!(table.enter("b", [3; 16], START), Ok(()));
         let next = START + PERIOD;
         assert_eq!(table.enter("a", [2; 16], next), Ok(()));
+    }
+
+    #[test]
+    fn two_principals_cannot_refuse_a_third() {
+        let table = table(24, 3);
+        for entry in 0..6 {
+            assert_eq!(table.enter("a", [entry; 16], START), Ok(()));
+            assert_eq!(table.enter("b", [100 + entry; 16], START), Ok(()));
+        }
+        for entry in 0..4 {
+            assert_eq!(table.enter("c", [200 + entry; 16], START), Ok(()));
+        }
+        assert_eq!(
+            table.enter("c", [9; 16], START),
+            Err(Refusal::TableFull(11))
+        );
+    }
+
+    /// One principal may fill the table; after a reload it has company.
+    #[test]
+    fn who_comes_by_a_reload_gets_a_share_of_a_full_table() {
+        let mut table = table(8, 1);
+        for entry in 0..4 {
+            assert_eq!(table.enter("a", [entry; 16], START), Ok(()));
+        }
+        table.2 = 2;
+        assert_eq!(
+            table.enter("a", [8; 16], START),
+            Err(Refusal::TableFull(11))
+        );
+        for entry in 0..2 {
+            assert_eq!(table.enter("b", [100 + entry; 16], START), Ok(()));
+        }
+        assert_eq!(
+            table.enter("b", [9; 16], START),
+            Err(Refusal::TableFull(11))
+        );
+    }
+
+    #[test]
+    fn however_many_reloads_add_principals_a_bucket_has_a_bound() {
+        let table = table(8, 1);
+        let admitted = (0..100_u8).filter(|entry| {
+            let principal = format!("principal-{entry}");
+            table.enter(&principal, [*entry; 16], START).is_ok()
+        });
+        assert_eq!(admitted.count(), 8);
     }
 }

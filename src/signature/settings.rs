@@ -59,13 +59,16 @@ impl Settings {
         (self.replay_table / 2).max(1)
     }
 
-    /// How many of them may be of one principal: half, so that no other is refused for it.
-    pub(super) fn part_of_a_principal(&self, principals: usize) -> usize {
+    /// What of a period's signatures may be of one principal.
+    pub(super) fn share(&self, principals: usize) -> Share {
         let all = self.of_a_period();
-        if principals > 1 {
-            (all / 2).max(1)
-        } else {
-            all
+        Share {
+            most: if principals > 1 {
+                (all / 2).max(1)
+            } else {
+                all
+            },
+            own: (all / principals.max(1)).max(1),
         }
     }
 
@@ -74,6 +77,15 @@ impl Settings {
         let entries = u32::try_from(self.of_a_period()).unwrap_or(u32::MAX);
         f64::from(entries) / self.period().as_secs_f64()
     }
+}
+
+/// What one of several principals may take of the replay table in a period.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Share {
+    /// While there is room.
+    pub most: usize,
+    /// Whatever the others took, before a reload too when they were fewer.
+    pub own: usize,
 }
 
 /// What responses are signed with.

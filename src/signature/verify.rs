@@ -121,8 +121,8 @@ impl Verifier {
         // Last: only who can sign takes room in the table.
         if let Some((signature, _)) = signed.first() {
             let seen = seen(principal, &signature.nonce);
-            let part = self.settings.part_of_a_principal(keys.principals());
-            self.replays.enter((principal, part), seen, now)?;
+            let share = self.settings.share(keys.principals());
+            self.replays.enter((principal, share), seen, now)?;
         }
         Ok(Verified {
             principal: principal.to_owned(),
