@@ -93,6 +93,41 @@ const ASKED: &[(&str, &str)] = &[
     ("allow-cn", "batch job"),
 ];
 
+/// Peers named, as a tunnel demands.
+const TUNNEL: &[(&str, &str)] = &[
+    ("tunnel", "enabled"),
+    ("client-auth", "required"),
+    ("client-ca", "configmap/ranks"),
+    ("allow-uri", "spiffe://train.example/ns/ml/sa/*"),
+];
+
+/// Targets by address, each with one that is needed.
+const EGRESS: &[(&str, &str)] = &[
+    (
+        "egress",
+        "store=127.0.0.1:9000->store.example.org:443, peer=[::1]:9001->[2001:db8::7]:8443",
+    ),
+    ("egress-ca", "configmap/servers"),
+    ("egress-tls-secret", "store-client"),
+    ("egress-policy", "hybrid-required"),
+    ("egress-protocol", "http"),
+    ("egress-env", "STORE=http://127.0.0.1:9000, NO_PROXY=a,b"),
+];
+
+/// Targets that the app names.
+const CAPTURED: &[(&str, &str)] = &[
+    ("ports", "none"),
+    ("egress", "peers=127.0.0.1:1080->{host}:15443"),
+    ("egress-capture", "socks5"),
+    (
+        "egress-targets-allowed",
+        "*.train:*, 10.244.0.0/16:1024-65535",
+    ),
+    ("egress-ca", "secret/ranks"),
+    ("egress-tls-secret", "rank"),
+    ("egress-peer-ids", "spiffe://train.example/ns/ml/sa/*"),
+];
+
 /// In a pod whose volume `models` is there.
 const SEALED_MODEL: &[(&str, &str)] = &[
     ("sealed", "models/llama=/models/llama"),
@@ -167,6 +202,16 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("cpu-request", &[("cpu-request", "200m")]),
     ("cpu-limit", &[("cpu-limit", "1")]),
     ("memory", &[("memory", "256Mi")]),
+    ("tunnel", TUNNEL),
+    ("egress", EGRESS),
+    ("egress-capture", CAPTURED),
+    ("egress-targets-allowed", CAPTURED),
+    ("egress-protocol", EGRESS),
+    ("egress-ca", EGRESS),
+    ("egress-tls-secret", EGRESS),
+    ("egress-peer-ids", CAPTURED),
+    ("egress-policy", EGRESS),
+    ("egress-env", EGRESS),
     ("sealed", SEALED_MODEL),
     ("sealed-identity", SEALED_MODEL),
     ("sealed-signer", SEALED_MODEL),

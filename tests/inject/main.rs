@@ -15,6 +15,7 @@ mod cluster;
 mod cluster_defaults;
 mod controllers;
 mod docs;
+mod egress;
 mod environment;
 mod golden;
 mod hard_cases;

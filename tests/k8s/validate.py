@@ -345,6 +345,10 @@ SPOILED = {
     "two words on clients": lambda p, s: (
         p["metadata"]["annotations"].update({"hybridge.dev/client-auth": "required"}),
         s["env"].extend({"name": "HYBRIDGE_CLIENT_AUTH", "value": word} for word in ("required", "off"))),
+    "an egress with another policy than the annotation": lambda p, s: (
+        p["metadata"]["annotations"].update({"hybridge.dev/egress-policy": "hybrid-required"}),
+        s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_EGRESS_POLICY"]
+                 + [{"name": "HYBRIDGE_EGRESS_POLICY", "value": "hybrid-preferred"}])),
     "an impostor": lambda p, s: p["spec"]["containers"].append({"name": "hybridge", "image": "x:1"}),
 }
 # Changes of a running pod: those the policy refuses, and those that are nobody's business.

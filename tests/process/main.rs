@@ -17,6 +17,7 @@ mod contract;
 mod ctl;
 mod demo;
 mod drain;
+mod egress_drain;
 mod floods;
 mod inventory;
 mod inventory_peers;

@@ -73,5 +73,5 @@
 
 {{/* Annotations that a namespace may have for its pods: the table of src/inject/annotation_table.rs, as a list in CEL. */}}
 {{- define "hybridge.annotations" -}}
-['ports', 'mode', 'listen-port', 'protocol', 'tls-secret', 'policy', 'client-auth', 'client-ca', 'client-crl', 'allow-uri', 'allow-dns', 'allow-ip', 'allow-cn', 'allow-any', 'ticket-keys', 'identity', 'proxy-protocol-from', 'upstream-proxy-protocol', 'bind', 'bind-env', 'drain-timeout', 'drain-delay', 'init-order', 'cpu-request', 'cpu-limit', 'memory', 'sealed', 'sealed-identity', 'sealed-signer', 'sealed-size', 'log-level', 'allow-shared-pid']
+['ports', 'mode', 'listen-port', 'protocol', 'tls-secret', 'policy', 'client-auth', 'client-ca', 'client-crl', 'allow-uri', 'allow-dns', 'allow-ip', 'allow-cn', 'allow-any', 'ticket-keys', 'identity', 'proxy-protocol-from', 'upstream-proxy-protocol', 'bind', 'bind-env', 'drain-timeout', 'drain-delay', 'init-order', 'cpu-request', 'cpu-limit', 'memory', 'tunnel', 'egress', 'egress-capture', 'egress-targets-allowed', 'egress-protocol', 'egress-ca', 'egress-tls-secret', 'egress-peer-ids', 'egress-policy', 'egress-env', 'sealed', 'sealed-identity', 'sealed-signer', 'sealed-size', 'log-level', 'allow-shared-pid']
 {{- end -}}

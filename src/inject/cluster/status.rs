@@ -33,8 +33,7 @@ pub(super) fn report(cluster: &Cluster) -> Report {
             Some(found) => {
                 row.injected += 1;
                 *row.versions.entry(version(found)).or_default() += 1;
-                let policy = pod::env(found, "HYBRIDGE_POLICY").unwrap_or("?");
-                *row.policies.entry(policy.to_owned()).or_default() += 1;
+                *row.policies.entry(policy(found)).or_default() += 1;
                 if let Some(mode) = pod::env(found, "HYBRIDGE_CLIENT_AUTH") {
                     let clients = format!("client-auth {mode}");
                     *row.clients.entry(clients).or_default() += 1;
@@ -109,6 +108,15 @@ fn sidecar(object: &Value) -> Option<&Value> {
     pod::all_slots(object)
         .find(|slot| slot.name() == NAME)
         .map(|slot| slot.value)
+}
+
+/// The policy of its listeners, or of its egress where it has none.
+fn policy(sidecar: &Value) -> String {
+    let of_egress = || pod::env(sidecar, "HYBRIDGE_EGRESS_POLICY").map(|p| format!("egress {p}"));
+    let of_listeners = pod::env(sidecar, "HYBRIDGE_POLICY").map(str::to_owned);
+    of_listeners
+        .or_else(of_egress)
+        .unwrap_or_else(|| "?".to_owned())
 }
 
 /// What follows the image's name: its tag or the beginning of its digest.

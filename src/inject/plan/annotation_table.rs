@@ -20,7 +20,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "ports",
         default: "the pod's only TCP port",
-        meaning: "Ports of the app to put behind TLS, as numbers or names, separated by commas. Required unless exactly one TCP port is declared.",
+        meaning: "Ports of the app to put behind TLS, as numbers or names, separated by commas. Required unless exactly one TCP port is declared. `none` beside `egress`: no port.",
     },
     Row {
         name: "mode",
@@ -146,6 +146,56 @@ pub const TABLE: &[Row] = &[
         name: "memory",
         default: "128Mi",
         meaning: "Memory request and limit of the sidecar, at least 32Mi; it takes as many connections as fit (256 in 128Mi).",
+    },
+    Row {
+        name: "tunnel",
+        default: "disabled",
+        meaning: "`enabled`: instead of `ports`, one port (15443) through which peers reach every port of the pod from 1024 on. Needs `client-auth: required`, `client-ca` and a rule (`allow-...`).",
+    },
+    Row {
+        name: "egress",
+        default: "none",
+        meaning: "Where the app connects in plaintext, and where that goes over TLS: `NAME=LISTEN->TARGET`, separated by commas, such as `store=127.0.0.1:9000->store.example.org:443`. Needs `egress-ca`.",
+    },
+    Row {
+        name: "egress-capture",
+        default: "none",
+        meaning: "`http-proxy` or `socks5`: the app names its targets. `egress` is then `NAME=LISTEN`, or `NAME=LISTEN->{host}:15443` for tunnels. Needs `egress-targets-allowed`.",
+    },
+    Row {
+        name: "egress-targets-allowed",
+        default: "none",
+        meaning: "With `egress-capture`: targets that the app may name, such as `*.train:*` or `10.244.0.0/16:1024-65535`, separated by commas.",
+    },
+    Row {
+        name: "egress-protocol",
+        default: "tcp",
+        meaning: "`http`: requests of the app share connections to the target. `tcp`: each of its connections is one.",
+    },
+    Row {
+        name: "egress-ca",
+        default: "none",
+        meaning: "ConfigMap or Secret with the CAs that certify the servers, written like `client-ca`; its key is `ca.crt`.",
+    },
+    Row {
+        name: "egress-tls-secret",
+        default: "none",
+        meaning: "Secret with `tls.crt` and `tls.key`, shown to servers that ask for a certificate.",
+    },
+    Row {
+        name: "egress-peer-ids",
+        default: "none",
+        meaning: "Servers by URI (SPIFFE ID) instead of by name, written like `allow-uri`.",
+    },
+    Row {
+        name: "egress-policy",
+        default: "the injector's `--default-policy`",
+        meaning: "`hybrid-preferred`, `hybrid-required`, `pq-required` or `classical-only`, for the connections of `egress`.",
+    },
+    Row {
+        name: "egress-env",
+        default: "none",
+        meaning: "Variables for every container of the app, `NAME=VALUE` separated by commas, such as `MASTER_ADDR=127.0.1.1,MASTER_PORT=29500`. Refused where a container has another value.",
     },
     Row {
         name: "sealed",

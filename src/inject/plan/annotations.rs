@@ -2,10 +2,13 @@
 //! with the right one named. Names and meanings are in `annotation_table`.
 
 mod clients;
+mod egress;
+mod egress_env;
 mod neighbours;
 mod reader;
 mod sealed;
 mod source;
+mod tunnel;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -18,9 +21,11 @@ use super::settings::Settings;
 use crate::tls::policy::Mode as KeyExchange;
 
 pub(crate) use self::clients::Clients;
+pub(crate) use self::egress::Egress;
 pub(crate) use self::reader::spelling;
 pub(crate) use self::sealed::{Identity, Sealed};
 pub(crate) use self::source::Source;
+pub(crate) use self::tunnel::NO_PORTS;
 
 /// First port of the sidecar in explicit mode.
 const FIRST_LISTEN_PORT: u16 = 8443;
@@ -85,6 +90,10 @@ pub(crate) struct Request {
     pub(crate) ticket_keys: Option<Source>,
     /// A sealed model that is opened before the app starts.
     pub(crate) sealed: Option<Sealed>,
+    /// Where the app's own connections go over TLS.
+    pub(crate) egress: Option<Egress>,
+    /// The sidecar is the far end of tunnels, and puts no port behind TLS.
+    pub(crate) tunnel: bool,
     /// What concerns other proxies, by the sidecar's flag.
     pub(crate) neighbours: Vec<(&'static str, String)>,
     pub(crate) bind: Bind,
@@ -134,6 +143,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
     read.refuse_unknown()?;
     let protocol = read.choice("protocol", Protocol::Http)?;
     let clients = clients::parse(&read)?;
+    let tunnel = tunnel::parse(&read, clients.as_ref())?;
     let own_drain = read.own("drain-timeout").is_some();
     let own_delay = read.own("drain-delay").is_some();
     let request = Request {
@@ -149,6 +159,8 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         clients,
         ticket_keys: source::read_secret(&read, "ticket-keys", "tickets")?,
         sealed: sealed::parse(&read)?,
+        egress: egress::parse(&read, settings)?,
+        tunnel,
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),

@@ -7,6 +7,7 @@ use super::bind;
 use super::deny::Deny;
 use super::drain_gate;
 use super::editor::Editor;
+use super::egress;
 use super::labels::{self, Decision, Verdict};
 use super::outcome::Plan;
 use super::pod;
@@ -33,6 +34,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     let previous = previous::read(pod, settings)?;
     let exposed = ports::choose(pod, &request, &previous.ports)?;
     ports::warn_privileged(&exposed, &mut trace);
+    egress::check(pod, &request, &exposed, &mut trace)?;
 
     let mut editor = Editor::new(pod);
     let loopback_only = bind::to_loopback(&mut editor, &exposed, &request, &mut trace)?;
@@ -48,6 +50,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
         drain_seconds,
         drain_delay,
     };
+    egress::put_env(&mut editor, &request, &mut trace)?;
     sealed::put(&mut editor, &request, settings, &mut trace)?;
     sidecar.put(&mut editor, &mut trace)?;
 

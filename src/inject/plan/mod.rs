@@ -10,6 +10,7 @@ mod defaults;
 pub(crate) mod deny;
 mod drain_gate;
 mod editor;
+mod egress;
 mod insertion;
 pub(crate) mod labels;
 pub(crate) mod names;

@@ -12,6 +12,8 @@ pub(crate) const OPENED_VOLUME: &str = "hybridge-opened";
 pub(crate) const SEALED_KEYS_VOLUME: &str = "hybridge-sealed-keys";
 /// The sidecar's plaintext port for probes, metrics and the drain gate.
 pub(crate) const ADMIN_PORT: u16 = 15400;
+/// Where an injected sidecar takes tunnels.
+pub(crate) const TUNNEL_PORT: u16 = 15443;
 /// Where an app behind the sidecar listens.
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
 /// What the names of our labels and annotations begin with.

@@ -46,12 +46,15 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
             return Err(wrong(format!("{name} is given twice")));
         }
     }
-    // Wrong values show now, not at the first pod.
-    let prefixed: BTreeMap<String, &String> = read
-        .iter()
-        .map(|(name, value)| (format!("{PREFIX}{name}"), value))
-        .collect();
-    let pod = json!({"metadata": {"annotations": prefixed}});
-    annotations::parse(&pod, &Settings::default()).map_err(|deny| wrong(deny.to_string()))?;
+    // Wrong values show now, not at the first pod: one that says nothing itself.
+    let settings = Settings {
+        namespace_defaults: Some(NamespaceDefaults(BTreeMap::from([(
+            namespace.to_owned(),
+            read.clone(),
+        )]))),
+        ..Settings::default()
+    };
+    let pod = json!({"metadata": {"namespace": namespace}});
+    annotations::parse(&pod, &settings).map_err(|deny| wrong(deny.to_string()))?;
     Ok(read)
 }

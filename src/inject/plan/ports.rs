@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::annotations::{Mode, Request};
+use super::annotations::{Mode, NO_PORTS, Request};
 use super::catalog;
 use super::deny::{Deny, Reason};
 use super::names::{ADMIN_PORT, NAME};
@@ -24,12 +24,15 @@ pub(crate) fn choose(
     request: &Request,
     previous: &[u16],
 ) -> Result<Vec<Exposed>, Deny> {
+    if has_none(pod, request)? {
+        return Ok(Vec::new());
+    }
     let numbers = match &request.ports {
         Some(wanted) => wanted
             .iter()
             .map(|item| resolve(pod, item))
             .collect::<Result<_, _>>()?,
-        None => vec![only_port(pod, previous)?],
+        None => vec![only_port(pod, request, previous)?],
     };
     refuse_repeats(&numbers)?;
     let explicit = request.mode == Mode::Explicit;
@@ -63,6 +66,29 @@ pub(crate) fn choose(
         .collect::<Result<Vec<_>, Deny>>()?;
     refuse_collisions(pod, &exposed, explicit)?;
     Ok(exposed)
+}
+
+/// Whether no port of the app is to be behind TLS: the sidecar takes tunnels, or serves only what the app
+/// begins itself.
+fn has_none(pod: &Value, request: &Request) -> Result<bool, Deny> {
+    if request.tunnel {
+        return Ok(true);
+    }
+    match request.ports.as_deref() {
+        Some([only]) if only == NO_PORTS => {
+            if request.egress.is_some() {
+                return Ok(true);
+            }
+            Err(Deny::new(
+                Reason::PortsRequired,
+                "annotation hybridge.dev/ports is none, which leaves the sidecar nothing to do; add hybridge.dev/egress or hybridge.dev/tunnel: enabled, or label the pod hybridge.dev/inject: disabled",
+            ))
+        }
+        Some(_) => Ok(false),
+        None => Ok(request.egress.is_some()
+            && declared(pod).is_empty()
+            && undeclared_port(pod).is_none()),
+    }
 }
 
 fn conflict(message: String) -> Deny {
@@ -148,7 +174,7 @@ fn declared_text(pod: &Value) -> String {
     }
 }
 
-fn only_port(pod: &Value, previous: &[u16]) -> Result<u16, Deny> {
+fn only_port(pod: &Value, request: &Request, previous: &[u16]) -> Result<u16, Deny> {
     let ports = declared(pod);
     match ports.as_slice() {
         [only] => Ok(*only),
@@ -159,7 +185,9 @@ fn only_port(pod: &Value, previous: &[u16]) -> Result<u16, Deny> {
         _ => match previous {
             [chosen] if ports.contains(chosen) => Ok(*chosen),
             _ => Err(Deny::new(Reason::PortsRequired, format!(
-                "the pod declares several TCP ports ({}); name those to put behind TLS in annotation hybridge.dev/ports", declared_text(pod)
+                "the pod declares several TCP ports ({}); name those to put behind TLS in annotation hybridge.dev/ports{}",
+                declared_text(pod),
+                if request.egress.is_some() { ", or none" } else { "" }
             ))),
         },
     }

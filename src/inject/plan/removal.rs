@@ -8,6 +8,7 @@ use super::bind;
 use super::deny::Deny;
 use super::drain_gate;
 use super::editor::{Editor, path};
+use super::egress;
 use super::names::{NAME, STATUS, TLS_VOLUME};
 use super::outcome::Plan;
 use super::pod::{self, List};
@@ -43,6 +44,7 @@ pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
     }
     take_named(&mut editor, "volumes", TLS_VOLUME)?;
     sealed::take_out(&mut editor)?;
+    egress::take_out_env(&mut editor, &request, &mut trace)?;
     editor.remove(&path(&["metadata", "annotations", STATUS]))?;
     for place in [&["metadata", "annotations"][..], &["metadata"]] {
         editor.prune(&path(place))?;

@@ -1,7 +1,9 @@
 //! The sidecar container, its TLS volume and the status annotation. Built from scratch on every run,
 //! so that a forged or damaged sidecar is repaired; what other webhooks may add (mounts, variables) stays.
 
+mod egress;
 mod env;
+mod files;
 
 use std::fmt::Write as _;
 
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use super::annotations::{self, InitOrder, Mode, Request};
 use super::deny::Deny;
 use super::editor::{Editor, path};
-use super::names::{ADMIN_PORT, NAME, STATUS, TLS_VOLUME};
+use super::names::{ADMIN_PORT, NAME, STATUS, TLS_VOLUME, TUNNEL_PORT};
 use super::pod::{self, List, Slot};
 use super::ports::Exposed;
 use super::preserve::{keep_foreign, security_context};
@@ -22,12 +24,6 @@ use super::trace::Trace;
 use crate::probes::ProbeTable;
 
 const TLS_DIR: &str = "/etc/hybridge/tls";
-/// Files of the volume beside the pair: the CAs of clients, what they revoked, shared keys of tickets.
-const CLIENT_CA: &str = "client-ca.crt";
-const CLIENT_CRL: &str = "client.crl";
-const TICKET_KEYS: &str = "ticket.keys";
-/// Mode 0444: readable by the sidecar without an fsGroup, which would chown every volume of the pod.
-const FILE_MODE: u32 = 0o444;
 
 pub(crate) fn list(settings: &Settings) -> List {
     if settings.native() {
@@ -64,52 +60,6 @@ impl Sidecar<'_> {
             "records what was injected; whatever was there is overwritten",
         );
         editor.set(&path(&["metadata", "annotations", STATUS]), json!(status))
-    }
-
-    fn put_volume(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
-        trace.step(
-            format!(
-                "volume {TLS_VOLUME} from Secret {}",
-                self.request.tls_secret
-            ),
-            "mounted only into the sidecar; the pod waits until the Secret exists",
-        );
-        self.explain_clients(trace);
-        if let Some(keys) = &self.request.ticket_keys {
-            trace.step(
-                format!("ticket keys: {}", keys.title()),
-                "asked for by annotation ticket-keys; a client resumes at every replica that has them",
-            );
-        }
-        for (flag, value) in &self.request.neighbours {
-            trace.step(format!("{flag} {value}"), "asked for by annotation");
-            if *flag == "upstream-proxy-protocol" && !self.table.probes().is_empty() {
-                trace.warn("upstream-proxy-protocol: probes reach the app without a PROXY protocol header; let it take them on a port of their own");
-            }
-        }
-        let volumes = pod::array(pod::spec(editor.pod()), "volumes");
-        match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
-            Some(index) => editor.set(
-                &path(&["spec", "volumes", &index.to_string()]),
-                self.volume(),
-            ),
-            None => editor.push(&path(&["spec", "volumes"]), self.volume()),
-        }
-    }
-
-    fn explain_clients(&self, trace: &mut Trace) {
-        let Some(clients) = &self.request.clients else {
-            return;
-        };
-        let rules = clients
-            .rules
-            .iter()
-            .map(|(name, value)| format!("{name} {value}"));
-        let rules: Vec<String> = rules.collect();
-        trace.step(
-            format!("clients: certificate {}, by {}, let in by {}", clients.mode, clients.ca.title(), rules.join("; ")),
-            "asked for by annotation client-auth; probes and metrics on the admin port need no certificate",
-        );
     }
 
     fn put_pull_secrets(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
@@ -169,26 +119,21 @@ impl Sidecar<'_> {
     }
 
     fn what(&self, list: List) -> String {
-        let ports: Vec<String> = self
+        let mut sides: Vec<String> = self
             .exposed
             .iter()
             .map(|e| format!("{} -> 127.0.0.1:{}", e.listen, e.app))
             .collect();
-        format!("sidecar in spec.{}: {}", list.key(), ports.join(", "))
-    }
-
-    fn volume(&self) -> Value {
-        let mut sources = vec![json!({"secret": {
-            "name": self.request.tls_secret,
-            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
-        }})];
-        if let Some(clients) = &self.request.clients {
-            sources.push(clients.ca.projection(CLIENT_CA));
-            sources.extend(clients.crl.iter().map(|crl| crl.projection(CLIENT_CRL)));
+        if self.request.tunnel {
+            sides.push(format!("{TUNNEL_PORT}, a tunnel to the pod's ports"));
         }
-        let keys = self.request.ticket_keys.iter();
-        sources.extend(keys.map(|keys| keys.projection(TICKET_KEYS)));
-        json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
+        let egress = self.request.egress.iter();
+        sides.extend(
+            egress
+                .flat_map(|egress| &egress.entries)
+                .map(|entry| format!("egress {}", entry.name)),
+        );
+        format!("sidecar in spec.{}: {}", list.key(), sides.join(", "))
     }
 
     fn container(&self, guaranteed: bool, existing: Option<&Value>) -> Value {
@@ -238,12 +183,25 @@ impl Sidecar<'_> {
                 json!({"name": name, "containerPort": e.listen, "protocol": "TCP"})
             }));
         }
+        if self.request.tunnel {
+            ports.push(
+                json!({"name": "pq-tunnel", "containerPort": TUNNEL_PORT, "protocol": "TCP"}),
+            );
+        }
         Value::Array(ports)
     }
 
+    /// Whether something comes in with TLS; without it only the app's own connections go out with TLS.
+    fn has_listeners(&self) -> bool {
+        self.request.tunnel || !self.exposed.is_empty()
+    }
+
     fn max_connections(&self) -> String {
-        let listeners = u64::try_from(self.exposed.len()).unwrap_or(u64::MAX);
-        resources::connections(self.request.memory_bytes(), listeners).to_string()
+        let egresses = self.request.egress.as_ref();
+        let egresses = egresses.map_or(0, |egress| egress.entries.len());
+        let sides = self.exposed.len() + usize::from(self.request.tunnel) + egresses;
+        let sides = u64::try_from(sides).unwrap_or(u64::MAX);
+        resources::connections(self.request.memory_bytes(), sides).to_string()
     }
 
     fn status(&self, digest: &str) -> String {

@@ -1,0 +1,55 @@
+//! The far end of a tunnel, and pods in which the sidecar has no port of the app behind TLS.
+
+use super::clients::Clients;
+use super::reader::{Reader, wrong};
+use crate::inject::plan::deny::Deny;
+
+const NAME: &str = "tunnel";
+/// What `ports` says where no port of the app is to be behind TLS.
+pub(crate) const NO_PORTS: &str = "none";
+/// What says something about ports of the app that are behind TLS.
+const OF_PORTS: [&str; 8] = [
+    "mode",
+    "listen-port",
+    "protocol",
+    "identity",
+    "proxy-protocol-from",
+    "upstream-proxy-protocol",
+    "bind",
+    "bind-env",
+];
+
+pub(super) fn parse(read: &Reader<'_>, clients: Option<&Clients>) -> Result<bool, Deny> {
+    let asked = read.parsed(NAME, "use one of enabled, disabled", |text| match text {
+        "enabled" => Some(true),
+        "disabled" => Some(false),
+        _ => None,
+    })?;
+    let ports = read.list("ports")?;
+    let no_ports = ports.as_deref() == Some(&[NO_PORTS.to_owned()]);
+    if asked != Some(true) {
+        return Ok(false);
+    }
+    if ports.is_some() && !no_ports {
+        return Err(wrong(
+            "ports",
+            "contradicts tunnel: enabled, which leads to every port of the pod from 1024 on; remove one of the two",
+        ));
+    }
+    if let Some(name) = OF_PORTS.iter().find(|name| read.own(name).is_some()) {
+        return Err(wrong(
+            name,
+            "has a meaning only for ports behind TLS, and with tunnel: enabled there are none; remove it",
+        ));
+    }
+    let named = clients.is_some_and(|clients| {
+        clients.mode == "required" && clients.rules.iter().all(|(rule, _)| *rule != "allow-any")
+    });
+    if !named {
+        return Err(wrong(
+            NAME,
+            "leads to ports of this pod, so its peers must have certificates and be named: add hybridge.dev/client-auth: required, hybridge.dev/client-ca and a rule such as hybridge.dev/allow-uri: spiffe://example.org/ns/ml/sa/train",
+        ));
+    }
+    Ok(true)
+}

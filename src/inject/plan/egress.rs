@@ -1,0 +1,221 @@
+//! The other half of a connection in a pod: that its addresses are free, and that the app knows them.
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::annotations::{Egress, Request};
+use super::catalog;
+use super::deny::{Deny, Reason};
+use super::editor::Editor;
+use super::names::{ADMIN_PORT, NAME, PREFIX, TUNNEL_PORT};
+use super::pod::{self, List, Slot};
+use super::ports::Exposed;
+use super::trace::Trace;
+
+/// What says something about connections that come in.
+const OF_INGRESS: [&str; 19] = [
+    "mode",
+    "listen-port",
+    "protocol",
+    "tls-secret",
+    "policy",
+    "client-auth",
+    "client-ca",
+    "client-crl",
+    "allow-uri",
+    "allow-dns",
+    "allow-ip",
+    "allow-cn",
+    "allow-any",
+    "ticket-keys",
+    "identity",
+    "proxy-protocol-from",
+    "upstream-proxy-protocol",
+    "bind",
+    "bind-env",
+];
+
+/// Refuses what cannot run, or has no effect, in this pod.
+pub(crate) fn check(
+    pod: &Value,
+    request: &Request,
+    exposed: &[Exposed],
+    trace: &mut Trace,
+) -> Result<(), Deny> {
+    if request.tunnel {
+        tunnel_port(pod)?;
+    } else if exposed.is_empty() {
+        nothing_for_ingress(pod)?;
+    }
+    let Some(egress) = &request.egress else {
+        return Ok(());
+    };
+    let declared: Vec<u16> = pod::all_slots(pod)
+        .filter(|slot| slot.name() != NAME)
+        .flat_map(|slot| pod::tcp_ports(slot.value))
+        .map(|port| port.number)
+        .collect();
+    for entry in &egress.entries {
+        let port = entry.listen.port();
+        let of_app = |e: &Exposed| e.app == port || e.listen == port;
+        let taken = if port == ADMIN_PORT || (request.tunnel && port == TUNNEL_PORT) {
+            Some("the sidecar's own")
+        } else if declared.contains(&port) || exposed.iter().any(of_app) {
+            Some("the app's, which would not start there")
+        } else {
+            None
+        };
+        if let Some(whose) = taken {
+            return Err(Deny::new(
+                Reason::PortConflict,
+                format!(
+                    "annotation hybridge.dev/egress: {} listens on port {port}, which is {whose}; choose another",
+                    entry.name
+                ),
+            ));
+        }
+        let listener = exposed
+            .iter()
+            .any(|e| entry.name == format!("port-{}", e.listen));
+        if listener || ["admin", "tunnel"].contains(&entry.name.as_str()) {
+            return Err(Deny::new(
+                Reason::AnnotationValue,
+                format!(
+                    "annotation hybridge.dev/egress: {:?} is the name of a port of the sidecar in metrics and logs; choose another",
+                    entry.name
+                ),
+            ));
+        }
+        if port < 1024 {
+            trace.warn(format!("egress {} listens on port {port}, below 1024, and the sidecar has no capability: the node must set net.ipv4.ip_unprivileged_port_start=0 (containerd 2 and CRI-O do), or choose a higher port", entry.name));
+        }
+    }
+    explain(egress, trace);
+    Ok(())
+}
+
+fn tunnel_port(pod: &Value) -> Result<(), Deny> {
+    let taken = pod::all_slots(pod)
+        .filter(|slot| slot.name() != NAME)
+        .find(|slot| {
+            pod::tcp_ports(slot.value)
+                .iter()
+                .any(|port| port.number == TUNNEL_PORT)
+        });
+    match taken {
+        None => Ok(()),
+        Some(slot) => Err(Deny::new(
+            Reason::PortConflict,
+            format!(
+                "container {:?} declares port {TUNNEL_PORT}, where the sidecar takes tunnels (annotation hybridge.dev/tunnel); move it to another",
+                slot.name()
+            ),
+        )),
+    }
+}
+
+/// A namespace may say it for its other pods.
+fn nothing_for_ingress(pod: &Value) -> Result<(), Deny> {
+    let annotations = pod::metadata(pod, "annotations");
+    let own = |name: &&&str| {
+        annotations.is_some_and(|given| given.contains_key(&format!("{PREFIX}{name}")))
+    };
+    match OF_INGRESS.iter().find(own) {
+        None => Ok(()),
+        Some(name) => Err(Deny::new(
+            Reason::AnnotationValue,
+            format!(
+                "annotation hybridge.dev/{name} has no effect: no port of this pod is behind TLS, only its own connections are (hybridge.dev/egress); name the app's port in hybridge.dev/ports, or remove it"
+            ),
+        )),
+    }
+}
+
+fn explain(egress: &Egress, trace: &mut Trace) {
+    for entry in &egress.entries {
+        let way = match (&egress.capture, &entry.target) {
+            (None, Some(target)) => format!("to {target}"),
+            (Some(capture), Some(target)) => {
+                format!("by {}, through the tunnel of {target}", capture.name)
+            }
+            (capture, None) => format!("by {}", capture.as_ref().map_or("", |c| c.name)),
+        };
+        trace.step(
+            format!("egress {}: {} {way}, servers certified by {}", entry.name, entry.listen, egress.ca.title()),
+            "asked for by annotation; the app speaks plaintext to loopback, and it is TLS from there",
+        );
+    }
+}
+
+/// Tells the app's containers; one that has another value knows better, or does not know: refused.
+pub(crate) fn put_env(
+    editor: &mut Editor,
+    request: &Request,
+    trace: &mut Trace,
+) -> Result<(), Deny> {
+    let Some(egress) = &request.egress else {
+        return Ok(());
+    };
+    let pod = editor.pod().clone();
+    for (variable, value) in &egress.env {
+        let wanted = json!({"name": variable, "value": value});
+        for slot in apps(&pod) {
+            match pod::array(slot.value, "env")
+                .iter()
+                .find(|e| pod::name(e) == variable)
+            {
+                Some(found) if *found == wanted => {}
+                Some(found) => return Err(another_value(&slot, variable, value, found)),
+                None => editor.push(&slot.path(&["env"]), wanted.clone())?,
+            }
+        }
+        trace.step(
+            format!("{variable}={value} in the app's containers"),
+            "asked for by annotation hybridge.dev/egress-env",
+        );
+    }
+    Ok(())
+}
+
+fn another_value(slot: &Slot<'_>, variable: &str, value: &str, found: &Value) -> Deny {
+    let has = match pod::string(found, "value") {
+        Some(other) => format!("{other:?}"),
+        None if found.get("valueFrom").is_some() => "a value from elsewhere (valueFrom)".to_owned(),
+        None => "an empty value".to_owned(),
+    };
+    Deny::new(
+        Reason::AnnotationValue,
+        format!(
+            "annotation hybridge.dev/egress-env sets {variable} to {value:?}, and container {:?} has {has}; remove the variable there, or take it out of the annotation",
+            slot.name()
+        ),
+    )
+}
+
+/// Takes out of the app's containers what the annotation put there.
+pub(crate) fn take_out_env(
+    editor: &mut Editor,
+    request: &Request,
+    trace: &mut Trace,
+) -> Result<(), Deny> {
+    for (variable, value) in request.egress.iter().flat_map(|egress| &egress.env) {
+        let wanted = json!({"name": variable, "value": value});
+        let pod = editor.pod().clone();
+        for slot in apps(&pod) {
+            let env = pod::array(slot.value, "env");
+            let Some(index) = env.iter().position(|entry| *entry == wanted) else {
+                continue;
+            };
+            editor.remove(&slot.path(&["env", &index.to_string()]))?;
+            editor.prune(&slot.path(&["env"]))?;
+            trace.warn(format!("container {}: {variable} is gone, which annotation hybridge.dev/egress-env set; say where the app is to connect without a sidecar", slot.name()));
+        }
+    }
+    Ok(())
+}
+
+/// The app's containers, without the infrastructure of other systems and without our own.
+fn apps(pod: &Value) -> impl Iterator<Item = Slot<'_>> {
+    pod::slots(pod, List::App)
+        .filter(|slot| slot.name() != NAME && !catalog::is_infrastructure(slot.value))
+}

@@ -1,0 +1,50 @@
+//! What a pod's deletion means for an egress: the hook drains at once, SIGTERM comes when the app has ended,
+//! and until then the app may begin what it needs to save its state.
+
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::process::Process;
+use crate::support::stage::Stage;
+use crate::support::{Setup, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_egress_serves_after_the_hook_until_the_app_has_ended() {
+    let stage = Stage::new().await;
+    let server = Process::start(&Setup::in_front_of(stage.address)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    std::fs::write(&ca, &server.ca).unwrap();
+    let egress = format!(
+        "[drain]\ndelay = \"0s\"\ntimeout = \"1h\"\n[[egress]]\nname = \"out\"\nlisten = \"127.0.0.1:0\"\ntarget = \"localhost:{}\"\ntls.ca = \"{}\"",
+        server.address.port(),
+        ca.display(),
+    );
+    let setup = Setup::in_front_of(stage.address).process(&egress);
+    let pod = Process::start(&setup).await;
+    let status: serde_json::Value = serde_json::from_str(&pod.admin("/status").await.1).unwrap();
+    let out = status["egresses"][0]["addresses"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    let hook = tokio::process::Command::new(env!("CARGO_BIN_EXE_hybridge"))
+        .args(["ctl", "drain", "--admin", &pod.admin.to_string()])
+        .output();
+    assert!(within(hook).await.unwrap().status.success());
+    pod.refuses().await;
+    // No connection is open, and the app begins one after the other.
+    for _ in 0..2 {
+        let mut app = TcpStream::connect(&out).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        app.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        within(app.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    pod.signal(Signal::TERM);
+    let (code, log) = pod.ended().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(TcpStream::connect(&out).await.is_err());
+}
