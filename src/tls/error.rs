@@ -51,6 +51,9 @@ pub enum HandshakeError {
     /// Bytes that are TLS but not well-formed.
     #[error("the client sent a malformed message")]
     Malformed,
+    /// A record longer than one may be.
+    #[error("the client sent a record longer than 16384 bytes")]
+    Oversized,
     /// Well-formed but against the protocol.
     #[error("the client broke the protocol: {0:?}")]
     Misbehaved(PeerMisbehaved),
@@ -162,7 +165,7 @@ impl HandshakeError {
             Self::ClientDistrusts(_) => 2,
             Self::Decrypt => 3,
             Self::Internal => 4,
-            Self::Malformed => 5,
+            Self::Malformed | Self::Oversized => 5,
             Self::Misbehaved(_) => 6,
             Self::NoCommonAlpn => 7,
             Self::NoCommonGroup => 8,
@@ -209,7 +212,10 @@ impl HandshakeError {
     pub(super) fn alert(&self) -> Option<AlertDescription> {
         match self {
             Self::Malformed | Self::NotTls => Some(AlertDescription::DecodeError),
+            Self::Oversized => Some(AlertDescription::RecordOverflow),
             Self::Misbehaved(_) => Some(AlertDescription::UnexpectedMessage),
+            Self::Version => Some(AlertDescription::ProtocolVersion),
+            Self::Incompatible(_) => Some(AlertDescription::MissingExtension),
             Self::Internal | Self::SignerFailed(_) | Self::SignerTimeout => {
                 Some(AlertDescription::InternalError)
             }

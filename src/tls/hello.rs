@@ -5,11 +5,13 @@
 
 mod ja4;
 mod message;
+mod particulars;
 
 use rustls::NamedGroup;
 
 pub use self::ja4::{Ja4, ja4};
 use self::message::{CLIENT_HELLO, ClientHello, Cursor, EXT_SERVER_NAME, handshake_bytes};
+pub(super) use self::particulars::particulars;
 use super::policy::Offer;
 use super::record::{HANDSHAKE, RECORD_HEADER};
 

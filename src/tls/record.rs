@@ -5,6 +5,7 @@ use rustls::AlertDescription;
 /// Length of a record header: type, legacy version, length.
 pub(super) const RECORD_HEADER: usize = 5;
 /// Content types (RFC 8446 §5.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(super) const ALERT: u8 = 21;
 pub(super) const HANDSHAKE: u8 = 22;
 pub(super) const APPLICATION_DATA: u8 = 23;
@@ -28,10 +29,40 @@ pub(super) fn record_length(received: &[u8]) -> Option<usize> {
     (received.len() >= length).then_some(length)
 }
 
-/// Whether the first record is a handshake or alert record without content, which there must not be
-/// (RFC 8446 §5.1).
-pub(super) fn is_empty_message(received: &[u8]) -> bool {
-    matches!(received, [HANDSHAKE | ALERT, _, _, 0, 0, ..])
+/// Whether the first record is longer than one in plaintext may be (RFC 8446 §5.1).
+pub(super) fn is_too_long_plaintext(received: &[u8]) -> bool {
+    let [20..=24, 3, _, high, low, ..] = received else {
+        return false;
+    };
+    usize::from(u16::from_be_bytes([*high, *low])) > MAX_CONTENT
+}
+
+/// Which records a client must not send during a handshake, where rustls lets them pass or closes
+/// without an alert.
+#[derive(Default)]
+pub(super) struct RecordRules {
+    /// change_cipher_spec records so far.
+    changes: u8,
+}
+
+impl RecordRules {
+    /// As many as rustls ignores (RFC 8446 §5 and D.4).
+    const MAX_CHANGES: u8 = 2;
+
+    /// Whether the first record must not be; `keyed` behind the ServerHello.
+    pub(super) fn refuses(&mut self, received: &[u8], keyed: bool) -> bool {
+        match received {
+            // Handshake messages and alerts have content (RFC 8446 §5.1).
+            [HANDSHAKE | ALERT, _, _, 0, 0, ..] => true,
+            // Behind the ServerHello they are encrypted, and their outer type is application_data (§5.2).
+            [HANDSHAKE, ..] => keyed,
+            [CHANGE_CIPHER_SPEC, _, _, 0, 1, 1, ..] => {
+                self.changes = self.changes.saturating_add(1);
+                self.changes > Self::MAX_CHANGES
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A fatal alert in a plaintext record, as it is sent before there are keys (RFC 8446 §6).

@@ -22,6 +22,11 @@ use super::trust::TrustStore;
 use crate::fairness::{FairSet, SourceRate};
 use crate::panics::OnPanic;
 
+/// Bytes of early data that are tried and dropped (RFC 8446 §4.2.10): clients may come with a ticket of
+/// the server that was here before. rustls keeps the records and tries them again with each one that
+/// follows, so that this is a multiple of the 16 KiB that servers allow.
+const SKIPPED_EARLY_DATA: u32 = 256 * 1024;
+
 /// Everything a handshake on one listener needs.
 pub struct TlsServer {
     policy: TlsPolicy,
@@ -235,4 +240,13 @@ impl TlsServer {
         }
         super::policy::kx::take_elapsed();
     }
+}
+
+/// A config that drops the early data of one client. It is never accepted: that takes a ticket for it, and
+/// this config issues none.
+pub(super) fn skipping_early_data(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.max_early_data_size = SKIPPED_EARLY_DATA;
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
 }

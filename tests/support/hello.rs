@@ -109,6 +109,20 @@ fn with_extension(hello: &[u8], wanted: u16, replace: impl FnOnce(&[u8]) -> Vec<
     [&hello[..3], &with_length(&message)].concat()
 }
 
+/// The hello with an extension under a code point that nobody knows, which is as if it had none.
+pub fn without(hello: &[u8], extension: u16) -> Vec<u8> {
+    const UNKNOWN: [u8; 2] = [0x7a, 0x79];
+    let suites = SESSION_ID + 1 + usize::from(hello[SESSION_ID]);
+    let compression = suites + 2 + length_at(hello, suites);
+    let mut at = compression + 1 + usize::from(hello[compression]) + 2;
+    while length_at(hello, at) != usize::from(extension) {
+        at += 4 + length_at(hello, at + 2);
+    }
+    let mut hello = hello.to_vec();
+    hello[at..at + 2].copy_from_slice(&UNKNOWN);
+    hello
+}
+
 /// The message of the hello with extensions behind it that nobody knows, `more` bytes of them. The
 /// list has two bytes of length: beyond that its extensions are cut, and the message is still long.
 pub fn padded(hello: &[u8], more: usize) -> Vec<u8> {

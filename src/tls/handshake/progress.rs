@@ -1,5 +1,7 @@
 //! The course of a handshake: records in, turns to compute, flights out.
 
+mod end;
+
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::mem::take;
@@ -15,22 +17,17 @@ use rustls::server::UnbufferedServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::flight::Flight;
-use super::outcome::{Alpn, Cost, Failure, HandshakeKind, Session};
+use super::outcome::Cost;
 use super::step::advance;
 use crate::fairness::Member;
-use crate::io::{Traffic, TrafficCounters};
 use crate::tls::error::HandshakeError;
 use crate::tls::hello::{self, ClassicalHello};
 use crate::tls::plaintext::Begins;
-use crate::tls::policy::{Group, Offer, confidentiality_limit, suite_name};
-use crate::tls::protection::Keys;
+use crate::tls::policy::Offer;
 use crate::tls::queue::{Called, HandshakeQueue};
-use crate::tls::record::{fatal_alert, is_empty_message, record_length};
-use crate::tls::secrets::Secrets;
-use crate::tls::server::TlsServer;
+use crate::tls::record::{RecordRules, fatal_alert, is_too_long_plaintext, record_length};
+use crate::tls::server::{TlsServer, skipping_early_data};
 use crate::tls::signing::SigningThreads;
-use crate::tls::stream::{Established, TlsStream};
-use crate::tls::tickets::resumed_peer;
 use crate::tls::trust::Noted;
 
 /// How long a client may keep us waiting for the rest of a handshake that cost us a key exchange.
@@ -51,8 +48,9 @@ pub(super) struct Progress {
     received: BytesMut,
     /// Records of the client so far.
     records: usize,
-    /// One of them was an empty message behind the ServerHello.
-    empty: bool,
+    rules: RecordRules,
+    /// One of them must not be, behind the ServerHello.
+    unexpected: bool,
     flight: Flight,
     first_byte: Option<Instant>,
     /// Its place among the handshakes that wait for their client, from the first wait on.
@@ -88,6 +86,10 @@ impl Progress {
         self.client_hello(io, client, server).await?;
         self.turn(io, client, queue).await?;
         self.offer = hello::inspect(&self.flight.incoming);
+        let particulars = hello::particulars(&self.flight.incoming);
+        if let Some(refusal) = particulars.refusal {
+            return Err(refusal);
+        }
         if server.wants_server_name {
             self.server_name = hello::server_name(&self.flight.incoming);
         }
@@ -99,7 +101,10 @@ impl Progress {
         }
         // What could not be read is refused by rustls, whatever the config.
         let config = server.config_for(self.offer.as_ref());
-        let config = config.ok_or(HandshakeError::Internal)?;
+        let mut config = config.ok_or(HandshakeError::Internal)?;
+        if particulars.early_data {
+            config = skipping_early_data(&config);
+        }
         let mut conn = UnbufferedServerConnection::new(config)?;
         loop {
             let advanced = match &server.signing {
@@ -117,7 +122,7 @@ impl Progress {
                 self.cost.elapsed = self.since_first_byte();
             }
             let sent = self.send(io).await;
-            advanced.map_err(|error| if self.empty { empty_message() } else { error })?;
+            advanced.map_err(|error| if self.unexpected { unexpected() } else { error })?;
             sent?;
             if !conn.is_handshaking() {
                 return Ok(conn);
@@ -203,6 +208,9 @@ impl Progress {
         server: &TlsServer,
     ) -> Result<BytesMut, HandshakeError> {
         loop {
+            if self.flight.awaits_hello() && is_too_long_plaintext(&self.received) {
+                return Err(HandshakeError::Oversized);
+            }
             let undecided = self.cost.bytes_in == 0
                 && server.plaintext_begins(&self.received) == Begins::Perhaps;
             if let Some(length) = record_length(&self.received).filter(|_| !undecided) {
@@ -211,14 +219,19 @@ impl Progress {
                     return Err(HandshakeError::Malformed);
                 }
                 self.cost.bytes_in += length as u64;
-                // RFC 8446 §5.1 forbids them; rustls would let some pass, or find them malformed.
-                let empty = is_empty_message(&self.received);
-                if empty && self.flight.owes_alert() {
-                    return Err(empty_message());
+                let refused = self
+                    .rules
+                    .refuses(&self.received, !self.flight.awaits_hello());
+                if refused && self.flight.owes_alert() {
+                    return Err(unexpected());
                 }
-                self.empty |= empty;
+                self.unexpected |= refused;
                 let record = self.received.split_to(length);
-                return Ok(if empty { UNEXPECTED[..].into() } else { record });
+                return Ok(if refused {
+                    UNEXPECTED[..].into()
+                } else {
+                    record
+                });
             }
             self.received.reserve(2048);
             if self.first_byte.is_some() {
@@ -318,82 +331,8 @@ impl Progress {
     fn since_first_byte(&self) -> Duration {
         self.first_byte.map(|at| at.elapsed()).unwrap_or_default()
     }
-
-    pub(super) fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
-        self,
-        io: IO,
-        conn: UnbufferedServerConnection,
-        server: &TlsServer,
-        counters: TrafficCounters,
-    ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
-        let (Some(session), Some(keys)) = (self.session(&conn, server), establish(conn)) else {
-            return Err(self.fail(HandshakeError::Internal));
-        };
-        let pending = BytesMut::from(&self.received[..]);
-        let stream = TlsStream::new(io, keys, pending, Traffic::new(counters));
-        Ok((stream, session))
-    }
-
-    fn session(&self, conn: &UnbufferedServerConnection, server: &TlsServer) -> Option<Session> {
-        let group = conn.negotiated_key_exchange_group()?;
-        let kind = match conn.handshake_kind()? {
-            rustls::HandshakeKind::Full => HandshakeKind::Full,
-            rustls::HandshakeKind::FullWithHelloRetryRequest => HandshakeKind::Retried,
-            rustls::HandshakeKind::Resumed => HandshakeKind::Resumed,
-        };
-        // A session that is resumed has the facts in their place, which are no certificates.
-        let chain = match kind {
-            HandshakeKind::Resumed => None,
-            _ => conn.peer_certificates().filter(|_| server.wants_chain),
-        };
-        let chain = chain.unwrap_or_default();
-        Some(Session {
-            group: Group::from_code_point(group.name())?,
-            kind,
-            retried: self.flight.retried,
-            offered: self.offer.as_ref()?.class(),
-            suite: suite_name(conn.negotiated_cipher_suite()?.suite()),
-            alpn: match conn.alpn_protocol() {
-                Some(b"h2") => Alpn::Http2,
-                _ => Alpn::Http1,
-            },
-            server_name: self.server_name.clone(),
-            classical: self.classical.clone(),
-            peer: match &self.noted.peer {
-                None if kind == HandshakeKind::Resumed => {
-                    resumed_peer(conn.peer_certificates()).ok()?
-                }
-                peer => peer.clone(),
-            },
-            chain: chain.to_vec(),
-            cost: self.cost,
-        })
-    }
-
-    pub(super) fn fail(mut self, error: HandshakeError) -> Box<Failure> {
-        self.cost.elapsed = self.since_first_byte();
-        self.cost.bytes_in += self.received.len() as u64;
-        Box::new(Failure {
-            error,
-            offer: self.offer,
-            classical: self.classical,
-            peer: self.noted.peer,
-            cost: self.cost,
-        })
-    }
 }
 
-fn empty_message() -> HandshakeError {
+fn unexpected() -> HandshakeError {
     HandshakeError::Misbehaved(PeerMisbehaved::TooManyEmptyFragments)
-}
-
-/// Takes the keys over from rustls.
-fn establish(conn: UnbufferedServerConnection) -> Option<Established> {
-    let (keys, secrets) = conn.dangerous_into_kernel_connection().ok()?;
-    Some(Established {
-        opener: Keys::new(keys.rx).ok()?,
-        sealer: Keys::new(keys.tx).ok()?,
-        limit: confidentiality_limit(secrets.negotiated_cipher_suite())?,
-        secrets: Secrets::Server(secrets),
-    })
 }
