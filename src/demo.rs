@@ -1,8 +1,9 @@
-//! `hybridge demo`: a stub model server behind a hybrid and a classical-only listener, all in one
-//! process, with throw-away certificates. What runs in front of the stub is the real sidecar.
+//! `hybridge demo`: a stub model server behind a hybrid and a classical-only listener, and a client's side
+//! with an egress, all in one process, with throw-away certificates. Both sides are real sidecars.
 
 mod bulk;
 mod chat;
+mod client_side;
 mod embeddings;
 mod error;
 mod files;
@@ -14,7 +15,7 @@ mod websocket;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 pub use self::error::Error;
 use self::files::Certificates;
@@ -28,6 +29,8 @@ use crate::worker;
 
 const HYBRID: &str = "hybrid";
 const CLASSICAL: &str = "classical";
+/// The hybrid port that only the egress knows, so that both count the same connections.
+const FROM_EGRESS: &str = "from-egress";
 
 /// Runs until a signal or `ctl quit` ends it. Blocks; builds its own runtime.
 pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
@@ -45,10 +48,12 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
         // Signals are caught before anybody is told how to stop.
         let signals = Signals::install().map_err(run::Error::Signals)?;
         let sidecar = Sidecar::start(config).map_err(named_by_flag)?;
-        say(&guide(&sidecar, &certificates).to_string())?;
+        let client = client_side::start(addresses, server(&sidecar, FROM_EGRESS), &certificates)?;
+        say(&guide(&sidecar, &client, &certificates).to_string())?;
         if let End::Aborted(open) = sidecar.until_signalled(signals).await {
             say(&format!("connections cut: {open}"))?;
         }
+        client.shutdown().await;
         Ok(())
     })
 }
@@ -109,10 +114,15 @@ fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) 
     };
     format!(
         "[admin]\nlisten = \"{}\"\n[drain]\ndelay = \"0s\"\ntimeout = \"2s\"\n\
-         {}{}",
+         {}{}{}",
         at.admin,
         listener(HYBRID, at.listen, "hybrid-preferred"),
         listener(CLASSICAL, at.classical_listen, "classical-only"),
+        listener(
+            FROM_EGRESS,
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            "hybrid-required"
+        ),
     )
 }
 
@@ -120,15 +130,24 @@ fn toml_string(text: impl Display) -> toml::Value {
     toml::Value::String(text.to_string())
 }
 
-fn guide(sidecar: &Sidecar, certificates: &Certificates) -> Guide {
-    let first = |addresses: &[SocketAddr]| addresses.first().copied().map(config::reachable);
-    let at = |name| first(sidecar.addresses(name)).unwrap_or(guide::NOWHERE);
+fn server(sidecar: &Sidecar, name: &str) -> SocketAddr {
+    first(sidecar.addresses(name))
+}
+
+fn first(addresses: &[SocketAddr]) -> SocketAddr {
+    let first = addresses.first().copied().map(config::reachable);
+    first.unwrap_or(guide::NOWHERE)
+}
+
+fn guide(sidecar: &Sidecar, client: &Sidecar, certificates: &Certificates) -> Guide {
     Guide {
         program: std::env::current_exe().unwrap_or_else(|_| "hybridge".into()),
         ca: certificates.ca.clone(),
-        hybrid: at(HYBRID),
-        classical: at(CLASSICAL),
-        admin: first(sidecar.admin_addresses()).unwrap_or(guide::NOWHERE),
+        hybrid: server(sidecar, HYBRID),
+        classical: server(sidecar, CLASSICAL),
+        admin: first(sidecar.admin_addresses()),
+        egress: server(client, client_side::EGRESS),
+        egress_admin: first(client.admin_addresses()),
         process: std::process::id(),
     }
 }
@@ -146,6 +165,8 @@ mod tests {
             listen: address(8443),
             classical_listen: address(8444),
             admin: address(9443),
+            egress_listen: address(9000),
+            egress_admin: address(9444),
             stub: None,
         };
         let text = configuration(&demo, address(8000), &certificates);
@@ -155,7 +176,10 @@ mod tests {
             .iter()
             .map(|listener| listener.tls.policy.mode().name())
             .collect();
-        assert_eq!(modes, ["hybrid-preferred", "classical-only"]);
+        assert_eq!(
+            modes,
+            ["hybrid-preferred", "classical-only", "hybrid-required"]
+        );
         assert!(run::describe_certificates(&config).is_ok());
     }
 }

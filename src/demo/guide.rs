@@ -18,6 +18,8 @@ pub(super) struct Guide {
     pub(super) hybrid: SocketAddr,
     pub(super) classical: SocketAddr,
     pub(super) admin: SocketAddr,
+    pub(super) egress: SocketAddr,
+    pub(super) egress_admin: SocketAddr,
     pub(super) process: u32,
 }
 
@@ -29,6 +31,8 @@ impl fmt::Display for Guide {
             hybrid,
             classical,
             admin,
+            egress,
+            egress_admin,
             process,
         } = self;
         let ca = ca.display().to_string();
@@ -41,6 +45,7 @@ impl fmt::Display for Guide {
 hybrid:    https://{hybrid}/  {strong} for every client that lists a hybrid group
 classical: https://{classical}/  only classical key exchange, for comparison
 admin:     http://{admin}/metrics
+egress:    http://{egress}/  plaintext for a client, {strong} from there to the server; admin http://{egress_admin}/metrics
 
 1. See what a client that knows hybrid groups negotiates, whatever curl you have:
      {program} probe https://{hybrid}/health --ca {word}
@@ -51,7 +56,11 @@ admin:     http://{admin}/metrics
 3. Ask the classical port too, then compare what a handshake costs in bytes and seconds:
      curl -s --cacert {word} https://{classical}/health; echo; curl -s http://{admin}/metrics | grep -E '^hybridge_handshake_(bytes|duration_seconds)_(sum|count)'
 
-4. Stop with Ctrl-C, or:
+4. Let a client that knows no TLS in by the egress, then compare what both ends counted: in of one is out of the other
+   (the server's out has its session ticket too, which the egress counts apart):
+     curl -s http://{egress}/health; echo; curl -s http://{egress_admin}/metrics http://{admin}/metrics | grep -E '^hybridge_(handshake_bytes_sum|ticket_bytes_total).*"(app|from-egress)"'
+
+5. Stop with Ctrl-C, or:
      kill {process}
 
 If the second answer says {weak}, that curl does not know hybrid groups (OpenSSL before 3.5).

@@ -26,7 +26,7 @@ async fn the_printed_commands_work_when_pasted() {
     let (hybrid, classical) = (demo.address("hybrid:"), demo.address("classical:"));
     let admin = demo.address("admin:");
     let commands: Vec<String> = demo.commands().iter().map(ToString::to_string).collect();
-    let [probe, stream, compare, stop, openssl] = &commands[..] else {
+    let [probe, stream, compare, plaintext, stop, openssl] = &commands[..] else {
         panic!("{commands:?}");
     };
     let ca = demo.made().unwrap().join("ca.crt");
@@ -67,8 +67,35 @@ async fn the_printed_commands_work_when_pasted() {
             assert!(found, "{family} of {listener}: {compared}");
         }
     }
+    both_ends_agree(&shell(plaintext));
     shell(stop);
     assert_eq!(demo.child.wait().unwrap().code(), Some(0));
+}
+
+/// To the byte, with the ticket that the server counts in its handshake and the client apart.
+fn both_ends_agree(printed: &str) {
+    let evidence = format!("\"x-tls-key-exchange\":\"{HYBRID}\"");
+    assert!(printed.contains(&evidence), "{printed}");
+    let value = |family: &str, labels: &[&str]| -> u64 {
+        let found: Vec<&str> = printed
+            .lines()
+            .filter(|line| line.starts_with(family) && labels.iter().all(|l| line.contains(l)))
+            .collect();
+        let [line] = found[..] else {
+            panic!("{family} {labels:?}: {printed}");
+        };
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let bytes = |side: &str, direction: &str| {
+        let group = format!("group=\"{HYBRID}\"");
+        let direction = format!("direction=\"{direction}\"");
+        value("hybridge_handshake_bytes_sum", &[side, &direction, &group])
+    };
+    let (app, server) = ("listener=\"app\"", "listener=\"from-egress\"");
+    assert!(bytes(app, "out") > 1000, "{printed}");
+    assert_eq!(bytes(app, "out"), bytes(server, "in"), "{printed}");
+    let ticket = value("hybridge_ticket_bytes_total", &[app]);
+    assert_eq!(bytes(app, "in") + ticket, bytes(server, "out"), "{printed}");
 }
 
 #[tokio::test]
@@ -122,8 +149,14 @@ fn a_port_in_use_and_an_address_given_twice_are_told_apart() {
     let taken = taken.local_addr().unwrap().to_string();
     let free = "127.0.0.1:0";
     for (addresses, code, expected) in [
-        ([taken.as_str(), free, free], 1, "in use"),
-        ([taken.as_str(), &taken, free], 64, "listener `hybrid`"),
+        ([taken.as_str(), free, free, free, free], 1, "in use"),
+        (
+            [taken.as_str(), &taken, free, free, free],
+            64,
+            "listener `hybrid`",
+        ),
+        ([free, free, free, &taken, free], 1, "--egress-listen"),
+        ([free, free, free, free, &taken], 1, "--egress-admin"),
     ] {
         let output = demo(addresses, folder.path()).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();

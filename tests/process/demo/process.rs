@@ -38,7 +38,7 @@ impl Demo {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join(folder);
         std::fs::create_dir(&folder).unwrap();
-        let mut child = demo(["127.0.0.1:0"; 3], &folder)
+        let mut child = demo(["127.0.0.1:0"; 5], &folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -147,9 +147,15 @@ impl Drop for Demo {
     }
 }
 
-pub(crate) fn demo(addresses: [&str; 3], folder: &Path) -> Command {
+pub(crate) fn demo(addresses: [&str; 5], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hybridge"));
-    let flags = ["--listen", "--classical-listen", "--admin"];
+    let flags = [
+        "--listen",
+        "--classical-listen",
+        "--admin",
+        "--egress-listen",
+        "--egress-admin",
+    ];
     command.arg("demo").env("TMPDIR", folder);
     for (flag, address) in flags.into_iter().zip(addresses) {
         command.args([flag, address]);
