@@ -122,11 +122,11 @@ pub struct Demo {
     /// Address of the admin port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443", value_parser = socket)]
     pub admin: SocketAddr,
-    /// Address of the egress, where a client that knows no TLS connects
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000", value_parser = socket)]
+    /// Address of the egress, where a client that knows no TLS connects; port 0 is a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = socket)]
     pub egress_listen: SocketAddr,
     /// Address of the admin port of the sidecar with the egress
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9444", value_parser = socket)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = socket)]
     pub egress_admin: SocketAddr,
     /// Only the stub model server, in plaintext at this address: a model server without a GPU
     #[arg(

@@ -13,12 +13,11 @@ mod reply;
 mod stub;
 mod websocket;
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use self::error::Error;
-use self::files::Certificates;
+use self::files::{Certificates, in_toml};
 use self::guide::Guide;
 pub use self::stub::Stub;
 use crate::cli;
@@ -108,8 +107,8 @@ fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) 
         format!(
             "[[listener]]\nname = \"{name}\"\nlisten = \"{listen}\"\nupstream = \"{stub}\"\n\
              [listener.tls]\npolicy = \"{policy}\"\ncert = {}\nkey = {}\n",
-            toml_string(certificates.cert.display()),
-            toml_string(certificates.key.display()),
+            in_toml(&certificates.cert),
+            in_toml(&certificates.key),
         )
     };
     format!(
@@ -124,10 +123,6 @@ fn configuration(at: &cli::Demo, stub: SocketAddr, certificates: &Certificates) 
             "hybrid-required"
         ),
     )
-}
-
-fn toml_string(text: impl Display) -> toml::Value {
-    toml::Value::String(text.to_string())
 }
 
 fn server(sidecar: &Sidecar, name: &str) -> SocketAddr {

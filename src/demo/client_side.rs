@@ -4,8 +4,7 @@
 use std::net::SocketAddr;
 
 use super::error::Error;
-use super::files::Certificates;
-use super::toml_string;
+use super::files::{Certificates, in_toml};
 use crate::cli;
 use crate::config::Config;
 use crate::listener::BindError;
@@ -29,7 +28,7 @@ fn configuration(at: &cli::Demo, server: SocketAddr, certificates: &Certificates
          [egress.tls]\npolicy = \"hybrid-required\"\nca = {}\n",
         at.egress_admin,
         at.egress_listen,
-        toml_string(certificates.ca.display()),
+        in_toml(&certificates.ca),
     )
 }
 

@@ -51,6 +51,11 @@ fn names(addresses: &[SocketAddr]) -> Vec<Name> {
     names
 }
 
+/// A path as a value of a configuration.
+pub(super) fn in_toml(path: &Path) -> toml::Value {
+    toml::Value::String(path.display().to_string())
+}
+
 /// Others may look in, since the CA is for whoever runs a client.
 fn directory() -> Result<TempDir, Error> {
     tempfile::Builder::new()
