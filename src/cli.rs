@@ -280,6 +280,7 @@ fn placeholder(form: ValueType) -> &'static str {
         ValueType::Names => "NAME,…",
         ValueType::Networks => "NETWORK,…",
         ValueType::Path => "FILE",
+        ValueType::Ratio => "SHARE",
         ValueType::Size(..) => "SIZE",
         ValueType::Switch => "true|false",
         ValueType::Text => "TEXT",
@@ -309,6 +310,7 @@ fn heading(key: Key) -> &'static str {
         "listener.timeouts" => "Timeouts",
         "listener.census" => "Census",
         "listener.signature" => "Signatures",
+        "traces" => "Traces",
         section if section.starts_with("egress") => "Egress",
         _ => "Process",
     }

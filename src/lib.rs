@@ -9,7 +9,8 @@
 //!   tunnels. [`admin`]: the operator's port.
 //! - [`tls`]: [`tls::policy`] decides, [`tls::handshake`] performs and counts, [`tls::credentials`] and
 //!   [`tls::reload`] keep certificates. [`census`]: who comes without a hybrid group. [`listener`]: sockets.
-//! - [`signature`]: who signed a request. [`spiffe`]: the client of a Workload API.
+//! - [`signature`]: who signed a request. [`spiffe`]: the client of a Workload API. [`traces`]: spans of
+//!   requests, and their way to a collector.
 //! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`proxy_protocol`],
 //!   [`redact`]: leaves that import nothing of ours.
 //!
@@ -45,4 +46,5 @@ mod suggest;
 pub mod ticket_keys;
 mod time;
 pub mod tls;
+pub mod traces;
 pub mod worker;

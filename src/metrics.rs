@@ -13,6 +13,7 @@ mod labels;
 mod listener;
 mod process;
 mod sockets;
+mod spans;
 mod streams;
 mod withdraw;
 
@@ -34,6 +35,8 @@ pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, PanickedTask, RequestProtocol, ShedReason};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
 pub use self::sockets::ListenerSockets;
+pub use self::spans::SpanMetrics;
+use self::spans::Spans;
 pub use self::streams::StreamMetrics;
 use self::streams::Streams;
 
@@ -44,6 +47,7 @@ pub struct Metrics {
     connections: Connections,
     requests: Requests,
     streams: Streams,
+    spans: Spans,
     clients: Clients,
     egress: Egress,
     credential_reloads: IntCounterVec,
@@ -246,6 +250,7 @@ impl Metrics {
             connections: Connections::register(&family)?,
             requests: Requests::register(&family)?,
             streams: Streams::register(&family)?,
+            spans: Spans::register(&family)?,
             clients: Clients::register(&family)?,
             egress: Egress::register(&family)?,
             credential_reloads: family.counter(
@@ -315,6 +320,11 @@ impl Metrics {
     pub fn config_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.config_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// The families of spans, which appear with the first exporter.
+    pub fn spans(&self) -> SpanMetrics {
+        self.spans.resolved()
     }
 
     /// Marks the shutdown.

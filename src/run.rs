@@ -23,6 +23,7 @@ mod sidecar;
 mod sides;
 mod signature_keys;
 mod sockets;
+mod traces;
 mod tunnel_end;
 mod watchers;
 mod workload;

@@ -48,6 +48,16 @@ impl Environment {
         self.get("SPIFFE_ENDPOINT_SOCKET")
     }
 
+    /// The collector of traces, as OpenTelemetry writes it.
+    pub(super) fn otlp_endpoint(&self) -> Option<&str> {
+        self.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    }
+
+    /// The name of the service in traces, as OpenTelemetry writes it.
+    pub(super) fn otel_service_name(&self) -> Option<&str> {
+        self.get("OTEL_SERVICE_NAME")
+    }
+
     /// Refuses variables that are nearly ours, and returns a warning for each that only looks like it.
     pub(super) fn unknown(&self) -> Result<Vec<String>, Error> {
         let known = known();

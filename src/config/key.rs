@@ -67,6 +67,20 @@ keys! {
         "Format of a log line";
     LogLevel: "log.level", "log-level", ValueType::Text, Fixed("info"),
         "off, error, warn, info, debug, trace, or a list of target=level";
+    TracesEndpoint: "traces.endpoint", "traces-endpoint", ValueType::Text, Fixed("none"),
+        "Collector of traces by OTLP over HTTP: http://HOST:PORT, https://HOST:PORT, or auto (OTEL_EXPORTER_OTLP_ENDPOINT)";
+    TracesUnsafeRemote: "traces.unsafe-remote-endpoint", "traces-unsafe-remote-endpoint", ValueType::Switch, Fixed("false"),
+        "Allow a collector over plaintext http that is not loopback";
+    TracesCa: "traces.ca", "traces-ca", ValueType::Path, Derived("none: must be given for https"),
+        "PEM file with the authorities that certify the collector, or `system` for the host's own";
+    TracesServiceName: "traces.service-name", "traces-service-name", ValueType::Text, Derived("hybridge; with endpoint auto OTEL_SERVICE_NAME"),
+        "What the spans say is their service";
+    TracesSample: "traces.sample", "traces-sample", ValueType::Ratio, Fixed("1.0"),
+        "Share of the traces that begin here; where the client says whether it records, that counts";
+    TracesQueue: "traces.queue", "traces-queue", ValueType::Count(1, 1_000_000), Fixed("2048"),
+        "Spans that wait for the collector; above it they are dropped and counted";
+    TracesTimeout: "traces.timeout", "traces-timeout", ValueType::Duration, Fixed("5s"),
+        "For the collector to take a batch of spans, connecting included";
 
     Name: "listener.name", "name", ValueType::Text, Fixed("default"),
         "Label of metrics and log lines; needed in a file with several listeners";

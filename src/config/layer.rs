@@ -11,6 +11,7 @@ use super::key::Key;
 use super::table::Table;
 use super::value::{Located, Raw};
 use super::value_type::DefaultValue;
+use crate::traces::Sample;
 
 /// What was said, by key; a key that is absent has its default.
 #[derive(Clone, Debug)]
@@ -96,6 +97,10 @@ impl Layer {
         self.required(key)?.count(key)
     }
 
+    pub(super) fn ratio(&self, key: Key) -> Result<Sample, Error> {
+        self.required(key)?.ratio(key)
+    }
+
     pub(super) fn switch(&self, key: Key) -> Result<bool, Error> {
         self.required(key)?.switch(key)
     }
@@ -142,6 +147,9 @@ pub(super) fn remedy(key: Key) -> &'static str {
         }
         Key::EgressTarget => "say where its connections go, for example store.example.org:443",
         Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
+        Key::TracesCa => {
+            "name the PEM file with the authorities that certify the collector, or `system` for the host's own bundle; no collector is believed without"
+        }
         Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",
         _ => "it has no default",
     }

@@ -26,6 +26,7 @@ mod source;
 mod sources;
 mod spiffe;
 mod table;
+mod traces;
 mod tunnel;
 mod value;
 mod value_type;
@@ -81,6 +82,7 @@ impl Config {
                 .map(egress::resolve)
                 .collect::<Result<_, _>>()?,
             workers: resolve::workers(process)?,
+            traces: traces::resolve(process, environment)?,
         };
         conflict::check(&config, layers)?;
         Ok(config)

@@ -4,6 +4,7 @@
 
 mod egress;
 mod text;
+mod traces;
 mod tunnel;
 
 use std::fmt;
@@ -40,6 +41,9 @@ impl fmt::Display for Config {
         writeln!(f, "\n[log]")?;
         writeln!(f, "format = {}", quoted(self.log.format.into()))?;
         writeln!(f, "level = {}", quoted(&scrub(&self.log.level)))?;
+        if let Some(settings) = &self.traces {
+            traces::write(f, settings)?;
+        }
         self.listeners
             .iter()
             .try_for_each(|listener| listener.fmt(f))?;

@@ -2,7 +2,7 @@
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use crate::{admin, census, drain, listener, proxy, signature, tls};
+use crate::{admin, census, drain, listener, proxy, signature, tls, traces};
 
 /// Everything a run is told, checked.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub workers: usize,
     /// How and how much is logged.
     pub log: LogSettings,
+    /// Where traces go, if anywhere.
+    pub traces: Option<traces::Settings>,
 }
 
 /// One listener: socket, TLS, data path.

@@ -16,6 +16,7 @@ use crate::redact::{Secret, Shown};
 use crate::suggest::suggest_or_alias;
 use crate::time::parse_duration;
 use crate::tls::credentials::{check_token, is_token};
+use crate::traces::Sample;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -96,6 +97,16 @@ impl Located {
             .filter(|number| matches!(key.value_type(), ValueType::Count(least, most) if (least..=most).contains(number)))
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| self.mismatch(key))
+    }
+
+    /// A share of the whole.
+    pub(super) fn ratio(&self, key: Key) -> Result<Sample, Error> {
+        let text = match &self.raw {
+            Raw::Number(number) => number.to_string(),
+            Raw::Word(text) | Raw::Other(text) => text.trim().to_owned(),
+            _ => String::new(),
+        };
+        Sample::parse(&text).ok_or_else(|| self.mismatch(key))
     }
 
     /// true or false.

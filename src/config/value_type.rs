@@ -23,6 +23,8 @@ pub enum ValueType {
     Networks,
     /// Path of a file.
     Path,
+    /// A number from 0 to 1.
+    Ratio,
     /// Bytes with a unit, between these two, inclusive.
     Size(u64, u64),
     /// true or false.
@@ -61,6 +63,7 @@ impl fmt::Display for ValueType {
             Self::Names => f.write_str("a list of names"),
             Self::Networks => f.write_str("a list of networks such as \"10.0.0.0/8\""),
             Self::Path => f.write_str("the path of a file"),
+            Self::Ratio => f.write_str("a number from 0 to 1 such as 0.25"),
             Self::Size(least, most) => {
                 let (least, most) = (size_text(*least), size_text(*most));
                 write!(f, "a size from \"{least}\" to \"{most}\"")

@@ -13,6 +13,7 @@ use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{Failure, Session};
 use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::Offer;
+use crate::traces::{ConnectionTraces, Span, SpanEnd};
 
 /// Where the connections of one listener become metrics and log lines.
 pub(super) struct AccessLog {
@@ -167,6 +168,38 @@ pub(crate) fn shed_reason(error: &HandshakeError) -> Option<ShedReason> {
     }
 }
 
+/// The span of a connection that is served as a whole.
+pub(super) struct ConnectionSpan {
+    traces: ConnectionTraces,
+    span: Span,
+    since: Instant,
+}
+
+impl ConnectionSpan {
+    #[cold]
+    pub(super) fn begin(traces: ConnectionTraces) -> Option<Box<Self>> {
+        let (span, since) = (traces.whole()?, Instant::now());
+        Some(Box::new(Self {
+            traces,
+            span,
+            since,
+        }))
+    }
+
+    #[cold]
+    fn end(self, outcome: Outcome) {
+        let failed = matches!(
+            outcome,
+            Outcome::Cut | Outcome::Internal | Outcome::UpstreamBroken
+        );
+        let end = SpanEnd::Connection {
+            outcome: outcome.as_str(),
+            failed,
+        };
+        self.traces.end(&self.span, self.since.elapsed(), end);
+    }
+}
+
 /// What the log line of a connection needs. Says so too if a panic ends the connection.
 pub(super) struct Closed<'a> {
     log: &'a AccessLog,
@@ -175,6 +208,8 @@ pub(super) struct Closed<'a> {
     proxy: Option<SocketAddr>,
     at: Instant,
     pub(super) session: Option<Session>,
+    /// Of a connection that has no requests.
+    pub(super) span: Option<Box<ConnectionSpan>>,
     pub(super) traffic: TrafficTotals,
     recorded: bool,
 }
@@ -187,6 +222,7 @@ impl<'a> Closed<'a> {
             proxy: None,
             at,
             session: None,
+            span: None,
             traffic: TrafficTotals::default(),
             recorded: false,
         }
@@ -207,6 +243,9 @@ impl<'a> Closed<'a> {
 
     fn record(&mut self, outcome: Outcome) {
         self.recorded = true;
+        if let Some(span) = self.span.take() {
+            span.end(outcome);
+        }
         self.log.record(self, outcome);
     }
 

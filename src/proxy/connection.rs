@@ -1,12 +1,15 @@
 //! The spine: one connection from accepted to closed. Reads like a table of contents.
 
+mod built;
+mod observed;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::pki_types::CertificateDer;
-use rustls::server::{ProducesTickets, ResolvesServerCert};
+use rustls::server::ResolvesServerCert;
 
 use crate::census::{self, Census};
 use crate::drain::{Phase, Watch};
@@ -24,25 +27,24 @@ use crate::proxy::downstream::{http1, http2};
 use crate::proxy::error::Outcome;
 use crate::proxy::failure_log::FailureLog;
 pub(crate) use crate::proxy::handshake_sample::sample;
+use crate::proxy::observers::Observers;
 use crate::proxy::open_peers::OpenPeers;
 use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::proxy::port_tunnel::{self, OwnPorts, Visitor};
 use crate::proxy::preface::preface;
-use crate::proxy::request_log::RequestLog;
 use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::{Protocol, Settings};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::{Dial, Upstream, UpstreamPermits};
 use crate::signature::{ResponseSigner, Verifier};
-use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::queue::HandshakeQueue;
 use crate::tls::server::TlsServer;
-use crate::tls::signing::SigningThreads;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::TrustStore;
+use crate::traces::Traces;
 use crate::worker::Load;
 
 /// A connection being served.
@@ -66,6 +68,8 @@ pub struct Frontend {
     census: Arc<Census>,
     /// What no tunnel leads to.
     own_ports: Arc<OwnPorts>,
+    /// Where spans go, if anywhere.
+    traces: Arc<Traces>,
 }
 
 /// One worker's way from a listener's socket to the upstream: connections to that are kept
@@ -125,76 +129,8 @@ impl Frontend {
             peers: Arc::default(),
             census: Arc::new(Census::new(census::Settings::OFF, Instant::now())),
             own_ports: Arc::default(),
+            traces: Arc::default(),
         })
-    }
-
-    /// Leads no tunnel to these.
-    #[must_use]
-    pub fn with_own_ports(self, own_ports: &Arc<OwnPorts>) -> Self {
-        Self {
-            own_ports: Arc::clone(own_ports),
-            ..self
-        }
-    }
-
-    /// Counts clients that list no hybrid group.
-    #[must_use]
-    pub fn with_census(self, census: &Arc<Census>) -> Self {
-        Self {
-            tls: self.tls.with_classical(census.is_on()),
-            census: Arc::clone(census),
-            ..self
-        }
-    }
-
-    /// Issues and accepts these tickets, `count` after each handshake.
-    #[must_use]
-    pub fn with_tickets(self, ticketer: &Arc<dyn ProducesTickets>, count: usize) -> Self {
-        Self {
-            tls: self.tls.with_tickets(ticketer, count),
-            ..self
-        }
-    }
-
-    /// Refuses clients that ask for a name that `names` does not have.
-    #[must_use]
-    pub fn with_names(self, names: Option<Arc<CertificateSet>>) -> Self {
-        let tls = self.tls.with_names(names);
-        Self { tls, ..self }
-    }
-
-    /// Computes on these threads what a token may have to sign.
-    #[must_use]
-    pub fn with_signing(self, signing: Option<Arc<SigningThreads>>) -> Self {
-        let tls = self.tls.with_signing(signing);
-        Self { tls, ..self }
-    }
-
-    /// Signs responses.
-    #[must_use]
-    pub fn with_responses(self, responses: Option<Arc<ResponseSigner>>) -> Self {
-        if responses.is_some() {
-            self.log.metrics.announce_signed_responses();
-        }
-        Self { responses, ..self }
-    }
-
-    /// Judges the signatures of requests.
-    #[must_use]
-    pub fn with_signature(self, signature: Option<Arc<Verifier>>) -> Self {
-        if signature.is_some() {
-            self.log.metrics.announce_signatures(Verifier::results());
-        }
-        Self { signature, ..self }
-    }
-
-    /// Counts connected clients where they were counted before.
-    #[must_use]
-    pub fn with_peers(self, peers: &Arc<OpenPeers>) -> Self {
-        Self {
-            peers: Arc::clone(peers),
-            ..self
-        }
     }
 
     /// Clients with a certificate that are connected.
@@ -282,7 +218,8 @@ impl Service {
         if !self.front.tls.may_begin(begins.address) {
             return closed.refused(&HandshakeError::ShedByRate.into());
         }
-        if self.front.settings.needs_local_address() {
+        let exporter = self.front.traces.current();
+        if exporter.is_some() || self.front.settings.needs_local_address() {
             server = server.or_else(|| io.local_address().ok());
         }
         let handshake = Box::pin(handshake::accept(
@@ -319,7 +256,17 @@ impl Service {
         let _peer = peer.map(|peer| self.front.peers.enter(peer));
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
-        let context = self.context(client, &session, &chain, drain.clone(), activity);
+        let traces = exporter.map(|to| self.front.connection_traces(to, &session, server));
+        let (traces, span) = self.front.of_requests(traces);
+        closed.span = span;
+        let observers = self.observers(client, &session, traces);
+        let context = self.context(
+            client,
+            &session,
+            &chain,
+            drain.clone(),
+            (activity, observers),
+        );
         drop(chain);
         let mut serving = self.serve_protocol(stream, &session, context, (client, server));
         let outcome = tokio::select! {
@@ -366,7 +313,7 @@ impl Service {
         session: &Session,
         chain: &[CertificateDer<'_>],
         drain: Watch,
-        activity: Arc<Activity>,
+        (activity, observers): (Arc<Activity>, Option<Box<Observers>>),
     ) -> Context {
         Context {
             settings: Arc::clone(&self.front.settings),
@@ -386,7 +333,7 @@ impl Service {
             ),
             signature: self.front.signature.clone(),
             streams: self.front.streams.clone(),
-            access: RequestLog::of(&self.front.settings.access_log, client, session),
+            observers,
             responses: self.front.responses.clone(),
             drain,
             activity,

@@ -9,8 +9,9 @@ use crate::metrics::{Code, ListenerMetrics, RequestProtocol, StreamMetrics};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::failure_log::FailureLog;
+use crate::proxy::observers::{Observed, Observers};
 use crate::proxy::pace::StreamClock;
-use crate::proxy::request_log::{RequestEnd, RequestLine, RequestLog};
+use crate::proxy::request_log::RequestEnd;
 use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::Upstream;
@@ -28,8 +29,8 @@ pub(crate) struct Context {
     pub(crate) identity: ForwardedHeaders,
     /// Judges the signatures of requests, if the listener asks for them.
     pub(crate) signature: Option<Arc<Verifier>>,
-    /// Where each request becomes a line, if that was asked for.
-    pub(crate) access: Option<Box<RequestLog>>,
+    /// Where each request becomes a line or a span, if that was asked for.
+    pub(crate) observers: Option<Box<Observers>>,
     /// What measures token streams, if that was asked for.
     pub(crate) streams: Option<Arc<StreamMetrics>>,
     /// Signs responses, if the listener does.
@@ -63,8 +64,8 @@ pub(crate) struct Sample<'a> {
     started: Instant,
     pub(crate) protocol: RequestProtocol,
     pub(crate) code: Code,
-    /// What the access log says of it.
-    pub(crate) line: Option<Box<RequestLine>>,
+    /// What access log and traces know of it.
+    pub(crate) observed: Option<Box<Observed>>,
 }
 
 impl Context {
@@ -85,7 +86,7 @@ impl Context {
             signature: self.signature.clone(),
             // An egress asks for none of these.
             responses: None,
-            access: None,
+            observers: None,
             streams: None,
             drain: self.drain.clone(),
             activity: Arc::clone(&self.activity),
@@ -102,7 +103,7 @@ impl Context {
             started: Instant::now(),
             protocol,
             code: Code::Broken,
-            line: None,
+            observed: None,
         }
     }
 
@@ -143,8 +144,8 @@ impl Sample<'_> {
     pub(crate) fn answered(&mut self) -> Duration {
         let after = self.started.elapsed();
         self.context.metrics.first_byte(self.protocol, after);
-        if let Some(line) = &mut self.line {
-            line.first_byte = Some(after);
+        if let Some(observed) = &mut self.observed {
+            observed.first_byte(after);
         }
         after
     }
@@ -173,13 +174,13 @@ impl Drop for Sample<'_> {
         metrics.requests_open.dec();
         let took = self.started.elapsed();
         metrics.request(self.protocol, self.code, took);
-        if let Some(log) = &self.context.access {
+        if let Some(observers) = &self.context.observers {
             let end = RequestEnd {
                 protocol: self.protocol,
                 code: self.code,
                 took,
             };
-            log.write(self.context.listener(), self.line.as_deref(), &end);
+            observers.end(self.context.listener(), self.observed.as_deref(), &end);
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod handshake_sample;
 mod identity_fields;
 mod local_reply;
+mod observers;
 mod open_peers;
 mod origin;
 mod pace;

@@ -90,20 +90,20 @@ impl RequestLog {
         fields: &RequestFields,
         client: SocketAddr,
         session: &Session,
-    ) -> Option<Box<Self>> {
+    ) -> Option<Self> {
         if fields.0.is_empty() {
             return None;
         }
         let peer = session.peer.as_deref();
         let peer = peer.filter(|_| fields.has(RequestField::Peer));
-        Some(Box::new(Self {
+        Some(Self {
             client: fields.has(RequestField::Client).then(|| client.to_string()),
             group: fields
                 .has(RequestField::Group)
                 .then(|| session.group.name()),
             peer: peer.map(ToString::to_string),
             fields: fields.clone(),
-        }))
+        })
     }
 
     /// What was chosen of a request's head. `target`: as it was asked for, with its query.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::metrics::Metrics;
 use crate::proxy::{OwnPorts, UpstreamPermits};
+use crate::traces::Traces;
 use crate::worker::Workers;
 
 /// Shared by every listener and egress, and by reloads.
@@ -15,4 +16,6 @@ pub(super) struct Base {
     pub(super) permits: Arc<UpstreamPermits>,
     /// What no tunnel leads to.
     pub(super) own_ports: Arc<OwnPorts>,
+    /// Where spans go.
+    pub(super) traces: Arc<Traces>,
 }

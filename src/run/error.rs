@@ -11,6 +11,7 @@ use crate::tls::client::ClientTlsError;
 use crate::tls::credentials::CredentialError;
 use crate::tls::tickets::TicketKeyError;
 use crate::tls::trust::TrustError;
+use crate::traces::ExporterError;
 
 /// Why a run did not start.
 #[derive(Debug, Error)]
@@ -92,6 +93,9 @@ pub enum Error {
         /// What is wrong with which file.
         source: Box<TrustError>,
     },
+    /// Traces cannot be exported.
+    #[error("traces: {0}")]
+    Traces(#[source] ExporterError),
     /// A tunnel to somewhere else.
     #[error(
         "listener `{listener}`: tunnel-to {address} is no address of this host: a tunnel leads to this pod alone; write 127.0.0.1 or $POD_IPS"
@@ -123,6 +127,7 @@ impl Error {
                 | Self::ResponseKeys { .. }
                 | Self::SignatureKeys { .. }
                 | Self::TicketKeys { .. }
+                | Self::Traces(ExporterError::Tls(_))
                 | Self::Tls { .. }
                 | Self::Trust { .. }
                 | Self::TunnelTo { .. }

@@ -17,7 +17,9 @@ use crate::drain::Phase;
 const DRAIN_WAITER_GRACE: Duration = Duration::from_secs(1);
 /// How long connections that are cut may take to record their end.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
-/// What the end may take beyond the drain and both of those.
+/// How long the last spans may take to reach the collector.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+/// What the end may take beyond the drain and all of those.
 const END_GRACE: Duration = Duration::from_secs(8);
 
 /// Said when a drain begins.
@@ -124,7 +126,9 @@ impl Sidecar {
     /// What a drain takes at most.
     fn longest_drain(&self, refuse_at: Instant) -> Duration {
         let delay = refuse_at.saturating_duration_since(Instant::now());
-        delay + self.config.drain.timeout + DRAIN_WAITER_GRACE + ABORT_GRACE + END_GRACE
+        let spans = self.config.traces.as_ref();
+        let spans = spans.map_or(Duration::ZERO, |_| LAST_SPANS);
+        delay + self.config.drain.timeout + DRAIN_WAITER_GRACE + ABORT_GRACE + spans + END_GRACE
     }
 
     /// Drains without a signal, and returns when it is over.
@@ -193,6 +197,9 @@ impl Sidecar {
             Err(_) => self.abort().await,
         };
         let _ = timeout_at(Instant::now() + DRAIN_WAITER_GRACE, self.drain.reported()).await;
+        if !self.base.traces.flush(LAST_SPANS).await {
+            tracing::warn!("the collector did not take the last spans in time");
+        }
         self.abort_tasks();
         match end {
             End::Drained => tracing::info!("drained"),

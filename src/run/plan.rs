@@ -11,6 +11,7 @@ use super::error::Error;
 use super::live::Side;
 use super::ready::Ready;
 use super::sockets::{Free, Wanted, addresses};
+use super::traces;
 use crate::budget::Budget;
 use crate::config::{Config, EgressConfig, ListenerConfig};
 use crate::listener::reaches;
@@ -47,6 +48,7 @@ pub(super) struct Plan {
     pub(super) budget: Budget,
     pub(super) listeners: Vec<Step<Ready>>,
     pub(super) egresses: Vec<Step<ReadyEgress>>,
+    pub(super) traces: traces::Change,
 }
 
 impl<S> Running<S>
@@ -111,6 +113,7 @@ impl Plan {
             });
         }
         Ok(Self {
+            traces: traces::change(&config, base)?,
             config,
             probes,
             budget,

@@ -67,6 +67,7 @@ impl Ready {
             front = front.with_peers(before.front.peers());
         }
         let front = front.with_own_ports(&base.own_ports);
+        let front = front.with_traces(&base.traces);
         let front = front.with_names(kept.certificates.refusing());
         let front = front.with_signing(kept.certificates.signing().cloned());
         let front = front.with_signature(kept.signature.clone());

@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::service_manager;
 use super::sidecar::Sidecar;
 use super::sides::Changes;
+use super::traces::use_exporter;
 use crate::config::{Config, Loaded};
 use crate::drain::Phase;
 use crate::redact::scrub;
@@ -125,7 +126,9 @@ impl Sidecar {
 
     /// Whether what is not a listener or an egress is the same too.
     fn is_alike(&self, config: &Config) -> bool {
-        config.probes == self.config.probes && config.drain == self.config.drain
+        config.probes == self.config.probes
+            && config.drain == self.config.drain
+            && config.traces == self.config.traces
     }
 
     async fn put_into_use(&mut self, plan: Plan, changes: &Changes) {
@@ -140,7 +143,9 @@ impl Sidecar {
             budget,
             listeners,
             egresses,
+            traces,
         } = plan;
+        use_exporter(traces, &self.base);
         let written = own_ports::written(&config, &probes);
         let before = own_ports::bound(&self.sides, self.admin_addresses());
         self.base.own_ports.set(&written | &before);

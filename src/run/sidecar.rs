@@ -14,6 +14,7 @@ use super::inspect::{budget, log_budget};
 use super::own_ports;
 use super::plan::{Plan, Present};
 use super::sides::Sides;
+use super::traces;
 use super::watchers::Watchers;
 use crate::admin::{self, Admin, Configuration, MAX_PROTECTED_PROBES, View, Waiters};
 use crate::config::{Config, Source};
@@ -64,6 +65,7 @@ impl Sidecar {
             workers: Arc::new(workers),
             permits: UpstreamPermits::new(budget.upstream_sockets()),
             own_ports: Arc::default(),
+            traces: Arc::default(),
         };
         let plan = Plan::make(config.clone(), budget, &Present::default(), &base)?;
         let port = admin::Port::bind(&config.admin, &base.metrics)?;
@@ -77,6 +79,7 @@ impl Sidecar {
         let written = own_ports::written(&plan.config, &plan.probes);
         base.own_ports
             .set(&written | &admin_addresses.iter().map(SocketAddr::port).collect());
+        traces::use_exporter(plan.traces, &base);
         let mut sides = Sides::default();
         let steps = (plan.listeners, plan.egresses);
         sides.start(steps, &plan.budget.connections, &mut [], (&base, &drain));

@@ -29,7 +29,7 @@ const WIRING: [&str; 10] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 24] = [
+const BELOW: [(&str, &[&str]); 25] = [
     ("counted", &[]),
     (
         "admin",
@@ -52,8 +52,13 @@ const BELOW: [(&str, &[&str]); 24] = [
             "proxy_protocol",
             "signature",
             "tls",
+            "traces",
             "worker",
         ],
+    ),
+    (
+        "traces",
+        &["build", "io", "log_limit", "metrics", "panics", "tls"],
     ),
     ("census", &["tls"]),
     ("spiffe", &["redact"]),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const LAYERS: [&str; 33] = [
+const LAYERS: [&str; 34] = [
     "handshake_sample",
     "identity_fields",
     "request_log",
@@ -13,6 +13,7 @@ const LAYERS: [&str; 33] = [
     "settings",
     "plain_http",
     "codec",
+    "observers",
     "pace",
     "origin",
     "error",

@@ -29,6 +29,7 @@ mod signer;
 mod stream_metrics;
 mod streaming;
 mod tcp;
+mod traces;
 mod upstream;
 mod upstream_http2;
 mod upstream_proxy_protocol;

@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod client;
+pub mod collector;
 pub mod egress;
 pub mod hello;
 pub mod http;

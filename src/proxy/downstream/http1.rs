@@ -194,12 +194,12 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
             let accept = format!("accept-signature: {}\r\n", verifier.accept());
             Refused::Signature(refusal, head.method == "HEAD", accept)
         })?);
-        head.leave_out(ENDS_HERE);
+        head.leave_out(&ENDS_HERE);
     } else if context.targets.is_some() {
-        head.leave_out(FOR_A_PROXY);
+        head.leave_out(&FOR_A_PROXY);
     }
-    let access = context.access.as_deref();
-    let line = access.map(|log| Box::new(log.line(head.method, head.host, head.target)));
+    let observers = context.observers.as_deref();
+    let observed = observers.map(|observers| observers.begin(&mut head));
     let over_http2 = !head.websocket && context.settings.upstream_http.is_http2(head.grpc);
     let default_host = &context.upstream.default_host;
     let route = if over_http2 {
@@ -208,12 +208,18 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
         if let Some(judged) = &judged {
             judged.insert_into(request.headers_mut());
         }
+        if let Some(observed) = &observed {
+            observed.insert_into(request.headers_mut());
+        }
         Route::Http2(Box::new(request))
     } else {
         let mut out = BytesMut::new();
         head.write_to(&mut out, &context.identity, default_host);
         if let Some(judged) = &judged {
             judged.put_lines(&mut out);
+        }
+        if let Some(observed) = &observed {
+            observed.put_line(&mut out);
         }
         Route::Http1(out.freeze())
     };
@@ -229,7 +235,7 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
             idempotent: is_idempotent(head.method),
             receipt,
         },
-        line,
+        observed,
     })
 }
 

@@ -19,8 +19,8 @@ use crate::proxy::downstream::http1_end::{Next, RequestMeta, conclude, outgoing,
 use crate::proxy::downstream::http1_signed::{respond_signed, respond_signed_from_http2};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Exchange, Upload};
+use crate::proxy::observers::Observed;
 use crate::proxy::pace::{announces_stream, is_stream};
-use crate::proxy::request_log::RequestLine;
 use crate::proxy::round_trip::{self, Http1Response, UpstreamRequest};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::Priority;
@@ -32,8 +32,8 @@ pub(super) struct ParsedRequest {
     /// What its body must come to.
     pub(super) digest: Option<Box<BodyDigest>>,
     pub(super) facts: RequestMeta,
-    /// What the access log says of it.
-    pub(super) line: Option<Box<RequestLine>>,
+    /// What access log and traces know of it.
+    pub(super) observed: Option<Box<Observed>>,
 }
 
 pub(super) enum Route {
@@ -48,14 +48,17 @@ pub(super) async fn forward<S: Duplex>(
     asked: ParsedRequest,
 ) -> Next {
     let ParsedRequest {
-        route, facts, line, ..
+        route,
+        facts,
+        observed,
+        ..
     } = asked;
     let mut sample = context.sample(if facts.websocket {
         RequestProtocol::Websocket
     } else {
         RequestProtocol::Http1
     });
-    sample.line = line;
+    sample.observed = observed;
     match route {
         Route::Http1(head) => over_http1(client, context, &facts, &head, &mut sample).await,
         Route::Http2(request) => over_http2(client, context, &facts, *request, &mut sample).await,

@@ -26,6 +26,7 @@ use crate::proxy::codec::headers::strip_hop_by_hop;
 use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::local_reply::LocalReply;
+use crate::proxy::request_log::RequestLog;
 use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
 use crate::proxy::signed::bad_digest;
 use crate::proxy::upstream::Priority;
@@ -65,8 +66,10 @@ pub(super) async fn serve(
         (false, true) => RequestProtocol::Grpc,
         (false, false) => RequestProtocol::Http2,
     });
-    if let Some(log) = &context.access {
-        sample.line = Some(Box::new(line(log, &parts)));
+    if let Some(observers) = &context.observers {
+        let begun = |log: &RequestLog| line(log, &parts);
+        let method = parts.method.as_str();
+        sample.observed = Some(observers.begin_http2(method, &parts.headers, begun));
     }
     let ended = body.is_end_stream();
     let mut stream = Served {
@@ -105,6 +108,9 @@ pub(super) async fn serve(
         stream.reply_with(LocalReply::Signature(refusal), accept, &mut sample);
         drop(sample);
         return stream.end().await;
+    }
+    if let Some(observed) = &sample.observed {
+        observed.insert_into(&mut parts.headers);
     }
     let over_http2 = !websocket && context.settings.upstream_http.is_http2(grpc);
     if over_http2 {

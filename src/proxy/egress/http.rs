@@ -185,7 +185,7 @@ impl HttpSide {
             failures: Arc::clone(&self.failures),
             identity: ForwardedHeaders::silent(client),
             signature: None,
-            access: None,
+            observers: None,
             streams: None,
             responses: None,
             drain: drain.clone(),

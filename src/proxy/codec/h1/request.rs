@@ -121,8 +121,17 @@ impl<'b> RequestHead<'b> {
     }
 
     /// Fields of these names end here too.
-    pub(crate) fn leave_out(&mut self, names: [&'static str; 2]) {
+    pub(crate) fn leave_out(&mut self, names: &[&'static str]) {
+        let names = names.iter().copied();
         self.nominated.extend(names.map(str::as_bytes));
+    }
+
+    /// The values of each field of this name.
+    pub(crate) fn values(&self, name: &'static str) -> impl Iterator<Item = &'b [u8]> {
+        let fields = self.fields.iter();
+        fields
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
     }
 
     fn is_end_to_end(&self, name: &[u8], identity: &ForwardedHeaders) -> bool {

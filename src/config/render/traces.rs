@@ -1,0 +1,32 @@
+//! The section of traces, where they are exported.
+
+use std::fmt;
+
+use super::text::{duration, path, quoted};
+use crate::tls::client::Authorities;
+use crate::traces::Settings;
+
+pub(super) fn write(f: &mut fmt::Formatter<'_>, settings: &Settings) -> fmt::Result {
+    let Settings {
+        endpoint,
+        tls,
+        service_name,
+        sample,
+        queue,
+        timeout,
+    } = settings;
+    writeln!(f, "\n[traces]")?;
+    writeln!(f, "endpoint = {}", quoted(&endpoint.to_string()))?;
+    if !endpoint.is_https() && !endpoint.is_local() {
+        writeln!(f, "unsafe-remote-endpoint = true")?;
+    }
+    match tls.as_ref().map(|tls| &tls.authorities) {
+        Some(Authorities::File(file)) => writeln!(f, "ca = {}", path(file))?,
+        Some(Authorities::System) => writeln!(f, "ca = \"system\"")?,
+        None => {}
+    }
+    writeln!(f, "service-name = {}", quoted(service_name))?;
+    writeln!(f, "sample = {sample}")?;
+    writeln!(f, "queue = {queue}")?;
+    writeln!(f, "timeout = {}", duration(*timeout))
+}

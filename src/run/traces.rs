@@ -1,0 +1,43 @@
+//! Where spans go: decided by each configuration, for the connections that come after it.
+
+use super::base::Base;
+use super::error::Error;
+use crate::config::Config;
+use crate::traces::Exporter;
+
+/// What a configuration changes.
+pub(super) enum Change {
+    /// Nothing.
+    Same,
+    /// Spans go there from now on, or nowhere.
+    To(Option<Exporter>),
+}
+
+/// Starts what the settings need, if that is not what runs.
+pub(super) fn change(config: &Config, base: &Base) -> Result<Change, Error> {
+    let present = base.traces.current();
+    if present.as_ref().map(|exporter| exporter.settings()) == config.traces.as_ref() {
+        return Ok(Change::Same);
+    }
+    let started = config
+        .traces
+        .as_ref()
+        .map(|settings| Exporter::start(settings, &base.metrics.spans()).map_err(Error::Traces));
+    Ok(Change::To(started.transpose()?))
+}
+
+/// Puts it into use.
+pub(super) fn use_exporter(change: Change, base: &Base) {
+    let Change::To(exporter) = change else {
+        return;
+    };
+    if let Some(settings) = exporter.as_ref().map(Exporter::settings) {
+        tracing::info!(
+            endpoint = %settings.endpoint,
+            service_name = settings.service_name,
+            sample = %settings.sample,
+            "exporting traces"
+        );
+    }
+    base.traces.replace(exporter);
+}

@@ -1,0 +1,153 @@
+//! One HTTP/1.1 connection to the collector, kept while it works.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::endpoint::Endpoint;
+use crate::build::VERSIONS;
+use crate::io::TrafficCounters;
+use crate::metrics::SpanMetrics;
+use crate::tls::client::{self, ClientTls, Counters, TicketCounters};
+
+/// The collector's response is a few bytes; more of it is not read.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// The connection to a collector.
+pub(super) struct Client {
+    endpoint: Endpoint,
+    tls: Option<Arc<ClientTls>>,
+    counters: Counters,
+    open: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// Why a batch did not arrive.
+#[derive(Debug)]
+pub(super) enum PostError {
+    /// No connection, or no whole response.
+    Unreachable(String),
+    /// The collector has no time for it (OTLP specification, "Retryable Response Codes").
+    Busy(StatusCode),
+    /// The collector does not want it.
+    Refused(StatusCode),
+}
+
+impl Display for PostError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(why) => f.write_str(why),
+            Self::Busy(status) => write!(f, "it has no time: status {}", status.as_u16()),
+            Self::Refused(status) => write!(f, "it refuses them: status {}", status.as_u16()),
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        tls: Option<Arc<ClientTls>>,
+        metrics: &SpanMetrics,
+    ) -> Self {
+        let counter = || metrics.unscraped.clone();
+        Self {
+            endpoint: endpoint.clone(),
+            tls,
+            counters: Counters {
+                traffic: TrafficCounters {
+                    wire_in: counter(),
+                    wire_out: counter(),
+                    payload_in: counter(),
+                    payload_out: counter(),
+                },
+                tickets: TicketCounters {
+                    received: counter(),
+                    bytes: counter(),
+                },
+            },
+            open: None,
+        }
+    }
+
+    /// Sends a batch; what the collector says to it. A call that is dropped drops its connection.
+    pub(super) async fn post(&mut self, body: Bytes) -> Result<Bytes, PostError> {
+        // One that the collector has closed meanwhile is no failure.
+        if let Some(mut sender) = self.open.take()
+            && sender.ready().await.is_ok()
+            && let Some(answered) = self.ask(sender, body.clone()).await
+        {
+            return answered;
+        }
+        let sender = self.connect().await.map_err(PostError::Unreachable)?;
+        let answered = self.ask(sender, body).await;
+        answered.unwrap_or_else(|| {
+            let why = "it closed the connection before it answered";
+            Err(PostError::Unreachable(why.to_owned()))
+        })
+    }
+
+    /// `None`: the connection ended without an answer.
+    async fn ask(
+        &mut self,
+        mut sender: SendRequest<Full<Bytes>>,
+        body: Bytes,
+    ) -> Option<Result<Bytes, PostError>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.endpoint.target().parse().ok()?;
+        let agent = format!("hybridge/{}", VERSIONS.hybridge);
+        for (name, value) in [
+            (HOST, self.endpoint.authority()),
+            (CONTENT_TYPE, "application/x-protobuf".to_owned()),
+            (USER_AGENT, agent),
+        ] {
+            request.headers_mut().insert(name, value.parse().ok()?);
+        }
+        let response = sender.send_request(request).await.ok()?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER);
+        let body = body.collect().await.map(Collected::to_bytes);
+        if body.is_ok() {
+            self.open = Some(sender);
+        }
+        Some(match status.as_u16() {
+            200..=299 => Ok(body.unwrap_or_default()),
+            429 | 502..=504 => Err(PostError::Busy(status)),
+            _ => Err(PostError::Refused(status)),
+        })
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let (host, port) = (self.endpoint.host(), self.endpoint.port());
+        let stream = TcpStream::connect((host, port)).await;
+        let stream = stream.map_err(|error| format!("no connection: {error}"))?;
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return begin(stream).await;
+        };
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| "its host is no name of a certificate".to_owned())?;
+        let peer = tls.peer(&self.endpoint.authority(), name, None);
+        let secured = client::connect(stream, peer, self.counters.clone()).await;
+        let (stream, _) = secured.map_err(|failure| failure.error.to_string())?;
+        begin(stream).await
+    }
+}
+
+async fn begin<IO>(stream: IO) -> Result<SendRequest<Full<Bytes>>, String>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let begun = handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = begun.map_err(|error| error.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
+}

@@ -1,0 +1,189 @@
+//! Where the collector listens, as OTLP writes it: a URL to which `/v1/traces` is added. Pure.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::Uri;
+
+/// What OTLP over HTTP adds to the endpoint (OTLP specification, "OTLP/HTTP Request").
+const SIGNAL: &str = "/v1/traces";
+
+/// Where the collector listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    https: bool,
+    host: String,
+    port: u16,
+    /// Without a slash at its end.
+    path: String,
+}
+
+/// Why a text is no endpoint; continues the text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not a URL with scheme and host.
+    #[error(
+        "is no URL: write http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:4318"
+    )]
+    Url,
+    /// A scheme of another transport.
+    #[error(
+        "is not OTLP over HTTP: write http:// or https://, and the port of OTLP/HTTP, usually 4318"
+    )]
+    Scheme,
+    /// A name and a password in front of the host.
+    #[error("names a user: remove what stands before the @, a collector is asked without")]
+    User,
+    /// A query or a fragment.
+    #[error("has a query: write the URL up to the path")]
+    Query,
+}
+
+impl Endpoint {
+    /// Whether it is asked over TLS.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The host, IPv6 without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether what is sent there stays on this host.
+    pub fn is_local(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) => ip.to_canonical().is_loopback(),
+            Err(_) => self.host == "localhost",
+        }
+    }
+
+    /// What stands in `host`.
+    pub(super) fn authority(&self) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(ip)) => format!("[{ip}]:{}", self.port),
+            _ => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// The target of a request.
+    pub(super) fn target(&self) -> String {
+        format!("{}{SIGNAL}", self.path)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let uri: Uri = text.parse().map_err(|_| EndpointError::Url)?;
+        let https = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            Some(_) => return Err(EndpointError::Scheme),
+            None => return Err(EndpointError::Url),
+        };
+        let authority = uri.authority().ok_or(EndpointError::Url)?;
+        if authority.as_str().contains('@') {
+            return Err(EndpointError::User);
+        }
+        if uri.query().is_some() {
+            return Err(EndpointError::Query);
+        }
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let written_port = authority.as_str() != host;
+        let port = match authority.port_u16() {
+            Some(0) => return Err(EndpointError::Url),
+            Some(port) => port,
+            None if written_port => return Err(EndpointError::Url),
+            None if https => 443,
+            None => 80,
+        };
+        if bare.is_empty() {
+            return Err(EndpointError::Url);
+        }
+        Ok(Self {
+            https,
+            host: bare.to_ascii_lowercase(),
+            port,
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_url_to_which_the_signal_is_added() {
+        for (text, shown, target) in [
+            (
+                "http://127.0.0.1:4318",
+                "http://127.0.0.1:4318",
+                "/v1/traces",
+            ),
+            (
+                "http://LocalHost:4318/",
+                "http://localhost:4318",
+                "/v1/traces",
+            ),
+            (
+                "https://otel.example",
+                "https://otel.example:443",
+                "/v1/traces",
+            ),
+            (
+                "http://[::1]:4318/otlp/",
+                "http://[::1]:4318/otlp",
+                "/otlp/v1/traces",
+            ),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.to_string(), shown);
+            assert_eq!(endpoint.target(), target);
+            assert_eq!(shown.parse(), Ok(endpoint));
+        }
+    }
+
+    #[test]
+    fn only_loopback_is_local() {
+        let is_local = |text: &str| text.parse::<Endpoint>().unwrap().is_local();
+        assert!(is_local("http://127.0.0.9:1") && is_local("http://[::1]:1"));
+        assert!(is_local("http://localhost:1"));
+        assert!(!is_local("http://10.0.0.1:1") && !is_local("http://otel:4318"));
+        assert!(!is_local("http://localhost.example:1"));
+    }
+
+    #[test]
+    fn what_is_none_says_why() {
+        for (text, expected) in [
+            ("127.0.0.1:4318", EndpointError::Url),
+            ("otel", EndpointError::Url),
+            ("http://:4318", EndpointError::Url),
+            ("http://otel:0", EndpointError::Url),
+            ("http://otel:99999", EndpointError::Url),
+            ("http://otel:", EndpointError::Url),
+            ("grpc://otel:4317", EndpointError::Scheme),
+            ("http://me:secret@otel:4318", EndpointError::User),
+            ("http://otel:4318/?key=1", EndpointError::Query),
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(expected), "{text}");
+        }
+    }
+}

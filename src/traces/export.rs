@@ -1,0 +1,181 @@
+//! The thread that brings spans to the collector, in batches. It has a runtime of its own: a collector that
+//! takes its time, and the encoding of what it gets, take none of a worker's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Builder;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::client::{Client, PostError};
+use super::encode;
+use super::queue::{BATCH, Exporter, Flush};
+use super::settings::Settings;
+use super::span::Ended;
+use crate::log_limit::LogLimit;
+use crate::metrics::SpanMetrics;
+use crate::panics;
+use crate::tls::client::{ClientTls, ClientTlsError};
+
+/// How long a span waits for others to share a request with.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How often a batch is sent, and how long it waits in between; the queue holds what comes meanwhile.
+const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// One warning in so long.
+const WARNINGS: Duration = Duration::from_secs(10);
+
+/// Why there is no exporter.
+#[derive(Debug, thiserror::Error)]
+pub enum ExporterError {
+    /// The authorities of the collector.
+    #[error("{0}")]
+    Tls(ClientTlsError),
+    /// No thread, or no runtime for it.
+    #[error("cannot start the thread that exports traces: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Exporter {
+    /// Starts the thread. The collector need not be there yet.
+    pub fn start(settings: &Settings, metrics: &SpanMetrics) -> Result<Self, ExporterError> {
+        let tls = settings.tls.as_ref().map(ClientTls::load);
+        let tls = tls.transpose().map_err(ExporterError::Tls)?.map(Arc::new);
+        let (sender, queue) = mpsc::channel(settings.queue);
+        let (flushes, asked) = mpsc::unbounded_channel();
+        let wake = Arc::new(Notify::new());
+        let worthwhile = BATCH.min(settings.queue / 2).max(1);
+        let run = Run {
+            client: Client::new(&settings.endpoint, tls, metrics),
+            settings: settings.clone(),
+            metrics: metrics.clone(),
+            queue,
+            batch: Vec::new(),
+            attempts: 0,
+            warnings: LogLimit::new(WARNINGS, 1),
+        };
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(ExporterError::Thread)?;
+        let woken = Arc::clone(&wake);
+        let thread = std::thread::Builder::new().name("traces".to_owned());
+        let spawned = thread.spawn(move || {
+            // Its panic is logged; spans are dropped and counted from then on.
+            let _ = panics::caught_call(|| runtime.block_on(run.until_unused(asked, &woken)));
+            runtime.shutdown_background();
+        });
+        spawned.map_err(ExporterError::Thread)?;
+        Ok(Self {
+            settings: settings.clone(),
+            queue: sender,
+            worthwhile,
+            wake,
+            flushes,
+            metrics: metrics.clone(),
+        })
+    }
+}
+
+struct Run {
+    client: Client,
+    settings: Settings,
+    metrics: SpanMetrics,
+    queue: mpsc::Receiver<Ended>,
+    /// What is being sent, or sent again.
+    batch: Vec<Ended>,
+    attempts: u32,
+    warnings: LogLimit,
+}
+
+impl Run {
+    async fn until_unused(mut self, mut asked: mpsc::UnboundedReceiver<Flush>, wake: &Notify) {
+        loop {
+            let pausing = self.attempts > 0;
+            let pause = match self.attempts {
+                0 => INTERVAL,
+                failed => FIRST_PAUSE * 2_u32.pow(failed - 1),
+            };
+            let next = Instant::now() + pause;
+            tokio::select! {
+                biased;
+                flush = asked.recv() => match flush {
+                    Some(Flush { until, done }) => {
+                        self.export(until).await;
+                        // Nobody may wait any more.
+                        let _ = done.send(());
+                    }
+                    None => {
+                        // Nobody can end a span here any more: the last ones.
+                        let until = Instant::now() + self.settings.timeout;
+                        return self.export(until).await;
+                    }
+                },
+                () = wake.notified(), if !pausing => self.export(next + self.settings.timeout).await,
+                () = sleep_until(next) => self.export(next + self.settings.timeout).await,
+            }
+        }
+    }
+
+    /// Sends what is queued, batch after batch, until one does not arrive.
+    async fn export(&mut self, until: Instant) {
+        loop {
+            while self.batch.len() < BATCH
+                && let Ok(ended) = self.queue.try_recv()
+            {
+                self.batch.push(ended);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if self.batch.is_empty() || left.is_zero() || !self.send(left).await {
+                return;
+            }
+        }
+    }
+
+    /// Sends the batch; whether the next may follow.
+    async fn send(&mut self, left: Duration) -> bool {
+        let count = self.batch.len() as u64;
+        let body = encode::request(&self.settings.service_name, &self.batch);
+        let posting = self.client.post(Bytes::from(body));
+        let posted = match timeout(self.settings.timeout.min(left), posting).await {
+            Ok(posted) => posted,
+            Err(_) => Err(PostError::Unreachable("no answer in time".to_owned())),
+        };
+        let error = match posted {
+            Ok(answer) => {
+                let rejected = encode::rejected(&answer).min(count);
+                self.metrics.exported.inc_by(count - rejected);
+                self.metrics.rejected.inc_by(rejected);
+                self.done();
+                return true;
+            }
+            Err(error) => error,
+        };
+        let dropped = match error {
+            PostError::Refused(_) => Some(&self.metrics.rejected),
+            _ if self.attempts + 1 >= ATTEMPTS => Some(&self.metrics.unreachable),
+            _ => None,
+        };
+        if let Some(suppressed) = self.warnings.admit() {
+            tracing::warn!(
+                endpoint = %self.settings.endpoint,
+                %error,
+                dropped = dropped.map(|_| count),
+                suppressed = Some(suppressed).filter(|count| *count > 0),
+                "the collector did not take spans"
+            );
+        }
+        if let Some(dropped) = dropped {
+            dropped.inc_by(count);
+            self.done();
+        } else {
+            self.attempts += 1;
+        }
+        false
+    }
+
+    fn done(&mut self) {
+        self.batch.clear();
+        self.attempts = 0;
+    }
+}
