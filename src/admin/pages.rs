@@ -331,6 +331,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_phase_is_said_in_words_that_an_operator_knows() {
+        let said = [
+            Phase::Running,
+            Phase::LameDuck,
+            Phase::Draining,
+            Phase::Aborting,
+        ]
+        .map(state);
+        assert_eq!(
+            said,
+            [
+                "serving",
+                "not ready, still accepting connections",
+                "accepting no connections, open ones are finishing",
+                "ended, open connections were cut",
+            ]
+        );
+    }
+
+    #[test]
     fn the_timeout_of_a_drain_wait_is_read_or_refused() {
         assert_eq!(wait_timeout(None), Ok(None));
         assert_eq!(

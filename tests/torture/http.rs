@@ -2,6 +2,7 @@
 //! windows of zero, floods of interim responses, one request written in two grammars.
 
 mod drains;
+mod drains_opaque;
 mod early;
 mod frames;
 mod grammar;
