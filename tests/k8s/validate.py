@@ -35,6 +35,7 @@ CUSTOM = {
     "ServiceMonitor": {"namespaceSelector", "selector", "endpoints"},
     "PrometheusRule": {"groups"},
     "InferenceService": {"predictor"},
+    "JobSet": {"replicatedJobs", "network", "successPolicy", "failurePolicy", "startupPolicy", "suspend", "coordinator", "managedBy", "ttlSecondsAfterFinished"},
 }
 errors = []
 
@@ -67,6 +68,15 @@ def pods(obj):
         yield obj
     elif kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"):
         yield obj["spec"]["template"]
+    for job in jobs(obj):
+        yield job["spec"]["template"]
+
+
+def jobs(obj):
+    """The Jobs that a JobSet makes."""
+    if obj.get("kind") == "JobSet":
+        for each in obj["spec"]["replicatedJobs"]:
+            yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": each["name"]}, **each["template"]}
 
 
 def title(path, obj):
@@ -83,6 +93,8 @@ def check_schema(path, obj):
         unknown = set(obj["spec"]) - CUSTOM[obj["kind"]]
         if unknown:
             fail(where, f"fields {sorted(unknown)} are not among the known ones")
+        for job in jobs(obj):
+            check_schema(path, job)
         return
     for version in VERSIONS:
         if minor(version) < minor(SINCE.get((obj["apiVersion"], obj["kind"]), "1.0")):
@@ -158,6 +170,40 @@ def check_selectors(path, objs):
             target = spec["scaleTargetRef"]
             if (target["kind"], target["name"]) not in names:
                 fail(title(path, o), f"scales {target}, which is not there")
+
+
+def check_ranks(path, objs):
+    """Pods that find one another by name have a headless Service, and before they are ready."""
+    services = {o["metadata"]["name"]: o["spec"] for o in objs if o["kind"] == "Service"}
+    for o in objs:
+        spec = o.get("spec", {})
+        named = {"StatefulSet": spec.get("serviceName"), "Job": spec.get("template", {}).get("spec", {}).get("subdomain")}.get(o["kind"])
+        if not any("hybridge.dev/tunnel" in pod["metadata"].get("annotations", {}) for pod in pods(o)):
+            continue
+        where = title(path, o)
+        if o["kind"] == "JobSet":
+            network = spec.get("network", {})
+            if network.get("enableDNSHostnames") is not True or network.get("publishNotReadyAddresses") is not True:
+                fail(where, f"its ranks do not find one another: {network}")
+            prefix = f"{o['metadata']['name']}-{spec['replicatedJobs'][0]['name']}-0-0.{network.get('subdomain', o['metadata']['name'])}"
+        else:
+            service = services.get(named)
+            if not service or service.get("clusterIP") != "None" or service.get("publishNotReadyAddresses") is not True:
+                fail(where, f"Service {named} is not headless, or hides ranks that are not ready")
+            elif not all(matches({"matchLabels": service["selector"]}, pod["metadata"]["labels"]) for pod in pods(o)):
+                fail(where, f"Service {named} selects other pods")
+            prefix = f"{o['metadata']['name']}-0.{named}"
+        for pod in pods(o):
+            env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+            if env["MASTER_ADDR"] != prefix:
+                fail(where, f"MASTER_ADDR is {env['MASTER_ADDR']}, and rank 0 is {prefix}")
+            ranks = [job["spec"]["completions"] for job in jobs(o)] or [spec.get("completions", spec.get("replicas"))]
+            if int(env["WORLD_SIZE"]) != sum(ranks):
+                fail(where, f"WORLD_SIZE is {env['WORLD_SIZE']}, and there are {ranks}")
+        ranks_checked.append(where)
+
+
+ranks_checked = []
 
 
 def check_webhook(path, objs):
@@ -504,9 +550,13 @@ def main():
             for pod in pods(obj):
                 check_pod(title(path, obj), pod)
         check_selectors(path, objs) if path.name not in ("loadtest.yaml",) else None
+        check_ranks(path, objs)
         check_webhook(path, objs)
         check_disjoint(path, objs)
         check_cel_shapes(path, objs)
+    if len(ranks_checked) < 3:
+        fail("training", f"only {ranks_checked} are judged")
+    passed(f"{len(ranks_checked)} training jobs whose ranks find one another by name")
     passed(f"{total} objects in {len(built)} kustomizations checked against {VERSIONS}")
     injected = []
     for path in sorted((WORK / "injected").glob("*.yaml")):
