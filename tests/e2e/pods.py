@@ -186,10 +186,13 @@ class Pod:
         path = f"{self.pods.dir}/{self.name}.toml"
         with open(path, "w", encoding="utf-8") as file:
             file.write(CONFIG.format(dir=self.pods.dir, name=self.name, four=self.four, six=self.six, capture=capture))
+        self.sidecar_runs("--config", path)
+
+    def sidecar_runs(self, *arguments, **more):
         self.log_path = tempfile.mktemp(prefix=f"{self.name}-", suffix=".log", dir=ARTEFACTS)
         with open(self.log_path, "wb") as log:
             command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs"]
-            self.sidecar = self.start(*command, self.pods.binary, "run", "--config", path, stderr=log)
+            self.sidecar = self.start(*command, self.pods.binary, "run", *arguments, stderr=log, **more)
         eventually("the sidecar to listen", lambda: "admin port" in self.log() or self.sidecar.poll() is not None)
         assert self.sidecar.poll() is None, self.log()
 
@@ -197,9 +200,9 @@ class Pod:
         with open(self.log_path, encoding="utf-8") as log:
             return log.read()
 
-    def metric(self, name, **labels):
+    def metric(self, name, admin=ADMIN, **labels):
         """The sum of the series of that name that have all the labels."""
-        script = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{ADMIN}/metrics').read().decode())"
+        script = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{admin}/metrics').read().decode())"
         total = 0.0
         for line in self.run("python3", "-c", script).splitlines():
             series, _, value = line.rpartition(" ")
@@ -223,10 +226,10 @@ class Pods:
         run("ip", "-n", self.net, "link", "add", "br0", "type", "bridge")
         run("ip", "-n", self.net, "link", "set", "br0", "up")
         self.all = [Pod(self, index) for index in range(count)]
-        authority = Authority()
-        self._write("ca.crt", pem(authority.certificate))
+        self.authority = Authority()
+        self._write("ca.crt", pem(self.authority.certificate))
         for pod in self.all:
-            certificate, key = authority.issue(f"spiffe://train.example/rank/{pod.name}")
+            certificate, key = self.authority.issue(f"spiffe://train.example/rank/{pod.name}")
             self._write(f"{pod.name}.crt", pem(certificate))
             self._write(f"{pod.name}.key", pem(key))
             os.chown(f"{self.dir}/{pod.name}.key", USER, USER)
