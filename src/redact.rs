@@ -92,7 +92,7 @@ impl Secret {
         if !pin::values(text).is_empty() {
             return Some(Self::Pin);
         }
-        if !age::identities(text).is_empty() {
+        if age::is_identity(text) || !age::identities(text).is_empty() {
             return Some(Self::Identity);
         }
         if age::is_recipient(text) {

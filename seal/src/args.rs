@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 /// `hybridge keys`.
 #[derive(Args, Clone, Debug)]
@@ -49,6 +49,9 @@ pub struct SealArgs {
     /// Sign first, with ec.key and mldsa.key of this directory; the signatures are sealed too
     #[arg(long, value_name = "DIR")]
     pub sign_with: Option<PathBuf>,
+    /// Replace OUT if it exists; what a directory has is removed first
+    #[arg(long)]
+    pub replace: bool,
     /// Threads [default: the CPU limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -56,6 +59,7 @@ pub struct SealArgs {
 
 /// `hybridge open`.
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("who made it").args(["verify_with", "unsafe_unsigned"]).required(true))]
 pub struct OpenArgs {
     /// Sealed file, or directory of sealed files; `-` is standard input
     #[arg(value_name = "IN")]
@@ -67,13 +71,13 @@ pub struct OpenArgs {
     #[arg(short, long, value_name = "FILE|URL")]
     pub identity: String,
     /// Demand that both signatures hold under ec.pub and mldsa.pub of this directory
-    #[arg(long, value_name = "DIR", required_unless_present = "unsafe_unsigned")]
+    #[arg(long, value_name = "DIR")]
     pub verify_with: Option<PathBuf>,
     /// Demand that the model was signed under this name: a signer has other models too
     #[arg(long, value_name = "NAME", conflicts_with = "unsafe_unsigned")]
     pub name: Option<String>,
-    /// Open what nobody vouches for: whoever knows the recipient can have made it
-    #[arg(long, conflicts_with = "verify_with")]
+    /// Open without a verified signature: whoever knows the recipient can have made it
+    #[arg(long)]
     pub unsafe_unsigned: bool,
     /// Refuse to write anywhere but to memory (tmpfs without swap)
     #[arg(long)]
@@ -160,6 +164,7 @@ pub struct SignArgs {
 
 /// `hybridge verify`.
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("signatures").args(["pq_public_key", "only_classical"]).required(true))]
 pub struct VerifyArgs {
     /// Directory of the model, or its one file
     #[arg(value_name = "MODEL")]
@@ -168,13 +173,13 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     pub public_key: PathBuf,
     /// ML-DSA public key (PEM)
-    #[arg(long, value_name = "FILE", required_unless_present = "only_classical")]
+    #[arg(long, value_name = "FILE")]
     pub pq_public_key: Option<PathBuf>,
     /// Demand that the model was signed under this name: a signer has other models too
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Demand the ECDSA signature alone, which a quantum computer can forge
-    #[arg(long, conflicts_with = "pq_public_key")]
+    #[arg(long)]
     pub only_classical: bool,
     /// Threads [default: the CPU limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

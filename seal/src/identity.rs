@@ -25,7 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn recipients(given: &[String]) -> Result<Vec<Recipient>, Error> {
     let mut all: Vec<Recipient> = Vec::new();
     for one in given {
-        let of_text = one.starts_with("age1") || one.starts_with("AGE1") || one.starts_with("ssh-");
+        let of_text = one.starts_with("age1")
+            || one.starts_with("AGE1")
+            || one.starts_with("ssh-")
+            || is_identity(one);
         let found = if of_text {
             vec![Recipient::parse(one).map_err(|why| not_recipient(why, "-r"))?]
         } else {
@@ -84,14 +87,18 @@ pub fn identities(from: &str) -> Result<Vec<Identity>, Error> {
         )
     } else if from.starts_with("https://") {
         return Err(not_loopback());
-    } else if from.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+    } else if is_identity(from) {
         return Err(Error::Usage(
             "-i: an identity in an argument is readable by every process: put it in a file and name the file".to_owned(),
         ));
     } else {
         let path = Path::new(from);
-        check_mode(path)?;
-        (read_limited(path)?, Shown::from(path).to_string())
+        let text = read_limited(path)?;
+        // A recipient in its place may be readable by all.
+        if lines(&text).any(|(_, line)| is_identity(line)) {
+            check_mode(path)?;
+        }
+        (text, Shown::from(path).to_string())
     };
     let mut found = Vec::new();
     for (number, line) in lines(&text) {
@@ -113,6 +120,13 @@ pub fn identities(from: &str) -> Result<Vec<Identity>, Error> {
         return Err(Error::Refused(format!("{name}: no identity in it")));
     }
     Ok(found)
+}
+
+/// Whether it is, or is meant to be, an identity: never shown.
+fn is_identity(text: &str) -> bool {
+    let prefix = "AGE-SECRET-KEY-";
+    let start = text.get(..prefix.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Others must not read it. Its group may if it is not ours: so Kubernetes mounts a Secret under fsGroup.

@@ -47,6 +47,12 @@ pub fn require_apart(from: &Path, to: &Path) -> Result<(), Error> {
     }) else {
         return Ok(());
     };
+    if from_real == to_real {
+        let from = Shown::from(from);
+        return Err(Error::Usage(format!(
+            "{from} is what is read, so nothing can be written there: write to another place"
+        )));
+    }
     if from_real.starts_with(&to_real) || to_real.starts_with(&from_real) {
         let (from, to) = (Shown::from(from), Shown::from(to));
         return Err(Error::Usage(format!(
@@ -199,7 +205,7 @@ fn rename(from: &Path, to: &Path, replace: bool) -> Result<(), Error> {
 fn exists(target: &Path) -> Error {
     let target = Shown::from(target);
     Error::Refused(format!(
-        "{target}: exists: remove it or choose another name"
+        "{target}: exists: choose another name, or add --replace"
     ))
 }
 

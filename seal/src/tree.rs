@@ -24,6 +24,11 @@ pub struct Entry {
     pub size: u64,
 }
 
+/// Bytes of the files below a directory; 0 if there is none or it cannot be read.
+pub fn bytes_below(root: &Path) -> u64 {
+    files(root, &[]).map_or(0, |(files, _)| files.iter().map(|file| file.size).sum())
+}
+
 /// Every file, in the order of the names' parts, and what was left out at the top.
 pub fn files(root: &Path, ignore: &[&str]) -> Result<(Vec<Entry>, Vec<String>), Error> {
     let (mut files, mut ignored) = (Vec::new(), Vec::new());

@@ -11,6 +11,12 @@ const BECH32: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 /// Characters of a word in Bech32 that may be an identity without its prefix: that has 58.
 const SHORTEST_WORD: usize = 50;
 
+/// Whether the whole text is an identity, however short: what was typed of one is not repeated.
+pub(super) fn is_identity(text: &str) -> bool {
+    let start = text.get(..IDENTITY.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(IDENTITY))
+}
+
 /// Where `text` has identities.
 pub(super) fn identities(text: &str) -> Vec<Range<usize>> {
     let upper = text.to_ascii_uppercase();

@@ -5,6 +5,7 @@ mod classical;
 mod identities;
 mod killed;
 mod partial;
+mod replaced;
 mod rewrapped;
 mod signatures;
 mod sources;
@@ -272,52 +273,6 @@ fn a_sealed_file_that_was_changed_says_where() {
         String::from_utf8_lossy(&good[..head - 16]).replacen("\n-> ", "\n-> grease x\n\n-> ", 1);
     stage.write("bad.age", &[header.as_bytes(), &good[head - 16..]].concat());
     stage.refused(open, 1, "bad.age: the header was changed: its MAC is wrong");
-}
-
-#[test]
-fn what_exists_is_not_overwritten() {
-    let stage = Stage::new();
-    stage.ok("seal model sealed -r id/recipient.txt --sign-with sign");
-    let says = "sealed: not empty: name a directory that is empty or does not exist";
-    let ran = stage.run("seal model sealed -r id/recipient.txt");
-    assert!(ran.code == 1 && ran.err.contains(says), "{}", ran.err);
-    stage.ok("seal model/config.json c.age -r id/recipient.txt");
-    let ran = stage.run("seal model/config.json c.age -r id/recipient.txt");
-    assert!(
-        ran.code == 1 && ran.err.contains("c.age: exists: remove it"),
-        "{}",
-        ran.err
-    );
-    // A volume's own directory is there before.
-    fs::create_dir(stage.path("volume")).unwrap();
-    let open = "open sealed volume -i id/identity.txt --verify-with sign";
-    stage.ok(open);
-    assert_eq!(tree(&stage.path("volume")).len(), 5);
-    let ran = stage.run(open);
-    assert!(
-        ran.code == 1 && ran.err.contains("or add --replace"),
-        "{}",
-        ran.err
-    );
-    stage.write("volume/old", b"");
-    // As KServe names it.
-    let root = stage.directory.path().display().to_string();
-    let url = open.replace("open sealed", &format!("open sealed://{root}/sealed"));
-    stage.ok(&format!("{url} --replace"));
-    let relative = open.replace("open sealed", "open sealed://sealed");
-    let ran = stage.run(&relative);
-    assert!(
-        ran.code == 64 && ran.err.contains("sealed:///PATH"),
-        "{}",
-        ran.err
-    );
-    assert!(!stage.exists("volume/old") && !stage.exists("volume/.partial-model"));
-    let ran = stage.run("keys seal --out id");
-    assert!(
-        ran.code == 1 && ran.err.contains("a key is not overwritten"),
-        "{}",
-        ran.err
-    );
 }
 
 #[test]

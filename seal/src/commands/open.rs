@@ -24,8 +24,8 @@ use crate::signature::keys::{Kind, Verifier};
 use crate::signature::manifest::{Manifest, SINGLE, list};
 use crate::signature::model::{self, refused};
 use crate::source::StreamSource;
-use crate::staging::{StagedFile, directory_of};
-use crate::tree::{self, Entry};
+use crate::staging::{StagedFile, directory_of, require_apart};
+use crate::tree::bytes_below;
 
 /// How KServe names a source; what follows is a path.
 const SCHEME: &str = "sealed://";
@@ -129,6 +129,9 @@ impl Job<'_> {
 
     fn file(&self) -> Result<(), Error> {
         let from = &self.args.from;
+        if !is_stream(&self.args.to) {
+            require_apart(from, &self.args.to)?;
+        }
         let manifest = self.manifest(&beside(from))?;
         if let Some(manifest) = &manifest {
             manifest
@@ -151,7 +154,9 @@ impl Job<'_> {
         if !self.is_as_signed(SINGLE, &file, output, &progress, manifest.as_ref())? {
             return Err(changed(from, vec![SINGLE]));
         }
-        staged.place(self.args.replace)
+        staged.place(self.args.replace)?;
+        self.tell(1, manifest.as_ref());
+        Ok(())
     }
 
     /// Opens one file and says whether it is what was signed, if anything was.
@@ -196,17 +201,9 @@ impl Job<'_> {
         }
         // What is replaced makes room first, but only in a directory.
         let replaced = self.args.replace && to.is_dir();
-        let gone = if replaced {
-            tree::files(to, &[]).map_or(0, |(files, _)| sum(&files))
-        } else {
-            0
-        };
+        let gone = if replaced { bytes_below(to) } else { 0 };
         require_room(place, bytes.saturating_sub(gone))
     }
-}
-
-fn sum(files: &[Entry]) -> u64 {
-    files.iter().map(|file| file.size).sum()
 }
 
 fn changed(from: &Path, names: Vec<&str>) -> Error {

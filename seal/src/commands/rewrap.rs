@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::seal::beside;
 use super::{AGE, regular, say};
 use crate::age::header::Header;
 use crate::age::keys::{Identity, Recipient};
@@ -97,13 +98,32 @@ fn each(
         identities: identity::identities(&args.identity)?,
         threads: threads(args.threads),
     };
-    for path in files(&args.files)? {
+    let files = files(&args.files)?;
+    for path in &files {
         // The file itself: a link to it stays one.
-        let real = std::fs::canonicalize(&path).map_err(failed("read", &path))?;
+        let real = std::fs::canonicalize(path).map_err(failed("read", path))?;
         work(&job, &real)?;
         writeln!(out, "{done} {}", Shown::from(path.as_path())).map_err(Error::Output)?;
     }
+    tell_left(&files, done);
     Ok(())
+}
+
+/// Says which signatures of a single file keep their recipients: without them the file does not open.
+fn tell_left(files: &[PathBuf], done: &str) {
+    let real = |path: &PathBuf| std::fs::canonicalize(path).ok();
+    let named: Vec<_> = files.iter().filter_map(real).collect();
+    let bundles = files.iter().flat_map(|file| beside(file));
+    let left = bundles.filter(|bundle| real(bundle).is_some_and(|real| !named.contains(&real)));
+    let left: Vec<_> = left
+        .map(|bundle| Shown::from(bundle.as_path()).to_string())
+        .collect();
+    if !left.is_empty() {
+        say(&format!(
+            "not {done}, and needed by `open --verify-with`: {}: run the command with them too",
+            left.join(", ")
+        ));
+    }
 }
 
 /// Those named, and the sealed ones of directories.

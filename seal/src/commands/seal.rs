@@ -19,8 +19,8 @@ use crate::signature::manifest::{Manifest, SINGLE};
 use crate::signature::model::{self, ignored, refused};
 use crate::signature::{CLASSICAL, POST_QUANTUM, bundle};
 use crate::source::{FileSource, Source, StreamSource};
-use crate::staging::{StagedDirectory, StagedFile, directory_of};
-use crate::tree::{self, Entry, GIT};
+use crate::staging::{StagedDirectory, StagedFile, directory_of, require_apart};
+use crate::tree::{self, Entry, GIT, bytes_below};
 
 /// Seals.
 pub fn seal(args: &SealArgs) -> Result<(), Error> {
@@ -28,6 +28,7 @@ pub fn seal(args: &SealArgs) -> Result<(), Error> {
         recipients: identity::recipients(&args.recipients)?,
         signers: args.sign_with.as_deref().map(signers).transpose()?,
         threads: threads(args.threads),
+        replace: args.replace,
     };
     let stream = is_stream(&args.from);
     if job.signers.is_some() && (stream || is_stream(&args.to)) {
@@ -60,6 +61,7 @@ struct Job {
     recipients: Vec<Recipient>,
     signers: Option<[Signer; 2]>,
     threads: usize,
+    replace: bool,
 }
 
 impl Job {
@@ -82,8 +84,11 @@ impl Job {
                 progress.add(bytes.len());
             });
         }
+        if length.is_some() {
+            require_apart(from, to)?;
+        }
         require_room(directory_of(to), self.sealed(length.unwrap_or(0)))?;
-        let staged = StagedFile::create(to, false)?;
+        let staged = StagedFile::create(to, self.replace)?;
         let output = Output::File(staged.file(), staged.path());
         let mut digest = FileDigest::new(Method::Files);
         self.run(&*source, from, output, &mut |bytes| {
@@ -102,17 +107,18 @@ impl Job {
             let files = [(SINGLE.to_owned(), digest.finish())];
             let texts = self.bundles(name, false, files.into_iter().collect(), from)?;
             for (text, target) in texts.iter().zip(beside(to)) {
-                bundles.push(self.small(text, &target)?);
+                bundles.push(self.small(text, &target, self.replace)?);
             }
         }
         // The signatures first: a sealed file without them is refused, the reverse is nothing.
         for bundle in bundles {
-            bundle.place(false)?;
+            bundle.place(self.replace)?;
         }
-        staged.place(false)
+        staged.place(self.replace)
     }
 
     fn directory(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        require_apart(from, to)?;
         let bundles = [CLASSICAL, POST_QUANTUM];
         let ignore: Vec<&str> = match self.signers {
             Some(_) => GIT.into_iter().chain(bundles).collect(),
@@ -133,9 +139,10 @@ impl Job {
                 names.join(", ")
             ));
         }
-        let total = files.iter().map(|file| self.sealed(file.size)).sum();
-        require_room(directory_of(to), total)?;
-        let staged = StagedDirectory::create(to, false)?;
+        let total: u64 = files.iter().map(|file| self.sealed(file.size)).sum();
+        let gone = if self.replace { bytes_below(to) } else { 0 };
+        require_room(directory_of(to), total.saturating_sub(gone))?;
+        let staged = StagedDirectory::create(to, self.replace)?;
         let progress = Progress::new("sealing", Some(files.iter().map(|file| file.size).sum()));
         let mut digests = std::collections::BTreeMap::new();
         for file in &files {
@@ -152,7 +159,7 @@ impl Job {
             let texts = self.bundles(name, true, digests, from)?;
             for (text, name) in texts.iter().zip(bundles) {
                 let path = staged.path().join(format!("{name}{AGE}"));
-                self.small(text, &path)?.place(false)?;
+                self.small(text, &path, false)?.place(false)?;
             }
         }
         staged.place()
@@ -205,8 +212,8 @@ impl Job {
     }
 
     /// A bundle, sealed, under its partial name.
-    fn small(&self, text: &str, target: &Path) -> Result<StagedFile, Error> {
-        let staged = StagedFile::create(target, false)?;
+    fn small(&self, text: &str, target: &Path, replace: bool) -> Result<StagedFile, Error> {
+        let staged = StagedFile::create(target, replace)?;
         let source = StreamSource::new(text.as_bytes(), PLAIN_GROUP);
         let output = Output::File(staged.file(), staged.path());
         self.run(&source, target, output, &mut |_| {})?;
@@ -233,5 +240,5 @@ impl Job {
 pub(super) fn beside(sealed: &Path) -> [PathBuf; 2] {
     let name = sealed.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(AGE).unwrap_or(&name);
-    ["sig", "sig.mldsa"].map(|ending| directory_of(sealed).join(format!("{stem}.{ending}{AGE}")))
+    ["sig", "sig.mldsa"].map(|ending| sealed.with_file_name(format!("{stem}.{ending}{AGE}")))
 }

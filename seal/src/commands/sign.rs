@@ -35,6 +35,12 @@ pub fn sign(args: &SignArgs, out: &mut impl Write) -> Result<(), Error> {
     let bundles = model.bundles();
     let mut staged = Vec::new();
     for path in &bundles {
+        if !args.replace && std::fs::symlink_metadata(path).is_ok() {
+            let path = Shown::from(path.as_path());
+            return Err(Error::Refused(format!(
+                "{path}: exists: the model was signed before; add --replace to sign it again"
+            )));
+        }
         staged.push(StagedFile::create(path, args.replace)?);
     }
     let manifest = model.manifest(method, threads(args.threads))?;

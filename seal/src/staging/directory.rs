@@ -6,8 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{
-    PREFIX, claim, default_mode, directory_of, ended, exists, partial_of, remove, rename,
-    save_directory,
+    PREFIX, claim, default_mode, directory_of, ended, partial_of, remove, rename, save_directory,
 };
 use crate::error::{Error, failed};
 use crate::shown::Shown;
@@ -27,7 +26,7 @@ impl StagedDirectory {
     pub fn create(target: &Path, replace: bool) -> Result<Self, Error> {
         let inside = match fs::symlink_metadata(target) {
             Ok(metadata) if metadata.is_dir() => true,
-            Ok(_) => return Err(exists(target)),
+            Ok(_) => return Err(no_directory(target)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(failed("read", target)(error)),
         };
@@ -118,6 +117,14 @@ impl Drop for StagedDirectory {
             held.forget(&self.partial);
         }
     }
+}
+
+/// A directory never replaces a file or a link.
+fn no_directory(target: &Path) -> Error {
+    let target = Shown::from(target);
+    Error::Refused(format!(
+        "{target}: exists and is no directory: remove it or choose another name"
+    ))
 }
 
 /// Makes the directory and locks it.

@@ -81,6 +81,17 @@ fn an_identity_that_others_can_read_is_refused() {
         1,
         "id/identity.txt: a secret that others can read (mode 0640): `chmod 0600 id/identity.txt`",
     );
+    // What is no secret may be readable: the wrong file is the mistake.
+    stage.refused(
+        "open c.age out -i id/recipient.txt --unsafe-unsigned",
+        1,
+        "id/recipient.txt, line 1: no identity: one begins with AGE-SECRET-KEY-PQ-1",
+    );
+    stage.refused(
+        "sign model --key sign/ec.pub --pq-key sign/mldsa.key",
+        1,
+        "sign/ec.pub: no ECDSA private key in PEM",
+    );
     mode("id/identity.txt", 0o400);
     stage.ok("open c.age c -i id/identity.txt --unsafe-unsigned");
     mode("sign/ec.key", 0o644);
@@ -104,10 +115,13 @@ fn an_identity_is_never_an_argument_and_never_shown() {
         format!("open c.age out --unsafe-unsigned -i {secret}"),
         format!("seal model out -r {secret}"),
         format!("inspect {secret}"),
+        "seal model out -r AGE-SECRET-KEY-PQ-1ABC".to_owned(),
+        "open c.age out --unsafe-unsigned -i age-secret-key-pq-1abc".to_owned(),
     ] {
         let ran = stage.run(&line);
         assert_eq!(ran.code, 64, "{}", ran.err);
-        assert!(!ran.err.contains("AGE-SECRET-KEY-PQ-1"), "{}", ran.err);
+        let said = ran.err.to_ascii_uppercase();
+        assert!(!said.contains("AGE-SECRET-KEY-PQ-1"), "{said}");
         assert!(ran.err.contains("an age identity was given"), "{}", ran.err);
     }
     stage.write(

@@ -80,6 +80,27 @@ fn what_a_killed_run_left_to_the_owner_of_the_file_is_removed() {
     assert_eq!(stage.read("out"), b"{}");
 }
 
+/// A single file opens only with its two signatures.
+#[test]
+fn signatures_that_were_not_named_are_told() {
+    let stage = Stage::new();
+    stage.ok("keys seal --out new");
+    for (command, done) in [("rewrap", "rewrapped"), ("reseal", "resealed")] {
+        stage.ok("seal model/config.json c.age -r id/recipient.txt --sign-with sign --replace");
+        let ran = stage.ok(&format!("{command} c.age {ARGUMENTS}"));
+        let says = format!(
+            "hybridge: not {done}, and needed by `open --verify-with`: c.sig.age, c.sig.mldsa.age: run the command with them too\n"
+        );
+        assert!(ran.err.contains(&says), "{}", ran.err);
+        let open = "open c.age out -i new/identity.txt --verify-with sign";
+        stage.refused(open, 1, "c.sig.age: no identity matched");
+        let ran = stage.ok(&format!("{command} c.sig.age c.sig.mldsa.age {ARGUMENTS}"));
+        assert!(!ran.err.contains("not re"), "{}", ran.err);
+        stage.ok(open);
+        fs::remove_file(stage.path("out")).unwrap();
+    }
+}
+
 #[test]
 fn a_file_that_was_cut_off_is_not_rewrapped() {
     let stage = Stage::new();

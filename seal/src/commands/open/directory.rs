@@ -60,7 +60,10 @@ impl Job<'_> {
         if !wrong.is_empty() {
             return Err(changed(from, wrong));
         }
-        staged.place()
+        staged.place()?;
+        let covered = manifest.as_ref().map_or(files.len(), |m| m.files.len());
+        self.tell(covered, manifest.as_ref());
+        Ok(())
     }
 }
 

@@ -35,13 +35,25 @@ impl Job<'_> {
         let wanted = self.args.name.as_deref();
         let from = &self.args.from;
         manifest.require_name(wanted).map_err(refused(from))?;
-        if wanted.is_none() {
-            let name = Shown::text(&manifest.name);
-            say(&format!(
-                "signed as `{name}`; with --name it is opened under no other"
-            ));
-        }
         Ok(Some(manifest))
+    }
+
+    /// The end: what was opened, and as whose.
+    pub(super) fn tell(&self, count: usize, manifest: Option<&Manifest>) {
+        let files = if count == 1 { "file" } else { "files" };
+        let Some(manifest) = manifest else {
+            say(&format!("opened {count} {files}"));
+            return;
+        };
+        let name = Shown::text(&manifest.name);
+        let demand = if self.args.name.is_none() {
+            format!(": `--name {name}` demands that name")
+        } else {
+            String::new()
+        };
+        say(&format!(
+            "opened {count} {files}; both signatures hold; signed as `{name}`{demand}"
+        ));
     }
 
     /// A sealed bundle.
