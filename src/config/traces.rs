@@ -38,9 +38,12 @@ pub(super) fn resolve(layer: &Layer, environment: &Environment) -> Result<Option
         })?,
         endpoint => endpoint,
     };
-    let at = || match auto {
-        true => Origin::Environment("OTEL_EXPORTER_OTLP_ENDPOINT".into()),
-        false => layer.place(Key::TracesEndpoint),
+    let at = || {
+        if auto {
+            Origin::Environment("OTEL_EXPORTER_OTLP_ENDPOINT".into())
+        } else {
+            layer.place(Key::TracesEndpoint)
+        }
     };
     let parsed: Result<Endpoint, _> = endpoint.parse();
     let endpoint = parsed.map_err(|problem| Error::Unusable {

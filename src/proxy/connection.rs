@@ -238,17 +238,7 @@ impl Service {
             }
             Err(outcome) => return closed.ended(outcome, &drain),
         };
-        let hello = session.classical.take();
-        census.served(
-            begun,
-            client.ip(),
-            hello.as_deref(),
-            session.peer.as_deref(),
-        );
-        if self.front.tls.asks_clients() {
-            self.front.log.client_served(session.peer.as_deref());
-        }
-        self.front.log.metrics.handshake(&sample(&session));
+        self.front.secured(begun, client.ip(), &mut session);
         // Only for the head of requests: an open connection does not keep it.
         let chain = std::mem::take(&mut session.chain);
         closed.session = Some(session.clone());
@@ -256,10 +246,8 @@ impl Service {
         let _peer = peer.map(|peer| self.front.peers.enter(peer));
         let traffic = stream.traffic().clone();
         // Held until the end is recorded: the process does not end before.
-        let traces = exporter.map(|to| self.front.connection_traces(to, &session, server));
-        let (traces, span) = self.front.of_requests(traces);
+        let (observers, span) = self.observe(exporter, &session, (client, server));
         closed.span = span;
-        let observers = self.observers(client, &session, traces);
         let context = self.context(
             client,
             &session,

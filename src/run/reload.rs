@@ -145,6 +145,7 @@ impl Sidecar {
             egresses,
             traces,
         } = plan;
+        let of_traces = config.traces != self.config.traces;
         use_exporter(traces, &self.base);
         let written = own_ports::written(&config, &probes);
         let before = own_ports::bound(&self.sides, self.admin_addresses());
@@ -161,7 +162,7 @@ impl Sidecar {
         for stopped in stopping {
             stopped.drain(&self.drain, config.drain.timeout);
         }
-        if !changes.is_empty() {
+        if !changes.is_empty() || of_traces {
             self.watchers = self.sides.watchers(&self.base, Some(&mut self.watchers));
             log_budget(&budget);
         }

@@ -1,8 +1,11 @@
 //! Where spans go: decided by each configuration, for the connections that come after it.
 
+use std::sync::Arc;
+
 use super::base::Base;
 use super::error::Error;
 use crate::config::Config;
+use crate::tls::reload::Watched;
 use crate::traces::Exporter;
 
 /// What a configuration changes.
@@ -10,7 +13,7 @@ pub(super) enum Change {
     /// Nothing.
     Same,
     /// Spans go there from now on, or nowhere.
-    To(Option<Exporter>),
+    To(Option<Arc<Exporter>>),
 }
 
 /// Starts what the settings need, if that is not what runs.
@@ -23,7 +26,7 @@ pub(super) fn change(config: &Config, base: &Base) -> Result<Change, Error> {
         .traces
         .as_ref()
         .map(|settings| Exporter::start(settings, &base.metrics.spans()).map_err(Error::Traces));
-    Ok(Change::To(started.transpose()?))
+    Ok(Change::To(started.transpose()?.map(Arc::new)))
 }
 
 /// Puts it into use.
@@ -31,7 +34,7 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
     let Change::To(exporter) = change else {
         return;
     };
-    if let Some(settings) = exporter.as_ref().map(Exporter::settings) {
+    if let Some(settings) = exporter.as_deref().map(Exporter::settings) {
         tracing::info!(
             endpoint = %settings.endpoint,
             service_name = settings.service_name,
@@ -40,4 +43,10 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
         );
     }
     base.traces.replace(exporter);
+}
+
+/// The authorities of the collector.
+pub(super) fn watched(base: &Base) -> Option<Watched> {
+    let exporter = base.traces.current()?;
+    exporter.tls().cloned().map(Watched::Client)
 }

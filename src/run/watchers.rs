@@ -66,6 +66,7 @@ impl Watchers {
         let (reloader, reload) = Reloader::new(stores, settings, Arc::clone(&observer) as _);
         let files = listeners.iter().flat_map(|ready| ready.watched());
         let files = files.chain(egresses.iter().map(|ready| ready.watched()));
+        let files = files.chain(super::traces::watched(base));
         let of_files = FileReloader::new(files.collect(), settings, Arc::clone(&observer) as _);
         let (of_files, files) = of_files;
         let mut running = before.map_or_else(Vec::new, |before| std::mem::take(&mut before.agents));

@@ -48,7 +48,7 @@ impl Exporter {
         let wake = Arc::new(Notify::new());
         let worthwhile = BATCH.min(settings.queue / 2).max(1);
         let run = Run {
-            client: Client::new(&settings.endpoint, tls, metrics),
+            client: Client::new(&settings.endpoint, tls.clone(), metrics),
             settings: settings.clone(),
             metrics: metrics.clone(),
             queue,
@@ -68,6 +68,7 @@ impl Exporter {
         spawned.map_err(ExporterError::Thread)?;
         Ok(Self {
             settings: settings.clone(),
+            tls,
             queue: sender,
             worthwhile,
             wake,
@@ -99,18 +100,16 @@ impl Run {
             let next = Instant::now() + pause;
             tokio::select! {
                 biased;
-                flush = asked.recv() => match flush {
-                    Some(Flush { until, done }) => {
-                        self.export(until).await;
-                        // Nobody may wait any more.
-                        let _ = done.send(());
-                    }
-                    None => {
+                flush = asked.recv() => {
+                    let Some(Flush { until, done }) = flush else {
                         // Nobody can end a span here any more: the last ones.
                         let until = Instant::now() + self.settings.timeout;
                         return self.export(until).await;
-                    }
-                },
+                    };
+                    self.export(until).await;
+                    // Nobody may wait any more.
+                    let _ = done.send(self.batch.is_empty() && self.queue.is_empty());
+                }
                 () = wake.notified(), if !pausing => self.export(next + self.settings.timeout).await,
                 () = sleep_until(next) => self.export(next + self.settings.timeout).await,
             }

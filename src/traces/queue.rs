@@ -1,7 +1,7 @@
 //! Between requests and the collector: a bounded queue. What finds no room is counted and dropped, so that
 //! a collector that is slow or gone costs memory that is known, and no time of a request.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -11,18 +11,24 @@ use tokio::time::Instant;
 use super::settings::Settings;
 use super::span::Ended;
 use crate::metrics::SpanMetrics;
+use crate::tls::client::ClientTls;
 
 /// Spans of one request to the collector.
 pub(super) const BATCH: usize = 512;
 
 /// Where spans go at present, if anywhere. A reload replaces it; connections that are open keep theirs.
 #[derive(Default)]
-pub struct Traces(ArcSwapOption<Exporter>);
+pub struct Traces {
+    current: ArcSwapOption<Exporter>,
+    /// Those that were replaced, as long as connections use them.
+    before: Mutex<Vec<Arc<Exporter>>>,
+}
 
 /// The way to one collector. Its thread ends when the last of those who use it has gone, and what is
 /// queued then has left.
 pub struct Exporter {
     pub(super) settings: Settings,
+    pub(super) tls: Option<Arc<ClientTls>>,
     pub(super) queue: mpsc::Sender<Ended>,
     /// Spans that are worth a request to the collector.
     pub(super) worthwhile: usize,
@@ -34,30 +40,35 @@ pub struct Exporter {
 /// To send what is queued now.
 pub(super) struct Flush {
     pub(super) until: Instant,
-    pub(super) done: oneshot::Sender<()>,
+    /// Told whether nothing is left.
+    pub(super) done: oneshot::Sender<bool>,
 }
 
 impl Traces {
     /// Where the spans of a new connection go.
     pub fn current(&self) -> Option<Arc<Exporter>> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// Where the spans of later connections go.
-    pub fn replace(&self, exporter: Option<Exporter>) {
-        self.0.store(exporter.map(Arc::new));
+    pub fn replace(&self, exporter: Option<Arc<Exporter>>) {
+        let replaced = self.current.swap(exporter);
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        before.extend(replaced);
+        before.retain(|unused| Arc::strong_count(unused) > 1);
     }
 
     /// Sends what is queued, for so long at most. Whether nothing is left.
     pub async fn flush(&self, longest: Duration) -> bool {
-        let Some(exporter) = self.current() else {
-            return true;
-        };
-        let (done, flushed) = oneshot::channel();
         let until = Instant::now() + longest;
-        let asked = exporter.flushes.send(Flush { until, done });
-        // A thread that is gone has nothing left to say.
-        asked.is_err() || matches!(tokio::time::timeout_at(until, flushed).await, Ok(Ok(())))
+        let mut exporters: Vec<_> = self.current().into_iter().collect();
+        {
+            let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            exporters.extend(before.iter().cloned());
+        }
+        let flushes = exporters.iter().map(|exporter| exporter.flush(until));
+        let flushed = futures_util::future::join_all(flushes).await;
+        flushed.into_iter().all(|all| all)
     }
 }
 
@@ -65,6 +76,19 @@ impl Exporter {
     /// What it was told.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What its connections are made with, if the collector is behind https.
+    pub fn tls(&self) -> Option<&Arc<ClientTls>> {
+        self.tls.as_ref()
+    }
+
+    /// Whether nothing is left.
+    async fn flush(&self, until: Instant) -> bool {
+        let (done, flushed) = oneshot::channel();
+        let asked = self.flushes.send(Flush { until, done });
+        // A thread that is gone has nothing left to say.
+        asked.is_err() || matches!(tokio::time::timeout_at(until, flushed).await, Ok(Ok(true)))
     }
 
     pub(super) fn samples(&self, trace: &[u8; 16]) -> bool {

@@ -45,8 +45,7 @@ impl Sample {
     /// Whether the trace of this identifier is recorded. Decided by the bits that every SDK decides by, so
     /// that two of the same share agree (OpenTelemetry, `TraceIdRatioBased`).
     pub(super) fn admits(self, trace: &[u8; 16]) -> bool {
-        let [.., a, b, c, d, e, f, g, h] = *trace;
-        let random = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1;
+        let random = (u128::from_be_bytes(*trace) as u64) >> 1;
         let bound = (u128::from(self.0) << 63) / u128::from(WHOLE);
         u128::from(random) < bound
     }

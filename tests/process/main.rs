@@ -36,6 +36,7 @@ mod service_manager;
 mod start;
 mod ticket_keys;
 mod ticket_rotation;
+mod traces;
 mod upstream_sockets;
 
 #[path = "../support/mod.rs"]

@@ -1,9 +1,10 @@
 //! Traces: a span for each request, the child of the client's, the parent of the upstream's.
 
 use crate::support::collector::{Collector, attribute, hex};
-use crate::support::http::{echo_app, h2_exchange, h2_request};
+use crate::support::http::{echo_app, h2_app, h2_exchange, h2_request, h2_response};
 use crate::support::{Setup, Sidecar, eventually};
 use bytes::Bytes;
+use http::HeaderValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -273,4 +274,85 @@ async fn a_connection_of_tcp_is_one_span() {
         sidecar.metric("hybridge_spans_exported_total", &[]).await == 1.0
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_call_of_grpc_has_its_status_and_its_upstream_the_parent() {
+    let collector = Collector::new().await;
+    let process = format!("{DRAIN}{}", collector.section());
+    let (seen, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let app = h2_app(move |request, mut respond| {
+        let seen = seen.clone();
+        async move {
+            seen.send(request.headers().clone()).unwrap();
+            let mut response = h2_response(200);
+            let fields = response.headers_mut();
+            fields.insert("content-type", HeaderValue::from_static("application/grpc"));
+            let status = if request.uri().path() == "/a.B/C" {
+                "5"
+            } else {
+                "14"
+            };
+            fields.insert("grpc-status", HeaderValue::from_static(status));
+            respond.send_response(response, true).unwrap();
+        }
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app).process(&process).start();
+    let client = sidecar.http2().await;
+    let theirs = format!("00-{TRACE}-{PARENT}-01");
+    let mut known = 0;
+    for (path, status, failed) in [
+        ("/a.B/C", "NOT_FOUND", false),
+        ("/a.B/D", "UNAVAILABLE", true),
+    ] {
+        let request = h2_request("POST", path)
+            .header("content-type", "application/grpc")
+            .header("traceparent", &theirs)
+            .header("te", "trailers")
+            .body(())
+            .unwrap();
+        h2_exchange(&client, request, Bytes::new()).await.unwrap();
+        known += 1;
+        let spans = collector.has(known).await;
+        let span = spans.last().unwrap();
+        let is = |key: &str| attribute(&span.attributes, key);
+        assert_eq!(is("rpc.response.status_code").as_deref(), Some(status));
+        assert_eq!(is("rpc.system.name").as_deref(), Some("grpc"));
+        assert_eq!(span.status.is_some(), failed);
+        assert_eq!(is("error.type").is_some(), failed);
+        assert_eq!(hex(&span.parent_span_id), PARENT);
+        let got = heads.recv().await.unwrap();
+        let got: Vec<_> = got.get_all("traceparent").iter().collect();
+        assert_eq!(got, [&traceparent(TRACE, span, "01")[..]]);
+        assert!(!format!("{span:?}").contains("a.B"), "{span:?}");
+    }
+}
+
+/// HTTP/1.1 in, HTTP/2 out.
+#[tokio::test]
+async fn an_upstream_of_http2_gets_the_parent_too() {
+    let collector = Collector::new().await;
+    let process = format!("{DRAIN}{}", collector.section());
+    let (seen, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let app = h2_app(move |request, mut respond| {
+        seen.send(request.headers().clone()).unwrap();
+        async move {
+            respond.send_response(h2_response(204), true).unwrap();
+        }
+    })
+    .await;
+    let setup = Setup::in_front_of(app).process(&process);
+    let sidecar = setup.listener("upstream-http = \"http2\"").start();
+    let given = format!("traceparent: 00-{TRACE}-{PARENT}-01\r\ntracestate: a=1\r\n");
+    http1(&sidecar, &given).await;
+    http1(&sidecar, "traceparent: wrong\r\ntracestate: a=1\r\n").await;
+    let spans = collector.has(2).await;
+    let first = heads.recv().await.unwrap();
+    assert_eq!(first["traceparent"], traceparent(TRACE, &spans[0], "01"));
+    assert_eq!(first["tracestate"], "a=1");
+    let second = heads.recv().await.unwrap();
+    let ours = traceparent(&hex(&spans[1].trace_id), &spans[1], "01");
+    assert_eq!(second["traceparent"], ours);
+    assert!(!second.contains_key("tracestate"), "{second:?}");
 }

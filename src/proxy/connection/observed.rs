@@ -1,10 +1,12 @@
 //! What access log and traces are told of a connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Frontend, Service};
 use crate::proxy::access_log::ConnectionSpan;
+use crate::proxy::handshake_sample::sample;
 use crate::proxy::observers::Observers;
 use crate::proxy::request_log::RequestLog;
 use crate::proxy::settings::Protocol;
@@ -36,33 +38,36 @@ impl Frontend {
         ConnectionTraces::new(exporter, facts)
     }
 
-    /// Each request has a span; where there are none, the connection is one.
-    pub(super) fn of_requests(
-        &self,
-        traces: Option<ConnectionTraces>,
-    ) -> (Option<ConnectionTraces>, Option<Box<ConnectionSpan>>) {
-        match (traces, self.settings.protocol) {
-            (Some(traces), Protocol::Tcp | Protocol::Tunnel) => {
-                (None, ConnectionSpan::begin(traces))
-            }
-            (traces, _) => (traces, None),
+    /// A handshake is complete: census and metrics hear of it.
+    pub(super) fn secured(&self, begun: Instant, client: IpAddr, session: &mut Session) {
+        let hello = session.classical.take();
+        let peer = session.peer.as_deref();
+        self.census.served(begun, client, hello.as_deref(), peer);
+        if self.tls.asks_clients() {
+            self.log.client_served(peer);
         }
+        self.log.metrics.handshake(&sample(session));
     }
 }
 
 impl Service {
-    /// Who hears of the requests of a connection.
-    pub(super) fn observers(
+    /// Who hears of the requests of a connection. Where there are none, the connection is one span.
+    pub(super) fn observe(
         &self,
-        client: SocketAddr,
+        exporter: Option<Arc<Exporter>>,
         session: &Session,
-        traces: Option<ConnectionTraces>,
-    ) -> Option<Box<Observers>> {
+        (client, server): (SocketAddr, Option<SocketAddr>),
+    ) -> (Option<Box<Observers>>, Option<Box<ConnectionSpan>>) {
+        let traces = exporter.map(|to| self.front.connection_traces(to, session, server));
+        let (traces, span) = match self.front.settings.protocol {
+            Protocol::Http => (traces, None),
+            Protocol::Tcp | Protocol::Tunnel => (None, traces.and_then(ConnectionSpan::begin)),
+        };
         let log = RequestLog::of(&self.front.settings.access_log, client, session);
         let version = match session.alpn {
             Alpn::Http1 => "1.1",
             Alpn::Http2 => "2",
         };
-        Observers::of(log, traces, version)
+        (Observers::of(log, traces, version), span)
     }
 }
