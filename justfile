@@ -65,6 +65,12 @@ signing-figures:
     ARTEFACTS="$(mktemp -d)" && export ARTEFACTS && SIGNING_FIGURES=1 HYBRIDGE_BIN="${CARGO_TARGET_DIR:-target}/quick/hybridge" \
       tests/e2e/run signing_figures; code=$?; cat "$ARTEFACTS/signing_figures.out"; exit $code
 
+# What TLS adds to gradients of PyTorch in bytes and time, plain, classical and hybrid in one run (root; unpacks PyTorch)
+training-figures:
+    cargo build --profile quick --workspace --bin hybridge
+    ARTEFACTS="$(mktemp -d)" && export ARTEFACTS && E2E_TORCH=1 TRAINING_FIGURES=1 HYBRIDGE_BIN="${CARGO_TARGET_DIR:-target}/quick/hybridge" \
+      tests/e2e/run training_figures; code=$?; cat "$ARTEFACTS/training_figures.out"; exit $code
+
 # Injection, manifests, a pod in a network namespace, the webhook under load: without a cluster
 k8s *arguments:
     tests/k8s/run {{ arguments }}

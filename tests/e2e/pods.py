@@ -182,10 +182,11 @@ class Pod:
                 f"localnet {self.four}/255.255.255.255\n[ProxyList]\nsocks5 127.0.0.1 {EGRESS}\n"
             )
 
-    def serve(self, capture):
+    def serve(self, capture, policy="hybrid-required"):
         path = f"{self.pods.dir}/{self.name}.toml"
+        text = CONFIG.format(dir=self.pods.dir, name=self.name, four=self.four, six=self.six, capture=capture)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(dir=self.pods.dir, name=self.name, four=self.four, six=self.six, capture=capture))
+            file.write(text.replace("hybrid-required", policy))
         self.sidecar_runs("--config", path)
 
     def sidecar_runs(self, *arguments, **more):
