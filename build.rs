@@ -8,8 +8,8 @@ fn main() {
     println!("cargo::rerun-if-changed={}", lock.display());
     let lock = fs::read_to_string(lock).unwrap_or_default();
     for (variable, name) in [
-        ("HYBRIDGE_RUSTLS_VERSION", "rustls"),
-        ("HYBRIDGE_AWS_LC_VERSION", "aws-lc-rs"),
+        ("RUSTLS_VERSION_IN_USE", "rustls"),
+        ("AWS_LC_VERSION_IN_USE", "aws-lc-rs"),
     ] {
         println!("cargo::rustc-env={variable}={}", version_of(&lock, name));
     }

@@ -14,6 +14,6 @@ pub struct Versions {
 /// As the lock file has them.
 pub const VERSIONS: Versions = Versions {
     hybridge: env!("CARGO_PKG_VERSION"),
-    rustls: env!("HYBRIDGE_RUSTLS_VERSION"),
-    aws_lc: env!("HYBRIDGE_AWS_LC_VERSION"),
+    rustls: env!("RUSTLS_VERSION_IN_USE"),
+    aws_lc: env!("AWS_LC_VERSION_IN_USE"),
 };

@@ -19,7 +19,7 @@ use crate::ticket_keys;
 
 pub use self::judgement::{Check, Format, passed, report};
 pub use self::pages::{Completions, ManPages};
-pub use self::secrets::{refuse_key_text, without_secrets};
+pub use self::secrets::{clean, refuse_key_text, without_secrets};
 
 /// Post-quantum TLS sidecar for AI inference.
 #[derive(Debug, Parser)]

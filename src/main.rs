@@ -12,7 +12,7 @@ use clap::Parser;
 use hybridge::certgen::{self, CertgenError};
 use hybridge::cli::{self, Cli, Command, ManPages};
 use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
-use hybridge::redact::{Shown, scrub};
+use hybridge::redact::Shown;
 use hybridge::run::{self, End};
 use hybridge::tls::policy::Group;
 use hybridge::tls::policy::Profile;
@@ -300,5 +300,5 @@ fn is_broken_pipe(error: &io::Error) -> bool {
 
 /// One line on standard error, without what may be a key; there is nowhere left to report that it could not be written.
 fn say(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "hybridge: {}", scrub(message));
+    let _ = writeln!(io::stderr().lock(), "hybridge: {}", cli::clean(message));
 }

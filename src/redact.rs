@@ -167,6 +167,24 @@ fn hidden(what: Secret, bytes: usize) -> String {
     format!("({what}, {bytes} bytes, not shown)")
 }
 
+/// A message without the userinfo that one of these arguments of the command line has.
+pub fn without_userinfo_of<'a>(message: &'a str, arguments: &[String]) -> Cow<'a, str> {
+    let mut clean = Cow::Borrowed(message);
+    for argument in arguments {
+        let value = argument.split_once('=').map_or("", |(_, value)| value);
+        for value in [argument, value] {
+            for range in userinfo::of_value(value) {
+                // With its `@`: a short name is a part of other words.
+                let secret = format!("{}@", &value[range]);
+                if secret.len() > 1 && clean.contains(&secret) {
+                    clean = clean.replace(&secret, &format!("{USERINFO}@")).into();
+                }
+            }
+        }
+    }
+    clean
+}
+
 /// A message without what may be a key: for the words of libraries, and before a message leaves.
 pub fn scrub(message: &str) -> Cow<'_, str> {
     let mut ranges: Vec<_> = armoured(message)
@@ -174,7 +192,7 @@ pub fn scrub(message: &str) -> Cow<'_, str> {
         .chain(random(message))
         .chain(age::identities(message))
         .chain(pin::values(message))
-        .chain(userinfo::of_urls(message))
+        .chain(userinfo::of_message(message))
         .collect();
     if ranges.is_empty() {
         return Cow::Borrowed(message);

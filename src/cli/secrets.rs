@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 
-use crate::redact::{Secret, scrub};
+use crate::redact::{Secret, scrub, without_userinfo_of};
 
 /// What is written, or is named in what is written, and so would be repeated.
 const OUTPUTS: [&str; 7] = [
@@ -48,11 +48,23 @@ fn is_flag(text: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
 }
 
-/// What to print instead of `error`, if clap's own text would repeat what may be a key.
+/// What to print instead of `error`, if clap's own text would repeat what may be a key or a password.
 pub fn without_secrets(error: &clap::Error) -> Option<String> {
-    match scrub(&error.render().to_string()) {
+    let text = error.render().to_string();
+    match clean(&text) {
         Cow::Borrowed(_) => None,
         Cow::Owned(clean) => Some(clean),
+    }
+}
+
+/// A message without what may be a key, and without passwords that an argument has before a host.
+pub fn clean(message: &str) -> Cow<'_, str> {
+    let arguments: Vec<_> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    match without_userinfo_of(message, &arguments) {
+        Cow::Borrowed(message) => scrub(message),
+        Cow::Owned(clean) => Cow::Owned(scrub(&clean).into_owned()),
     }
 }
 

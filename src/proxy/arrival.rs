@@ -1,16 +1,29 @@
 //! Before the handshake: what a proxy in front says of the connection that it forwards.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::drain::PhaseWait;
+use crate::drain::{Phase, PhaseWait, Watch};
 use crate::listener::Activity;
 use crate::proxy::error::Outcome;
 use crate::proxy_protocol::{self, Addresses};
 use crate::tls::error::HandshakeError;
+
+/// How long a connection on which nothing was sent yet may still begin when a drain meets it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Ends when a drain has waited long enough for the first byte of a connection.
+pub(super) fn overdue(drain: &Watch) -> impl Future<Output = ()> + use<> {
+    let drained = drain.reached(Phase::Draining);
+    async {
+        drained.await;
+        sleep(GRACE).await;
+    }
+}
 
 /// Reads the header of the PROXY protocol that must come first, until then; what it says, and what came
 /// behind it.

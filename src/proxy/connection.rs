@@ -20,7 +20,7 @@ use crate::panics::{self, OnPanic};
 pub use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::{AccessLog, Closed, SERVED};
 pub(crate) use crate::proxy::access_log::{Open, shed_reason, traffic_counters};
-use crate::proxy::arrival::{before_end, proxy_header};
+use crate::proxy::arrival::{before_end, overdue, proxy_header};
 use crate::proxy::codec::headers::{ForwardedHeaders, certificate_fields};
 use crate::proxy::context::Context;
 use crate::proxy::downstream::{http1, http2};
@@ -218,6 +218,7 @@ impl Service {
         if !self.front.tls.may_begin(begins.address) {
             return closed.refused(&HandshakeError::ShedByRate.into());
         }
+        begins.overdue = Some(Box::pin(overdue(&drain)));
         let exporter = self.front.traces.current();
         if exporter.is_some() || self.front.settings.needs_local_address() {
             server = server.or_else(|| io.local_address().ok());

@@ -231,9 +231,18 @@ fn user_and_password_before_a_host_are_hidden() {
             "https://(userinfo, not shown)@host",
         ),
         ("tok:hunter2secret@x", "(userinfo, not shown)@x"),
+        (
+            "https://user:hunter2'x@h.example:443",
+            "https://(userinfo, not shown)@h.example:443",
+        ),
+        (
+            "https://user:hunter2`x\"y z@h.example:443",
+            "https://(userinfo, not shown)@h.example:443",
+        ),
+        ("https:user:hunter2@h", "(userinfo, not shown)@h"),
     ] {
         assert_eq!(Shown::from(written).to_string(), shown);
-        if written.contains("://") {
+        if written.contains("://") || !written.contains(' ') {
             let message = format!("`{written}` is no address");
             assert_eq!(scrub(&message), format!("`{shown}` is no address"));
         }
@@ -247,4 +256,17 @@ fn user_and_password_before_a_host_are_hidden() {
         assert_eq!(Shown::path(Path::new(text)).to_string(), text);
         assert_eq!(scrub(text), text);
     }
+}
+
+#[test]
+fn what_an_argument_has_before_a_host_is_hidden_wherever_it_is_repeated() {
+    let arguments = ["scan", "--ca=u:pa ss@h:1", "user:hunter2@127.0.0.1:1"].map(str::to_owned);
+    let message = "cannot read user:hunter2@127.0.0.1:1, or u:pa ss@h:1 in user:hunter2@x";
+    assert_eq!(
+        without_userinfo_of(message, &arguments),
+        "cannot read (userinfo, not shown)@127.0.0.1:1, or (userinfo, not shown)@h:1 in (userinfo, not shown)@x"
+    );
+    let mention =
+        "image 'python:3.11@sha256:e3b0' and \"somebody@example.org\" and 'a' at b@c:1 'd'";
+    assert_eq!(scrub(mention), mention);
 }

@@ -5,21 +5,36 @@ use std::ops::Range;
 /// What is not before a host: an image is named NAME:TAG@sha256:DIGEST.
 const DIGESTS: [&str; 2] = ["sha256:", "sha512:"];
 
-/// Where `text` has the userinfo of a URL.
-pub(super) fn of_urls(text: &str) -> Vec<Range<usize>> {
-    let starts = text.match_indices("://").map(|(at, mark)| at + mark.len());
-    let found = starts.filter_map(|start| {
-        let rest = &text[start..];
-        let end = rest.find(is_end).unwrap_or(rest.len());
-        Some(start..start + before_host(&rest[..end])?)
-    });
-    found.collect()
+/// Where a message has the userinfo of a URL, or of HOST:PORT in quotes.
+pub(super) fn of_message(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<_> = after_schemes(text)
+        .filter_map(|start| {
+            let line = text[start..].lines().next().unwrap_or_default();
+            let piece = &line[..line.find(is_end).unwrap_or(line.len())];
+            let end = before_host(piece).or_else(|| {
+                // A password may have a quote or a space in it; what is before that is no host and port.
+                let (_, port) = piece.rsplit_once(':')?;
+                let is_password = !piece.contains('/') && port.parse::<u16>().is_err();
+                line.find('@').filter(|_| is_password)
+            });
+            Some(start..start + end?)
+        })
+        .collect();
+    for piece in quoted(text) {
+        let value = of_value(&text[piece.clone()]);
+        let moved = |range: Range<usize>| piece.start + range.start..piece.start + range.end;
+        found.extend(value.into_iter().map(moved));
+    }
+    found
 }
 
-/// The same in a value as a whole, which may have no scheme.
+/// The same in a value, all of which is one address, or a list of them.
 pub(super) fn of_value(text: &str) -> Vec<Range<usize>> {
     if text.contains("://") {
-        return of_urls(text);
+        let found = after_schemes(text);
+        return found
+            .filter_map(|start| Some(start..start + before_host(&text[start..])?))
+            .collect();
     }
     let Some((user, host)) = text.rsplit_once('@') else {
         return Vec::new();
@@ -29,6 +44,28 @@ pub(super) fn of_value(text: &str) -> Vec<Range<usize>> {
     let has_port = port.is_some_and(|port| port.len() <= 5 && port.parse::<u16>().is_ok());
     let secret = !is_digest && (user.contains(':') || has_port);
     secret.then_some(0..user.len()).into_iter().collect()
+}
+
+fn after_schemes(text: &str) -> impl Iterator<Item = usize> + '_ {
+    text.match_indices("://").map(|(at, mark)| at + mark.len())
+}
+
+/// What stands in quotes and has an `@` and no space: an argument or a value that a message repeats.
+fn quoted(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for mark in ['"', '`', '\''] {
+        let mut marks = text.match_indices(mark).map(|(at, _)| at).peekable();
+        while let Some(open) = marks.next() {
+            let Some(&close) = marks.peek() else {
+                break;
+            };
+            let piece = &text[open + 1..close];
+            if piece.contains('@') && !piece.contains(is_end) {
+                found.push(open + 1..close);
+            }
+        }
+    }
+    found
 }
 
 /// Where the userinfo of an authority, with its path, ends. A password may have a slash in it; what is

@@ -9,6 +9,7 @@ mod progress;
 mod step;
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Client {
     pub received: BytesMut,
     /// From when on the handshake may take its time.
     pub since: Instant,
+    /// When a client that has sent nothing is no longer waited for, if that is before the deadline.
+    pub overdue: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Client {
@@ -41,6 +44,7 @@ impl Client {
             address,
             received: BytesMut::new(),
             since: Instant::now(),
+            overdue: None,
         }
     }
 }
@@ -58,7 +62,7 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let deadline = client.since + server.timeout;
-    let mut progress = Progress::after(client.received);
+    let mut progress = Progress::after(client.received, client.overdue);
     let drive = progress.drive(&mut io, client.address, server, queue);
     let outcome = match tokio::time::timeout_at(deadline, drive).await {
         Ok(outcome) => outcome,

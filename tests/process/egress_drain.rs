@@ -48,3 +48,40 @@ async fn an_egress_serves_after_the_hook_until_the_app_has_ended() {
     assert_eq!(code, Some(0), "{log}");
     assert!(TcpStream::connect(&out).await.is_err());
 }
+
+/// A connection on which nothing was ever sent, such as a health check's or one that a pool keeps ready,
+/// has nothing to lose: it neither holds up a drain nor counts as cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_a_byte_are_no_work_of_a_drain() {
+    let stage = Stage::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    let authority = crate::support::pki::TestPki::new(hybridge::certgen::Algorithm::EcdsaP256);
+    std::fs::write(&ca, authority.ca_pem()).unwrap();
+    let mut process = "[drain]\ndelay = \"0s\"\ntimeout = \"4s\"\n".to_owned();
+    for capture in ["socks5", "http-proxy"] {
+        process += &format!(
+            "[[egress]]\nname = \"{capture}\"\nlisten = \"127.0.0.1:0\"\ncapture = \"{capture}\"\ntargets-allowed = [\"localhost:*\"]\ntls.ca = \"{}\"\n",
+            ca.display()
+        );
+    }
+    let setup = Setup::in_front_of(stage.address)
+        .process(&process)
+        .tls("handshake-timeout = \"1m\"");
+    let pod = Process::start(&setup).await;
+    let status: serde_json::Value = serde_json::from_str(&pod.admin("/status").await.1).unwrap();
+    let mut silent = vec![TcpStream::connect(pod.address).await.unwrap()];
+    for egress in status["egresses"].as_array().unwrap() {
+        let address = egress["addresses"][0].as_str().unwrap();
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    pod.metric_reaches("hybridge_connections_open", &[], 3.0)
+        .await;
+    pod.signal(Signal::TERM);
+    let (code, log) = pod.ended().await;
+    assert_eq!(code, Some(0), "{log}");
+    for sign in ["was cut", "were cut", "in time"] {
+        assert!(!log.contains(sign), "{log}");
+    }
+    assert!(log.contains("no_hello"), "{log}");
+}

@@ -85,6 +85,12 @@ impl App {
         }
     }
 
+    /// Until there is something to read, or the end.
+    pub(super) async fn spoken(&self) {
+        // Not `readable`, which may be told of what was there before.
+        let _ = self.stream.peek(&mut [0]).await;
+    }
+
     /// Where the app's connection went before the kernel redirected it here; `None`: nothing redirected it.
     pub(super) fn original_destination(&self) -> Option<SocketAddr> {
         let here = self.stream.local_addr().ok()?;

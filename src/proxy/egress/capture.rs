@@ -11,6 +11,7 @@ use super::log::Closed;
 use super::settings::{Capture, Destination};
 use super::socks::{self, Reply};
 use crate::drain::Watch;
+use crate::proxy::arrival::overdue;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::MessageError;
 use crate::proxy::connect::{self, Asked};
@@ -35,11 +36,22 @@ impl EgressFrontend {
         &self,
         client: &mut H1<App>,
         closed: &mut Closed<'_>,
+        drain: &Watch,
     ) -> Result<Asked, OriginError> {
         if let Destination::Target(target) = &self.settings.destination {
             return Ok(Asked::For(target.clone()));
         }
-        let naming = self.named(client, closed.client);
+        let naming = async {
+            // An app that has said nothing has nothing to lose, and must not hold up a drain.
+            if self.capture() != Capture::Redirect {
+                tokio::select! {
+                    biased;
+                    () = client.stream().spoken() => {}
+                    () = overdue(drain) => return Ok(Asked::Gone),
+                }
+            }
+            self.named(client, closed.client).await
+        };
         let asked = match tokio::time::timeout(HEAD_TIMEOUT, naming).await {
             Ok(asked) => asked?,
             Err(_) => return Err(OriginError::Capture("it named no target in time")),

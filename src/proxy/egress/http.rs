@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::app::{App, Begins};
 use super::frontend::EgressFrontend;
@@ -19,6 +19,7 @@ use crate::metrics::PanickedTask;
 use crate::panics::OnPanic;
 use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::Open;
+use crate::proxy::arrival::overdue;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::connect;
@@ -39,9 +40,6 @@ use crate::worker::Load;
 const KEPT: Duration = Duration::from_mins(1);
 /// Connections kept to one server, all workers together.
 const MOST_KEPT: usize = 1024;
-/// How long an app that has connected and said nothing may still bring a request when a drain meets it.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// The HTTP of an egress at one worker.
 pub(super) struct HttpSide {
     settings: Arc<Settings>,
@@ -108,11 +106,6 @@ impl HttpSide {
         let mut app = App::new(accepted.io);
         let mut cut = drain.reached(Phase::Aborting);
         let begins = {
-            let drained = drain.reached(Phase::Draining);
-            let overdue = async {
-                drained.await;
-                sleep(GRACE).await;
-            };
             tokio::select! {
                 biased;
                 begins = timeout(self.settings.head_timeout, app.begins()) => {
@@ -120,7 +113,7 @@ impl HttpSide {
                 }
                 () = &mut cut => Err(Outcome::Cut),
                 () = activity.shed() => Err(Outcome::Shed),
-                () = overdue => Err(Outcome::Drained),
+                () = overdue(&drain) => Err(Outcome::Drained),
             }
         };
         let begins = match begins {

@@ -93,17 +93,17 @@ impl EgressFrontend {
         &self,
         client: &mut H1<App>,
         closed: &mut Closed<'_>,
+        drain: &Watch,
     ) -> Result<Begun<Reached<impl Sized + use<>>>, OriginError> {
-        match self.destination(client, closed).await? {
+        match self.destination(client, closed, drain).await? {
             Asked::Request(target) => Ok(Begun::Requests(target)),
             Asked::For(target) => tokio::select! {
                 biased;
                 reached = self.connect(&target) => Ok(Begun::Stream(reached?)),
                 () = client.stream().left() => Ok(Begun::Gone),
             },
-            Asked::Origin | Asked::Else(..) | Asked::Gone => {
-                Err(OriginError::Capture("it named no target"))
-            }
+            Asked::Gone => Ok(Begun::Gone),
+            Asked::Origin | Asked::Else(..) => Err(OriginError::Capture("it named no target")),
         }
     }
 }
@@ -138,7 +138,7 @@ impl EgressService {
         let connected = tokio::select! {
             biased;
             () = drain.reached(Phase::Aborting) => None,
-            begun = front.begin(&mut client, &mut closed) => Some(begun),
+            begun = front.begin(&mut client, &mut closed, &drain) => Some(begun),
         };
         let reached = match connected {
             Some(Ok(Begun::Stream(reached))) => reached,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 use std::mem::take;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -41,6 +41,9 @@ const MAX_RECORDS: usize = 4096;
 /// under the keys in use.
 const UNEXPECTED: [u8; 6] = [20, 3, 3, 0, 1, 2];
 
+/// When a client that has sent nothing is given up.
+type Overdue = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
 /// A handshake under way.
 #[derive(Default)]
 pub(super) struct Progress {
@@ -53,6 +56,8 @@ pub(super) struct Progress {
     unexpected: bool,
     flight: Flight,
     first_byte: Option<Instant>,
+    /// When a client without a first byte is given up.
+    overdue: Overdue,
     /// Its place among the handshakes that wait for their client, from the first wait on.
     half_open: Option<Member>,
     offer: Option<Offer>,
@@ -65,8 +70,9 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Of a client that has sent this so far.
-    pub(super) fn after(received: BytesMut) -> Self {
+    pub(super) fn after(received: BytesMut, overdue: Overdue) -> Self {
         Self {
+            overdue: overdue.filter(|_| received.is_empty()),
             first_byte: (!received.is_empty()).then(Instant::now),
             received,
             ..Self::default()
@@ -257,10 +263,16 @@ impl Progress {
         io: &mut IO,
     ) -> Result<std::io::Result<usize>, HandshakeError> {
         let mut reading = pin!(io.read_buf(&mut self.received));
-        let half_open = &mut self.half_open;
+        let (half_open, overdue) = (&mut self.half_open, &mut self.overdue);
         poll_fn(|cx| {
             if let Poll::Ready(read) = reading.as_mut().poll(cx) {
+                *overdue = None;
                 return Poll::Ready(Ok(read));
+            }
+            if let Some(overdue) = overdue
+                && overdue.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Err(HandshakeError::NoHello));
             }
             match half_open.as_mut().map(|member| member.poll_evicted(cx)) {
                 Some(Poll::Ready(())) => Poll::Ready(Err(HandshakeError::Shed)),
