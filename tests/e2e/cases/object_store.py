@@ -1,0 +1,157 @@
+"""Checkpoints to an object store by boto3: its signatures (SigV4 signs the host) are verified behind an egress with a fixed target and
+behind a forward proxy, over TLS between two sidecars."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+from harness import Skip, equal, eventually, free_port, listening, run_cases
+from sidecar import ARTEFACTS, BINARY, Sidecar
+
+MIB = 1 << 20
+SIZE = 24 * MIB + 12345
+# Calls that need no signature: those that make the user.
+SETUP_CALLS = 3
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+# Proxies and CAs of this machine are none of the clients' here.
+FOREIGN = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "no_proxy", "NO_PROXY", "AWS_CA_BUNDLE")
+
+
+def needs_boto3():
+    try:
+        import boto3  # noqa: F401
+        import moto  # noqa: F401
+    except ImportError as missing:
+        raise Skip(f"no {missing.name} here") from missing
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def running(command, ready, **more):
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **more)
+    try:
+        eventually(f"{command[0]} to listen", lambda: listening(ready) or process.poll() is not None, 60)
+        assert process.poll() is None, command
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+
+
+@contextlib.contextmanager
+def store():
+    """moto, which verifies signatures once a user is made; its port and that user's key."""
+    import boto3
+
+    port = free_port()
+    env = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": str(SETUP_CALLS)}
+    log = tempfile.mktemp(prefix="moto-", suffix=".log", dir=ARTEFACTS)
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with open(log, "wb") as out, running(command, port, env=env, stdout=out, stderr=out):
+        nobody = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        iam = boto3.client("iam", endpoint_url=f"http://127.0.0.1:{port}", **nobody)
+        iam.create_user(UserName="trainer")
+        iam.put_user_policy(UserName="trainer", PolicyName="all", PolicyDocument=POLICY)
+        key = iam.create_access_key(UserName="trainer")["AccessKey"]
+        yield port, key
+
+
+@contextlib.contextmanager
+def egress(ca, *arguments, listen):
+    """A client's sidecar; its metrics by name."""
+    admin = free_port()
+    command = [BINARY, "run", "--admin", f"127.0.0.1:{admin}", "--drain-delay", "0s", "--egress-ca", ca]
+    command += ["--egress-policy", "hybrid-required", *arguments]
+    log = tempfile.mktemp(prefix="egress-", suffix=".log", dir=ARTEFACTS)
+
+    def metric(start):
+        text = urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=10).read().decode()
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))
+
+    with open(log, "wb") as errors, running(command, listen, stderr=errors):
+        yield metric
+
+
+def checkpoint(key, endpoint, proxies=None, secret=None):
+    """Writes a checkpoint in parts and reads it again."""
+    import boto3
+    from boto3.s3.transfer import TransferConfig
+    from botocore.config import Config
+
+    config = Config(s3={"addressing_style": "path"}, proxies=proxies, retries={"max_attempts": 1})
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, config=config, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=secret or key["SecretAccessKey"],
+    )  # fmt: skip
+    parts = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB, max_concurrency=4)
+    content = os.urandom(SIZE)
+    client.create_bucket(Bucket="checkpoints")
+    with tempfile.TemporaryDirectory() as folder:
+        written, read = f"{folder}/written", f"{folder}/read"
+        with open(written, "wb") as file:
+            file.write(content)
+        client.upload_file(written, "checkpoints", "step 7/model+optimizer.pt", Config=parts)
+        client.download_file("checkpoints", "step 7/model+optimizer.pt", read, Config=parts)
+        with open(read, "rb") as file:
+            equal(hashlib.sha256(file.read()).hexdigest(), hashlib.sha256(content).hexdigest())
+    return client
+
+
+def signatures_are_verified(key, endpoint, proxies=None):
+    from botocore.exceptions import ClientError
+
+    try:
+        checkpoint(key, endpoint, proxies, secret="wrong")
+    except ClientError as error:
+        equal(error.response["Error"]["Code"], "SignatureDoesNotMatch")
+    else:
+        raise AssertionError("a wrong signature was accepted")
+
+
+def hybrid_only(metric):
+    name = "hybridge_handshakes_total{"
+    hybrid = metric(name + 'group="X25519MLKEM768"')
+    assert hybrid > 0
+    equal(metric(name), hybrid)
+    return hybrid
+
+
+def case_a_checkpoint_through_an_egress_to_one_target():
+    needs_boto3()
+    with store() as (port, key), Sidecar(f"127.0.0.1:{port}") as server:
+        listen = free_port()
+        entry = f"store=127.0.0.1:{listen}->localhost:{server.hybrid}"
+        with egress(server.ca, "--egress", entry, "--egress-protocol", "http", listen=listen) as metric:
+            endpoint = f"http://127.0.0.1:{listen}"
+            client = checkpoint(key, endpoint)
+            full = hybrid_only(metric)
+            requests = metric("hybridge_requests_total{")
+            client.head_bucket(Bucket="checkpoints")
+            answered = client.list_objects_v2(Bucket="checkpoints")["ResponseMetadata"]["HTTPHeaders"]
+            equal(answered["x-tls-key-exchange"], "X25519MLKEM768")
+            signatures_are_verified(key, endpoint)
+            print(f"     {full:.0f} connections for {requests:.0f} requests", flush=True)
+
+
+def case_a_checkpoint_through_a_forward_proxy():
+    needs_boto3()
+    with store() as (port, key), Sidecar(f"127.0.0.1:{port}") as server:
+        listen = free_port()
+        arguments = ["--egress-name", "proxy", "--egress-listen", f"127.0.0.1:{listen}", "--egress-capture", "http-proxy"]
+        arguments += ["--egress-targets-allowed", f"localhost:{server.hybrid}"]
+        with egress(server.ca, *arguments, listen=listen) as metric:
+            # The name and the port that are signed are the server's own.
+            endpoint, proxies = f"http://localhost:{server.hybrid}", {"http": f"http://127.0.0.1:{listen}"}
+            checkpoint(key, endpoint, proxies)
+            hybrid_only(metric)
+            signatures_are_verified(key, endpoint, proxies)
+
+
+if __name__ == "__main__":
+    run_cases(globals())
