@@ -46,9 +46,9 @@ impl Observers {
         })
     }
 
-    /// A request of HTTP/1.1 begins. What of its fields ends here is left out from now on.
+    /// A request of HTTP/1.1 begins.
     #[cold]
-    pub(crate) fn begin(&self, head: &mut RequestHead<'_>) -> Box<Observed> {
+    pub(crate) fn begin(&self, head: &RequestHead<'_>) -> Box<Observed> {
         let log = self.log.as_ref();
         let line = log.map(|log| log.line(head.method, head.host, head.target));
         let span = self.traces.as_ref().and_then(|traces| {
@@ -59,9 +59,6 @@ impl Observers {
                 states: head.values(STATE).collect(),
             })
         });
-        if let Some(span) = &span {
-            head.leave_out(span.replaces());
-        }
         Box::new(Observed { line, span })
     }
 
@@ -107,6 +104,11 @@ impl Observers {
 }
 
 impl Observed {
+    /// The fields of the client that end here.
+    pub(crate) fn replaces(&self) -> &'static [&'static str] {
+        self.span.as_ref().map_or(&[], Span::replaces)
+    }
+
     /// The response head came.
     #[cold]
     pub(crate) fn first_byte(&mut self, after: Duration) {

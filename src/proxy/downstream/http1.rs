@@ -22,6 +22,7 @@ use crate::proxy::downstream::http1_idle::KeepAliveWait;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
 use crate::proxy::local_reply::LocalReply;
+use crate::proxy::observers::Observed;
 use crate::proxy::signed::{ENDS_HERE, judge};
 use crate::proxy::upstream::Upstream;
 use crate::signature::Refusal;
@@ -109,9 +110,16 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             forward(client, context, asked).await
         }
         Err(Refused::Head(error)) => refuse(client, context, error),
-        Err(Refused::Signature(refusal, is_head, accept)) => {
+        Err(Refused::Signature(refused)) => {
+            let RefusedSignature {
+                refusal,
+                is_head,
+                accept,
+                observed,
+            } = *refused;
             let reply = LocalReply::Signature(refusal);
             let mut sample = context.sample(RequestProtocol::Http1);
+            sample.observed = observed;
             sample.answered_with(reply.status());
             client.queue(reply.to_http1_with(true, !is_head, &accept));
             Next::Close(Outcome::Closed)
@@ -130,8 +138,16 @@ fn named(head: &[u8], targets: &dyn Targets) -> Result<Arc<Upstream>, Unnamed> {
 /// Why a request is answered here.
 enum Refused {
     Head(HeadError),
-    /// Whether the request is a HEAD, and the line that says which signatures are asked for.
-    Signature(Refusal, bool, String),
+    Signature(Box<RefusedSignature>),
+}
+
+struct RefusedSignature {
+    refusal: Refusal,
+    /// The request is a HEAD.
+    is_head: bool,
+    /// The line that says which signatures are asked for.
+    accept: String,
+    observed: Option<Box<Observed>>,
 }
 
 impl From<HeadError> for Refused {
@@ -187,19 +203,28 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
         let receipt = signer.receipt(&head.message(&context.identity), context.identity.group());
         Box::new(receipt)
     });
+    let observers = context.observers.as_deref();
+    let observed = observers.map(|observers| observers.begin(&head));
     let mut judged = None;
     if let Some(verifier) = &context.signature {
-        let verdict = judge(context, verifier, &head.message(&context.identity));
-        judged = Some(verdict.map_err(|refusal| {
-            let accept = format!("accept-signature: {}\r\n", verifier.accept());
-            Refused::Signature(refusal, head.method == "HEAD", accept)
-        })?);
+        match judge(context, verifier, &head.message(&context.identity)) {
+            Ok(verdict) => judged = Some(verdict),
+            Err(refusal) => {
+                return Err(Refused::Signature(Box::new(RefusedSignature {
+                    refusal,
+                    is_head: head.method == "HEAD",
+                    accept: format!("accept-signature: {}\r\n", verifier.accept()),
+                    observed,
+                })));
+            }
+        }
         head.leave_out(&ENDS_HERE);
     } else if context.targets.is_some() {
         head.leave_out(&FOR_A_PROXY);
     }
-    let observers = context.observers.as_deref();
-    let observed = observers.map(|observers| observers.begin(&mut head));
+    if let Some(observed) = &observed {
+        head.leave_out(observed.replaces());
+    }
     let over_http2 = !head.websocket && context.settings.upstream_http.is_http2(head.grpc);
     let default_host = &context.upstream.default_host;
     let route = if over_http2 {
