@@ -10,27 +10,21 @@ use http::HeaderValue;
 use tokio::time::{Instant, Sleep};
 
 use crate::metrics::{RequestProtocol, StreamMetrics};
+use crate::proxy::codec::media_type::{is_grpc, media_type_is};
 use crate::proxy::codec::message::Frame;
 
 /// Media types of responses that come event by event.
-const STREAMS: [&str; 6] = [
+const STREAMS: [&str; 5] = [
     "text/event-stream",
     "application/x-ndjson",
     "application/jsonl",
     "application/json-seq",
     "application/stream+json",
-    "application/grpc",
 ];
 
 /// Whether a content-type announces a stream. All of gRPC: a call is not known to be unary before its end.
 pub(crate) fn is_stream(content_type: &[u8]) -> bool {
-    STREAMS.iter().any(|kind| {
-        let rest = content_type.get(kind.len()..);
-        content_type
-            .get(..kind.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes()))
-            && matches!(rest, Some([] | [b';' | b' ' | b'+', ..]))
-    })
+    is_grpc(content_type) || STREAMS.iter().any(|kind| media_type_is(content_type, kind))
 }
 
 /// The same of the field, if there is one.
@@ -168,6 +162,7 @@ mod tests {
             "text",
             "application/json",
             "text/event-streams",
+            "text/event-stream+x",
             "application/grpc-web",
         ] {
             assert!(!is_stream(other.as_bytes()), "{other}");

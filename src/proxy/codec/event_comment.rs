@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
+use crate::proxy::codec::media_type::media_type_is;
 use crate::signature::SIGNATURE_FIELDS;
 
 /// Bytes that tell how the last event ended.
@@ -11,9 +12,9 @@ const KEPT: usize = 4;
 
 /// Whether a comment can follow: bytes of an encoding cannot be continued by text.
 pub(crate) fn takes_comment(fields: &HeaderMap) -> bool {
-    let kind = fields.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next());
-    let events = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
+    let events = fields
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| media_type_is(kind.as_bytes(), "text/event-stream"));
     events && !fields.contains_key(CONTENT_ENCODING)
 }
 

@@ -6,5 +6,6 @@ pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod headers;
 pub(crate) mod linger;
+pub(crate) mod media_type;
 pub(crate) mod message;
 pub(crate) mod signing;

@@ -12,6 +12,7 @@ use self::target::split_target;
 pub(crate) use self::target::{absolute_authority, valid_host};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::headers::{self, ForwardedHeaders, has_item, put_field};
+use crate::proxy::codec::media_type::is_grpc;
 use crate::proxy::codec::message::Framing;
 use crate::signature::Message;
 
@@ -304,18 +305,6 @@ fn parse_length(value: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(value).ok()?.parse().ok()
-}
-
-/// Whether a content type is gRPC (gRPC over HTTP/2, "Requests").
-pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    content_type
-        .get(..GRPC.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-        && matches!(
-            content_type.get(GRPC.len()),
-            None | Some(b'+' | b';' | b' ')
-        )
 }
 
 #[cfg(test)]

@@ -129,24 +129,6 @@ fn more_fields_than_the_limit_are_too_many() {
     );
 }
 
-#[test]
-fn grpc_content_types_are_known_from_their_lookalikes() {
-    for yes in [
-        "application/grpc",
-        "application/grpc+proto",
-        "Application/gRPC;x=1",
-    ] {
-        assert!(is_grpc(yes.as_bytes()), "{yes}");
-    }
-    for no in [
-        "application/grpc-web",
-        "application/json",
-        "application/grpcx",
-    ] {
-        assert!(!is_grpc(no.as_bytes()), "{no}");
-    }
-}
-
 /// A relay that names a signed field in `connection` takes it away: it is not there to be verified.
 #[test]
 fn signatures_cover_no_field_that_ends_here() {
