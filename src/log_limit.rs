@@ -1,6 +1,21 @@
 //! A log line that others can cause as often as they like is written a few times in each interval, with
 //! a count of those left out. Imports nothing of ours.
 
+/// Logs at `$level` a line that a [`LogLimit`] admitted, else at debug: the message, then the fields. `suppressed` is
+/// among them where lines were left out.
+macro_rules! log_admitted {
+    ($level:ident, $admitted:expr, $message:literal, $($fields:tt)+) => {{
+        let admitted: Option<u64> = $admitted;
+        let suppressed = admitted.filter(|count| *count > 0);
+        if admitted.is_some() {
+            tracing::$level!($($fields)+, suppressed, $message);
+        } else {
+            tracing::debug!($($fields)+, $message);
+        }
+    }};
+}
+pub(crate) use log_admitted;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::drain::Watch;
 use crate::io::{TrafficCounters, TrafficTotals};
-use crate::log_limit::LogLimit;
+use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, PanickedTask, ShedReason};
 use crate::proxy::error::Outcome;
 use crate::tls::error::HandshakeError;
@@ -71,35 +71,27 @@ impl AccessLog {
             self.failure_lines_of(&failure.error)
                 .and_then(LogLimit::admit)
         };
-        let suppressed = admitted.filter(|count| *count > 0);
+        // A TCP health check is routine.
+        let routine = matches!(failure.error, HandshakeError::NoHello);
         let offered = failure.offer.as_ref().map(Offer::to_string);
         let peer = failure.peer.as_ref().map(ToString::to_string);
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    listener = %self.listener,
-                    client = %closed.client,
-                    proxy = closed.proxy.map(tracing::field::display),
-                    outcome = Outcome::HandshakeFailed.as_str(),
-                    reason = failure.error.reason(),
-                    error = %failure.error,
-                    policy = self.policy,
-                    peer,
-                    offered,
-                    suppressed,
-                    handshake_bytes_in = failure.cost.bytes_in,
-                    handshake_bytes_out = failure.cost.bytes_out,
-                    handshake_ms = failure.cost.elapsed.as_secs_f64() * 1e3,
-                    "connection closed"
-                )
-            };
-        }
-        // A TCP health check is routine.
-        if admitted.is_none() || matches!(failure.error, HandshakeError::NoHello) {
-            line!(debug);
-        } else {
-            line!(info);
-        }
+        log_admitted!(
+            info,
+            admitted.filter(|_| !routine),
+            "connection closed",
+            listener = %self.listener,
+            client = %closed.client,
+            proxy = closed.proxy.map(tracing::field::display),
+            outcome = Outcome::HandshakeFailed.as_str(),
+            reason = failure.error.reason(),
+            error = %failure.error,
+            policy = self.policy,
+            peer,
+            offered,
+            handshake_bytes_in = failure.cost.bytes_in,
+            handshake_bytes_out = failure.cost.bytes_out,
+            handshake_ms = failure.cost.elapsed.as_secs_f64() * 1e3
+        );
     }
 
     fn failure_lines_of(&self, error: &HandshakeError) -> Option<&LogLimit> {

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::log_limit::LogLimit;
+use crate::log_limit::{LogLimit, log_admitted};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::OriginError;
 use crate::signature::Verifier;
@@ -44,18 +44,14 @@ impl FailureLog {
 
     /// A request was refused by its head.
     pub(crate) fn head_refused(&self, reason: &dyn fmt::Display, status: u16) {
-        let admitted = self.admit_refusal(HEAD);
-        let suppressed = admitted.filter(|count| *count > 0);
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(listener = %self.listener, %reason, status, suppressed, "request refused")
-            };
-        }
-        if admitted.is_some() {
-            line!(info);
-        } else {
-            line!(debug);
-        }
+        log_admitted!(
+            info,
+            self.admit_refusal(HEAD),
+            "request refused",
+            listener = %self.listener,
+            %reason,
+            status
+        );
     }
 
     /// Whether a request that is refused for this reason becomes a line, and how many did not since the

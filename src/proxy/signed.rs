@@ -4,6 +4,7 @@
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::log_limit::log_admitted;
 use crate::proxy::codec::headers::put_field;
 use crate::proxy::context::Context;
 use crate::signature::{BodyDigest, Message, PRINCIPAL, RESULT, Refusal, Verifier};
@@ -53,36 +54,27 @@ pub(crate) fn judge(
 pub(crate) fn bad_digest(context: &Context) {
     let (listener, reason) = (context.listener(), Refusal::Digest.as_str());
     context.metrics.signature(reason);
-    let admitted = context.failures.admit_refusal(reason);
-    let suppressed = admitted.filter(|count| *count > 0);
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(%listener, reason, suppressed, "a signed body broken off before its end")
-        };
-    }
-    if admitted.is_some() {
-        line!(info);
-    } else {
-        line!(debug);
-    }
+    log_admitted!(
+        info,
+        context.failures.admit_refusal(reason),
+        "a signed body broken off before its end",
+        %listener,
+        reason
+    );
 }
 
 /// Logs a request that is refused.
 fn refused(context: &Context, refusal: Refusal) {
     let (listener, reason) = (context.listener(), refusal.as_str());
     let status = refusal.status();
-    let admitted = context.failures.admit_refusal(reason);
-    let suppressed = admitted.filter(|count| *count > 0);
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(%listener, reason, status, suppressed, "signatures refused")
-        };
-    }
-    if admitted.is_some() {
-        line!(info);
-    } else {
-        line!(debug);
-    }
+    log_admitted!(
+        info,
+        context.failures.admit_refusal(reason),
+        "signatures refused",
+        %listener,
+        reason,
+        status
+    );
 }
 
 impl Judged {

@@ -13,7 +13,10 @@ use source::sources;
 
 use crate::contract::golden;
 
-const MACROS: [&str; 9] = [
+/// The macro that adds the field `suppressed`: its level, what admits the line, the message, the fields.
+const LIMITED: &str = "log_admitted!(";
+
+const MACROS: [&str; 10] = [
     "tracing::error!(",
     "tracing::warn!(",
     "tracing::info!(",
@@ -23,6 +26,7 @@ const MACROS: [&str; 9] = [
     " warn!(",
     " info!(",
     " debug!(",
+    LIMITED,
 ];
 
 /// The arguments of the macro whose parenthesis has just been opened.
@@ -77,7 +81,12 @@ fn lines_of_source() -> BTreeMap<String, BTreeSet<String>> {
     for source in sources() {
         for call in MACROS {
             for (index, _) in source.code.match_indices(call) {
-                let (message, fields) = line(&arguments(&source.code[index + call.len()..]));
+                let mut arguments = arguments(&source.code[index + call.len()..]);
+                if call == LIMITED {
+                    let message = arguments.drain(..3).last().unwrap();
+                    arguments.extend(["suppressed".to_owned(), message]);
+                }
+                let (message, fields) = line(&arguments);
                 lines.entry(message).or_default().extend(fields);
             }
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::drain::Watch;
 use crate::io::TrafficTotals;
-use crate::log_limit::LogLimit;
+use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::proxy::error::Outcome;
 use crate::proxy::origin::OriginError;
@@ -129,34 +129,25 @@ impl<'a> Closed<'a> {
             OriginError::Gone => None,
             _ => log.admit(error.reason()),
         };
-        let suppressed = admitted.filter(|count| *count > 0);
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    listener = %log.listener,
-                    role = "egress",
-                    client = %self.client,
-                    target = self.target(),
-                    address = self.address.map(tracing::field::display),
-                    outcome = outcome.as_str(),
-                    reason = error.reason(),
-                    error = %error,
-                    policy = log.policy,
-                    offered,
-                    suppressed,
-                    handshake_bytes_in = cost.bytes_in,
-                    handshake_bytes_out = cost.bytes_out,
-                    handshake_ms = cost.elapsed.as_secs_f64() * 1e3,
-                    open_seconds = self.at.elapsed().as_secs_f64(),
-                    "connection closed"
-                )
-            };
-        }
-        if admitted.is_some() {
-            line!(warn);
-        } else {
-            line!(debug);
-        }
+        log_admitted!(
+            warn,
+            admitted,
+            "connection closed",
+            listener = %log.listener,
+            role = "egress",
+            client = %self.client,
+            target = self.target(),
+            address = self.address.map(tracing::field::display),
+            outcome = outcome.as_str(),
+            reason = error.reason(),
+            error = %error,
+            policy = log.policy,
+            offered,
+            handshake_bytes_in = cost.bytes_in,
+            handshake_bytes_out = cost.bytes_out,
+            handshake_ms = cost.elapsed.as_secs_f64() * 1e3,
+            open_seconds = self.at.elapsed().as_secs_f64()
+        );
     }
 
     /// Records the end; one that a drain forces is counted there too.
