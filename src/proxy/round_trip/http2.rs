@@ -8,7 +8,7 @@ use http::{Request, Response};
 
 use super::error::RoundTripError;
 use super::interim::Interim;
-use crate::proxy::codec::h2::stream::OpenedStream;
+use crate::proxy::codec::h2::opened_stream::OpenedStream;
 use crate::proxy::codec::headers;
 use crate::proxy::codec::message::{MessageStream, is_idempotent};
 use crate::proxy::context::Context;

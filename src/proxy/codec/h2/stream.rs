@@ -1,12 +1,12 @@
-//! HTTP/2 streams as sides of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
+//! A client's HTTP/2 stream as the downstream side of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
 //! capacity is asked for before bytes are handed over, and given back when they are forwarded.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
 use h2::server::SendResponse;
-use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -29,7 +29,7 @@ pub(crate) const USUAL_HEAD: usize = 4 * 1024;
 const READ_AHEAD_PIECE: usize = 16 * 1024;
 
 /// Receives frames; the window of data is the caller's to give back.
-fn poll_frame(
+pub(super) fn poll_frame(
     stream: &mut RecvStream,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Frame>, MessageError>> {
@@ -293,73 +293,5 @@ impl MessageStream for ServedStream {
             None => ready!(self.respond.poll_reset(cx)),
         };
         Poll::Ready(reset.map_or_else(MessageError::from, MessageError::Reset))
-    }
-}
-
-/// The upstream's side of a stream we opened.
-pub(crate) struct OpenedStream {
-    sender: Sender,
-    /// There once the response head is.
-    receiver: Option<RecvStream>,
-}
-
-impl OpenedStream {
-    /// `ended`: the request has no body.
-    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
-        Self {
-            sender: Sender::new(stream, ended, None),
-            receiver: None,
-        }
-    }
-
-    /// The response's head is here; its body follows.
-    pub(crate) fn start_body(&mut self, receiver: RecvStream) {
-        self.receiver = Some(receiver);
-    }
-
-    /// Tells the server that nobody waits any more.
-    pub(crate) fn cancel(&mut self) {
-        self.sender.reset(h2::Reason::CANCEL);
-    }
-}
-
-impl MessageStream for OpenedStream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
-        let Some(receiver) = &mut self.receiver else {
-            return Poll::Ready(Err(MessageError::Ended));
-        };
-        let frame = ready!(poll_frame(receiver, cx))?;
-        if let Some(Frame::Data(data)) = &frame {
-            receiver.flow_control().release_capacity(data.len())?;
-        }
-        Poll::Ready(Ok(frame))
-    }
-
-    fn at_end(&self) -> bool {
-        self.receiver
-            .as_ref()
-            .is_some_and(RecvStream::is_end_stream)
-    }
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
-        self.sender.poll_ready(cx)
-    }
-
-    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
-        self.sender.send(frame, last);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), MessageError> {
-        self.sender.finish();
-        Ok(())
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
-        self.sender.poll_flush(cx)
-    }
-
-    fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<MessageError> {
-        Poll::Pending
     }
 }

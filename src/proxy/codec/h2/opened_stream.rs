@@ -1,0 +1,78 @@
+//! A stream that we open at an HTTP/2 upstream, as the upstream side of an exchange.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+
+use crate::proxy::codec::h2::sender::Sender;
+use crate::proxy::codec::h2::stream::poll_frame;
+use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Readiness};
+
+/// The upstream's side of a stream we opened.
+pub(crate) struct OpenedStream {
+    sender: Sender,
+    /// There once the response head is.
+    receiver: Option<RecvStream>,
+}
+
+impl OpenedStream {
+    /// `ended`: the request has no body.
+    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+        Self {
+            sender: Sender::new(stream, ended, None),
+            receiver: None,
+        }
+    }
+
+    /// The response's head is here; its body follows.
+    pub(crate) fn start_body(&mut self, receiver: RecvStream) {
+        self.receiver = Some(receiver);
+    }
+
+    /// Tells the server that nobody waits any more.
+    pub(crate) fn cancel(&mut self) {
+        self.sender.reset(h2::Reason::CANCEL);
+    }
+}
+
+impl MessageStream for OpenedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+        let Some(receiver) = &mut self.receiver else {
+            return Poll::Ready(Err(MessageError::Ended));
+        };
+        let frame = ready!(poll_frame(receiver, cx))?;
+        if let Some(Frame::Data(data)) = &frame {
+            receiver.flow_control().release_capacity(data.len())?;
+        }
+        Poll::Ready(Ok(frame))
+    }
+
+    fn at_end(&self) -> bool {
+        self.receiver
+            .as_ref()
+            .is_some_and(RecvStream::is_end_stream)
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
+        self.sender.send(frame, last);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), MessageError> {
+        self.sender.finish();
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
+        self.sender.poll_flush(cx)
+    }
+
+    fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<MessageError> {
+        Poll::Pending
+    }
+}
