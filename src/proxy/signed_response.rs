@@ -11,6 +11,7 @@ use crate::proxy::codec::message::{Frame, Framing, MessageStream};
 use crate::proxy::codec::signing::Signing;
 use crate::proxy::context::Context;
 use crate::proxy::exchange::{Broken, Exchange, Upload};
+use crate::proxy::round_trip::Http2Head;
 use crate::signature::{ContentDigest, Receipt};
 
 /// Bytes of a body that is read before its head goes out.
@@ -43,7 +44,7 @@ pub(crate) struct Signed<'a, U> {
 pub(crate) async fn sign<'a, D: MessageStream, U: MessageStream>(
     context: &Context,
     receipt: &Receipt,
-    (mut response, framing): (Response<()>, Framing),
+    head: Http2Head,
     down: &mut D,
     up: &'a mut U,
     upload: Upload,
@@ -53,6 +54,11 @@ pub(crate) async fn sign<'a, D: MessageStream, U: MessageStream>(
         Client::Http1 { minor } => (minor == 1, None),
         Client::Http2(charge) => (true, Some(charge)),
     };
+    let Http2Head {
+        mut response,
+        framing,
+        ..
+    } = head;
     let status = response.status().as_u16();
     let draft = receipt.begin(status, response.headers_mut());
     let (place, framing, body, upload) = match framing {

@@ -15,15 +15,14 @@ use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange};
 use crate::proxy::upstream::{Priority, Socket};
 
-/// Runs a tunnel after a 101 was queued for the client.
-pub(super) async fn tunnel<S: Duplex>(
+/// Runs a tunnel after a 101 was queued for the client and `up` became one.
+pub(super) async fn tunnel<S: Duplex, U: MessageStream>(
     client: &mut H1<S>,
-    up: &mut H1<Socket>,
+    up: &mut U,
     context: &Context,
     sample: &mut Sample<'_>,
 ) -> Outcome {
     client.start_tunnel();
-    up.start_tunnel();
     let outcome = run(client, up, context).await;
     if outcome == Outcome::Closed {
         sample.code = Code::Http(101);

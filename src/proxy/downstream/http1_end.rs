@@ -12,7 +12,7 @@ use crate::proxy::exchange::Broken;
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::RoundTripError;
 use crate::proxy::signed::bad_digest;
-use crate::signature::{Receipt, Refusal};
+use crate::signature::Receipt;
 
 /// What decides how a request is forwarded and answered.
 pub(super) struct RequestMeta {
@@ -46,31 +46,22 @@ pub(super) async fn unanswered<S: Duplex>(
     why: RoundTripError,
     sample: &mut Sample<'_>,
 ) -> Next {
-    let error = match why {
-        RoundTripError::Client => return Next::Gone(Outcome::ClientGone),
-        RoundTripError::BadBody => {
-            let reply = LocalReply::BadBody;
-            sample.answered_with(reply.status());
-            client.queue(reply.to_http1(true, !asked.is_head));
-            return Next::Close(Outcome::ProtocolError);
-        }
-        RoundTripError::BadDigest => {
-            bad_digest(context);
-            let reply = LocalReply::Signature(Refusal::Digest);
-            sample.answered_with(reply.status());
-            client.queue(reply.to_http1(true, !asked.is_head));
-            return Next::Close(Outcome::Closed);
-        }
-        RoundTripError::Upstream(error) => error,
+    let Some(reply) = why.into_reply(context) else {
+        return Next::Gone(Outcome::ClientGone);
     };
-    context.upstream_failed(&error);
-    let reply = LocalReply::from(&error);
     sample.answered_with(reply.status());
-    // A body that is still coming would be read as the next request.
-    let close = !client.body_done() || !asked.keep_alive || asked.minor == 0;
+    let outcome = match reply {
+        LocalReply::BadBody => Outcome::ProtocolError,
+        _ => Outcome::Closed,
+    };
+    // A body that is still coming, or is not what it should be, would be read as the next request.
+    let close = matches!(reply, LocalReply::BadBody | LocalReply::Signature(_))
+        || !client.body_done()
+        || !asked.keep_alive
+        || asked.minor == 0;
     client.queue(reply.to_http1(close, !asked.is_head));
     if close {
-        return Next::Close(Outcome::Closed);
+        return Next::Close(outcome);
     }
     match poll_fn(|cx| client.poll_flush(cx)).await {
         Ok(()) => Next::Keep,

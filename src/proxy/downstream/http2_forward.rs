@@ -8,7 +8,7 @@ use h2::{Reason, RecvStream};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response};
+use http::{Method, Request};
 
 mod head;
 mod respond;
@@ -19,7 +19,6 @@ use crate::metrics::{Code, RequestProtocol};
 use crate::panics;
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::valid_host;
-use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::h2::stream::ServedStream;
 use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
 use crate::proxy::codec::headers::strip_hop_by_hop;
@@ -28,10 +27,9 @@ use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::request_log::RequestLog;
-use crate::proxy::round_trip::{self, RoundTripError, UpstreamRequest};
-use crate::proxy::signed::bad_digest;
+use crate::proxy::round_trip::{self, InterimHead, RoundTripError, UpstreamRequest};
 use crate::proxy::upstream::Priority;
-use crate::signature::{Receipt, Refusal};
+use crate::signature::Receipt;
 use crate::worker;
 
 /// A stream's part of what is shared, until its end.
@@ -113,14 +111,9 @@ pub(super) async fn serve(
     if let Some(observed) = &sample.observed {
         observed.insert_into(&mut parts.headers);
     }
-    let over_http2 = !websocket && context.settings.upstream_http.is_http2(grpc);
-    if over_http2 {
-        stream.over_http2(parts, host, ended, &mut sample).await;
-    } else {
-        stream
-            .over_http1(&parts, host, ended, websocket, &mut sample)
-            .await;
-    }
+    stream
+        .forward(parts, host, ended, websocket, &mut sample)
+        .await;
     drop(sample);
     stream.end().await;
 }
@@ -210,20 +203,36 @@ impl Served<'_> {
         Ok(host)
     }
 
-    async fn over_http1(
+    /// Sends a request whose head was validated, and its response back.
+    async fn forward(
         &mut self,
-        parts: &Parts,
+        parts: Parts,
         host: Option<&[u8]>,
         ended: bool,
         websocket: bool,
         sample: &mut Sample<'_>,
     ) {
+        let interim = |client: &mut ServedStream, head: InterimHead<'_>| {
+            if let Ok(response) = head.into_http2() {
+                // An interim response that cannot be forwarded is no loss of the final one.
+                let _ = client.send_interim(response);
+            }
+        };
+        let (context, settings) = (self.context, &self.context.settings);
+        if !websocket && settings.upstream_http.is_http2(self.grpc) {
+            let Some(request) = to_request(parts, host, context) else {
+                return self.reply(LocalReply::BadHead(HeadError::Malformed), sample);
+            };
+            let asking = round_trip::send_http2(&mut self.client, context, request, ended, interim);
+            let answered = asking.await;
+            return self.respond(answered, websocket, sample).await;
+        }
         let framing = if websocket {
             Framing::None
         } else {
-            framing_of(parts, ended)
+            framing_of(&parts, ended)
         };
-        let head = write_head(parts, host, framing, websocket, self.context);
+        let head = write_head(&parts, host, framing, websocket, context);
         let ask = UpstreamRequest {
             head: &head,
             framing,
@@ -232,51 +241,13 @@ impl Served<'_> {
             upgrade: websocket,
             priority: self.priority,
         };
-        let interim = |client: &mut ServedStream, head: &ResponseHead<'_>| {
-            if let Ok(response) = head.to_http2() {
-                // An interim response that cannot be forwarded is no loss of the final one.
-                let _ = client.send_interim(response);
-            }
-        };
-        match round_trip::send_http1(&mut self.client, self.context, &ask, interim).await {
-            Ok(answered) => self.respond(answered, websocket, sample).await,
-            Err(why) => self.unanswered(why, sample),
-        }
-    }
-
-    async fn over_http2(
-        &mut self,
-        parts: Parts,
-        host: Option<&[u8]>,
-        ended: bool,
-        sample: &mut Sample<'_>,
-    ) {
-        let Some(request) = to_request(parts, host, self.context) else {
-            return self.reply(LocalReply::BadHead(HeadError::Malformed), sample);
-        };
-        let interim = |client: &mut ServedStream, response: Response<()>| {
-            let _ = client.send_interim(response);
-        };
-        let asking =
-            round_trip::send_http2(&mut self.client, self.context, request, ended, interim);
-        match asking.await {
-            Ok(answered) => self.respond_from_http2(answered, sample).await,
-            Err(why) => self.unanswered(why, sample),
-        }
+        let answered = round_trip::send_http1(&mut self.client, context, &ask, interim).await;
+        self.respond(answered, websocket, sample).await;
     }
 
     fn unanswered(&mut self, why: RoundTripError, sample: &mut Sample<'_>) {
-        match why {
-            RoundTripError::Client => {}
-            RoundTripError::BadBody => self.reply(LocalReply::BadBody, sample),
-            RoundTripError::BadDigest => {
-                bad_digest(self.context);
-                self.reply(LocalReply::Signature(Refusal::Digest), sample);
-            }
-            RoundTripError::Upstream(error) => {
-                self.context.upstream_failed(&error);
-                self.reply(LocalReply::from(&error), sample);
-            }
+        if let Some(reply) = why.into_reply(self.context) {
+            self.reply(reply, sample);
         }
     }
 

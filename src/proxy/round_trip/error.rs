@@ -1,8 +1,12 @@
 //! What comes instead of a response head.
 
 use crate::proxy::codec::message::{FramingError, MessageError};
+use crate::proxy::context::Context;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::exchange::Broken;
+use crate::proxy::local_reply::LocalReply;
+use crate::proxy::signed::bad_digest;
+use crate::signature::Refusal;
 
 /// What came instead of a response head.
 pub(crate) enum RoundTripError {
@@ -14,6 +18,24 @@ pub(crate) enum RoundTripError {
     BadDigest,
     /// The upstream failed.
     Upstream(UpstreamError),
+}
+
+impl RoundTripError {
+    /// What the client gets instead, counted and logged; nothing if it is gone.
+    pub(crate) fn into_reply(self, context: &Context) -> Option<LocalReply> {
+        match self {
+            Self::Client => None,
+            Self::BadBody => Some(LocalReply::BadBody),
+            Self::BadDigest => {
+                bad_digest(context);
+                Some(LocalReply::Signature(Refusal::Digest))
+            }
+            Self::Upstream(error) => {
+                context.upstream_failed(&error);
+                Some(LocalReply::from(&error))
+            }
+        }
+    }
 }
 
 impl From<UpstreamError> for RoundTripError {

@@ -5,7 +5,7 @@ use std::task::{Poll, ready};
 use bytes::Bytes;
 
 use super::error::RoundTripError;
-use super::interim::Interim;
+use super::interim::{Interim, InterimHead};
 use crate::proxy::codec::h1::connection::{H1, ReadError};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::no_fields;
@@ -37,11 +37,13 @@ pub(crate) struct UpstreamRequest<'a> {
 
 /// A final response head of an HTTP/1.1 server, still in the connection's buffer.
 pub(crate) struct Http1Response {
-    pub(crate) connection: Box<H1<Socket>>,
+    pub(super) connection: Box<H1<Socket>>,
     /// Bytes of the head.
-    pub(crate) length: usize,
+    pub(super) length: usize,
     /// How far the request got.
-    pub(crate) upload: Upload,
+    pub(super) upload: Upload,
+    /// The server keeps the connection, as far as its head was read.
+    pub(super) kept: bool,
 }
 
 /// Sends a request over HTTP/1.1 and waits for the head of its response. `interim` forwards what comes before the final head (RFC 9110 §15.2).
@@ -52,7 +54,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
     down: &mut D,
     context: &Context,
     ask: &UpstreamRequest<'_>,
-    mut interim: impl FnMut(&mut D, &ResponseHead<'_>),
+    mut interim: impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<Http1Response, RoundTripError> {
     let upstream = &context.upstream;
     let mut lease = upstream.lease(!ask.idempotent, ask.priority).await?;
@@ -75,6 +77,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
                     connection: lease.connection,
                     length,
                     upload,
+                    kept: false,
                 });
             }
             Err(RoundTripError::Upstream(UpstreamError::Closed))
@@ -94,7 +97,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
 async fn final_head<D: MessageStream>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
     ask: &UpstreamRequest<'_>,
-    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+    interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<usize, RoundTripError> {
     let mut passed = Interim::default();
     loop {
@@ -120,7 +123,7 @@ fn is_final<D: MessageStream>(
     length: usize,
     ask: &UpstreamRequest<'_>,
     passed: &mut Interim,
-    interim: &mut impl FnMut(&mut D, &ResponseHead<'_>),
+    interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<bool, UpstreamError> {
     let head = exchange.up.head(length);
     // Most are final by their first digit, and are parsed where they are forwarded.
@@ -135,7 +138,7 @@ fn is_final<D: MessageStream>(
         101 => Err(UpstreamError::BadResponse(HeadError::Switch)),
         100..200 => {
             passed.count(length)?;
-            interim(exchange.down, &head);
+            interim(exchange.down, InterimHead::Http1(&head));
             Ok(false)
         }
         _ => Ok(true),

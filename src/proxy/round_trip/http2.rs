@@ -7,7 +7,7 @@ use h2::client::ResponseFuture;
 use http::{Request, Response};
 
 use super::error::RoundTripError;
-use super::interim::Interim;
+use super::interim::{Interim, InterimHead};
 use crate::proxy::codec::h2::opened_stream::OpenedStream;
 use crate::proxy::codec::headers;
 use crate::proxy::codec::message::{MessageStream, is_idempotent};
@@ -21,17 +21,17 @@ const MAX_AGAIN: usize = 2;
 
 /// A final response head of an HTTP/2 server.
 pub(crate) struct Http2Response {
-    pub(crate) stream: OpenedStream,
-    pub(crate) response: Response<()>,
+    pub(super) stream: OpenedStream,
+    pub(super) response: Response<()>,
     /// How far the request got.
-    pub(crate) upload: Upload,
+    pub(super) upload: Upload,
     /// Kept until the stream ends.
     permit: UpstreamPermit,
 }
 
 impl Http2Response {
     /// The group of the keys that it came with, where there are any.
-    pub(crate) fn group(&self) -> Option<&'static str> {
+    pub(super) fn group(&self) -> Option<&'static str> {
         self.permit.group()
     }
 }
@@ -50,7 +50,7 @@ pub(crate) async fn send_http2<D: MessageStream>(
     context: &Context,
     mut request: Request<()>,
     without_body: bool,
-    mut interim: impl FnMut(&mut D, Response<()>),
+    mut interim: impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<Http2Response, RoundTripError> {
     let idempotent = is_idempotent(request.method().as_str());
     let mut left = MAX_AGAIN;
@@ -89,7 +89,7 @@ async fn attempt<D: MessageStream>(
     opening: Opening,
     request: Request<()>,
     without_body: bool,
-    interim: &mut impl FnMut(&mut D, Response<()>),
+    interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<Http2Response, Failed> {
     let Opening {
         mut sender, permit, ..
@@ -129,7 +129,7 @@ async fn attempt<D: MessageStream>(
 async fn response<D: MessageStream>(
     exchange: &mut Exchange<'_, D, OpenedStream>,
     pending: &mut ResponseFuture,
-    interim: &mut impl FnMut(&mut D, Response<()>),
+    interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<Response<h2::RecvStream>, RoundTripError> {
     let mut passed = Interim::default();
     loop {
@@ -144,7 +144,7 @@ async fn response<D: MessageStream>(
         match head {
             Ok(Head::Interim(response)) => {
                 passed.count(headers::size(response.headers()))?;
-                interim(exchange.down, response);
+                interim(exchange.down, InterimHead::Http2(response));
             }
             Ok(Head::Final(response)) => return Ok(response),
             Err(error) if was_not_processed(&error) => {

@@ -5,7 +5,10 @@ mod error;
 mod http1;
 mod http2;
 mod interim;
+mod response;
 
 pub(crate) use self::error::RoundTripError;
-pub(crate) use self::http1::{Http1Response, UpstreamRequest, send_http1};
-pub(crate) use self::http2::{Http2Response, send_http2};
+pub(crate) use self::http1::{UpstreamRequest, send_http1};
+pub(crate) use self::http2::send_http2;
+pub(crate) use self::interim::InterimHead;
+pub(crate) use self::response::{Http2Head, UpstreamResponse};

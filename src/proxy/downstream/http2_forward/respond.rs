@@ -7,102 +7,92 @@ use http::header::CONTENT_TYPE;
 
 use super::Served;
 use crate::metrics::Code;
-use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::h1::response::{ResponseHead, framing_of_http2};
 use crate::proxy::codec::h2::stream::{USUAL_HEAD, grpc_status};
-use crate::proxy::codec::headers::{self, strip_hop_by_hop};
-use crate::proxy::codec::message::{Framing, FramingError, MessageError, MessageStream};
+use crate::proxy::codec::message::{FramingError, MessageError, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::pace::announces_stream;
-use crate::proxy::round_trip::{Http1Response, Http2Response};
+use crate::proxy::round_trip::{RoundTripError, UpstreamResponse};
 use crate::proxy::signed::bad_digest;
 use crate::proxy::tunnel;
-use crate::proxy::upstream::Socket;
 
 impl Served<'_> {
-    /// Passes a response on whose head stands in the connection's buffer.
-    pub(super) async fn respond(
+    /// Forwards a response of either kind of upstream, or says why there is none.
+    pub(super) async fn respond<R: UpstreamResponse>(
         &mut self,
-        answered: Http1Response,
+        answered: Result<R, RoundTripError>,
         websocket: bool,
         sample: &mut Sample<'_>,
     ) {
-        let Http1Response {
-            connection: mut up,
-            length,
-            upload,
-        } = answered;
-        let (mut response, incoming, kept) = match ResponseHead::read(up.head(length), self.is_head)
-        {
+        let mut answered = match answered {
+            Ok(answered) => answered,
+            Err(why) => return self.unanswered(why, sample),
+        };
+        let mut head = match answered.to_http2(self.is_head) {
             Ok(head) => head,
             Err(error) => {
                 return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
             }
         };
-        if let Some(group) = up.stream().group() {
-            headers::put_evidence(response.headers_mut(), group);
-        }
-        if length > USUAL_HEAD
+        if head.size > USUAL_HEAD
             && self.receipt.is_none()
-            && !Box::pin(self.client.memory_for_head(length)).await
+            && !Box::pin(self.client.memory_for_head(head.size)).await
         {
+            answered.end(self.context, false);
             return self.reply(LocalReply::Overloaded, sample);
         }
-        up.start_body(length, incoming);
-        if response.status() == 101 {
-            *response.status_mut() = http::StatusCode::OK;
-            response.headers_mut().remove("sec-websocket-accept");
-            return self.tunnel(response, *up, sample).await;
+        if head.response.status() == 101 {
+            *head.response.status_mut() = http::StatusCode::OK;
+            head.response.headers_mut().remove("sec-websocket-accept");
+            answered.start_tunnel();
+            return self.tunnel(head.response, answered.body(), sample).await;
         }
-        if websocket && response.status().is_success() {
+        if websocket && head.response.status().is_success() {
             // It would tell the client that the tunnel stands (RFC 8441 §5).
             let error = UpstreamError::BadResponse(HeadError::Malformed);
             return self.unanswered(error.into(), sample);
         }
+        let upload = answered.upload();
         if let Some(receipt) = self.receipt.take() {
-            let answer = (response, incoming);
-            let passing = self.pass_signed(&receipt, answer, &mut *up, upload, sample);
-            let Some((result, upload)) = Box::pin(passing).await else {
-                return;
-            };
-            if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
-                self.context.upstream.checkin(up);
+            let passing = self.pass_signed(&receipt, head, answered.body(), upload, sample);
+            let passed = Box::pin(passing).await;
+            let complete = matches!(passed, Some((Ok(()), Upload::Done)));
+            answered.end(self.context, complete);
+            if let Some((result, _)) = passed {
+                self.conclude(result, sample).await;
             }
-            return self.conclude(result, sample).await;
+            return;
         }
-        let last = matches!(incoming, Framing::None | Framing::Length(0));
-        self.head(&response, sample);
-        let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
-        if self.client.start_response(response, last).is_err() {
+        self.head(&head.response, sample);
+        let clock = sample.clock(|| announces_stream(head.response.headers().get(CONTENT_TYPE)));
+        let last = answered.body().at_end();
+        if self.client.start_response(head.response, last).is_err() {
+            answered.end(self.context, false);
             return sample.broken();
         }
         let idle = self.context.settings.idle_timeout;
         let mut exchange =
-            Exchange::resumed(&mut self.client, &mut *up, idle, upload).timing(idle, clock);
+            Exchange::resumed(&mut self.client, answered.body(), idle, upload).timing(idle, clock);
         let result = exchange.run().await;
-        let upload = exchange.upload();
-        if result.is_ok() && kept && upload == Upload::Done && up.is_drained() {
-            self.context.upstream.checkin(up);
-        }
+        let complete = result.is_ok() && exchange.upload() == Upload::Done;
+        answered.end(self.context, complete);
         self.conclude(result, sample).await;
     }
 
-    async fn tunnel(
+    async fn tunnel<U: MessageStream>(
         &mut self,
         response: Response<()>,
-        mut up: H1<Socket>,
+        up: &mut U,
         sample: &mut Sample<'_>,
     ) {
         sample.answered_with(200);
         if self.client.start_response(response, false).is_err() {
             return sample.broken();
         }
-        up.start_tunnel();
-        let outcome = tunnel::run(&mut self.client, &mut up, self.context).await;
+        let outcome = tunnel::run(&mut self.client, up, self.context).await;
         if outcome != Outcome::Closed {
             sample.broken();
             if outcome == Outcome::UpstreamBroken {
@@ -110,60 +100,6 @@ impl Served<'_> {
             }
             self.client.reset(Reason::CANCEL);
         }
-    }
-
-    pub(super) async fn respond_from_http2(
-        &mut self,
-        answered: Http2Response,
-        sample: &mut Sample<'_>,
-    ) {
-        let group = answered.group();
-        let Http2Response {
-            stream: mut up,
-            mut response,
-            upload,
-            ..
-        } = answered;
-        strip_hop_by_hop(response.headers_mut());
-        if let Some(group) = group {
-            headers::put_evidence(response.headers_mut(), group);
-        }
-        let size = headers::size(response.headers());
-        if size > USUAL_HEAD
-            && self.receipt.is_none()
-            && !Box::pin(self.client.memory_for_head(size)).await
-        {
-            up.cancel();
-            return self.reply(LocalReply::Overloaded, sample);
-        }
-        if let Some(receipt) = self.receipt.take() {
-            let incoming = framing_of_http2(&response, self.is_head, up.at_end());
-            let answer = (response, incoming);
-            let passing = self.pass_signed(&receipt, answer, &mut up, upload, sample);
-            let passed = Box::pin(passing).await;
-            if !matches!(passed, Some((Ok(()), Upload::Done))) {
-                up.cancel();
-            }
-            if let Some((result, _)) = passed {
-                self.conclude(result, sample).await;
-            }
-            return;
-        }
-        self.head(&response, sample);
-        let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
-        let last = up.at_end();
-        if self.client.start_response(response, last).is_err() {
-            up.cancel();
-            return sample.broken();
-        }
-        let idle = self.context.settings.idle_timeout;
-        let mut exchange =
-            Exchange::resumed(&mut self.client, &mut up, idle, upload).timing(idle, clock);
-        let result = exchange.run().await;
-        if result.is_err() || exchange.upload() != Upload::Done {
-            up.cancel();
-        }
-        self.conclude(result, sample).await;
     }
 
     /// Counts a response head: for gRPC the status comes later, or now in a trailers-only response.

@@ -1,6 +1,5 @@
 //! The signatures of a stream: those of its request, and those of its response.
 
-use http::Response;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -14,6 +13,7 @@ use crate::proxy::context::Sample;
 use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::pace::announces_stream;
+use crate::proxy::round_trip::Http2Head;
 use crate::proxy::signed::{ENDS_HERE, judge};
 use crate::proxy::signed_response::{Client, Signed, sign};
 use crate::signature::{Message, Receipt, Refusal, ResponseSigner, Verifier};
@@ -61,14 +61,14 @@ impl Served<'_> {
     pub(super) async fn pass_signed<U: MessageStream>(
         &mut self,
         receipt: &Receipt,
-        answer: (Response<()>, Framing),
+        head: Http2Head,
         up: &mut U,
         upload: Upload,
         sample: &mut Sample<'_>,
     ) -> Option<(Result<(), Broken>, Upload)> {
         let client = &mut self.client;
         let of = Client::Http2(client.charge());
-        let signing = sign(self.context, receipt, answer, client, up, upload, of);
+        let signing = sign(self.context, receipt, head, client, up, upload, of);
         let Signed {
             response,
             mut body,
