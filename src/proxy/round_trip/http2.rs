@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use h2::client::ResponseFuture;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 use super::error::RoundTripError;
 use super::interim::{Interim, InterimHead};
+use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h2::opened_stream::OpenedStream;
 use crate::proxy::codec::headers;
 use crate::proxy::codec::message::{MessageStream, is_idempotent};
@@ -142,6 +143,10 @@ async fn response<D: MessageStream>(
             })
             .await?;
         match head {
+            // HTTP/2 has no switch of protocols (RFC 9113 §8.6); an HTTP/1.1 client would take it for one.
+            Ok(Head::Interim(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(UpstreamError::BadResponse(HeadError::Switch).into());
+            }
             Ok(Head::Interim(response)) => {
                 passed.count(headers::size(response.headers()))?;
                 interim(exchange.down, InterimHead::Http2(response));

@@ -97,3 +97,35 @@ async fn a_flood_over_http2_is_answered_502() {
     assert_eq!(seen.matches("HTTP/1.1 103").count(), 32, "{seen}");
     assert!(seen.contains("HTTP/1.1 502"), "{seen}");
 }
+
+/// HTTP/2 has no switch of protocols (RFC 9113 §8.6); forwarded, it would be one to an HTTP/1.1 client.
+#[tokio::test]
+async fn a_101_over_http2_is_answered_502() {
+    let app = h2_app(|_, mut respond| async move {
+        let switch = http::Response::builder().status(101).body(()).unwrap();
+        let _ = respond.send_informational(switch);
+        let _ = respond.send_response(h2_response(200), true);
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app)
+        .listener("upstream-http = \"http2\"")
+        .start();
+    let answer = sidecar
+        .exchange(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+    let client = sidecar.http2().await;
+    let request = h2_request("GET", "/").body(()).unwrap();
+    let (head, ..) = within(h2_exchange(&client, request, Bytes::new()))
+        .await
+        .unwrap();
+    assert_eq!(head.status(), 502);
+    sidecar
+        .metric_is(
+            "hybridge_upstream_failures_total",
+            &[("reason", "bad_response")],
+            2.0,
+        )
+        .await;
+}
