@@ -66,12 +66,9 @@ impl Keys {
         let inner = rest.len().checked_sub(TAG).ok_or(KeyError)?;
         let (inner, tag) = rest.split_at_mut(inner);
         *inner.last_mut().ok_or(KeyError)? = content_type;
-        let sealed = self
-            .key
-            .seal_in_place_separate_tag(nonce, Aad::from(&*header), inner)
-            .map_err(|_| KeyError)?;
-        tag.copy_from_slice(sealed.as_ref());
-        Ok(())
+        self.key
+            .seal_in_place_scatter(nonce, Aad::from(&*header), inner, &[], tag)
+            .map_err(|_| KeyError)
     }
 
     /// Seals `content` into `record`, which has room for it and [`OVERHEAD`], without moving it there

@@ -13,6 +13,8 @@ const EXT_SIGNATURE_ALGORITHMS: u16 = 13;
 const EXT_ALPN: u16 = 16;
 const EXT_SUPPORTED_VERSIONS: u16 = 43;
 
+/// Extensions of a hello that take no second allocation.
+const USUAL_EXTENSIONS: usize = 16;
 /// Characters of a fingerprint: `t13d1516h2_8daaf6152771_e5627efa2ab1`.
 const LENGTH: usize = 36;
 
@@ -60,7 +62,7 @@ impl Default for Found {
     fn default() -> Self {
         Self {
             version: 0,
-            extensions: Vec::new(),
+            extensions: Vec::with_capacity(USUAL_EXTENSIONS),
             names_server: false,
             alpn: [b'0'; 2],
             schemes: Vec::new(),
@@ -147,21 +149,17 @@ fn hash(sorted: &mut [u16], in_order: &[u16]) -> [u8; 12] {
 }
 
 fn list(numbers: &[u16], out: &mut Vec<u8>) {
-    for (index, number) in numbers.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
+    for number in numbers {
         let [high, low] = number.to_be_bytes();
-        out.extend([high >> 4, high & 0xf, low >> 4, low & 0xf].map(digit));
+        let [a, b, c, d] = [high >> 4, high & 0xf, low >> 4, low & 0xf].map(digit);
+        out.extend_from_slice(&[a, b, c, d, b',']);
     }
+    out.pop();
 }
 
 /// Of a value below 16.
 fn digit(value: u8) -> u8 {
-    match value {
-        0..10 => b'0' + value,
-        _ => b'a' - 10 + (value & 0xf),
-    }
+    b"0123456789abcdef"[usize::from(value & 0xf)]
 }
 
 fn numbers(list: &[u8]) -> Vec<u16> {

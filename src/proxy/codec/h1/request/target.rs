@@ -49,32 +49,38 @@ fn split_absolute(target: &str) -> Option<(&str, &str)> {
 fn origin_form(target: &str) -> Result<&str, HeadError> {
     /// The http crate counts in 16 bits.
     const LONGEST: usize = u16::MAX as usize - 1;
-    let bytes = target.as_bytes();
-    let query = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
-    let end = memchr::memchr(b'#', &bytes[query..]).map_or(bytes.len(), |at| query + at);
-    let path_is_fine = bytes[..query]
-        .iter()
-        .all(|byte| TARGET[*byte as usize] & 1 != 0);
-    let query_is_fine = bytes[query..end]
-        .iter()
-        .all(|byte| TARGET[*byte as usize] & 2 != 0);
-    if path_is_fine && query_is_fine && bytes.len() <= LONGEST {
-        Ok(&target[..end])
-    } else {
-        Err(HeadError::Target)
+    if target.len() > LONGEST {
+        return Err(HeadError::Target);
     }
+    let mut part = PATH;
+    for (at, byte) in target.bytes().enumerate() {
+        match byte {
+            byte if ALLOWED[byte as usize] & part != 0 => {}
+            b'?' => part = QUERY,
+            b'#' => return Ok(&target[..at]),
+            _ => return Err(HeadError::Target),
+        }
+    }
+    Ok(target)
 }
 
-/// What may stand in a path (1) and in a query (2).
-const TARGET: [u8; 256] = {
+const PATH: u8 = 1;
+const QUERY: u8 = 2;
+const HOST: u8 = 4;
+
+/// What may stand in a path, in a query, and in a host with its port.
+const ALLOWED: [u8; 256] = {
     let mut allowed = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         allowed[byte] = match byte as u8 {
-            b'"' => 1,
-            b'?' | b'`' => 2,
+            b'"' => PATH,
+            b'?' | b'`' => QUERY,
             b'#' | b'<' | b'>' | 0..=b' ' | 0x7f => 0,
-            _ => 3,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => PATH | QUERY | HOST,
+            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*'
+            | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']' => PATH | QUERY | HOST,
+            _ => PATH | QUERY,
         };
         byte += 1;
     }
@@ -83,28 +89,5 @@ const TARGET: [u8; 256] = {
 
 /// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
 pub(crate) fn valid_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'-' | b'.'
-                    | b'_'
-                    | b'~'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-                    | b':'
-                    | b'['
-                    | b']'
-            )
-    })
+    host.iter().all(|byte| ALLOWED[*byte as usize] & HOST != 0)
 }
