@@ -5,6 +5,7 @@ mod configuration;
 pub(crate) mod connection;
 mod egress;
 mod pages;
+mod status;
 mod waiters;
 
 pub use self::configuration::Configuration;

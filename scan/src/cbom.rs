@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use serde_json::{Value, json};
 
 use crate::args::CbomVersion;
-use crate::certificates::{Certificate, hex};
+use crate::certificate::{Certificate, hex};
 use crate::oids::is_post_quantum;
 
 /// A service that speaks TLS. What is not known is left empty.

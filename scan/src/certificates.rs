@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
@@ -12,11 +11,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
 use serde::Serialize;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::certificate::{Certificate, describe};
 use crate::dial::Dial;
 use crate::groups::{self, Kind, Known};
-use crate::printable::printable;
 use crate::session::Session;
 use crate::target::Target;
 
@@ -24,29 +22,6 @@ use crate::target::Target;
 const TICKETS: Duration = Duration::from_millis(200);
 /// Certificates of a chain that are reported.
 const MAX_CHAIN: usize = 16;
-
-/// One certificate.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Certificate {
-    /// Subject.
-    pub subject: String,
-    /// Issuer.
-    pub issuer: String,
-    /// Serial number in hex.
-    pub serial: String,
-    /// Names of the subjectAltName.
-    pub names: Vec<String>,
-    /// Seconds since 1970.
-    pub not_before: i64,
-    /// Seconds since 1970.
-    pub not_after: i64,
-    /// Algorithm of its key, with the size for RSA and the curve for EC.
-    pub key: String,
-    /// Algorithm of its issuer's signature.
-    pub signature: String,
-    /// Hex.
-    pub sha256: String,
-}
 
 /// What the server presented.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -298,44 +273,4 @@ impl ResolvesClientCert for Witness {
     fn has_certs(&self) -> bool {
         true
     }
-}
-
-/// What a certificate says; `None` if it is none.
-pub fn describe(der: &[u8]) -> Option<Certificate> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let names = certificate.subject_alternative_name().ok().flatten();
-    let names = names.map_or_else(Vec::new, |names| {
-        names.value.general_names.iter().filter_map(name).collect()
-    });
-    let validity = certificate.validity();
-    Some(Certificate {
-        subject: printable(&certificate.subject().to_string()),
-        issuer: printable(&certificate.issuer().to_string()),
-        serial: hex(certificate.raw_serial()),
-        names,
-        not_before: validity.not_before.timestamp(),
-        not_after: validity.not_after.timestamp(),
-        key: crate::oids::key(certificate.public_key()),
-        signature: crate::oids::signature(
-            &certificate.signature_algorithm.algorithm.to_id_string(),
-        ),
-        sha256: hex(digest(&SHA256, der).as_ref()),
-    })
-}
-
-fn name(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::DNSName(name) | GeneralName::URI(name) => Some(printable(name)),
-        GeneralName::IPAddress([a, b, c, d]) => Some(format!("{a}.{b}.{c}.{d}")),
-        GeneralName::IPAddress(bytes) => {
-            let bytes: [u8; 16] = (*bytes).try_into().ok()?;
-            Some(std::net::Ipv6Addr::from(bytes).to_string())
-        }
-        _ => None,
-    }
-}
-
-/// In lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

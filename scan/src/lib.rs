@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod args;
 pub mod cbom;
+pub mod certificate;
 pub mod certificates;
 pub mod dial;
 pub mod doctor;

@@ -1,22 +1,21 @@
 //! One TLS 1.3 handshake as a client that knows hybrid groups, and what it shows.
 
+mod roots;
 mod witness;
 
-use std::fs;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use thiserror::Error;
 
+use self::roots::roots;
 use self::witness::Witness;
 use crate::args::ProbeArgs;
-use crate::certificates::describe;
+use crate::certificate::describe;
 use crate::dial::{Dial, Unreachable};
 use crate::groups::{self, Kind, Known};
 use crate::printable::printable;
@@ -24,14 +23,6 @@ use crate::report::table::date;
 use crate::session::Session;
 use crate::target::Target;
 
-/// Where systems keep the authorities that they believe, in one file.
-const SYSTEM: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
-/// Bytes of a file of authorities at most.
-const AUTHORITIES: u64 = 16 << 20;
 /// Bytes of a response that are read.
 const RESPONSE: usize = 16 << 10;
 
@@ -73,7 +64,7 @@ pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<
     let target: Target = args.url.parse().map_err(Error::Usage)?;
     let path = path_of(&args.url)?;
     let offered = offered(&args.groups, known)?;
-    let (roots, from) = roots(args.ca.as_deref())?;
+    let (roots, from) = roots(args.ca.as_deref()).map_err(Error::Usage)?;
     let crypto = Arc::new(CryptoProvider {
         kx_groups: offered,
         ..rustls_post_quantum::provider()
@@ -179,61 +170,6 @@ fn offered(names: &[String], known: &[Known]) -> Result<Vec<&'static dyn Support
     names.iter().map(find).collect()
 }
 
-/// The authorities, and where they come from.
-fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Error> {
-    let mut roots = RootCertStore::empty();
-    let path = match file {
-        Some(path) => path.to_owned(),
-        None => match SYSTEM.iter().find(|path| Path::new(path).exists()) {
-            Some(path) => PathBuf::from(path),
-            None => return Ok((roots, "no authorities: this system has none".to_owned())),
-        },
-    };
-    let shown = path.display().to_string();
-    let mut text = Vec::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
-    read.map_err(|error| Error::Usage(format!("{shown}: {error}")))?;
-    if text.len() as u64 == AUTHORITIES {
-        return Err(Error::Usage(format!(
-            "{shown}: larger than {} MiB",
-            AUTHORITIES >> 20
-        )));
-    }
-    let of = if file.is_some() {
-        Bundle::Named
-    } else {
-        Bundle::System
-    };
-    fill(&mut roots, &text, &shown, of)?;
-    if roots.is_empty() && file.is_some() {
-        return Err(Error::Usage(format!("{shown}: no certificate in it")));
-    }
-    Ok((roots, shown))
-}
-
-/// Whose choice a file of authorities is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Bundle {
-    /// The operator's, by `--ca`: it has to be right.
-    Named,
-    /// The system's own: of it is used what can be used, as other programs do.
-    System,
-}
-
-fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Result<(), Error> {
-    for certificate in CertificateDer::pem_slice_iter(text) {
-        let said = match certificate.map(|certificate| roots.add(certificate)) {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => format!("{shown}: no certificate authority: {error}"),
-            Err(_) => format!("{shown}: a PEM block that cannot be read"),
-        };
-        if of == Bundle::Named {
-            return Err(Error::Usage(said));
-        }
-    }
-    Ok(())
-}
-
 /// What was negotiated, and whether it protects.
 fn show(
     session: &Session,
@@ -321,33 +257,4 @@ fn get(
     Ok(said.map_or(status.clone(), |line| {
         format!("{status}, {}", printable(line.trim()))
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn one_unreadable_block_of_the_system_leaves_the_others() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut parameters = rcgen::CertificateParams::default();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let good = parameters.self_signed(&key).unwrap().pem();
-        let begin = "-----BEGIN CERTIFICATE-----\n";
-        let end = "-----END CERTIFICATE-----\n";
-        for bad in [
-            format!("{begin}!!!!\n{end}"),
-            format!("{begin}AAAA\n{end}"),
-            "-----BEGIN CERTIFICATE--\n".to_owned(),
-        ] {
-            let text = format!("{good}{bad}{good}");
-            let mut roots = RootCertStore::empty();
-            fill(&mut roots, text.as_bytes(), "x", Bundle::System).unwrap();
-            assert_eq!(roots.len(), 2, "{bad}");
-            let mut roots = RootCertStore::empty();
-            let error = fill(&mut roots, text.as_bytes(), "x", Bundle::Named).unwrap_err();
-            assert!(matches!(error, Error::Usage(said) if said.starts_with("x: ")));
-        }
-    }
 }

@@ -6,20 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Admin, ListenerStatus, egress, page, text};
+use super::{Admin, ListenerStatus, egress, page, status, text};
 use crate::drain::Phase;
 use crate::listener::Activity;
-use crate::proxy::OpenPeers;
 use crate::time::parse_duration;
-use crate::tls::credentials::{rfc3339, unix_seconds};
-use crate::tls::reload::{CredentialStore, Health, OtherFiles};
-use crate::tls::tickets::TicketKeyStore;
-use crate::tls::trust::TrustStore;
-
-/// Clients that are listed, those with the most connections first.
-const MAX_PEERS: usize = 100;
+use crate::tls::credentials::unix_seconds;
+use crate::tls::reload::Health;
 
 /// The longest that `/drain/wait` waits, whatever it requests.
 const LONGEST_DRAIN_WAIT: Duration = Duration::from_hours(24);
@@ -119,36 +113,10 @@ impl Admin {
             "phase": <&str>::from(self.drain.phase()),
             "state": state(self.drain.phase()),
             "configuration": self.configuration.load().describe(),
-            "listeners": view.listeners.iter().map(|l| self.listener(l)).collect::<Vec<_>>(),
+            "listeners": view.listeners.iter().map(|l| status::listener(l, &self.metrics)).collect::<Vec<_>>(),
             "egresses": view.egresses.iter().map(|e| egress::describe(e, &self.metrics)).collect::<Vec<_>>(),
         });
         page(StatusCode::OK, "application/json", format!("{status:#}\n"))
-    }
-
-    fn listener(&self, listener: &ListenerStatus) -> Value {
-        let names = |items: &mut dyn Iterator<Item = &'static str>| items.collect::<Vec<_>>();
-        let stores = || listener.certificates.stores();
-        let several = stores().count() > 1;
-        let certificates = stores().filter(|_| several).map(|store| pair(store));
-        let first = listener.certificates.first();
-        json!({
-            "name": listener.name,
-            "role": "ingress",
-            "addresses": listener.addresses,
-            "protocol": listener.protocol.name(),
-            "upstream": listener.upstream,
-            "policy": listener.policy.mode().name(),
-            "groups": names(&mut listener.policy.groups().iter().map(|g| g.name())),
-            "cipher_suites": names(&mut listener.policy.suites().iter().map(|s| s.name())),
-            "certificate": certificate(first),
-            "certificate_error": first.last_error().map(|error| error.to_string()),
-            "certificates": certificates.collect::<Vec<_>>(),
-            "client_auth": listener.trust.as_ref().map(|trust| client_auth(trust, &listener.peers)),
-            "census": census(listener),
-            "ticket_keys": listener.ticket_keys.as_ref().map(|keys| ticket_keys(keys)),
-            "signature_keys": listener.signature_keys.iter().map(|keys| signature_keys(keys)).collect::<Vec<_>>(),
-            "handshakes": self.metrics.handshake_counts(&listener.name),
-        })
     }
 
     /// Who comes without a hybrid group. Says where clients are, so it is for the same host or pod.
@@ -188,19 +156,6 @@ impl Admin {
             .await;
         text(status, body)
     }
-}
-
-/// How many come without a hybrid group; who they are is for `/census`.
-fn census(listener: &ListenerStatus) -> Option<Value> {
-    let census = &listener.census;
-    let report = census.is_on().then(|| census.report(Instant::now()))?;
-    Some(json!({
-        "since": rfc3339(report.since.cast_signed()),
-        "served": report.served,
-        "classical": report.classical,
-        "failed_classical": report.failed,
-        "kinds": report.clients.len(),
-    }))
 }
 
 /// What the certificates of a listener mean for its readiness. One of several that has expired fails the
@@ -243,63 +198,6 @@ fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &
             }
         }
     }
-}
-
-/// One of several pairs.
-fn pair(store: &CredentialStore) -> Value {
-    json!({
-        "cert": store.cert_name(),
-        "certificate": certificate(store),
-        "error": store.last_error().map(|error| error.to_string()),
-    })
-}
-
-fn certificate(store: &CredentialStore) -> Option<Value> {
-    let current = store.current()?;
-    let mut facts = json!(current.facts());
-    facts["valid_from"] = rfc3339(current.facts().not_before).into();
-    facts["valid_until"] = rfc3339(current.facts().not_after).into();
-    Some(facts)
-}
-
-/// How clients are judged, and whether the file still says so.
-fn client_auth(trust: &TrustStore, peers: &OpenPeers) -> Value {
-    let (listed, peers) = peers.listed(MAX_PEERS);
-    let listed = listed.iter();
-    let connected: Vec<_> = listed
-        .map(|(peer, open)| json!({"peer": &**peer, "connections": open}))
-        .collect();
-    json!({
-        "mode": <&str>::from(trust.settings().mode),
-        "client_ca": trust.settings().ca,
-        "generation": trust.current().digest(),
-        "crl_next_update": trust.current().next_update().map(rfc3339),
-        "error": trust.last_error().as_deref(),
-        "peers": peers,
-        "connected": connected,
-    })
-}
-
-/// Which keys seal and open tickets, by their short names: replicas that share them show the same.
-fn ticket_keys(keys: &TicketKeyStore) -> Value {
-    let (active, others) = keys.ids();
-    json!({
-        "file": keys.path(),
-        "active": active,
-        "opening": others,
-        "error": keys.last_error().as_deref(),
-    })
-}
-
-/// Which keys verify requests or sign responses.
-fn signature_keys(keys: &OtherFiles) -> Value {
-    let read = keys.read();
-    json!({
-        "setting": read.setting(),
-        "files": read.files(),
-        "in_use": read.in_use(),
-        "error": keys.last_error().as_deref(),
-    })
 }
 
 /// The phase in plain words; its name is for machines.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use clap::{Args, ValueEnum};
 use hybridge_scan::args::CbomVersion;
 use hybridge_scan::cbom::{self, Service};
-use hybridge_scan::certificates::describe;
+use hybridge_scan::certificate::describe;
 use hybridge_scan::groups;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use hybridge_scan::args::CbomVersion;
 use hybridge_scan::cbom::{self, Service};
-use hybridge_scan::certificates::Certificate;
+use hybridge_scan::certificate::Certificate;
 use hybridge_scan::groups;
 use serde::Deserialize;
 

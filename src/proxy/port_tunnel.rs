@@ -1,14 +1,17 @@
 //! The far end of a tunnel (`protocol = "tunnel"`): inside TLS the client names a port of this pod by CONNECT,
 //! and bytes go both ways. One port carries all those of the pod that the operator allows.
 
-use std::collections::BTreeSet;
+mod reach;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::time::{Instant, timeout};
 
+use self::reach::OutOfReach;
+pub use self::reach::OwnPorts;
 use crate::io::ClientStream;
+use crate::log_limit::log_admitted;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::connect::{self, Asked};
 use crate::proxy::context::Context;
@@ -16,8 +19,7 @@ use crate::proxy::delivery::delivered;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::failure_log::TUNNEL;
-use crate::proxy::origin::Target;
-use crate::proxy::settings::{Protocol, TunnelReach, UpstreamAddr};
+use crate::proxy::settings::{Protocol, UpstreamAddr};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::Socket;
 use crate::tls::handshake::Session;
@@ -34,21 +36,6 @@ pub(crate) fn upstream_reasons(protocol: Protocol) -> Vec<&'static str> {
         Protocol::Http | Protocol::Tcp => &[],
     };
     [&UpstreamError::REASONS[..], of_tunnels].concat()
-}
-
-/// Ports of this process, which no tunnel leads to: listeners, egresses, the admin port, probes of the app.
-#[derive(Debug, Default)]
-pub struct OwnPorts(ArcSwap<BTreeSet<u16>>);
-
-impl OwnPorts {
-    /// These from now on.
-    pub fn set(&self, ports: BTreeSet<u16>) {
-        self.0.store(Arc::new(ports));
-    }
-
-    fn contains(&self, port: u16) -> bool {
-        self.0.load().contains(&port)
-    }
 }
 
 /// The client of a tunnel.
@@ -75,12 +62,8 @@ impl Visitor {
 enum Refusal {
     #[error("{1}")]
     Head(u16, &'static str),
-    #[error("port {0} is not among tunnel-ports")]
-    Port(u16),
-    #[error("port {0} is the sidecar's own")]
-    OwnPort(u16),
-    #[error("{0} is no address of this pod: is the name, or the address, of another one in use?")]
-    Address(SocketAddr),
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
     #[error("{1}: {0}")]
     Upstream(UpstreamError, SocketAddr),
 }
@@ -89,7 +72,7 @@ impl Refusal {
     fn reason(&self) -> &'static str {
         match self {
             Self::Head(..) => CAPTURE,
-            Self::Port(_) | Self::OwnPort(_) | Self::Address(_) => TARGET_REFUSED,
+            Self::OutOfReach(_) => TARGET_REFUSED,
             Self::Upstream(error, _) => error.reason(),
         }
     }
@@ -97,7 +80,7 @@ impl Refusal {
     fn status(&self) -> u16 {
         match self {
             Self::Head(status, _) => *status,
-            Self::Port(_) | Self::OwnPort(_) | Self::Address(_) => 403,
+            Self::OutOfReach(_) => 403,
             Self::Upstream(error, _) => error.status(),
         }
     }
@@ -200,7 +183,7 @@ async fn open(
         }
     };
     let UpstreamAddr::Tunnel(reach) = &context.settings.upstream else {
-        return Err(Refusal::Port(target.port()));
+        return Err(OutOfReach::Port(target.port()).into());
     };
     let mut failed = None;
     for address in reach.addresses(target, own, visitor.local)? {
@@ -214,39 +197,7 @@ async fn open(
             Err(error) => failed = Some(Refusal::Upstream(error, address)),
         }
     }
-    Err(failed.unwrap_or(Refusal::Port(target.port())))
-}
-
-impl TunnelReach {
-    /// Where a connection to `target` goes, the first that accepts. What is written as an address has to be
-    /// one of this pod, so that traffic for another pod is not taken in; names are the client's own.
-    fn addresses(
-        &self,
-        target: &Target,
-        own: &OwnPorts,
-        local: Option<SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, Refusal> {
-        let port = target.port();
-        if own.contains(port) {
-            return Err(Refusal::OwnPort(port));
-        }
-        if !self.ports.iter().any(|range| range.contains(port)) {
-            return Err(Refusal::Port(port));
-        }
-        let all = self.addresses.iter();
-        let all: Vec<_> = all.map(|ip| SocketAddr::new(*ip, port)).collect();
-        let Some(named) = target.address() else {
-            return Ok(all);
-        };
-        let ip = named.ip().to_canonical();
-        if self.addresses.contains(&ip) {
-            return Ok(vec![SocketAddr::new(ip, port)]);
-        }
-        match local {
-            Some(local) if local.ip().to_canonical() == ip => Ok(all),
-            _ => Err(Refusal::Address(named)),
-        }
-    }
+    Err(failed.unwrap_or_else(|| OutOfReach::Port(target.port()).into()))
 }
 
 /// Every CONNECT is a line, of refused ones ten a second: who, and where to.
@@ -269,68 +220,16 @@ impl Log<'_> {
     }
 
     fn refused(&self, refusal: &Refusal, admitted: Option<u64>) {
-        let suppressed = admitted.filter(|count| *count > 0);
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    listener = %self.listener,
-                    client = %self.visitor.client,
-                    peer = self.visitor.peer,
-                    target = self.target,
-                    reason = refusal.reason(),
-                    error = %refusal,
-                    suppressed,
-                    "tunnel refused"
-                )
-            };
-        }
-        if admitted.is_some() {
-            line!(warn);
-        } else {
-            line!(debug);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_tunnel_leads_to_ports_of_this_pod_alone() {
-        let own = OwnPorts::default();
-        own.set(BTreeSet::from([15443, 9443]));
-        let reach = TunnelReach {
-            addresses: vec!["127.0.0.1".parse().unwrap(), "10.77.0.2".parse().unwrap()],
-            ports: vec!["1024-65535".parse().unwrap()],
-        };
-        let only_loopback = TunnelReach {
-            addresses: vec!["127.0.0.1".parse().unwrap()],
-            ..reach.clone()
-        };
-        let local = Some("10.77.0.2:15443".parse().unwrap());
-        for (reach, target, expected) in [
-            (
-                &reach,
-                "rank-1.train:29500",
-                Some("127.0.0.1:29500 10.77.0.2:29500"),
-            ),
-            (&reach, "10.77.0.2:29500", Some("10.77.0.2:29500")),
-            (&reach, "[::ffff:10.77.0.2]:29500", Some("10.77.0.2:29500")),
-            (&only_loopback, "10.77.0.2:29500", Some("127.0.0.1:29500")),
-            (&reach, "10.77.0.3:29500", None),
-            (&reach, "10.77.0.2:1023", None),
-            (&reach, "rank-1.train:15443", None),
-            (&reach, "127.0.0.1:9443", None),
-        ] {
-            let parsed: Target = target.parse().unwrap();
-            let addresses = reach.addresses(&parsed, &own, local).ok();
-            let listed = addresses.map(|all| {
-                let all: Vec<_> = all.iter().map(ToString::to_string).collect();
-                all.join(" ")
-            });
-            assert_eq!(listed.as_deref(), expected, "{target}");
-        }
+        log_admitted!(
+            warn,
+            admitted,
+            "tunnel refused",
+            listener = %self.listener,
+            client = %self.visitor.client,
+            peer = self.visitor.peer,
+            target = self.target,
+            reason = refusal.reason(),
+            error = %refusal
+        );
     }
 }

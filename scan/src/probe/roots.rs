@@ -1,0 +1,98 @@
+//! The CAs that a probe trusts.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// Where systems keep the authorities that they believe, in one file.
+const SYSTEM: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+/// Bytes of a file of authorities at most.
+const AUTHORITIES: u64 = 16 << 20;
+/// The authorities, and where they come from.
+pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), String> {
+    let mut roots = RootCertStore::empty();
+    let path = match file {
+        Some(path) => path.to_owned(),
+        None => match SYSTEM.iter().find(|path| Path::new(path).exists()) {
+            Some(path) => PathBuf::from(path),
+            None => return Ok((roots, "no authorities: this system has none".to_owned())),
+        },
+    };
+    let shown = path.display().to_string();
+    let mut text = Vec::new();
+    let read = fs::File::open(&path).and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
+    read.map_err(|error| format!("{shown}: {error}"))?;
+    if text.len() as u64 == AUTHORITIES {
+        return Err(format!("{shown}: larger than {} MiB", AUTHORITIES >> 20));
+    }
+    let of = if file.is_some() {
+        Bundle::Named
+    } else {
+        Bundle::System
+    };
+    fill(&mut roots, &text, &shown, of)?;
+    if roots.is_empty() && file.is_some() {
+        return Err(format!("{shown}: no certificate in it"));
+    }
+    Ok((roots, shown))
+}
+
+/// Whose choice a file of authorities is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Bundle {
+    /// The operator's, by `--ca`: it has to be right.
+    Named,
+    /// The system's own: of it is used what can be used, as other programs do.
+    System,
+}
+
+fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Result<(), String> {
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        let said = match certificate.map(|certificate| roots.add(certificate)) {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => format!("{shown}: no certificate authority: {error}"),
+            Err(_) => format!("{shown}: a PEM block that cannot be read"),
+        };
+        if of == Bundle::Named {
+            return Err(said);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_unreadable_block_of_the_system_leaves_the_others() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let good = parameters.self_signed(&key).unwrap().pem();
+        let begin = "-----BEGIN CERTIFICATE-----\n";
+        let end = "-----END CERTIFICATE-----\n";
+        for bad in [
+            format!("{begin}!!!!\n{end}"),
+            format!("{begin}AAAA\n{end}"),
+            "-----BEGIN CERTIFICATE--\n".to_owned(),
+        ] {
+            let text = format!("{good}{bad}{good}");
+            let mut roots = RootCertStore::empty();
+            fill(&mut roots, text.as_bytes(), "x", Bundle::System).unwrap();
+            assert_eq!(roots.len(), 2, "{bad}");
+            let mut roots = RootCertStore::empty();
+            let error = fill(&mut roots, text.as_bytes(), "x", Bundle::Named).unwrap_err();
+            assert!(error.starts_with("x: "), "{error}");
+        }
+    }
+}
