@@ -2,17 +2,16 @@
 //! no other: a text header with the file key wrapped for each recipient, then the payload in chunks.
 
 pub mod bech32;
+mod file_key;
 pub mod header;
 pub mod hpke;
 pub mod keys;
 pub mod payload;
 pub mod stanza;
 
-use aws_lc_rs::rand;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use self::hpke::hkdf;
+pub use self::file_key::FileKey;
 
 /// Why a sealed file cannot be opened.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -54,34 +53,4 @@ pub enum Error {
     /// The generator of random numbers.
     #[error("the system gave no random bytes")]
     Random,
-}
-
-/// The key of one file. Whoever had it can open the file for ever.
-pub struct FileKey(Zeroizing<[u8; 16]>);
-
-impl FileKey {
-    /// A new one.
-    pub fn generate() -> Result<Self, Error> {
-        let mut key = Zeroizing::new([0; 16]);
-        rand::fill(key.as_mut()).map_err(|_| Error::Random)?;
-        Ok(Self(key))
-    }
-
-    /// One that was unwrapped.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 16]);
-        if bytes.len() != key.len() {
-            return None;
-        }
-        key.copy_from_slice(bytes);
-        Some(Self(key))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.0.as_ref()
-    }
-
-    fn derive(&self, salt: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
-        hkdf(salt, self.bytes(), info)
-    }
 }

@@ -104,7 +104,7 @@ fn claim(
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let left = left_behind(partial, directory, owner)?;
                 if left.is_some() {
-                    remove(partial)?;
+                    ended::remove(partial)?;
                 }
                 continue;
             }
@@ -174,17 +174,6 @@ fn is_same(file: &File, path: &Path) -> bool {
     let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let named = fs::symlink_metadata(path).map(id).ok();
     named.is_some() && file.metadata().map(id).ok() == named
-}
-
-/// A link is removed, not what it points to.
-fn remove(path: &Path) -> Result<(), Error> {
-    let metadata = fs::symlink_metadata(path).map_err(failed("read", path))?;
-    let removed = if metadata.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
-    removed.map_err(failed("remove", path))
 }
 
 fn rename(from: &Path, to: &Path, replace: bool) -> Result<(), Error> {

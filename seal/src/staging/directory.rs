@@ -5,9 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{
-    PREFIX, claim, default_mode, directory_of, ended, partial_of, remove, rename, save_directory,
-};
+use super::{PREFIX, claim, default_mode, directory_of, ended, partial_of, rename, save_directory};
 use crate::error::{Error, failed};
 use crate::shown::Shown;
 
@@ -63,7 +61,7 @@ impl StagedDirectory {
                     "{target}: not empty: name a directory that is empty or does not exist, or add --replace, which removes what is in it first"
                 )));
             }
-            remove(&path)?;
+            ended::remove(&path)?;
         }
         Ok(())
     }

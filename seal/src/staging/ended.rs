@@ -1,7 +1,10 @@
 //! Partial results of this process, so that they can be removed when a signal ends it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, failed};
 
 /// Whoever holds it creates and places: nothing appears while a signal removes.
 static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -31,7 +34,18 @@ impl Held {
 pub fn remove_all() {
     let held = hold();
     for path in held.0.iter().rev() {
-        let _ = super::remove(path);
+        let _ = remove(path);
     }
     std::mem::forget(held);
+}
+
+/// A link is removed, not what it points to.
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
+    let metadata = fs::symlink_metadata(path).map_err(failed("read", path))?;
+    let removed = if metadata.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    removed.map_err(failed("remove", path))
 }
