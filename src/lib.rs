@@ -39,6 +39,7 @@ pub mod probes;
 pub mod proxy;
 pub mod proxy_protocol;
 pub mod redact;
+mod regular_file;
 pub mod run;
 pub mod signature;
 pub mod spiffe;

@@ -9,9 +9,7 @@ mod tunnel;
 
 use std::fmt;
 
-use self::text::{
-    addresses, duration, has_default_groups, list, path, quoted, socket_limits, timeout,
-};
+use self::text::{addresses, duration, list, path, policy, quoted, socket_limits, timeout};
 use super::settings::{Config, ListenerConfig};
 use super::size::size_text;
 use crate::proxy::{Protocol, UpstreamAddr};
@@ -150,15 +148,7 @@ fn words<'a>(
 fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
     writeln!(f, "  [listener.tls]")?;
     writeln!(f, "  profile = {}", quoted(tls.profile.name()))?;
-    writeln!(f, "  policy = {}", quoted(tls.policy.mode().name()))?;
-    let groups = list(tls.policy.groups().iter().map(|group| group.name()));
-    if has_default_groups(&tls.policy) {
-        writeln!(f, "  # groups, by default: {groups}")?;
-    } else {
-        writeln!(f, "  groups = {groups}")?;
-    }
-    let suites = list(tls.policy.suites().iter().map(|suite| suite.name()));
-    writeln!(f, "  cipher-suites = {suites}")?;
+    policy(f, &tls.policy)?;
     if let Some(socket) = &tls.spiffe {
         let socket = format!("unix:{}", socket.display());
         writeln!(f, "  spiffe = {}", quoted(&socket))?;

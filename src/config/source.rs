@@ -1,13 +1,12 @@
 //! Where a configuration comes from, so that it can be read again while the process runs.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::error::Error;
 use super::settings::{Config, Loaded};
 use super::sources::{Flags, named};
+use crate::regular_file;
 
 /// Flags and environment of the process; the file that they name may change.
 #[derive(Clone, Debug, Default)]
@@ -27,16 +26,13 @@ impl Source {
         Config::load(&self.flags, &self.environment)
     }
 
-    /// The same while the process runs. Opening a pipe would wait for its writer, who wrote at start if at
-    /// all, so anything but a file is refused first.
+    /// The same while the process runs: the writer of a pipe wrote at start, if at all.
     pub fn load_again(&self) -> Result<Loaded, Error> {
-        if let Some(path) = self.file()
-            && fs::metadata(&path).is_ok_and(|about| !about.is_file())
-        {
-            return Err(Error::Unreadable {
+        if let Some(path) = self.file() {
+            regular_file::length(&path).map_err(|source| Error::Unreadable {
                 path: path.as_path().into(),
-                source: io::Error::other("it is not a regular file"),
-            });
+                source,
+            })?;
         }
         self.load()
     }

@@ -6,9 +6,23 @@ use std::net::SocketAddr;
 use super::sides::Sides;
 use crate::config::Config;
 use crate::probes::ProbeTable;
+use crate::proxy::OwnPorts;
+
+/// Starts what a plan starts. No tunnel leads to a port of it, from before it is bound on.
+pub(super) fn refused_while(
+    own: &OwnPorts,
+    (config, probes): (&Config, &ProbeTable),
+    (sides, admin): (&mut Sides, &[SocketAddr]),
+    start: impl FnOnce(&mut Sides),
+) {
+    let written = written(config, probes);
+    own.set(&written | &bound(sides, admin));
+    start(sides);
+    own.set(&written | &bound(sides, admin));
+}
 
 /// The ports of everything that a configuration opens, as it writes them, and of the app's probes.
-pub(super) fn written(config: &Config, probes: &ProbeTable) -> BTreeSet<u16> {
+fn written(config: &Config, probes: &ProbeTable) -> BTreeSet<u16> {
     let listeners = config.listeners.iter().map(|listener| &listener.socket);
     let egresses = config.egresses.iter().map(|egress| &egress.socket);
     let sockets = listeners.chain(egresses);
@@ -19,7 +33,7 @@ pub(super) fn written(config: &Config, probes: &ProbeTable) -> BTreeSet<u16> {
 }
 
 /// And those that are bound: port 0 has become a real one.
-pub(super) fn bound(sides: &Sides, admin: &[SocketAddr]) -> BTreeSet<u16> {
+fn bound(sides: &Sides, admin: &[SocketAddr]) -> BTreeSet<u16> {
     let all = sides.all_addresses().chain(admin);
     all.map(SocketAddr::port).collect()
 }

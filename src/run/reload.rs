@@ -147,17 +147,13 @@ impl Sidecar {
         } = plan;
         let of_traces = config.traces != self.config.traces;
         use_exporter(traces, &self.base);
-        let written = own_ports::written(&config, &probes);
-        let before = own_ports::bound(&self.sides, self.admin_addresses());
-        self.base.own_ports.set(&written | &before);
-        self.sides.start(
-            (listeners, egresses),
-            &budget.connections,
-            &mut stopping,
-            (&self.base, &self.drain),
+        let (steps, shared) = ((listeners, egresses), (&self.base, &self.drain));
+        own_ports::refused_while(
+            &self.base.own_ports,
+            (&config, &probes),
+            (&mut self.sides, &self.admin_addresses),
+            |sides| sides.start(steps, &budget.connections, &mut stopping, shared),
         );
-        let bound = own_ports::bound(&self.sides, self.admin_addresses());
-        self.base.own_ports.set(&written | &bound);
         self.base.permits.set_limit(budget.upstream_sockets());
         for stopped in stopping {
             stopped.drain(&self.drain, config.drain.timeout);

@@ -29,7 +29,7 @@ use crate::worker::Workers;
 /// A running sidecar.
 pub struct Sidecar {
     pub(super) sides: Sides,
-    admin_addresses: Vec<SocketAddr>,
+    pub(super) admin_addresses: Vec<SocketAddr>,
     pub(super) drain: Drain,
     pub(super) base: Base,
     /// Where the configuration is read again, and what it was.
@@ -76,15 +76,15 @@ impl Sidecar {
             aws_lc = versions.aws_lc,
             "starting"
         );
-        let written = own_ports::written(&plan.config, &plan.probes);
-        base.own_ports
-            .set(&written | &admin_addresses.iter().map(SocketAddr::port).collect());
         traces::use_exporter(plan.traces, &base);
         let mut sides = Sides::default();
-        let steps = (plan.listeners, plan.egresses);
-        sides.start(steps, &plan.budget.connections, &mut [], (&base, &drain));
-        base.own_ports
-            .set(&written | &own_ports::bound(&sides, &admin_addresses));
+        let (steps, shared) = ((plan.listeners, plan.egresses), (&base, &drain));
+        own_ports::refused_while(
+            &base.own_ports,
+            (&plan.config, &plan.probes),
+            (&mut sides, &admin_addresses),
+            |sides| sides.start(steps, &plan.budget.connections, &mut [], shared),
+        );
         let file = source.file().map(|file| Shown::path(&file).to_string());
         let (commands, sender) = Commands::new();
         let view = Arc::new(ArcSwap::from_pointee(sides.view(plan.probes)));

@@ -3,7 +3,6 @@
 //! OKP Ed25519 (RFC 8037), EC P-256 (RFC 7518), AKP ML-DSA (RFC 9964). A private key is refused.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -19,6 +18,7 @@ use thiserror::Error;
 
 use super::settings::SignatureKind;
 use crate::redact::Shown;
+use crate::regular_file;
 
 /// Bytes of the file.
 const MAX_FILE: u64 = 4 << 20;
@@ -197,16 +197,8 @@ impl KeySet {
     }
 }
 
-/// Opening a pipe would wait for its writer, so anything but a file is refused first.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    File::open(path)
-}
-
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
+    let (file, _) = regular_file::open(path)?;
     let mut text = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_FILE {

@@ -19,9 +19,9 @@ use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::keys;
 use super::settings::ResponseSettings;
 use crate::redact::Shown;
+use crate::regular_file;
 
 /// Bytes of a file with a private key.
 const MAX_KEY: u64 = 64 << 10;
@@ -155,8 +155,7 @@ fn private_key(path: &Path) -> Result<PrivatePkcs8KeyDer<'static>, SignerError> 
 /// Of its full length at once, so that no copy stays in memory.
 fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, SignerError> {
     let reading = || -> io::Result<_> {
-        let file = keys::open(path)?;
-        let length = file.metadata()?.len();
+        let (file, length) = regular_file::open(path)?;
         if length > most {
             return Err(io::Error::other("too large"));
         }

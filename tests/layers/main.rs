@@ -29,7 +29,7 @@ const WIRING: [&str; 10] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 25] = [
+const BELOW: [(&str, &[&str]); 26] = [
     ("counted", &[]),
     (
         "admin",
@@ -71,6 +71,7 @@ const BELOW: [(&str, &[&str]); 25] = [
             "panics",
             "proxy_protocol",
             "redact",
+            "regular_file",
             "suggest",
         ],
     ),
@@ -82,7 +83,7 @@ const BELOW: [(&str, &[&str]); 25] = [
     ("log_limit", &[]),
     ("panics", &[]),
     ("probes", &["redact"]),
-    ("signature", &["redact"]),
+    ("signature", &["redact", "regular_file"]),
     ("proxy_protocol", &[]),
     ("metrics", &[]),
     ("drain", &[]),
@@ -92,6 +93,7 @@ const BELOW: [(&str, &[&str]); 25] = [
     ("budget", &[]),
     ("build", &[]),
     ("redact", &[]),
+    ("regular_file", &[]),
     ("suggest", &[]),
     ("time", &[]),
     ("worker", &["panics"]),

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::text::{
-    addresses, duration, has_default_groups, list, path, quoted, socket_limits, timeout,
-};
+use super::text::{addresses, duration, list, path, policy, quoted, socket_limits, timeout};
 use crate::config::settings::EgressConfig;
 use crate::proxy::Protocol;
 use crate::proxy::egress::Destination;
@@ -60,15 +58,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &EgressConfig) -> fmt::R
 
 fn tls_section(f: &mut fmt::Formatter<'_>, tls: &Settings) -> fmt::Result {
     writeln!(f, "  [egress.tls]")?;
-    writeln!(f, "  policy = {}", quoted(tls.policy.mode().name()))?;
-    let groups = list(tls.policy.groups().iter().map(|group| group.name()));
-    if has_default_groups(&tls.policy) {
-        writeln!(f, "  # groups, by default: {groups}")?;
-    } else {
-        writeln!(f, "  groups = {groups}")?;
-    }
-    let suites = list(tls.policy.suites().iter().map(|suite| suite.name()));
-    writeln!(f, "  cipher-suites = {suites}")?;
+    policy(f, &tls.policy)?;
     let ca = match &tls.authorities {
         Authorities::File(file) => path(file),
         Authorities::System => quoted("system"),

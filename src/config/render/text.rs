@@ -10,8 +10,21 @@ use crate::redact::{Secret, Shown};
 use crate::time::duration_text;
 use crate::tls::policy::{Group, Suite, TlsPolicy};
 
+/// What a policy admits, in a `tls` table.
+pub(super) fn policy(f: &mut fmt::Formatter<'_>, policy: &TlsPolicy) -> fmt::Result {
+    writeln!(f, "  policy = {}", quoted(policy.mode().name()))?;
+    let groups = list(policy.groups().iter().map(|group| group.name()));
+    if has_default_groups(policy) {
+        writeln!(f, "  # groups, by default: {groups}")?;
+    } else {
+        writeln!(f, "  groups = {groups}")?;
+    }
+    let suites = list(policy.suites().iter().map(|suite| suite.name()));
+    writeln!(f, "  cipher-suites = {suites}")
+}
+
 /// A list that an operator wrote, even one equal to the default, decides by its order.
-pub(super) fn has_default_groups(policy: &TlsPolicy) -> bool {
+fn has_default_groups(policy: &TlsPolicy) -> bool {
     let groups: Option<&[Group]> = None;
     let suites: &[Suite] = policy.suites();
     TlsPolicy::new(policy.mode(), groups, Some(suites)).is_ok_and(|default| default == *policy)

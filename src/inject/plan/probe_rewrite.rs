@@ -64,25 +64,8 @@ impl Rewriter<'_> {
         let Some(probe) = self.slot.value.get(field).and_then(Value::as_object) else {
             return Ok(());
         };
-        let path = format!("/probe/{}/{kind}", self.slot.name());
-        let Some(original) = self.original(field, probe, &path)? else {
-            return Ok(());
-        };
-        self.trace.step(
-            format!(
-                "{field} of container {}: httpGet {path} on port {ADMIN_PORT}",
-                self.slot.name()
-            ),
-            format!(
-                "the app's port {} is reachable on loopback only; timings are kept",
-                original.port
-            ),
-        );
-        self.table.push(original);
-        let mut changed = without_handlers(probe);
-        changed.insert("httpGet".into(), admin_get(&path));
-        self.editor
-            .set(&self.slot.path(&[field]), Value::Object(changed))
+        self.rewrite(&[field], probe, kind, "; timings are kept")?;
+        Ok(())
     }
 
     fn hook(&mut self, hook: &str) -> Result<(), Deny> {
@@ -93,10 +76,27 @@ impl Rewriter<'_> {
         else {
             return Ok(());
         };
-        let path = format!("/probe/{}/{hook}", self.slot.name());
-        let field = format!("lifecycle.{hook}");
+        if self.rewrite(&["lifecycle", hook], handler, hook, "")? {
+            self.trace.warn(format!(
+                "container {}: its {hook} hook now goes through port {ADMIN_PORT}, where neighbours can call it as they could call the app before",
+                self.slot.name()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Has the admin port make the call of a handler that the app's loopback port no longer takes; whether it does.
+    fn rewrite(
+        &mut self,
+        at: &[&str],
+        handler: &Map<String, Value>,
+        kind: &str,
+        besides: &str,
+    ) -> Result<bool, Deny> {
+        let path = format!("/probe/{}/{kind}", self.slot.name());
+        let field = at.join(".");
         let Some(original) = self.original(&field, handler, &path)? else {
-            return Ok(());
+            return Ok(false);
         };
         self.trace.step(
             format!(
@@ -104,21 +104,16 @@ impl Rewriter<'_> {
                 self.slot.name()
             ),
             format!(
-                "the app's port {} is reachable on loopback only",
+                "the app's port {} is reachable on loopback only{besides}",
                 original.port
             ),
         );
-        self.trace.warn(format!(
-            "container {}: its {hook} hook now goes through port {ADMIN_PORT}, where neighbours can call it as they could call the app before",
-            self.slot.name()
-        ));
         self.table.push(original);
         let mut changed = without_handlers(handler);
         changed.insert("httpGet".into(), admin_get(&path));
-        self.editor.set(
-            &self.slot.path(&["lifecycle", hook]),
-            Value::Object(changed),
-        )
+        self.editor
+            .set(&self.slot.path(at), Value::Object(changed))?;
+        Ok(true)
     }
 
     /// The check to keep in the table, or `None` when the call needs no change.

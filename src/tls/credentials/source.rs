@@ -1,7 +1,7 @@
 //! Reads a certificate and key file as one pair: bounded, regular files only, and out of one
 //! generation of a Kubernetes volume (`..data` is resolved once for both).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::{CredentialError, Role};
 use super::token::is_token;
+use crate::regular_file;
 
 /// A chain of ten ML-DSA-87 certificates is about 110 KiB of PEM.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -132,7 +133,7 @@ fn read_file(
             cause,
         },
     };
-    let size = regular_file_size(location).map_err(unusable)?;
+    let (file, size) = regular_file::open(location).map_err(unusable)?;
     let too_large = || CredentialError::TooLarge {
         role,
         path: path.into(),
@@ -143,7 +144,7 @@ fn read_file(
     }
     // Room for the whole file at once: a buffer that grows leaves unwiped copies behind.
     let mut text = Zeroizing::new(Vec::with_capacity(size as usize + 1));
-    let mut file = File::open(location).map_err(unusable)?.take(SIZE_LIMIT + 1);
+    let mut file = file.take(SIZE_LIMIT + 1);
     file.read_to_end(&mut text).map_err(unusable)?;
     if text.len() as u64 > SIZE_LIMIT {
         return Err(too_large());
@@ -155,16 +156,4 @@ fn read_file(
         });
     }
     Ok(text)
-}
-
-/// Opening a pipe would wait for its writer, so anything but a file is refused first.
-fn regular_file_size(path: &Path) -> io::Result<u64> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::Error::other("it is a directory"));
-    }
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    Ok(metadata.len())
 }
