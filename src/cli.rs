@@ -57,16 +57,16 @@ pub enum Command {
     /// Seal a file or a model for post-quantum recipients, in the age format
     #[command(after_help = SEAL_CODES)]
     Seal(hybridge_seal::args::SealArgs),
-    /// Open what was sealed, and verify both signatures before it gets its name
+    /// Open sealed files, and verify both signatures before the result gets its name
     #[command(after_help = SEAL_CODES)]
     Open(hybridge_seal::args::OpenArgs),
     /// Change the recipients of sealed files, without a new key: no revocation
     #[command(after_help = SEAL_CODES)]
     Rewrap(hybridge_seal::args::RewrapArgs),
-    /// Seal files anew, with a new key, for other recipients
+    /// Seal files again, with a new key, for other recipients
     #[command(after_help = SEAL_CODES)]
     Reseal(hybridge_seal::args::RewrapArgs),
-    /// Show what a sealed file says: recipients, sizes, tensors
+    /// Show what is in a sealed file: recipients, sizes, tensors
     #[command(after_help = SEAL_CODES)]
     Inspect(hybridge_seal::args::InspectArgs),
     /// Sign a model twice, ECDSA and ML-DSA, in the OpenSSF model-signing format
@@ -103,12 +103,12 @@ Exit code 0: hybrid or post-quantum key exchange, and a certificate that is trus
 or not trusted. 2: classical key exchange. 64: the command line is wrong.";
 
 const SCAN_CODES: &str = "\
-No request is sent, and no certificate is verified: private authorities are the norm inside clusters. \
+No request is sent, and no certificate is verified: private CAs are the norm inside clusters. \
 Exit code 0: every endpoint was examined and meets --require. 1: one does not, is worse than in \
 --baseline, or could not be examined. 64: the command line or a file is wrong.";
 
 const SEAL_CODES: &str = "\
-Exit code 0: done. 1: refused, damaged or failed; nothing has got its final name. 64: the command line is wrong.";
+Exit code 0: done. 1: refused, damaged or failed; no output has its final name. 64: the command line is wrong.";
 
 /// Where the demo listens.
 #[derive(Args, Clone, Debug)]

@@ -50,7 +50,7 @@ pub struct ScanArgs {
     /// Endpoints: HOST, HOST:PORT or https:// URLs
     #[arg(value_name = "HOST:PORT")]
     pub endpoints: Vec<Target>,
-    /// File with one endpoint a line, `#` for comments; `-` is standard input
+    /// File with one endpoint per line, `#` for comments; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub targets: Option<PathBuf>,
     /// Services, Ingresses, Gateways and EndpointSlices as `kubectl get -A -o json` prints them; `-` is
@@ -66,7 +66,7 @@ pub struct ScanArgs {
     /// An endpoint that cannot be examined does not make the exit code 1
     #[arg(long)]
     pub allow_unreachable: bool,
-    /// Send large and split hellos too, eleven more connections an endpoint
+    /// Send large and split hellos too, eleven more connections per endpoint
     #[arg(long)]
     pub doctor: bool,
     /// How the report is written
@@ -98,7 +98,7 @@ pub struct ProbeArgs {
     /// https:// URL, HOST or HOST:PORT
     #[arg(value_name = "URL")]
     pub url: String,
-    /// File with the certificate authorities to believe [default: those of the system]
+    /// File with the CAs to trust [default: those of the system]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Groups to offer, in order, by name as `hybridge run --groups` takes them [default: every group,

@@ -38,7 +38,7 @@ pub struct SealArgs {
     /// Sealed file to write, or directory of sealed files; `-` is standard output
     #[arg(value_name = "OUT")]
     pub to: PathBuf,
-    /// Recipient (age1pq1…) or file of recipients; several times for several
+    /// Recipient (age1pq1…) or file of recipients; may be repeated
     #[arg(
         short,
         long = "recipient",
@@ -67,22 +67,22 @@ pub struct OpenArgs {
     /// File or directory to write; `-` is standard output
     #[arg(value_name = "OUT")]
     pub to: PathBuf,
-    /// File with the identity, or a loopback URL that answers with it
+    /// File with the identity, or a loopback URL that returns it
     #[arg(short, long, value_name = "FILE|URL")]
     pub identity: String,
-    /// Demand that both signatures hold under ec.pub and mldsa.pub of this directory
+    /// Require both signatures, verified with ec.pub and mldsa.pub of this directory
     #[arg(long, value_name = "DIR")]
     pub verify_with: Option<PathBuf>,
-    /// Demand that the model was signed under this name: a signer has other models too
+    /// Require this name in the signature: the signer may have signed other models too
     #[arg(long, value_name = "NAME", conflicts_with = "unsafe_unsigned")]
     pub name: Option<String>,
-    /// Open without a verified signature: whoever knows the recipient can have made it
+    /// Open without a verified signature: anyone who knows the recipient can have made the file
     #[arg(long)]
     pub unsafe_unsigned: bool,
     /// Refuse to write anywhere but to memory (tmpfs without swap)
     #[arg(long)]
     pub require_memory: bool,
-    /// Replace OUT if it exists; what a directory has is removed first
+    /// Replace OUT if it exists; the content of a directory is removed first
     #[arg(long)]
     pub replace: bool,
     /// Threads [default: the CPU limit]
@@ -96,10 +96,10 @@ pub struct RewrapArgs {
     /// Sealed files, or directories of them
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// File with an identity that opens them, or a loopback URL that answers with it
+    /// File with an identity that opens them, or a loopback URL that returns it
     #[arg(short, long, value_name = "FILE|URL")]
     pub identity: String,
-    /// New recipient (age1pq1…) or file of recipients; several times for several
+    /// New recipient (age1pq1…) or file of recipients; may be repeated
     #[arg(
         short,
         long = "recipient",
@@ -175,10 +175,10 @@ pub struct VerifyArgs {
     /// ML-DSA public key (PEM)
     #[arg(long, value_name = "FILE")]
     pub pq_public_key: Option<PathBuf>,
-    /// Demand that the model was signed under this name: a signer has other models too
+    /// Require this name in the signature: the signer may have signed other models too
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Demand the ECDSA signature alone, which a quantum computer can forge
+    /// Require only the ECDSA signature, which a quantum computer can forge
     #[arg(long)]
     pub only_classical: bool,
     /// Threads [default: the CPU limit]

@@ -104,11 +104,11 @@ keys! {
         "PROXY protocol header for an upstream of protocol tcp";
 
     TunnelTo: "listener.tunnel-to", "tunnel-to", ValueType::Names, Fixed("127.0.0.1"),
-        "Addresses of this pod that a tunnel leads to: loopback, $POD_IPS, or others of this host";
+        "Addresses of this pod that a tunnel reaches: loopback, $POD_IPS, or others of this host";
     TunnelPorts: "listener.tunnel-ports", "tunnel-ports", ValueType::Names, Fixed("1024-65535"),
-        "Ports that a tunnel leads to, beside this process' own";
+        "Ports that a tunnel reaches, never those of this process";
     UnsafeOpenTunnel: "listener.unsafe-open-tunnel", "unsafe-open-tunnel", ValueType::Switch, Fixed("false"),
-        "Allow a tunnel for clients that nobody named: whoever reaches it connects to ports of this pod";
+        "Allow a tunnel without client rules: anyone who reaches it can connect to ports of this pod";
 
     AccessLog: "listener.access-log", "access-log", ValueType::Words(RequestField::VARIANTS), Fixed("none"),
         "Fields of the log line of each request; none: no lines";
@@ -116,7 +116,7 @@ keys! {
         "Time the pieces of token streams: first token, gaps, streams open";
 
     Profile: "listener.tls.profile", "profile", ValueType::Choice(Profile::VARIANTS), Fixed("off"),
-        "Algorithms that the listener is held to: sets what is not written, refuses what contradicts";
+        "Algorithms that the listener must use: sets what is not given, refuses what contradicts";
     Policy: "listener.tls.policy", "policy", ValueType::Choice(&["hybrid-preferred", "hybrid-required", "pq-required", "classical-only"]), Fixed("hybrid-preferred"),
         "Key-exchange policy";
     Groups: "listener.tls.groups", "groups", ValueType::Names, Derived("every group the policy admits"),
@@ -128,11 +128,11 @@ keys! {
     PrivateKey: "listener.tls.key", "key", ValueType::Path, Required,
         "PEM file with the private key of the leaf, or pkcs11: URI of one in a token";
     Spiffe: "listener.tls.spiffe", "spiffe", ValueType::Text, Fixed("off"),
-        "Workload API that gives certificate, key and authorities: unix:/PATH, or auto (SPIFFE_ENDPOINT_SOCKET)";
+        "Workload API that gives certificate, key and CAs: unix:/PATH, or auto (SPIFFE_ENDPOINT_SOCKET)";
     SpiffeHint: "listener.tls.spiffe-hint", "spiffe-hint", ValueType::Text, Derived("the first"),
         "Which of several identities the agent gives: the one with this hint";
     UnknownName: "listener.tls.unknown-name", "unknown-name", ValueType::Choice(UnknownName::VARIANTS), Fixed("default"),
-        "Whether a client that asks for a name of no certificate gets the first one or is refused";
+        "Whether a client that asks for a name without a certificate gets the first one or is refused";
     PqCertificate: "listener.tls.pq-certificate", "pq-certificate", ValueType::Choice(PqCertificate::VARIANTS), Fixed("explicit-names"),
         "Whether an ML-DSA certificate beside another of its name is for its written names or always";
     WaitForCertificate: "listener.tls.wait-for-certificate", "wait-for-certificate", ValueType::Switch, Fixed("false"),
@@ -140,7 +140,7 @@ keys! {
     ClientAuth: "listener.tls.client-auth", "client-auth", ValueType::Choice(ClientAuth::VARIANTS), Fixed("off"),
         "Whether clients need a certificate";
     ClientCa: "listener.tls.client-ca", "client-ca", ValueType::Path, Derived("none"),
-        "PEM file with the authorities that certify clients";
+        "PEM file with the CAs that certify clients";
     ClientCrl: "listener.tls.client-crl", "client-crl", ValueType::Path, Derived("none"),
         "File with revocation lists for clients, PEM or DER";
     AllowUri: "listener.tls.allow-uri", "allow-uri", ValueType::Names, Derived("none"),
@@ -223,7 +223,7 @@ keys! {
     EgressListen: "egress.listen", "egress-listen", ValueType::Addresses, Required,
         "Addresses where apps of this host connect in plaintext: IP:PORT of loopback";
     UnsafeRemoteListen: "egress.unsafe-remote-listen", "unsafe-remote-listen", ValueType::Switch, Fixed("false"),
-        "Allow an egress to listen on more than loopback: whoever reaches it speaks with our identity";
+        "Allow an egress to listen on more than loopback: anyone who reaches it acts with our identity";
     EgressTarget: "egress.target", "egress-target", ValueType::Text, Derived("none: must be given without capture"),
         "Where its connections go over TLS: HOST:PORT; with capture {host} and {port} are as the app names them";
     EgressCapture: "egress.capture", "egress-capture", ValueType::Choice(Capture::VARIANTS), Fixed("none"),
@@ -244,7 +244,7 @@ keys! {
     EgressCipherSuites: "egress.tls.cipher-suites", "egress-cipher-suites", ValueType::Names, Derived("fastest first"),
         "TLS 1.3 cipher suites offered, the first preferred";
     EgressCa: "egress.tls.ca", "egress-ca", ValueType::Path, Required,
-        "PEM file with the authorities that certify the servers, or `system` for the host's own";
+        "PEM file with the CAs that certify the servers, or `system` for the host's own";
     EgressServerName: "egress.tls.server-name", "egress-server-name", ValueType::Text, Derived("the host of the target"),
         "Name that the server's certificate must have";
     EgressPeerIds: "egress.tls.peer-ids", "egress-peer-ids", ValueType::Names, Derived("none"),
