@@ -67,7 +67,7 @@ pub struct ListenerStatus {
     pub upstream: String,
     /// The certificates in use.
     pub certificates: Arc<CertificateSet>,
-    /// Whom it believes, if it asks clients for a certificate.
+    /// What it trusts, if it asks clients for a certificate.
     pub trust: Option<Arc<TrustStore>>,
     /// The keys of its tickets, if they come from a file.
     pub ticket_keys: Option<Arc<TicketKeyStore>>,

@@ -150,7 +150,7 @@ fn made_by_openssl(
     (pair_of(&key).0, fs::read_to_string(&pem).unwrap())
 }
 
-/// One whole handshake: the client believes this certificate alone.
+/// One whole handshake: the client trusts only this certificate.
 fn handshake(key: &Arc<Key>, certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let certified = CertifiedKey::new(vec![certificate.clone()], key.signing_key());

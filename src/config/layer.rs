@@ -135,7 +135,7 @@ pub(super) fn remedy(key: Key) -> &'static str {
             "say who may in: allow-uri, allow-dns, allow-ip or allow-cn, or allow-any = true for every client that client-ca certifies"
         }
         Key::EgressCa => {
-            "name the PEM file with the authorities that certify the servers, or `system` for the host's own bundle; no server is believed without"
+            "name the PEM file with the CAs that certify the servers, or `system` for the host's own bundle; no server is trusted without"
         }
         Key::EgressCert => {
             "a key without its certificate shows nobody who we are: name both, or none"
@@ -148,7 +148,7 @@ pub(super) fn remedy(key: Key) -> &'static str {
         Key::EgressTarget => "say where its connections go, for example store.example.org:443",
         Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
         Key::TracesCa => {
-            "name the PEM file with the authorities that certify the collector, or `system` for the host's own bundle; no collector is believed without"
+            "name the PEM file with the CAs that certify the collector, or `system` for the host's own bundle; no collector is trusted without"
         }
         Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",
         _ => "it has no default",

@@ -1,4 +1,4 @@
-//! What one listener believes of the proxies in front, and what it tells the upstream of a client.
+//! What one listener accepts from the proxies in front, and what it tells the upstream of a client.
 
 use std::str::FromStr;
 

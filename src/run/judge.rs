@@ -107,7 +107,7 @@ fn judge_listener(listener: &ListenerConfig, profile: Profile) -> Result<Judged,
     let pairs: Vec<_> = set.stores().filter_map(|store| store.current()).collect();
     let links = pairs.iter().flat_map(|pair| &pair.facts().chain);
     let links: Vec<&Link> = links.collect();
-    let believed = trust(name, tls)?;
+    let trusted = trust(name, tls)?;
     // Whatever an agent gives is held to the profile of the listener.
     let of_agent = tls.spiffe.is_some();
     let judged = |requirement: Requirement| match requirement {
@@ -137,7 +137,7 @@ fn judge_listener(listener: &ListenerConfig, profile: Profile) -> Result<Judged,
                 passed,
             )
         })),
-        Requirement::ClientCertificates => clients(tls, believed.as_ref(), profile),
+        Requirement::ClientCertificates => clients(tls, trusted.as_ref(), profile),
         Requirement::Resumption => (format!("tickets = {}", tls.tickets), tls.tickets == 0),
         Requirement::Upstream => {
             let upstream = &listener.proxy.upstream;
@@ -156,11 +156,11 @@ fn judge_listener(listener: &ListenerConfig, profile: Profile) -> Result<Judged,
 }
 
 /// Which keys count in what clients present.
-fn clients(tls: &tls::Settings, believed: Option<&TrustStore>, profile: Profile) -> (String, bool) {
-    let (Some(settings), Some(believed)) = (&tls.client_auth, believed) else {
+fn clients(tls: &tls::Settings, trusted: Option<&TrustStore>, profile: Profile) -> (String, bool) {
+    let (Some(settings), Some(trusted)) = (&tls.client_auth, trusted) else {
         return ("clients are not asked for any".to_owned(), true);
     };
-    let current = believed.current();
+    let current = trusted.current();
     let keys = current.authority_keys().iter();
     let (authorities, passed) = listed(keys.map(|key| (key.clone(), profile.admits_key(key))));
     let signatures: &str = settings.signatures.into();

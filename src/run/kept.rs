@@ -23,7 +23,7 @@ use crate::tls::trust::TrustStore;
 #[derive(Clone)]
 pub(super) struct Kept {
     pub(super) certificates: Arc<CertificateSet>,
-    /// Whom it believes, if it asks.
+    /// What it trusts, if it asks clients for a certificate.
     pub(super) trust: Option<Arc<TrustStore>>,
     /// The keys of its tickets, if they come from a file.
     pub(super) ticket_keys: Option<Arc<TicketKeyStore>>,
@@ -126,7 +126,7 @@ fn pairs(config: &ListenerConfig) -> impl PartialEq {
     )
 }
 
-/// What decides whom it believes.
+/// What decides which clients it trusts.
 fn authorities(config: &ListenerConfig) -> impl PartialEq {
     let tls = config.tls.clone();
     (tls.client_auth, tls.profile, tls.spiffe, tls.spiffe_hint)
@@ -136,7 +136,7 @@ fn authorities(config: &ListenerConfig) -> impl PartialEq {
 const NO_ANSWER: &str = "the agent has not answered yet";
 
 /// The first authorities of a listener, if it asks clients. They are waited for as the pair is: meanwhile
-/// nobody is believed.
+/// nobody is trusted.
 fn trust_store(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustStore>, Error> {
     let Some(settings) = &tls.client_auth else {
         return Ok(None);
@@ -157,7 +157,7 @@ fn trust_store(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustSto
     }
 }
 
-/// Whom a listener believes, if it asks: nothing to wait for, as `check` looks at it.
+/// Which clients a listener trusts, if it asks: nothing to wait for, as `check` looks at it.
 pub(super) fn trust(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustStore>, Error> {
     let settings = tls.client_auth.as_ref().filter(|_| tls.spiffe.is_none());
     let trust = settings.map(TrustStore::load).transpose();

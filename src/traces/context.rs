@@ -15,7 +15,7 @@ pub(super) const LENGTH: usize = 55;
 const SAMPLED: u8 = 1;
 
 impl Parent {
-    /// Reads the one field of a request (W3C Trace Context §3.2.2); of several, none is believed.
+    /// Reads the one field of a request (W3C Trace Context §3.2.2); of several, none is used.
     pub(super) fn read<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         let mut fields = fields.into_iter();
         let field = fields.next()?.trim_ascii();

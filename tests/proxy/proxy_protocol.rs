@@ -1,4 +1,4 @@
-//! A proxy in front says by the PROXY protocol whose connection it forwards: believed of the senders in
+//! A proxy in front says by the PROXY protocol whose connection it forwards: trusted from the senders in
 //! `proxy-protocol-from`, and of nobody else.
 
 use std::net::SocketAddr;
@@ -111,7 +111,7 @@ async fn a_header_without_a_tcp_client_leaves_the_address_of_the_socket() {
 }
 
 #[tokio::test]
-async fn other_senders_are_served_without_a_header_and_never_believed() {
+async fn other_senders_are_served_without_a_header_and_never_trusted() {
     let sidecar = setup().await.start();
     let direct = tcp(sidecar.address, DIRECT).await;
     let expected = lines("127.0.0.1", "127.0.0.1");

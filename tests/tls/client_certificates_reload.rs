@@ -91,7 +91,7 @@ async fn an_authority_is_added_and_removed_without_a_failure_of_who_may_in_at_th
     });
     let generation = client_auth(&sidecar).await["generation"].clone();
     authorities.write(&(authorities.old.ca_pem().to_owned() + authorities.new.ca_pem()));
-    eventually("the new authority to be believed", async || {
+    eventually("the new authority to be trusted", async || {
         is_served(&sidecar, &new).await
     })
     .await;
@@ -182,7 +182,7 @@ async fn a_sidecar_of_a_pod_waits_for_usable_authorities_and_meanwhile_lets_nobo
     assert!(page.contains(said) && page.contains("is empty"), "{page}");
 
     authorities.write(authorities.old.ca_pem());
-    eventually("the authorities to be believed", async || {
+    eventually("the authorities to be trusted", async || {
         is_served(&sidecar, &batch).await
     })
     .await;

@@ -1,4 +1,4 @@
-//! Which servers an egress believes: each way to be another one has its reason, and the app gets a reset.
+//! Which servers an egress trusts: each way to be another one has its reason, and the app gets a reset.
 
 use hybridge::certgen::Algorithm;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
@@ -58,7 +58,7 @@ async fn failures(egress: &Sidecar) -> String {
 }
 
 #[tokio::test]
-async fn a_server_is_believed_by_its_name_or_address_and_by_no_other() {
+async fn a_server_is_trusted_by_its_name_or_address_and_by_no_other() {
     let pki = TestPki::new(Algorithm::EcdsaP256);
     let both = Server::new(&pki.leaf(&["localhost", "127.0.0.1"])).listen();
     accepted(&to("localhost", &both, &pki, ""), "name").await;
@@ -91,7 +91,7 @@ async fn an_authority_dates_and_purpose_are_verified() {
 }
 
 #[tokio::test]
-async fn a_server_is_believed_by_its_spiffe_id_whatever_its_name() {
+async fn a_server_is_trusted_by_its_spiffe_id_whatever_its_name() {
     let pki = TestPki::new(Algorithm::EcdsaP256);
     let one = "spiffe://train.example/ns/ml/sa/rank-0";
     let rule = |id: &str| format!("peer-ids = [\"{id}\"]");

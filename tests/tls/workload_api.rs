@@ -248,7 +248,7 @@ async fn a_federated_authority_certifies_its_own_domain_alone() {
     let stranger = TestPki::new(Algorithm::EcdsaP256);
     let federated = [
         ("spiffe://partner.org", partner.ca_pem()),
-        // Names the own domain: whoever federates it must not be believed about it.
+        // Names the own domain: whoever federates it must not be trusted about it.
         ("spiffe://example.org", stranger.ca_pem()),
     ];
     agent.say(identity(ID, &svid(&own, ID), own.ca_pem(), &federated));

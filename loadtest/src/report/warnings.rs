@@ -1,4 +1,4 @@
-//! What must be known before a figure is believed: a busy machine first, then the run's own warnings, a debug build, a
+//! What must be known before a figure is trusted: a busy machine first, then the run's own warnings, a debug build, a
 //! generator at its limit, errors.
 
 use crate::results::conditions::pressed;

@@ -33,7 +33,7 @@ pub struct Results {
     pub cases: Vec<CaseResult>,
     /// Counted bytes against the servers' own metrics.
     pub checks: Vec<ByteCheck>,
-    /// What the reader must know before believing a figure.
+    /// What the reader must know before trusting a figure.
     pub warnings: Vec<String>,
     /// Cases that could not be measured, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! The client side of TLS 1.3: which groups are offered, which certificate authority is believed.
+//! The client side of TLS 1.3: which groups are offered, which CA is trusted.
 //! The bytes are counted elsewhere (`net::stream`); nothing here does network IO.
 
 pub mod groups;

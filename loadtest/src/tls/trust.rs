@@ -1,4 +1,4 @@
-//! Who is believed: a CA file, or the system's bundle. A chain is checked once per certificate and name,
+//! Which CAs are trusted: a CA file, or the system's bundle. A chain is checked once per certificate and name,
 //! the signature of every handshake unless told otherwise, so that the generator's own work does not bound the run.
 
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ const SYSTEM_BUNDLES: [&str; 3] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The believed authorities, with the certificates already found good.
+/// The trusted CAs, with the certificates already found good.
 #[derive(Clone, Debug)]
 pub struct Trust(Arc<Remembering>);
 

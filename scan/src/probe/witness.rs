@@ -62,7 +62,7 @@ impl ServerCertVerifier for Witness {
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                 .err()
                 .map(|error| printable(&explained(&error))),
-            None => Some("there is nobody to believe".to_owned()),
+            None => Some("there is no CA to trust".to_owned()),
         };
         *self.seen() = Presented {
             leaf: Some(end_entity.to_vec()),

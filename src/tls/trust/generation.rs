@@ -152,7 +152,7 @@ impl Trust {
         })
     }
 
-    /// Believes nobody, for a listener whose files are waited for.
+    /// Trusts nobody, for a listener whose files are waited for.
     pub(super) fn nobody(settings: &Settings) -> Self {
         Self {
             chains: Arc::new(Nobody::new(settings.mode)),

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::verifier::Verifier;
 use crate::tls::standing::StandingFailure;
 
-/// Whom a listener believes.
+/// Which clients a listener trusts.
 pub struct TrustStore {
     settings: Settings,
     current: Arc<ArcSwap<Trust>>,
@@ -39,7 +39,7 @@ impl TrustStore {
         })
     }
 
-    /// Stands for files that hold nothing usable yet: nobody is believed until the reloader fills it.
+    /// Stands for files that hold nothing usable yet: nobody is trusted until the reloader fills it.
     pub fn waiting(settings: &Settings, error: &TrustError) -> Self {
         Self::awaiting(settings, &error.to_string())
     }

@@ -145,7 +145,7 @@ def rotated(setting, pod, folder, old, new):
     code, said = get(setting, pod, folder, *new.client(BATCH))
     check("a client of another authority is refused", code != 0 and "unknown" in said, said)
     authorities(setting, old.certificate, new.certificate)
-    check("an added authority is believed without a restart", wait(lambda: get(setting, pod, folder, *new.client(BATCH))[0] == 0, 120))
+    check("an added authority is trusted without a restart", wait(lambda: get(setting, pod, folder, *new.client(BATCH))[0] == 0, 120))
     check("the old one still is", get(setting, pod, folder, *old.client(BATCH))[0] == 0)
     authorities(setting, new.certificate)
     check("a removed authority is not", wait(lambda: get(setting, pod, folder, *old.client(BATCH))[0] != 0, 120))

@@ -81,7 +81,7 @@ async fn a_response_without_content_that_announced_some_spoils_no_other() {
 
 /// RFC 9110 §7.8: only what was asked for is switched to.
 #[tokio::test]
-async fn a_switch_is_believed_only_with_its_fields() {
+async fn a_switch_is_accepted_only_with_its_fields() {
     let good = "upgrade: websocket\r\nconnection: Upgrade\r\n";
     for (fields, status) in [
         (good, 101),
@@ -96,7 +96,7 @@ async fn a_switch_is_believed_only_with_its_fields() {
                 "HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: x\r\n{fields}\r\n"
             );
             let _ = stream.write_all(head.as_bytes()).await;
-            // What follows would be the next request if the switch were believed wrongly.
+            // What follows would be the next request if the switch were accepted wrongly.
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
             assert!(fields == "upgrade: websocket\r\nconnection: Upgrade\r\n" || rest.is_empty());

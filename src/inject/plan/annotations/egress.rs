@@ -239,7 +239,7 @@ fn authorities(read: &Reader<'_>) -> Result<Source, Deny> {
     source::read(read, CA, "ca.crt")?.ok_or_else(|| {
         wrong(
             EGRESS,
-            "needs annotation hybridge.dev/egress-ca: the CAs that certify the servers, such as configmap/server-ca; no server is believed without",
+            "needs annotation hybridge.dev/egress-ca: the CAs that certify the servers, such as configmap/server-ca; no server is trusted without",
         )
     })
 }

@@ -1,4 +1,4 @@
-//! What the sidecar believes of proxies in front, and what it tells the app of a client: annotations
+//! What the sidecar accepts from proxies in front, and what it tells the app of a client: annotations
 //! whose name and value are the sidecar's own, so that `run` reads what was checked here.
 
 use std::collections::BTreeSet;

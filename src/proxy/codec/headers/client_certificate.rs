@@ -1,4 +1,4 @@
-//! What the app is told of a client's certificate, and the field names in which it believes it.
+//! What the app is told of a client's certificate, and the names of the fields that it trusts.
 //!
 //! `x-forwarded-client-cert` is Envoy's field: elements `Key=value`, joined by `;`. `client-cert` and
 //! `client-cert-chain` are those of RFC 9440: byte sequences of structured fields (RFC 9651 §3.3.5). Pure.

@@ -10,7 +10,7 @@ use crate::tls::trust::{Attempt, ClientAuth, Settings, TrustStore};
 
 const NOW: u64 = 1_800_000_000;
 
-/// An authority, in a file, and who believes it.
+/// An authority, in a file, and who trusts it.
 struct World {
     _dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
