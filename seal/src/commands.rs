@@ -35,6 +35,11 @@ fn standard_output() -> Result<File, Error> {
     use std::os::fd::AsFd;
     let descriptor = io::stdout().as_fd().try_clone_to_owned();
     let file = File::from(descriptor.map_err(Error::Output)?);
+    if is_closed(&file) {
+        return Err(Error::Refused(
+            "standard output is closed: what is opened would be lost".to_owned(),
+        ));
+    }
     // A pipe of 1 MiB halves the switches between its ends; where it is not allowed, it stays as it is.
     let _ = rustix::pipe::fcntl_setpipe_size(&file, 1 << 20);
     Ok(file)
@@ -44,7 +49,26 @@ fn standard_input() -> Result<File, Error> {
     use std::os::fd::AsFd;
     let descriptor = io::stdin().as_fd().try_clone_to_owned();
     let failed = failed("read", Path::new("-"));
-    Ok(File::from(descriptor.map_err(failed)?))
+    let file = File::from(descriptor.map_err(failed)?);
+    if is_closed(&file) {
+        return Err(Error::Refused(
+            "standard input is closed: there is nothing to read".to_owned(),
+        ));
+    }
+    Ok(file)
+}
+
+/// Whether a program was started without this descriptor. Rust then opens `/dev/null` in its place, for
+/// reading and writing; a shell's `>/dev/null` or `</dev/null` is open for one of them.
+fn is_closed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let is_null = |file: &File| {
+        let null = std::fs::metadata("/dev/null").ok()?;
+        Some(null.rdev() == file.metadata().ok()?.rdev())
+    };
+    let both = rustix::fs::fcntl_getfl(file)
+        .is_ok_and(|flags| flags & rustix::fs::OFlags::RWMODE == rustix::fs::OFlags::RDWR);
+    both && is_null(file) == Some(true)
 }
 
 /// What is named, or standard input.

@@ -32,7 +32,8 @@ pub struct FileSource<'a> {
 }
 
 impl<'a> FileSource<'a> {
-    /// `length` bytes from `at`, in groups of `size`.
+    /// `length` bytes from `at` to the end, in groups of `size`. A byte more is an error: the file grew, or has
+    /// no size, and what is left out would be missing without a word.
     pub fn new(file: &'a File, at: u64, length: u64, size: usize) -> Self {
         Self {
             file,
@@ -57,10 +58,14 @@ impl Source for FileSource<'_> {
         self.file
             .read_exact_at(buffer, self.at + from)
             .map_err(shrank)?;
-        Ok(Some(Group {
-            number,
-            last: number + 1 == groups,
-        }))
+        let last = number + 1 == groups;
+        if last && self.file.read_at(&mut [0], self.at + self.length)? > 0 {
+            return Err(io::Error::other(format!(
+                "it is longer than {} bytes, the size that it had: it grew while it was read, or has no size; then read it by a pipe",
+                self.at + self.length
+            )));
+        }
+        Ok(Some(Group { number, last }))
     }
 }
 
@@ -171,5 +176,21 @@ mod tests {
             .take(&mut Vec::new())
             .unwrap_err();
         assert_eq!(error.to_string(), "it became shorter while it was read");
+    }
+
+    /// What is left out would be missing, and the exit code 0. A file of procfs says that it has no bytes.
+    #[test]
+    fn a_file_that_is_longer_than_it_said_is_an_error() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"longer").unwrap();
+        for (length, groups) in [(0, 0), (3, 0), (5, 1)] {
+            let source = FileSource::new(&file, 0, length, 3);
+            for _ in 0..groups {
+                assert!(!source.take(&mut Vec::new()).unwrap().unwrap().last);
+            }
+            let error = source.take(&mut Vec::new()).unwrap_err().to_string();
+            let begin = format!("it is longer than {length} bytes");
+            assert!(error.starts_with(&begin), "{error}");
+        }
     }
 }

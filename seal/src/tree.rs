@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 64;
 /// At the top of a model, not part of it: so does the OpenSSF's own tool.
 pub const GIT: [&str; 4] = [".git", ".gitattributes", ".github", ".gitignore"];
 /// What a file system keeps at the top of a volume.
-const LOST_AND_FOUND: &str = "lost+found";
+pub const LOST_AND_FOUND: &str = "lost+found";
 
 /// A file of a model.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,7 +54,7 @@ pub fn files(root: &Path, ignore: &[&str]) -> Result<(Vec<Entry>, Vec<String>), 
                     "a symbolic link, which may point anywhere: copy the file (`cp -L`) or remove it",
                 ));
             } else if metadata.is_dir() {
-                if depth == 0 && name == LOST_AND_FOUND {
+                if depth == 0 && name == LOST_AND_FOUND && is_file_systems_own(&path) {
                     continue;
                 }
                 if depth == MAX_DEPTH {
@@ -90,6 +90,15 @@ pub fn is_safe(name: &str) -> bool {
 
 fn refused(path: &Path, why: &str) -> Error {
     Error::Refused(format!("{}: {why}", Shown::from(path)))
+}
+
+/// Whether a `lost+found` is the file system's: nothing is in it, or only root may look. With files in it,
+/// it is a directory as others are, which a signature has to cover.
+pub fn is_file_systems_own(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod replaced;
 mod rewrapped;
 mod signatures;
 mod sources;
+mod whole;
 
 use std::fs;
 use std::io::Write;

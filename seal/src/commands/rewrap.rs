@@ -39,7 +39,13 @@ pub fn rewrap(args: &RewrapArgs, out: &mut impl Write) -> Result<(), Error> {
         file.seek(SeekFrom::Start(header.length))
             .map_err(failed("read", path))?;
         // In the kernel, where the file systems allow it.
-        std::io::copy(&mut file, &mut to).map_err(&cannot)?;
+        let copied = std::io::copy(&mut file, &mut to).map_err(&cannot)?;
+        if header.length + copied != length {
+            return Err(Error::Refused(format!(
+                "{}: it changed while it was read: nothing was written",
+                Shown::from(path)
+            )));
+        }
         staged.place(true)
     })?;
     say(
@@ -99,14 +105,17 @@ fn each(
         threads: threads(args.threads),
     };
     let files = files(&args.files)?;
+    // A report that nobody reads must not leave the other files as they were.
+    let mut reported = Ok(());
     for path in &files {
         // The file itself: a link to it stays one.
         let real = std::fs::canonicalize(path).map_err(failed("read", path))?;
         work(&job, &real)?;
-        writeln!(out, "{done} {}", Shown::from(path.as_path())).map_err(Error::Output)?;
+        let line = writeln!(out, "{done} {}", Shown::from(path.as_path()));
+        reported = reported.and(line);
     }
     tell_left(&files, done);
-    Ok(())
+    reported.map_err(Error::Output)
 }
 
 /// Says which signatures of a single file keep their recipients: without them the file does not open.

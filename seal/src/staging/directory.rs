@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{PREFIX, claim, default_mode, directory_of, ended, partial_of, rename, save_directory};
 use crate::error::{Error, failed};
 use crate::shown::Shown;
+use crate::tree::{LOST_AND_FOUND, is_file_systems_own};
 
 /// A directory under its partial name, for its owner alone. Beside the target; inside it if that is there,
 /// for the target may be a volume's own directory, which cannot be renamed.
@@ -51,8 +52,8 @@ impl StagedDirectory {
         let cannot = failed("read the directory", &self.target);
         for entry in fs::read_dir(&self.target).map_err(&cannot)? {
             let path = entry.map_err(&cannot)?.path();
-            let kept = path.file_name().is_some_and(|name| name == "lost+found");
-            if kept || path == self.partial {
+            let named = path.file_name().is_some_and(|name| name == LOST_AND_FOUND);
+            if path == self.partial || named && is_file_systems_own(&path) {
                 continue;
             }
             if !replace {
