@@ -60,10 +60,10 @@ async fn connections_without_a_byte_are_no_work_of_a_drain() {
     std::fs::write(&ca, authority.ca_pem()).unwrap();
     let mut process = "[drain]\ndelay = \"0s\"\ntimeout = \"4s\"\n".to_owned();
     for capture in ["socks5", "http-proxy"] {
-        process += &format!(
+        process.push_str(&format!(
             "[[egress]]\nname = \"{capture}\"\nlisten = \"127.0.0.1:0\"\ncapture = \"{capture}\"\ntargets-allowed = [\"localhost:*\"]\ntls.ca = \"{}\"\n",
             ca.display()
-        );
+        ));
     }
     let setup = Setup::in_front_of(stage.address)
         .process(&process)

@@ -83,7 +83,7 @@ fn lines_of_source() -> BTreeMap<String, BTreeSet<String>> {
             for (index, _) in source.code.match_indices(call) {
                 let mut arguments = arguments(&source.code[index + call.len()..]);
                 if call == LIMITED {
-                    let message = arguments.drain(..3).last().unwrap();
+                    let message = arguments.drain(..3).next_back().unwrap();
                     arguments.extend(["suppressed".to_owned(), message]);
                 }
                 let (message, fields) = line(&arguments);

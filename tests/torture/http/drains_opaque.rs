@@ -60,7 +60,7 @@ async fn no_slow_reader_of_a_tunnel_is_cut_while_the_exit_code_is_0() {
             .metric_reaches("hybridge_payload_bytes_total", &sent, 100_000.0)
             .await;
         process.signal(Signal::TERM);
-        let seen = within(read(&mut stream)).await.unwrap();
+        let seen = within(Box::pin(read(&mut stream))).await.unwrap();
         let begin = seen.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         assert!(
             seen[begin..] == pattern(SIZE),

@@ -10,6 +10,7 @@ use crate::support::{Setup, answering, hello, within};
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 const UNEXPECTED_MESSAGE: u8 = 10;
+const RECORD_OVERFLOW: u8 = 22;
 const HANDSHAKE_FAILURE: u8 = 40;
 const DECODE_ERROR: u8 = 50;
 
@@ -62,7 +63,7 @@ fn behind_a_beginning() -> Vec<Case> {
         case(
             "a record too long",
             begun(&[22, 3, 3, 0xff, 0xff, 0]),
-            DECODE_ERROR,
+            RECORD_OVERFLOW,
             "malformed",
         ),
     ]

@@ -68,7 +68,11 @@ const PATH: u8 = 1;
 const QUERY: u8 = 2;
 const HOST: u8 = 4;
 
-/// What may stand in a path, in a query, and in a host with its port.
+/// What may stand in a host with its port.
+const IN_HOST: &[u8] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:[]";
+
+/// What may stand in a path, in a query, and in a host.
 const ALLOWED: [u8; 256] = {
     let mut allowed = [0; 256];
     let mut byte = 0;
@@ -77,12 +81,14 @@ const ALLOWED: [u8; 256] = {
             b'"' => PATH,
             b'?' | b'`' => QUERY,
             b'#' | b'<' | b'>' | 0..=b' ' | 0x7f => 0,
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => PATH | QUERY | HOST,
-            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*'
-            | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']' => PATH | QUERY | HOST,
             _ => PATH | QUERY,
         };
         byte += 1;
+    }
+    let mut at = 0;
+    while at < IN_HOST.len() {
+        allowed[IN_HOST[at] as usize] |= HOST;
+        at += 1;
     }
     allowed
 };
