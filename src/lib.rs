@@ -12,7 +12,7 @@
 //! - [`signature`]: who signed a request. [`spiffe`]: the client of a Workload API. [`traces`]: spans of
 //!   requests, and their way to a collector.
 //! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`proxy_protocol`],
-//!   [`redact`]: leaves that import nothing of ours.
+//!   [`redact`], `secret_file`: leaves that import nothing of ours.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
@@ -41,6 +41,7 @@ pub mod proxy_protocol;
 pub mod redact;
 mod regular_file;
 pub mod run;
+mod secret_file;
 pub mod signature;
 pub mod spiffe;
 mod suggest;

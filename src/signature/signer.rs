@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::settings::ResponseSettings;
 use crate::redact::Shown;
 use crate::regular_file;
+use crate::secret_file::{Exposure, exposure};
 
 /// Bytes of a file with a private key.
 const MAX_KEY: u64 = 64 << 10;
@@ -147,6 +148,11 @@ fn refused(path: &Path, problem: impl Into<String>) -> SignerError {
 }
 
 fn private_key(path: &Path) -> Result<PrivatePkcs8KeyDer<'static>, SignerError> {
+    if let Some(Exposure::Writable(mode)) = exposure(path) {
+        let wrong =
+            format!("everybody may write it (mode {mode:04o}), and so replace it: `chmod 600`");
+        return Err(refused(path, wrong));
+    }
     let text = read(path, MAX_KEY)?;
     PrivatePkcs8KeyDer::from_pem_slice(&text)
         .map_err(|_| refused(path, "no private key in PEM (PKCS#8, not encrypted)"))

@@ -89,6 +89,10 @@ impl Credentials {
             Some(token) => token.signing_key(),
             None => key::load(key, &text.key, &provider)?,
         };
+        let of_permissions = match &token {
+            Some(_) => None,
+            None => warning::of_permissions(key)?,
+        };
         let certified_key = Arc::new(CertifiedKey::new(certificates, signing_key));
         // A token need not show its public key: whether it is the one is seen by the trial.
         if token.is_none()
@@ -111,7 +115,9 @@ impl Credentials {
         Ok(Self {
             certified_key,
             facts: chain.facts,
-            warnings: warning::of_unused(cert, key, text)
+            warnings: of_permissions
+                .into_iter()
+                .chain(warning::of_unused(cert, key, text))
                 .chain(chain.warnings)
                 .collect(),
             token,

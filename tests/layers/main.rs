@@ -29,7 +29,7 @@ const WIRING: [&str; 10] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 26] = [
+const BELOW: [(&str, &[&str]); 27] = [
     ("counted", &[]),
     (
         "admin",
@@ -72,6 +72,7 @@ const BELOW: [(&str, &[&str]); 26] = [
             "proxy_protocol",
             "redact",
             "regular_file",
+            "secret_file",
             "suggest",
         ],
     ),
@@ -83,7 +84,8 @@ const BELOW: [(&str, &[&str]); 26] = [
     ("log_limit", &[]),
     ("panics", &[]),
     ("probes", &["redact"]),
-    ("signature", &["redact", "regular_file"]),
+    ("signature", &["redact", "regular_file", "secret_file"]),
+    ("secret_file", &[]),
     ("proxy_protocol", &[]),
     ("metrics", &[]),
     ("drain", &[]),

@@ -2,6 +2,7 @@
 //! it that are good, or wrong in exactly one way.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hybridge::certgen::Algorithm;
@@ -34,9 +35,15 @@ impl Pair {
             key: dir.join("tls.key"),
         };
         fs::write(&files.cert, &self.cert).unwrap();
-        fs::write(&files.key, &self.key).unwrap();
+        write_key(&files.key, &self.key);
         files
     }
+}
+
+/// As whoever keeps keys does: one that others can read is warned about.
+pub(crate) fn write_key(path: &Path, text: impl AsRef<[u8]>) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 /// Where a pair lies.

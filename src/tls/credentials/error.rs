@@ -48,6 +48,11 @@ pub enum CredentialError {
     #[error("{role} {path} is larger than {limit} bytes: is it the right file?")]
     TooLarge { role: Role, path: Shown, limit: u64 },
 
+    #[error(
+        "private key file {path} may be written by everybody (mode {mode:04o}), who could replace it: `chmod 600`, or 640 for a group"
+    )]
+    Writable { path: Shown, mode: u32 },
+
     #[error("{role} {path} is not PEM: {found}")]
     NotPem {
         role: Role,
@@ -244,6 +249,7 @@ impl CredentialError {
             Self::Unreadable { .. } => "unreadable",
             Self::Empty { .. } => "empty",
             Self::TooLarge { .. } => "too_large",
+            Self::Writable { .. } => "permissions",
             Self::NotPem { .. }
             | Self::Pem { .. }
             | Self::WrongBlocks { .. }

@@ -8,9 +8,11 @@ use x509_parser::certificate::X509Certificate;
 
 use crate::counted::counted;
 use crate::redact::Shown;
+use crate::secret_file::{Exposure, exposure};
 use crate::tls::pem::{self, Block, Label, Position};
 
 use super::block::{Entry, is_certificate, is_private_key};
+use super::error::CredentialError;
 use super::facts::{CertificateFacts, title};
 use super::names;
 use super::source::PairText;
@@ -170,6 +172,30 @@ pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning
         }
     }
     found
+}
+
+/// Who else may read the key, or write it as its group; that everybody may write it is an error.
+pub(super) fn of_permissions(key: &Path) -> Result<Option<Warning>, CredentialError> {
+    let what = match exposure(key) {
+        None => return Ok(None),
+        Some(Exposure::Writable(mode)) => {
+            return Err(CredentialError::Writable {
+                path: key.into(),
+                mode,
+            });
+        }
+        Some(Exposure::WritableByGroup(mode)) => {
+            format!("its group may write it (mode {mode:04o}): `chmod 640`, or 600")
+        }
+        Some(Exposure::Readable(mode)) => format!(
+            "everybody on this machine may read it (mode {mode:04o}): `chmod 600`, or 640 for a group"
+        ),
+    };
+    Ok(Some(Warning {
+        file: "private key",
+        path: key.into(),
+        what,
+    }))
 }
 
 /// Blocks of both files that are not used. A file that is certificate and key file is meant to hold both.

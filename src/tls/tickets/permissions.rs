@@ -1,29 +1,26 @@
-//! Who else may read or write a file of ticket keys.
+//! What is said of a file of ticket keys that others may read or write.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::error::TicketKeyError;
 use crate::redact::Shown;
-use crate::tls::credentials::volume_root;
+use crate::secret_file::{Exposure, exposure};
 
-/// A warning about who else may read; who else may write is an error. Kubernetes decides the mode in a
-/// volume, which only the pod sees.
+/// A warning about who else may read, or write as its group; that everybody may write is an error.
 pub(super) fn check(path: &Path) -> Result<Option<String>, TicketKeyError> {
-    let Ok(metadata) = fs::metadata(path) else {
-        return Ok(None);
+    let (who, what, mode) = match exposure(path) {
+        None => return Ok(None),
+        Some(Exposure::Writable(mode)) => {
+            return Err(TicketKeyError::Writable {
+                path: path.into(),
+                mode,
+            });
+        }
+        Some(Exposure::WritableByGroup(mode)) => ("written by its group", "plant a key", mode),
+        Some(Exposure::Readable(mode)) => ("read by everybody", "resume any session", mode),
     };
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o002 != 0 {
-        return Err(TicketKeyError::Writable {
-            path: path.into(),
-            mode,
-        });
-    }
-    let shared = mode & 0o004 != 0 && volume_root(path, path).is_none();
-    Ok(shared.then(|| {
-        let path = Shown::path(path);
-        format!("ticket-keys: {path} may be read by everybody (mode {mode:04o}), who could resume any session: chmod 600")
-    }))
+    let path = Shown::path(path);
+    Ok(Some(format!(
+        "ticket-keys: {path} may be {who} (mode {mode:04o}), who could {what}: chmod 600"
+    )))
 }

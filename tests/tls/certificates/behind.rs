@@ -17,6 +17,8 @@ use openssl::x509::extension::{
 use openssl::x509::{X509Builder, X509Name, X509NameBuilder};
 use tempfile::TempDir;
 
+use crate::support::pki::write_key;
+
 const DAY: i64 = 86_400;
 
 fn key() -> PKey<Private> {
@@ -165,7 +167,7 @@ impl Family {
         let dir = TempDir::new().unwrap();
         let (cert_path, key_path) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
         std::fs::write(&cert_path, cert).unwrap();
-        std::fs::write(&key_path, self.leaf.private_key_to_pem_pkcs8().unwrap()).unwrap();
+        write_key(&key_path, self.leaf.private_key_to_pem_pkcs8().unwrap());
         Credentials::load(&cert_path, &key_path)
     }
 
@@ -340,7 +342,7 @@ fn blocks_that_are_not_used_are_named() {
     // One file for both is meant to hold both.
     let dir = TempDir::new().unwrap();
     let both = dir.path().join("both.pem");
-    std::fs::write(&both, format!("{key}{leaf}")).unwrap();
+    write_key(&both, format!("{key}{leaf}"));
     assert!(
         Credentials::load(&both, &both)
             .unwrap()
@@ -365,11 +367,8 @@ fn an_early_or_late_certificate_of_the_server_is_refused_still() {
 fn check_and_start_say_it() {
     let family = Family::new();
     let dir = TempDir::new().unwrap();
-    std::fs::write(
-        dir.path().join("tls.key"),
-        family.leaf.private_key_to_pem_pkcs8().unwrap(),
-    )
-    .unwrap();
+    let key = family.leaf.private_key_to_pem_pkcs8().unwrap();
+    write_key(&dir.path().join("tls.key"), key);
     let check = |cert: &str| {
         std::fs::write(dir.path().join("tls.crt"), cert).unwrap();
         let arguments =

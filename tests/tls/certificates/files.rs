@@ -305,3 +305,42 @@ fn several_keys_in_one_file_are_refused() {
         )
     );
 }
+
+/// Kubernetes decides the modes in its volumes, which a unit test of `secret_file` looks at.
+#[test]
+fn a_key_that_others_can_reach_is_told_or_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let files = pki().leaf(&["api.test"]).write_to(dir.path());
+    let mode = |mode| fs::set_permissions(&files.key, PermissionsExt::from_mode(mode)).unwrap();
+    let warnings = || {
+        let pair = Credentials::load(&files.cert, &files.key).unwrap();
+        let warnings = pair.warnings().iter().map(ToString::to_string);
+        warnings.collect::<Vec<_>>().join("\n")
+    };
+    let key = files.key.display();
+    for good in [0o600, 0o400, 0o640] {
+        mode(good);
+        assert_eq!(warnings(), "", "{good:04o}");
+    }
+    mode(0o644);
+    assert_eq!(
+        warnings(),
+        format!(
+            "private key file {key}: everybody on this machine may read it (mode 0644): `chmod 600`, or 640 for a group"
+        )
+    );
+    mode(0o660);
+    assert_eq!(
+        warnings(),
+        format!("private key file {key}: its group may write it (mode 0660): `chmod 640`, or 600")
+    );
+    mode(0o666);
+    assert_eq!(
+        refusal_of(&files, dir.path()),
+        (
+            "permissions",
+            "private key file tls.key may be written by everybody (mode 0666), who could replace it: `chmod 600`, or 640 for a group".to_owned()
+        )
+    );
+}
