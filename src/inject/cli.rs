@@ -36,7 +36,7 @@ pub enum InjectCommand {
 /// Manifests in, injected manifests out.
 #[derive(Args, Clone, Debug, Default)]
 pub struct OfflineArgs {
-    /// Manifest to inject, YAML or JSON; `-` is standard input. May be repeated.
+    /// Manifest to inject, YAML or JSON; `-`, the default of a pipe, is standard input. May be repeated.
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The same as -f FILE.

@@ -1,13 +1,13 @@
 //! The entry point that `main` calls: standard streams, clock, runtime and signals for the three
 //! commands of `hybridge inject`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::certs;
-use super::cli::{InjectArgs, InjectCommand, ServeArgs};
+use super::cli::{InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
 use super::cluster;
 use super::error::Error;
 use crate::config::{LogFormat, LogSettings, check_log_level};
@@ -19,7 +19,7 @@ use crate::run::init_logging;
 pub fn command(args: &InjectArgs) -> Result<(), Error> {
     match &args.command {
         None => offline::run(
-            &args.offline,
+            &piped(&args.offline, io::stdin().is_terminal()),
             &mut io::stdin().lock(),
             &mut io::stdout().lock(),
             &mut io::stderr().lock(),
@@ -36,6 +36,16 @@ pub fn command(args: &InjectArgs) -> Result<(), Error> {
         }
         Some(InjectCommand::Serve(args)) => serve(args),
     }
+}
+
+/// Without a file, standard input is what is meant, as of `inject check`; at a terminal nobody would write
+/// manifests.
+fn piped(args: &OfflineArgs, is_terminal: bool) -> OfflineArgs {
+    let mut args = args.clone();
+    if args.files.is_empty() && args.positional.is_empty() && !is_terminal {
+        args.files.push("-".into());
+    }
+    args
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Error> {

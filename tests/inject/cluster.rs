@@ -199,3 +199,34 @@ fn status_counts_pods_that_ask_clients_for_a_certificate() {
     let (text, _) = run(status, &objects);
     assert!(text.contains("client-auth required (1)"), "{text}");
 }
+
+/// A file of manifests has several documents, as the offline front reads them.
+#[test]
+fn every_document_of_a_file_is_read() {
+    let text = "# stub\n---\nkind: Namespace\napiVersion: v1\nmetadata: {name: ai, labels: {hybridge.dev/injection: enabled}}\n---\n---\nkind: Pod\napiVersion: v1\nmetadata: {name: app, namespace: ai}\nspec: {containers: [{name: vllm, image: \"vllm/vllm-openai:v0.11.0\", args: [--host, 0.0.0.0], ports: [{containerPort: 8000}]}]}\n";
+    let read = |text: &str| {
+        let mut out = Vec::new();
+        let mut input = Cursor::new(text.as_bytes().to_vec());
+        let result = check(&ClusterArgs::default(), &mut input, &mut out);
+        (String::from_utf8(out).unwrap(), result)
+    };
+    let (said, result) = read(text);
+    assert!(result.is_ok(), "{said}");
+    assert!(
+        said.contains("note  1 workload is to be injected"),
+        "{said}"
+    );
+    let (said, result) = read(&format!("{text}---\nkind: [\n"));
+    let error = result.unwrap_err().to_string();
+    assert!(error.starts_with("-, document 3: "), "{error} {said}");
+    let (said, _) = read(&format!("{text}---\njust a text\n"));
+    assert!(
+        said.contains(
+            "note  -, document 3: the document is a text and not an object; it is left out"
+        ),
+        "{said}"
+    );
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/k8s/examples/stub.yaml");
+    let (said, result) = read(&std::fs::read_to_string(example).unwrap());
+    assert!(result.is_ok(), "{said}");
+}

@@ -68,3 +68,24 @@ fn a_mistake_in_the_defaults_names_namespace_and_remedy() {
     }
     assert!(NamespaceDefaults::parse("").is_ok());
 }
+
+#[test]
+fn a_port_that_no_container_declares_is_warned_about() {
+    let warnings = |pod: &Value| {
+        let plan = plan(pod, Decision::Namespace, &Settings::default());
+        plan.unwrap_or_else(|deny| panic!("{deny}")).warnings
+    };
+    let pod = annotated(vllm(), "mode", "explicit");
+    let slip = annotated(pod.clone(), "ports", "9999");
+    assert_eq!(
+        warnings(&slip),
+        [
+            "annotation hybridge.dev/ports names 9999, which no container declares; declared are 8000 (http, vllm): nothing answers there unless the app listens on it"
+        ]
+    );
+    assert_eq!(warnings(&annotated(pod.clone(), "ports", "8000")), [""; 0]);
+    // Where none is declared, the annotation is how the port is told.
+    let mut none = annotated(pod, "ports", "9999");
+    none["spec"]["containers"][0]["ports"] = json!([]);
+    assert_eq!(warnings(&none), [""; 0]);
+}

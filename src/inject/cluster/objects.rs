@@ -1,6 +1,7 @@
 //! The objects of a cluster, read from what kubectl printed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::inject::cli::ClusterArgs;
 use crate::inject::error::Error;
 use crate::inject::manifest::lists::{self, Item, Items};
-use crate::inject::manifest::{input, yaml};
+use crate::inject::manifest::{YamlError, documents, input};
 use crate::inject::plan::pod;
 use crate::inject::plan::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
 use crate::redact::Shown;
@@ -33,11 +34,18 @@ impl Cluster {
         let mut objects = Vec::new();
         let mut odd = Vec::new();
         for path in files {
-            let told = collect(parse(path, stdin)?, &mut objects);
-            odd.extend(
-                told.iter()
-                    .map(|what| format!("{}: {what}", Shown::path(path))),
-            );
+            let text = input::read(path, stdin)?;
+            let documents = documents::split(&text);
+            for (index, document) in documents.iter().enumerate() {
+                let place = Place {
+                    path,
+                    number: index + 1,
+                    of: documents.len(),
+                };
+                let read = document.read().map_err(|source| place.unreadable(source))?;
+                let told = collect(read, &mut objects);
+                odd.extend(told.iter().map(|what| format!("{place}: {what}")));
+            }
         }
         let namespaces = objects
             .iter()
@@ -83,15 +91,32 @@ impl Cluster {
     }
 }
 
-fn parse(path: &Path, stdin: &mut impl Read) -> Result<Value, Error> {
-    let text = input::read(path, stdin)?;
-    serde_json::from_str(&text)
-        .or_else(|_| yaml::read(&text))
-        .map_err(|source| Error::Document {
-            path: path.into(),
-            document: 1,
+/// A document of a file.
+struct Place<'a> {
+    path: &'a Path,
+    /// Counted from 1.
+    number: usize,
+    of: usize,
+}
+
+impl Place<'_> {
+    fn unreadable(&self, source: YamlError) -> Error {
+        Error::Document {
+            path: self.path.into(),
+            document: self.number,
             source,
-        })
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Shown::path(self.path))?;
+        if self.of > 1 {
+            write!(f, ", document {}", self.number)?;
+        }
+        Ok(())
+    }
 }
 
 /// Takes the objects out of what was read; items of a typed list get the kind that they do not say.

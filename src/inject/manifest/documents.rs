@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
-use serde_json::Deserializer;
+use serde_json::{Deserializer, Value};
+
+use super::yaml;
+use super::yaml_error::YamlError;
 
 /// One document of a file, separator line included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,6 +40,16 @@ impl<'a> Document<'a> {
     /// Whether its content begins on the separator line itself.
     pub(crate) fn opens_inline(&self) -> bool {
         self.content().lines().next().is_some_and(is_separator)
+    }
+
+    /// Its object; null if it holds nothing.
+    pub(crate) fn read(&self) -> Result<Value, YamlError> {
+        if self.is_json()
+            && let Ok(value) = serde_json::from_str(self.content())
+        {
+            return Ok(value);
+        }
+        yaml::read(self.content())
     }
 
     pub(crate) fn is_json(&self) -> bool {

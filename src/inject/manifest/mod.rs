@@ -1,6 +1,6 @@
 //! Manifests in, injected manifests out: `hybridge inject`, and what it reads and writes.
 
-mod documents;
+pub(crate) mod documents;
 pub(crate) mod input;
 mod kinds;
 pub(crate) mod lists;

@@ -13,8 +13,6 @@ use super::input;
 use super::lists::{self, Items};
 use super::unseen::{self, Unseen};
 use super::workloads;
-use super::yaml;
-use super::yaml_error::YamlError;
 use super::yaml_out;
 use crate::inject::cli::OfflineArgs;
 use crate::inject::error::Error;
@@ -131,7 +129,7 @@ fn inject_file(
 ) -> Result<String, Error> {
     let mut output = String::new();
     for (index, document) in documents::split(input).into_iter().enumerate() {
-        let object = parse(document).map_err(|source| Error::Document {
+        let object = document.read().map_err(|source| Error::Document {
             path: path.into(),
             document: index + 1,
             source,
@@ -146,15 +144,6 @@ fn inject_file(
         }
     }
     Ok(output)
-}
-
-fn parse(document: Document<'_>) -> Result<Value, YamlError> {
-    if document.is_json()
-        && let Ok(value) = serde_json::from_str(document.content())
-    {
-        return Ok(value);
-    }
-    yaml::read(document.content())
 }
 
 /// The object with its pods injected, or `None` when nothing in it changes.

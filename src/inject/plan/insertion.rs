@@ -33,7 +33,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     preconditions::check(pod, &request, settings, &mut trace)?;
     let previous = previous::read(pod, settings)?;
     let exposed = ports::choose(pod, &request, &previous.ports)?;
-    ports::warn_privileged(&exposed, &mut trace);
+    ports::warn(pod, &request, &exposed, &mut trace);
     egress::check(pod, &request, &exposed, &mut trace)?;
 
     let mut editor = Editor::new(pod);

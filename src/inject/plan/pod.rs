@@ -101,9 +101,14 @@ fn has_name(item: &Value) -> bool {
 fn check_string_map(pod: &Value, key: &str) -> Result<(), Deny> {
     match pod.get("metadata").and_then(|m| m.get(key)) {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(()),
+        Some(Value::Object(map)) => match map.iter().find(|(_, value)| !value.is_string()) {
+            None => Ok(()),
+            Some((name, _)) => Err(malformed(&format!(
+                "metadata.{key}: {name:?} is not a string (quote numbers and booleans)"
+            ))),
+        },
         Some(_) => Err(malformed(&format!(
-            "metadata.{key} is not a map of strings (quote numbers and booleans)"
+            "metadata.{key} is not a map of strings"
         ))),
     }
 }

@@ -1,5 +1,7 @@
 //! Which ports go behind TLS, which container owns each, and where the sidecar listens for it.
 
+mod warnings;
+
 use serde_json::Value;
 
 use super::annotations::{Mode, NO_PORTS, Request};
@@ -7,7 +9,7 @@ use super::catalog;
 use super::deny::{Deny, Reason};
 use super::names::{ADMIN_PORT, NAME};
 use super::pod::{self, List, Place, Slot};
-use super::trace::Trace;
+pub(crate) use warnings::warn;
 
 /// One port of the app and where the sidecar serves it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -284,13 +286,4 @@ fn refuse_collisions(pod: &Value, exposed: &[Exposed], explicit: bool) -> Result
         }
     }
     Ok(())
-}
-
-/// Warns about what the sidecar may be unable to do as an unprivileged user.
-pub(crate) fn warn_privileged(exposed: &[Exposed], trace: &mut Trace) {
-    for e in exposed.iter().filter(|e| e.listen < 1024) {
-        trace.warn(format!(
-            "port {} is below 1024 and the sidecar has no capability: the node must set net.ipv4.ip_unprivileged_port_start=0 (containerd 2 and CRI-O do), or the pod its sysctl, or move the app to a higher port", e.listen
-        ));
-    }
 }

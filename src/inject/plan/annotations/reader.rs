@@ -60,7 +60,12 @@ impl Reader<'_> {
 
     pub(super) fn choice<T: ValueEnum>(&self, name: &str, default: T) -> Result<T, Deny> {
         let values: Vec<_> = T::value_variants().iter().map(|v| spelling(v)).collect();
-        let what = format!("use one of {}", values.join(", "));
+        let grpc = self
+            .text(name)
+            .filter(|text| text.eq_ignore_ascii_case("grpc"));
+        let hint = grpc.filter(|_| values.iter().any(|value| value == "http"));
+        let hint = hint.map_or("", |_| "; gRPC is served by http");
+        let what = format!("use one of {}{hint}", values.join(", "));
         let parse = |text: &str| T::from_str(text, false).ok();
         Ok(self.parsed(name, &what, parse)?.unwrap_or(default))
     }
