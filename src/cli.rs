@@ -1,6 +1,7 @@
 //! The command line as clap sees it. The settings of `run` and `check` come from `config::Key`.
 
 mod judgement;
+mod misplaced;
 mod pages;
 mod secrets;
 
@@ -12,18 +13,20 @@ use clap::{
     value_parser,
 };
 
+use crate::build;
 use crate::certgen;
 use crate::config::{DefaultValue, Flags, Key, ValueType, socket};
 use crate::inject;
 use crate::ticket_keys;
 
 pub use self::judgement::{Check, Format, passed, report};
+pub use self::misplaced::belongs_to;
 pub use self::pages::{Completions, ManPages};
 pub use self::secrets::{clean, refuse_key_text, without_secrets};
 
 /// Post-quantum TLS sidecar for AI inference.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, long_version = build::long_version(), max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

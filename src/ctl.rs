@@ -2,100 +2,44 @@
 //! curl, so the binary is its own client.
 
 mod census;
+mod error;
 mod posture;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Collected, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use tokio::net::TcpStream;
 
+pub use self::error::Error;
+use self::error::TIMEOUT;
 use crate::cli::Action;
-use crate::redact::Shown;
 
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read: a census of 8192 kinds of client, each with long names.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
-
-/// Why an order was not carried out.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// Nobody answers there.
-    #[error("admin port {admin}: {source}: is the sidecar running, and is --admin right?")]
-    Unreachable {
-        /// Where it was looked for.
-        admin: SocketAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// Something answered that is no admin port.
-    #[error("admin port {admin}: {source}")]
-    Http {
-        /// Where it was looked for.
-        admin: SocketAddr,
-        /// What was wrong with the answer.
-        source: hyper::Error,
-    },
-    /// It runs, and says that it is not ready.
-    #[error("{message}")]
-    NotReady {
-        /// What it says, with reasons.
-        message: String,
-    },
-    /// The sidecar refuses.
-    #[error("admin port {admin}: {status}: {message}")]
-    Refused {
-        /// Where it was looked for.
-        admin: SocketAddr,
-        /// HTTP status.
-        status: u16,
-        /// What the sidecar says.
-        message: String,
-    },
-    /// It is no page of this version.
-    #[error(
-        "admin port {admin}: {path}: not what this version expects: {source}: use the ctl of the same image"
-    )]
-    Page {
-        /// Where it was looked for.
-        admin: SocketAddr,
-        /// The page.
-        path: &'static str,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// There is no listener of that name.
-    #[error("--listener: there is no listener `{written}`: there are {known}")]
-    Listener {
-        /// What was written.
-        written: Shown,
-        /// The names that there are.
-        known: String,
-    },
-    /// Standard output.
-    #[error("standard output: {0}")]
-    Output(#[from] io::Error),
-    /// No answer in time.
-    #[error("admin port {admin}: no answer within {seconds} s", seconds = TIMEOUT.as_secs())]
-    Timeout {
-        /// Where it was looked for.
-        admin: SocketAddr,
-    },
-}
 
 /// Gives an order and waits until it is accepted, or writes what was asked for.
 pub fn call(admin: SocketAddr, action: &Action, out: &mut impl Write) -> Result<(), Error> {
     match action {
-        Action::Drain => order(admin, Method::POST, "/drain"),
+        Action::Drain => {
+            order(admin, Method::POST, "/drain")?;
+            Ok(writeln!(
+                out,
+                "draining: not ready; the process stays until `hybridge ctl quit` or SIGTERM"
+            )?)
+        }
         Action::Ready => order(admin, Method::GET, "/readyz"),
-        Action::Quit => order(admin, Method::POST, "/quit"),
+        Action::Quit => {
+            order(admin, Method::POST, "/quit")?;
+            Ok(writeln!(
+                out,
+                "ending: open requests finish first; a second quit ends at once"
+            )?)
+        }
         Action::Census(args) => census::write(page(admin, "/census")?, args, out),
         Action::Cbom(args) => posture::write(&page(admin, "/status")?, args.cbom_version, out),
     }

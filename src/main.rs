@@ -281,6 +281,10 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = io::stderr().lock().write_all(clean.as_bytes());
         return ExitCode::from(EX_USAGE);
     }
+    if let Some(instead) = cli::belongs_to(error) {
+        say(&instead);
+        return ExitCode::from(EX_USAGE);
+    }
     let printed = error.print();
     if error.use_stderr() {
         ExitCode::from(EX_USAGE)

@@ -2,7 +2,8 @@
 //! messages only: none of them is accepted as a value.
 
 use super::key::Key;
-use crate::suggest::Aliases;
+use crate::redact::Shown;
+use crate::suggest::{Aliases, did_you_mean};
 
 /// Values of the settings that take one of a few words.
 pub(super) fn of_values(key: Key) -> Aliases {
@@ -15,6 +16,16 @@ pub(super) fn of_values(key: Key) -> Aliases {
         Key::LogFormat => LOG_FORMATS,
         Key::LogLevel => LOG_LEVELS,
         _ => &[],
+    }
+}
+
+/// Ends a message about a word that is not understood; `nearest` is what it may stand for.
+pub(super) fn hint(written: &Shown, nearest: Option<&str>) -> String {
+    match nearest {
+        Some("http") if written.to_string().to_ascii_lowercase().starts_with("grpc") => {
+            ": gRPC is served by `http`".to_owned()
+        }
+        nearest => did_you_mean(nearest),
     }
 }
 

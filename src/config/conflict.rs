@@ -78,6 +78,12 @@ fn addresses(
             .iter()
             .find(|other| overlap(other.address, claim.address))
         {
+            if claim.owner == other.owner && claim.address == other.address {
+                return Err(Error::Unusable {
+                    at: claim.layer.place(claim.key),
+                    problem: format!("{} stands twice in the list: remove one", claim.address),
+                });
+            }
             return Err(Error::AddressTaken {
                 at: claim.layer.place(claim.key),
                 claim: format!("{} of {}", claim.address, claim.owner),

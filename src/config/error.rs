@@ -6,6 +6,7 @@ use std::{fmt, io};
 use thiserror::Error;
 
 use super::address::AddressError;
+use super::alias;
 use super::key::Key;
 use super::value_type::ValueType;
 use crate::proxy::TargetError;
@@ -144,7 +145,7 @@ pub enum Error {
         problem: String,
     },
     /// A value that is not of its type.
-    #[error("{at}: `{written}` is not {value_type}{examples}{hint}", examples = value_type.examples(), hint = did_you_mean(*nearest))]
+    #[error("{at}: `{written}` is not {value_type}{examples}{hint}", examples = value_type.examples(), hint = alias::hint(written, *nearest))]
     WrongType {
         /// Where it was written.
         at: Origin,

@@ -10,6 +10,7 @@ use super::alias;
 use super::error::{Error, Origin};
 use super::key::{Key, Scope};
 use super::layer::Layer;
+use super::syntax::explained;
 use super::table::{self, Table};
 use super::value::{Located, Raw};
 use crate::redact::{Shown, scrub};
@@ -80,7 +81,7 @@ impl Reader<'_> {
         Error::Syntax {
             path: self.path.clone(),
             line: self.line(span.start),
-            message,
+            message: explained(&self.path, self.text, span.start, message),
         }
     }
 
@@ -145,7 +146,7 @@ impl Reader<'_> {
     fn certificates(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Table>, Error> {
         let not_tables = || Error::Refused {
             at: self.origin(value.span().start, table::SECTION),
-            problem: "each certificate is a table of its own: write [[listener.tls.certificate]]",
+            problem: "each further certificate is a table of its own: write [[listener.tls.certificate]]; the listener's own is `cert = FILE`",
         };
         let items = value.get_ref().as_array().ok_or_else(not_tables)?;
         let table = |item: &Spanned<DeValue<'_>>| {

@@ -25,6 +25,7 @@ mod size;
 mod source;
 mod sources;
 mod spiffe;
+mod syntax;
 mod table;
 mod traces;
 mod tunnel;

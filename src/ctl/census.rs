@@ -5,7 +5,7 @@ use std::io::Write;
 use hybridge_scan::printable::printable;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::error::Error;
 use crate::census::{Client, Report};
 use crate::cli::Census;
 use crate::counted::counted;

@@ -10,7 +10,7 @@ use hybridge_scan::certificate::Certificate;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
-use super::Error;
+use super::error::Error;
 use crate::tls::credentials::unix_seconds;
 
 /// The page `/status`, as far as a bill needs it.

@@ -114,7 +114,9 @@ impl Sidecar {
             drain,
         };
         log_budget(&plan.budget);
-        tracing::info!(addresses = ?sidecar.admin_addresses, "admin port");
+        if !sidecar.admin_addresses.is_empty() {
+            tracing::info!(addresses = ?sidecar.admin_addresses, "admin port");
+        }
         Ok(sidecar)
     }
 

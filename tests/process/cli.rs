@@ -1,7 +1,8 @@
 //! The binary as a user meets it: help, exit codes, where output goes.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use clap::CommandFactory;
 use hybridge::cli::Cli;
@@ -190,4 +191,46 @@ fn a_reader_that_goes_away_is_no_error_message() {
         assert!(!said.contains("Broken pipe"), "{said}");
         assert_eq!(output.status.code(), Some(141), "{arguments:?} {output:?}");
     }
+}
+
+#[test]
+fn the_version_names_the_libraries_of_the_cryptography() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hybridge"))
+        .arg("--version")
+        .env_clear()
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], concat!("hybridge ", env!("CARGO_PKG_VERSION")));
+    let libraries = lines.last().unwrap();
+    assert!(
+        libraries.starts_with("rustls 0.") && libraries.contains(", aws-lc-rs 1."),
+        "{said}"
+    );
+}
+
+/// As `inject check` and kubectl's readers of a pipe.
+#[test]
+fn inject_reads_a_pipe_without_being_told() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hybridge"))
+        .arg("inject")
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pod = "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {containers: [{name: vllm, image: \"vllm/vllm-openai:v0.11.0\", args: [--host, 0.0.0.0], ports: [{containerPort: 8000}]}]}\n";
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(pod.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && said.contains("- name: hybridge\n"),
+        "{said}"
+    );
 }
