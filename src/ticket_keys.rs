@@ -154,11 +154,11 @@ impl fmt::Display for Report {
             }
             Done::Rotated(Step::Added(id)) => write!(
                 f,
-                "added {id}, which opens tickets\nNext: when every replica has read the file, rotate again: it will seal."
+                "added {id}, which decrypts tickets\nNext: when every replica has read the file, rotate again: it will encrypt."
             ),
             Done::Rotated(Step::Promoted(id)) => write!(
                 f,
-                "promoted {id}, which seals tickets\nNext: after {hours} hours, when every ticket of the key before has ended, rotate again: that key goes."
+                "promoted {id}, which encrypts tickets\nNext: after {hours} hours, when every ticket of the key before has ended, rotate again: that key is retired."
             ),
             Done::Rotated(Step::Retired(ids)) => {
                 write!(f, "retired {}\nThe rotation is complete.", ids.join(", "))

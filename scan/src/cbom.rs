@@ -142,7 +142,7 @@ impl Bill {
     fn group(&mut self, name: &str) -> String {
         let reference = format!("algorithm:{name}");
         let parts: &[&str] = match name {
-            "X25519MLKEM768" => &["x25519", "MLKEM768"],
+            "X25519MLKEM768" => &["X25519", "MLKEM768"],
             "SecP256r1MLKEM768" => &["secp256r1", "MLKEM768"],
             "SecP384r1MLKEM1024" => &["secp384r1", "MLKEM1024"],
             _ => &[],
@@ -165,7 +165,7 @@ impl Bill {
                 "MLKEM512" | "MLKEM768" | "MLKEM1024" => {
                     properties["algorithmFamily"] = json!("ML-KEM");
                 }
-                "x25519" => properties["ellipticCurve"] = json!("other/Curve25519"),
+                "X25519" => properties["ellipticCurve"] = json!("other/Curve25519"),
                 "secp256r1" => properties["ellipticCurve"] = json!("nist/P-256"),
                 "secp384r1" => properties["ellipticCurve"] = json!("nist/P-384"),
                 "secp521r1" => properties["ellipticCurve"] = json!("nist/P-521"),
@@ -286,7 +286,7 @@ fn oid(name: &str) -> Option<&'static str> {
         "MLKEM512" => Some("2.16.840.1.101.3.4.4.1"),
         "MLKEM768" => Some("2.16.840.1.101.3.4.4.2"),
         "MLKEM1024" => Some("2.16.840.1.101.3.4.4.3"),
-        "x25519" => Some("1.3.101.110"),
+        "X25519" => Some("1.3.101.110"),
         "x448" => Some("1.3.101.111"),
         _ => None,
     }

@@ -24,7 +24,7 @@ pub enum Kind {
 pub struct Group {
     /// The number on the wire.
     pub number: u16,
-    /// IANA's name.
+    /// IANA's name; of X25519 as the metrics and the settings write it.
     pub name: &'static str,
     /// Its kind.
     pub kind: Kind,
@@ -45,7 +45,7 @@ pub const ALL: [Group; 29] = [
     group(0x0200, "MLKEM512", Kind::PostQuantum),
     group(0x0201, "MLKEM768", Kind::PostQuantum),
     group(0x0202, "MLKEM1024", Kind::PostQuantum),
-    group(X25519, "x25519", Kind::Classical),
+    group(X25519, "X25519", Kind::Classical),
     group(SECP256R1, "secp256r1", Kind::Classical),
     group(0x001e, "x448", Kind::Classical),
     group(SECP384R1, "secp384r1", Kind::Classical),
@@ -70,7 +70,7 @@ pub const ALL: [Group; 29] = [
 
 /// A draft of X25519MLKEM768, of which no client speaks any more.
 pub const KYBER_DRAFT: u16 = 0x6399;
-/// The number of x25519.
+/// The number of X25519.
 pub const X25519: u16 = 0x001d;
 /// The number of secp256r1.
 pub const SECP256R1: u16 = 0x0017;
@@ -108,7 +108,7 @@ pub fn is_protected(number: u16) -> bool {
     is_hybrid(number) || kind(number) == Kind::PostQuantum
 }
 
-/// IANA's name, or the number in hex.
+/// The name, or the number in hex.
 pub fn name(number: u16) -> String {
     Group::of(number).map_or_else(|| format!("{number:#06x}"), |group| group.name.to_owned())
 }

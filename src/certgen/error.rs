@@ -35,7 +35,7 @@ pub enum CertgenError {
     #[error("cannot use the existing authority: {0}")]
     Authority(CredentialError),
 
-    #[error("cannot use the existing authority: {} is not a certificate of an authority (its basic constraints do not say CA)", path.display())]
+    #[error("cannot use the existing authority: {} is not the certificate of a CA (its basic constraints do not say CA)", path.display())]
     NotAnAuthority { path: PathBuf },
 
     #[error("the existing authority ends on {}, before a certificate of {}: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after), counted(days, "day"))]

@@ -17,7 +17,7 @@ use crate::tls::client::Authorities;
 use crate::tls::identity::Rules;
 use crate::{listener, tls};
 
-/// The word that stands for the host's own bundle of authorities.
+/// The word that stands for the host's own bundle of CAs.
 const SYSTEM: &str = "system";
 
 /// Flags and environment over the file: they describe one egress, or each of `--egress`.

@@ -72,7 +72,7 @@ keys! {
     TracesUnsafeRemote: "traces.unsafe-remote-endpoint", "traces-unsafe-remote-endpoint", ValueType::Switch, Fixed("false"),
         "Allow a collector over plaintext http that is not loopback";
     TracesCa: "traces.ca", "traces-ca", ValueType::Path, Derived("none: must be given for https"),
-        "PEM file with the authorities that certify the collector, or `system` for the host's own";
+        "PEM file with the CAs that certify the collector, or `system` for the host's own";
     TracesServiceName: "traces.service-name", "traces-service-name", ValueType::Text, Derived("hybridge; with endpoint auto OTEL_SERVICE_NAME"),
         "What the spans say is their service";
     TracesSample: "traces.sample", "traces-sample", ValueType::Ratio, Fixed("1.0"),

@@ -130,9 +130,9 @@ pub(super) fn remedy(key: Key) -> &'static str {
         Key::PrivateKey => {
             "name the PEM file with the private key; `hybridge certs` makes a pair to try with"
         }
-        Key::ClientCa => "name the PEM file with the authorities that certify clients",
+        Key::ClientCa => "name the PEM file with the CAs that certify clients",
         Key::AllowUri => {
-            "say who may in: allow-uri, allow-dns, allow-ip or allow-cn, or allow-any = true for every client that client-ca certifies"
+            "say which clients are allowed: allow-uri, allow-dns, allow-ip or allow-cn, or allow-any = true for every client that client-ca certifies"
         }
         Key::EgressCa => {
             "name the PEM file with the CAs that certify the servers, or `system` for the host's own bundle; no server is trusted without"
@@ -151,6 +151,7 @@ pub(super) fn remedy(key: Key) -> &'static str {
             "name the PEM file with the CAs that certify the collector, or `system` for the host's own bundle; no collector is trusted without"
         }
         Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",
+        Key::SignatureKeys => "name the JWK set with the clients' keys",
         _ => "it has no default",
     }
 }

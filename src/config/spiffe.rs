@@ -1,4 +1,4 @@
-//! `spiffe`: certificate, key and authorities from the Workload API of the agent on this host, not from files.
+//! `spiffe`: certificate, key and CAs from the Workload API of the agent on this host, not from files.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(super) fn resolve(layer: &Layer, environment: &Environment) -> Result<Option
     let excluded = |at| Error::Excluded {
         at,
         other: "spiffe".to_owned(),
-        remedy: "the agent gives certificate, key and authorities; remove one of the two",
+        remedy: "the agent gives certificate, key and CAs; remove one of the two",
     };
     if let Some(file) = FILES.into_iter().find(|key| layer.explicit(*key).is_some()) {
         return Err(excluded(layer.place(file)));

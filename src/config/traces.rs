@@ -13,7 +13,7 @@ use crate::traces::{Endpoint, Settings};
 /// What a service is called that nobody named.
 const NAME: &str = "hybridge";
 
-/// The word that stands for the host's own bundle of authorities.
+/// The word that stands for the host's own bundle of CAs.
 const SYSTEM: &str = "system";
 
 /// Every other key of the section: none of them exports anything.

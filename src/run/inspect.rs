@@ -79,7 +79,7 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let count = others.len();
             let _ = writeln!(
                 text,
-                "# ticket keys of `{name}`: {active} seals, {count} more open"
+                "# ticket keys of `{name}`: {active} encrypts, {count} more decrypt"
             );
         }
     }

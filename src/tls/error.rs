@@ -29,7 +29,7 @@ pub enum HandshakeError {
     #[error("the client sent no certificate, and `client-auth` is `required`")]
     ClientCertificateMissing,
     /// A certificate on its issuer's revocation list.
-    #[error("the client's certificate, or an authority above it, is revoked")]
+    #[error("the client's certificate, or a CA above it, is revoked")]
     ClientCertificateRevoked,
     /// A certificate that `client-ca` does not vouch for.
     #[error("the client's certificate cannot be verified with `client-ca`: {0}")]

@@ -40,7 +40,7 @@ pub struct Settings {
     pub profile: Profile,
     /// Which groups and suites, in which order, and the promise.
     pub policy: TlsPolicy,
-    /// Socket of the SPIFFE Workload API that gives certificate, key and authorities instead of files.
+    /// Socket of the SPIFFE Workload API that gives certificate, key and CAs instead of files.
     pub spiffe: Option<PathBuf>,
     /// Which of several identities that it gives; `None`: the first.
     pub spiffe_hint: Option<String>,

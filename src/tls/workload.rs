@@ -1,4 +1,4 @@
-//! Certificate, key and authorities that an agent hands over instead of files: the same checks, the same
+//! Certificate, key and CAs that an agent hands over instead of files: the same checks, the same
 //! stores. Nothing of it is written to a disk.
 
 use std::path::Path;

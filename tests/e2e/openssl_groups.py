@@ -7,7 +7,7 @@ GROUPS = {
     "MLKEM512": "MLKEM512",
     "MLKEM768": "MLKEM768",
     "MLKEM1024": "MLKEM1024",
-    "x25519": "X25519",
+    "X25519": "X25519",
     "secp256r1": "secp256r1",
     "x448": "X448",
     "secp384r1": "secp384r1",

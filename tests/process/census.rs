@@ -154,7 +154,7 @@ async fn the_bill_of_a_running_sidecar_has_what_it_observed() {
         let observed = |group: &str| property(&format!("hybridge:observed:handshakes:{group}"));
         assert_eq!(observed("X25519MLKEM768"), Some("2"));
         assert_eq!(observed("secp256r1"), Some("1"));
-        assert_eq!(observed("x25519"), None);
+        assert_eq!(observed("X25519"), None);
         assert_eq!(
             property("hybridge:observed:served-without-hybrid"),
             Some("1")
@@ -163,7 +163,7 @@ async fn the_bill_of_a_running_sidecar_has_what_it_observed() {
         for name in [
             "X25519MLKEM768",
             "MLKEM768",
-            "x25519",
+            "X25519",
             "TLS 1.3",
             "ECDSA with SHA-256",
         ] {

@@ -128,7 +128,7 @@ fn check_judges_the_file() {
     let good = check(&file);
     assert!(good.status.success(), "{}", text(&good));
     assert!(
-        text(&good).contains("seals, 0 more open"),
+        text(&good).contains("encrypts, 0 more decrypt"),
         "{}",
         text(&good)
     );

@@ -367,7 +367,7 @@ fn an_authority_that_cannot_issue_is_refused() {
     fs::write(dir.path().join("ca.key"), &leaf.key).unwrap();
     assert_eq!(
         refusal(dir.path(), &["--reuse-ca"]),
-        "cannot use the existing authority: ca.crt is not a certificate of an authority (its basic constraints do not say CA)"
+        "cannot use the existing authority: ca.crt is not the certificate of a CA (its basic constraints do not say CA)"
     );
     certs(dir.path(), &["--force", "--days", "1"]).unwrap();
     let message = refusal(dir.path(), &["--reuse-ca", "--force", "--days", "3000"]);

@@ -48,11 +48,11 @@ async fn authorities_that_cannot_judge_are_refused_at_start_by_name() {
         ),
         (
             good.ca_pem().to_owned() + &leaf.key,
-            "listener `test`: client-ca: FILE: PEM block 2 (line {second}) is a private key: write the authorities' certificates alone",
+            "listener `test`: client-ca: FILE: PEM block 2 (line {second}) is a private key: write only the certificates of the CAs",
         ),
         (
             "authorities\n".to_owned(),
-            "listener `test`: client-ca: FILE holds no certificate: write the PEM certificates of the authorities that certify clients",
+            "listener `test`: client-ca: FILE holds no certificate: write the PEM certificates of the CAs that certify clients",
         ),
         (
             String::new(),

@@ -1,4 +1,4 @@
-//! Certificate, key and authorities from a SPIFFE agent: late, denied, rotated, withdrawn, and wrong in
+//! Certificate, key and CAs from a SPIFFE agent: late, denied, rotated, withdrawn, and wrong in
 //! every way that was found elsewhere.
 
 use hybridge::certgen::Algorithm;

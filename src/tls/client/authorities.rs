@@ -26,7 +26,7 @@ pub enum ClientTlsError {
         cause: PemError,
     },
     /// It holds something else.
-    #[error("ca: {path}: {at} is no certificate of an authority: {cause}")]
+    #[error("ca: {path}: {at} is no certificate of a CA: {cause}")]
     Certificate {
         /// The file.
         path: Shown,
@@ -36,7 +36,7 @@ pub enum ClientTlsError {
         cause: String,
     },
     /// It holds a private key.
-    #[error("ca: {path}: {at} is a private key: write the authorities' certificates alone")]
+    #[error("ca: {path}: {at} is a private key: write only the certificates of the CAs")]
     PrivateKey {
         /// The file.
         path: Shown,
@@ -45,7 +45,7 @@ pub enum ClientTlsError {
     },
     /// It holds nothing.
     #[error(
-        "ca: {path} holds no certificate: write the PEM certificates of the authorities that certify the servers"
+        "ca: {path} holds no certificate: write the PEM certificates of the CAs that certify the servers"
     )]
     Empty {
         /// The file.
@@ -53,7 +53,7 @@ pub enum ClientTlsError {
     },
     /// The host has no bundle.
     #[error(
-        "ca `system`: this host has no bundle of authorities{0}: mount one, set SSL_CERT_FILE to it, or name a file"
+        "ca `system`: this host has no bundle of CAs{0}: mount one, set SSL_CERT_FILE to it, or name a file"
     )]
     NoBundle(String),
     /// The pair that we show.

@@ -66,7 +66,7 @@ pub enum ClientError {
         shown: String,
     },
     /// The certificate is revoked.
-    #[error("the server's certificate, or an authority above it, is revoked")]
+    #[error("the server's certificate, or a CA above it, is revoked")]
     ServerRevoked,
     /// `ca` does not vouch for the certificate.
     #[error("the server's certificate cannot be verified with `ca`: {0}")]

@@ -225,7 +225,7 @@ fn still_verified(
     if session.kind != HandshakeKind::Resumed {
         sessions.verified(chain);
     } else if end_of(chain).is_none_or(|end| end < now()) {
-        let ended = "or an authority above it has expired since it was verified";
+        let ended = "or a CA above it has expired since it was verified";
         return Err(ClientError::ServerExpired(ended.to_owned()));
     }
     Ok(())

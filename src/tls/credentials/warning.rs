@@ -130,7 +130,7 @@ fn cannot_sign(x509: &X509Certificate<'_>) -> Option<&'static str> {
 
 fn is_authority(x509: &X509Certificate<'_>) -> Option<&'static str> {
     x509.is_ca().then_some(
-        "is a certificate of an authority: clients that follow RFC 5280 refuse it for a server; have a server certificate issued (`hybridge certs` makes one to try with)",
+        "is the certificate of a CA: clients that follow RFC 5280 refuse it for a server; have a server certificate issued (`hybridge certs` makes one to try with)",
     )
 }
 

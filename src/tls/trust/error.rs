@@ -33,14 +33,14 @@ pub enum TrustError {
     },
     /// No certificate in it.
     #[error(
-        "client-ca: {path} holds no certificate: write the PEM certificates of the authorities that certify clients"
+        "client-ca: {path} holds no certificate: write the PEM certificates of the CAs that certify clients"
     )]
     Empty {
         /// The file.
         path: Shown,
     },
     /// A private key in a file that anybody may read.
-    #[error("client-ca: {path}: {at} is a private key: write the authorities' certificates alone")]
+    #[error("client-ca: {path}: {at} is a private key: write only the certificates of the CAs")]
     PrivateKey {
         /// The file.
         path: Shown,

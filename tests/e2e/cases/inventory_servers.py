@@ -47,7 +47,7 @@ def theirs(port):
     hybrid = accepted & set(HYBRID)
     classical = accepted & set(CLASSICAL)
     held = None
-    share = next((name for name in ("x25519", "secp256r1") if name in classical), None)
+    share = next((name for name in ("X25519", "secp256r1") if name in classical), None)
     if hybrid and share:
         others = [GROUPS[name] for name in classical if name != share] + [GROUPS[name] for name in hybrid]
         listed = ":".join([f"*{GROUPS[share]}", *others])
@@ -87,7 +87,7 @@ def same(what, port):
     other = theirs(port)
     if not mine["leaf"]:
         # No handshake can be made with these by a scan, and it says so.
-        assert not other["groups"] & {*HYBRID, "MLKEM1024", "x25519", "secp256r1", "secp384r1"}, other
+        assert not other["groups"] & {*HYBRID, "MLKEM1024", "X25519", "secp256r1", "secp384r1"}, other
         assert any("no handshake can be made here" in note for note in endpoint["notes"]), endpoint
         for name in ("leaf", "signed"):
             del mine[name], other[name]

@@ -311,7 +311,7 @@ fn certificates_that_no_client_takes_are_warned_of() {
             "is not for servers: its extended key usage lacks serverAuth",
         ),
         (Kind::Encipher, "its key usage lacks digitalSignature"),
-        (Kind::Authority, "is a certificate of an authority"),
+        (Kind::Authority, "is the certificate of a CA"),
     ] {
         let (_, warnings) = family.loads(&family.server(kind, (-1, 300)));
         let [warning] = warnings.as_slice() else {

@@ -75,7 +75,7 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Clients>, Deny> {
         (false, true) => {
             return Err(wrong(
                 "client-auth",
-                "needs a rule that says who may in, such as hybridge.dev/allow-uri: spiffe://example.org/ns/ai/**; hybridge.dev/allow-any: \"true\" lets in all that client-ca certifies",
+                "needs a rule that says which clients are allowed, such as hybridge.dev/allow-uri: spiffe://example.org/ns/ai/**; hybridge.dev/allow-any: \"true\" allows all that client-ca certifies",
             ));
         }
         (true, false) => {

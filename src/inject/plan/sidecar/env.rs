@@ -83,7 +83,7 @@ impl Sidecar<'_> {
         env
     }
 
-    /// The variables that say who may in.
+    /// The variables that say which clients are allowed.
     fn clients(&self) -> Vec<Value> {
         let Some(clients) = &self.request.clients else {
             return Vec::new();
