@@ -10,7 +10,6 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
-
 const DRAIN: &str = "[drain]\ndelay = \"0s\"\ntimeout = \"10s\"\n";
 
 async fn traced(collector: &Collector, more: &str, listener: &str) -> Sidecar {
