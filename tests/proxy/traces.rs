@@ -1,6 +1,7 @@
 //! Traces: a span for each request, the child of the client's, the parent of the upstream's.
 
-use crate::signer::{Signer, post};
+mod signed;
+
 use crate::support::collector::{Collector, attribute, hex};
 use crate::support::http::{echo_app, h2_app, h2_exchange, h2_request, h2_response};
 use crate::support::{Setup, Sidecar, eventually};
@@ -355,46 +356,4 @@ async fn an_upstream_of_http2_gets_the_parent_too() {
     let ours = traceparent(&hex(&spans[1].trace_id), &spans[1], "01");
     assert_eq!(second["traceparent"], ours);
     assert!(!second.contains_key("tracestate"), "{second:?}");
-}
-
-/// What a signature covers is judged as the client wrote it, and what is refused is a child all the same.
-#[tokio::test]
-async fn signatures_are_judged_before_the_fields_are_replaced() {
-    let (collector, signer) = (Collector::new().await, Signer::new());
-    let sidecar = traced(&collector, "", &signer.section("require")).await;
-    let theirs = format!("00-{TRACE}-{PARENT}-01");
-    for (index, version) in ["http1", "http2"].into_iter().enumerate() {
-        let digest = signer.fields(b"hello", version, true);
-        let digest = digest
-            .into_iter()
-            .find(|(name, _)| *name == "content-digest");
-        let (name, digest) = digest.unwrap();
-        let components = [
-            ("@method", "POST"),
-            ("@authority", "me.example"),
-            ("@path", "/x"),
-            ("@query", "?"),
-            ("content-digest", &digest),
-            ("traceparent", &theirs),
-        ];
-        let mut fields = signer.sign("ed", &components, version, true);
-        fields.extend([(name, digest.clone()), ("traceparent", theirs.clone())]);
-        let (status, _, seen) = post(&sidecar, version, &fields, b"hello").await;
-        assert_eq!(status, 200, "{version}: {seen}");
-        let spans = collector.has(2 * index + 1).await;
-        let ours = traceparent(TRACE, spans.last().unwrap(), "01");
-        let got = seen
-            .lines()
-            .find_map(|line| line.strip_prefix("traceparent: "));
-        assert_eq!(got, Some(&ours[..]), "{seen}");
-        // The same again.
-        let (status, _, body) = post(&sidecar, version, &fields, b"hello").await;
-        assert_eq!(status, 401, "{version}: {body}");
-        let spans = collector.has(2 * index + 2).await;
-        let refused = spans.last().unwrap();
-        assert_eq!(hex(&refused.parent_span_id), PARENT, "{version}");
-        let is = |key: &str| attribute(&refused.attributes, key);
-        assert_eq!(is("http.response.status_code").as_deref(), Some("401"));
-        assert_eq!(is("http.request.method").as_deref(), Some("POST"));
-    }
 }
