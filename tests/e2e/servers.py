@@ -78,9 +78,9 @@ class Servers:
                 yield port
 
     @contextlib.contextmanager
-    def openssl(self, groups, *more):
+    def openssl(self, groups, *more, port=None):
         with self.folder() as (_, inside):
-            port = free_port()
+            port = port or free_port()
             command = ["chroot", ROOT, "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", "-groups", groups]
             with started([*command, "-cert", f"{inside}/tls.crt", "-key", f"{inside}/tls.key", *more], port):
                 yield port

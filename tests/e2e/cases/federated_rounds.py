@@ -8,8 +8,8 @@ import signal
 import subprocess
 import tempfile
 
+from egress import egress
 from harness import Skip, equal, eventually, free_port, listening, run_cases
-from object_store import egress
 from sidecar import ARTEFACTS, Sidecar
 
 ROUNDS = 3
@@ -123,7 +123,7 @@ def case_three_rounds_of_two_clients():
         for adds in ADDS:
             listen = free_port()
             entry = f"superlink=127.0.0.1:{listen}->localhost:{server.hybrid}"
-            metrics.append(stack.enter_context(egress(server.ca, "--egress", entry, listen=listen)))
+            metrics.append(stack.enter_context(egress(server.ca, "--egress", entry)))
             node = ("--superlink", f"127.0.0.1:{listen}", "--port", str(free_port()), "--node-config", f"adds={adds}")
             stack.enter_context(flower.running("flower-supernode", *node))
         said = flower.train(port)

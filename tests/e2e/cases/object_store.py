@@ -4,14 +4,12 @@ behind a forward proxy, over TLS between two sidecars."""
 import contextlib
 import hashlib
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-import urllib.request
 
-from harness import Skip, equal, eventually, free_port, listening, run_cases
-from sidecar import ARTEFACTS, BINARY, Sidecar
+from egress import egress, running
+from harness import Skip, equal, free_port, run_cases
+from sidecar import ARTEFACTS, Sidecar
 
 MIB = 1 << 20
 SIZE = 24 * MIB + 12345
@@ -33,18 +31,6 @@ def needs_boto3():
 
 
 @contextlib.contextmanager
-def running(command, ready, **more):
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **more)
-    try:
-        eventually(f"{command[0]} to listen", lambda: listening(ready) or process.poll() is not None, 60)
-        assert process.poll() is None, command
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
-
-
-@contextlib.contextmanager
 def store():
     """moto, which verifies signatures once a user is made; its port and that user's key."""
     import boto3
@@ -60,22 +46,6 @@ def store():
         iam.put_user_policy(UserName="trainer", PolicyName="all", PolicyDocument=POLICY)
         key = iam.create_access_key(UserName="trainer")["AccessKey"]
         yield port, key
-
-
-@contextlib.contextmanager
-def egress(ca, *arguments, listen):
-    """A client's sidecar; its metrics by name."""
-    admin = free_port()
-    command = [BINARY, "run", "--admin", f"127.0.0.1:{admin}", "--drain-delay", "0s", "--egress-ca", ca]
-    command += ["--egress-policy", "hybrid-required", *arguments]
-    log = tempfile.mktemp(prefix="egress-", suffix=".log", dir=ARTEFACTS)
-
-    def metric(start):
-        text = urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=10).read().decode()
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))
-
-    with open(log, "wb") as errors, running(command, listen, stderr=errors):
-        yield metric
 
 
 def checkpoint(key, endpoint, proxies=None, secret=None):
@@ -127,7 +97,7 @@ def case_a_checkpoint_through_an_egress_to_one_target():
     with store() as (port, key), Sidecar(f"127.0.0.1:{port}") as server:
         listen = free_port()
         entry = f"store=127.0.0.1:{listen}->localhost:{server.hybrid}"
-        with egress(server.ca, "--egress", entry, "--egress-protocol", "http", listen=listen) as metric:
+        with egress(server.ca, "--egress", entry, "--egress-protocol", "http") as metric:
             endpoint = f"http://127.0.0.1:{listen}"
             client = checkpoint(key, endpoint)
             full = hybrid_only(metric)
@@ -145,7 +115,7 @@ def case_a_checkpoint_through_a_forward_proxy():
         listen = free_port()
         arguments = ["--egress-name", "proxy", "--egress-listen", f"127.0.0.1:{listen}", "--egress-capture", "http-proxy"]
         arguments += ["--egress-targets-allowed", f"localhost:{server.hybrid}"]
-        with egress(server.ca, *arguments, listen=listen) as metric:
+        with egress(server.ca, *arguments) as metric:
             # The name and the port that are signed are the server's own.
             endpoint, proxies = f"http://localhost:{server.hybrid}", {"http": f"http://127.0.0.1:{listen}"}
             checkpoint(key, endpoint, proxies)
