@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Client, PostError};
 use super::encode;
@@ -52,6 +52,7 @@ impl Exporter {
             settings: settings.clone(),
             metrics: metrics.clone(),
             queue,
+            worthwhile,
             batch: Vec::new(),
             attempts: 0,
             warnings: LogLimit::new(WARNINGS, 1),
@@ -83,6 +84,8 @@ struct Run {
     settings: Settings,
     metrics: SpanMetrics,
     queue: mpsc::Receiver<Ended>,
+    /// Spans that are worth a request to the collector.
+    worthwhile: usize,
     /// What is being sent, or sent again.
     batch: Vec<Ended>,
     attempts: u32,
@@ -94,49 +97,54 @@ impl Run {
         loop {
             let pausing = self.attempts > 0;
             let pause = match self.attempts {
+                0 if self.queue.len() >= self.worthwhile => Duration::ZERO,
                 0 => INTERVAL,
                 failed => FIRST_PAUSE * 2_u32.pow(failed - 1),
             };
-            let next = Instant::now() + pause;
             tokio::select! {
                 biased;
                 flush = asked.recv() => {
                     let Some(Flush { until, done }) = flush else {
                         // Nobody can end a span here any more: the last ones.
                         let until = Instant::now() + self.settings.timeout;
-                        return self.export(until).await;
+                        self.flush(until).await;
+                        return;
                     };
-                    self.export(until).await;
                     // Nobody may wait any more.
-                    let _ = done.send(self.batch.is_empty() && self.queue.is_empty());
+                    let _ = done.send(self.flush(until).await);
                 }
-                () = wake.notified(), if !pausing => self.export(next + self.settings.timeout).await,
-                () = sleep_until(next) => self.export(next + self.settings.timeout).await,
+                () = wake.notified(), if !pausing => drop(self.export(self.settings.timeout).await),
+                () = sleep(pause) => drop(self.export(self.settings.timeout).await),
             }
         }
     }
 
-    /// Sends what is queued, batch after batch, until one does not arrive.
-    async fn export(&mut self, until: Instant) {
+    /// Sends batch after batch until nothing is queued, one does not arrive, or it is `until`. Whether
+    /// nothing is left.
+    async fn flush(&mut self, until: Instant) -> bool {
         loop {
-            while self.batch.len() < BATCH
-                && let Ok(ended) = self.queue.try_recv()
-            {
-                self.batch.push(ended);
-            }
             let left = until.saturating_duration_since(Instant::now());
-            if self.batch.is_empty() || left.is_zero() || !self.send(left).await {
-                return;
+            if left.is_zero() || !self.export(left.min(self.settings.timeout)).await {
+                return self.batch.is_empty() && self.queue.is_empty();
             }
         }
     }
 
-    /// Sends the batch; whether the next may follow.
-    async fn send(&mut self, left: Duration) -> bool {
+    /// Sends one batch, if anything is queued; whether it arrived.
+    async fn export(&mut self, longest: Duration) -> bool {
+        while self.batch.len() < BATCH
+            && let Ok(ended) = self.queue.try_recv()
+        {
+            self.batch.push(ended);
+        }
+        !self.batch.is_empty() && self.send(longest).await
+    }
+
+    async fn send(&mut self, longest: Duration) -> bool {
         let count = self.batch.len() as u64;
         let body = encode::request(&self.settings.service_name, &self.batch);
         let posting = self.client.post(Bytes::from(body));
-        let posted = match timeout(self.settings.timeout.min(left), posting).await {
+        let posted = match timeout(longest, posting).await {
             Ok(posted) => posted,
             Err(_) => Err(PostError::Unreachable("no answer in time".to_owned())),
         };
