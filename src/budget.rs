@@ -68,6 +68,8 @@ pub struct Budget {
     /// Connections that the settings ask for.
     asked: u64,
     /// The same before defaults gave way.
+    /// Listeners and egresses.
+    sides: usize,
     default: u64,
     /// Somebody wrote a number of connections.
     explicit: bool,
@@ -107,6 +109,7 @@ impl Budget {
             upstream_sockets: resources.descriptors.map(upstream),
             connections,
             asked,
+            sides: demand.listeners.len(),
             default: sum(demand.listeners.iter().map(|asked| asked.connections)),
             explicit: demand.listeners.iter().any(|asked| asked.explicit),
             handshakes: (handshakes, demand.workers),
@@ -123,12 +126,16 @@ impl Budget {
     /// A default that gave way.
     pub fn note(&self) -> Option<String> {
         let granted = self.granted();
-        (!self.explicit && granted < self.default).then(|| {
-            format!(
-                "max-connections is {} by default, and {granted} fit into the memory and the descriptors",
+        let default = match self.sides {
+            1 => format!("max-connections is {} by default", self.default),
+            sides => format!(
+                "max-connections of {sides} listeners and egresses add up to {} by default",
                 self.default
-            )
-        })
+            ),
+        };
+        let gave_way = !self.explicit && granted < self.default;
+        gave_way
+            .then(|| format!("{default}, and {granted} fit into the memory and the descriptors"))
     }
 
     /// What is written and exceeds a limit: the numbers and the remedy, a line each.

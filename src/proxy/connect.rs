@@ -57,6 +57,10 @@ fn parse(head: &[u8]) -> Asked {
         return match request.path.and_then(absolute_authority) {
             Some(authority) => match authority_target(authority) {
                 Some(target) => Asked::Request(target),
+                None if authority.contains('@') => Asked::Else(
+                    400,
+                    "a user and a password before the host are not taken: send them in a field of the request",
+                ),
                 None => Asked::Else(400, "the target has no HOST or HOST:PORT"),
             },
             None => Asked::Origin,

@@ -116,7 +116,7 @@ pub(super) fn comparable(
 ) -> impl Iterator<Item = &CaseResult> {
     let of_scenario =
         move |case: &&CaseResult| case.case.scenario == scenario && case.case.link.is_direct();
-    let size = |case: &CaseResult| case.case.up + case.case.down;
+    let size = |case: &CaseResult| case.case.up.saturating_add(case.case.down);
     let cases = results.cases.iter();
     let smallest = cases.clone().filter(of_scenario).map(size).min();
     cases

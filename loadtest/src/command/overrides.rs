@@ -3,6 +3,7 @@
 use crate::cli::Overrides;
 use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
+use crate::plan::file::check_rates;
 use crate::plan::{Case, Load, Plan, Scenario};
 
 /// The plan with the flags applied; an error where nothing is left.
@@ -91,9 +92,7 @@ fn loads(flags: &Overrides) -> std::result::Result<Option<Vec<Load>>, String> {
     {
         return Err("must be 1 to 10000".into());
     }
-    if flags.rate.iter().any(|rate| *rate <= 0.0) {
-        return Err("--rate must be above 0".into());
-    }
+    check_rates(&flags.rate).map_err(|error| format!("--{error}"))?;
     let counts = if flags.connections.is_empty() {
         vec![32]
     } else {

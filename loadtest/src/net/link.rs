@@ -58,6 +58,11 @@ fn show_bits(rate: u64) -> String {
     )
 }
 
+/// No round, pause or round-trip time of a plan is longer.
+const LONGEST: Duration = Duration::from_hours(24);
+/// Bits a second: below it, a single packet takes ten seconds.
+const SLOWEST: u64 = 1000;
+
 /// A duration such as `0`, `300ms`, `1.5s`, `80us`, `2m`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_number(text);
@@ -73,9 +78,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             ));
         }
     };
-    number
+    let duration = number
         .and_then(|number| Duration::try_from_secs_f64(number * scale).ok())
-        .ok_or_else(|| format!("\"{text}\" is not a duration; write such as 20ms"))
+        .ok_or_else(|| format!("\"{text}\" is not a duration; write such as 20ms"))?;
+    if duration > LONGEST {
+        return Err(format!("\"{text}\" is longer than a day"));
+    }
+    if duration < Duration::from_micros(1) && number != Some(0.0) {
+        return Err(format!(
+            "\"{text}\" is shorter than a microsecond; write 0 for none"
+        ));
+    }
+    Ok(duration)
 }
 
 /// A bandwidth such as `100Mbit`, `1Gbit`; `0` is unlimited.
@@ -92,9 +106,15 @@ pub fn parse_bandwidth(text: &str) -> Result<u64, String> {
             ));
         }
     };
-    number
+    let bits = number
         .map(|number| (number * scale) as u64)
-        .ok_or_else(|| format!("\"{text}\" is not a bandwidth"))
+        .ok_or_else(|| format!("\"{text}\" is not a bandwidth"))?;
+    if bits < SLOWEST && number != Some(0.0) {
+        return Err(format!(
+            "\"{text}\" is less than 1kbit; write 0 for no limit"
+        ));
+    }
+    Ok(bits)
 }
 
 /// A size such as `0`, `512`, `64KiB`, `32MiB`, `1GiB`.

@@ -106,13 +106,14 @@ fn refuse_empty(file: &TargetFile) -> std::result::Result<(), String> {
 fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String> {
     let defaults = case.scenario.defaults();
     let connections = connections(file, case)?;
+    check_rates(case.rate.as_deref().unwrap_or_default())?;
     let loads: Vec<Load> = match &case.rate {
         None => connections
             .into_iter()
             .map(|connections| Load::Closed { connections })
             .collect(),
-        Some(rates) if rates.iter().any(|rate| *rate <= 0.0) => {
-            return Err("rate must be above 0".into());
+        Some(rates) if rates.is_empty() => {
+            return Err("rate is empty; write at least one, or leave it out".into());
         }
         Some(rates) => rates
             .iter()
@@ -130,7 +131,7 @@ fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String
     let base = Case {
         scenario: case.scenario,
         link: Link::default(),
-        load: loads[0],
+        load: *loads.first().ok_or(NO_CONNECTIONS)?,
         streams: streams(case)?,
         up: size(&case.up, defaults.up)?,
         down: size(&case.down, defaults.down)?,
@@ -178,7 +179,23 @@ fn connections(file: &File, case: &CaseFile) -> std::result::Result<Vec<u32>, St
     }
 }
 
+/// More arrivals a second than a generator makes.
+const MAX_RATE: f64 = 1e6;
+
+/// Refuses what is no number of arrivals a second.
+pub fn check_rates(rates: &[f64]) -> std::result::Result<(), String> {
+    if rates.iter().all(|rate| (0.001..=MAX_RATE).contains(rate)) {
+        return Ok(());
+    }
+    Err(format!("rate must be 0.001 to {MAX_RATE} a second"))
+}
+
+const NO_CONNECTIONS: &str = "connections is empty; write at least one number, or leave it out";
+
 fn check_connections(counts: &[u32]) -> std::result::Result<(), String> {
+    if counts.is_empty() {
+        return Err(NO_CONNECTIONS.into());
+    }
     if counts.iter().all(|count| (1..=10_000).contains(count)) {
         Ok(())
     } else {
@@ -200,8 +217,19 @@ fn streams(case: &CaseFile) -> std::result::Result<u32, String> {
 fn links(case: &CaseFile) -> std::result::Result<Vec<Link>, String> {
     let zero = || vec!["0".to_owned()];
     let mut links = Vec::new();
-    for rtt in case.rtt.clone().unwrap_or_else(zero) {
-        for bandwidth in case.bandwidth.clone().unwrap_or_else(zero) {
+    let (rtts, bandwidths) = (
+        case.rtt.clone().unwrap_or_else(zero),
+        case.bandwidth.clone().unwrap_or_else(zero),
+    );
+    for (name, values) in [("rtt", &rtts), ("bandwidth", &bandwidths)] {
+        if values.is_empty() {
+            return Err(format!(
+                "{name} is empty; write at least one value, or leave it out"
+            ));
+        }
+    }
+    for rtt in rtts {
+        for bandwidth in bandwidths.clone() {
             links.push(Link {
                 rtt_us: parse_duration(&rtt)?.as_micros() as u64,
                 bits_per_second: parse_bandwidth(&bandwidth)?,

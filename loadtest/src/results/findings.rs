@@ -109,8 +109,8 @@ impl Metric {
         let units = block.units as f64;
         let per = |amount: f64, of: f64| (of > 0.0).then(|| amount / of);
         let bytes = &block.bytes;
-        let plain = (bytes.plain_up + bytes.plain_down) as f64;
-        let wire = (bytes.wire_up + bytes.wire_down) as f64;
+        let plain = bytes.plain_up.saturating_add(bytes.plain_down) as f64;
+        let wire = bytes.wire_up.saturating_add(bytes.wire_down) as f64;
         match self {
             Self::Median => quantile(&block.latency.histogram().ok()?, 0.5),
             Self::P99 => quantile(&block.latency.histogram().ok()?, 0.99),

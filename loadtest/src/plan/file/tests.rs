@@ -78,6 +78,29 @@ fn lists_of_links_and_loads_multiply() {
     assert_eq!(parse("p", text).unwrap().cases.len(), 6);
 }
 
+/// Each of them ended in a panic, a run without an end or a link without a limit.
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    for (line, what) in [
+        ("connections=[]", "connections is empty"),
+        ("rate=[]", "rate is empty"),
+        ("rtt=[]", "rtt is empty"),
+        ("bandwidth=[]", "bandwidth is empty"),
+        ("rate=[nan]", "rate must be 0.001 to 1000000 a second"),
+        ("rate=[inf]", "rate must be"),
+        ("rate=[-1.0]", "rate must be"),
+        ("rtt=[\"9999999999999m\"]", "longer than a day"),
+        ("block=\"99999999999999m\"", "longer than a day"),
+        ("token_interval=\"99999999999999999s\"", "longer than a day"),
+        ("rtt=[\"0.1us\"]", "shorter than a microsecond"),
+        ("bandwidth=[\"0.0001kbit\"]", "less than 1kbit"),
+    ] {
+        let text = format!("name=\"p\"\n[[case]]\nscenario=\"mix\"\n{line}");
+        let error = parse("p", &text).unwrap_err().to_string();
+        assert!(error.contains(what), "{line}: {error}");
+    }
+}
+
 #[test]
 fn contradictions_are_refused() {
     for (text, what) in [
