@@ -17,12 +17,15 @@ pub(crate) enum Exposure {
     Readable(u32),
 }
 
-/// The worst of a file. Kubernetes decides the mode in a volume, which only the pod sees, and a read-only
-/// mount such as that of a Secret is what an orchestrator gives one container: there, only that everybody
-/// may write counts. A file that is not there or is none has nothing to expose.
+/// The worst of a file. Nobody writes through a read-only mount, such as that of a Secret, which is what an
+/// orchestrator gives one container. Kubernetes decides the mode in a volume, which only the pod sees: there,
+/// only that everybody may write counts. A file that is not there or is none has nothing to expose.
 pub(crate) fn exposure(path: &Path) -> Option<Exposure> {
     let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mode = metadata.permissions().mode() & 0o7777;
+    if is_read_only(path) {
+        return None;
+    }
     if mode & 0o002 != 0 {
         return Some(Exposure::Writable(mode));
     }
@@ -33,7 +36,7 @@ pub(crate) fn exposure(path: &Path) -> Option<Exposure> {
     } else {
         return None;
     };
-    (!is_in_volume(path) && !is_read_only(path)).then_some(found)
+    (!is_in_volume(path)).then_some(found)
 }
 
 /// Kubernetes replaces the files of a volume by a link, `..data`.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 pub use self::error::Error;
+use crate::certgen::files::require_replaceable;
 use crate::redact::Shown;
 use crate::tls::credentials::directory_of;
 use crate::tls::tickets::{KeyFile, LIFETIME, Step};
@@ -76,6 +77,7 @@ pub fn run(action: &Action) -> Result<Report, Error> {
 }
 
 fn make(new: &New) -> Result<(), Error> {
+    require_replaceable(&new.file).map_err(failed("create", &new.file))?;
     let keys = KeyFile::generate()?;
     let staged = stage(&new.file, &keys)?;
     let placed = if new.force {

@@ -178,6 +178,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 
 fn rename(from: &Path, to: &Path, replace: bool) -> Result<(), Error> {
     if replace {
+        require_replaceable(to)?;
         return fs::rename(from, to).map_err(failed("place", to));
     }
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
@@ -191,11 +192,27 @@ fn rename(from: &Path, to: &Path, replace: bool) -> Result<(), Error> {
     }
 }
 
+/// Refuses to replace what is no file: as root, `/dev/null` would be gone from the whole machine.
+fn require_replaceable(target: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(target) {
+        Ok(metadata) if !metadata.is_file() => Err(exists(target)),
+        _ => Ok(()),
+    }
+}
+
 fn exists(target: &Path) -> Error {
+    let kind = fs::symlink_metadata(target).map(|metadata| metadata.file_type());
+    let what = match kind {
+        Ok(kind) if kind.is_symlink() => Some("a symbolic link: name what it leads to"),
+        Ok(kind) if kind.is_dir() => Some("a directory: choose another name"),
+        Ok(kind) if !kind.is_file() => Some("a device, a pipe or a socket: choose another name"),
+        _ => None,
+    };
     let target = Shown::from(target);
-    Error::Refused(format!(
-        "{target}: exists: choose another name, or add --replace"
-    ))
+    Error::Refused(match what {
+        Some(what) => format!("{target}: not replaced, because it is {what}"),
+        None => format!("{target}: exists: choose another name, or add --replace"),
+    })
 }
 
 /// So that the name survives a crash.

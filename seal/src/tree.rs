@@ -1,6 +1,7 @@
 //! The files of a model: regular ones below one directory, by names that are safe to write elsewhere.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, failed};
@@ -92,12 +93,14 @@ fn refused(path: &Path, why: &str) -> Error {
     Error::Refused(format!("{}: {why}", Shown::from(path)))
 }
 
-/// Whether a `lost+found` is the file system's: nothing is in it, or only root may look. With files in it,
+/// Whether a `lost+found` is the file system's: nothing is in it, or it is root's and nobody else may enter. With files in it,
 /// it is a directory as others are, which a signature has to cover.
 pub fn is_file_systems_own(path: &Path) -> bool {
     match fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        // With another owner or mode, somebody may have files in it that can be read though not listed.
+        Err(_) => fs::symlink_metadata(path)
+            .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o077 == 0),
     }
 }
 

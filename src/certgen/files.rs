@@ -137,10 +137,7 @@ impl Staged {
     /// Replaces the target and keeps what it was until all files are in place.
     fn replace(self) -> Result<Published, CertgenError> {
         let Self { temporary, target } = self;
-        if target.is_dir() {
-            let cause = io::Error::other("it is a directory");
-            return Err(failed("replace", &target)(cause));
-        }
+        require_replaceable(&target).map_err(failed("replace", &target))?;
         let former = keep(&target).map_err(failed("keep the former", &target))?;
         let published = Published { target, former };
         match temporary.persist(&published.target) {
@@ -151,6 +148,17 @@ impl Staged {
             }
         }
     }
+}
+
+/// Refuses what is no file of its own: a device would be gone from the whole machine.
+pub(crate) fn require_replaceable(target: &Path) -> io::Result<()> {
+    let what = match fs::symlink_metadata(target).map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_dir() => "it is a directory",
+        Ok(kind) if kind.is_symlink() => "it is a symbolic link: name what it leads to",
+        Ok(kind) if !kind.is_file() => "it is a device, a pipe or a socket",
+        _ => return Ok(()),
+    };
+    Err(io::Error::other(what))
 }
 
 /// A second name for what is at `target`, if something is. Without hard links (some mounted file systems)

@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{claim, default_mode, ended, exists, partial_of, rename, save_directory};
+use super::{
+    claim, default_mode, ended, exists, partial_of, rename, require_replaceable, save_directory,
+};
 use crate::error::{Error, failed};
 use crate::shown::Shown;
 
@@ -23,6 +25,7 @@ impl StagedFile {
         if !replace && fs::symlink_metadata(target).is_ok() {
             return Err(exists(target));
         }
+        require_replaceable(target)?;
         let partial = partial_of(target)?;
         let replaced = fs::symlink_metadata(target).map(|old| old.uid()).ok();
         let file = claim(&partial, false, replaced, || {

@@ -104,3 +104,31 @@ fn what_is_read_is_not_written_over() {
         "<--verify-with <DIR>|--unsafe-unsigned>",
     );
 }
+
+/// As root, `/dev/null` would be gone from the whole machine.
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    let stage = Stage::new();
+    stage.write("plain", b"what the link leads to");
+    std::os::unix::fs::symlink("plain", stage.path("link")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(stage.path("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    for (name, what) in [("link", "a symbolic link"), ("pipe", "a device, a pipe")] {
+        for line in [
+            format!("seal model/config.json {name} -r id/recipient.txt"),
+            format!("seal model/config.json {name} -r id/recipient.txt --replace"),
+            format!("ticket-keys new {name} --force"),
+        ] {
+            let ran = stage.run(&line);
+            assert!(
+                ran.code == 1 && ran.err.contains(what),
+                "{line}: {}",
+                ran.err
+            );
+        }
+    }
+    assert!(stage.path("link").is_symlink());
+    assert_eq!(stage.read("plain"), b"what the link leads to");
+}
