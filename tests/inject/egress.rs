@@ -166,7 +166,7 @@ fn what_a_namespace_says_counts_for_its_pods_that_have_an_egress() {
     assert_eq!(config(plan.patched()).egresses.len(), 1);
 }
 
-fn with_egress(pod: Value) -> Value {
+pub(crate) fn with_egress(pod: Value) -> Value {
     let pod = annotated(pod, "egress", "store=127.0.0.1:9000->store:443");
     annotated(pod, "egress-ca", "configmap/servers")
 }
@@ -306,30 +306,4 @@ fn what_has_no_effect_is_refused() {
     let mut taken = pod("tunnel");
     taken["spec"]["containers"][0]["ports"] = json!([{"containerPort": 15443}]);
     assert_eq!(refuse(&taken).reason(), "port_conflict");
-}
-
-#[test]
-fn a_variable_with_another_value_is_refused_and_not_overwritten() {
-    let asked = annotated(with_egress(vllm()), "egress-env", "MASTER_ADDR=127.0.1.1");
-    for (entry, said) in [
-        (
-            json!({"name": "MASTER_ADDR", "value": "train-0"}),
-            "has \"train-0\"",
-        ),
-        (json!({"name": "MASTER_ADDR"}), "an empty value"),
-        (
-            json!({"name": "MASTER_ADDR", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
-            "valueFrom",
-        ),
-    ] {
-        let mut pod = asked.clone();
-        pod["spec"]["containers"][0]["env"] = json!([entry]);
-        let deny = refuse(&pod);
-        assert_eq!(deny.reason(), "annotation_value");
-        let text = deny.to_string();
-        assert!(
-            text.contains(said) && text.contains("container \"vllm\""),
-            "{text}"
-        );
-    }
 }

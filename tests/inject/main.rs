@@ -16,6 +16,7 @@ mod cluster_defaults;
 mod controllers;
 mod docs;
 mod egress;
+mod egress_env;
 mod environment;
 mod golden;
 mod hard_cases;

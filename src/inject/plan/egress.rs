@@ -165,28 +165,29 @@ pub(crate) fn put_env(
                 .find(|e| pod::name(e) == variable)
             {
                 Some(found) if *found == wanted => {}
-                Some(found) => return Err(another_value(&slot, variable, value, found)),
+                Some(found) => return Err(another_value(&slot, variable, found)),
                 None => editor.push(&slot.path(&["env"]), wanted.clone())?,
             }
         }
         trace.step(
-            format!("{variable}={value} in the app's containers"),
+            format!("{variable} in the app's containers"),
             "asked for by annotation hybridge.dev/egress-env",
         );
     }
     Ok(())
 }
 
-fn another_value(slot: &Slot<'_>, variable: &str, value: &str, found: &Value) -> Deny {
+/// Says where the two values are and neither of them: a variable may be a credential.
+fn another_value(slot: &Slot<'_>, variable: &str, found: &Value) -> Deny {
     let has = match pod::string(found, "value") {
-        Some(other) => format!("{other:?}"),
-        None if found.get("valueFrom").is_some() => "a value from elsewhere (valueFrom)".to_owned(),
-        None => "an empty value".to_owned(),
+        Some(_) => "another value",
+        None if found.get("valueFrom").is_some() => "a value from elsewhere (valueFrom)",
+        None => "an empty value",
     };
     Deny::new(
         Reason::AnnotationValue,
         format!(
-            "annotation hybridge.dev/egress-env sets {variable} to {value:?}, and container {:?} has {has}; remove the variable there, or take it out of the annotation",
+            "annotation hybridge.dev/egress-env sets {variable}, and container {:?} has {has} for it; remove the variable there, or take it out of the annotation",
             slot.name()
         ),
     )

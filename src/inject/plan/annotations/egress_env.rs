@@ -8,9 +8,17 @@ pub(super) const NAME: &str = "egress-env";
 /// `NAME=VALUE` entries, a comma between them. A value may have commas itself, as that of NO_PROXY does: what
 /// is no `NAME=` belongs to the entry before.
 pub(super) fn parse(read: &Reader<'_>) -> Result<Vec<(String, String)>, Deny> {
-    let what =
-        "write NAME=VALUE, separated by commas, such as MASTER_ADDR=127.0.1.1,MASTER_PORT=29500";
-    let env = read.parsed(NAME, what, entries)?.unwrap_or_default();
+    // A value may be a credential: no refusal repeats it.
+    let env = match read.parsed(NAME, "", |text| Some(entries(text)))? {
+        Some(Some(env)) => env,
+        Some(None) => {
+            return Err(wrong(
+                NAME,
+                "does not begin with the name of a variable and `=`; write NAME=VALUE, separated by commas, such as MASTER_ADDR=127.0.1.1,MASTER_PORT=29500",
+            ));
+        }
+        None => Vec::new(),
+    };
     for (position, (name, _)) in env.iter().enumerate() {
         if env[..position].iter().any(|(other, _)| other == name) {
             return Err(wrong(NAME, &format!("has {name} twice; keep one")));
