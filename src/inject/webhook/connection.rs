@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::large::{LargeBodies, Room};
 use super::respond::{BODY_LIMIT, Refusal, Webhook};
 use crate::drain::{Phase, Watch};
 use crate::listener::Activity;
@@ -36,10 +37,12 @@ const DISCARD_LIMIT: usize = 4 * BODY_LIMIT;
 const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 /// For one plan; usual is well under a millisecond.
 const PLAN_BUDGET: Duration = Duration::from_secs(1);
-/// Bodies above this share the `large` permits; usual is 4 to 12 KiB.
+/// Bodies above this share the memory for large ones; usual is 4 to 12 KiB.
 const SMALL_BODY: usize = 128 << 10;
-/// Large bodies in memory at once.
-const LARGE_BODIES: usize = 4;
+/// Bytes of large bodies that are still on their way, all together.
+const LARGE_BODIES: usize = 4 * BODY_LIMIT;
+/// Large bodies that are planned at once.
+const LARGE_PLANS: usize = 4;
 /// Streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
 
@@ -47,14 +50,17 @@ const MAX_STREAMS: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Reviews {
     webhook: Webhook,
-    large: Semaphore,
+    arriving: LargeBodies,
+    /// For bodies that are there: what waits for its client takes none of them.
+    plans: Semaphore,
 }
 
 impl Reviews {
     pub(crate) fn new(webhook: Webhook) -> Arc<Self> {
         Arc::new(Self {
             webhook,
-            large: Semaphore::new(LARGE_BODIES),
+            arriving: LargeBodies::new(LARGE_BODIES),
+            plans: Semaphore::new(LARGE_PLANS),
         })
     }
 
@@ -64,22 +70,15 @@ impl Reviews {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
         let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
-            Ok(Ok((body, _permit))) => self.plan(head, body).await,
+            Ok(Ok(body)) => self.plan(head, body).await,
             Ok(Err(refusal)) => self.webhook.refuse(&refusal),
-            Err(_) => self.webhook.refuse(&Refusal {
-                status: StatusCode::REQUEST_TIMEOUT,
-                reason: "slow_body",
-                message: "the body did not arrive in time".into(),
-            }),
+            Err(_) => self.webhook.refuse(&slow_body()),
         };
         Ok(response.map(Full::new))
     }
 
-    /// Reads a body up to the limit; beyond the usual size only a few at a time.
-    async fn read(
-        &self,
-        body: Incoming,
-    ) -> Result<(Bytes, Option<tokio::sync::SemaphorePermit<'_>>), Refusal> {
+    /// Reads a body up to the limit; beyond the usual size it may have to give way to others.
+    async fn read(&self, body: Incoming) -> Result<Bytes, Refusal> {
         let mut body = pin!(body);
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             discard(body).await;
@@ -90,22 +89,38 @@ impl Reviews {
             reason: "broken_body",
             message: "the body broke off".into(),
         };
-        let (mut text, mut permit) = (BytesMut::new(), None);
-        while let Some(frame) = body.frame().await {
+        let (mut text, mut room): (BytesMut, Option<Room<'_>>) = (BytesMut::new(), None);
+        loop {
+            let frame = match &room {
+                None => body.frame().await,
+                Some(room) => tokio::select! {
+                    biased;
+                    frame = body.frame() => frame,
+                    () = room.evicted() => return Err(slow_body()),
+                },
+            };
+            let Some(frame) = frame else {
+                return Ok(text.freeze());
+            };
             let Ok(data) = frame.map_err(|_| broken())?.into_data() else {
                 continue;
             };
             if text.len() + data.len() > BODY_LIMIT {
-                drop((text, permit));
+                drop((text, room));
                 discard(body).await;
                 return Err(Refusal::body_too_large());
             }
-            if permit.is_none() && text.len() + data.len() > SMALL_BODY {
-                permit = Some(self.large.acquire().await.map_err(|_| broken())?);
+            match &room {
+                Some(room) => room.grow(data.len()),
+                None if text.len() + data.len() > SMALL_BODY => {
+                    let entered = self.arriving.enter();
+                    entered.grow(text.len() + data.len());
+                    room = Some(entered);
+                }
+                None => {}
             }
             text.extend_from_slice(&data);
         }
-        Ok((text.freeze(), permit))
     }
 
     /// Small pods are planned in place; a large one must not hold up the others.
@@ -113,8 +128,11 @@ impl Reviews {
         if body.len() <= SMALL_BODY {
             return self.respond(&head, &body);
         }
-        let this = Arc::clone(self);
-        let planned = tokio::task::spawn_blocking(move || this.respond(&head, &body));
+        let planned = async {
+            let _permit = self.plans.acquire().await;
+            let this = Arc::clone(self);
+            tokio::task::spawn_blocking(move || this.respond(&head, &body)).await
+        };
         match timeout(PLAN_BUDGET, planned).await {
             Ok(Ok(response)) => response,
             _ => self.webhook.refuse(&Refusal {
@@ -129,6 +147,14 @@ impl Reviews {
         let headers: &HeaderMap = &head.headers;
         self.webhook
             .respond(&head.method, head.uri.path(), headers, body)
+    }
+}
+
+fn slow_body() -> Refusal {
+    Refusal {
+        status: StatusCode::REQUEST_TIMEOUT,
+        reason: "slow_body",
+        message: "the body did not arrive in time".into(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod admin;
 mod connection;
+mod large;
 mod respond;
 mod review;
 mod server;

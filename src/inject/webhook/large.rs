@@ -1,0 +1,125 @@
+//! Memory for large bodies that are still on their way. A body that waits for its client must not hold up
+//! one that is there: what is bounded is bytes, and the oldest gives way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The large bodies of all connections.
+#[derive(Debug)]
+pub(super) struct LargeBodies {
+    /// Bytes of all of them together.
+    limit: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next: u64,
+    bytes: usize,
+    /// In the order in which they came.
+    bodies: BTreeMap<u64, (usize, Arc<Notify>)>,
+}
+
+impl LargeBodies {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            held: Mutex::default(),
+        }
+    }
+
+    /// Room for one body, which holds nothing yet.
+    pub(super) fn enter(&self) -> Room<'_> {
+        let evicted = Arc::new(Notify::new());
+        let mut held = self.lock();
+        let number = held.next;
+        held.next += 1;
+        held.bodies.insert(number, (0, Arc::clone(&evicted)));
+        Room {
+            bodies: self,
+            number,
+            evicted,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The room of one body, until dropped.
+pub(super) struct Room<'a> {
+    bodies: &'a LargeBodies,
+    number: u64,
+    evicted: Arc<Notify>,
+}
+
+impl Room<'_> {
+    /// So many bytes more arrived; the oldest others give way to them.
+    pub(super) fn grow(&self, bytes: usize) {
+        let mut held = self.bodies.lock();
+        let Some((own, _)) = held.bodies.get_mut(&self.number) else {
+            return;
+        };
+        *own += bytes;
+        held.bytes += bytes;
+        while held.bytes > self.bodies.limit {
+            let others = held.bodies.keys().copied();
+            let Some(oldest) = others.min_by_key(|number| (*number == self.number, *number)) else {
+                return;
+            };
+            if oldest == self.number {
+                return;
+            }
+            if let Some((bytes, evicted)) = held.bodies.remove(&oldest) {
+                held.bytes -= bytes;
+                evicted.notify_one();
+            }
+        }
+    }
+
+    /// Until it has to give way to others.
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let mut held = self.bodies.lock();
+        if let Some((bytes, _)) = held.bodies.remove(&self.number) {
+            held.bytes -= bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_evicted(room: &Room<'_>) -> bool {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        Box::pin(room.evicted()).as_mut().poll(&mut cx).is_ready()
+    }
+
+    #[test]
+    fn the_oldest_gives_way() {
+        let bodies = LargeBodies::new(100);
+        let (first, second, third) = (bodies.enter(), bodies.enter(), bodies.enter());
+        first.grow(60);
+        drop(first);
+        second.grow(60);
+        assert!(!is_evicted(&second));
+        third.grow(60);
+        assert!(is_evicted(&second));
+        assert!(!is_evicted(&third));
+        // One alone may be larger: the limit of a body is another.
+        third.grow(60);
+        assert!(!is_evicted(&third));
+        drop((second, third));
+        assert_eq!(bodies.lock().bytes, 0);
+        assert!(bodies.lock().bodies.is_empty());
+    }
+}
