@@ -307,3 +307,46 @@ fn what_has_no_effect_is_refused() {
     taken["spec"]["containers"][0]["ports"] = json!([{"containerPort": 15443}]);
     assert_eq!(refuse(&taken).reason(), "port_conflict");
 }
+
+/// What would keep the sidecar, and with it the app, from starting shows when the pod is created.
+#[test]
+fn addresses_that_the_sidecar_refuses_at_its_start_are_refused() {
+    let refused = [
+        (
+            "a=127.0.0.1:9000->h:443,b=[::ffff:127.0.0.1]:9000->h:443",
+            "127.0.0.1:9000 and [::ffff:127.0.0.1]:9000, which are one address",
+        ),
+        ("a=127.0.0.1:9000->127.0.0.1:9000", "in a circle"),
+        ("a=127.0.0.1:9000->[::ffff:127.0.0.1]:9000", "in a circle"),
+        (
+            "a=127.0.0.1:9000->127.0.0.1:9001,b=127.0.0.1:9001->h:443",
+            "\"a\" with target 127.0.0.1:9001, where \"b\" listens",
+        ),
+    ];
+    are_refused(
+        &with_egress(vllm()),
+        &refused.map(|(value, said)| ("egress", value, said)),
+    );
+    // The sidecar's own words for the same lists.
+    for (value, _) in refused {
+        let entries = value.split(',').map(|entry| {
+            let (name, rest) = entry.split_once('=').unwrap();
+            let (listen, target) = rest.split_once("->").unwrap();
+            format!("[[egress]]\nname = {name:?}\nlisten = {listen:?}\ntarget = {target:?}\ntls.ca = \"ca.crt\"\n")
+        });
+        let file = entries.collect::<String>();
+        let said = Config::parse("a.toml", &file).unwrap_err().to_string();
+        assert!(
+            said.contains("in a circle") || said.contains("of egress `b`"),
+            "{value}: {said}"
+        );
+    }
+    for good in [
+        "a=127.0.0.1:9000->127.0.0.2:9000",
+        "a=127.0.0.1:9000->h:443,b=127.0.0.2:9000->h:443",
+        "a=127.0.0.1:9000->h:443,b=[::1]:9000->h:443",
+    ] {
+        let plan = inject(&annotated(with_egress(vllm()), "egress", good));
+        assert!(!config(plan.patched()).egresses.is_empty(), "{good}");
+    }
+}

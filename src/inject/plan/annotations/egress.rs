@@ -10,6 +10,7 @@ use super::reader::{Reader, wrong};
 use super::source::{self, Source};
 use crate::inject::plan::deny::Deny;
 use crate::inject::plan::settings::Settings;
+use crate::listener::{overlap, reaches};
 use crate::proxy::Target;
 use crate::proxy::egress::{TargetRule, Template};
 use crate::tls::identity::Rules;
@@ -85,6 +86,7 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
     let entries = items.iter().map(|item| entry(item, capture.is_some()));
     let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
     refuse_repeats(&entries)?;
+    refuse_circles(&entries)?;
     if capture.is_some() && entries.len() > 1 {
         return Err(wrong(
             EGRESS,
@@ -167,12 +169,40 @@ fn refuse_repeats(entries: &[Entry]) -> Result<(), Deny> {
                 ),
             ));
         }
-        if earlier.iter().any(|other| other.listen == entry.listen) {
+        if let Some(other) = earlier
+            .iter()
+            .find(|other| overlap(other.listen, entry.listen))
+        {
+            let both = if other.listen == entry.listen {
+                format!("{} twice", entry.listen)
+            } else {
+                format!(
+                    "{} and {}, which are one address",
+                    other.listen, entry.listen
+                )
+            };
+            return Err(wrong(
+                EGRESS,
+                &format!("listens on {both}; give each entry an address of its own"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// As the sidecar does at its start, which knows a target by its address and not by its name.
+fn refuse_circles(entries: &[Entry]) -> Result<(), Deny> {
+    for entry in entries {
+        let target = entry.target.as_deref().and_then(|text| text.parse().ok());
+        let Some(target) = target.as_ref().and_then(Target::address) else {
+            continue;
+        };
+        if let Some(other) = entries.iter().find(|other| reaches(target, other.listen)) {
             return Err(wrong(
                 EGRESS,
                 &format!(
-                    "listens on {} twice; give each entry an address of its own",
-                    entry.listen
+                    "has {:?} with target {target}, where {:?} listens ({}): connections would go in a circle; write the server's own address",
+                    entry.name, other.name, other.listen
                 ),
             ));
         }
