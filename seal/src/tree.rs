@@ -100,7 +100,7 @@ pub fn is_file_systems_own(path: &Path) -> bool {
         Ok(mut entries) => entries.next().is_none(),
         // With another owner or mode, somebody may have files in it that can be read though not listed.
         Err(_) => fs::symlink_metadata(path)
-            .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o077 == 0),
+            .is_ok_and(|metadata| (metadata.uid(), metadata.mode() & 0o077) == (0, 0)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a pod's deletion means for an egress: the hook drains at once, SIGTERM comes when the app has ended,
 //! and until then the app may begin what it needs to save its state.
 
+use std::fmt::Write as _;
+
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -60,10 +62,11 @@ async fn connections_without_a_byte_are_no_work_of_a_drain() {
     std::fs::write(&ca, authority.ca_pem()).unwrap();
     let mut process = "[drain]\ndelay = \"0s\"\ntimeout = \"4s\"\n".to_owned();
     for capture in ["socks5", "http-proxy"] {
-        process.push_str(&format!(
+        let _ = write!(
+            process,
             "[[egress]]\nname = \"{capture}\"\nlisten = \"127.0.0.1:0\"\ncapture = \"{capture}\"\ntargets-allowed = [\"localhost:*\"]\ntls.ca = \"{}\"\n",
             ca.display()
-        ));
+        );
     }
     let setup = Setup::in_front_of(stage.address)
         .process(&process)

@@ -38,12 +38,12 @@ fn large_bodies_that_stall_do_not_block_others() {
     let mut stalled: Vec<_> = (0..8).map(|_| server.connect()).collect();
     for stream in &mut stalled {
         stream.write_all(head(4_000_000).as_bytes()).unwrap();
-        stream.write_all(&[b' '; 140_000]).unwrap();
+        stream.write_all(&vec![b' '; 140_000]).unwrap();
     }
     let before = Instant::now();
     let mut stream = server.connect();
     stream.write_all(head(300_000).as_bytes()).unwrap();
-    stream.write_all(&[b' '; 300_000]).unwrap();
+    stream.write_all(&vec![b' '; 300_000]).unwrap();
     let (status, _) = answer(&mut stream);
     assert!(status.starts_with("HTTP/1.1 4"), "{status}");
     assert_ne!(status, "HTTP/1.1 408 Request Timeout");
