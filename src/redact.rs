@@ -7,6 +7,7 @@ mod base64;
 mod directory;
 mod hex;
 mod pin;
+mod query;
 mod userinfo;
 
 use std::borrow::Cow;
@@ -24,6 +25,8 @@ const LONGEST_VALUE: usize = 60;
 const LONGEST_PATH: usize = 512;
 /// What stands in the place of a user and a password.
 const USERINFO: &str = "(userinfo, not shown)";
+/// What stands in the place of the query or the fragment of a URL.
+const QUERY: &str = "(query, not shown)";
 /// How a PEM block begins and ends (RFC 7468).
 const ARMOUR: [&str; 2] = ["-----BEGIN", "-----END"];
 
@@ -140,7 +143,7 @@ fn shown(text: &str, limit: usize) -> String {
     if let Some(secret) = Secret::of(text) {
         return hidden(secret, text.len());
     }
-    let text = without_userinfo(text);
+    let text = without_credentials(text);
     let line = text.lines().next().unwrap_or_default();
     let mut shown: String = line.chars().take(limit).map(printable).collect();
     if line.chars().nth(limit).is_some() || line.len() < text.trim_end_matches('\n').len() {
@@ -149,13 +152,29 @@ fn shown(text: &str, limit: usize) -> String {
     shown
 }
 
-/// A value without the user and the password before its host.
-fn without_userinfo(text: &str) -> Cow<'_, str> {
-    let mut clean = Cow::Borrowed(text);
-    for range in userinfo::of_value(text).into_iter().rev() {
-        clean.to_mut().replace_range(range, USERINFO);
+/// A value without the user and the password before its host, and without its query.
+fn without_credentials(text: &str) -> Cow<'_, str> {
+    let users = userinfo::of_value(text).into_iter();
+    let users = users.map(|range| (range, USERINFO));
+    let mut ranges: Vec<_> = users
+        .chain(query::of_value(text).map(|range| (range, QUERY)))
+        .collect();
+    if ranges.is_empty() {
+        return Cow::Borrowed(text);
     }
-    clean
+    ranges.sort_by_key(|(range, _)| range.start);
+    let mut clean = String::with_capacity(text.len());
+    let mut from = 0;
+    for (range, instead) in ranges {
+        // Of two that overlap all is hidden.
+        if range.start >= from {
+            clean.push_str(&text[from..range.start]);
+            clean.push_str(instead);
+        }
+        from = from.max(range.end);
+    }
+    clean.push_str(&text[from..]);
+    Cow::Owned(clean)
 }
 
 /// A control character could break a log line or drive a terminal.
@@ -167,12 +186,22 @@ fn hidden(what: Secret, bytes: usize) -> String {
     format!("({what}, {bytes} bytes, not shown)")
 }
 
-/// A message without the userinfo that one of these arguments of the command line has.
+/// A message without the userinfo and the query that one of these arguments of the command line has.
 pub fn without_userinfo_of<'a>(message: &'a str, arguments: &[String]) -> Cow<'a, str> {
     let mut clean = Cow::Borrowed(message);
     for argument in arguments {
         let value = argument.split_once('=').map_or("", |(_, value)| value);
         for value in [argument, value] {
+            if let Some(range) = query::of_value(value) {
+                // With its mark.
+                let (mark, secret) = (
+                    &value[range.start - 1..range.start],
+                    &value[range.start - 1..],
+                );
+                if clean.contains(secret) {
+                    clean = clean.replace(secret, &format!("{mark}{QUERY}")).into();
+                }
+            }
             for range in userinfo::of_value(value) {
                 // With its `@`: a short name is a part of other words.
                 let secret = format!("{}@", &value[range]);
@@ -193,6 +222,7 @@ pub fn scrub(message: &str) -> Cow<'_, str> {
         .chain(age::identities(message))
         .chain(pin::values(message))
         .chain(userinfo::of_message(message))
+        .chain(query::of_message(message))
         .collect();
     if ranges.is_empty() {
         return Cow::Borrowed(message);
@@ -211,6 +241,7 @@ pub fn scrub(message: &str) -> Cow<'_, str> {
         clean.push_str(&message[from..range.start]);
         match Secret::of(secret) {
             None if message[range.end..].starts_with('@') => clean.push_str(USERINFO),
+            None if message[..range.start].ends_with(['?', '#']) => clean.push_str(QUERY),
             what => clean.push_str(&hidden(what.unwrap_or(Secret::Piece), secret.len())),
         }
         from = range.end;

@@ -239,6 +239,12 @@ fn user_and_password_before_a_host_are_hidden() {
             "https://user:hunter2`x\"y z@h.example:443",
             "https://(userinfo, not shown)@h.example:443",
         ),
+        // A number before the slash may be of a password, as well as a port.
+        (
+            "http://user:12/hunter2@127.0.0.1:4318",
+            "http://(userinfo, not shown)@127.0.0.1:4318",
+        ),
+        ("https://host:8443/a@b", "https://(userinfo, not shown)@b"),
         ("https:user:hunter2@h", "(userinfo, not shown)@h"),
     ] {
         assert_eq!(Shown::from(written).to_string(), shown);
@@ -249,7 +255,9 @@ fn user_and_password_before_a_host_are_hidden() {
     }
     for text in [
         "python:3.11@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-        "https://host:8443/a@b",
+        "https://127.0.0.1:8443/a@b",
+        "https://[::1]:8443/a@b",
+        "https://localhost:8443/a@b",
         "somebody@example.org",
         "http://127.0.0.1:8006/cdh/resource/default/key/model",
     ] {
@@ -269,4 +277,66 @@ fn what_an_argument_has_before_a_host_is_hidden_wherever_it_is_repeated() {
     let mention =
         "image 'python:3.11@sha256:e3b0' and \"somebody@example.org\" and 'a' at b@c:1 'd'";
     assert_eq!(scrub(mention), mention);
+}
+
+#[test]
+fn the_query_of_a_url_is_hidden() {
+    for (written, shown) in [
+        (
+            "http://127.0.0.1:4318/?api-key=Hunter2Pw",
+            "http://127.0.0.1:4318/?(query, not shown)",
+        ),
+        (
+            "http://h.example#Hunter2Pw",
+            "http://h.example#(query, not shown)",
+        ),
+        (
+            "http://127.0.0.1:1/?user=a@h&k=Hunter2Pw",
+            "http://127.0.0.1:1/?(query, not shown)",
+        ),
+        (
+            "https://me:pw@h.example/?k=Hunter2Pw",
+            "https://(userinfo, not shown)@h.example/?(query, not shown)",
+        ),
+    ] {
+        assert_eq!(Shown::from(written).to_string(), shown);
+        let clean = scrub(&format!("`{written}` has a query")).into_owned();
+        assert_eq!(clean, format!("`{shown}` has a query"));
+        assert_eq!(scrub(&clean), clean);
+    }
+    let bare = Shown::from("127.0.0.1:4318/?api-key=Hunter2Pw").to_string();
+    assert_eq!(bare, "127.0.0.1:4318/?(query, not shown)");
+    for mixed in [
+        "http://h:1/?user=a@h&k=Hunter2Pw",
+        "http://u:p?Hunter2Pw@h/Hunter2Pw",
+    ] {
+        for message in [Shown::from(mixed).to_string(), scrub(mixed).into_owned()] {
+            assert!(!message.contains("Hunter2Pw"), "{message}");
+        }
+    }
+    let arguments = ["--traces-endpoint=http://h/?k=Hunter2 Pw", "x"].map(str::to_owned);
+    assert_eq!(
+        without_userinfo_of("invalid value 'http://h/?k=Hunter2 Pw'", &arguments),
+        "invalid value 'http://h/?(query, not shown)'"
+    );
+    for text in [
+        "pkcs11:token=t?pin-source=file:/run/pin",
+        "did you mean http://127.0.0.1:4318?",
+    ] {
+        assert_eq!(Shown::from(text).to_string(), text);
+        assert_eq!(scrub(text), text);
+    }
+}
+
+proptest! {
+    /// Ranges that overlap, in any order: nothing panics.
+    #[test]
+    fn any_mix_of_marks_can_be_shown(
+        text in "(://|@|:|/|\\?|#|=|é|[a-z]{1,30}|1|`| |\n){0,20}",
+    ) {
+        let _shown = Shown::from(text.as_str());
+        let clean = scrub(&text);
+        let arguments = [text.clone()];
+        prop_assert!(without_userinfo_of(&clean, &arguments).len() < 2000);
+    }
 }

@@ -1,5 +1,6 @@
 //! User and password before the host of a URL or of HOST:PORT (RFC 3986 §3.2.1), which are often a token.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 /// What is not before a host: an image is named NAME:TAG@sha256:DIGEST.
@@ -46,7 +47,7 @@ pub(super) fn of_value(text: &str) -> Vec<Range<usize>> {
     secret.then_some(0..user.len()).into_iter().collect()
 }
 
-fn after_schemes(text: &str) -> impl Iterator<Item = usize> + '_ {
+pub(super) fn after_schemes(text: &str) -> impl Iterator<Item = usize> + '_ {
     text.match_indices("://").map(|(at, mark)| at + mark.len())
 }
 
@@ -73,12 +74,20 @@ fn quoted(text: &str) -> Vec<Range<usize>> {
 fn before_host(rest: &str) -> Option<usize> {
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     authority.rfind('@').or_else(|| {
-        let (_, port) = authority.rsplit_once(':')?;
-        let is_port = authority.ends_with(']') || port.parse::<u16>().is_ok();
-        rest.rfind('@').filter(|_| !is_port)
+        let (host, port) = authority.rsplit_once(':')?;
+        let is_port = authority.ends_with(']') || port.parse::<u16>().is_ok() && is_own(host);
+        let at = rest.rfind('@')?;
+        let is_digest = DIGESTS.iter().any(|mark| rest[at + 1..].starts_with(mark));
+        (!is_port && !is_digest).then_some(at)
     })
 }
 
-fn is_end(c: char) -> bool {
+/// Whether it is a host for sure: before any other name a number may begin a password, `user:12/secret@host`.
+fn is_own(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
+}
+
+pub(super) fn is_end(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '`' | '\'')
 }
