@@ -182,6 +182,44 @@ fn workloads_of_a_typed_list_are_judged() {
 }
 
 #[test]
+fn a_pod_is_judged_by_itself_where_its_owner_is_not_in_the_input() {
+    let mut pod = placed(vllm(), "ai", "batch-x7k2p");
+    pod["spec"]["hostNetwork"] = json!(true);
+    let owned = |reference: Value| {
+        let mut pod = pod.clone();
+        pod["metadata"]["ownerReferences"] = json!([reference]);
+        pod
+    };
+    let ai = namespace("ai", Some("enabled"));
+    let job = |place: &str, uid: &str| {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "batch", "namespace": place, "uid": uid},
+               "spec": {"template": {"spec": vllm()["spec"]}}})
+    };
+    let of_job = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "batch", "uid": "1", "controller": true});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "batch", "namespace": "ai"}});
+    for (reference, other) in [
+        (json!({"kind": "Job"}), None),
+        (of_job.clone(), None),
+        (of_job.clone(), Some(job("elsewhere", "1"))),
+        (of_job.clone(), Some(job("ai", "2"))),
+        // It has no template, so it decides nothing.
+        (json!({"kind": "Service", "name": "batch"}), Some(service)),
+    ] {
+        let objects: Vec<Value> = [ai.clone(), owned(reference.clone())]
+            .into_iter()
+            .chain(other)
+            .collect();
+        let (text, good) = run(check, &objects);
+        let said = "Pod/batch-x7k2p in ai would be refused";
+        assert!(!good && text.contains(said), "{reference}: {text}");
+    }
+    // The template counts, which has no network of the host.
+    let (text, good) = run(check, &[ai, job("ai", "1"), owned(of_job)]);
+    assert!(good, "{text}");
+    assert!(text.contains("1 workload is to be injected"), "{text}");
+}
+
+#[test]
 fn status_counts_pods_that_ask_clients_for_a_certificate() {
     let asked = [
         ("client-auth", "required"),

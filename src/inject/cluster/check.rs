@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::objects::{Cluster, is_wanted, namespace};
+use super::owners::Owners;
 use super::report::Report;
 use crate::counted::counted;
 use crate::inject::manifest::workloads;
@@ -167,13 +168,13 @@ fn namespaces(cluster: &Cluster, lines: &mut Lines) {
     }
 }
 
-/// What would become of every workload when its pods are created again. Pods that an owner makes are
-/// decided by the owner's template.
+/// What would become of every workload when its pods are created again. What an owner makes is decided by
+/// the owner's template, and by itself where that is not in the input.
 fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
+    let owners = Owners::of(cluster);
     let mut total = 0;
     for object in &cluster.objects {
-        let metadata = object.get("metadata").unwrap_or(&Value::Null);
-        if !pod::array(metadata, "ownerReferences").is_empty() {
+        if owners.made(object) {
             continue;
         }
         let Some(decision) = cluster.decision(namespace(object)) else {

@@ -3,6 +3,7 @@
 
 mod check;
 mod objects;
+mod owners;
 mod report;
 mod status;
 
