@@ -52,9 +52,12 @@ use crate::tls::policy::Profile;
 impl Config {
     /// Lays flags over environment over file over defaults. The first mistake found is the error.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Error> {
-        let warnings = environment.unknown()?;
+        let mut warnings = environment.unknown()?;
         let layers = sources::gather(flags, environment)?;
         let config = Self::resolve(&layers, environment)?;
+        let traces = config.traces.as_ref();
+        let of_traces = traces.and_then(|traces| traces.endpoint.warning());
+        warnings.extend(of_traces.map(str::to_owned));
         Ok(Loaded { config, warnings })
     }
 

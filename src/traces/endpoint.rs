@@ -36,8 +36,11 @@ pub enum EndpointError {
     #[error("names a user: remove what stands before the @, a collector is asked without")]
     User,
     /// A query or a fragment.
-    #[error("has a query: write the URL up to the path")]
+    #[error("has a query or a fragment: write the URL up to the path")]
     Query,
+    /// The path of traces.
+    #[error("has the path of traces already: remove /v1/traces, it is added")]
+    Signal,
 }
 
 impl Endpoint {
@@ -62,6 +65,15 @@ impl Endpoint {
             Ok(ip) => ip.to_canonical().is_loopback(),
             Err(_) => self.host == "localhost",
         }
+    }
+
+    /// What is allowed and most likely a mistake.
+    pub fn warning(&self) -> Option<&'static str> {
+        /// Of OTLP over gRPC.
+        const GRPC: u16 = 4317;
+        (self.port == GRPC).then_some(
+            "traces.endpoint: port 4317 is usually that of OTLP over gRPC; OTLP over HTTP, which is spoken here, has 4318",
+        )
     }
 
     /// What stands in `host`.
@@ -90,11 +102,17 @@ impl FromStr for Endpoint {
             None => return Err(EndpointError::Url),
         };
         let authority = uri.authority().ok_or(EndpointError::Url)?;
-        if authority.as_str().contains('@') {
+        // A password with a slash in it makes a path of what follows.
+        if authority.as_str().contains('@') || uri.path().contains('@') {
             return Err(EndpointError::User);
         }
-        if uri.query().is_some() {
+        // A fragment is not kept by `Uri`.
+        if uri.query().is_some() || text.contains('#') {
             return Err(EndpointError::Query);
+        }
+        let path = uri.path().trim_end_matches('/');
+        if path.ends_with(SIGNAL) {
+            return Err(EndpointError::Signal);
         }
         let host = authority.host();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -113,7 +131,7 @@ impl FromStr for Endpoint {
             https,
             host: bare.to_ascii_lowercase(),
             port,
-            path: uri.path().trim_end_matches('/').to_owned(),
+            path: path.to_owned(),
         })
     }
 }
@@ -171,6 +189,13 @@ mod tests {
     }
 
     #[test]
+    fn the_port_of_grpc_is_worth_a_warning() {
+        let warns = |text: &str| text.parse::<Endpoint>().unwrap().warning().is_some();
+        assert!(warns("http://127.0.0.1:4317") && warns("https://otel:4317/otlp"));
+        assert!(!warns("http://127.0.0.1:4318") && !warns("https://otel"));
+    }
+
+    #[test]
     fn what_is_none_says_why() {
         for (text, expected) in [
             ("127.0.0.1:4318", EndpointError::Url),
@@ -181,7 +206,11 @@ mod tests {
             ("http://otel:", EndpointError::Url),
             ("grpc://otel:4317", EndpointError::Scheme),
             ("http://me:secret@otel:4318", EndpointError::User),
+            ("http://user:12/secret@otel:4318", EndpointError::User),
             ("http://otel:4318/?key=1", EndpointError::Query),
+            ("http://otel:4318#key", EndpointError::Query),
+            ("http://otel:4318/v1/traces", EndpointError::Signal),
+            ("http://otel:4318/otlp/v1/traces/", EndpointError::Signal),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(expected), "{text}");
         }
