@@ -65,6 +65,17 @@ impl RecordRules {
     }
 }
 
+/// The alert in a record, if it is none that closes and is called a warning: TLS 1.3 knows no such level,
+/// and rustls passes over it before there is a version (RFC 8446 §6).
+pub(super) fn warning(record: &[u8]) -> Option<AlertDescription> {
+    const WARNING: u8 = 1;
+    match record {
+        [ALERT, _, _, 0, 2, WARNING, alert] => Some(AlertDescription::from(*alert))
+            .filter(|alert| *alert != AlertDescription::CloseNotify),
+        _ => None,
+    }
+}
+
 /// A fatal alert in a plaintext record, as it is sent before there are keys (RFC 8446 §6).
 pub(super) fn fatal_alert(alert: AlertDescription) -> [u8; RECORD_HEADER + 2] {
     const FATAL: u8 = 2;

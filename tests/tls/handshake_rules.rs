@@ -44,6 +44,16 @@ async fn a_record_that_is_too_long_overflows() {
     }
 }
 
+/// RFC 8446 §6: who sends an alert of an error gives up, whatever the level and what follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_before_the_hello_is_counted_as_the_clients() {
+    const USER_CANCELED: [u8; 7] = [21, 3, 1, 0, 2, 1, 90];
+    let before_a_hello = [&USER_CANCELED[..], &hello::hybrid()].concat();
+    for sent in [&USER_CANCELED[..], &before_a_hello] {
+        answers(sent, b"", "client_alert").await;
+    }
+}
+
 /// RFC 8446 §5.1: handshake messages and alerts of no length are not to be sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_message_is_unexpected() {

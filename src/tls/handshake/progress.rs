@@ -25,7 +25,7 @@ use crate::tls::hello::{self, ClassicalHello};
 use crate::tls::plaintext::Begins;
 use crate::tls::policy::Offer;
 use crate::tls::queue::{Called, HandshakeQueue};
-use crate::tls::record::{RecordRules, fatal_alert, is_too_long_plaintext, record_length};
+use crate::tls::record::{RecordRules, fatal_alert, is_too_long_plaintext, record_length, warning};
 use crate::tls::server::{TlsServer, skipping_early_data};
 use crate::tls::signing::SigningThreads;
 use crate::tls::trust::Noted;
@@ -199,6 +199,10 @@ impl Progress {
             incoming.extend_from_slice(&record);
             if server.plaintext_begins(incoming) == Begins::Yes {
                 return Err(HandshakeError::Plaintext);
+            }
+            // A hello behind it would not be looked at: the client gave up before.
+            if let Some(alert) = warning(&record) {
+                return Err(rustls::Error::AlertReceived(alert).into());
             }
             if !collected.wants_more(&record) {
                 return Ok(());
