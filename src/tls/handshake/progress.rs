@@ -200,8 +200,10 @@ impl Progress {
             if server.plaintext_begins(incoming) == Begins::Yes {
                 return Err(HandshakeError::Plaintext);
             }
-            // A hello behind it would not be looked at: the client gave up before.
-            if let Some(alert) = warning(&record) {
+            // A hello behind it would not be looked at: the client gave up before. Between the records of a
+            // hello it is unexpected, as rustls says (RFC 8446 §5.1).
+            let is_first = incoming.len() == record.len();
+            if let Some(alert) = warning(&record).filter(|_| is_first) {
                 return Err(rustls::Error::AlertReceived(alert).into());
             }
             if !collected.wants_more(&record) {
