@@ -3,7 +3,7 @@
 #![no_main]
 
 use hybridge_scan::answer::{Answer, Reader};
-use hybridge_scan::certificates;
+use hybridge_scan::certificate;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -14,5 +14,5 @@ fuzz_target!(|data: &[u8]| {
     if whole != Some(Answer::Flood) {
         assert_eq!(pieces, whole);
     }
-    let _ = certificates::describe(data);
+    let _ = certificate::describe(data);
 });

@@ -270,7 +270,7 @@ class Capture:
         self.path = tempfile.mktemp(prefix="pods-", suffix=".pcap", dir=ARTEFACTS)
         self.said = tempfile.mktemp(prefix="tcpdump-", suffix=".log", dir=ARTEFACTS)
         with open(self.said, "wb") as said:
-            command = ["ip", "netns", "exec", pods.net, "tcpdump", "-Z", "root", "-U", "-i", "br0", "-s", "128", "-w", self.path]
+            command = ["ip", "netns", "exec", pods.net, "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-i", "br0", "-s", "128", "-w", self.path]
             self.process = subprocess.Popen(command, stderr=said, stdin=subprocess.DEVNULL)
         eventually("tcpdump to listen", lambda: "listening on" in open(self.said, encoding="utf-8").read())
 
