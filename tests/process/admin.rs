@@ -352,8 +352,9 @@ async fn a_probe_of_a_slow_app_survives_a_flood_of_silent_clients() {
     let setup = Setup::in_front_of(app).process("[drain]\ndelay = \"0s\"");
     let pki = TestPki::new(setup.algorithm);
     let pair = pki.leaf(&["localhost", "127.0.0.1"]);
-    let script = format!("HYBRIDGE_PROBES='{probes}' \"$0\" \"$@\"; true");
-    let wrapper = ["sh", "-c", script.as_str()];
+    let variable = format!("HYBRIDGE_PROBES={probes}");
+    // It ends with the test: what a shell starts would outlive it.
+    let wrapper = ["unshare", "--fork", "--kill-child", "env", &variable];
     let process = Process::start_with(&setup, pki, &pair, &wrapper).await;
     let process = process.unwrap();
     let admin = process.admin;
