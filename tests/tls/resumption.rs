@@ -36,8 +36,15 @@ pub(crate) struct Served {
     pub(crate) resumed: bool,
     /// What the upstream was told of the client.
     pub(crate) facts: Option<String>,
-    pub(crate) session: SslSession,
+    /// None where the server sends no ticket: it did not while authorities changed or time ran out.
+    session: Option<SslSession>,
     sent: u64,
+}
+
+impl Served {
+    pub(crate) fn session(&self) -> &SslSession {
+        self.session.as_ref().expect("no ticket")
+    }
 }
 
 impl Shared {
@@ -127,7 +134,7 @@ pub(crate) async fn served(
     Ok(Served {
         resumed,
         facts: lines.find_map(|line| Some(line.strip_prefix(field)?.to_owned())),
-        session: finished.sessions.pop().unwrap(),
+        session: finished.sessions.pop(),
         sent: finished.written,
     })
 }
@@ -159,9 +166,9 @@ async fn a_client_resumes_on_every_worker_with_its_names_and_without_its_chain()
         let pair = shared.clients.chain_of(&authority("intermediate"), &leaf);
         let first = served(sidecar.address, presenting(&pair)).await.unwrap();
         assert!(!first.resumed);
+        let mut session = first.session().clone();
         let facts = first.facts.unwrap();
         assert!(facts.contains(BATCH), "{facts}");
-        let mut session = first.session;
         for _ in 0..6 {
             // It does not even present its certificate: it was verified.
             let again = served(sidecar.address, Client::new().resuming(&session));
@@ -169,7 +176,7 @@ async fn a_client_resumes_on_every_worker_with_its_names_and_without_its_chain()
             assert!(again.resumed, "{algorithm:?}");
             assert_eq!(again.facts.as_ref(), Some(&facts));
             assert!(again.sent < SMALL, "{algorithm:?} {}", again.sent);
-            session = again.session;
+            session = again.session().clone();
         }
         sidecar
             .metric_is(COMPLETED, &[("kind", "resumed")], 6.0)
@@ -191,10 +198,10 @@ async fn a_ticket_from_where_nobody_is_asked_opens_nothing_where_somebody_is() {
     let gate = open.running.as_ref().unwrap().addresses("second")[0];
     let other = Process::start(&shared.setup(&asking).await).await;
     let anybody = served(open.address, Client::new()).await.unwrap();
-    let again = Client::new().resuming(&anybody.session);
+    let again = Client::new().resuming(anybody.session());
     assert!(served(open.address, again).await.unwrap().resumed);
     for address in [gate, other.address] {
-        let alert = refused(address, Client::new(), &anybody.session).await;
+        let alert = refused(address, Client::new(), anybody.session()).await;
         assert_eq!(alert, CERTIFICATE_REQUIRED);
     }
 }
@@ -210,9 +217,9 @@ async fn no_two_listeners_share_a_scope() {
         let second = sidecar.running.as_ref().unwrap().addresses("second")[0];
         for client in [Client::new(), presenting(&shared.batch())] {
             let first = served(sidecar.address, client.clone()).await.unwrap();
-            let there = client.clone().resuming(&first.session);
+            let there = client.clone().resuming(first.session());
             assert!(!served(second, there).await.unwrap().resumed, "{tls}");
-            let here = client.resuming(&first.session);
+            let here = client.resuming(first.session());
             assert!(served(sidecar.address, here).await.unwrap().resumed);
         }
     }
@@ -224,10 +231,10 @@ async fn a_ticket_of_a_client_without_a_certificate_opens_nothing_where_one_is_r
     let optional = shared.setup(&shared.asking("optional", RULE)).await.start();
     let required = Process::start(&shared.setup(&shared.asking("required", RULE)).await).await;
     let anybody = served(optional.address, Client::new()).await.unwrap();
-    let again = served(optional.address, Client::new().resuming(&anybody.session));
+    let again = served(optional.address, Client::new().resuming(anybody.session()));
     let again = again.await.unwrap();
     assert!(again.resumed && again.facts.is_none());
-    let alert = refused(required.address, Client::new(), &anybody.session).await;
+    let alert = refused(required.address, Client::new(), anybody.session()).await;
     assert_eq!(alert, CERTIFICATE_REQUIRED);
 }
 
@@ -241,13 +248,13 @@ async fn a_ticket_that_does_not_resume_lends_nobody_its_names() {
     assert!(batch.facts.is_some());
     let stranger = Client::new()
         .named("127.0.0.1.example")
-        .resuming(&batch.session);
+        .resuming(batch.session());
     let stranger = served(sidecar.address, stranger).await.unwrap();
     assert!(!stranger.resumed);
     assert_eq!(stranger.facts, None);
     let again = Client::new()
         .named("127.0.0.1.example")
-        .resuming(&stranger.session);
+        .resuming(stranger.session());
     let again = served(sidecar.address, again).await.unwrap();
     assert!(again.resumed);
     assert_eq!(again.facts, None);
@@ -262,9 +269,9 @@ async fn a_client_that_rules_of_now_deny_does_not_resume() {
     let same = Process::start(&shared.setup(&shared.asking("required", RULE)).await).await;
     let pair = shared.batch();
     let first = served(before.address, presenting(&pair)).await.unwrap();
-    let alert = refused(after.address, presenting(&pair), &first.session).await;
+    let alert = refused(after.address, presenting(&pair), first.session()).await;
     assert_eq!(alert, ACCESS_DENIED);
-    let resumed = served(same.address, presenting(&pair).resuming(&first.session));
+    let resumed = served(same.address, presenting(&pair).resuming(first.session()));
     assert!(resumed.await.unwrap().resumed, "in a process that agrees");
 }
 
@@ -282,7 +289,7 @@ async fn a_revoked_client_does_not_resume() {
     let mut last = served(here.address, presenting(&pair)).await.unwrap();
     for address in [here.address, there.address] {
         // OpenSSL offers a session that was resumed no second time.
-        let again = presenting(&pair).resuming(&last.session);
+        let again = presenting(&pair).resuming(last.session());
         last = served(address, again).await.unwrap();
         assert!(last.resumed);
     }
@@ -292,9 +299,9 @@ async fn a_revoked_client_does_not_resume() {
             served(address, presenting(&pair)).await.is_err()
         })
         .await;
-        let alert = refused(address, presenting(&pair), &last.session).await;
+        let alert = refused(address, presenting(&pair), last.session()).await;
         assert_eq!(alert, CERTIFICATE_REVOKED);
-        let alert = refused(address, Client::new(), &last.session).await;
+        let alert = refused(address, Client::new(), last.session()).await;
         assert_eq!(alert, CERTIFICATE_REQUIRED);
     }
 }
@@ -312,7 +319,7 @@ async fn a_client_of_a_removed_authority_does_not_resume() {
             served(address, presenting(&pair)).await.is_err()
         })
         .await;
-        let alert = refused(address, presenting(&pair), &first.session).await;
+        let alert = refused(address, presenting(&pair), first.session()).await;
         assert_eq!(alert, UNKNOWN_CA);
     }
 }

@@ -25,7 +25,8 @@ async fn no_rotation_and_no_resumption_makes_a_session_outlive_the_certificate()
     let mut session = served(sidecar.address, presenting(&pair))
         .await
         .unwrap()
-        .session;
+        .session()
+        .clone();
     for round in 1..=6 {
         let mut file = KeyFile::load(&shared.path("tickets")).unwrap();
         let step = file.rotate().unwrap();
@@ -39,7 +40,7 @@ async fn no_rotation_and_no_resumption_makes_a_session_outlive_the_certificate()
         let again = again.await.unwrap();
         assert!(again.resumed, "after {step:?}");
         assert!(round != 3 && round != 6 || matches!(step, Step::Retired(_)));
-        session = again.session;
+        session = again.session().clone();
     }
     let ended = async || {
         let again = served(sidecar.address, presenting(&pair).resuming(&session)).await;
@@ -62,10 +63,10 @@ async fn no_session_outlives_the_revocation_list() {
     let sidecar = setup.start();
     let pair = shared.batch();
     let first = served(sidecar.address, presenting(&pair)).await.unwrap();
-    let again = served(sidecar.address, presenting(&pair).resuming(&first.session));
+    let again = served(sidecar.address, presenting(&pair).resuming(first.session()));
     assert!(again.await.unwrap().resumed);
     let ended = async || {
-        let again = served(sidecar.address, presenting(&pair).resuming(&first.session)).await;
+        let again = served(sidecar.address, presenting(&pair).resuming(first.session())).await;
         let alert = again.err()?;
         assert_eq!(alert, Some(UNKNOWN_CA));
         alert
