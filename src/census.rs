@@ -125,7 +125,7 @@ impl Census {
 
     fn key(&self, hello: &ClassicalHello, address: IpAddr, peer: Option<&PeerIdentity>) -> Key {
         Key {
-            ja4: hello.ja4,
+            ja4: hello.ja4.clone(),
             source: self.settings.addresses.shown(address),
             identity: peer.map(|peer| bounded(peer.to_string())),
         }

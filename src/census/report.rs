@@ -1,5 +1,6 @@
 //! What a census says of both windows together.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -72,9 +73,9 @@ impl Census {
         }
         let unix = |at: u64| unix_now().saturating_sub(moment.saturating_sub(at) / 1000);
         let mut entries: Vec<Entry> = merged.into_values().collect();
-        entries.sort_by(|a, b| {
-            let order = (b.count, b.last_seen).cmp(&(a.count, a.last_seen));
-            order.then_with(|| a.key.ja4.as_str().cmp(b.key.ja4.as_str()))
+        entries.sort_by_cached_key(|entry| {
+            let seen = (entry.count, entry.last_seen);
+            (Reverse(seen), entry.key.ja4.to_string())
         });
         Report {
             since: unix(both().map(|window| window.begun).min().unwrap_or_default()),

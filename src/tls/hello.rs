@@ -11,7 +11,7 @@ use rustls::NamedGroup;
 
 pub use self::ja4::{Ja4, ja4};
 use self::message::{CLIENT_HELLO, ClientHello, Cursor, EXT_SERVER_NAME, handshake_bytes};
-pub(super) use self::particulars::particulars;
+use self::particulars::{Decisive, Particulars};
 use super::policy::Offer;
 use super::record::{HANDSHAKE, RECORD_HEADER};
 
@@ -20,9 +20,28 @@ const EXT_KEY_SHARE: u16 = 51;
 
 /// Reads the offer out of the records of a first flight; `None` if it is no whole ClientHello.
 pub fn inspect(records: &[u8]) -> Option<Offer> {
-    let message = handshake_bytes(records)?;
-    let mut extensions = ClientHello::parse(&message)?.extensions;
-    let mut offer = Offer::default();
+    read(records).0
+}
+
+/// The offer of the hello in these records, and what its handshake has to know of it. One that is not
+/// whole has neither: rustls refuses it.
+pub(super) fn read(records: &[u8]) -> (Option<Offer>, Particulars) {
+    let Some(message) = handshake_bytes(records) else {
+        return Default::default();
+    };
+    let Some(hello) = ClientHello::parse(&message) else {
+        return Default::default();
+    };
+    let (offer, particulars) = match extensions(hello.extensions) {
+        Some((offer, decisive)) => (Some(offer), decisive.particulars()),
+        None => Default::default(),
+    };
+    let refused = particulars::of_version(hello.legacy_version);
+    (offer, refused.unwrap_or(particulars))
+}
+
+fn extensions(mut extensions: Cursor<'_>) -> Option<(Offer, Decisive)> {
+    let (mut offer, mut decisive) = (Offer::default(), Decisive::default());
     while !extensions.is_empty() {
         let kind = extensions.u16()?;
         let data = extensions.vector16()?;
@@ -31,8 +50,9 @@ pub fn inspect(records: &[u8]) -> Option<Offer> {
             EXT_KEY_SHARE => offer.shares = shares(data)?,
             _ => {}
         }
+        decisive.read(kind, data)?;
     }
-    Some(offer)
+    Some((offer, decisive))
 }
 
 /// A hello that lists no hybrid group, as far as a census counts it.

@@ -91,8 +91,8 @@ impl Progress {
     {
         self.client_hello(io, client, server).await?;
         self.turn(io, client, queue).await?;
-        self.offer = hello::inspect(&self.flight.incoming);
-        let particulars = hello::particulars(&self.flight.incoming);
+        let (offer, particulars) = hello::read(&self.flight.incoming);
+        self.offer = offer;
         if let Some(refusal) = particulars.refusal {
             return Err(refusal);
         }

@@ -15,12 +15,33 @@ const EXT_SUPPORTED_VERSIONS: u16 = 43;
 
 /// Extensions of a hello that take no second allocation.
 const USUAL_EXTENSIONS: usize = 16;
+/// Numbers that are kept as they are: those of known clients are fewer than half as many.
+const MAX_NUMBERS: usize = 256;
+/// Characters of a fingerprint's first part: `t13d1516h2`.
+const HEAD: usize = 10;
 /// Characters of a fingerprint: `t13d1516h2_8daaf6152771_e5627efa2ab1`.
 const LENGTH: usize = 36;
 
-/// A fingerprint.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Ja4([u8; LENGTH]);
+/// A fingerprint. Two clients are the same if theirs are equal; it is hashed only to be written.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Ja4(Form);
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Form {
+    Numbers(Numbers),
+    /// As it is written: of a hello with more than [`MAX_NUMBERS`].
+    Text([u8; LENGTH]),
+}
+
+/// What is hashed.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Numbers {
+    head: [u8; HEAD],
+    suites: usize,
+    extensions: usize,
+    /// Cipher suites and extensions, each sorted, and signature schemes in the client's order.
+    all: Box<[u16]>,
+}
 
 /// The fingerprint of the hello in these records; `None` if it is no whole ClientHello.
 pub fn ja4(records: &[u8]) -> Option<Ja4> {
@@ -31,47 +52,78 @@ pub fn ja4(records: &[u8]) -> Option<Ja4> {
         ..Found::default()
     };
     found.read(hello.extensions)?;
-    let mut suites = numbers(hello.suites);
-    let mut text = Vec::with_capacity(LENGTH);
-    text.push(b't');
-    text.extend(version(found.version).as_bytes());
-    text.push(if found.names_server { b'd' } else { b'i' });
-    text.extend(two_digits(suites.len()));
-    text.extend(two_digits(found.extensions.len()));
-    text.extend(found.alpn);
-    text.push(b'_');
-    text.extend(hash(&mut suites, &[]));
-    text.push(b'_');
+    let suites = numbers(hello.suites).count();
+    let head = head(&found, suites);
     let named = [EXT_SERVER_NAME, EXT_ALPN];
     found.extensions.retain(|kind| !named.contains(kind));
-    text.extend(hash(&mut found.extensions, &found.schemes));
-    Some(Ja4(text.try_into().ok()?))
+    let extensions = found.extensions.len();
+    let mut all = Vec::with_capacity(suites + extensions + found.schemes.len() / 2);
+    all.extend(numbers(hello.suites));
+    all.extend_from_slice(&found.extensions);
+    all[..suites].sort_unstable();
+    all[suites..].sort_unstable();
+    all.extend(numbers(found.schemes));
+    let numbers = Numbers {
+        head,
+        suites,
+        extensions,
+        all: all.into(),
+    };
+    Some(Ja4(if numbers.all.len() <= MAX_NUMBERS {
+        Form::Numbers(numbers)
+    } else {
+        Form::Text(numbers.text())
+    }))
+}
+
+fn head(found: &Found<'_>, suites: usize) -> [u8; HEAD] {
+    let mut head = *b"t13i000000";
+    head[1..3].copy_from_slice(&version(found.version));
+    if found.names_server {
+        head[3] = b'd';
+    }
+    head[4..6].copy_from_slice(&two_digits(suites));
+    head[6..8].copy_from_slice(&two_digits(found.extensions.len()));
+    head[8..].copy_from_slice(&found.alpn);
+    head
+}
+
+impl Numbers {
+    fn text(&self) -> [u8; LENGTH] {
+        let (suites, rest) = self.all.split_at(self.suites);
+        let (extensions, schemes) = rest.split_at(self.extensions);
+        let mut text = [b'_'; LENGTH];
+        text[..HEAD].copy_from_slice(&self.head);
+        text[HEAD + 1..][..12].copy_from_slice(&hash(suites, &[]));
+        text[HEAD + 14..].copy_from_slice(&hash(extensions, schemes));
+        text
+    }
 }
 
 /// What the extensions say.
-struct Found {
+struct Found<'a> {
     version: u16,
     extensions: Vec<u16>,
     names_server: bool,
     /// First and last character of the first protocol.
     alpn: [u8; 2],
-    schemes: Vec<u16>,
+    schemes: &'a [u8],
 }
 
-impl Default for Found {
+impl Default for Found<'_> {
     fn default() -> Self {
         Self {
             version: 0,
             extensions: Vec::with_capacity(USUAL_EXTENSIONS),
             names_server: false,
             alpn: [b'0'; 2],
-            schemes: Vec::new(),
+            schemes: &[],
         }
     }
 }
 
-impl Found {
-    fn read(&mut self, mut extensions: Cursor<'_>) -> Option<()> {
+impl<'a> Found<'a> {
+    fn read(&mut self, mut extensions: Cursor<'a>) -> Option<()> {
         while !extensions.is_empty() {
             let kind = extensions.u16()?;
             let mut data = Cursor(extensions.vector16()?);
@@ -87,10 +139,10 @@ impl Found {
                         self.alpn = ends(first);
                     }
                 }
-                EXT_SIGNATURE_ALGORITHMS => self.schemes = numbers(data.vector16()?),
+                EXT_SIGNATURE_ALGORITHMS => self.schemes = data.vector16()?,
                 EXT_SUPPORTED_VERSIONS => {
                     let versions = numbers(data.vector8()?);
-                    self.version = versions.into_iter().max().unwrap_or(self.version);
+                    self.version = versions.max().unwrap_or(self.version);
                 }
                 _ => {}
             }
@@ -116,25 +168,24 @@ fn two_digits(count: usize) -> [u8; 2] {
     [b'0' + count / 10, b'0' + count % 10]
 }
 
-fn version(number: u16) -> &'static str {
-    match number {
-        0x0304 => "13",
-        0x0303 => "12",
-        0x0302 => "11",
-        0x0301 => "10",
-        0x0300 => "s3",
-        0x0002 => "s2",
-        _ => "00",
+fn version(number: u16) -> [u8; 2] {
+    *match number {
+        0x0304 => b"13",
+        0x0303 => b"12",
+        0x0302 => b"11",
+        0x0301 => b"10",
+        0x0300 => b"s3",
+        0x0002 => b"s2",
+        _ => b"00",
     }
 }
 
 /// The first 12 digits of the SHA-256 of the sorted numbers and, behind them, those in the client's order.
-fn hash(sorted: &mut [u16], in_order: &[u16]) -> [u8; 12] {
+fn hash(sorted: &[u16], in_order: &[u16]) -> [u8; 12] {
     let mut digits = [b'0'; 12];
     if sorted.is_empty() {
         return digits;
     }
-    sorted.sort_unstable();
     let mut text = Vec::with_capacity(5 * (sorted.len() + in_order.len()));
     list(sorted, &mut text);
     if !in_order.is_empty() {
@@ -162,10 +213,10 @@ fn digit(value: u8) -> u8 {
     b"0123456789abcdef"[usize::from(value & 0xf)]
 }
 
-fn numbers(list: &[u8]) -> Vec<u16> {
+fn numbers(list: &[u8]) -> impl Iterator<Item = u16> {
     let pairs = list.chunks_exact(2);
     let numbers = pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-    numbers.filter(|number| !is_grease(*number)).collect()
+    numbers.filter(|number| !is_grease(*number))
 }
 
 /// 0x0a0a, 0x1a1a, … (RFC 8701 §2).
@@ -174,17 +225,14 @@ fn is_grease(number: u16) -> bool {
     high == low && high & 0xf == 0xa
 }
 
-impl Ja4 {
-    /// As it is written.
-    pub fn as_str(&self) -> &str {
-        // Made out of a text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
 impl fmt::Display for Ja4 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        let text = match &self.0 {
+            Form::Numbers(numbers) => numbers.text(),
+            Form::Text(text) => *text,
+        };
+        // Made out of a text.
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -281,6 +329,29 @@ mod tests {
         assert_eq!(of(&hello(0x0301, "", &[]))[..3], *"t10");
         let many = ["002f"; 120].join(",");
         assert_eq!(of(&hello(0x0303, &many, &[]))[..10], *"t12i990000");
+    }
+
+    /// Of a client whose hello has more numbers than are kept, the text is, and says the same.
+    #[test]
+    fn endless_lists_are_kept_as_their_hash() {
+        for count in [MAX_NUMBERS, MAX_NUMBERS + 1] {
+            let fingerprint = ja4(&hello(0x0303, &vec!["002f"; count].join(","), &[])).unwrap();
+            let is_text = matches!(fingerprint.0, Form::Text(_));
+            assert_eq!(is_text, count > MAX_NUMBERS);
+            let mut digits = [b'0'; 12];
+            let listed = vec!["002f"; count].join(",");
+            for (pair, byte) in digits
+                .chunks_exact_mut(2)
+                .zip(digest(&SHA256, listed.as_bytes()).as_ref())
+            {
+                pair.copy_from_slice(&[byte >> 4, byte & 0xf].map(digit));
+            }
+            let digits = std::str::from_utf8(&digits).unwrap();
+            assert_eq!(
+                fingerprint.to_string(),
+                format!("t12i990000_{digits}_000000000000")
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The ClientHello as a message: joined out of its records, and its fields in their order (RFC 8446 §4.1.2).
 
+use std::borrow::Cow;
+
 use crate::tls::record::HANDSHAKE;
 
 pub(super) const CLIENT_HELLO: u8 = 1;
@@ -34,23 +36,28 @@ impl<'a> ClientHello<'a> {
     }
 }
 
-/// Joins the fragments of a handshake message that may span several records; none may be empty
-/// (RFC 8446 §5.1).
-pub(super) fn handshake_bytes(records: &[u8]) -> Option<Vec<u8>> {
-    let mut message = Vec::with_capacity(records.len());
-    let mut records = Cursor(records);
-    while !records.is_empty() {
-        if records.u8()? != HANDSHAKE {
-            return None;
-        }
-        records.take(2)?;
-        let fragment = records.vector16()?;
-        if fragment.is_empty() {
-            return None;
-        }
-        message.extend_from_slice(fragment);
+/// The handshake message in records: as it stands there if it is in one, else joined out of its fragments;
+/// none of them may be empty (RFC 8446 §5.1).
+pub(super) fn handshake_bytes(records: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut rest = Cursor(records);
+    let first = fragment(&mut rest)?;
+    if rest.is_empty() {
+        return Some(Cow::Borrowed(first));
     }
-    Some(message)
+    let mut message = Vec::with_capacity(records.len());
+    message.extend_from_slice(first);
+    while !rest.is_empty() {
+        message.extend_from_slice(fragment(&mut rest)?);
+    }
+    Some(Cow::Owned(message))
+}
+
+fn fragment<'a>(records: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    if records.u8()? != HANDSHAKE {
+        return None;
+    }
+    records.take(2)?;
+    records.vector16().filter(|fragment| !fragment.is_empty())
 }
 
 /// Reads big-endian fields; `None` once the bytes run out.

@@ -2,7 +2,7 @@
 
 use rustls::PeerIncompatible;
 
-use super::message::{ClientHello, Cursor, handshake_bytes};
+use super::message::Cursor;
 use super::{EXT_KEY_SHARE, EXT_SUPPORTED_GROUPS};
 use crate::tls::error::HandshakeError;
 
@@ -21,46 +21,48 @@ pub(in crate::tls) struct Particulars {
     pub early_data: bool,
 }
 
-/// The particulars of the hello in these records; none for one that is not whole: rustls refuses it.
-pub(in crate::tls) fn particulars(records: &[u8]) -> Particulars {
-    handshake_bytes(records)
-        .and_then(|message| read(&message))
-        .unwrap_or_default()
+/// The extensions that decide about particulars, as far as they were read.
+#[derive(Default)]
+pub(super) struct Decisive {
+    is_13: bool,
+    groups: bool,
+    shares: bool,
+    early_data: bool,
 }
 
-fn read(message: &[u8]) -> Option<Particulars> {
-    let hello = ClientHello::parse(message)?;
-    // RFC 8446 D.5: whatever else it says.
-    if hello.legacy_version <= SSL3 {
-        return Some(Particulars {
-            refusal: Some(HandshakeError::Version),
-            early_data: false,
-        });
-    }
-    let (mut is_13, mut groups, mut shares, mut early_data) = (false, false, false, false);
-    let mut extensions = hello.extensions;
-    while !extensions.is_empty() {
-        let kind = extensions.u16()?;
-        let data = extensions.vector16()?;
+impl Decisive {
+    pub(super) fn read(&mut self, kind: u16, data: &[u8]) -> Option<()> {
         match kind {
             EXT_SUPPORTED_VERSIONS => {
                 let versions = Cursor(data).vector8()?;
-                is_13 = versions.chunks_exact(2).any(|version| version == TLS13);
+                self.is_13 = versions.chunks_exact(2).any(|version| version == TLS13);
             }
-            EXT_SUPPORTED_GROUPS => groups = true,
-            EXT_KEY_SHARE => shares = true,
-            EXT_EARLY_DATA => early_data = true,
+            EXT_SUPPORTED_GROUPS => self.groups = true,
+            EXT_KEY_SHARE => self.shares = true,
+            EXT_EARLY_DATA => self.early_data = true,
             _ => {}
         }
+        Some(())
     }
-    // RFC 8446 §9.2: neither without the other.
-    let missing = match (is_13, groups, shares) {
-        (true, true, false) => Some(PeerIncompatible::KeyShareExtensionRequired),
-        (true, false, true) => Some(PeerIncompatible::NamedGroupsExtensionRequired),
-        _ => None,
-    };
-    Some(Particulars {
-        refusal: missing.map(HandshakeError::Incompatible),
-        early_data,
+
+    pub(super) fn particulars(&self) -> Particulars {
+        // RFC 8446 §9.2: neither without the other.
+        let missing = match (self.is_13, self.groups, self.shares) {
+            (true, true, false) => Some(PeerIncompatible::KeyShareExtensionRequired),
+            (true, false, true) => Some(PeerIncompatible::NamedGroupsExtensionRequired),
+            _ => None,
+        };
+        Particulars {
+            refusal: missing.map(HandshakeError::Incompatible),
+            early_data: self.early_data,
+        }
+    }
+}
+
+/// Of a hello that is refused whatever else it says (RFC 8446 D.5).
+pub(super) fn of_version(legacy_version: u16) -> Option<Particulars> {
+    (legacy_version <= SSL3).then_some(Particulars {
+        refusal: Some(HandshakeError::Version),
+        early_data: false,
     })
 }
