@@ -1,16 +1,25 @@
 //! CPU time and memory of a process and its children, from `/proc` (proc(5)).
 
 use std::fs;
+use std::time::Duration;
+
+use nix::time::ClockId;
+use nix::unistd::Pid;
 
 /// Kernel ticks per second as seen by user space; fixed at 100 on Linux.
 const TICKS: f64 = 100.0;
 
-/// Seconds of CPU of a process, its threads and its descendants: to the nanosecond from `schedstat` where the
-/// kernel keeps it, else to the tick.
+/// Seconds of CPU of a process and its descendants, threads and waited-for children that have ended
+/// included: to the nanosecond by the process's CPU clock (clock_getcpuclockid(3)), ended children to the tick.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
     let mut total = 0.0;
-    for pid in family(pid) {
-        total += threads_nanoseconds(pid).map_or_else(|| ticks(pid), |ns| Some(ns as f64 / 1e9))?;
+    for member in family(pid) {
+        match clock_seconds(member).zip(ended_children_seconds(member)) {
+            Some((own, children)) => total += own + children,
+            None if member == pid => return None,
+            // It ended meanwhile: its parent has its time.
+            None => {}
+        }
     }
     Some(total)
 }
@@ -33,25 +42,18 @@ pub fn resident(pid: u32) -> Option<u64> {
 
 /// This process's own CPU seconds.
 pub fn own_cpu_seconds() -> f64 {
-    threads_nanoseconds(std::process::id()).map_or(0.0, |ns| ns as f64 / 1e9)
+    clock_seconds(std::process::id()).unwrap_or_default()
 }
 
-fn threads_nanoseconds(pid: u32) -> Option<u64> {
-    let mut total = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-        let path = thread.ok()?.path().join("schedstat");
-        // A thread may end between the listing and the reading.
-        let Ok(text) = fs::read_to_string(path) else {
-            continue;
-        };
-        total += text.split_whitespace().next()?.parse::<u64>().ok()?;
-    }
-    (total > 0).then_some(total)
+fn clock_seconds(pid: u32) -> Option<f64> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let now = ClockId::pid_cpu_clock_id(pid).ok()?.now().ok()?;
+    Some(Duration::from(now).as_secs_f64())
 }
 
-fn ticks(pid: u32) -> Option<f64> {
+fn ended_children_seconds(pid: u32) -> Option<f64> {
     let fields = stat(pid)?;
-    let used: f64 = [11, 12]
+    let used: f64 = [13, 14]
         .iter()
         .filter_map(|index| fields.get(*index)?.parse::<f64>().ok())
         .sum();
@@ -98,7 +100,7 @@ fn family(root: u32) -> Vec<u32> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     #[test]
     fn the_cpu_of_a_busy_loop_is_seen() {
@@ -110,6 +112,28 @@ mod tests {
             used = own_cpu_seconds() - before;
         }
         assert!(used > 0.005, "{used}");
+    }
+
+    /// stunnel has a thread for each connection, which takes its count in `/proc/<pid>/task` away with it.
+    #[test]
+    fn the_cpu_of_threads_that_have_ended_counts() {
+        let before = own_cpu_seconds();
+        let busy = || {
+            let thread = clock_of_this_thread;
+            let begun = thread();
+            while thread() - begun < 0.02 {
+                std::hint::spin_loop();
+            }
+        };
+        std::thread::spawn(busy).join().unwrap();
+        let used = own_cpu_seconds() - before;
+        assert!(used >= 0.02, "{used}");
+        assert!(cpu_seconds(std::process::id()).unwrap() >= before + 0.02);
+    }
+
+    fn clock_of_this_thread() -> f64 {
+        let now = ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap();
+        Duration::from(now).as_secs_f64()
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) struct Reviews {
     webhook: Webhook,
     arriving: LargeBodies,
     /// For bodies that are there: what waits for its client takes none of them.
-    plans: Semaphore,
+    plans: Arc<Semaphore>,
 }
 
 impl Reviews {
@@ -60,7 +60,7 @@ impl Reviews {
         Arc::new(Self {
             webhook,
             arriving: LargeBodies::new(LARGE_BODIES),
-            plans: Semaphore::new(LARGE_PLANS),
+            plans: Arc::new(Semaphore::new(LARGE_PLANS)),
         })
     }
 
@@ -129,9 +129,14 @@ impl Reviews {
             return self.respond(&head, &body);
         }
         let planned = async {
-            let _permit = self.plans.acquire().await;
+            let permit = Arc::clone(&self.plans).acquire_owned().await;
             let this = Arc::clone(self);
-            tokio::task::spawn_blocking(move || this.respond(&head, &body)).await
+            // The thread goes on when the budget is used up, so it keeps the permit.
+            tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                this.respond(&head, &body)
+            })
+            .await
         };
         match timeout(PLAN_BUDGET, planned).await {
             Ok(Ok(response)) => response,

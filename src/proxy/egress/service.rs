@@ -83,8 +83,8 @@ enum Begun<C> {
     Stream(C),
     /// Requests, the first of them to this target.
     Requests(Target),
-    /// Nothing: it went away while it waited.
-    Gone,
+    /// Nothing: it went away while it waited, or had asked for nothing when a drain came.
+    Gone(Outcome),
 }
 
 impl EgressFrontend {
@@ -100,9 +100,10 @@ impl EgressFrontend {
             Asked::For(target) => tokio::select! {
                 biased;
                 reached = self.connect(&target) => Ok(Begun::Stream(reached?)),
-                () = client.stream().left() => Ok(Begun::Gone),
+                () = client.stream().left() => Ok(Begun::Gone(Outcome::ClientGone)),
             },
-            Asked::Gone => Ok(Begun::Gone),
+            // Nothing was asked: a drain did not wait for it.
+            Asked::Gone => Ok(Begun::Gone(Outcome::Drained)),
             Asked::Origin | Asked::Else(..) => Err(OriginError::Capture("it named no target")),
         }
     }
@@ -149,7 +150,7 @@ impl EgressService {
                 let outcome = Box::pin(http.serve_named(front, &target, app, &drain, activity));
                 return closed.ended(outcome.await, &drain);
             }
-            Some(Ok(Begun::Gone)) => return closed.ended(Outcome::ClientGone, &drain),
+            Some(Ok(Begun::Gone(outcome))) => return closed.ended(outcome, &drain),
             Some(Err(error)) => {
                 front.refuse(&mut client, &error, &drain).await;
                 return closed.failed(&error);
