@@ -12,7 +12,7 @@ use hybridge_loadtest::results::{Results, file};
 
 fn recorded(run: &str) -> PathBuf {
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    results.join("2026-11-23-2-core-vm").join(run)
+    results.join("2026-11-27-2-core-vm").join(run)
 }
 
 fn read(run: &str) -> Results {
