@@ -18,7 +18,7 @@ use super::socket::Socket;
 use super::stream::Stream;
 use super::timer::Timer;
 use crate::error::{Error, Result};
-use crate::tls::{Group, Offer, Trust, client_config, group_name};
+use crate::tls::{ClientIdentity, Group, Offer, Trust, client_config, group_name};
 
 /// A connection attempt that has not ended by then has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,6 +50,8 @@ pub struct Tls {
     pub groups: Vec<Group>,
     /// The group that must come out.
     pub expect: Group,
+    /// The certificate that the client presents when asked.
+    pub identity: Option<ClientIdentity>,
 }
 
 /// The kind of handshake a scenario is about; any other fails the run.
@@ -94,6 +96,7 @@ impl Dialer {
                         groups: tls.groups.clone(),
                         alpn,
                         resume,
+                        identity: tls.identity.clone(),
                     },
                 )
             })

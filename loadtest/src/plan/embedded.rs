@@ -6,7 +6,7 @@ use super::Plan;
 use super::file::parse;
 use crate::error::{Error, Result};
 
-pub(super) const EMBEDDED: [(&str, &str); 12] = [
+pub(super) const EMBEDDED: [(&str, &str); 13] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
     ("check", include_str!("../../plans/check.toml")),
@@ -20,6 +20,7 @@ pub(super) const EMBEDDED: [(&str, &str); 12] = [
     ),
     ("peers", include_str!("../../plans/peers.toml")),
     ("peers-h2", include_str!("../../plans/peers-h2.toml")),
+    ("peers-mtls", include_str!("../../plans/peers-mtls.toml")),
     (
         "peers-ghostunnel",
         include_str!("../../plans/peers-ghostunnel.toml"),

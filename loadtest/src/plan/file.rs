@@ -60,6 +60,12 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
             file.name
         ));
     }
+    if file.client_cert.is_some() != file.client_key.is_some() {
+        return Err(format!(
+            "target {}: client_cert and client_key belong together; write both, or neither",
+            file.name
+        ));
+    }
     if let Some(count) = file.connections {
         check_connections(&[count])
             .map_err(|message| format!("target {}: {message}", file.name))?;
@@ -69,6 +75,8 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
         connections: file.connections,
         ca: file.ca.clone(),
         server_name: file.server_name.clone(),
+        client_cert: file.client_cert.clone(),
+        client_key: file.client_key.clone(),
         pid: file.pid,
         pid_file: file.pid_file.clone(),
         metrics: file.metrics.clone(),
@@ -89,6 +97,12 @@ fn refuse_empty(file: &TargetFile) -> std::result::Result<(), String> {
         file if file.url.is_empty() => "url is empty; write such as https://127.0.0.1:8443",
         file if path(&file.ca) => {
             "ca is empty; write the path of a PEM file with the CA, or leave it out for the system's bundle"
+        }
+        file if path(&file.client_cert) => {
+            "client_cert is empty; write the path of a PEM file with the chain, or leave it out"
+        }
+        file if path(&file.client_key) => {
+            "client_key is empty; write the path of a PEM file with the key, or leave it out"
         }
         file if path(&file.pid_file) => "pid_file is empty; write a path, or leave it out",
         file if text(&file.server_name) => {

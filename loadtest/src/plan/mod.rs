@@ -46,6 +46,11 @@ pub struct Target {
     pub ca: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+    /// What the client presents to a server that asks for a certificate; written together or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<PathBuf>,
     /// Where the server's CPU and memory are read: its process (children included)…
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -127,6 +132,8 @@ impl Target {
             groups,
             ca: None,
             server_name: None,
+            client_cert: None,
+            client_key: None,
             pid: None,
             pid_file: None,
             metrics: None,

@@ -35,6 +35,8 @@ pub(super) struct TargetFile {
     pub(super) expect: Option<Group>,
     pub(super) ca: Option<PathBuf>,
     pub(super) server_name: Option<String>,
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
     pub(super) pid: Option<u32>,
     pub(super) pid_file: Option<PathBuf>,
     pub(super) metrics: Option<String>,

@@ -15,7 +15,7 @@ use crate::net::served::Served;
 use crate::observe::{Probe, metrics};
 use crate::plan::{Role, Speaks, Target};
 use crate::results::ByteCheck;
-use crate::tls::{Group, Trust};
+use crate::tls::{ClientIdentity, Group, Trust};
 
 /// A target that can be dialled and observed.
 #[derive(Clone, Debug)]
@@ -125,11 +125,20 @@ fn tls(target: &Target, authority: &str) -> Result<Tls> {
         ))
     })?;
     let trust = Trust::load(target.ca.as_deref())?;
+    let identity = match (&target.client_cert, &target.client_key) {
+        (Some(certificate), Some(key)) => Some(ClientIdentity::load(
+            certificate,
+            key,
+            &format!("target {}", target.name),
+        )?),
+        _ => None,
+    };
     Ok(Tls {
         server_name,
         trust,
         groups: target.groups.clone(),
         expect: target.expect,
+        identity,
     })
 }
 

@@ -2,6 +2,7 @@
 //! The bytes are counted elsewhere (`net::stream`); nothing here does network IO.
 
 pub mod groups;
+mod identity;
 mod secp384r1mlkem1024;
 pub mod trust;
 
@@ -12,6 +13,7 @@ use rustls::{ClientConfig, NamedGroup};
 
 use crate::error::{Error, Result};
 pub use groups::Group;
+pub use identity::ClientIdentity;
 pub use trust::Trust;
 
 /// What a client brings to the handshake.
@@ -23,6 +25,8 @@ pub struct Offer {
     pub alpn: Vec<&'static str>,
     /// Keep tickets and offer them again.
     pub resume: bool,
+    /// What a server that asks for a certificate gets; without one, none.
+    pub identity: Option<ClientIdentity>,
 }
 
 /// Builds a client configuration of its own: no other connection shares its tickets.
@@ -34,10 +38,13 @@ pub fn client_config(trust: &Trust, offer: &Offer) -> Result<Arc<ClientConfig>> 
         .map_err(|error| {
             Error::Usage(format!("these groups cannot be used with TLS 1.3: {error}"))
         })?;
-    let mut config = builder
+    let builder = builder
         .dangerous()
-        .with_custom_certificate_verifier(trust.verifier())
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(trust.verifier());
+    let mut config = match &offer.identity {
+        Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = offer
         .alpn
         .iter()

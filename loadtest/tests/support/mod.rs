@@ -120,6 +120,7 @@ pub fn endpoint(name: &str, address: SocketAddr, pki: &Pki, groups: &[Group]) ->
             trust: pki.trust(),
             groups: groups.to_vec(),
             expect: groups[0],
+            identity: None,
         }),
         rtt: Duration::ZERO,
         totals: Arc::new(Counter::default()),

@@ -31,6 +31,10 @@ fn an_empty_text_of_a_target_says_what_to_write() {
         said.contains("target a: ca is empty; write the path of a PEM file"),
         "{said}"
     );
+    let said = with("client_key=\"\"\nclient_cert");
+    assert!(said.contains("target a: client_cert is empty"), "{said}");
+    let said = with("client_cert=\"c.pem\"\nclient_key");
+    assert!(said.contains("target a: client_key is empty"), "{said}");
     for key in ["pid_file", "server_name", "metrics", "listener"] {
         let said = with(key);
         assert!(
@@ -130,6 +134,11 @@ fn contradictions_are_refused() {
             "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\nconnections=9\n\
              [[target]]\nname=\"b\"\nurl=\"https://b:1\"\nrole=\"baseline\"\n[[case]]\nscenario=\"mix\"",
             "every target",
+        ),
+        (
+            "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\nclient_cert=\"c.pem\"\n\
+             [[case]]\nscenario=\"mix\"",
+            "client_cert and client_key belong together",
         ),
     ] {
         let error = parse("p", text).unwrap_err().to_string();

@@ -1,0 +1,79 @@
+//! The certificate that a client presents to a server which asks for one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+
+use crate::error::{Error, Result};
+
+/// A chain and its key, loaded once for all connections.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity(Arc<SingleCertAndKey>);
+
+impl ClientIdentity {
+    /// Reads two PEM files; `whose` is for messages.
+    pub fn load(certificate: &Path, key: &Path, whose: &str) -> Result<Self> {
+        let read = |path: &Path| std::fs::read(path).map_err(|source| Error::read(path, source));
+        let wrong = |path: &Path, message: String| {
+            Error::Usage(format!("{whose}: {}: {message}", path.display()))
+        };
+        let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|error| wrong(certificate, format!("not PEM: {error}")))?;
+        if chain.is_empty() {
+            return Err(wrong(certificate, "holds no CERTIFICATE block".into()));
+        }
+        let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+            .map_err(|_| wrong(key, "holds no PRIVATE KEY block".into()))?;
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let pair = CertifiedKey::from_der(chain, private, &provider).map_err(|error| {
+            let message = format!("not the key of {}: {error}", certificate.display());
+            wrong(key, message)
+        })?;
+        Ok(Self(Arc::new(SingleCertAndKey::from(pair))))
+    }
+
+    pub(super) fn resolver(&self) -> Arc<dyn ResolvesClientCert> {
+        Arc::clone(&self.0) as Arc<dyn ResolvesClientCert>
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> [std::path::PathBuf; 4] {
+        let paths = ["a.crt", "a.key", "b.crt", "b.key"].map(|name| folder.join(name));
+        for pair in paths.as_chunks::<2>().0 {
+            let made = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+            std::fs::write(&pair[0], made.cert.pem()).unwrap();
+            std::fs::write(&pair[1], made.signing_key.serialize_pem()).unwrap();
+        }
+        paths
+    }
+
+    #[test]
+    fn a_pair_is_loaded_and_what_is_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let [cert, key, _, other] = files(folder.path());
+        ClientIdentity::load(&cert, &key, "target a").unwrap();
+        for (cert, key, what) in [
+            (&cert, &other, "b.key: not the key of"),
+            (&key, &key, "a.key: holds no CERTIFICATE block"),
+            (&cert, &cert, "a.crt: holds no PRIVATE KEY block"),
+        ] {
+            let said = ClientIdentity::load(cert, key, "target a")
+                .unwrap_err()
+                .to_string();
+            assert!(said.contains("target a: "), "{said}");
+            assert!(said.contains(what), "{said}");
+        }
+        let missing = folder.path().join("none");
+        assert!(ClientIdentity::load(&missing, &key, "target a").is_err());
+    }
+}
