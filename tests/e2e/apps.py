@@ -40,9 +40,9 @@ class EchoServer(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def echo():
+def echo(handler=Echo):
     """The address of a running `Echo`."""
-    server = EchoServer(("127.0.0.1", 0), Echo)
+    server = EchoServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_port}"

@@ -101,6 +101,27 @@ http {{ access_log off; server {{ listen 127.0.0.1:@PORT@ ssl; ssl_protocols TLS
 """
         return self.configured("nginx.conf", text, ["nginx", "-c"])
 
+    def nginx_behind_us(self, told):
+        """Without TLS, behind a PROXY protocol header: answers with what it was told by one."""
+        text = f"""
+daemon off; pid @DIR@/nginx.pid; error_log stderr; user root; events {{ }}
+http {{ access_log off; server {{ listen 127.0.0.1:@PORT@ proxy_protocol; default_type text/plain; return 200 "{told}"; }} }}
+"""
+        return self.configured("nginx.conf", text, ["nginx", "-c"])
+
+    def haproxy_behind_us(self, told):
+        text = f"""
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 9s
+  timeout server 9s
+frontend plain
+  bind 127.0.0.1:@PORT@ accept-proxy
+  http-request return status 200 content-type text/plain lf-string "{told}"
+"""
+        return self.configured("haproxy.cfg", text, ["haproxy", "-f"])
+
     def haproxy(self, groups):
         text = f"""
 defaults

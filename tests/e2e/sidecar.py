@@ -24,13 +24,14 @@ policy = "{policy}"
 cert = "{dir}/tls.crt"
 key = "{dir}/tls.key"
 tickets = {tickets}
+{tls}
 """
 
 
 class Sidecar:
     """`hybridge run` with a hybrid and a classical listener in front of one upstream."""
 
-    def __init__(self, upstream, options="", tickets=1):
+    def __init__(self, upstream, options="", tickets=1, tls=""):
         self.folder = tempfile.TemporaryDirectory(prefix="hybridge-e2e-")
         self.dir = self.folder.name
         self.ca = f"{self.dir}/ca.crt"
@@ -42,7 +43,7 @@ class Sidecar:
         config = '[admin]\nlisten = "127.0.0.1:0"\n[drain]\ndelay = "0s"\ntimeout = "5s"\n'
         for name, policy in (("hybrid", "hybrid-preferred"), ("classical", "classical-only")):
             config += LISTENER.format(
-                name=name, upstream=upstream, options=options, policy=policy, tickets=tickets, dir=self.dir
+                name=name, upstream=upstream, options=options, policy=policy, tickets=tickets, dir=self.dir, tls=tls
             )
         path = f"{self.dir}/hybridge.toml"
         with open(path, "w", encoding="utf-8") as file:
