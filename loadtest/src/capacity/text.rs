@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::agreement::Row;
 use super::costs::{Costs, Work};
 use super::model::{Load, Needs, pods_for};
-use crate::report::numbers::{number, signed};
+use crate::report::numbers::{number, plural, signed};
 use crate::results::Machine;
 
 /// What was asked of a fleet.
@@ -85,9 +85,9 @@ pub fn fleet(fleet: &Fleet, needs: &Needs) -> String {
         connections,
     } = fleet.load;
     let mut out = format!(
-        "\n## {} pods\n\nEach with, a second, {} full and {} resumed handshakes, {} HTTP/1.1 and {} HTTP/2 requests, {} tokens; {} open connections.\n\n\
+        "\n## {}\n\nEach with, a second, {} full and {} resumed handshakes, {} HTTP/1.1 and {} HTTP/2 requests, {} tokens; {} open connections.\n\n\
          | | a pod | the fleet |\n| --- | ---: | ---: |\n",
-        shown(pods),
+        plural(fleet.pods, "pod"),
         shown(handshakes),
         shown(resumed),
         shown(requests),
@@ -140,24 +140,26 @@ pub fn fleet(fleet: &Fleet, needs: &Needs) -> String {
 fn autoscaling(fleet: &Fleet, total: f64) -> String {
     let least = pods_for(total, fleet.limit, fleet.utilisation);
     let aim = fleet.utilisation * 100.0;
+    let pods = plural(fleet.pods, "pod");
+    let one = fleet.pods == 1;
     let verdict = if f64::from(fleet.pods) >= least {
         format!(
-            "The {} pods have {} times what that takes: their number follows the model servers, not the sidecars.",
-            shown(f64::from(fleet.pods)),
+            "The {pods} {} {} times what that takes: their number follows the model servers, not the sidecars.",
+            if one { "has" } else { "have" },
             shown(f64::from(fleet.pods) / least)
         )
     } else {
         format!(
-            "{} pods are too few: a HorizontalPodAutoscaler on the container's CPU would make them {}.",
-            shown(f64::from(fleet.pods)),
+            "{pods} {} too few: a HorizontalPodAutoscaler on the container's CPU would make them {}.",
+            if one { "is" } else { "are" },
             shown(least)
         )
     };
     format!(
-        "\n## Autoscaling\n\n- At a CPU limit of {limit} (cores), used to {aim} %, the sidecars' work needs {} pods: \
+        "\n## Autoscaling\n\n- At a CPU limit of {limit} (cores), used to {aim} %, the sidecars' work needs {}: \
          ceil({} cores / ({limit} x {})).\n- {verdict}\n- `desired = ceil(pods x utilisation / {aim} %)`, of the metric \
          ContainerResource for the container `hybridge`.\n",
-        shown(least),
+        plural(least as u64, "pod"),
         shown(total),
         shown(fleet.utilisation),
         limit = shown(fleet.limit),

@@ -2,7 +2,7 @@
 
 use hybridge_page::Node;
 
-use super::numbers::number;
+use super::numbers::{number, plural};
 use super::render;
 use crate::results::tally::{Count, Tally};
 
@@ -36,11 +36,11 @@ pub fn markdown(tally: &Tally, command: &str) -> String {
         )
     });
     let words = format!(
-        "{} of {} intervals leave out zero in {} runs of one server against itself: {} %. By chance about 5 % would. \
+        "{} of {} intervals leave out zero in {} of one server against itself: {} %. By chance about 5 % would. \
          Figures that were the same in every block are not counted.",
         total.leave_out_zero,
         total.intervals,
-        tally.runs,
+        plural(tally.runs, "run"),
         number(total.percent()),
     );
     render(&[

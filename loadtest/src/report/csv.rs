@@ -60,7 +60,9 @@ fn row(assessed: AssessedCase<'_>, figure: &Figure) -> [String; 18] {
         d.mean.to_string(),
         d.low.to_string(),
         d.high.to_string(),
-        figure.percent().to_string(),
+        figure
+            .percent()
+            .map_or_else(String::new, |percent| percent.to_string()),
         d.p.to_string(),
         figure.is_called().to_string(),
         d.n.to_string(),

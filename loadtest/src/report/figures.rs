@@ -141,24 +141,42 @@ pub fn summarise(case: &CaseResult, names: &Pairing, metric: Metric) -> Option<F
 }
 
 impl Figure {
-    /// The difference in per cent of the baseline.
-    pub fn percent(&self) -> f64 {
+    /// The difference in per cent of the baseline; none of a baseline of zero, over which no share says anything.
+    pub fn percent(&self) -> Option<f64> {
         share(self.difference.mean, self.baseline.mean)
     }
 
-    /// "within ±x %": the interval's far end in per cent of the baseline.
-    pub fn bound_percent(&self) -> f64 {
-        // Rounded up to what is shown: a bound must not read as zero.
-        share(self.difference.bound(), self.baseline.mean)
-            .abs()
-            .max(0.001)
+    /// `+18 %`, or the difference itself over a baseline of zero.
+    pub fn change_cell(&self) -> String {
+        match self.percent() {
+            Some(percent) => format!("{} %", signed(percent)),
+            None => self.over_zero(&signed, self.difference.mean),
+        }
+    }
+
+    /// `±0.5 %`: the interval's far end in per cent of the baseline, or itself over a baseline of zero.
+    pub fn bound_cell(&self) -> String {
+        match share(self.difference.bound(), self.baseline.mean) {
+            // Rounded up to what is shown: a bound must not read as zero.
+            Some(percent) => format!("±{} %", number(percent.abs().max(0.001))),
+            None => format!("±{}", self.over_zero(&number, self.difference.bound())),
+        }
+    }
+
+    fn over_zero(&self, show: &dyn Fn(f64) -> String, value: f64) -> String {
+        let (factor, unit) = unit_for(self.metric.unit(), value.abs());
+        format!("{} {unit} over a baseline of 0", show(value * factor))
     }
 
     /// What is said of it where only what survives the correction counts, and what can be told from zero in print.
     pub fn called(&self) -> Verdict {
         match self.verdict {
             Verdict::More | Verdict::Less if !self.survives => Verdict::Open,
-            Verdict::More | Verdict::Less if self.percent().abs() < 0.0005 => Verdict::Equivalent,
+            Verdict::More | Verdict::Less
+                if self.percent().is_some_and(|percent| percent.abs() < 0.0005) =>
+            {
+                Verdict::Equivalent
+            }
             verdict => verdict,
         }
     }
@@ -196,12 +214,11 @@ impl Figure {
 
     /// What the pairs say, in a few words, where only what survives counts.
     pub fn called_cell(&self) -> String {
-        let within = number(self.bound_percent());
         match self.called() {
-            Verdict::More | Verdict::Less => format!("{} %", signed(self.percent())),
-            Verdict::Equivalent => format!("equivalent, within ±{within} %"),
+            Verdict::More | Verdict::Less => self.change_cell(),
+            Verdict::Equivalent => format!("equivalent, within {}", self.bound_cell()),
             Verdict::Unsteady => "not called: the halves of the run disagree".to_owned(),
-            Verdict::Open => format!("no difference seen, within ±{within} %"),
+            Verdict::Open => format!("no difference seen, within {}", self.bound_cell()),
         }
     }
 
@@ -209,20 +226,13 @@ impl Figure {
     pub fn own_cell(&self) -> String {
         match self.verdict {
             Verdict::More | Verdict::Less if !self.survives => {
-                format!(
-                    "{} % by itself, not after correction",
-                    signed(self.percent())
-                )
+                format!("{} by itself, not after correction", self.change_cell())
             }
             _ => self.called_cell(),
         }
     }
 }
 
-fn share(part: f64, whole: f64) -> f64 {
-    if whole == 0.0 {
-        0.0
-    } else {
-        part / whole * 100.0
-    }
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole != 0.0).then(|| part / whole * 100.0)
 }

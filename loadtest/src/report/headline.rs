@@ -4,7 +4,7 @@
 use hybridge_page::Tile;
 
 use super::figures::{Assessed, AssessedCase, Figure};
-use super::numbers::{number, signed, unit_for};
+use super::numbers::{signed, unit_for};
 use crate::plan::{Load, Scenario};
 use crate::results::findings::Metric;
 use crate::stats::Verdict;
@@ -94,8 +94,8 @@ fn tile(figure: &Figure, label: &str) -> Tile {
         Verdict::More | Verdict::Less => (
             format!("{} {unit}", signed(d.mean * factor)),
             format!(
-                "{} %; 95 % interval {} to {} {unit}",
-                signed(figure.percent()),
+                "{}; 95 % interval {} to {} {unit}",
+                figure.change_cell(),
                 signed(d.low * factor),
                 signed(d.high * factor)
             ),
@@ -106,7 +106,7 @@ fn tile(figure: &Figure, label: &str) -> Tile {
         ),
         Verdict::Equivalent | Verdict::Open => (
             "no difference".to_owned(),
-            format!("within ±{} %", number(figure.bound_percent())),
+            format!("within {}", figure.bound_cell()),
         ),
     };
     Tile {

@@ -56,7 +56,9 @@ impl Limit {
             {
                 seen = true;
                 let value = if self.percent {
-                    figure.percent()
+                    // Over a baseline of zero any difference is more than every share of it.
+                    let beyond = f64::INFINITY.copysign(figure.difference.mean);
+                    figure.percent().unwrap_or(beyond)
                 } else {
                     figure.difference.mean
                 };
@@ -66,16 +68,15 @@ impl Limit {
                     value < self.value
                 };
                 if figure.is_called() && beyond {
-                    let unit = if self.percent {
-                        "%"
+                    let change = if self.percent {
+                        figure.change_cell()
                     } else {
-                        figure.metric.unit()
+                        format!("{} {}", signed(value), figure.metric.unit())
                     };
                     met.push(format!(
-                        "{}: {} {} {unit} ({})",
+                        "{}: {} {change} ({})",
                         case.measured.case.title(),
                         figure.metric.title(),
-                        signed(value),
                         figure.difference_cell()
                     ));
                 }
@@ -147,7 +148,11 @@ fn amount(text: &str, metric: Metric) -> Option<(f64, bool)> {
         .find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'))
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
-    let value: f64 = digits.parse().ok()?;
+    // Four hundred digits are read as infinity, which nothing is beyond.
+    let value: f64 = digits
+        .parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())?;
     match (unit.trim(), metric.unit()) {
         ("%", own) => Some((value, own != "%")),
         ("us" | "µs", "us") | ("ms", "ms") => Some((value, false)),
@@ -189,9 +194,12 @@ mod tests {
             ("full-handshake.gap > 3%", "latency"),
             ("full-handshake.cpu > lots", "lots"),
             ("full-handshake.cpu > 3 parsecs", "parsecs"),
+            ("full-handshake.cpu > nan%", "nan%"),
         ] {
             let error = text.parse::<Limit>().unwrap_err();
             assert!(error.contains(word), "{error}");
         }
+        let endless = format!("full-handshake.cpu > {}%", "9".repeat(400));
+        assert!(endless.parse::<Limit>().is_err());
     }
 }

@@ -12,6 +12,13 @@ pub fn number(value: f64) -> String {
     group(&format!("{value:.digits$}"))
 }
 
+/// A count with its noun: `1 pod`, `2 pods`, `1,200 pods`.
+pub fn plural(count: impl Into<u64>, one: &str) -> String {
+    let count = count.into();
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", group(&count.to_string()))
+}
+
 /// The same with its sign.
 pub fn signed(value: f64) -> String {
     let text = number(value);

@@ -122,8 +122,8 @@ fn gibibyte(assessed: &Assessed<'_>) -> Option<String> {
         .find(|scenario| plainest(assessed, *scenario).is_some())?;
     let wire = figure(assessed, scenario, Metric::Wire)?;
     let mut text = format!(
-        "A GiB of payload puts {} % more bytes on the wire than classical ({} % beyond the payload in both)",
-        signed(wire.percent()),
+        "A GiB of payload puts {} more bytes on the wire than classical ({} % beyond the payload in both)",
+        wire.change_cell(),
         number(figure(assessed, scenario, Metric::Overhead)?.subject.mean),
     );
     if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpuPerGib) {
@@ -147,11 +147,11 @@ fn change(figure: &Figure, more: &str, less: &str) -> String {
             (-d.high, -d.low)
         };
         format!(
-            "{} {unit} {word} ({} to {}; {} %)",
+            "{} {unit} {word} ({} to {}; {})",
             number(d.mean * sign * factor),
             number(low * factor),
             number(high * factor),
-            signed(figure.percent()),
+            figure.change_cell(),
         )
     };
     match figure.called() {

@@ -1,6 +1,7 @@
 //! What must be known before a figure is trusted: a busy machine first, then the run's own warnings, a debug build, a
 //! generator at its limit, errors.
 
+use super::numbers::plural;
 use crate::results::conditions::pressed;
 use crate::results::{CaseResult, Results};
 
@@ -37,7 +38,8 @@ pub(super) fn warnings(results: &Results) -> Vec<String> {
         .sum();
     if failed > 0 {
         warnings.push(format!(
-            "{failed} operations failed and are left out of the latencies."
+            "{} failed: left out of the latencies.",
+            plural(failed, "operation")
         ));
     }
     if results

@@ -14,6 +14,7 @@ mod model_server;
 mod own_servers;
 mod relay;
 mod spin;
+mod zero_baseline;
 
 #[path = "../support/mod.rs"]
 mod support;
