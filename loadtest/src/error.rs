@@ -1,5 +1,6 @@
 //! What can end a run, told to the user: each message names the thing, the value and the remedy.
-//! Exit codes: 1 the run failed, 3 a --fail-if condition is met, 64 the question was wrong (flags, plan, results file), 130 interrupted.
+//! Exit codes: 1 the run failed, 3 a --fail-if condition is met, 64 the question was wrong (flags, plan, results file), 130 interrupted,
+//! 141 the reader of standard output has gone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,13 @@ pub enum Error {
         case: String,
         message: String,
     },
+    /// Targets failed; the others were measured to the end.
+    #[error("{0}")]
+    Incomplete(String),
     #[error("{0}")]
     Process(String),
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
     #[error("{what}: {source}")]
     System {
         what: &'static str,
@@ -65,8 +71,15 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Plan { .. } | Self::Results { .. } => 64,
+            // What a shell reports of a tool that SIGPIPE ends. Not 0, because what was not read was not said.
+            error if error.is_broken_pipe() => 128 + 13,
             _ => 1,
         }
+    }
+
+    /// The reader of standard output, such as `head`, had enough: nothing to report.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// True where another attempt on the same connection settings cannot succeed or would hide a wrong measurement.
@@ -74,6 +87,18 @@ impl Error {
         matches!(
             self,
             Self::Negotiated { .. } | Self::Usage(_) | Self::Plan { .. }
+        )
+    }
+
+    /// True where one target failed, which says nothing of the others.
+    pub fn is_of_target(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Handshake { .. }
+                | Self::Protocol { .. }
+                | Self::Died { .. }
+                | Self::Failed { .. }
         )
     }
 

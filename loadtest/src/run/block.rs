@@ -28,18 +28,10 @@ pub(super) fn block_of(pair: u32, target: &str, sample: &Sample, elapsed: Durati
     }
 }
 
-/// An interrupted round is no pair.
-pub(super) fn drop_unpaired(measured: &mut CaseResult, members: usize) {
-    let blocks = measured.blocks.clone();
-    measured.blocks.retain(|block| {
-        blocks
-            .iter()
-            .filter(|other| other.pair == block.pair)
-            .count()
-            == members
-    });
-    let blocks = &measured.blocks;
+/// An interrupted round is no pair: its conditions are recorded when all that took part have their blocks.
+pub(super) fn drop_unfinished(measured: &mut CaseResult) {
+    let rounds = &measured.rounds;
     measured
-        .rounds
-        .retain(|round| blocks.iter().any(|block| block.pair == round.pair));
+        .blocks
+        .retain(|block| rounds.iter().any(|round| round.pair == block.pair));
 }

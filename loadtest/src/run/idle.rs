@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::block::block_of;
-use super::load::Crew;
+use super::load::{Crew, FAILURES_IN_A_ROW};
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::net::dial::{Dialed, Dialer, Expect};
@@ -31,11 +31,23 @@ pub async fn block(case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block
     let before = crew.target.probe.resident().await;
     let start = Instant::now();
     let mut sample = Sample::default();
-    for _ in 0..case.load.connections() {
+    let mut in_a_row = 0;
+    while sample.ops < u64::from(case.load.connections()) {
         let begun = Instant::now();
-        let h1 = open(&dialer, case).await?;
-        sample.record(begun.elapsed(), 0, &h1.stream.meter().read());
-        crew.held.push(h1);
+        match open(&dialer, case).await {
+            Ok(h1) => {
+                sample.record(begun.elapsed(), 0, &h1.stream.meter().read());
+                crew.held.push(h1);
+                in_a_row = 0;
+            }
+            Err(error) => {
+                sample.errors += 1;
+                in_a_row += 1;
+                if !error.is_of_target() || in_a_row >= FAILURES_IN_A_ROW {
+                    return Err(error);
+                }
+            }
+        }
     }
     let elapsed = start.elapsed();
     tokio::time::sleep(SETTLE).await;

@@ -6,15 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use super::schedule::{Due, Schedule};
 use super::target::Resolved;
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::net::timer::Timer;
 use crate::plan::{Case, Load};
 use crate::rng::Rng;
 use crate::session::{Sample, Session};
@@ -22,7 +21,7 @@ use crate::session::{Sample, Session};
 /// At most this many connections are opened at the same time.
 const OPENING: usize = 128;
 /// A session that fails so often in a row, or overall one operation in ten, means that the server is gone.
-const FAILURES_IN_A_ROW: u64 = 5;
+pub(super) const FAILURES_IN_A_ROW: u64 = 5;
 
 /// Connections held open until a case ends.
 pub type Held = Vec<H1<Stream<Socket>>>;
@@ -37,6 +36,8 @@ pub struct Crew {
     rng: Rng,
     /// Connections of the idle scenario.
     pub held: Held,
+    /// Attempts to open a connection of the block under way that failed.
+    unopened: u64,
 }
 
 impl Crew {
@@ -47,24 +48,32 @@ impl Crew {
             sessions: Vec::new(),
             rng: Rng::new(rng.draw()),
             held: Held::new(),
+            unopened: 0,
         }
     }
 
     /// Makes the sessions of a block and opens what they keep.
     pub async fn prepare(&mut self) -> Result<()> {
+        self.unopened = 0;
         let mut rest = sessions(&self.case, &self.target, &mut self.rng)?;
         while !rest.is_empty() {
             let mut opening = JoinSet::new();
-            for mut session in rest.drain(rest.len().saturating_sub(OPENING)..) {
-                opening.spawn(async move { session.prepare().await.map(|()| session) });
+            for session in rest.drain(rest.len().saturating_sub(OPENING)..) {
+                opening.spawn(opened(session));
             }
             while let Some(opened) = opening.join_next().await {
-                let session = opened
+                let (session, failed) = opened
                     .map_err(|error| Error::Process(format!("a session broke: {error}")))??;
                 self.sessions.push(session);
+                self.unopened += failed;
             }
         }
         Ok(())
+    }
+
+    /// Connections of the block that failed when they were opened: operations that failed.
+    pub fn unopened(&self) -> u64 {
+        self.unopened
     }
 
     /// One operation outside any block.
@@ -180,6 +189,23 @@ fn sessions(case: &Arc<Case>, target: &Resolved, rng: &mut Rng) -> Result<Vec<Se
     Ok(sessions)
 }
 
+/// Opens what a session keeps. One connection that fails is counted and tried again, as within a block; only a target
+/// that refuses several in a row has failed.
+async fn opened(mut session: Session) -> Result<(Session, u64)> {
+    let mut failed = 0;
+    loop {
+        match session.prepare().await {
+            Ok(()) => return Ok((session, failed)),
+            Err(error) => {
+                failed += 1;
+                if !error.is_of_target() || failed >= FAILURES_IN_A_ROW {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
 type Worked = (Session, Sample, Option<Error>);
 
 async fn closed(mut session: Session, deadline: Instant) -> Worked {
@@ -235,51 +261,5 @@ impl Troubles {
         let fatal = error.is_fatal();
         self.last = Some(error);
         fatal || self.in_a_row >= FAILURES_IN_A_ROW
-    }
-}
-
-type Due = Arc<Mutex<mpsc::UnboundedReceiver<Instant>>>;
-
-/// The moments at which operations are due, handed out as they come.
-struct Schedule {
-    due: Due,
-}
-
-impl Schedule {
-    fn start(start: Instant, time: Duration, per_second: f64) -> Result<Self> {
-        let (announce, due) = mpsc::unbounded_channel();
-        let mut timer = Timer::new().map_err(|source| Error::System {
-            what: "timer for the arrival rate",
-            source,
-        })?;
-        let count = (time.as_secs_f64() * per_second).floor() as u32;
-        tokio::spawn(async move {
-            for arrival in 0..count {
-                let moment = start + Duration::from_secs_f64(f64::from(arrival) / per_second);
-                // A timer that fails ends the schedule; what was not handed out is then missing from the count.
-                if timer.sleep_until(moment).await.is_err() || announce.send(moment).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self {
-            due: Arc::new(Mutex::new(due)),
-        })
-    }
-
-    /// Operations no session was left for.
-    async fn left(self) -> u64 {
-        let mut due = self.due.lock().await;
-        let mut left = 0;
-        while due.recv().await.is_some() {
-            left += 1;
-        }
-        left
-    }
-}
-
-impl std::fmt::Debug for Schedule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Schedule")
     }
 }

@@ -8,28 +8,33 @@ pub mod capability;
 pub mod ceiling;
 pub mod child;
 pub mod cores;
+mod failures;
 pub mod idle;
+mod link;
 pub mod load;
 pub mod managed;
 pub mod progress;
+mod refusal;
+mod schedule;
 pub mod target;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
-use crate::net::relay::{Relay, Verification, verify};
+use crate::error::Result;
 use crate::observe::conditions::Reading;
 use crate::observe::process::own_cpu_seconds;
 use crate::plan::{Case, Plan, Scenario};
 use crate::results::conditions::Conditions;
 use crate::results::{Block, CaseResult, Results};
 use crate::rng::Rng;
-use block::{block_of, drop_unpaired};
+use block::{block_of, drop_unfinished};
 use ceiling::Ceiling;
+use failures::{Failures, is_paired};
 use load::Crew;
 use progress::Progress;
+use refusal::refusal;
 use target::Resolved;
 
 /// Set by Ctrl-C; looked at between blocks.
@@ -58,6 +63,15 @@ pub struct Run {
     pub beside: Vec<u32>,
 }
 
+/// A case while it is measured.
+struct UnderWay<'a> {
+    /// The targets that take part.
+    members: Vec<usize>,
+    measured: &'a mut CaseResult,
+    results: &'a mut Results,
+    failures: &'a mut Failures,
+}
+
 impl Run {
     /// Measures into `results`; what is there when it ends, by itself or by an error, was measured. `save` is
     /// called after each case.
@@ -76,10 +90,17 @@ impl Run {
                 .sum(),
         );
         let mut outcome = Ok(());
+        let mut failures = Failures::default();
         for mut case in cases {
             // Drawn for every case, also one that is left out: the shards stay in step.
             let seed = rng.draw();
-            if self.members(&case).is_empty() || self.stopped() {
+            let mut members = self.members(&case);
+            if members.is_empty() || self.stopped() {
+                continue;
+            }
+            let sifted = failures.sift(&mut members, &self.targets, &case).await;
+            results.skipped.extend(sifted);
+            if members.is_empty() {
                 continue;
             }
             case.shard(self.shard.of);
@@ -88,11 +109,20 @@ impl Run {
                 blocks: Vec::new(),
                 rounds: Vec::new(),
             };
-            outcome = self
-                .case(&Arc::new(case), seed, &mut measured, results)
-                .await;
-            let members = self.members(&measured.case).len();
-            drop_unpaired(&mut measured, members);
+            let mut under_way = UnderWay {
+                members,
+                measured: &mut measured,
+                results,
+                failures: &mut failures,
+            };
+            let ended = self.case(&Arc::new(case), seed, &mut under_way).await;
+            if let Err(error) = ended {
+                match failures.of_case(&measured.case, error) {
+                    Ok(told) => results.warnings.push(told),
+                    Err(error) => outcome = Err(error),
+                }
+            }
+            drop_unfinished(&mut measured);
             if !measured.blocks.is_empty() {
                 results.cases.push(measured);
                 save(results)?;
@@ -108,22 +138,26 @@ impl Run {
                 .checks
                 .extend(target::check_bytes(resolved, before).await);
         }
-        outcome
+        outcome.and_then(|()| failures.end())
     }
 
     async fn case(
         &mut self,
         case: &Arc<Case>,
         seed: u64,
-        measured: &mut CaseResult,
-        results: &mut Results,
+        under_way: &mut UnderWay<'_>,
     ) -> Result<()> {
+        let UnderWay {
+            members,
+            measured,
+            results,
+            failures,
+        } = under_way;
         self.verify_link(case, results).await?;
         let mut rng = Rng::new(seed);
-        let members = self.members(case);
         let mut crews = Vec::new();
         let mut relays = Vec::new();
-        for index in &members {
+        for index in members.iter() {
             let (resolved, relay) = self.through_link(*index, case).await?;
             relays.push(relay);
             let own = match resolved.plan.connections {
@@ -148,17 +182,31 @@ impl Run {
                 Some(ceiling) => ceiling.glance().await,
                 None => None,
             };
-            let processes = self.processes(&members);
+            let processes = self.processes(members);
             let before = Reading::take(processes.as_deref());
+            let mut failed = Vec::new();
             for index in &order {
                 if self.stopped() {
                     return Ok(());
                 }
                 let begun = Instant::now();
                 self.progress.step(case, &crews[*index].target.plan.name);
-                let block = self.block(&mut crews[*index], pair).await?;
-                measured.blocks.push(block);
+                match self.block(&mut crews[*index], pair).await {
+                    Ok(block) => measured.blocks.push(block),
+                    Err(error) => {
+                        let crew = &mut crews[*index];
+                        let target = (members[*index], &crew.target);
+                        let told = failures.of_block(target, case, pair, error)?;
+                        results.warnings.push(told);
+                        crew.dismiss().await;
+                        failed.push(*index);
+                    }
+                }
                 self.progress.done(case.block(), begun.elapsed());
+            }
+            order.retain(|index| !failed.contains(index));
+            if !failed.is_empty() && !is_paired(order.iter().map(|index| &crews[*index].target)) {
+                break;
             }
             let after = Reading::take(processes.as_deref());
             measured.rounds.push(Conditions {
@@ -189,7 +237,7 @@ impl Run {
             None
         };
         let own = own_cpu_seconds();
-        let (sample, elapsed) = crew.work(Duration::from_millis(case.block_ms)).await?;
+        let (mut sample, elapsed) = crew.work(Duration::from_millis(case.block_ms)).await?;
         let own = own_cpu_seconds() - own;
         let mut server_cpu_s = None;
         if let Some(before) = server {
@@ -201,48 +249,13 @@ impl Run {
             None
         };
         crew.rest().await;
+        sample.errors += crew.unopened();
         Ok(Block {
             server_cpu_s,
             server_rss,
             generator_cpu_s: own,
             ..block_of(pair, &crew.target.plan.name, &sample, elapsed)
         })
-    }
-
-    async fn verify_link(&self, case: &Case, results: &mut Results) -> Result<()> {
-        if case.link.is_direct() || results.links.iter().any(|known| known.link == case.link) {
-            return Ok(());
-        }
-        let verified: Verification = verify(case.link).await.map_err(|source| Error::System {
-            what: "the relay could not be verified",
-            source,
-        })?;
-        if verified.is_off() {
-            results.warnings.push(format!(
-                "The relay for {} is off: a round trip took {:.0} us in the median, {:.0} us more than asked.",
-                case.link,
-                verified.median_rtt_us,
-                verified.excess_us()
-            ));
-        }
-        results.links.push(verified);
-        Ok(())
-    }
-
-    /// The target as reached through the case's link.
-    async fn through_link(&self, index: usize, case: &Case) -> Result<(Resolved, Option<Relay>)> {
-        let mut resolved = self.targets[index].clone();
-        if case.link.is_direct() {
-            return Ok((resolved, None));
-        }
-        let relay = Relay::start(resolved.endpoint.address, case.link)
-            .await
-            .map_err(|source| Error::System {
-                what: "the relay could not listen",
-                source,
-            })?;
-        resolved = resolved.via(relay.address(), case.link.rtt());
-        Ok((resolved, Some(relay)))
     }
 
     fn members(&self, case: &Case) -> Vec<usize> {
@@ -277,15 +290,4 @@ impl Run {
         }
         totals
     }
-}
-
-/// A server may prefer to save the round trip: then there is no retry to measure, which is no failure of the run.
-async fn refusal(crews: &mut [Crew]) -> Result<Option<String>> {
-    for crew in crews {
-        match crew.probe().await {
-            Err(error @ Error::Negotiated { .. }) => return Ok(Some(error.to_string())),
-            outcome => outcome?,
-        }
-    }
-    Ok(None)
 }

@@ -28,7 +28,7 @@ async fn two_servers(pki: &Pki) -> Vec<Resolved> {
     ]
 }
 
-fn run(targets: Vec<Resolved>, cases: Vec<Case>) -> (Run, Results) {
+pub(crate) fn run(targets: Vec<Resolved>, cases: Vec<Case>) -> (Run, Results) {
     let results = Results::of(targets.iter().map(|target| target.plan.clone()).collect());
     let plan = Plan {
         name: "test".into(),
