@@ -9,6 +9,13 @@ use crate::results::{Results, file};
 
 pub(super) fn run(arguments: &Capacity) -> Result<u8> {
     let results = file::load(&arguments.results)?;
+    if let Some((index, of)) = results.lone_shard() {
+        return Err(Error::Usage(format!(
+            "{} is shard {index} of {of}: the server worked for all of them, so that a cost would be several times too \
+             much; `merge` the shards and ask of the whole",
+            arguments.results.display()
+        )));
+    }
     let target = match &arguments.target {
         Some(name) => known(&results, name, "--target")?,
         None => first_subject(&results)?,

@@ -7,9 +7,15 @@ use std::path::{Path, PathBuf};
 use super::{Results, SCHEMA};
 use crate::error::{Error, Result};
 
+/// No block counts more, of bytes or of anything else; sums of what is read cannot overflow.
+const LARGEST: u64 = 1 << 48;
+
 /// Writes into a neighbour and renames it: a full disk leaves the older file as it was.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let part = PathBuf::from(format!("{}.part", path.display()));
+    // Appended to the name as it is: a path need not be UTF-8.
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
     let attempt = || {
         let mut file = fs::File::create(&part)?;
         file.write_all(bytes)?;
@@ -66,6 +72,12 @@ fn parse(path: &Path, text: &[u8]) -> Result<Results> {
     let results: Results =
         serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
     for block in results.cases.iter().flat_map(|case| &case.blocks) {
+        if let Some(count) = block.counts().into_iter().find(|count| *count > LARGEST) {
+            return Err(refuse(format!(
+                "a damaged count: {count} in one block of target {}",
+                block.target
+            )));
+        }
         for packed in [
             Some(&block.latency),
             block.first.as_ref(),
@@ -81,4 +93,28 @@ fn parse(path: &Path, text: &[u8]) -> Result<Results> {
         }
     }
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_name_is_no_utf_8_is_written_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join(OsStr::from_bytes(b"out-\xff"));
+        fs::create_dir(&odd).unwrap();
+        write(&odd.join("check.md"), b"kept").unwrap();
+        let names = |folder: &Path| -> Vec<_> {
+            let entries = fs::read_dir(folder).unwrap();
+            entries.map(|entry| entry.unwrap().file_name()).collect()
+        };
+        assert_eq!(names(&odd), ["check.md"]);
+        assert_eq!(names(folder.path()), [OsStr::from_bytes(b"out-\xff")]);
+        assert_eq!(fs::read(odd.join("check.md")).unwrap(), b"kept");
+    }
 }

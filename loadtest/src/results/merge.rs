@@ -4,12 +4,17 @@
 use hdrhistogram::Histogram;
 
 use super::histogram::{Packed, sum};
+use super::shard::part;
 use super::{Block, CaseResult, Results};
 use crate::error::{Error, Result};
 
-/// One run out of its shards; they must have run the same plan with the same seed.
-pub fn merge(shards: Vec<Results>) -> Result<Results> {
+/// One run out of its shards; they must have run the same plan with the same seed, each another part of it. Where some
+/// are missing, a warning says so, and the server's CPU, which all of them caused, is left out.
+pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
+    let of = check_parts(&shards)?;
     let count = shards.len();
+    // The first shard measured the server, and what the whole says of itself is then the same in any order.
+    shards.sort_by_key(|shard| part(&shard.provenance.shard));
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
         return Err(Error::Usage("merge needs at least one result file".into()));
@@ -18,16 +23,62 @@ pub fn merge(shards: Vec<Results>) -> Result<Results> {
         check(&whole, &shard)?;
         whole.warnings.extend(shard.warnings);
         whole.checks.extend(shard.checks);
+        whole.skipped.extend(shard.skipped);
         whole.provenance.spins |= shard.provenance.spins;
         whole.provenance.interrupted |= shard.provenance.interrupted;
         for (mine, theirs) in whole.cases.iter_mut().zip(shard.cases) {
             merge_case(mine, theirs)?;
         }
     }
-    whole.provenance.shard = format!("all of {count}");
     whole.warnings.sort();
     whole.warnings.dedup();
+    whole.skipped.sort();
+    whole.skipped.dedup();
+    if count as u64 == u64::from(of) {
+        whole.provenance.shard = format!("all of {of}");
+        return Ok(whole);
+    }
+    whole.provenance.shard = format!("{count} of {of}");
+    whole.leave_server_out();
+    whole.warnings.insert(
+        0,
+        format!(
+            "These are {count} of {of} shards: rates are theirs, and the server's CPU and the memory of connections are left \
+             out, because the server worked for all {of}."
+        ),
+    );
     Ok(whole)
+}
+
+/// How many shards the run has: all say the same, and each is there once.
+fn check_parts(shards: &[Results]) -> Result<u32> {
+    let mut seen: Vec<(u32, u32)> = Vec::new();
+    for shard in shards {
+        let text = &shard.provenance.shard;
+        let wrong = |why: String| {
+            Err(Error::Usage(format!(
+                "these are not shards of one run: {why}"
+            )))
+        };
+        let Some(own) = part(text) else {
+            return wrong(format!(
+                "the shard is \"{text}\" in one, which is no part I/N; merge what the generators wrote, all at once"
+            ));
+        };
+        if let Some(first) = seen.first().filter(|first| first.1 != own.1) {
+            return wrong(format!(
+                "the shard is {}/{} in one and {text} in another",
+                first.0, first.1
+            ));
+        }
+        if seen.contains(&own) {
+            return wrong(format!("the shard {text} is there twice"));
+        }
+        seen.push(own);
+    }
+    seen.first()
+        .map(|(_, of)| *of)
+        .ok_or_else(|| Error::Usage("merge needs at least one result file".into()))
 }
 
 fn check(whole: &Results, shard: &Results) -> Result<()> {
@@ -42,9 +93,6 @@ fn check(whole: &Results, shard: &Results) -> Result<()> {
     }
     if a.seed != b.seed {
         return differs("the seed", &a.seed.to_string(), &b.seed.to_string());
-    }
-    if a.shard == b.shard {
-        return differs("the shard", &a.shard, &b.shard);
     }
     let titles = |results: &Results| {
         results
@@ -67,7 +115,7 @@ fn merge_case(mine: &mut CaseResult, theirs: CaseResult) -> Result<()> {
         let same = |other: &&mut Block| other.pair == block.pair && other.target == block.target;
         match mine.blocks.iter_mut().find(same) {
             Some(target) => merge_block(target, &block)
-                .map_err(|error| Error::Usage(format!("a damaged histogram: {error}")))?,
+                .map_err(|error| Error::Usage(format!("a damaged result file: {error}")))?,
             None => mine.blocks.push(block),
         }
     }
@@ -75,6 +123,10 @@ fn merge_case(mine: &mut CaseResult, theirs: CaseResult) -> Result<()> {
 }
 
 fn merge_block(mine: &mut Block, other: &Block) -> std::result::Result<(), String> {
+    let sums = mine.counts().into_iter().zip(other.counts());
+    if let Some((a, b)) = sums.into_iter().find(|(a, b)| a.checked_add(*b).is_none()) {
+        return Err(format!("counts of {a} and {b} in one block"));
+    }
     mine.elapsed_s = mine.elapsed_s.max(other.elapsed_s);
     mine.ops += other.ops;
     mine.units += other.units;

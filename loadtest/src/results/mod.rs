@@ -6,6 +6,7 @@ pub mod file;
 pub mod findings;
 pub mod histogram;
 pub mod merge;
+pub mod shard;
 pub mod tally;
 
 use std::collections::BTreeMap;
@@ -169,6 +170,27 @@ impl Results {
 
     pub fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name == name)
+    }
+}
+
+impl Block {
+    /// Everything that is counted, for a look at whether it can be.
+    pub fn counts(&self) -> [u64; 12] {
+        let bytes = &self.bytes;
+        [
+            self.ops,
+            self.units,
+            self.errors,
+            self.unserved,
+            bytes.handshakes,
+            bytes.handshake_up,
+            bytes.handshake_down,
+            bytes.tickets,
+            bytes.wire_up,
+            bytes.wire_down,
+            bytes.plain_up,
+            bytes.plain_down,
+        ]
     }
 }
 
