@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::limit::Limit;
 use crate::tls::Group;
-pub use capacity::{Amount, Capacity, Positive};
+pub use capacity::{Amount, Capacity, Percent, Positive};
 
 /// What hybrid post-quantum TLS costs, measured in pairs.
 #[derive(Debug, Parser)]
@@ -108,8 +108,8 @@ pub struct Check {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
     /// Exit with 1 where more than this share of the intervals leaves out zero, in per cent
-    #[arg(long, value_name = "PERCENT", default_value_t = 8.0)]
-    pub at_most: f64,
+    #[arg(long, value_name = "PERCENT", default_value = "8")]
+    pub at_most: Percent,
     #[command(flatten)]
     pub overrides: Overrides,
     #[command(flatten)]

@@ -71,6 +71,16 @@ pub struct Amount(f64);
 #[derive(Clone, Copy, Debug)]
 pub struct Positive(f64);
 
+/// A number from 0 to 100.
+#[derive(Clone, Copy, Debug)]
+pub struct Percent(f64);
+
+impl Percent {
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
 impl Amount {
     pub fn get(self) -> f64 {
         self.0
@@ -91,6 +101,19 @@ impl FromStr for Amount {
         let value = value.filter(|value: &f64| value.is_finite() && *value >= 0.0);
         let expected = || "expected a number from 0 up, such as 2.5".to_owned();
         value.map(Self).ok_or_else(expected)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected a number from 0 to 100, such as 8".to_owned();
+        let Amount(value) = text.parse().map_err(|_| expected())?;
+        Some(value)
+            .filter(|value| *value <= 100.0)
+            .map(Self)
+            .ok_or_else(expected)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
+use super::provenance::command_line;
 use super::runtime::runtime;
 use super::setup::Setup;
-use super::terminal::{print, say};
+use super::terminal::{conclude, print, say};
 use super::{output, overrides};
-use crate::cli::Check;
-use crate::error::Result;
+use crate::cli::{Check, Common};
+use crate::error::{Error, Result};
 use crate::plan::{self, Role, Speaks};
 use crate::report::agreement;
 use crate::results::tally::Tally;
@@ -18,43 +19,84 @@ use crate::run::target::Resolved;
 use crate::run::{Run, Shard, Stop};
 
 pub(super) fn run(arguments: &Check) -> Result<u8> {
+    refuse_unused(&arguments.common)?;
     let mut plan = plan::load(&arguments.plan)?;
     overrides::apply(&mut plan, &arguments.overrides)?;
     let common = &arguments.common;
     let out = output::folder(&common.output, "check.md")?;
     let setup = Setup::of(&plan, common)?;
-    let (tally, stopped) = runtime()?.block_on(async {
-        let (stop, at_once) = on_interrupt();
-        // Held until the last run has ended.
-        let (_servers, targets) = setup.targets(&plan).await?;
-        let targets = twins(&targets);
-        for target in &targets {
-            target.probe_handshake().await?;
-        }
-        let mut tally = Tally::default();
+    let mut tally = Tally::default();
+    let (outcome, stopped) = runtime()?.block_on(async {
+        let mut interrupts = on_interrupt();
+        let prepared = async {
+            let (servers, targets) = setup.targets(&plan).await?;
+            let targets = twins(&targets);
+            for target in &targets {
+                target.probe_handshake().await?;
+            }
+            Ok((servers, targets))
+        };
+        // The servers are held until the last run has ended.
+        let Some((_servers, targets)) = interrupts.before(prepared).await? else {
+            return Ok((Ok(()), true));
+        };
+        let stop = Stop::clone(&interrupts.stop);
         let seed = common.seed.unwrap_or(1);
-        tokio::select! {
-            outcome = repeat(arguments, &plan, &targets, seed, &stop, &mut tally) => outcome?,
-            Ok(()) = at_once => {}
-        }
-        Ok::<_, crate::error::Error>((tally, stop.load(Ordering::Relaxed)))
+        let outcome = tokio::select! {
+            outcome = repeat(arguments, &plan, &targets, seed, &stop, &mut tally) => outcome,
+            () = interrupts.at_once() => Ok(()),
+        };
+        Ok::<_, Error>((outcome, stop.load(Ordering::Relaxed)))
     })?;
-    let command: Vec<String> = std::env::args().skip(1).collect();
-    let text = agreement::markdown(&tally, &command.join(" "));
+    if tally.runs == 0 && (stopped || outcome.is_err()) {
+        return outcome.map(|()| INTERRUPTED);
+    }
+    let text = agreement::markdown(&tally, &command_line().join(" "));
+    // Printed first: a disk that is full must not lose what was measured, nor an error of a later run.
+    let printed = print(&text);
     file::write(&out.join("check.md"), text.as_bytes())?;
-    print(&text)?;
+    outcome?;
     if stopped {
         return Ok(INTERRUPTED);
     }
     let share = tally.total().percent();
-    if tally.total().intervals == 0 || share > arguments.at_most {
+    if tally.total().intervals == 0 || share > arguments.at_most.get() {
         say(&format!(
             "hybridge-loadtest: {share:.1} % of the intervals leave out zero, --at-most is {}",
-            arguments.at_most
+            arguments.at_most.get()
         ));
-        return Ok(1);
+        return conclude(printed, 1);
     }
-    Ok(0)
+    conclude(printed, 0)
+}
+
+/// Flags of a run that `check` has no use for: a user who gave one expects something of it.
+fn refuse_unused(common: &Common) -> Result<()> {
+    for (given, flag, why) in [
+        (common.shard != "1/1", "--shard", "its runs are not divided"),
+        (
+            common.start_at.is_some(),
+            "--start-at",
+            "its runs are not divided",
+        ),
+        (
+            !common.note.is_empty(),
+            "--note",
+            "it keeps no results.json",
+        ),
+        (
+            common.unsafe_check_signatures_every != 1,
+            "--unsafe-check-signatures-every",
+            "it measures the method, with every signature checked",
+        ),
+    ] {
+        if given {
+            return Err(Error::Usage(format!(
+                "{flag} is of no use to `check`: {why}; leave it out"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Runs the plan as often as asked, each time with another order of blocks.

@@ -1,5 +1,7 @@
-//! Ctrl-C and SIGTERM: the first ends the run after the block under way, the second at once; what was measured is kept.
+//! Ctrl-C and SIGTERM: before the first block the first ends the program; then it ends the run after the block under way,
+//! the second at once; what was measured is kept.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,16 +9,54 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::terminal::say;
+use crate::error::Result;
 use crate::run::Stop;
 
 /// Exit code after an interrupt, as shells know it.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// The flag the first signal sets, and the word of the second.
-pub(super) fn on_interrupt() -> (Stop, oneshot::Receiver<()>) {
+/// What was asked to end.
+#[derive(Debug)]
+pub(super) struct Interrupts {
+    /// Set by the first signal.
+    pub(super) stop: Stop,
+    first: oneshot::Receiver<()>,
+    second: oneshot::Receiver<()>,
+}
+
+impl Interrupts {
+    /// What comes before the first block; none where the first signal ended it, which then has nothing to keep.
+    pub(super) async fn before<T>(
+        &mut self,
+        prepared: impl Future<Output = Result<T>>,
+    ) -> Result<Option<T>> {
+        tokio::select! {
+            prepared = prepared => {
+                // From here on a signal lets the block under way end.
+                self.first.close();
+                prepared.map(Some)
+            }
+            Ok(()) = &mut self.first => {
+                say("\ninterrupted before the first block: nothing was measured");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The second signal.
+    pub(super) async fn at_once(&mut self) {
+        if (&mut self.second).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Waits for the signals.
+pub(super) fn on_interrupt() -> Interrupts {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let (again, at_once) = oneshot::channel();
+    let (once, first) = oneshot::channel();
+    let (again, second) = oneshot::channel();
     // Where a handler cannot be installed, the signal ends the program as it would have.
     if let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
@@ -31,11 +71,18 @@ pub(super) fn on_interrupt() -> (Stop, oneshot::Receiver<()>) {
             };
             next().await;
             flag.store(true, Ordering::Relaxed);
+            if once.send(()).is_ok() {
+                return;
+            }
             say("\nstopping after this block; what was measured is kept (again to stop at once)");
             next().await;
             // A run that has just ended needs no word.
             again.send(()).ok();
         });
     }
-    (stop, at_once)
+    Interrupts {
+        stop,
+        first,
+        second,
+    }
 }

@@ -8,21 +8,23 @@ use crate::results::Results;
 /// Exit code where a condition of `--fail-if` is met.
 const BEYOND_LIMIT: u8 = 3;
 
-/// Holds a run against the limits; the exit code.
-pub(super) fn check_limits(limits: &[Limit], results: &Results) -> Result<u8> {
+/// Holds a run against the limits; the exit code. `of` names the run where there are several.
+pub(super) fn check_limits(limits: &[Limit], results: &Results, of: Option<&str>) -> Result<u8> {
+    let of = of.map_or_else(String::new, |of| format!("{of}: "));
     let mut code = 0;
     for limit in limits {
         match limit.check(results) {
             Outcome::NotMet => {}
             Outcome::Met(cases) => {
                 for case in cases {
-                    say(&format!("--fail-if '{}' is met: {case}", limit.text()));
+                    say(&format!("{of}--fail-if '{}' is met: {case}", limit.text()));
                 }
                 code = BEYOND_LIMIT;
             }
             Outcome::NotMeasured => {
                 return Err(Error::Process(format!(
-                    "--fail-if '{}': this run has no such figure; measure its scenario, with --pid or --metrics for CPU",
+                    "{of}--fail-if '{}': this run has no such figure; measure its scenario, with --pid or --metrics for CPU; of \
+                     shards, `merge` them",
                     limit.text()
                 )));
             }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
 use super::limits::check_limits;
@@ -10,8 +10,8 @@ use super::provenance::provenance;
 use super::rendering::write_report;
 use super::runtime::{listen, runtime};
 use super::setup::{Setup, choose_groups, parse_shard};
-use super::terminal::{print, say};
-use super::{output, overrides};
+use super::terminal::{conclude, print, say};
+use super::{output, overrides, start};
 use crate::cli::{Common, Compare, RunPlan};
 use crate::error::{Error, Result};
 use crate::plan::{self, Plan, Role, Target};
@@ -21,7 +21,7 @@ use crate::results::{Results, file};
 use crate::run::ceiling::Ceiling;
 use crate::run::progress::Progress;
 use crate::run::target::{Resolved, pid_in};
-use crate::run::{Run, capability};
+use crate::run::{Run, Stop, capability};
 use crate::stub;
 
 pub(super) fn compare(arguments: &Compare) -> Result<u8> {
@@ -101,6 +101,8 @@ fn measure(
     groups: Groups,
 ) -> Result<u8> {
     let shard = parse_shard(&common.shard, common.job_index)?;
+    // Refused now, waited for when all is ready.
+    start::until(common.start_at)?;
     let out = output::folder(&common.output, "results.json")?;
     let own_servers = plan.targets.is_empty();
     let setup = Setup::of(&plan, common)?;
@@ -112,42 +114,42 @@ fn measure(
         }
     });
     runtime()?.block_on(async {
-        let (stop, at_once) = on_interrupt();
-        if let Some(address) = backend {
-            tokio::spawn(stub::serve(listen(address).await?));
-        }
-        let (servers, mut targets) = setup.targets(&plan).await?;
-        if let (Some(groups), true) = (groups, own_servers) {
-            choose_groups(&mut targets, groups);
-        }
-        let every = common.unsafe_check_signatures_every;
-        for target in &targets {
-            target.probe_handshake().await?;
-            if let Some(tls) = &target.endpoint.tls {
-                tls.trust.check_signatures_every(every);
+        let mut interrupts = on_interrupt();
+        let prepared = async {
+            if let Some(address) = backend {
+                tokio::spawn(stub::serve(listen(address).await?));
             }
-        }
-        let (mut warnings, mut skipped) = (unchecked(every), Vec::new());
-        if !own_servers {
-            warnings.extend(capability::look(&mut targets, &plan.cases).await);
-            skipped = leave_out(&mut plan, &targets);
-        }
-        let provenance = provenance(&plan, common, (seed, shard), &setup.cores, &targets).await;
-        let mut ceiling = Ceiling::start().await?;
-        let headroom = ceiling.headroom().await?;
-        let mut results = Results::of(targets.iter().map(|target| target.plan.clone()).collect());
-        results.provenance = provenance;
-        results.headroom = Some(headroom);
-        results.warnings = warnings;
-        results.skipped = skipped;
-        wait_for(common.start_at).await;
+            let (servers, mut targets) = setup.targets(&plan).await?;
+            if let (Some(groups), true) = (groups, own_servers) {
+                choose_groups(&mut targets, groups);
+            }
+            let (mut warnings, mut skipped) = (look(&targets, common).await?, Vec::new());
+            if !own_servers {
+                warnings.extend(capability::look(&mut targets, &plan.cases).await);
+                skipped = leave_out(&mut plan, &targets);
+            }
+            let provenance = provenance(&plan, common, (seed, shard), &setup.cores, &targets).await;
+            let mut ceiling = Ceiling::start().await?;
+            let mut results =
+                Results::of(targets.iter().map(|target| target.plan.clone()).collect());
+            results.provenance = provenance;
+            results.headroom = Some(ceiling.headroom().await?);
+            results.warnings = warnings;
+            results.skipped = skipped;
+            start::wait_for(common.start_at).await?;
+            Ok((servers, targets, ceiling, results))
+        };
+        let Some((servers, targets, ceiling, mut results)) = interrupts.before(prepared).await?
+        else {
+            return Ok(INTERRUPTED);
+        };
         let beside = beside(&plan)?;
         let mut run = Run {
             plan,
             targets,
             seed,
             shard,
-            stop,
+            stop: Stop::clone(&interrupts.stop),
             progress: Progress::new(!common.quiet),
             ceiling: Some(ceiling),
             beside,
@@ -156,12 +158,24 @@ fn measure(
         let mut save = |results: &Results| file::save(&path, results);
         let outcome = tokio::select! {
             outcome = run.measure(&mut results, &mut save) => outcome,
-            Ok(()) = at_once => Ok(()),
+            () = interrupts.at_once() => Ok(()),
         };
         results.provenance.interrupted = run.stop.load(Ordering::Relaxed);
         drop(servers);
         finish(&out, results, limits, outcome)
     })
+}
+
+/// One handshake with each target; what a reader must know of how they are verified.
+async fn look(targets: &[Resolved], common: &Common) -> Result<Vec<String>> {
+    let every = common.unsafe_check_signatures_every;
+    for target in targets {
+        target.probe_handshake().await?;
+        if let Some(tls) = &target.endpoint.tls {
+            tls.trust.check_signatures_every(every);
+        }
+    }
+    Ok(unchecked(every))
 }
 
 /// Takes the cases out of the plan that some target cannot serve; why, for each.
@@ -192,7 +206,9 @@ fn unchecked(every: u64) -> Vec<String> {
 
 /// Writes what there is, then tells how it ended.
 fn finish(out: &Path, mut results: Results, limits: &[Limit], outcome: Result<()>) -> Result<u8> {
-    if let Err(error) = &outcome {
+    if let Err(error) = &outcome
+        && !matches!(error, Error::Incomplete(_))
+    {
         results
             .warnings
             .insert(0, format!("The run ended early: {error}"));
@@ -207,17 +223,20 @@ fn finish(out: &Path, mut results: Results, limits: &[Limit], outcome: Result<()
             "no target of the plan speaks what its cases need; nothing was measured".into(),
         ));
     }
+    let shown = results.reportable();
     let written =
-        file::save(&out.join("results.json"), &results).and_then(|()| write_report(out, &results));
+        file::save(&out.join("results.json"), &results).and_then(|()| write_report(out, &shown));
     if let Err(error) = written {
         // The last resort when the disk is full: the reader may still be able to keep it.
         say(&format!(
             "hybridge-loadtest: {error}; the results follow on standard output"
         ));
-        print(&String::from_utf8_lossy(&file::to_json(&results)?))?;
+        if let Err(unprinted) = print(&String::from_utf8_lossy(&file::to_json(&results)?)) {
+            say(&format!("hybridge-loadtest: {unprinted}"));
+        }
         return Err(outcome.err().unwrap_or(error));
     }
-    print(&format!("{}\n", report::text(&results)))?;
+    let printed = print(&format!("{}\n", report::text(&shown)));
     say(&format!(
         "wrote results.json, report.md, report.html and figures.csv in {}",
         out.display()
@@ -226,7 +245,8 @@ fn finish(out: &Path, mut results: Results, limits: &[Limit], outcome: Result<()
     if results.provenance.interrupted {
         return Ok(INTERRUPTED);
     }
-    check_limits(limits, &results)
+    let code = check_limits(limits, &shown, None)?;
+    conclude(printed, code)
 }
 
 /// Processes of a plan whose CPU time is the run's own.
@@ -235,12 +255,4 @@ fn beside(plan: &Plan) -> Result<Vec<u32>> {
         .iter()
         .map(|path| pid_in(path, "beside"))
         .collect()
-}
-
-async fn wait_for(start_at: Option<u64>) {
-    let Some(start) = start_at else { return };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    tokio::time::sleep(Duration::from_secs(start).saturating_sub(now)).await;
 }

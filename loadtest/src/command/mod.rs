@@ -11,20 +11,22 @@ mod provenance;
 mod rendering;
 mod runtime;
 mod setup;
+mod start;
 mod terminal;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Backend, Command, Merge, Primitives, Report};
 use crate::error::{Error, Result};
 use crate::net::link::parse_duration;
 use crate::observe::machine;
-use crate::results::{file, merge};
+use crate::report::numbers::plural;
+use crate::results::{Results, file, merge};
 use crate::{primitives, report, session, stub};
 use limits::check_limits;
 pub use rendering::write_report;
 use runtime::{listen, runtime};
-use terminal::{print, say};
+use terminal::{conclude, print, say};
 
 /// Runs a command; the exit code where it is not an error.
 pub fn dispatch(command: Command) -> Result<u8> {
@@ -47,11 +49,12 @@ fn measure_primitives(arguments: &Primitives) -> Result<u8> {
     let table = primitives::measure(time, |name| say(&format!("measuring {name}")));
     let json = serde_json::to_vec_pretty(&table)
         .map_err(|error| Error::Process(format!("the table cannot be written as JSON: {error}")))?;
-    file::write(&out.join("primitives.json"), &json)?;
     let text = primitives::table::markdown(&table);
+    // Printed first: a disk that is full must not lose what was measured.
+    let printed = print(&text);
+    file::write(&out.join("primitives.json"), &json)?;
     file::write(&out.join("primitives.md"), text.as_bytes())?;
-    print(&text)?;
-    Ok(0)
+    conclude(printed, 0)
 }
 
 fn render(arguments: &Report) -> Result<u8> {
@@ -63,28 +66,46 @@ fn render(arguments: &Report) -> Result<u8> {
     let folder = arguments
         .out
         .clone()
-        .unwrap_or_else(|| match &arguments.results[0] {
-            path if path.is_dir() => path.clone(),
-            path => path.parent().map(Path::to_owned).unwrap_or_default(),
-        });
+        .unwrap_or_else(|| folder_of(&arguments.results[0]));
     output::create(&folder)?;
+    let results: Vec<Results> = results
+        .iter()
+        .map(|results| results.reportable().into_owned())
+        .collect();
     if let [only] = results.as_slice() {
         write_report(&folder, only)?;
         say(&format!(
             "wrote {0}/report.md, {0}/report.html and {0}/figures.csv",
             folder.display()
         ));
-        return check_limits(&arguments.limits.fail_if, only);
+        return check_limits(&arguments.limits.fail_if, only, None);
     }
     let names: Vec<_> = arguments
         .results
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let text = report::compare::markdown(&names, &results);
+    let text = report::compare::markdown(&names, &results)?;
+    let printed = print(&text);
     file::write(&folder.join("comparison.md"), text.as_bytes())?;
-    print(&text)?;
-    Ok(0)
+    let mut code = 0;
+    for (name, results) in names.iter().zip(&results) {
+        code = code.max(check_limits(
+            &arguments.limits.fail_if,
+            results,
+            Some(name),
+        )?);
+    }
+    conclude(printed, code)
+}
+
+/// Where a result file lies; the folder itself where that was named.
+fn folder_of(results: &Path) -> PathBuf {
+    match results.parent() {
+        _ if results.is_dir() => results.to_owned(),
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 fn merge_shards(arguments: &Merge) -> Result<u8> {
@@ -98,8 +119,8 @@ fn merge_shards(arguments: &Merge) -> Result<u8> {
     file::save(&out.join("results.json"), &whole)?;
     write_report(&out, &whole)?;
     say(&format!(
-        "merged {} shards into {}/results.json",
-        arguments.results.len(),
+        "merged {} into {}/results.json",
+        plural(arguments.results.len() as u64, "shard"),
         out.display()
     ));
     Ok(0)

@@ -3,7 +3,7 @@
 use crate::cli::Overrides;
 use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
-use crate::plan::file::check_rates;
+use crate::plan::file::{check, check_rates};
 use crate::plan::{Case, Load, Plan, Scenario};
 
 /// The plan with the flags applied; an error where nothing is left.
@@ -23,7 +23,22 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
     {
         replace(plan, &links, |case, link| case.link = *link);
     }
-    if let Some(loads) = loads(flags).map_err(|message| wrong("--connections", message))? {
+    let targets_say = plan
+        .targets
+        .iter()
+        .any(|target| target.connections.is_some());
+    if targets_say && !flags.connections.is_empty() {
+        return Err(wrong(
+            "--connections",
+            format!(
+                "plan {} says the connections of each target; change them there, in a copy of its file",
+                plan.name
+            ),
+        ));
+    }
+    if let Some(loads) =
+        loads(flags, targets_say).map_err(|message| wrong("--connections", message))?
+    {
         replace(plan, &loads, |case, load| case.load = *load);
     }
     let size = |text: &Option<String>| text.as_deref().map(parse_size).transpose();
@@ -49,13 +64,18 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
         case.rounds = flags.rounds.unwrap_or(case.rounds);
         case.block_ms = block.map_or(case.block_ms, |block| block.as_millis() as u64);
     }
+    // Sizes may have been all that told two cases apart.
+    replace(plan, &[()], |_, ()| {});
     if plan.cases.is_empty() {
         return Err(Error::Usage(format!(
             "plan {} has none of the wanted scenarios; nothing to measure",
             plan.name
         )));
     }
-    Ok(())
+    check(plan).map_err(|message| Error::Plan {
+        name: plan.name.clone(),
+        message,
+    })
 }
 
 fn links(flags: &Overrides) -> std::result::Result<Option<Vec<Link>>, String> {
@@ -84,7 +104,7 @@ fn links(flags: &Overrides) -> std::result::Result<Option<Vec<Link>>, String> {
     Ok(Some(links))
 }
 
-fn loads(flags: &Overrides) -> std::result::Result<Option<Vec<Load>>, String> {
+fn loads(flags: &Overrides, targets_say: bool) -> std::result::Result<Option<Vec<Load>>, String> {
     if flags
         .connections
         .iter()
@@ -93,7 +113,10 @@ fn loads(flags: &Overrides) -> std::result::Result<Option<Vec<Load>>, String> {
         return Err("must be 1 to 10000".into());
     }
     check_rates(&flags.rate).map_err(|error| format!("--{error}"))?;
-    let counts = if flags.connections.is_empty() {
+    let counts = if targets_say {
+        // As in a plan: the title leaves it out.
+        vec![1]
+    } else if flags.connections.is_empty() {
         vec![32]
     } else {
         flags.connections.clone()

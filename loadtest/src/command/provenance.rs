@@ -11,6 +11,14 @@ use crate::run::cores::Cores;
 use crate::run::target::Resolved;
 use crate::versions;
 
+/// The command as it was given; what is no UTF-8 is shown as such.
+pub(super) fn command_line() -> Vec<String> {
+    std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
 pub(super) async fn provenance(
     plan: &Plan,
     common: &Common,
@@ -61,7 +69,7 @@ pub(super) async fn provenance(
             "optimised"
         }
         .to_owned(),
-        command: std::env::args().skip(1).collect(),
+        command: command_line(),
         plan_name: plan.name.clone(),
         plan: plan.text.clone(),
         seed,

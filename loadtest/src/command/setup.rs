@@ -18,6 +18,8 @@ use crate::session;
 pub(super) struct Setup {
     pub(super) cores: Cores,
     program: Option<std::path::PathBuf>,
+    /// Those of the plan: looked up while a signal still ends the program at once.
+    resolved: Vec<Resolved>,
     _awake: Option<Awake>,
 }
 
@@ -36,9 +38,11 @@ impl Setup {
                 source,
             })?;
         }
+        let resolved = plan.targets.iter().map(resolve).collect::<Result<_>>()?;
         Ok(Self {
             cores,
             program,
+            resolved,
             _awake: apply_timing_flags(common)?,
         })
     }
@@ -47,13 +51,7 @@ impl Setup {
     pub(super) async fn targets(&self, plan: &Plan) -> Result<(Vec<Server>, Vec<Resolved>)> {
         match &self.program {
             Some(program) => start_servers(plan, program, &self.cores).await,
-            None => Ok((
-                Vec::new(),
-                plan.targets
-                    .iter()
-                    .map(resolve)
-                    .collect::<Result<Vec<_>>>()?,
-            )),
+            None => Ok((Vec::new(), self.resolved.clone())),
         }
     }
 }
@@ -122,7 +120,7 @@ pub(super) fn parse_shard(text: &str, job_index: Option<u32>) -> Result<Shard> {
     let (index, of) = text.split_once('/').ok_or_else(wrong)?;
     let index =
         match (index, job_index) {
-            ("job", Some(index)) => index + 1,
+            ("job", Some(index)) => index.checked_add(1).ok_or_else(wrong)?,
             ("job", None) => return Err(Error::Usage(
                 "--shard job/N needs JOB_COMPLETION_INDEX, which the pods of an indexed Job have"
                     .into(),

@@ -253,7 +253,8 @@ fn links(case: &CaseFile) -> std::result::Result<Vec<Link>, String> {
     Ok(links)
 }
 
-fn check(plan: &Plan) -> std::result::Result<(), String> {
+/// Refuses a plan in which there would be nothing to compare, or two things of one name.
+pub fn check(plan: &Plan) -> std::result::Result<(), String> {
     if let Some(case) = plan.cases.iter().find(|case| case.rounds < 2) {
         return Err(format!(
             "{}: rounds must be at least 2, or there is no spread to measure",

@@ -165,15 +165,16 @@ impl Case {
             }
         }
         if self.tokens > 0 && self.scenario.streams_tokens() {
-            parts.push(format!("{} tokens", self.tokens));
+            let ending = if self.tokens == 1 { "" } else { "s" };
+            parts.push(format!("{} token{ending}", self.tokens));
         }
-        match self.load {
-            Load::Closed { connections: 1 } if self.streams > 1 => {
-                parts.push("1 connection".into());
-            }
-            Load::Closed { connections: 1 } => {}
-            Load::Closed { connections } => parts.push(format!("{connections} connections")),
-            Load::Open { per_second, .. } => parts.push(format!("{per_second} per second")),
+        if let Load::Open { per_second, .. } = self.load {
+            parts.push(format!("{per_second} per second"));
+        }
+        match self.load.connections() {
+            1 if self.streams > 1 => parts.push("1 connection".into()),
+            1 => {}
+            connections => parts.push(format!("{connections} connections")),
         }
         if self.streams > 1 {
             parts.push(format!("{} streams", self.streams));

@@ -5,15 +5,20 @@ use hybridge_page::Node;
 use super::figures::{pairings, summarise};
 use super::numbers::{number, signed, unit_for};
 use super::render;
+use crate::error::{Error, Result};
 use crate::results::findings::Metric;
 use crate::results::{CaseResult, Results};
 use crate::stats::Interval;
 
-/// A table for each case all runs have; the first run is what the others are held against.
-pub fn markdown(names: &[String], runs: &[Results]) -> String {
-    let Some((first, others)) = runs.split_first() else {
-        return String::new();
+/// A table for each case all runs have, and the cases that some run lacks; the first run is what the others are held
+/// against. An error where there is nothing that could be.
+pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
+    let nothing = || {
+        let words = "these runs have no figure in common: no case of the same title with the same targets; compare runs \
+                     of one plan";
+        Error::Usage(words.into())
     };
+    let (first, others) = runs.split_first().ok_or_else(nothing)?;
     let mut nodes = vec![Node::Heading(1, "Runs compared".into())];
     nodes.push(Node::List(
         names
@@ -29,14 +34,15 @@ pub fn markdown(names: &[String], runs: &[Results]) -> String {
          these runs can tell."
             .into(),
     ));
-    let mut marked = 0;
+    let (mut marked, mut compared) = (0, 0);
     for case in &first.cases {
         let same: Vec<_> = others.iter().map(|run| find(run, case)).collect();
         if same.iter().any(Option::is_none) {
             continue;
         }
         let (rows, found) = rows(first, case, &same);
-        marked += found;
+        marked += found.marked;
+        compared += found.compared;
         let mut head = vec![String::new(), "pair".to_owned()];
         head.extend((1..=runs.len()).map(|run| format!("run {run}")));
         nodes.extend([
@@ -44,11 +50,53 @@ pub fn markdown(names: &[String], runs: &[Results]) -> String {
             Node::Table { head, rows },
         ]);
     }
+    if compared == 0 {
+        return Err(nothing());
+    }
     nodes.insert(
         3,
-        Node::Paragraph(format!("Figures beyond the spread: {marked}.")),
+        Node::Paragraph(format!(
+            "Figures beyond the spread: {marked} of {compared}."
+        )),
     );
-    render(&nodes)
+    let left_out = left_out(runs);
+    if !left_out.is_empty() {
+        nodes.extend([
+            Node::Heading(2, "Not compared".into()),
+            Node::Paragraph("Cases that not every run has:".into()),
+            Node::List(left_out),
+        ]);
+    }
+    Ok(render(&nodes))
+}
+
+/// Cases that some run lacks, each with the runs that have it.
+fn left_out(runs: &[Results]) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    let mut lines = Vec::new();
+    for case in runs.iter().flat_map(|run| &run.cases) {
+        let title = case.case.title();
+        if seen.contains(&title) {
+            continue;
+        }
+        let have = runs.iter().zip(1_usize..);
+        let have: Vec<String> = have
+            .filter(|(run, _)| find(run, case).is_some())
+            .map(|(_, number)| number.to_string())
+            .collect();
+        if have.len() < runs.len() {
+            lines.push(format!("{title}: only in run {}", have.join(", ")));
+        }
+        seen.push(title);
+    }
+    lines
+}
+
+/// Figures of a case that another run has too, and those of them beyond the spread.
+#[derive(Default)]
+struct Found {
+    compared: usize,
+    marked: usize,
 }
 
 fn describe(index: usize, name: &str, run: &Results) -> String {
@@ -73,8 +121,8 @@ fn rows(
     first: &Results,
     case: &CaseResult,
     others: &[Option<&CaseResult>],
-) -> (Vec<Vec<String>>, usize) {
-    let (mut rows, mut marked) = (Vec::new(), 0);
+) -> (Vec<Vec<String>>, Found) {
+    let (mut rows, mut found) = (Vec::new(), Found::default());
     for pairing in pairings(first, case) {
         for metric in Metric::for_scenario(case.case.scenario) {
             let Some(mine) = summarise(case, &pairing, metric) else {
@@ -90,7 +138,8 @@ fn rows(
                 let apart = theirs
                     .as_ref()
                     .is_some_and(|theirs| theirs.difference.is_apart_from(&mine.difference));
-                marked += usize::from(apart);
+                found.compared += usize::from(theirs.is_some());
+                found.marked += usize::from(apart);
                 let text =
                     theirs.map_or_else(|| "-".into(), |theirs| cell(&theirs.difference, metric));
                 row.push(if apart { format!("{text} *") } else { text });
@@ -98,7 +147,7 @@ fn rows(
             rows.push(row);
         }
     }
-    (rows, marked)
+    (rows, found)
 }
 
 fn cell(interval: &Interval, metric: Metric) -> String {

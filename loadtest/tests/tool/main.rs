@@ -6,6 +6,8 @@ mod browser;
 mod bytes_equal_openssl;
 mod capacity;
 mod cli;
+mod compared;
+mod endings;
 mod golden;
 mod http2;
 mod kept;
@@ -13,6 +15,7 @@ mod merging;
 mod model_server;
 mod own_servers;
 mod relay;
+mod shards;
 mod spin;
 mod zero_baseline;
 

@@ -1,0 +1,96 @@
+//! `report` of one file and of several: where it writes, what it leaves out, which limits it holds.
+
+use std::path::Path;
+
+use crate::support::fixture;
+use crate::support::program::{assert_told, tool};
+use hybridge_loadtest::plan::Scenario;
+use hybridge_loadtest::results::{Results, file};
+
+fn save(folder: &Path, name: &str, results: &Results) {
+    std::fs::create_dir(folder.join(name)).unwrap();
+    file::save(&folder.join(name).join("results.json"), results).unwrap();
+}
+
+fn only(scenario: Scenario) -> Results {
+    let mut results = fixture::results();
+    results.cases.retain(|case| case.case.scenario == scenario);
+    results
+}
+
+#[test]
+fn a_file_of_the_current_folder_is_reported_there() {
+    let folder = tempfile::tempdir().unwrap();
+    file::save(
+        &folder.path().join("results.json"),
+        &only(Scenario::Download),
+    )
+    .unwrap();
+    let output = tool(folder.path(), &["report", "results.json"]);
+    assert_told(&output, 0, &["wrote ./report.md, ./report.html"]);
+    assert!(folder.path().join("report.md").exists());
+}
+
+#[test]
+fn limits_hold_for_each_of_several_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = only(Scenario::FullHandshake);
+    let mut fast = slow.clone();
+    for block in fast.cases.iter_mut().flat_map(|case| &mut case.blocks) {
+        block.server_cpu_s = Some(block.ops as f64 * (128.0 + f64::from(block.pair % 2)) / 1e6);
+    }
+    save(folder.path(), "fast", &fast);
+    save(folder.path(), "slow", &slow);
+    let limit = ["--fail-if", "full-handshake.cpu > 10%", "--out", "both"];
+    let report = |files: [&str; 2]| {
+        let mut arguments = vec!["report"];
+        arguments.extend(files);
+        arguments.extend(limit);
+        tool(folder.path(), &arguments)
+    };
+    assert_told(&report(["fast", "fast"]), 0, &[]);
+    let met = report(["fast", "slow"]);
+    assert_told(
+        &met,
+        3,
+        &["slow: --fail-if 'full-handshake.cpu > 10%' is met"],
+    );
+    assert!(!String::from_utf8_lossy(&met.stderr).contains("fast: --fail-if"));
+}
+
+#[test]
+fn cases_that_not_every_run_has_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), "all", &fixture::results());
+    save(folder.path(), "one", &only(Scenario::Download));
+    let output = tool(folder.path(), &["report", "one", "all", "--out", "both"]);
+    assert_told(&output, 0, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("Cases that not every run has:"), "{text}");
+    assert!(text.contains("- Full handshake: only in run 2"), "{text}");
+    assert!(
+        !text.contains("Bulk download over HTTP, 16 MiB down: only"),
+        "{text}"
+    );
+    assert!(text.contains("Figures beyond the spread: 0 of "), "{text}");
+}
+
+#[test]
+fn runs_with_nothing_in_common_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), "a", &only(Scenario::Download));
+    save(folder.path(), "b", &only(Scenario::FullHandshake));
+    let mut renamed = only(Scenario::Download);
+    for target in &mut renamed.targets {
+        target.name.push('2');
+    }
+    for block in renamed.cases.iter_mut().flat_map(|case| &mut case.blocks) {
+        block.target.push('2');
+    }
+    save(folder.path(), "c", &renamed);
+    for other in ["b", "c"] {
+        let output = tool(folder.path(), &["report", "a", other, "--out", "both"]);
+        assert_told(&output, 64, &["no figure in common"]);
+        assert!(output.stdout.is_empty());
+    }
+}
