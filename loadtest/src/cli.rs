@@ -22,7 +22,7 @@ pub struct Cli {
 pub enum Command {
     /// Compare hybrid and classical in alternating blocks; without targets, against a demo of its own
     Compare(Compare),
-    /// Run a plan: a TOML file, or quick, full, check, gradient-exchange, token-stream, peers, peers-h2, peers-tokens, scale, scale-peers, workers
+    /// Run a plan: a TOML file, or quick, full, check, gradient-exchange, token-stream, peers, peers-h2, peers-tokens, peers-mtls, peers-ghostunnel, peers-egress, peers-egress-resumed, scale, scale-peers, workers
     Run(RunPlan),
     /// Run every scenario of a plan against itself: how many intervals leave out zero though there is no difference
     Check(Check),

@@ -6,7 +6,7 @@ use super::Plan;
 use super::file::parse;
 use crate::error::{Error, Result};
 
-pub(super) const EMBEDDED: [(&str, &str); 13] = [
+pub(super) const EMBEDDED: [(&str, &str); 15] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
     ("check", include_str!("../../plans/check.toml")),
@@ -24,6 +24,14 @@ pub(super) const EMBEDDED: [(&str, &str); 13] = [
     (
         "peers-ghostunnel",
         include_str!("../../plans/peers-ghostunnel.toml"),
+    ),
+    (
+        "peers-egress",
+        include_str!("../../plans/peers-egress.toml"),
+    ),
+    (
+        "peers-egress-resumed",
+        include_str!("../../plans/peers-egress-resumed.toml"),
     ),
     (
         "peers-tokens",
