@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::census::Census;
 use crate::drain::Drain;
-use crate::listener::{self, Accepted, Activity, BindError, Listener};
+use crate::listener::{self, Accepted, Activity, Address, BindError, Listener};
 use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
 use crate::probes::ProbeTable;
@@ -84,7 +84,7 @@ pub struct EgressStatus {
     /// Its name.
     pub name: String,
     /// Where apps connect.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
     /// What they speak.
     pub protocol: Protocol,
     /// Where it goes.

@@ -4,9 +4,11 @@
 //! SO_REUSEPORT is never set: beside an app that sets it, both could bind one port, and a sidecar
 //! that takes a port over would no longer make a forgotten `0.0.0.0` fail.
 
+mod address;
 mod admission;
 mod bind;
 mod reach;
+mod unix;
 
 use std::future::poll_fn;
 use std::io;
@@ -17,10 +19,13 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+pub use self::address::Address;
+pub(crate) use self::address::Client;
 use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
 pub use self::bind::{BindError, Bound};
 pub(crate) use self::reach::{overlap, reaches};
+pub use self::unix::UnixSockets;
 use crate::log_limit::LogLimit;
 use crate::metrics::{ListenerSockets, Metrics};
 use crate::panics;
@@ -34,6 +39,8 @@ pub struct Settings {
     pub setting: &'static str,
     /// Addresses to bind, each exclusively (SO_REUSEPORT is never set).
     pub addresses: Vec<SocketAddr>,
+    /// Unix sockets beside them.
+    pub unix: UnixSockets,
     /// Connections open at once. Beyond it an idle one is closed for each newcomer; while there is none,
     /// newcomers wait in the kernel's queue.
     pub max_connections: usize,
@@ -41,6 +48,15 @@ pub struct Settings {
     pub loopback_connections: Option<usize>,
     /// Length of the kernel's queue of connections not yet accepted.
     pub backlog: i32,
+}
+
+impl Settings {
+    /// Everything to bind.
+    pub fn all(&self) -> impl Iterator<Item = Address> {
+        let addresses = self.addresses.iter().copied().map(Address::Ip);
+        let unix = self.unix.paths.iter().cloned().map(Address::Unix);
+        addresses.chain(unix)
+    }
 }
 
 /// Bound sockets of one listener, and the permits of its connections.
@@ -77,8 +93,9 @@ pub struct Accepted {
 impl Listener {
     /// Binds every address; needs a runtime.
     pub fn bind(settings: &Settings, metrics: ListenerSockets) -> Result<Self, BindError> {
-        let bind = |address: &SocketAddr| Bound::bind(settings, *address);
-        let sockets = settings.addresses.iter().map(bind);
+        let sockets = settings
+            .all()
+            .map(|address| Bound::bind(settings, &address));
         let network = Admission::new(settings.max_connections, metrics.clone());
         let loopback = settings.loopback_connections;
         Ok(Self {
@@ -123,9 +140,10 @@ impl Listener {
         Self { waiting, ..self }
     }
 
-    /// The addresses as bound: port 0 has become a real one.
+    /// The addresses of TCP as bound: port 0 has become a real one.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(Bound::address).collect()
+        let bound = self.sockets.iter().filter_map(Bound::address);
+        bound.filter_map(|address| address.ip()).collect()
     }
 
     /// The next connection with its permit. Errors of accept(2) are counted, logged and waited out.
@@ -204,7 +222,7 @@ impl Listener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         for offset in 0..self.sockets.len() {
             let index = (self.next + offset) % self.sockets.len();
-            if let Poll::Ready(accepted) = self.sockets[index].socket.poll_accept(cx) {
+            if let Poll::Ready(accepted) = self.sockets[index].poll_accept(cx) {
                 self.next = index + 1;
                 return Poll::Ready(accepted);
             }

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout;
 
-use crate::listener::{Accepted, Activity, Settings};
+use crate::listener::{Accepted, Activity, Settings, UnixSockets};
 
 /// Connections from the network and, apart from these, from this host. Probes, scrapers and an operator
 /// need a handful; a connection that is idle makes room for a newcomer.
@@ -35,6 +35,7 @@ pub(crate) fn settings(name: &str, setting: &'static str, addresses: Vec<SocketA
         name: name.to_owned(),
         setting,
         addresses,
+        unix: UnixSockets::default(),
         max_connections: NETWORK_CONNECTIONS,
         loopback_connections: Some(LOOPBACK_CONNECTIONS),
         backlog: BACKLOG,

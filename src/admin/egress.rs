@@ -14,7 +14,7 @@ pub(super) fn describe(egress: &EgressStatus, metrics: &Metrics) -> Value {
     json!({
         "name": egress.name,
         "role": "egress",
-        "addresses": egress.addresses,
+        "addresses": egress.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "protocol": egress.protocol.name(),
         "target": egress.target,
         "policy": policy.mode().name(),

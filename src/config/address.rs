@@ -40,6 +40,24 @@ pub(super) fn listening(
     Ok(addresses)
 }
 
+/// Reads where the apps of this host connect: addresses, and the paths of Unix sockets.
+pub(super) fn of_apps(items: &[String]) -> Result<(Vec<SocketAddr>, Vec<PathBuf>), AddressError> {
+    let (mut addresses, mut paths) = (Vec::new(), Vec::new());
+    for item in items {
+        match item.strip_prefix("unix:") {
+            Some(path) => paths.push(unix(item, path)?),
+            None => addresses.push(item.clone()),
+        }
+    }
+    if addresses.is_empty() && !paths.is_empty() {
+        return Ok((Vec::new(), paths));
+    }
+    addresses
+        .iter()
+        .try_for_each(|item| misread::as_path(item))?;
+    Ok((listening(&addresses, None)?, paths))
+}
+
 /// Reads one address with a port, for flags that take no list.
 pub fn socket(text: &str) -> Result<SocketAddr, AddressError> {
     let text = text.trim();
@@ -79,7 +97,7 @@ pub(super) fn hosts(items: &[String], pod_ips: Option<&str>) -> Result<Vec<IpAdd
 /// Reads where the upstream listens. Loopback or not is the caller's question.
 pub(super) fn upstream(text: &str) -> Result<UpstreamAddr, AddressError> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix(text, path);
+        return unix(text, path).map(UpstreamAddr::Unix);
     }
     misread::as_upstream(text)?;
     let (host, port) = split(text)?;
@@ -106,7 +124,8 @@ pub(super) fn ports_entry(text: &str) -> Result<(u16, UpstreamAddr), AddressErro
     Ok((number, upstream(target.trim())?))
 }
 
-fn unix(text: &str, path: &str) -> Result<UpstreamAddr, AddressError> {
+/// The path of a Unix socket.
+fn unix(text: &str, path: &str) -> Result<PathBuf, AddressError> {
     if !path.starts_with('/') {
         return Err(AddressError::UnixRelative(text.into()));
     }
@@ -119,7 +138,7 @@ fn unix(text: &str, path: &str) -> Result<UpstreamAddr, AddressError> {
             path.len(),
         ));
     }
-    Ok(UpstreamAddr::Unix(PathBuf::from(path)))
+    Ok(PathBuf::from(path))
 }
 
 /// One item that carries a port; several addresses when it names those of the pod.

@@ -1,6 +1,7 @@
 //! What only shows when all listeners stand side by side: names, addresses, loops. Pure.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::error::Error;
 use super::file::Layers;
@@ -17,6 +18,7 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), Error> {
     let egresses: Vec<_> = config.egresses.iter().zip(&layers.egresses).collect();
     names(&listeners, &egresses)?;
     addresses(config, &layers.process, &listeners, &egresses)?;
+    paths(&egresses)?;
     loops(&listeners)?;
     egress_loops(&listeners, &egresses)
 }
@@ -91,6 +93,36 @@ fn addresses(
             });
         }
         taken.push(claim);
+    }
+    Ok(())
+}
+
+/// Two Unix sockets of one path: the second would not be bound.
+fn paths(egresses: &Egresses<'_>) -> Result<(), Error> {
+    let mut taken: Vec<(&Path, &str)> = Vec::new();
+    for (egress, layer) in egresses {
+        let name = egress.socket.name.as_str();
+        for path in &egress.socket.unix.paths {
+            let at = layer.place(Key::EgressListen);
+            let shown = path.display();
+            match taken.iter().find(|(other, _)| *other == path) {
+                Some((_, other)) if *other == name => {
+                    return Err(Error::Unusable {
+                        at,
+                        problem: format!("unix:{shown} stands twice in the list: remove one"),
+                    });
+                }
+                Some((_, other)) => {
+                    return Err(Error::Unusable {
+                        at,
+                        problem: format!(
+                            "unix:{shown} is also taken by egress `{other}`: give each its own path"
+                        ),
+                    });
+                }
+                None => taken.push((path.as_path(), name)),
+            }
+        }
     }
     Ok(())
 }
@@ -176,14 +208,13 @@ fn egress_loops(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<()
             }
         }
         for (listener, _) in listeners {
-            let UpstreamAddr::Tcp(upstream) = listener.proxy.upstream else {
-                continue;
+            let mut ours = egress.socket.addresses.iter();
+            let leads_here = match &listener.proxy.upstream {
+                UpstreamAddr::Tcp(upstream) => ours.any(|listen| reaches(*upstream, *listen)),
+                UpstreamAddr::Unix(path) => egress.socket.unix.paths.contains(path),
+                UpstreamAddr::Tunnel(_) => false,
             };
-            let ours = egress.socket.addresses.iter();
-            let mut ours = ours.filter(|listen| reaches(upstream, **listen));
-            if ours.next().is_some()
-                && let Some(listen) = accepts(&listener.socket.addresses)
-            {
+            if leads_here && let Some(listen) = accepts(&listener.socket.addresses) {
                 let name = &listener.socket.name;
                 return Err(circle(format!(
                     "listener `{name}` ({listen}), whose upstream is this egress,"

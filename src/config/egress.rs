@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::address;
 use super::destination::{self, wrong_target};
+use super::egress_socket;
 use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::Layer;
@@ -13,9 +13,9 @@ use super::value::{Located, Raw};
 use crate::proxy::Protocol;
 use crate::proxy::egress::{Destination, Settings};
 use crate::proxy::server_name;
+use crate::tls;
 use crate::tls::client::Authorities;
 use crate::tls::identity::Rules;
-use crate::{listener, tls};
 
 /// The word that stands for the host's own bundle of CAs.
 const SYSTEM: &str = "system";
@@ -81,41 +81,14 @@ fn expand(shared: &Layer, origin: &Origin, entries: &str) -> Result<Vec<Layer>, 
 
 pub(super) fn resolve(layer: &Layer) -> Result<EgressConfig, Error> {
     let name = resolve::name(layer, Key::EgressName)?;
-    let socket = socket(layer, &name)?;
+    let socket = egress_socket::resolve(layer, &name)?;
     let egress = settings(layer)?;
+    egress_socket::of_protocol(layer, &socket, &egress)?;
     Ok(EgressConfig {
         socket,
         explicit_connections: layer.explicit(Key::EgressMaxConnections).is_some(),
         tls: tls(layer, &name)?,
         egress,
-    })
-}
-
-fn socket(layer: &Layer, name: &str) -> Result<listener::Settings, Error> {
-    let key = Key::EgressListen;
-    let addresses = address::listening(&layer.list(key)?, None);
-    let addresses = addresses.map_err(|problem| Error::Address {
-        at: layer.place(key),
-        problem,
-    })?;
-    let remote = addresses
-        .iter()
-        .find(|address| !address.ip().to_canonical().is_loopback());
-    if let Some(remote) = remote
-        && !layer.switch(Key::UnsafeRemoteListen)?
-    {
-        return Err(Error::RemoteListen {
-            at: layer.place(key),
-            address: remote.to_string(),
-        });
-    }
-    Ok(listener::Settings {
-        name: name.to_owned(),
-        setting: "--egress-listen (egress.listen)",
-        addresses,
-        max_connections: layer.count(Key::EgressMaxConnections)?,
-        loopback_connections: None,
-        backlog: layer.count::<u16>(Key::EgressBacklog)?.into(),
     })
 }
 

@@ -224,6 +224,8 @@ keys! {
         "Addresses where apps of this host connect in plaintext: IP:PORT of loopback";
     UnsafeRemoteListen: "egress.unsafe-remote-listen", "unsafe-remote-listen", ValueType::Switch, Fixed("false"),
         "Allow an egress to listen on more than loopback: anyone who reaches it acts with our identity";
+    EgressSocketMode: "egress.socket-mode", "egress-socket-mode", ValueType::Text, Fixed("0660"),
+        "Mode of the file of a Unix socket in listen: who may connect";
     EgressTarget: "egress.target", "egress-target", ValueType::Text, Derived("none: must be given without capture"),
         "Where its connections go over TLS: HOST:PORT; with capture {host} and {port} are as the app names them";
     EgressCapture: "egress.capture", "egress-capture", ValueType::Choice(Capture::VARIANTS), Fixed("none"),

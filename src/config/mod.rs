@@ -10,6 +10,7 @@ mod client_auth;
 mod conflict;
 mod destination;
 mod egress;
+mod egress_socket;
 mod environment;
 mod error;
 mod file;

@@ -144,6 +144,7 @@ fn socket(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<listener::
         setting: "--listen (listener.listen)",
         addresses: address::listening(&items, pod_ips)
             .map_err(|problem| at(layer, Key::Listen, problem))?,
+        unix: listener::UnixSockets::default(),
         max_connections: layer.count(Key::MaxConnections)?,
         loopback_connections: None,
         backlog: layer.count::<u16>(Key::Backlog)?.into(),

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::reply::{EVIDENCE, MODEL, Refusal, Reply, evidence, json, now, typed, whole};
 use super::{bulk, chat, embeddings, grpc, websocket};
-use crate::listener::{Accepted, Listener, Settings};
+use crate::listener::{Accepted, Listener, Settings, UnixSockets};
 use crate::metrics::ListenerSockets;
 
 const PAGE: &str = include_str!("page.html");
@@ -40,6 +40,7 @@ impl Stub {
             name: "stub".to_owned(),
             setting: "another port",
             addresses: vec![address],
+            unix: UnixSockets::default(),
             max_connections: MAX_CONNECTIONS,
             loopback_connections: None,
             backlog: 128,

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::net::listen;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::Settings;
+use super::address::{Address, NO_ADDRESS};
+use super::unix::UnixSocket;
 
 /// An address that cannot be bound.
 #[derive(Debug, Error)]
@@ -22,7 +25,7 @@ pub enum BindError {
         /// The listener's name.
         listener: String,
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Where the address was given.
         setting: &'static str,
     },
@@ -32,7 +35,7 @@ pub enum BindError {
         /// The listener's name.
         listener: String,
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// What the kernel said.
         source: io::Error,
     },
@@ -47,15 +50,27 @@ const KEEPALIVE_TIMES: u32 = 4;
 #[derive(Debug)]
 pub struct Bound {
     /// As the settings write it; port 0 stays 0.
-    pub(super) asked: SocketAddr,
-    pub(super) socket: TcpListener,
+    pub(super) asked: Address,
+    pub(super) socket: ListenSocket,
+}
+
+#[derive(Debug)]
+pub(super) enum ListenSocket {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
 }
 
 impl Bound {
     /// Binds one address of a listener; needs a runtime.
-    pub fn bind(settings: &Settings, address: SocketAddr) -> Result<Self, BindError> {
-        let bound = listening(address, settings.backlog).map_err(|source| {
-            let listener = settings.name.clone();
+    pub fn bind(settings: &Settings, address: &Address) -> Result<Self, BindError> {
+        let bound = match address {
+            Address::Ip(address) => listening(*address, settings.backlog).map(ListenSocket::Tcp),
+            Address::Unix(path) => {
+                UnixSocket::bind(path, settings.unix.mode, settings.backlog).map(ListenSocket::Unix)
+            }
+        };
+        let bound = bound.map_err(|source| {
+            let (listener, address) = (settings.name.clone(), address.clone());
             match source.kind() {
                 io::ErrorKind::AddrInUse => BindError::InUse {
                     listener,
@@ -70,24 +85,48 @@ impl Bound {
             }
         });
         Ok(Self {
-            asked: address,
+            asked: address.clone(),
             socket: bound?,
         })
     }
 
     /// As the settings write it.
-    pub fn asked(&self) -> SocketAddr {
-        self.asked
+    pub fn asked(&self) -> &Address {
+        &self.asked
     }
 
     /// As bound: port 0 has become a real one.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.socket.local_addr().ok()
+    pub fn address(&self) -> Option<Address> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => socket.local_addr().ok().map(Address::Ip),
+            ListenSocket::Unix(socket) => Some(Address::Unix(socket.path().to_owned())),
+        }
     }
 
-    /// Another length of the kernel's queue; connections in it stay (listen(2) once more).
-    pub fn set_backlog(&self, backlog: i32) -> io::Result<()> {
-        Ok(listen(&self.socket, backlog)?)
+    /// Another length of the kernel's queue, in which connections stay (listen(2) once more), and another
+    /// mode of its file.
+    pub fn follow(&self, settings: &Settings) -> io::Result<()> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => Ok(listen(socket, settings.backlog)?),
+            ListenSocket::Unix(socket) => {
+                socket.set_mode(settings.unix.mode)?;
+                socket.set_backlog(settings.backlog)
+            }
+        }
+    }
+
+    /// The next connection and its other end.
+    pub(super) fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => socket.poll_accept(cx),
+            ListenSocket::Unix(socket) => {
+                let accepted = socket.poll_accept(cx);
+                accepted.map_ok(|stream| (stream, NO_ADDRESS))
+            }
+        }
     }
 }
 

@@ -40,8 +40,8 @@ fn not_listening() -> Bound {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     socket.bind(&address.into()).unwrap();
     Bound {
-        asked: address,
-        socket: TcpListener::from_std(socket.into()).unwrap(),
+        asked: address.into(),
+        socket: bind::ListenSocket::Tcp(TcpListener::from_std(socket.into()).unwrap()),
     }
 }
 
@@ -52,6 +52,7 @@ async fn a_panic_while_accepting_is_counted_and_the_next_is_accepted() {
         name: "test".to_owned(),
         setting: "--listen",
         addresses: vec![([127, 0, 0, 1], 0).into()],
+        unix: UnixSockets::default(),
         max_connections: 4,
         loopback_connections: None,
         backlog: 4,

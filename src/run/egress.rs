@@ -12,7 +12,7 @@ use super::live::Side;
 use super::series::announce;
 use crate::admin;
 use crate::config::EgressConfig;
-use crate::listener;
+use crate::listener::{self, Address};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::egress::{EgressFrontend, EgressService};
 use crate::tls::client::ClientTls;
@@ -77,10 +77,18 @@ impl ReadyEgress {
         (tls, Arc::clone(self.front.metrics()))
     }
 
-    pub(super) fn status(&self, addresses: Vec<SocketAddr>) -> admin::EgressStatus {
+    /// Where apps connect; `addresses` are those of TCP as bound.
+    fn listens_on(&self, addresses: &[SocketAddr]) -> Vec<Address> {
+        let unix = self.config.socket.unix.paths.iter();
+        let unix = unix.cloned().map(Address::Unix);
+        let addresses = addresses.iter().copied().map(Address::Ip);
+        addresses.chain(unix).collect()
+    }
+
+    pub(super) fn status(&self, addresses: &[SocketAddr]) -> admin::EgressStatus {
         admin::EgressStatus {
             name: self.name().to_owned(),
-            addresses,
+            addresses: self.listens_on(addresses),
             protocol: self.config.egress.protocol,
             target: self.config.egress.destination.to_string(),
             tls: Arc::clone(self.front.tls()),
@@ -114,7 +122,7 @@ impl Side for ReadyEgress {
         tracing::info!(
             listener = %name,
             role = "egress",
-            ?addresses,
+            addresses = ?self.listens_on(addresses),
             target = %self.config.egress.destination,
             protocol = self.config.egress.protocol.name(),
             policy = self.config.tls.policy.mode().name(),

@@ -1,10 +1,10 @@
 //! Why a run did not start.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::listener::BindError;
+use crate::listener::{Address, BindError};
 use crate::probes::ProbeTableError;
 use crate::signature::{KeyError, SignerError};
 use crate::tls::client::ClientTlsError;
@@ -43,11 +43,11 @@ pub enum Error {
         /// The listener's name.
         listener: String,
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Whose socket it overlaps.
         owner: String,
         /// The address of that.
-        held: SocketAddr,
+        held: Address,
     },
     /// Metrics could not be registered.
     #[error("metrics: {0}")]

@@ -63,10 +63,8 @@ fn judge_egress(egress: &EgressConfig, profile: Profile) -> Judged {
         Requirement::Upstream => {
             let mut addresses = egress.socket.addresses.iter();
             let local = addresses.all(|address| address.ip().is_loopback());
-            (
-                format!("plaintext in at {:?}", egress.socket.addresses),
-                local,
-            )
+            let all: Vec<_> = egress.socket.all().collect();
+            (format!("plaintext in at {all:?}"), local)
         }
     };
     Judged {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::base::Base;
 use super::dispatch::{Dispatcher, Stop, stop};
 use crate::drain::{Drain, Phase};
-use crate::listener::{self, Admission, Bound, Listener};
+use crate::listener::{self, Address, Admission, Bound, Listener};
 use crate::metrics::{ListenerMetrics, Metrics};
 
 /// What accepts connections: a listener or an egress.
@@ -45,8 +45,8 @@ pub(super) trait Side: Clone {
 pub(super) struct Live<S> {
     pub(super) side: S,
     /// Its addresses, as asked for and as bound.
-    pub(super) sockets: Vec<(SocketAddr, SocketAddr)>,
-    /// As bound.
+    pub(super) sockets: Vec<(Address, Address)>,
+    /// Those of TCP, as bound.
     pub(super) addresses: Vec<SocketAddr>,
     permits: Arc<Admission>,
     drain: Drain,
@@ -81,7 +81,7 @@ impl<S: Side> Live<S> {
             None => (Admission::new(connections, metrics.clone()), None),
         };
         let both = sockets.iter();
-        let both = both.filter_map(|socket| Some((socket.asked(), socket.address()?)));
+        let both = both.filter_map(|socket| Some((socket.asked().clone(), socket.address()?)));
         let both: Vec<_> = both.collect();
         let listener = Listener::over(side.name(), sockets, Arc::clone(&permits), metrics);
         let listener = listener.with_waiting(waiting);

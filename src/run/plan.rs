@@ -14,7 +14,7 @@ use super::sockets::{Free, Wanted, addresses};
 use super::traces;
 use crate::budget::Budget;
 use crate::config::{Config, EgressConfig, ListenerConfig};
-use crate::listener::reaches;
+use crate::listener::{Address, reaches};
 use crate::probes::ProbeTable;
 use crate::proxy::UpstreamAddr;
 use crate::tls::client::ClientTls;
@@ -23,7 +23,7 @@ use crate::tls::client::ClientTls;
 #[derive(Clone)]
 pub(super) struct Running<S> {
     pub(super) side: S,
-    pub(super) sockets: Vec<(SocketAddr, SocketAddr)>,
+    pub(super) sockets: Vec<(Address, Address)>,
 }
 
 /// Everything that runs.
@@ -161,12 +161,16 @@ fn egress_step(
 /// Addresses that no egress connects to, whatever a name resolves to: those of every egress, which takes
 /// plaintext, and those of listeners that forward to one.
 fn in_circles(listeners: &[ListenerConfig], egresses: &[EgressConfig]) -> Vec<SocketAddr> {
-    let egresses = egresses.iter().flat_map(|egress| &egress.socket.addresses);
-    let mut own: Vec<SocketAddr> = egresses.copied().collect();
+    let sockets = || egresses.iter().map(|egress| &egress.socket);
+    let addresses = sockets().flat_map(|socket| &socket.addresses);
+    let mut own: Vec<SocketAddr> = addresses.copied().collect();
     for listener in listeners {
-        if let UpstreamAddr::Tcp(upstream) = &listener.proxy.upstream
-            && own.iter().any(|own| reaches(*upstream, *own))
-        {
+        let is_ours = match &listener.proxy.upstream {
+            UpstreamAddr::Tcp(upstream) => own.iter().any(|own| reaches(*upstream, *own)),
+            UpstreamAddr::Unix(path) => sockets().any(|socket| socket.unix.paths.contains(path)),
+            UpstreamAddr::Tunnel(_) => false,
+        };
+        if is_ours {
             own.extend(&listener.socket.addresses);
         }
     }

@@ -104,7 +104,7 @@ impl Sides {
                 .map(|live| live.side.status(live.addresses.clone()))
                 .collect(),
             egresses: egresses
-                .map(|live| live.side.status(live.addresses.clone()))
+                .map(|live| live.side.status(&live.addresses))
                 .collect(),
             probes,
         }
@@ -209,15 +209,15 @@ fn socket<S: Side>(wanted: Wanted, side: &S, stopping: &mut [Stopping]) -> Optio
         let sockets = &mut stopping.sockets;
         let held = sockets.iter();
         let mut held = held.map(Bound::address);
-        if let Some(index) = held.position(|held| held == Some(address)) {
+        if let Some(index) = held.position(|held| held.as_ref() == Some(&address)) {
             let bound = sockets.swap_remove(index);
-            if let Err(error) = bound.set_backlog(side.socket().backlog) {
-                tracing::warn!(listener = %side.name(), %address, %error, "backlog unchanged");
+            if let Err(error) = bound.follow(side.socket()) {
+                tracing::warn!(listener = %side.name(), %address, %error, "backlog or mode unchanged");
             }
             return Some(bound);
         }
     }
-    let bound = Bound::bind(side.socket(), address);
+    let bound = Bound::bind(side.socket(), &address);
     bound
         .inspect_err(|error| tracing::error!(%error, "address not served"))
         .ok()

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::error::Error;
-use crate::listener::{self, BindError, Bound, overlap};
+use crate::listener::{self, Address, BindError, Bound, overlap};
 
 /// A socket of a listener that is about to start.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(super) enum Wanted {
     /// Bound for it.
     New(Bound),
     /// One that runs and whose owner stops, by its address as bound.
-    Held(SocketAddr),
+    Held(Address),
 }
 
 /// Sockets whose owners stop or change.
@@ -22,51 +22,56 @@ pub(super) struct Free(Vec<Socket>);
 #[derive(Debug)]
 struct Socket {
     owner: String,
-    asked: SocketAddr,
-    bound: SocketAddr,
+    asked: Address,
+    bound: Address,
 }
 
 impl Free {
     /// The sockets of one owner.
-    pub(super) fn add(&mut self, owner: &str, sockets: &[(SocketAddr, SocketAddr)]) {
+    pub(super) fn add(&mut self, owner: &str, sockets: &[(Address, Address)]) {
         let sockets = sockets.iter();
         self.0.extend(sockets.map(|(asked, bound)| Socket {
             owner: owner.to_owned(),
-            asked: *asked,
-            bound: *bound,
+            asked: asked.clone(),
+            bound: bound.clone(),
         }));
     }
 
     /// A socket for each address.
     pub(super) fn sockets(&mut self, settings: &listener::Settings) -> Result<Vec<Wanted>, Error> {
         let mut wanted = Vec::new();
-        for address in &settings.addresses {
-            wanted.push(match self.take(&settings.name, *address) {
+        for address in settings.all() {
+            wanted.push(match self.take(&settings.name, &address) {
                 Some(bound) => Wanted::Held(bound),
-                None => Wanted::New(self.bind(settings, *address)?),
+                None => Wanted::New(self.bind(settings, &address)?),
             });
         }
         Ok(wanted)
     }
 
     /// The one with that address, a former one of the same name first. "Any port" is nobody else's.
-    fn take(&mut self, name: &str, address: SocketAddr) -> Option<SocketAddr> {
-        let own = |socket: &Socket| socket.asked == address && socket.owner == name;
-        let other = |socket: &Socket| socket.asked == address && address.port() != 0;
+    fn take(&mut self, name: &str, address: &Address) -> Option<Address> {
+        let is_fixed = address.ip().is_none_or(|address| address.port() != 0);
+        let own = |socket: &Socket| socket.asked == *address && socket.owner == name;
+        let other = |socket: &Socket| socket.asked == *address && is_fixed;
         let index = self.0.iter().position(own);
         let index = index.or_else(|| self.0.iter().position(other))?;
         Some(self.0.swap_remove(index).bound)
     }
 
-    fn bind(&self, settings: &listener::Settings, address: SocketAddr) -> Result<Bound, Error> {
+    fn bind(&self, settings: &listener::Settings, address: &Address) -> Result<Bound, Error> {
+        let meets = |held: &Address| match (held.ip(), address.ip()) {
+            (Some(held), Some(address)) => overlap(held, address),
+            _ => false,
+        };
         let refused = |error| {
-            let held = self.0.iter().find(|held| overlap(held.bound, address));
+            let held = self.0.iter().find(|held| meets(&held.bound));
             match (held, error) {
                 (Some(held), BindError::InUse { listener, .. }) => Error::Held {
                     listener,
-                    address,
+                    address: address.clone(),
                     owner: held.owner.clone(),
-                    held: held.bound,
+                    held: held.bound.clone(),
                 },
                 (_, error) => error.into(),
             }
@@ -75,11 +80,11 @@ impl Free {
     }
 }
 
-/// The addresses as bound.
+/// The addresses of TCP as bound.
 pub(super) fn addresses(sockets: &[Wanted]) -> Vec<SocketAddr> {
     let address = |socket: &Wanted| match socket {
-        Wanted::New(bound) => bound.address(),
-        Wanted::Held(bound) => Some(*bound),
+        Wanted::New(bound) => bound.address()?.ip(),
+        Wanted::Held(bound) => bound.ip(),
     };
     sockets.iter().filter_map(address).collect()
 }
@@ -94,6 +99,7 @@ mod tests {
             name: name.to_owned(),
             setting: "--listen",
             addresses: addresses.to_vec(),
+            unix: listener::UnixSockets::default(),
             max_connections: 1,
             loopback_connections: None,
             backlog: 1,
@@ -106,11 +112,14 @@ mod tests {
         let fixed: SocketAddr = "127.0.0.1:4001".parse().unwrap();
         let bound: SocketAddr = "127.0.0.1:4002".parse().unwrap();
         let mut free = Free::default();
-        free.add("one", &[(any, bound), (fixed, fixed)]);
+        free.add(
+            "one",
+            &[(any.into(), bound.into()), (fixed.into(), fixed.into())],
+        );
         // The fixed one moves to another name; "any port" is bound anew for it.
         let other = free.sockets(&settings("other", &[fixed, any])).unwrap();
         assert!(
-            matches!(other[0], Wanted::Held(held) if held == fixed),
+            matches!(&other[0], Wanted::Held(held) if *held == Address::Ip(fixed)),
             "{other:?}"
         );
         assert!(matches!(other[1], Wanted::New(_)), "{other:?}");
@@ -123,7 +132,7 @@ mod tests {
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let held = held.local_addr().map(|at| (held, at)).unwrap();
         let mut free = Free::default();
-        free.add("old", &[(held.1, held.1)]);
+        free.add("old", &[(held.1.into(), held.1.into())]);
         let all: SocketAddr = ([0, 0, 0, 0], held.1.port()).into();
         let refused = free.sockets(&settings("new", &[all])).unwrap_err();
         let message = refused.to_string();
@@ -131,5 +140,24 @@ mod tests {
             message.contains("`old`") && message.contains("restart"),
             "{message}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_goes_to_whoever_has_its_path_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let unix = listener::UnixSockets {
+            paths: vec![path.clone()],
+            ..listener::UnixSockets::default()
+        };
+        let settings = listener::Settings {
+            unix,
+            ..settings("other", &[])
+        };
+        let mut free = Free::default();
+        free.add("one", &[(Address::Unix(path.clone()), Address::Unix(path))]);
+        let wanted = free.sockets(&settings).unwrap();
+        assert!(matches!(wanted[..], [Wanted::Held(_)]), "{wanted:?}");
+        assert!(addresses(&wanted).is_empty());
     }
 }

@@ -153,10 +153,9 @@ fn every_key_changes_what_runs() {
     let default = Config::parse("default", LISTENER).unwrap().to_string();
     let default: Vec<&str> = default.lines().collect();
     let changed = parse(&path).unwrap().to_string();
-    // The protocol stays: `tcp` would exclude the keys of HTTP, and `allow-any` the other rules. One key
-    // needs `tcp`: tests/config/valid/tcp-with-identity.toml has it.
+    // The protocol stays: `tcp` would exclude the keys of HTTP, and `allow-any` the other rules; tcp-with-identity.toml has one.
     // The protocol of an egress stays too, its server-name excludes peer-ids, its capture a target: egress-*.toml
-    // have them. A tunnel has no upstream: tunnel.toml. A profile refuses others' values, an agent files: profile, spiffe.
+    // have them, and the mode of a Unix socket. A tunnel has no upstream: tunnel.toml. A profile refuses others' values, an agent files: profile, spiffe.
     let excluded = [
         Key::Protocol,
         Key::AllowAny,
@@ -165,6 +164,7 @@ fn every_key_changes_what_runs() {
         Key::TunnelPorts,
         Key::UnsafeOpenTunnel,
         Key::EgressTunnel,
+        Key::EgressSocketMode,
         Key::EgressProtocol,
         Key::EgressServerName,
         Key::EgressCapture,

@@ -9,7 +9,7 @@ use crate::support::openssl::Client;
 use crate::support::pki::TestPki;
 use crate::support::{Setup, Sidecar, answering, eventually, hello, read_head, upstream, within};
 use hybridge::budget::Resources;
-use hybridge::listener::{Listener, Settings};
+use hybridge::listener::{Listener, Settings, UnixSockets};
 use hybridge::metrics::ListenerSockets;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use socket2::{Domain, Socket, Type};
@@ -146,6 +146,7 @@ async fn the_limit_counts_connections_and_not_addresses() {
         name: "test".to_owned(),
         setting: "--listen",
         addresses: vec![any, any, any],
+        unix: UnixSockets::default(),
         max_connections: 1,
         loopback_connections: None,
         backlog: 16,

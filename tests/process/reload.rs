@@ -4,6 +4,7 @@
 mod broken;
 mod sockets;
 mod traces;
+mod unix;
 
 use crate::support::client::{Client, ask, read_to_end, read_until, stream};
 use crate::support::process::Process;

@@ -18,6 +18,12 @@ pub(super) fn as_listening(text: &str) -> Result<(), AddressError> {
 
 /// Refuses what stands for an upstream without being one.
 pub(super) fn as_upstream(text: &str) -> Result<(), AddressError> {
+    as_path(text)?;
+    common(text, "127.0.0.1")
+}
+
+/// Refuses the path of a Unix socket that does not say that it is one.
+pub(super) fn as_path(text: &str) -> Result<(), AddressError> {
     let is_path = text.starts_with('/') || text.rsplit('.').next() == Some("sock");
     if is_path && !text.contains("://") {
         let form = match text.strip_prefix('/') {
@@ -26,7 +32,7 @@ pub(super) fn as_upstream(text: &str) -> Result<(), AddressError> {
         };
         return refused(text, "is a path", form);
     }
-    common(text, "127.0.0.1")
+    Ok(())
 }
 
 /// `any` stands for the address where only a port or `*` was written.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::text::{addresses, duration, list, path, policy, quoted, socket_limits, timeout};
+use super::text::{duration, list, path, policy, quoted, socket_limits, timeout};
 use crate::config::settings::EgressConfig;
 use crate::proxy::Protocol;
 use crate::proxy::egress::Destination;
@@ -17,7 +17,12 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &EgressConfig) -> fmt::R
     } = config;
     writeln!(f, "\n[[egress]]")?;
     writeln!(f, "name = {}", quoted(&socket.name))?;
-    writeln!(f, "listen = {}", addresses(&socket.addresses))?;
+    let listen: Vec<_> = socket.all().map(|address| address.to_string()).collect();
+    writeln!(f, "listen = {}", list(listen.iter().map(String::as_str)))?;
+    if !socket.unix.paths.is_empty() {
+        let mode = format!("{:04o}", socket.unix.mode);
+        writeln!(f, "socket-mode = {}", quoted(&mode))?;
+    }
     let mut all = socket.addresses.iter();
     if all.any(|address| !address.ip().to_canonical().is_loopback()) {
         writeln!(f, "unsafe-remote-listen = true")?;

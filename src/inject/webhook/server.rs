@@ -135,6 +135,7 @@ fn webhook_socket(address: SocketAddr) -> listener::Settings {
         name: LISTENER.to_owned(),
         setting: "--listen",
         addresses: vec![address],
+        unix: listener::UnixSockets::default(),
         max_connections: MAX_CONNECTIONS,
         loopback_connections: None,
         backlog: BACKLOG,

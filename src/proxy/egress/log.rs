@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::drain::Watch;
 use crate::io::TrafficTotals;
+use crate::listener::Client;
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::proxy::error::Outcome;
@@ -62,7 +63,7 @@ impl EgressLog {
         let error = ClientError::DoubleTls;
         self.metrics.handshake_failed(error.reason());
         if let Some(suppressed) = self.double_tls.admit() {
-            tracing::warn!(listener = %self.listener, role = "egress", %client, target, reason = error.reason(), %error, suppressed, "TLS inside TLS");
+            tracing::warn!(listener = %self.listener, role = "egress", client = %Client(client), target, reason = error.reason(), %error, suppressed, "TLS inside TLS");
         }
     }
 }
@@ -135,7 +136,7 @@ impl<'a> Closed<'a> {
             "connection closed",
             listener = %log.listener,
             role = "egress",
-            client = %self.client,
+            client = %Client(self.client),
             target = self.target(),
             address = self.address.map(tracing::field::display),
             outcome = outcome.as_str(),
@@ -166,7 +167,7 @@ impl<'a> Closed<'a> {
             return tracing::debug!(
                 listener = %log.listener,
                 role = "egress",
-                client = %self.client,
+                client = %Client(self.client),
                 target = self.target(),
                 outcome = outcome.as_str(),
                 "connection closed"
@@ -177,7 +178,7 @@ impl<'a> Closed<'a> {
                 tracing::$level!(
                     listener = %log.listener,
                     role = "egress",
-                    client = %self.client,
+                    client = %Client(self.client),
                     target = self.target(),
                     address = self.address.map(tracing::field::display),
                     outcome = outcome.as_str(),
