@@ -1,5 +1,7 @@
 //! `hybridge ctl cbom`: what a running sidecar is configured for and has negotiated, as a bill of materials.
 
+mod egress;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -10,6 +12,7 @@ use hybridge_scan::certificate::Certificate;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
+use self::egress::Egress;
 use super::error::Error;
 use crate::tls::credentials::unix_seconds;
 
@@ -18,6 +21,8 @@ use crate::tls::credentials::unix_seconds;
 pub(super) struct Status {
     version: String,
     listeners: Vec<Listener>,
+    #[serde(default)]
+    egresses: Vec<Egress>,
 }
 
 #[derive(Deserialize)]
@@ -70,9 +75,11 @@ pub(super) fn write(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     let services = status.listeners.iter();
-    let services: Vec<Service> = services
+    let mut services: Vec<Service> = services
         .map(|listener| service(listener, &status.version))
         .collect();
+    let egresses = status.egresses.iter();
+    services.extend(egresses.map(|egress| egress.service(&status.version)));
     let bill = cbom::bill(&services, version, unix_seconds(SystemTime::now()));
     serde_json::to_writer_pretty(&mut *out, &bill).map_err(io::Error::from)?;
     writeln!(out)?;

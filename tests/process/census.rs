@@ -4,10 +4,13 @@
 use std::process::Output;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::support::openssl::Client;
 use crate::support::process::Process;
+use crate::support::stage::Stage;
 use crate::support::{Setup, answering, within};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -173,4 +176,59 @@ async fn the_bill_of_a_running_sidecar_has_what_it_observed() {
             );
         }
     }
+}
+
+/// What servers chose is evidence too: under `hybrid-preferred` one may be classical.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bill_names_the_servers_of_an_egress_and_their_groups() {
+    let stage = Stage::new().await;
+    let server = Process::start(&Setup::in_front_of(stage.address)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    std::fs::write(&ca, &server.ca).unwrap();
+    let target = format!("localhost:{}", server.address.port());
+    let mut egresses = "[drain]\ndelay = \"0s\"\n".to_owned();
+    for (name, more) in [
+        ("used", format!("target = \"{target}\"")),
+        ("unused", format!("target = \"{target}\"")),
+        (
+            "named",
+            "capture = \"socks5\"\ntargets-allowed = [\"localhost:*\"]".to_owned(),
+        ),
+    ] {
+        let ca = ca.display();
+        let egress = format!(
+            "[[egress]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\n{more}\ntls.ca = \"{ca}\"\n"
+        );
+        egresses.push_str(&egress);
+    }
+    let process = Process::start(&Setup::in_front_of(stage.address).process(&egresses)).await;
+    let status: Value = serde_json::from_str(&process.admin("/status").await.1).unwrap();
+    let used = status["egresses"][0]["addresses"][0].as_str().unwrap();
+    let mut app = TcpStream::connect(used).await.unwrap();
+    app.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    within(app.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.ends_with("done"), "{answer}");
+    let bill = json(&process, &["cbom"]).await;
+    let services = bill["services"].as_array().unwrap();
+    let names: Vec<_> = services.iter().map(|service| &service["name"]).collect();
+    assert_eq!(names, ["test", "used", "unused", "named"]);
+    let url = format!("tls://{target}");
+    let endpoints = |at: usize| services[at]["endpoints"].clone();
+    assert_eq!(endpoints(1), serde_json::json!([url]));
+    assert_eq!(endpoints(2), serde_json::json!([url]));
+    assert_eq!(endpoints(3), serde_json::json!([]));
+    let property = |at: usize, name: &str| {
+        let all = services[at]["properties"].as_array().unwrap();
+        let found = all.iter().find(|property| property["name"] == name);
+        found.and_then(|property| property["value"].as_str())
+    };
+    assert_eq!(property(1, "hybridge:role"), Some("egress"));
+    let group = format!("hybridge:observed:target:{target}:group");
+    assert_eq!(property(1, &group), Some("X25519MLKEM768"));
+    assert_eq!(property(2, &group), None);
+    assert_eq!(property(3, "hybridge:target"), Some("socks5"));
 }
