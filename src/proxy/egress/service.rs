@@ -35,7 +35,8 @@ pub struct EgressService {
 
 /// A server that is ready for the app's bytes.
 struct Reached<P> {
-    server: H1<ServerStream>,
+    /// Boxed: it has the keys, and a future keeps room for each place that a value moves through.
+    server: Box<H1<ServerStream>>,
     session: Session,
     address: SocketAddr,
     connecting: Duration,
@@ -57,7 +58,7 @@ impl EgressFrontend {
             address,
             connecting,
         } = connected;
-        let mut server = H1::new(stream);
+        let mut server = Box::new(H1::new(stream));
         if to.is_tunnel()
             && let Err(error) = tunnel::open(&mut server, named, address).await
         {
@@ -125,7 +126,7 @@ impl EgressService {
         if let (Some(http), Destination::Target(target)) =
             (&self.http, &self.front.settings.destination)
         {
-            return http.serve(&self.front, target, accepted, drain).await;
+            return Box::pin(http.serve(&self.front, target, accepted, drain)).await;
         }
         let front = &*self.front;
         let _open = Open::new(&front.log.metrics);
@@ -136,10 +137,11 @@ impl EgressService {
             client.stream().reset_at_close();
             return closed.ended(Outcome::Shed, &drain);
         }
+        // Boxed: an open connection does not hold what its handshake needed.
         let connected = tokio::select! {
             biased;
             () = drain.reached(Phase::Aborting) => None,
-            begun = front.begin(&mut client, &mut closed, &drain) => Some(begun),
+            begun = Box::pin(front.begin(&mut client, &mut closed, &drain)) => Some(begun),
         };
         let reached = match connected {
             Some(Ok(Begun::Stream(reached))) => reached,
