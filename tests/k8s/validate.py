@@ -35,6 +35,7 @@ CUSTOM = {
     "ServiceMonitor": {"namespaceSelector", "selector", "endpoints"},
     "PrometheusRule": {"groups"},
     "InferenceService": {"predictor"},
+    "PyTorchJob": {"pytorchReplicaSpecs", "runPolicy", "elasticPolicy", "nprocPerNode"},
     "JobSet": {"replicatedJobs", "network", "successPolicy", "failurePolicy", "startupPolicy", "suspend", "coordinator", "managedBy", "ttlSecondsAfterFinished"},
 }
 errors = []
@@ -73,7 +74,14 @@ def pods(obj):
 
 
 def jobs(obj):
-    """The Jobs that a JobSet makes."""
+    """The Jobs that a JobSet makes, and those that the pods of a PyTorchJob would be."""
+    if obj.get("kind") == "PyTorchJob":
+        for role, each in obj["spec"]["pytorchReplicaSpecs"].items():
+            unknown = set(each) - {"replicas", "restartPolicy", "template"}
+            if unknown:
+                fail(role, f"fields {sorted(unknown)} are not among the known ones")
+            template = {**each["template"], "spec": {"restartPolicy": each["restartPolicy"], **each["template"]["spec"]}}
+            yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": role.lower()}, "spec": {"completions": each["replicas"], "template": template}}
     if obj.get("kind") == "JobSet":
         for each in obj["spec"]["replicatedJobs"]:
             yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": each["name"]}, **each["template"]}
@@ -181,6 +189,9 @@ def check_ranks(path, objs):
         if not any("hybridge.dev/tunnel" in pod["metadata"].get("annotations", {}) for pod in pods(o)):
             continue
         where = title(path, o)
+        if o["kind"] == "PyTorchJob":
+            check_operators_ranks(where, o)
+            continue
         if o["kind"] == "JobSet":
             network = spec.get("network", {})
             if network.get("enableDNSHostnames") is not True or network.get("publishNotReadyAddresses") is not True:
@@ -201,6 +212,22 @@ def check_ranks(path, objs):
             if int(env["WORLD_SIZE"]) != sum(ranks):
                 fail(where, f"WORLD_SIZE is {env['WORLD_SIZE']}, and there are {ranks}")
         ranks_checked.append(where)
+
+
+def check_operators_ranks(where, job):
+    """The operator names the ranks itself: one master, and nothing that contradicts what it sets."""
+    roles = job["spec"]["pytorchReplicaSpecs"]
+    if roles.get("Master", {}).get("replicas") != 1:
+        fail(where, "no master")
+    for role, each in roles.items():
+        container = next((c for c in each["template"]["spec"]["containers"] if c["name"] == "pytorch"), None)
+        if not container:
+            fail(where, f"{role} has no container `pytorch`, which the operator looks for")
+            continue
+        own = {e["name"] for e in container["env"]} & {"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK"}
+        if own:
+            fail(where, f"{role} sets {sorted(own)}, which the operator sets")
+    ranks_checked.append(where)
 
 
 ranks_checked = []
@@ -554,7 +581,7 @@ def main():
         check_webhook(path, objs)
         check_disjoint(path, objs)
         check_cel_shapes(path, objs)
-    if len(ranks_checked) < 3:
+    if len(ranks_checked) < 4:
         fail("training", f"only {ranks_checked} are judged")
     passed(f"{len(ranks_checked)} training jobs whose ranks find one another by name")
     passed(f"{total} objects in {len(built)} kustomizations checked against {VERSIONS}")

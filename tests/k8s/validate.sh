@@ -82,7 +82,7 @@ if [ "$count" -ge 8 ]; then pass "$count kustomizations build"; else fail "only 
 
 # A user's whole path for each: inject, nothing left to do, the second run changes no byte.
 count=0
-for file in k8s/examples/{stub,vllm,triton,job,client-certificates/server,training/{statefulset,indexed-job,jobset}}.yaml tests/inject/pods/*.yaml; do
+for file in k8s/examples/{stub,vllm,triton,job,client-certificates/server,training/{statefulset,indexed-job,jobset,pytorchjob}}.yaml tests/inject/pods/*.yaml; do
   name="$(basename "$file" .yaml)"
   out="$work/injected/${file//\//_}"
   if ! "$hybridge" inject -f "$file" >"$out" 2>"$work/inject.log"; then

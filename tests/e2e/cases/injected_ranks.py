@@ -25,6 +25,9 @@ def injected(name):
     workload = next(o for o in yaml.safe_load_all(text) if o["kind"] != "Service")
     template = workload["spec"]
     template = template["replicatedJobs"][0]["template"]["spec"] if "replicatedJobs" in template else template
+    if roles := template.get("pytorchReplicaSpecs"):
+        equal(roles["Master"]["template"], roles["Worker"]["template"])
+        template = roles["Master"]
     spec = template["template"]["spec"]
     volume = next(v for v in spec["volumes"] if v["name"] == "hybridge-tls")
     return spec["initContainers"][0], spec["containers"][0], volume["projected"]["sources"]
@@ -52,6 +55,9 @@ class Ranks(Pods):
         root = torch_root()
         env = {e["name"]: e.get("value", pod.four) for e in self.app["env"]}
         env |= {"MASTER_ADDR": self.all[0].four, "HOSTNAME": f"train-{index}"}
+        if self.app["name"] == "pytorch":
+            # As Kubeflow's operator sets them; the names of its pods say nothing of ranks.
+            env |= {"MASTER_PORT": "23456", "WORLD_SIZE": str(RANKS), "RANK": str(index), "HOSTNAME": "train-worker-0"}
         env |= {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0", "HOME": "/", "PATH": os.environ["PATH"]}
         # The mounts are this command's own, so that each rank has a /tmp.
         mounts = f"mount -t proc proc {root}/proc; mount -t tmpfs tmpfs {root}/dev/shm; mount -t tmpfs tmpfs {root}/tmp"
@@ -100,6 +106,10 @@ def case_an_indexed_job():
 
 def case_a_job_set():
     train("jobset.yaml")
+
+
+def case_a_py_torch_job():
+    train("pytorchjob.yaml")
 
 
 if __name__ == "__main__":
