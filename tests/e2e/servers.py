@@ -1,4 +1,5 @@
-"""Other people's TLS servers on loopback, run by chroot from a Debian suite with OpenSSL 3.6, nginx, HAProxy and Caddy."""
+"""Other people's TLS servers and clients on loopback, run by chroot from a Debian suite with OpenSSL 3.6, nginx, HAProxy, Caddy and
+stunnel."""
 
 import contextlib
 import os
@@ -24,6 +25,14 @@ func main() {
 	panic(server.ListenAndServeTLS(os.Args[2], os.Args[3]))
 }
 """
+
+STREAM = """
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off; pid @DIR@/nginx.pid; error_log stderr; user root; events { }
+stream { %s }
+"""
+
+STUNNEL = "foreground = yes\npid =\nsslVersionMin = TLSv1.3\n"
 
 
 @contextlib.contextmanager
@@ -57,7 +66,7 @@ class Servers:
             raise Skip("there is no Debian suite of servers (needs root and debootstrap)")
         outside = tempfile.mkdtemp(dir=os.path.join(ROOT, "tmp"))
         try:
-            for name in ("tls.crt", "tls.key"):
+            for name in ("tls.crt", "tls.key", "ca.crt"):
                 shutil.copy(os.path.join(self.outside, name), outside)
             with open(f"{outside}/both.pem", "wb") as both:
                 for name in ("tls.crt", "tls.key"):
@@ -121,6 +130,28 @@ frontend plain
   http-request return status 200 content-type text/plain lf-string "{told}"
 """
         return self.configured("haproxy.cfg", text, ["haproxy", "-f"])
+
+    def nginx_stream(self, groups, upstream):
+        """Bytes out of TLS to the port `upstream`."""
+        ssl = f"ssl_protocols TLSv1.3; ssl_ecdh_curve {groups}; ssl_certificate @DIR@/tls.crt; ssl_certificate_key @DIR@/tls.key;"
+        text = STREAM % f"server {{ listen 127.0.0.1:@PORT@ ssl; {ssl} proxy_pass 127.0.0.1:{upstream}; }}"
+        return self.configured("nginx.conf", text, ["nginx", "-c"])
+
+    def nginx_stream_client(self, groups, server):
+        """Bytes into TLS to the port `server`, whose certificate is verified."""
+        verified = "proxy_ssl_verify on; proxy_ssl_trusted_certificate @DIR@/ca.crt; proxy_ssl_name localhost; proxy_ssl_server_name on;"
+        ssl = f"proxy_ssl on; proxy_ssl_protocols TLSv1.3; proxy_ssl_conf_command Groups {groups}; {verified}"
+        text = STREAM % f"server {{ listen 127.0.0.1:@PORT@; {ssl} proxy_pass 127.0.0.1:{server}; }}"
+        return self.configured("nginx.conf", text, ["nginx", "-c"])
+
+    def stunnel(self, groups, upstream):
+        text = f"{STUNNEL}curves = {groups}\ncert = @DIR@/tls.crt\nkey = @DIR@/tls.key\n"
+        return self.configured("stunnel.conf", f"{text}[tls]\naccept = 127.0.0.1:@PORT@\nconnect = 127.0.0.1:{upstream}\n", ["stunnel"])
+
+    def stunnel_client(self, groups, server):
+        verified = "CAfile = @DIR@/ca.crt\nverifyChain = yes\ncheckHost = localhost\nsni = localhost\n"
+        text = f"{STUNNEL}client = yes\ncurves = {groups}\n{verified}"
+        return self.configured("stunnel.conf", f"{text}[tls]\naccept = 127.0.0.1:@PORT@\nconnect = 127.0.0.1:{server}\n", ["stunnel"])
 
     def haproxy(self, groups):
         text = f"""

@@ -1,5 +1,5 @@
 """Rounds of federated learning by Flower, unmodified: two SuperNodes reach their SuperLink through egresses of their own, as in
-the pods of two hospitals."""
+the pods of two hospitals. And by its older API, over gRPC."""
 
 import contextlib
 import os
@@ -72,6 +72,41 @@ def train(message, context):
 """
 
 
+OLD_SERVER = f"""
+import sys
+import numpy
+from flwr.common import ndarrays_to_parameters, parameters_to_ndarrays
+from flwr.server import ServerConfig, start_server
+from flwr.server.strategy import FedAvg
+
+
+class Last(FedAvg):
+    def aggregate_fit(self, *arguments):
+        result = super().aggregate_fit(*arguments)
+        self.last = parameters_to_ndarrays(result[0])[0]
+        return result
+
+
+begin = ndarrays_to_parameters([numpy.zeros(1 << 20)])
+strategy = Last(fraction_evaluate=0.0, min_fit_clients=2, min_available_clients=2, initial_parameters=begin)
+start_server(server_address=sys.argv[1], config=ServerConfig(num_rounds={ROUNDS}), strategy=strategy)
+print("FINAL", strategy.last.min(), strategy.last.max(), flush=True)
+"""
+
+OLD_CLIENT = """
+import sys
+from flwr.client import NumPyClient, start_client
+
+
+class Adds(NumPyClient):
+    def fit(self, parameters, config):
+        return [parameters[0] + float(sys.argv[2])], 1, {}
+
+
+start_client(server_address=sys.argv[1], client=Adds().to_client(), insecure=True)
+"""
+
+
 class Flower:
     def __init__(self, folder):
         self.folder = folder
@@ -136,6 +171,46 @@ def case_three_rounds_of_two_clients():
             for direction in ("in", "out"):
                 assert metric(f'hybridge_payload_bytes_total{{direction="{direction}"') > ROUNDS * (8 << 20)
         print(f"     {server.metric('hybridge_handshakes_total', group='X25519MLKEM768'):.0f} connections", flush=True)
+
+
+def case_the_older_api_over_grpc_by_the_environment_alone():
+    """The client names the server's own address; gRPC asks the egress for it by CONNECT."""
+    if not os.environ.get("FLOWER"):
+        raise Skip("no Flower: E2E_FLOWER=1 asks for it")
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hybridge-flower-", ignore_cleanup_errors=True))
+        env = Flower(folder).env
+        python = f"{os.environ['FLOWER']}/python"
+
+        def start(text, *arguments, **more):
+            command = [python, "-c", text, *map(str, arguments)]
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, env=env | more, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+            stack.callback(process.kill)
+            return process
+
+        port = free_port()
+        started = start(OLD_SERVER, f"127.0.0.1:{port}")
+        eventually("the server to listen", lambda: listening(port) or started.poll() is not None, 60)
+        server = stack.enter_context(Sidecar(f"127.0.0.1:{port}", options='protocol = "tcp"'))
+        metrics, clients = [], []
+        for adds in ADDS:
+            listen = free_port()
+            arguments = ["--egress-name", "proxy", "--egress-listen", f"127.0.0.1:{listen}", "--egress-capture", "http-proxy"]
+            arguments += ["--egress-targets-allowed", f"localhost:{server.hybrid}"]
+            metrics.append(stack.enter_context(egress(server.ca, *arguments)))
+            clients.append(start(OLD_CLIENT, f"localhost:{server.hybrid}", adds, grpc_proxy=f"http://127.0.0.1:{listen}"))
+        said = started.communicate(timeout=120)[0]
+        expected = float(ROUNDS * sum(ADDS) / len(ADDS))
+        assert f"FINAL {expected} {expected}" in said, said[-2000:]
+        for client in clients:
+            said = client.communicate(timeout=60)[0]
+            equal((client.returncode, said[-2000:] if client.returncode else ""), (0, ""))
+        for metric in metrics:
+            name = "hybridge_handshakes_total{"
+            equal(metric(name), metric(name + 'group="X25519MLKEM768"'))
+            for direction in ("in", "out"):
+                assert metric(f'hybridge_payload_bytes_total{{direction="{direction}"') > ROUNDS * (8 << 20)
 
 
 if __name__ == "__main__":

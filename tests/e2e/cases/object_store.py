@@ -1,9 +1,11 @@
-"""Checkpoints to an object store by boto3: its signatures (SigV4 signs the host) are verified behind an egress with a fixed target and
-behind a forward proxy, over TLS between two sidecars."""
+"""Checkpoints to an object store by boto3 and rclone: their signatures (SigV4 signs the host) are verified behind an egress with a fixed
+target and behind a forward proxy, over TLS between two sidecars."""
 
 import contextlib
 import hashlib
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -90,6 +92,52 @@ def hybrid_only(metric):
     assert hybrid > 0
     equal(metric(name), hybrid)
     return hybrid
+
+
+def versioned_bucket(key, port):
+    """moto calls the version of an object in another bucket `null`, and does not know it when rclone asks for it."""
+    import boto3
+
+    whose = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", **whose)
+    client.create_bucket(Bucket="checkpoints")
+    client.put_bucket_versioning(Bucket="checkpoints", VersioningConfiguration={"Status": "Enabled"})
+
+
+def rclone(key, endpoint, secret, *arguments):
+    """Exit code and standard error of rclone with a remote `store`."""
+    remote = {
+        "TYPE": "s3", "PROVIDER": "Other", "REGION": "us-east-1", "ENDPOINT": endpoint, "FORCE_PATH_STYLE": "true",
+        "ACCESS_KEY_ID": key["AccessKeyId"], "SECRET_ACCESS_KEY": secret or key["SecretAccessKey"],
+    }  # fmt: skip
+    env = os.environ | {f"RCLONE_CONFIG_STORE_{name}": value for name, value in remote.items()}
+    few = ("--retries", "1", "--low-level-retries", "1", "--s3-chunk-size", "5M", "--s3-upload-cutoff", "5M")
+    command = ["rclone", "--config", os.devnull, *few, *arguments]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return ran.returncode, ran.stderr
+
+
+def case_rclone_copies_a_checkpoint_and_checks_it():
+    needs_boto3()
+    if not shutil.which("rclone"):
+        raise Skip("no rclone here")
+    with store() as (port, key), Sidecar(f"127.0.0.1:{port}") as server, tempfile.TemporaryDirectory() as folder:
+        for name, size in (("model.pt", SIZE), ("step 7+1.json", 100)):
+            with open(f"{folder}/{name}", "wb") as file:
+                file.write(os.urandom(size))
+        versioned_bucket(key, port)
+        listen = free_port()
+        entry = f"store=127.0.0.1:{listen}->localhost:{server.hybrid}"
+        with egress(server.ca, "--egress", entry, "--egress-protocol", "http") as metric:
+            endpoint, there = f"http://127.0.0.1:{listen}", "store:checkpoints/run 1"
+            code, said = rclone(key, endpoint, None, "copy", folder, there)
+            equal((code, said if code else ""), (0, ""))
+            # Every byte of both sides.
+            code, said = rclone(key, endpoint, None, "check", "--download", folder, there)
+            assert code == 0 and "0 differences found" in said and "2 matching files" in said, said
+            code, said = rclone(key, endpoint, "wrong", "copy", folder, "store:checkpoints/run 2")
+            assert code and "SignatureDoesNotMatch" in said, said
+            print(f"     {hybrid_only(metric):.0f} connections", flush=True)
 
 
 def case_a_checkpoint_through_an_egress_to_one_target():
