@@ -183,10 +183,6 @@ fn what_would_let_in_everybody_or_nobody_is_refused_with_the_remedy() {
             &[required, ca, uri, ("client-crl", "secret/a:../b")],
             "unless the key is ca.crl",
         ),
-        (
-            &[("spiffe", "unix:/run/agent.sock")],
-            "configmap/spire-bundle:bundle.crt",
-        ),
         (&[("ticket-keys", "keys")], "write secret/NAME"),
         (
             &[("ticket-keys", "configmap/keys")],

@@ -229,13 +229,18 @@ fn status_counts_pods_that_ask_clients_for_a_certificate() {
     let asked = asked
         .iter()
         .fold(vllm(), |pod, (name, value)| annotated(pod, name, value));
+    let agent = annotated(vllm(), "spiffe", "csi/csi.spiffe.io");
     let objects = [
         namespace("ai", Some("enabled")),
         placed(inject(&asked).patched().clone(), "ai", "asked"),
         placed(inject(&vllm()).patched().clone(), "ai", "open"),
+        placed(inject(&agent).patched().clone(), "ai", "agent"),
     ];
     let (text, _) = run(status, &objects);
-    assert!(text.contains("client-auth required (1)"), "{text}");
+    assert!(
+        text.contains("client-auth required (1), spiffe (1)"),
+        "{text}"
+    );
 }
 
 /// A file of manifests has several documents, as the offline front reads them.

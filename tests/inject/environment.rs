@@ -93,6 +93,14 @@ const ASKED: &[(&str, &str)] = &[
     ("allow-cn", "batch job"),
 ];
 
+/// An agent gives certificate, key and CAs.
+const OF_AGENT: &[(&str, &str)] = &[
+    ("spiffe", "csi/csi.spiffe.io:api.sock"),
+    ("client-auth", "required"),
+    ("allow-uri", "spiffe://example.org/ns/ai/**"),
+    ("ticket-keys", "secret/tickets"),
+];
+
 /// Peers named, as a tunnel demands.
 const TUNNEL: &[(&str, &str)] = &[
     ("tunnel", "enabled"),
@@ -146,6 +154,7 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ),
     ("protocol", &[("protocol", "tcp")]),
     ("tls-secret", &[("tls-secret", "other")]),
+    ("spiffe", OF_AGENT),
     ("policy", &[("policy", "hybrid-required")]),
     ("client-auth", ASKED),
     ("client-ca", ASKED),

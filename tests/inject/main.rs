@@ -31,6 +31,7 @@ mod removal;
 mod sealed;
 mod server;
 mod shapes;
+mod spiffe;
 mod support;
 mod typed;
 mod webhook;

@@ -418,6 +418,13 @@ SPOILED = {
     "two words on clients": lambda p, s: (
         p["metadata"]["annotations"].update({"hybridge.dev/client-auth": "required"}),
         s["env"].extend({"name": "HYBRIDGE_CLIENT_AUTH", "value": word} for word in ("required", "off"))),
+    "a sidecar with files, where the annotation names an agent": lambda p, s: (
+        p["metadata"]["annotations"].update({"hybridge.dev/spiffe": "csi/csi.spiffe.io"}),
+        s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_SPIFFE"])),
+    "a sidecar with an agent of its own": lambda p, s: (
+        p["metadata"]["annotations"].update({"hybridge.dev/spiffe": "csi/csi.spiffe.io"}),
+        s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_SPIFFE"]
+                 + [{"name": "HYBRIDGE_SPIFFE", "value": "unix:/tmp/agent.sock"}])),
     "an egress with another policy than the annotation": lambda p, s: (
         p["metadata"]["annotations"].update({"hybridge.dev/egress-policy": "hybrid-required"}),
         s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_EGRESS_POLICY"]

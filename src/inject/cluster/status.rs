@@ -38,6 +38,9 @@ pub(super) fn report(cluster: &Cluster) -> Report {
                     let clients = format!("client-auth {mode}");
                     *row.clients.entry(clients).or_default() += 1;
                 }
+                if pod::env(found, "HYBRIDGE_SPIFFE").is_some() {
+                    *row.clients.entry("spiffe".to_owned()).or_default() += 1;
+                }
                 if !is_ready(object) {
                     remarks.push(format!(
                         "not ready  {title}: its sidecar says why: kubectl -n {} logs {} -c {NAME}",

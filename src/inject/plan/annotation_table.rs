@@ -43,6 +43,11 @@ pub const TABLE: &[Row] = &[
         meaning: "Secret with `tls.crt` and `tls.key`; the pod waits until it exists.",
     },
     Row {
+        name: "spiffe",
+        default: "off",
+        meaning: "`csi/csi.spiffe.io`: certificate, key and CAs come from the SPIFFE agent whose socket that CSI driver mounts, not from `tls-secret` and `client-ca`. The socket is `spire-agent.sock`; `csi/DRIVER:SOCKET` for another.",
+    },
+    Row {
         name: "policy",
         default: "the injector's `--default-policy`",
         meaning: "`hybrid-preferred`, `hybrid-required`, `pq-required` or `classical-only`.",
@@ -50,7 +55,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "client-auth",
         default: "off",
-        meaning: "`required`: clients need a certificate. `optional`: they may have none. With either, `client-ca` and a rule (`allow-...`) say whose certificates count.",
+        meaning: "`required`: clients need a certificate. `optional`: they may have none. With either, `client-ca` or `spiffe`, and a rule (`allow-...`), say whose certificates count.",
     },
     Row {
         name: "client-ca",
@@ -150,7 +155,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "tunnel",
         default: "disabled",
-        meaning: "`enabled`: instead of `ports`, one port (15443) through which peers reach every port of the pod from 1024 on. Needs `client-auth: required`, `client-ca` and a rule (`allow-...`).",
+        meaning: "`enabled`: instead of `ports`, one port (15443) through which peers reach every port of the pod from 1024 on. Needs `client-auth: required`, `client-ca` or `spiffe`, and a rule (`allow-...`).",
     },
     Row {
         name: "egress",
@@ -241,13 +246,8 @@ const ALIASES: Aliases = &[
     ("port", "ports"),
     ("mtls", "client-auth"),
     ("crl", "client-crl"),
+    ("spire", "spiffe"),
 ];
-
-/// What may be expected and is not there.
-const LATER: &[(&str, &str)] = &[(
-    "spiffe",
-    "the sidecar does not speak to a SPIFFE agent yet; remove the annotation, give the trust bundle by client-ca (such as configmap/spire-bundle:bundle.crt), and let clients in by allow-uri",
-)];
 
 /// Whether `name` (without prefix) is in the table.
 pub(crate) fn is_known(name: &str) -> bool {
@@ -259,9 +259,6 @@ pub(crate) fn unknown_message(name: &str) -> String {
         return format!(
             "{PREFIX}{name} is a label, not an annotation; move it to metadata.labels of the pod (inject) or the namespace (injection)"
         );
-    }
-    if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == name) {
-        return format!("annotation {PREFIX}{name}: {instead}");
     }
     let nearest = suggest_or_alias(name, TABLE.iter().map(|row| row.name), ALIASES);
     match nearest {

@@ -8,6 +8,7 @@ mod neighbours;
 mod reader;
 mod sealed;
 mod source;
+mod spiffe;
 mod tunnel;
 
 use clap::ValueEnum;
@@ -25,6 +26,7 @@ pub(crate) use self::egress::Egress;
 pub(crate) use self::reader::spelling;
 pub(crate) use self::sealed::{Identity, Sealed};
 pub(crate) use self::source::Source;
+pub(crate) use self::spiffe::Agent;
 pub(crate) use self::tunnel::NO_PORTS;
 
 /// First port of the sidecar in explicit mode.
@@ -83,6 +85,8 @@ pub(crate) struct Request {
     pub(crate) listen_ports: Vec<u16>,
     pub(crate) protocol: Protocol,
     pub(crate) tls_secret: String,
+    /// What gives certificate, key and CAs instead of files.
+    pub(crate) agent: Option<Agent>,
     pub(crate) policy: KeyExchange,
     /// How clients are judged; `None` if they are not asked for a certificate.
     pub(crate) clients: Option<Clients>,
@@ -142,7 +146,8 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
     };
     read.refuse_unknown()?;
     let protocol = read.choice("protocol", Protocol::Http)?;
-    let clients = clients::parse(&read)?;
+    let agent = spiffe::parse(&read)?;
+    let clients = clients::parse(&read, agent.is_some())?;
     let tunnel = tunnel::parse(&read, clients.as_ref())?;
     let own_drain = read.own("drain-timeout").is_some();
     let own_delay = read.own("drain-delay").is_some();
@@ -154,6 +159,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         tls_secret: read
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
+        agent,
         policy: read.policy()?.unwrap_or(settings.policy),
         neighbours: neighbours::parse(&read, protocol == Protocol::Http, clients.is_some())?,
         clients,

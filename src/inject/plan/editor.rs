@@ -6,6 +6,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOp
 use serde_json::{Map, Value};
 
 use super::deny::{Deny, Reason};
+use super::pod;
 
 /// The pod being changed and the operations that changed it.
 #[derive(Debug)]
@@ -92,6 +93,28 @@ impl Editor {
             _ => false,
         };
         if empty { self.remove(path) } else { Ok(()) }
+    }
+
+    /// Puts `item` into a list of the spec, in the place of one with its name.
+    pub(crate) fn put_named(&mut self, list: &str, item: Value) -> Result<(), Deny> {
+        match self.position(list, pod::name(&item)) {
+            Some(index) => self.set(&path(&["spec", list, &index.to_string()]), item),
+            None => self.push(&path(&["spec", list]), item),
+        }
+    }
+
+    /// Takes the item with this name out of a list of the spec, and the list with its last one.
+    pub(crate) fn take_named(&mut self, list: &str, name: &str) -> Result<(), Deny> {
+        let Some(index) = self.position(list, name) else {
+            return Ok(());
+        };
+        self.remove(&path(&["spec", list, &index.to_string()]))?;
+        self.prune(&path(&["spec", list]))
+    }
+
+    fn position(&self, list: &str, name: &str) -> Option<usize> {
+        let items = pod::array(pod::spec(&self.pod), list);
+        items.iter().position(|item| pod::name(item) == name)
     }
 
     fn apply(&mut self, op: PatchOperation) -> Result<(), Deny> {

@@ -13,11 +13,12 @@ use super::ports::Exposed;
 use super::trace::Trace;
 
 /// What says something about connections that come in.
-const OF_INGRESS: [&str; 19] = [
+const OF_INGRESS: [&str; 20] = [
     "mode",
     "listen-port",
     "protocol",
     "tls-secret",
+    "spiffe",
     "policy",
     "client-auth",
     "client-ca",

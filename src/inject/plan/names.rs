@@ -4,6 +4,8 @@
 pub(crate) const NAME: &str = "hybridge";
 /// Name of the volume with the key.
 pub(crate) const TLS_VOLUME: &str = "hybridge-tls";
+/// Name of the volume with the socket of the SPIFFE agent.
+pub(crate) const AGENT_VOLUME: &str = "hybridge-spiffe";
 /// Name of the init container that opens a sealed model.
 pub(crate) const OPENER: &str = "hybridge-open";
 /// Name of the volume of memory with the opened model.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::names::TLS_VOLUME;
+use super::names::{AGENT_VOLUME, TLS_VOLUME};
 use super::pod;
 
 /// User and group of the sidecar; the number of distroless' `nonroot`.
@@ -49,7 +49,7 @@ pub(crate) fn keep_foreign(mut ours: Value, theirs: &Value) -> Value {
         &ours["volumeMounts"],
         pod::array(theirs, "volumeMounts"),
         |mount| {
-            pod::name(mount) != TLS_VOLUME
+            ![TLS_VOLUME, AGENT_VOLUME].contains(&pod::name(mount))
                 && pod::string(mount, "mountPath").is_some_and(harmless_mount)
         },
     );
@@ -63,7 +63,7 @@ fn is_our_variable(name: &str) -> bool {
     name.starts_with("HYBRIDGE_") || name.starts_with("POD_")
 }
 
-/// A mount may not replace the binary or the TLS directory.
+/// A mount may not replace the binary, the TLS directory or the agent's socket.
 fn harmless_mount(path: &str) -> bool {
     let path = path.trim_end_matches('/');
     !path.is_empty() && path != "/hybridge" && !path.starts_with("/etc/hybridge") && path != "/etc"

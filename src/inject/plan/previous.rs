@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::deny::{Deny, Reason};
-use super::names::{NAME, STATUS, TLS_VOLUME};
+use super::names::{AGENT_VOLUME, NAME, STATUS, TLS_VOLUME};
 use super::pod;
 use super::settings::Settings;
 use super::sidecar::{existing, list};
@@ -30,11 +30,13 @@ pub(crate) fn read(pod: &Value, settings: &Settings) -> Result<Previous, Deny> {
             ));
         }
     }
-    let has_volume = pod::array(pod::spec(pod), "volumes")
-        .iter()
-        .any(|v| pod::name(v) == TLS_VOLUME);
-    if has_volume && status.is_none() {
-        return Err(taken("the pod has a volume", TLS_VOLUME));
+    let volumes = pod::array(pod::spec(pod), "volumes");
+    let ours = [TLS_VOLUME, AGENT_VOLUME];
+    let found = ours
+        .into_iter()
+        .find(|name| volumes.iter().any(|v| pod::name(v) == *name));
+    if let Some(name) = found.filter(|_| status.is_none()) {
+        return Err(taken("the pod has a volume", name));
     }
     let table = existing(pod, settings)
         .and_then(|slot| pod::env(slot.value, "HYBRIDGE_PROBES"))

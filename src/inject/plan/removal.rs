@@ -9,7 +9,7 @@ use super::deny::Deny;
 use super::drain_gate;
 use super::editor::{Editor, path};
 use super::egress;
-use super::names::{NAME, STATUS, TLS_VOLUME};
+use super::names::{AGENT_VOLUME, NAME, STATUS, TLS_VOLUME};
 use super::outcome::Plan;
 use super::pod::{self, List};
 use super::ports;
@@ -40,9 +40,11 @@ pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
         bind::to_every_address(&mut editor, &exposed, &request, &mut trace)?;
     }
     for list in [List::Init, List::App] {
-        take_named(&mut editor, list.key(), NAME)?;
+        editor.take_named(list.key(), NAME)?;
     }
-    take_named(&mut editor, "volumes", TLS_VOLUME)?;
+    for volume in [TLS_VOLUME, AGENT_VOLUME] {
+        editor.take_named("volumes", volume)?;
+    }
     sealed::take_out(&mut editor)?;
     egress::take_out_env(&mut editor, &request, &mut trace)?;
     editor.remove(&path(&["metadata", "annotations", STATUS]))?;
@@ -54,15 +56,6 @@ pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
         "asked for with --remove",
     );
     Ok(Plan::new(editor, trace))
-}
-
-fn take_named(editor: &mut Editor, list: &str, name: &str) -> Result<(), Deny> {
-    let items = pod::array(pod::spec(editor.pod()), list);
-    let Some(index) = items.iter().position(|item| pod::name(item) == name) else {
-        return Ok(());
-    };
-    editor.remove(&path(&["spec", list, &index.to_string()]))?;
-    editor.prune(&path(&["spec", list]))
 }
 
 /// Probes and hooks reach the app itself again; the drain gate goes.

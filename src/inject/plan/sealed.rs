@@ -42,11 +42,11 @@ pub(crate) fn put(
         "asked for by annotation sealed; both signatures are verified before the app starts",
     );
     trace.warn(format!("sealed: the opened model stays in memory; the scheduler counts the larger of init containers and app, so let the app's memory request have room for {} too", sealed.size));
-    put_volume(
-        editor,
+    editor.put_named(
+        "volumes",
         json!({"name": OPENED_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": sealed.size}}),
     )?;
-    put_volume(editor, keys(sealed))?;
+    editor.put_named("volumes", keys(sealed))?;
     put_opener(editor, request, sealed, settings)?;
     put_mounts(editor, sealed)
 }
@@ -92,17 +92,6 @@ fn check(pod: &Value, sealed: &Sealed) -> Result<(), Deny> {
         }
     }
     Ok(())
-}
-
-fn put_volume(editor: &mut Editor, volume: Value) -> Result<(), Deny> {
-    let volumes = pod::array(pod::spec(editor.pod()), "volumes");
-    match volumes
-        .iter()
-        .position(|v| pod::name(v) == pod::name(&volume))
-    {
-        Some(index) => editor.set(&path(&["spec", "volumes", &index.to_string()]), volume),
-        None => editor.push(&path(&["spec", "volumes"]), volume),
-    }
 }
 
 fn keys(sealed: &Sealed) -> Value {
@@ -221,11 +210,7 @@ pub(crate) fn take_out(editor: &mut Editor) -> Result<(), Deny> {
         ("volumes", OPENED_VOLUME),
         ("volumes", SEALED_KEYS_VOLUME),
     ] {
-        let items = pod::array(pod::spec(editor.pod()), list);
-        if let Some(index) = items.iter().position(|item| pod::name(item) == name) {
-            editor.remove(&path(&["spec", list, &index.to_string()]))?;
-            editor.prune(&path(&["spec", list]))?;
-        }
+        editor.take_named(list, name)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::annotations::{self, InitOrder, Mode, Request};
 use super::deny::Deny;
 use super::editor::{Editor, path};
-use super::names::{ADMIN_PORT, NAME, STATUS, TLS_VOLUME, TUNNEL_PORT};
+use super::names::{ADMIN_PORT, NAME, STATUS, TUNNEL_PORT};
 use super::pod::{self, List, Slot};
 use super::ports::Exposed;
 use super::preserve::{keep_foreign, security_context};
@@ -51,7 +51,7 @@ pub(crate) struct Sidecar<'a> {
 impl Sidecar<'_> {
     /// Puts volume, container and status into the pod.
     pub(crate) fn put(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
-        self.put_volume(editor, trace)?;
+        self.put_volumes(editor, trace)?;
         self.put_pull_secrets(editor, trace)?;
         let digest = self.put_container(editor, trace)?;
         let status = self.status(&digest);
@@ -157,8 +157,7 @@ impl Sidecar<'_> {
             json!({"preStop": {"exec": {"command": ["/hybridge", "ctl", "drain"]}}});
         container["terminationMessagePath"] = json!("/dev/termination-log");
         container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
-        container["volumeMounts"] =
-            json!([{"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": true}]);
+        container["volumeMounts"] = self.mounts();
         container
     }
 

@@ -12,6 +12,7 @@ SPACE = "clients"
 RULE = "spiffe://example.org/ns/ai/sa/*"
 BATCH, WEB = "spiffe://example.org/ns/ai/sa/batch", "spiffe://example.org/ns/web/sa/front"
 ASKED = {"hybridge.dev/client-auth": "required", "hybridge.dev/client-ca": "configmap/client-ca", "hybridge.dev/allow-uri": RULE}
+AGENT = {"hybridge.dev/spiffe": "csi/csi.spiffe.io", "hybridge.dev/client-auth": "required", "hybridge.dev/allow-uri": RULE}
 LIVENESS = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 2, "failureThreshold": 3}
 
 
@@ -70,6 +71,12 @@ def admission(setting):
         check("its sidecar is told whom to let in", env.get("HYBRIDGE_CLIENT_AUTH") == "required" and env.get("HYBRIDGE_ALLOW_URI") == RULE, env)
         mounting = [each["name"] for each in said["spec"]["containers"] if any(m["name"] == "hybridge-tls" for m in each.get("volumeMounts", []))]
         check("only the sidecar mounts the authorities", not mounting and "client-ca.crt" in str(said["spec"]["volumes"]), said["spec"]["volumes"])
+    status, said = setting.kube.create(setting.pod(SPACE, "agent", AGENT), dry_run=True)
+    if check("a pod with spiffe is injected and valid", status == 201 and sidecar(said), said):
+        env = {each["name"]: each.get("value") for each in sidecar(said)["env"]}
+        check("its sidecar asks the agent and has no files", "HYBRIDGE_SPIFFE" in env and "HYBRIDGE_CERT" not in env, env)
+        volumes = {each["name"]: each for each in said["spec"]["volumes"]}
+        check("the socket comes by CSI", volumes["hybridge-spiffe"].get("csi", {}).get("driver") == "csi.spiffe.io", volumes)
     for what, wrong, remedy in (
             ("without a rule", {"hybridge.dev/allow-uri": None}, "allow-uri"),
             ("without authorities", {"hybridge.dev/client-ca": None}, "client-ca"),

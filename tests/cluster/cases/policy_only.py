@@ -11,6 +11,7 @@ EXPLICIT = {"hybridge.dev/mode": "explicit", "hybridge.dev/ports": "8000"}
 BEYOND = {
     "client-auth": {"hybridge.dev/client-auth": "required"},
     "client-ca": {"hybridge.dev/client-ca": "configmap/clients"},
+    "spiffe": {"hybridge.dev/spiffe": "csi/csi.spiffe.io"},
     "listen-port": {"hybridge.dev/listen-port": "9443"},
     "protocol": {"hybridge.dev/protocol": "tcp"},
     "memory": {"hybridge.dev/memory": "512Mi"},

@@ -24,21 +24,22 @@ type AddRule = fn(&mut Rules, &str) -> Result<(), RuleError>;
 pub(crate) struct Clients {
     /// `required` or `optional`.
     pub(crate) mode: &'static str,
-    pub(crate) ca: Source,
+    /// `None`: an agent gives the CAs.
+    pub(crate) ca: Option<Source>,
     pub(crate) crl: Option<Source>,
     /// The rules by annotation, which is the sidecar's flag too.
     pub(crate) rules: Vec<(&'static str, String)>,
 }
 
-/// How clients are judged; `None` if they are not asked.
-pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Clients>, Deny> {
+/// How clients are judged, by an agent's CAs if there is an agent; `None` if they are not asked.
+pub(super) fn parse(read: &Reader<'_>, agent: bool) -> Result<Option<Clients>, Deny> {
     let mode = read.parsed(
         "client-auth",
         "use one of off, optional, required",
         |text| ClientAuth::from_str(text).ok(),
     )?;
-    let ca = source::read(read, "client-ca", "ca.crt")?;
-    let crl = source::read(read, "client-crl", "ca.crl")?;
+    let ca = source::read(read, "client-ca", "ca.crt")?.filter(|_| !agent);
+    let crl = source::read(read, "client-crl", "ca.crl")?.filter(|_| !agent);
     let any = read.flag("allow-any")?;
     let rules = rules(read)?;
     let mode = match mode {
@@ -63,12 +64,12 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Clients>, Deny> {
             };
         }
     };
-    let ca = ca.ok_or_else(|| {
-        wrong(
+    if ca.is_none() && !agent {
+        return Err(wrong(
             "client-auth",
-            "needs annotation hybridge.dev/client-ca: the CAs that certify clients, such as configmap/client-ca",
-        )
-    })?;
+            "needs annotation hybridge.dev/client-ca: the CAs that certify clients, such as configmap/client-ca; or hybridge.dev/spiffe",
+        ));
+    }
     let rules = match (any, rules.is_empty()) {
         (true, true) => vec![("allow-any", "true".to_owned())],
         (false, false) => rules,

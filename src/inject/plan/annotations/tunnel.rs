@@ -48,7 +48,7 @@ pub(super) fn parse(read: &Reader<'_>, clients: Option<&Clients>) -> Result<bool
     if !named {
         return Err(wrong(
             NAME,
-            "leads to ports of this pod, so its peers must have certificates and be named: add hybridge.dev/client-auth: required, hybridge.dev/client-ca and a rule such as hybridge.dev/allow-uri: spiffe://example.org/ns/ml/sa/train",
+            "leads to ports of this pod, so its peers must have certificates and be named: add hybridge.dev/client-auth: required, hybridge.dev/client-ca (or hybridge.dev/spiffe) and a rule such as hybridge.dev/allow-uri: spiffe://example.org/ns/ml/sa/train",
         ));
     }
     Ok(true)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::files::{CLIENT_CA, CLIENT_CRL, TICKET_KEYS};
+use super::files::{AGENT_DIR, CLIENT_CA, CLIENT_CRL, TICKET_KEYS};
 use super::{Sidecar, TLS_DIR};
 use crate::inject::plan::annotations;
 use crate::inject::plan::names::{ADMIN_PORT, TUNNEL_PORT};
@@ -72,11 +72,20 @@ impl Sidecar<'_> {
         } else {
             annotations::spelling(&self.request.protocol)
         };
+        match self.agent() {
+            // It is waited for without being told to.
+            Some(agent) => env.push(literal(
+                "HYBRIDGE_SPIFFE",
+                format!("unix:{AGENT_DIR}/{}", agent.socket),
+            )),
+            None => env.extend([
+                literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
+                literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
+                // A sidecar that ends would free the port and take the app's probes along.
+                literal("HYBRIDGE_WAIT_FOR_CERTIFICATE", "true"),
+            ]),
+        }
         env.extend([
-            literal("HYBRIDGE_CERT", format!("{TLS_DIR}/tls.crt")),
-            literal("HYBRIDGE_KEY", format!("{TLS_DIR}/tls.key")),
-            // A sidecar that ends would free the port and take the app's probes along.
-            literal("HYBRIDGE_WAIT_FOR_CERTIFICATE", "true"),
             literal("HYBRIDGE_POLICY", self.request.policy.name()),
             literal("HYBRIDGE_PROTOCOL", protocol),
         ]);
@@ -88,10 +97,13 @@ impl Sidecar<'_> {
         let Some(clients) = &self.request.clients else {
             return Vec::new();
         };
-        let mut env = vec![
-            literal("HYBRIDGE_CLIENT_AUTH", clients.mode),
-            literal("HYBRIDGE_CLIENT_CA", format!("{TLS_DIR}/{CLIENT_CA}")),
-        ];
+        let mut env = vec![literal("HYBRIDGE_CLIENT_AUTH", clients.mode)];
+        if clients.ca.is_some() {
+            env.push(literal(
+                "HYBRIDGE_CLIENT_CA",
+                format!("{TLS_DIR}/{CLIENT_CA}"),
+            ));
+        }
         if clients.crl.is_some() {
             env.push(literal(
                 "HYBRIDGE_CLIENT_CRL",

@@ -1,14 +1,17 @@
-//! The volume of the sidecar: the pair of the key, and what certifies clients and servers.
+//! The volumes of the sidecar: the pair of the key, and what certifies clients and servers, or the socket
+//! of the agent that gives them.
 
 use serde_json::{Value, json};
 
-use super::Sidecar;
+use super::{Sidecar, TLS_DIR};
+use crate::inject::plan::annotations::Agent;
 use crate::inject::plan::deny::Deny;
-use crate::inject::plan::editor::{Editor, path};
-use crate::inject::plan::names::TLS_VOLUME;
-use crate::inject::plan::pod;
+use crate::inject::plan::editor::Editor;
+use crate::inject::plan::names::{AGENT_VOLUME, TLS_VOLUME};
 use crate::inject::plan::trace::Trace;
 
+/// Where the socket of the agent is. No mount of others may be below `/etc/hybridge`.
+pub(super) const AGENT_DIR: &str = "/etc/hybridge/spiffe";
 /// Files of the volume beside the pair: the CAs of clients, what they revoked, shared keys of tickets.
 pub(super) const CLIENT_CA: &str = "client-ca.crt";
 pub(super) const CLIENT_CRL: &str = "client.crl";
@@ -17,27 +20,60 @@ pub(super) const TICKET_KEYS: &str = "ticket.keys";
 const FILE_MODE: u32 = 0o444;
 
 impl Sidecar<'_> {
-    pub(super) fn put_volume(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
-        let from = if self.has_listeners() {
-            format!("Secret {}", self.request.tls_secret)
+    /// What gives certificate, key and CAs instead of files, if something does and there is a use for it.
+    pub(super) fn agent(&self) -> Option<&Agent> {
+        let agent = self.request.agent.as_ref();
+        agent.filter(|_| self.has_listeners())
+    }
+
+    pub(super) fn put_volumes(&self, editor: &mut Editor, trace: &mut Trace) -> Result<(), Deny> {
+        match self.agent() {
+            Some(agent) => {
+                trace.step(
+                    format!("volume {AGENT_VOLUME} by CSI driver {}, with the socket of the SPIFFE agent", agent.driver),
+                    "certificate, key and CAs of clients come from it; mounted only into the sidecar; the pod waits until the driver is there",
+                );
+                editor.put_named("volumes", agent.volume(AGENT_VOLUME))?;
+            }
+            None => editor.take_named("volumes", AGENT_VOLUME)?,
+        }
+        let sources = self.sources();
+        if sources.is_empty() {
+            editor.take_named("volumes", TLS_VOLUME)?;
         } else {
-            "what hybridge.dev/egress-… names".to_owned()
-        };
-        trace.step(
-            format!("volume {TLS_VOLUME} from {from}"),
-            "mounted only into the sidecar; the pod waits until its sources exist",
-        );
+            trace.step(
+                format!("volume {TLS_VOLUME} from {}", self.origin()),
+                "mounted only into the sidecar; the pod waits until its sources exist",
+            );
+            let volume = json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}});
+            editor.put_named("volumes", volume)?;
+        }
         if self.has_listeners() {
             self.explain_listeners(trace);
         }
-        let volumes = pod::array(pod::spec(editor.pod()), "volumes");
-        match volumes.iter().position(|v| pod::name(v) == TLS_VOLUME) {
-            Some(index) => editor.set(
-                &path(&["spec", "volumes", &index.to_string()]),
-                self.volume(),
-            ),
-            None => editor.push(&path(&["spec", "volumes"]), self.volume()),
+        Ok(())
+    }
+
+    /// Where the files of the sidecar come from, for the explanation.
+    fn origin(&self) -> String {
+        if !self.has_listeners() {
+            "what hybridge.dev/egress-… names".to_owned()
+        } else if self.agent().is_some() {
+            "what annotations name".to_owned()
+        } else {
+            format!("Secret {}", self.request.tls_secret)
         }
+    }
+
+    pub(super) fn mounts(&self) -> Value {
+        let mut mounts = Vec::new();
+        if !self.sources().is_empty() {
+            mounts.push(json!({"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": true}));
+        }
+        if self.agent().is_some() {
+            mounts.push(json!({"name": AGENT_VOLUME, "mountPath": AGENT_DIR, "readOnly": true}));
+        }
+        Value::Array(mounts)
     }
 
     fn explain_listeners(&self, trace: &mut Trace) {
@@ -65,28 +101,36 @@ impl Sidecar<'_> {
             .iter()
             .map(|(name, value)| format!("{name} {value}"));
         let rules: Vec<String> = rules.collect();
+        let by = match &clients.ca {
+            Some(ca) => ca.title(),
+            None => "the agent's bundles".to_owned(),
+        };
         trace.step(
-            format!("clients: certificate {}, by {}, let in by {}", clients.mode, clients.ca.title(), rules.join("; ")),
+            format!("clients: certificate {}, by {by}, let in by {}", clients.mode, rules.join("; ")),
             "asked for by annotation client-auth; probes and metrics on the admin port need no certificate",
         );
     }
 
-    fn volume(&self) -> Value {
+    /// Sources of the projected volume.
+    fn sources(&self) -> Vec<Value> {
         let mut sources = Vec::new();
         if self.has_listeners() {
             sources.extend(self.listener_files());
         }
         sources.extend(self.egress_files());
-        json!({"name": TLS_VOLUME, "projected": {"sources": sources, "defaultMode": FILE_MODE}})
+        sources
     }
 
     fn listener_files(&self) -> Vec<Value> {
-        let mut sources = vec![json!({"secret": {
-            "name": self.request.tls_secret,
-            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
-        }})];
+        let mut sources = Vec::new();
+        if self.agent().is_none() {
+            sources.push(json!({"secret": {
+                "name": self.request.tls_secret,
+                "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+            }}));
+        }
         if let Some(clients) = &self.request.clients {
-            sources.push(clients.ca.projection(CLIENT_CA));
+            sources.extend(clients.ca.iter().map(|ca| ca.projection(CLIENT_CA)));
             sources.extend(clients.crl.iter().map(|crl| crl.projection(CLIENT_CRL)));
         }
         let keys = self.request.ticket_keys.iter();
