@@ -14,6 +14,7 @@ use crate::listener::Activity;
 use crate::time::parse_duration;
 use crate::tls::credentials::unix_seconds;
 use crate::tls::reload::Health;
+use crate::tls::trust::TrustStore;
 
 /// The longest that `/drain/wait` waits, whatever it requests.
 const LONGEST_DRAIN_WAIT: Duration = Duration::from_hours(24);
@@ -41,16 +42,7 @@ impl Admin {
                     listener.name
                 )),
             }
-            let next_update = listener
-                .trust
-                .as_ref()
-                .and_then(|trust| trust.current().next_update());
-            if next_update.is_some_and(|next| next < unix_seconds(SystemTime::now())) {
-                details.push(format!(
-                    "listener `{}`: a revocation list of client-crl is out of date, the clients of its issuer are refused",
-                    listener.name
-                ));
-            }
+            details.extend(of_trust.and_then(|trust| stale_list(&listener.name, trust)));
             let keys = listener.ticket_keys.as_ref();
             if let Some((keys, error)) = keys.and_then(|keys| Some((keys, keys.last_error()?))) {
                 let used = if keys.is_waiting() {
@@ -160,6 +152,18 @@ impl Admin {
 
 /// What the certificates of a listener mean for its readiness. One of several that has expired fails the
 /// clients of its names alone.
+/// What to say of a revocation list that had to be replaced before now.
+fn stale_list(listener: &str, trust: &TrustStore) -> Option<String> {
+    let next = trust.current().next_update()?;
+    let source = match trust.settings().crl {
+        Some(_) => "client-crl",
+        None => "the SPIFFE agent",
+    };
+    (next < unix_seconds(SystemTime::now())).then(|| {
+        format!("listener `{listener}`: a revocation list of {source} is out of date, the clients of its issuer are refused")
+    })
+}
+
 fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &mut Vec<String>) {
     let name = &listener.name;
     if listener

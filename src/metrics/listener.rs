@@ -259,12 +259,15 @@ impl ListenerMetrics {
     }
 
     /// States when the first revocation list for clients has to be replaced.
-    pub fn set_crl_next_update(&self, unix_seconds: i64) {
-        self.all
-            .connections
-            .crl_next_update
-            .with_label_values(&[&self.name])
-            .set(unix_seconds as f64);
+    pub fn set_crl_next_update(&self, unix_seconds: Option<i64>) {
+        let family = &self.all.connections.crl_next_update;
+        match unix_seconds {
+            Some(next) => family.with_label_values(&[&self.name]).set(next as f64),
+            None => {
+                // There may have been none.
+                let _ = family.remove_label_values(&[&self.name]);
+            }
+        }
     }
 
     /// States the end of validity of one of several certificates in use.

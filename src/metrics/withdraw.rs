@@ -53,7 +53,7 @@ mod tests {
             listener.set_certificate_validity(1, 2);
             listener.set_pair_expiry("a.crt", 1);
             listener.set_pair_expiry("b.crt", 2);
-            listener.set_crl_next_update(1);
+            listener.set_crl_next_update(Some(1));
             listener.closed("closed");
             metrics.set_listener_info(name, "ingress", "http");
         }

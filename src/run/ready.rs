@@ -102,9 +102,7 @@ impl Ready {
         announce(families, &self.config.tls.policy);
         metrics.set_listener_info(name, "ingress", self.config.proxy.protocol.name());
         if let Some(trust) = trust {
-            if let Some(next_update) = trust.current().next_update() {
-                families.set_crl_next_update(next_update);
-            }
+            families.set_crl_next_update(trust.current().next_update());
             for warning in trust.current().warnings() {
                 tracing::warn!(listener = %name, "{warning}");
             }

@@ -151,6 +151,14 @@ impl Observer {
     }
 }
 
+impl Observer {
+    fn state_revocation(&self) {
+        for (trust, metrics) in &self.trust {
+            metrics.set_crl_next_update(trust.current().next_update());
+        }
+    }
+}
+
 impl FileObserver for Observer {
     fn panicked(&self) {
         self.metrics.panicked(PanickedTask::Reload);
@@ -158,11 +166,7 @@ impl FileObserver for Observer {
 
     fn reloaded(&self, ok: bool) {
         self.metrics.credential_reload(ok);
-        for (trust, metrics) in &self.trust {
-            if let Some(next_update) = trust.current().next_update() {
-                metrics.set_crl_next_update(next_update);
-            }
-        }
+        self.state_revocation();
         for (tls, metrics) in &self.egresses {
             if let Some(facts) = tls.facts() {
                 metrics.set_certificate_validity(facts.not_before, facts.not_after);
@@ -181,6 +185,8 @@ impl ReloadObserver for Observer {
         if result.is_err() {
             return;
         }
+        // An agent replaces both at once.
+        self.state_revocation();
         for (certificates, metrics) in &self.listeners {
             let mut stores = certificates.stores();
             if stores.any(|watched| std::ptr::eq(Arc::as_ptr(watched), store)) {

@@ -112,6 +112,7 @@ impl spiffe::Listener for Hearing {
                 key: &svid.key,
                 bundle: &svid.bundle,
                 federated: &response.federated,
+                revocation_lists: &response.revocation_lists,
             }),
         };
         match published {
@@ -184,6 +185,10 @@ fn digest(svid: &Svid, response: &Response) -> [u8; 32] {
     for (domain, bundle) in &response.federated {
         update(domain.as_bytes());
         update(bundle);
+    }
+    for list in &response.revocation_lists {
+        update(b"list");
+        update(list);
     }
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());

@@ -8,6 +8,7 @@ use super::protobuf::{Fields, Value};
 /// More than an agent gives a workload.
 const MOST_SVIDS: usize = 64;
 const MOST_FEDERATED: usize = 1024;
+const MOST_LISTS: usize = 128;
 
 /// What the agent says of this workload.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub struct Response {
     pub svids: Vec<Svid>,
     /// The bundles of other trust domains: SPIFFE ID of the domain, and certificates in DER.
     pub federated: Vec<(String, Vec<u8>)>,
+    /// Revocation lists in DER, of all these domains.
+    pub revocation_lists: Vec<Vec<u8>>,
 }
 
 /// One identity.
@@ -46,12 +49,16 @@ impl Response {
         for field in Fields(message) {
             match field? {
                 (1, Value::Bytes(svid)) => response.svids.push(Svid::decode(svid)?),
+                (2, Value::Bytes(list)) => response.revocation_lists.push(list.to_vec()),
                 (3, Value::Bytes(entry)) => response.federated.push(entry_of_map(entry)?),
                 _ => {}
             }
-            if response.svids.len() > MOST_SVIDS || response.federated.len() > MOST_FEDERATED {
+            let too_many = response.svids.len() > MOST_SVIDS
+                || response.federated.len() > MOST_FEDERATED
+                || response.revocation_lists.len() > MOST_LISTS;
+            if too_many {
                 return Err(Error::Malformed(
-                    "more identities or bundles than anybody has",
+                    "more identities, bundles or revocation lists than anybody has",
                 ));
             }
         }

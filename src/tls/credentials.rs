@@ -29,7 +29,7 @@ pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, name_text, printable};
 pub(super) use source::read_public;
-pub(crate) use source::{PairDigest, PairText, directory_of, volume_root};
+pub(crate) use source::{PairDigest, PairText, SIZE_LIMIT, directory_of, volume_root};
 pub(crate) use token::{TokenKey, check as check_token, is_token};
 pub use validity::{rfc3339, unix_seconds};
 pub(crate) use warning::ShownBy;

@@ -39,7 +39,7 @@ pub enum HandshakeError {
     ClientCertificateWrongPurpose,
     /// A revocation list that had to be replaced.
     #[error(
-        "the revocation list of the issuer of the client's certificate is out of date: replace it in `client-crl`"
+        "the revocation list of the issuer of the client's certificate is out of date: replace it in `client-crl`, or at the agent"
     )]
     CrlStale,
     /// A record that does not decrypt.

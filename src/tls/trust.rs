@@ -3,7 +3,10 @@
 //! A certificate that is presented is verified inside the handshake, in `optional` mode too: none is
 //! fine there, a bad one is not. Sources: RFC 5280 §6, RFC 8446 §4.4.2.4.
 
+mod agent_lists;
+mod any_of;
 mod authorities;
+mod bundles;
 mod domains;
 mod error;
 mod generation;
@@ -15,8 +18,8 @@ mod signatures;
 mod store;
 mod verifier;
 
+pub(super) use self::bundles::Bundle;
 pub use self::error::TrustError;
-pub(super) use self::generation::Bundle;
 pub use self::generation::Trust;
 pub(super) use self::noted::Noted;
 pub use self::settings::{ClientAuth, Settings};

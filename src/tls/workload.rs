@@ -35,6 +35,8 @@ pub struct Workload<'a> {
     pub bundle: &'a [u8],
     /// Those of other domains, by their names.
     pub federated: &'a [(String, Vec<u8>)],
+    /// DER, one each.
+    pub revocation_lists: &'a [Vec<u8>],
 }
 
 /// The stores of a listener that an agent fills.
@@ -138,7 +140,8 @@ impl WorkloadStores {
                 bundle(name, der).ok_or_else(|| name.to_owned())
             });
             let federated: Vec<_> = federated.collect();
-            let trust = Trust::from_bundles(store.settings(), &own_bundle, &federated);
+            let lists = workload.revocation_lists;
+            let trust = Trust::from_bundles(store.settings(), &own_bundle, &federated, lists);
             trust.map_err(|error| unusable(error.to_string()))
         });
         Ok((pair, trust.transpose()?))

@@ -9,7 +9,7 @@ use h2::server;
 use http::{HeaderMap, Response};
 use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -177,6 +177,19 @@ pub fn identity(id: &str, pair: &Pair, bundle: &str, federated: &[(&str, &str)])
     for (domain, bundle) in federated {
         let entry = [field(1, domain.as_bytes()), field(2, &ders(bundle))];
         message.extend(field(3, &entry.concat()));
+    }
+    Saying::Message(message)
+}
+
+/// The same with revocation lists, which are PEM here, or bytes that need be none.
+pub fn with_lists(saying: Saying, lists: &[&[u8]]) -> Saying {
+    let Saying::Message(mut message) = saying else {
+        panic!("no answer: {saying:?}");
+    };
+    for list in lists {
+        let der = CertificateRevocationListDer::from_pem_slice(list);
+        let bytes = der.map_or_else(|_| list.to_vec(), |der| der.to_vec());
+        message.extend(field(2, &bytes));
     }
     Saying::Message(message)
 }

@@ -31,6 +31,8 @@ mod server_names;
 mod server_names_dual;
 mod signing;
 mod workload_api;
+mod workload_api_revoked;
+mod workload_api_sessions;
 
 #[path = "../support/mod.rs"]
 mod support;

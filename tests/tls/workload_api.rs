@@ -18,7 +18,7 @@ const FAILED: &str = "hybridge_handshake_failures_total";
 const ID: &str = "spiffe://example.org/ns/ai/sa/chat";
 const RULES: &str = "client-auth = \"required\"\nallow-uri = [\"spiffe://example.org/**\", \"spiffe://partner.org/**\"]";
 
-async fn start(agent: &Agent, rules: &str) -> Sidecar {
+pub(crate) async fn start(agent: &Agent, rules: &str) -> Sidecar {
     Setup::in_front_of(answering(ANSWER).await)
         .without_files()
         .tls(&agent.setting())
@@ -27,7 +27,7 @@ async fn start(agent: &Agent, rules: &str) -> Sidecar {
 }
 
 /// Waits until the readiness page has the status and says this.
-async fn ready(sidecar: &Sidecar, status: u16, says: &str) {
+pub(crate) async fn ready(sidecar: &Sidecar, status: u16, says: &str) {
     eventually(&format!("{status} {says}"), async || {
         let (found, page) = sidecar.admin("/readyz").await;
         found == status && page.contains(says)

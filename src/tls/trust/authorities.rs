@@ -9,6 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints};
 use x509_parser::prelude::FromDer;
 
+use super::agent_lists::Signer;
 use super::error::TrustError;
 use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
 use crate::tls::pem::{self, Block, Position};
@@ -21,6 +22,8 @@ pub(super) struct Authorities {
     pub(super) warnings: Vec<String>,
     /// The algorithms of their keys.
     pub(super) keys: Vec<String>,
+    /// Who may sign revocation lists, in the order of `roots`.
+    pub(super) signers: Vec<Signer>,
 }
 
 /// The authorities of a file at `now` (unix seconds), each of a kind that the profile has.
@@ -34,11 +37,13 @@ pub(super) fn parse(
     let mut roots = RootCertStore::empty();
     let mut warnings = Vec::new();
     let mut keys = Vec::new();
+    let mut signers = Vec::new();
     for block in pem::blocks(text).map_err(|cause| file.pem(cause))? {
         let der = file.decode(&block)?;
-        let (key, warning) = file.check(block.at, &der, now)?;
+        let (key, warning, signer) = file.check(block.at, &der, now)?;
         keys.push(key);
         warnings.extend(warning);
+        signers.push(signer);
         let added = roots.add(CertificateDer::from(der));
         added.map_err(|cause| file.malformed(block.at, cause.to_string()))?;
     }
@@ -49,6 +54,7 @@ pub(super) fn parse(
         roots,
         warnings,
         keys,
+        signers,
     })
 }
 
@@ -72,13 +78,13 @@ impl AuthorityFile<'_> {
         }
     }
 
-    /// The algorithm of its key and what is worth a warning, if it can be used.
+    /// The algorithm of its key, what is worth a warning, and what its lists are verified with, if it can be used.
     fn check(
         &self,
         at: Position,
         der: &[u8],
         now: i64,
-    ) -> Result<(String, Option<String>), TrustError> {
+    ) -> Result<(String, Option<String>, Signer), TrustError> {
         let (_, certificate) = X509Certificate::from_der(der)
             .map_err(|cause| self.malformed(at, cause.to_string()))?;
         let subject = name_text(certificate.subject());
@@ -119,7 +125,11 @@ impl AuthorityFile<'_> {
             let until = rfc3339(until);
             format!("client-ca: {path}: {at}, `{subject}`, expired at {until}, and its clients are still let in: remove it")
         });
-        Ok((key, warning))
+        let signer = Signer {
+            name: certificate.subject().as_raw().to_vec(),
+            key: certificate.public_key().subject_public_key.data.to_vec(),
+        };
+        Ok((key, warning, signer))
     }
 
     fn pem(&self, cause: pem::PemError) -> TrustError {

@@ -100,6 +100,9 @@ pub enum TrustError {
         /// What the listener is held to.
         profile: Profile,
     },
+    /// A revocation list that an agent sends, or all of them, cannot be used.
+    #[error("{0}")]
+    AgentList(String),
     /// The library refuses the whole.
     #[error("client-ca: {path} cannot be used: {cause}")]
     Unusable {

@@ -1,6 +1,5 @@
 //! One generation of authorities and rules, made from the text of a file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,7 +10,6 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
 use super::authorities::{self, Authorities};
-use super::domains::Domains;
 use super::error::TrustError;
 use super::nobody::Nobody;
 use super::revocation::Revocation;
@@ -42,22 +40,6 @@ impl Texts {
     }
 }
 
-/// The authorities of one trust domain.
-pub(crate) struct Bundle {
-    pub(crate) domain: String,
-    pub(crate) pem: Zeroizing<Vec<u8>>,
-}
-
-/// By name, one of each: what an agent sends has no order (a map of protobuf), and the digest has one.
-fn in_order(federated: &[Result<Bundle, String>]) -> impl Iterator<Item = &Result<Bundle, String>> {
-    let name = |bundle: &Result<Bundle, String>| match bundle {
-        Ok(bundle) => bundle.domain.clone(),
-        Err(domain) => domain.clone(),
-    };
-    let named = federated.iter().map(|bundle| (name(bundle), bundle));
-    named.collect::<BTreeMap<_, _>>().into_values()
-}
-
 /// The digest of no text.
 const NOBODY: [u8; 32] = [0; 32];
 
@@ -66,10 +48,10 @@ const NOBODY: [u8; 32] = [0; 32];
 pub struct Trust {
     pub(super) chains: Arc<dyn ClientCertVerifier>,
     pub(super) rules: Rules,
-    digest: [u8; 32],
-    warnings: Vec<String>,
-    authority_keys: Vec<String>,
-    next_update: Option<i64>,
+    pub(super) digest: [u8; 32],
+    pub(super) warnings: Vec<String>,
+    pub(super) authority_keys: Vec<String>,
+    pub(super) next_update: Option<i64>,
 }
 
 impl Trust {
@@ -79,6 +61,7 @@ impl Trust {
             roots,
             mut warnings,
             keys,
+            ..
         } = authorities::parse(&settings.ca, &texts.ca, now, settings.profile)?;
         let revocation = match (&settings.crl, &texts.crl) {
             (Some(path), Some(text)) => Some(Revocation::parse(path, text, now)?),
@@ -90,65 +73,17 @@ impl Trust {
             revocation.lists
         });
         Ok(Self {
-            chains: chains(settings, roots, lists.unwrap_or_default())?,
+            chains: chains(
+                settings,
+                roots,
+                lists.unwrap_or_default(),
+                Unlisted::Refused,
+            )?,
             rules: settings.rules.clone(),
             digest: digest(settings, texts),
             warnings,
             authority_keys: keys,
             next_update,
-        })
-    }
-
-    /// The bundles of an agent: each domain's authorities judge that domain alone. A federated bundle that
-    /// cannot be used, or that names the own domain, is left out with a warning.
-    pub(crate) fn from_bundles(
-        settings: &Settings,
-        own: &Bundle,
-        federated: &[Result<Bundle, String>],
-    ) -> Result<Self, TrustError> {
-        let now = unix_seconds(SystemTime::now());
-        let judge = |bundle: &Bundle| {
-            let parsed = authorities::parse(&settings.ca, &bundle.pem, now, settings.profile)?;
-            let verifier = chains(settings, parsed.roots, Vec::new())?;
-            Ok::<_, TrustError>((verifier, parsed.warnings, parsed.keys))
-        };
-        let (verifier, mut warnings, mut keys) = judge(own)?;
-        let mut by_name = BTreeMap::new();
-        let mut context = digest_of_rules(settings);
-        add_part(&mut context, own.domain.as_bytes());
-        add_part(&mut context, &own.pem);
-        for bundle in in_order(federated) {
-            let (domain, judged) = match bundle {
-                Err(domain) => (domain, Err("it cannot be read".to_owned())),
-                Ok(bundle) if bundle.domain == own.domain => {
-                    let ours = "it names the own trust domain, whose own authorities alone count";
-                    (&bundle.domain, Err(ours.to_owned()))
-                }
-                Ok(bundle) => {
-                    let judged = judge(bundle).map_err(|error| error.to_string());
-                    (&bundle.domain, judged.map(|judged| (bundle, judged)))
-                }
-            };
-            match judged {
-                Err(problem) => warnings.push(format!(
-                    "federated bundle of `{domain}` not used: {problem}"
-                )),
-                Ok((bundle, (verifier, more, its_keys))) => {
-                    warnings.extend(more);
-                    keys.extend(its_keys);
-                    by_name.insert(domain.clone(), verifier);
-                    add_part(&mut context, domain.as_bytes());
-                    add_part(&mut context, &bundle.pem);
-                }
-            }
-        }
-        Ok(Self {
-            chains: Arc::new(Domains::new((own.domain.clone(), verifier), by_name)),
-            rules: settings.rules.clone(),
-            digest: finished(context),
-            warnings,
-            authority_keys: keys,
-            next_update: None,
         })
     }
 
@@ -210,16 +145,27 @@ impl Trust {
     }
 }
 
-fn chains(
+/// What becomes of a certificate whose issuer has no revocation list, where others have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unlisted {
+    Refused,
+    Accepted,
+}
+
+pub(super) fn chains(
     settings: &Settings,
     roots: RootCertStore,
     lists: Vec<CertificateRevocationListDer<'static>>,
+    unlisted: Unlisted,
 ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
     let provider = Arc::new(settings.signatures.provider(settings.profile));
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     if !lists.is_empty() {
         // The whole chain, an issuer without a list refused: both are what webpki does by itself.
         builder = builder.with_crls(lists).enforce_revocation_expiration();
+        if unlisted == Unlisted::Accepted {
+            builder = builder.allow_unknown_revocation_status();
+        }
     }
     if settings.mode != ClientAuth::Required {
         builder = builder.allow_unauthenticated();
@@ -231,6 +177,9 @@ fn chains(
                 path: path.as_path().into(),
                 cause: format!("a revocation list cannot be used: {cause:?}"),
             },
+            (VerifierBuilderError::InvalidCrl(cause), None) => {
+                TrustError::AgentList(format!("its revocation list cannot be used: {cause:?}"))
+            }
             (cause, _) => TrustError::Unusable {
                 path: settings.ca.as_path().into(),
                 cause: cause.to_string(),
@@ -247,7 +196,7 @@ fn digest(settings: &Settings, texts: &Texts) -> [u8; 32] {
 }
 
 /// What is written down, before what is read from files or an agent.
-fn digest_of_rules(settings: &Settings) -> Context {
+pub(super) fn digest_of_rules(settings: &Settings) -> Context {
     let mut context = Context::new(&SHA256);
     let mode: &str = settings.mode.into();
     let rules = format!("{:?}", settings.rules);
@@ -259,65 +208,13 @@ fn digest_of_rules(settings: &Settings) -> Context {
 }
 
 /// With its length, so that no two lists of parts are the same bytes.
-fn add_part(context: &mut Context, part: &[u8]) {
+pub(super) fn add_part(context: &mut Context, part: &[u8]) {
     context.update(&part.len().to_be_bytes());
     context.update(part);
 }
 
-fn finished(context: Context) -> [u8; 32] {
+pub(super) fn finished(context: Context) -> [u8; 32] {
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-
-    use super::*;
-    use crate::tls::policy::Profile;
-    use crate::tls::trust::Signatures;
-
-    fn authority() -> String {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        params.self_signed(&key).unwrap().pem()
-    }
-
-    fn bundle(domain: &str, pem: &str) -> Bundle {
-        Bundle {
-            domain: domain.to_owned(),
-            pem: pem.as_bytes().to_vec().into(),
-        }
-    }
-
-    /// The digest decides which tickets count, and an agent sends the same bundles in any order.
-    #[test]
-    fn the_order_of_federated_bundles_makes_no_other_digest() {
-        let settings = Settings {
-            mode: ClientAuth::Required,
-            ca: "agent".into(),
-            crl: None,
-            rules: Rules::default(),
-            signatures: Signatures::default(),
-            profile: Profile::Off,
-        };
-        let [own, one, two] = [(); 3].map(|()| authority());
-        let own = bundle("example.org", &own);
-        let digest = |federated: &[(&str, &str)]| {
-            let federated = federated.iter();
-            let federated = federated.map(|(domain, pem)| Ok(bundle(domain, pem)));
-            let federated: Vec<_> = federated.collect();
-            let trust = Trust::from_bundles(&settings, &own, &federated).unwrap();
-            assert_eq!(trust.authority_keys.len(), 3);
-            trust.digest
-        };
-        let first = digest(&[("a.org", &one), ("b.org", &two)]);
-        assert_eq!(first, digest(&[("b.org", &two), ("a.org", &one)]));
-        let twice = [("b.org", &*two), ("a.org", &one), ("b.org", &two)];
-        assert_eq!(first, digest(&twice));
-        assert_ne!(first, digest(&[("a.org", &two), ("b.org", &one)]));
-    }
 }

@@ -60,24 +60,49 @@ impl Revocation {
     }
 
     fn add(&mut self, path: &Path, der: Vec<u8>, now: i64) -> Result<(), String> {
-        let (rest, list) = CertificateRevocationList::from_der(&der)
-            .map_err(|cause| format!("it is no revocation list that can be read: {cause}"))?;
-        if !rest.is_empty() {
-            return Err(format!("{} bytes follow the revocation list", rest.len()));
-        }
-        let issuer = name_text(list.issuer());
-        let next = list.next_update().map(|time| time.timestamp());
-        let next = next.ok_or_else(|| {
-            format!("the revocation list of `{issuer}` does not say when it has to be replaced (nextUpdate)")
-        })?;
-        if next < now {
-            let (path, next) = (path.display(), rfc3339(next));
-            self.warnings.push(format!(
-                "client-crl: {path}: the revocation list of `{issuer}` had to be replaced at {next}: until it is, every client that `{issuer}` certified is refused"
-            ));
-        }
+        let known = read(&der)?;
+        let from = format!("client-crl: {}", path.display());
+        let (issuer, next) = (&known.issuer_text, known.next_update);
+        self.warnings.extend(out_of_date(&from, issuer, next, now));
         self.next_update = self.next_update.min(next);
         self.lists.push(der.into());
         Ok(())
     }
+}
+
+/// What is known of a list without its issuer's key.
+pub(super) struct Known {
+    /// The issuer's name in DER.
+    pub(super) issuer: Vec<u8>,
+    /// How messages call it.
+    pub(super) issuer_text: String,
+    /// When it has to be replaced, unix seconds.
+    pub(super) next_update: i64,
+}
+
+/// Reads one list.
+pub(super) fn read(der: &[u8]) -> Result<Known, String> {
+    let (rest, list) = CertificateRevocationList::from_der(der)
+        .map_err(|cause| format!("it is no revocation list that can be read: {cause}"))?;
+    if !rest.is_empty() {
+        return Err(format!("{} bytes follow the revocation list", rest.len()));
+    }
+    let issuer_text = name_text(list.issuer());
+    let next = list.next_update().map(|time| time.timestamp());
+    let next_update = next.ok_or_else(|| {
+        format!("the revocation list of `{issuer_text}` does not say when it has to be replaced (nextUpdate)")
+    })?;
+    Ok(Known {
+        issuer: list.issuer().as_raw().to_vec(),
+        issuer_text,
+        next_update,
+    })
+}
+
+/// The warning about a list that had to be replaced before `now`.
+pub(super) fn out_of_date(from: &str, issuer: &str, next: i64, now: i64) -> Option<String> {
+    let next = (next < now).then(|| rfc3339(next))?;
+    Some(format!(
+        "{from}: the revocation list of `{issuer}` had to be replaced at {next}: until it is, every client that `{issuer}` certified is refused"
+    ))
 }

@@ -1,0 +1,99 @@
+//! The CAs of one trust domain that have revocation lists of their own: a client is in if one of them
+//! certifies it. The verifier of the library looks for a list by the issuer's name and takes the first, so CAs
+//! of one name cannot share a verifier.
+
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+#[derive(Debug)]
+pub(super) struct AnyOf {
+    /// What does not depend on the client is asked of it.
+    first: Arc<dyn ClientCertVerifier>,
+    others: Vec<Arc<dyn ClientCertVerifier>>,
+}
+
+impl AnyOf {
+    /// One verifier stays what it is.
+    pub(super) fn over(
+        first: Arc<dyn ClientCertVerifier>,
+        others: Vec<Arc<dyn ClientCertVerifier>>,
+    ) -> Arc<dyn ClientCertVerifier> {
+        if others.is_empty() {
+            return first;
+        }
+        Arc::new(Self { first, others })
+    }
+}
+
+/// Whether it says no more than that another CA certified the client.
+fn is_of_another_issuer(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        )
+    )
+}
+
+impl ClientCertVerifier for AnyOf {
+    fn client_auth_mandatory(&self) -> bool {
+        self.first.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verify = |by: &Arc<dyn ClientCertVerifier>| {
+            by.verify_client_cert(end_entity, intermediates, now)
+        };
+        let mut verified = verify(&self.first);
+        for other in &self.others {
+            match &verified {
+                Ok(_) => break,
+                Err(error) => {
+                    let telling = !is_of_another_issuer(error);
+                    match verify(other) {
+                        Err(_) if telling => {}
+                        next => verified = next,
+                    }
+                }
+            }
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.first.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.first.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.first.supported_verify_schemes()
+    }
+}

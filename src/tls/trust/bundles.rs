@@ -1,0 +1,187 @@
+//! One generation of trust from what an agent sends: a bundle for each trust domain, and revocation lists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::RootCertStore;
+use rustls::server::danger::ClientCertVerifier;
+use zeroize::Zeroizing;
+
+use super::agent_lists::{AgentLists, OfDomain};
+use super::any_of::AnyOf;
+use super::authorities::{self, Authorities};
+use super::domains::Domains;
+use super::error::TrustError;
+use super::generation::{Trust, Unlisted, add_part, chains, digest_of_rules, finished};
+use super::settings::Settings;
+use crate::tls::credentials::unix_seconds;
+
+/// The authorities of one trust domain.
+pub(crate) struct Bundle {
+    pub(crate) domain: String,
+    pub(crate) pem: Zeroizing<Vec<u8>>,
+}
+
+/// By name, one of each: what an agent sends has no order (a map of protobuf), and the digest has one.
+fn in_order(federated: &[Result<Bundle, String>]) -> impl Iterator<Item = &Result<Bundle, String>> {
+    let name = |bundle: &Result<Bundle, String>| match bundle {
+        Ok(bundle) => bundle.domain.clone(),
+        Err(domain) => domain.clone(),
+    };
+    let named = federated.iter().map(|bundle| (name(bundle), bundle));
+    named.collect::<BTreeMap<_, _>>().into_values()
+}
+
+impl Trust {
+    /// The bundles of an agent: each domain's authorities judge that domain alone. A federated bundle that
+    /// cannot be used, or that names the own domain, is left out with a warning; a revocation list that cannot be
+    /// used is an error, because it would be missed.
+    pub(crate) fn from_bundles(
+        settings: &Settings,
+        own: &Bundle,
+        federated: &[Result<Bundle, String>],
+        lists: &[Vec<u8>],
+    ) -> Result<Self, TrustError> {
+        let now = unix_seconds(SystemTime::now());
+        let lists = AgentLists::parse(lists, now).map_err(TrustError::AgentList)?;
+        let parse = |pem: &[u8]| authorities::parse(&settings.ca, pem, now, settings.profile);
+        let mut warnings = lists.warnings.clone();
+        let mut domains = vec![(own, parse(&own.pem)?)];
+        for bundle in in_order(federated) {
+            let (domain, parsed) = match bundle {
+                Err(domain) => (domain, Err("it cannot be read".to_owned())),
+                Ok(bundle) if bundle.domain == own.domain => {
+                    let ours = "it names the own trust domain, whose own authorities alone count";
+                    (&bundle.domain, Err(ours.to_owned()))
+                }
+                Ok(bundle) => {
+                    let parsed = parse(&bundle.pem).map_err(|error| error.to_string());
+                    (&bundle.domain, parsed.map(|parsed| (bundle, parsed)))
+                }
+            };
+            match parsed {
+                Ok(domain) => domains.push(domain),
+                Err(problem) => warnings.push(format!(
+                    "federated bundle of `{domain}` not used: {problem}"
+                )),
+            }
+        }
+        let mut context = digest_of_rules(settings);
+        for (bundle, _) in &domains {
+            add_part(&mut context, bundle.domain.as_bytes());
+            add_part(&mut context, &bundle.pem);
+        }
+        for list in lists.ders() {
+            add_part(&mut context, b"list");
+            add_part(&mut context, list);
+        }
+        let next_update = lists.next_update;
+        let signers: Vec<_> = domains
+            .iter()
+            .map(|(_, parsed)| parsed.signers.as_slice())
+            .collect();
+        let lists = lists.distribute(&signers).map_err(TrustError::AgentList)?;
+        let (mut keys, mut verifiers) = (Vec::new(), Vec::new());
+        for ((bundle, parsed), lists) in domains.into_iter().zip(lists) {
+            warnings.extend(parsed.warnings.iter().cloned());
+            keys.extend(parsed.keys.iter().cloned());
+            verifiers.push((bundle.domain.clone(), of_domain(settings, parsed, lists)?));
+        }
+        let mut verifiers = verifiers.into_iter();
+        // The own domain comes first.
+        let Some(own) = verifiers.next() else {
+            return Ok(Self::nobody(settings));
+        };
+        Ok(Self {
+            chains: Arc::new(Domains::new(own, verifiers.collect())),
+            rules: settings.rules.clone(),
+            digest: finished(context),
+            warnings,
+            authority_keys: keys,
+            next_update,
+        })
+    }
+}
+
+/// The verifier of one domain: CAs with lists of their own apart from each other and from the rest.
+fn of_domain(
+    settings: &Settings,
+    parsed: Authorities,
+    lists: OfDomain,
+) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
+    let mut rest = RootCertStore::empty();
+    let mut verifiers = Vec::new();
+    for (root, mut own) in parsed.roots.roots.into_iter().zip(lists.by_signer) {
+        if own.is_empty() {
+            rest.roots.push(root);
+            continue;
+        }
+        own.extend(lists.others.iter().cloned());
+        let alone = RootCertStore { roots: vec![root] };
+        verifiers.push(chains(settings, alone, own, Unlisted::Accepted)?);
+    }
+    if !rest.is_empty() {
+        verifiers.push(chains(settings, rest, lists.others, Unlisted::Accepted)?);
+    }
+    let mut verifiers = verifiers.into_iter();
+    match verifiers.next() {
+        Some(first) => Ok(AnyOf::over(first, verifiers.collect())),
+        None => Err(TrustError::Empty {
+            path: settings.ca.as_path().into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+    use crate::tls::identity::Rules;
+    use crate::tls::policy::Profile;
+    use crate::tls::trust::{ClientAuth, Signatures};
+
+    fn authority() -> String {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    fn bundle(domain: &str, pem: &str) -> Bundle {
+        Bundle {
+            domain: domain.to_owned(),
+            pem: pem.as_bytes().to_vec().into(),
+        }
+    }
+
+    /// The digest decides which tickets count, and an agent sends the same bundles in any order.
+    #[test]
+    fn the_order_of_federated_bundles_makes_no_other_digest() {
+        let settings = Settings {
+            mode: ClientAuth::Required,
+            ca: "agent".into(),
+            crl: None,
+            rules: Rules::default(),
+            signatures: Signatures::default(),
+            profile: Profile::Off,
+        };
+        let [own, one, two] = [(); 3].map(|()| authority());
+        let own = bundle("example.org", &own);
+        let digest = |federated: &[(&str, &str)]| {
+            let federated = federated.iter();
+            let federated = federated.map(|(domain, pem)| Ok(bundle(domain, pem)));
+            let federated: Vec<_> = federated.collect();
+            let trust = Trust::from_bundles(&settings, &own, &federated, &[]).unwrap();
+            assert_eq!(trust.authority_keys.len(), 3);
+            trust.digest
+        };
+        let first = digest(&[("a.org", &one), ("b.org", &two)]);
+        assert_eq!(first, digest(&[("b.org", &two), ("a.org", &one)]));
+        let twice = [("b.org", &*two), ("a.org", &one), ("b.org", &two)];
+        assert_eq!(first, digest(&twice));
+        assert_ne!(first, digest(&[("a.org", &two), ("b.org", &one)]));
+    }
+}
