@@ -138,11 +138,11 @@ fn the_program_says_what_a_fleet_needs() {
     assert_told(&output, 0, &[]);
     let text = String::from_utf8_lossy(&output.stdout);
     for words in [
-        "| full handshake | 144 µs | not measured | 6,931 |",
+        "| full handshake | 127 µs | not measured | 7,856 |",
         "| HTTP/2 request | not measured |",
         "## 10,000 pods",
-        "needs 55 pods: ceil(37.9 cores / (1 x 0.7))",
-        "The 10,000 pods have 182 times what that takes",
+        "needs 56 pods: ceil(38.5 cores / (1 x 0.7))",
+        "The 10,000 pods have 179 times what that takes",
         "| CPU, busy |",
         "desired = ceil(pods x utilisation / 70 %)",
     ] {
