@@ -7,6 +7,7 @@ use super::histogram::{Packed, sum};
 use super::shard::part;
 use super::{Block, CaseResult, Results};
 use crate::error::{Error, Result};
+use crate::plan::Load;
 
 /// One run out of its shards; they must have run the same plan with the same seed, each another part of it. Where some
 /// are missing, a warning says so, and the server's CPU, which all of them caused, is left out.
@@ -19,8 +20,13 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     let Some(mut whole) = shards.next() else {
         return Err(Error::Usage("merge needs at least one result file".into()));
     };
+    let measured = titles(&whole);
     for shard in shards {
         check(&whole, &shard)?;
+        let theirs = titles(&shard);
+        if measured != theirs {
+            return Err(differ("the list of measured cases", &measured, &theirs));
+        }
         whole.warnings.extend(shard.warnings);
         whole.checks.extend(shard.checks);
         whole.skipped.extend(shard.skipped);
@@ -83,34 +89,31 @@ fn check_parts(shards: &[Results]) -> Result<u32> {
 
 fn check(whole: &Results, shard: &Results) -> Result<()> {
     let (a, b) = (&whole.provenance, &shard.provenance);
-    let differs = |what: &str, a: &str, b: &str| {
-        Err(Error::Usage(format!(
-            "these are not shards of one run: {what} is \"{a}\" in one and \"{b}\" in another"
-        )))
-    };
     if a.plan != b.plan {
-        return differs("the plan", &a.plan_name, &b.plan_name);
+        return Err(differ("the plan", &a.plan_name, &b.plan_name));
     }
     if a.seed != b.seed {
-        return differs("the seed", &a.seed.to_string(), &b.seed.to_string());
-    }
-    let titles = |results: &Results| {
-        results
-            .cases
-            .iter()
-            .map(|case| case.case.title())
-            .collect::<Vec<_>>()
-            .join("; ")
-    };
-    if titles(whole) != titles(shard) {
-        return differs("the list of measured cases", &titles(whole), &titles(shard));
+        return Err(differ("the seed", &a.seed.to_string(), &b.seed.to_string()));
     }
     Ok(())
+}
+
+fn differ(what: &str, a: &str, b: &str) -> Error {
+    Error::Usage(format!(
+        "these are not shards of one run: {what} is \"{a}\" in one and \"{b}\" in another"
+    ))
+}
+
+/// As the shard called them: its own part of the load is in them.
+fn titles(results: &Results) -> String {
+    let titles = results.cases.iter().map(|case| case.case.title());
+    titles.collect::<Vec<_>>().join("; ")
 }
 
 fn merge_case(mine: &mut CaseResult, theirs: CaseResult) -> Result<()> {
     // Each generator has a machine of its own, and any of them may have been busy.
     mine.rounds.extend(theirs.rounds);
+    mine.case.load = added(mine.case.load, theirs.case.load);
     for block in theirs.blocks {
         let same = |other: &&mut Block| other.pair == block.pair && other.target == block.target;
         match mine.blocks.iter_mut().find(same) {
@@ -120,6 +123,19 @@ fn merge_case(mine: &mut CaseResult, theirs: CaseResult) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The load that the server really had: parts are rounded up to whole connections.
+fn added(mine: Load, theirs: Load) -> Load {
+    let connections = mine.connections().saturating_add(theirs.connections());
+    match (mine, theirs) {
+        (Load::Open { per_second: a, .. }, Load::Open { per_second: b, .. }) => Load::Open {
+            // Thirds add up to the whole again.
+            per_second: ((a + b) * 1e6).round() / 1e6,
+            connections,
+        },
+        _ => Load::Closed { connections },
+    }
 }
 
 fn merge_block(mine: &mut Block, other: &Block) -> std::result::Result<(), String> {

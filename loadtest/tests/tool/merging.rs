@@ -134,3 +134,25 @@ fn results_of_different_runs_are_refused() {
     let twice = merge(vec![first(), first()]).unwrap_err();
     assert!(twice.to_string().contains("the shard"), "{twice}");
 }
+
+/// What a shard is told is its part; the whole has the load of all.
+#[test]
+fn the_load_of_the_whole_is_that_of_all_parts() {
+    let merged = |load: Load| {
+        let parts = ["1/3", "2/3", "3/3"].map(|name| {
+            let mut part = shard(name, 4, &[5_000], None);
+            part.cases[0].case.load = load;
+            part.cases[0].case.shard(3);
+            part
+        });
+        merge(parts.into()).unwrap().cases[0].case.load
+    };
+    let open = Load::Open {
+        per_second: 100.0,
+        connections: 9,
+    };
+    assert_eq!(merged(open), open);
+    // Two connections each: six there were.
+    let closed = merged(Load::Closed { connections: 4 });
+    assert_eq!(closed, Load::Closed { connections: 6 });
+}
