@@ -28,6 +28,12 @@ impl Setup {
         let limit = machine::raise_open_files();
         check_files(plan, limit)?;
         let own_servers = plan.targets.is_empty();
+        if let (false, Some(program)) = (own_servers, &common.hybridge) {
+            return Err(Error::Usage(format!(
+                "--hybridge {}: the targets are servers that run already; leave it out, or the targets",
+                program.display()
+            )));
+        }
         let cores = Cores::split(own_servers && common.pin == Pin::Split);
         let program = own_servers
             .then(|| binary::find(common.hybridge.as_deref()))

@@ -184,6 +184,15 @@ fn overrides_that_could_not_hold_are_refused() {
         &["run", "scale-peers", "--connections", "64"],
     );
     assert_told(&output, 64, &["--connections", "of each target"]);
+    let arguments = [
+        "compare",
+        "--hybrid",
+        "https://127.0.0.1:1",
+        "--hybridge",
+        "x",
+    ];
+    let output = tool(folder.path(), &arguments);
+    assert_told(&output, 64, &["--hybridge x", "run already"]);
     let output = Command::new(BIN)
         .args(["compare", "--shard", "job/4"])
         .env("JOB_COMPLETION_INDEX", "4294967295")
