@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::io::{ByteSource, Closing, Transport};
 
 /// Buffer capacity for a read: a small one for heads and tokens, a large one once bulk flows.
-const SMALL_READ: usize = 4 * 1024;
+const SMALL_READ: usize = 2 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 
 /// An app's connection.
