@@ -43,7 +43,7 @@ fn everything() -> String {
     );
     listener.set_certificate_validity(1_790_000_000, 1_800_000_000);
     listener.set_pair_expiry("/etc/tls/api.crt", 1_800_000_000);
-    listener.set_crl_next_update(1_800_000_000);
+    listener.set_crl_next_update(Some(1_800_000_000));
     listener.signature("ok");
     let streams = listener.streams();
     streams.open(RequestProtocol::Http2, 1);
