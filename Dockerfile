@@ -7,7 +7,7 @@
 # `docker buildx imagetools inspect rust:1.95.0-slim-bookworm`.
 #
 # SBOM: `docker buildx build --sbom=true --provenance=mode=max ...` attaches one to the image; for the
-# crates alone, `cargo cyclonedx --format json` reads Cargo.lock.
+# crates only: `cargo cyclonedx --format json` reads Cargo.lock.
 
 # Both are asked for by stages below, RUNTIME only by `--target pkcs11`.
 ARG BUILDER

@@ -33,6 +33,12 @@ book *arguments:
 test *arguments:
     cargo test --workspace {{ arguments }}
 
+# Every test in its own process, then the examples of the documentation (needs cargo-nextest)
+nextest *arguments:
+    command -v cargo-nextest >/dev/null || { echo 'cargo-nextest is not installed: cargo install --locked cargo-nextest, or use: just test' >&2; exit 1; }
+    cargo nextest run --workspace {{ arguments }}
+    cargo test --workspace --doc
+
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 

@@ -73,7 +73,7 @@ def state(folder, targets, profile):
     print(f"PASS provenance: {folder / STATEMENT}")
 
 
-def judge(folder, said):
+def check_statement(folder, said):
     """Every file that the statement is about is there and is what it says."""
     subjects = {one["name"]: one["digest"]["sha256"] for one in said["subject"]}
     if not subjects:
@@ -89,7 +89,7 @@ def judge(folder, said):
 
 def sign(folder, key):
     payload = (folder / STATEMENT).read_bytes()
-    judge(folder, json.loads(payload))
+    check_statement(folder, json.loads(payload))
     made = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=encoded(payload), capture_output=True)
     if made.returncode:
         fail(f"openssl cannot sign with {key}: {made.stderr.decode().strip()}")
@@ -123,7 +123,7 @@ def verify(folder, key):
         if not any(holds(signature) for signature in signatures):
             fail(f"no signature of {folder / NAME} is of {key}")
     said = json.loads(payload)
-    judge(folder, said)
+    check_statement(folder, said)
     commit = said["predicate"]["buildDefinition"]["externalParameters"]["commit"]
     print(f"PASS provenance: {len(said['subject'])} files, built from commit {commit}")
 

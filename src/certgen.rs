@@ -1,7 +1,7 @@
-//! `hybridge certs`: a certificate authority, a server certificate and those of clients, to try things out
-//! and to test with (RFC 5280). Where a real authority exists, its certificates belong in the configuration instead.
+//! `hybridge certs`: a CA, a server certificate and those of clients, to try things out
+//! and to test with (RFC 5280). Where a real CA exists, its certificates belong in the configuration instead.
 
-mod authority_key;
+mod ca_key;
 mod client;
 mod error;
 pub(crate) mod files;
@@ -17,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use files::{CA_CERT, CA_KEY, CERT, KEY, NewFile};
-use issue::{Authority, Leaf};
+use issue::{Ca, Leaf};
 
 pub use client::{Client, ClientError};
 pub use error::CertgenError;
@@ -25,10 +25,10 @@ pub use name::{Name, NameError};
 pub use report::Report;
 pub use request::{Algorithm, MAX_DAYS, Request};
 
-/// How much longer than its first server certificate an authority lives.
+/// How much longer than its first server certificate a CA lives.
 const CA_EXTRA_LIFE: Duration = Duration::days(5 * 365);
 
-/// Make a certificate authority and a server certificate: ca.crt, ca.key, tls.crt and tls.key.
+/// Make a CA and a server certificate: ca.crt, ca.key, tls.crt and tls.key.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Directory the files are written to; made if it does not exist.
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "URI_OR_NAME", conflicts_with_all = ["names", "reuse_ca"])]
     pub client: Option<Client>,
 
-    /// Life of the server certificate in days; the authority lives five years longer.
+    /// Life of the server certificate in days; the CA lives five years longer.
     #[arg(long, value_name = "N", default_value_t = 365,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     pub days: u32,
@@ -61,7 +61,7 @@ pub struct Args {
     pub force: bool,
 }
 
-/// A new authority and a server certificate it issued, as PEM. Keys are PKCS#8, wiped when dropped.
+/// A new CA and a server certificate it issued, as PEM. Keys are PKCS#8, wiped when dropped.
 pub struct Generated {
     pub ca_cert: String,
     pub ca_key: Zeroizing<String>,
@@ -94,45 +94,45 @@ pub fn run(args: &Args) -> Result<Report, CertgenError> {
     }
 }
 
-/// A new authority and a server certificate from it, in memory.
+/// A new CA and a server certificate from it, in memory.
 pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
-    let authority = authority(request)?;
-    let Leaf { cert, key } = authority.issue(request, OffsetDateTime::now_utc())?;
+    let ca = ca(request)?;
+    let Leaf { cert, key } = ca.issue(request, OffsetDateTime::now_utc())?;
     Ok(Generated {
-        ca_cert: authority.cert_pem().to_owned(),
-        ca_key: authority.key_pem(),
+        ca_cert: ca.cert_pem().to_owned(),
+        ca_key: ca.key_pem(),
         cert,
         key,
     })
 }
 
-/// An authority that outlives the certificate of `request`.
-fn authority(request: &Request) -> Result<Authority, CertgenError> {
+/// A CA that outlives the certificate of `request`.
+fn ca(request: &Request) -> Result<Ca, CertgenError> {
     let now = OffsetDateTime::now_utc();
-    Authority::generate("hybridge local CA", request, now, CA_EXTRA_LIFE)
+    Ca::generate("hybridge local CA", request, now, CA_EXTRA_LIFE)
 }
 
 fn create(args: &Args, request: &Request) -> Result<Report, CertgenError> {
     files::refuse_existing(&args.dir, &[CA_CERT, CA_KEY, CERT, KEY], args.force)
-        .map_err(|error| if_authority(args, error))?;
-    let authority = authority(request)?;
-    let leaf = authority.issue(request, OffsetDateTime::now_utc())?;
+        .map_err(|error| or_reuse_ca(args, error))?;
+    let ca = ca(request)?;
+    let leaf = ca.issue(request, OffsetDateTime::now_utc())?;
     let files = [
-        NewFile::public(CA_CERT, authority.cert_pem()),
-        NewFile::secret(CA_KEY, &authority.key_pem()),
+        NewFile::public(CA_CERT, ca.cert_pem()),
+        NewFile::secret(CA_KEY, &ca.key_pem()),
         NewFile::public(CERT, &leaf.cert),
         NewFile::secret(KEY, &leaf.key),
     ];
-    write(args, &authority, &leaf, &files)
+    write(args, &ca, &leaf, &files)
 }
 
-/// Beside an authority that could be used again the remedy is another one: a new authority would be
+/// Beside a CA that could be used again the remedy is another one: a new CA would be
 /// one that no client trusts yet.
-fn if_authority(args: &Args, error: CertgenError) -> CertgenError {
+fn or_reuse_ca(args: &Args, error: CertgenError) -> CertgenError {
     let is_there = |name| args.dir.join(name).is_file();
     match error {
         CertgenError::Exists { path } if is_there(CA_CERT) && is_there(CA_KEY) => {
-            CertgenError::AuthorityExists { path }
+            CertgenError::CaExists { path }
         }
         other => other,
     }
@@ -140,28 +140,28 @@ fn if_authority(args: &Args, error: CertgenError) -> CertgenError {
 
 fn renew(args: &Args, request: &Request) -> Result<Report, CertgenError> {
     files::refuse_existing(&args.dir, &[CERT, KEY], args.force)?;
-    let authority = Authority::load(&args.dir.join(CA_CERT), &args.dir.join(CA_KEY))?;
-    let leaf = authority.issue(request, OffsetDateTime::now_utc())?;
+    let ca = Ca::load(&args.dir.join(CA_CERT), &args.dir.join(CA_KEY))?;
+    let leaf = ca.issue(request, OffsetDateTime::now_utc())?;
     let files = [
         NewFile::public(CERT, &leaf.cert),
         NewFile::secret(KEY, &leaf.key),
     ];
-    write(args, &authority, &leaf, &files)
+    write(args, &ca, &leaf, &files)
 }
 
 /// One file pair for each client, so that a directory can hold several.
 fn issue_client(args: &Args, client: &Client, request: &Request) -> Result<Report, CertgenError> {
     let (ca_cert, ca_key) = (args.dir.join(CA_CERT), args.dir.join(CA_KEY));
     if !ca_cert.is_file() {
-        return Err(CertgenError::NoAuthority {
+        return Err(CertgenError::NoCa {
             dir: args.dir.clone(),
         });
     }
     let [cert, key] = ["crt", "key"].map(|kind| format!("client-{}.{kind}", client.file_stem()));
     files::refuse_existing(&args.dir, &[&cert, &key], args.force)?;
-    let authority = Authority::load(&ca_cert, &ca_key)?;
-    let leaf = authority.issue_client(client, request, OffsetDateTime::now_utc())?;
-    let facts = report::check_client(authority.der(), &leaf)?;
+    let ca = Ca::load(&ca_cert, &ca_key)?;
+    let leaf = ca.issue_client(client, request, OffsetDateTime::now_utc())?;
+    let facts = report::check_client(ca.der(), &leaf)?;
     let files = [
         NewFile::public(&cert, &leaf.cert),
         NewFile::secret(&key, &leaf.key),
@@ -177,13 +177,8 @@ fn issue_client(args: &Args, client: &Client, request: &Request) -> Result<Repor
 }
 
 /// What is written has passed the checks it will meet.
-fn write(
-    args: &Args,
-    authority: &Authority,
-    leaf: &Leaf,
-    files: &[NewFile],
-) -> Result<Report, CertgenError> {
-    let facts = report::check(authority.der(), leaf)?;
+fn write(args: &Args, ca: &Ca, leaf: &Leaf, files: &[NewFile]) -> Result<Report, CertgenError> {
+    let facts = report::check(ca.der(), leaf)?;
     Ok(Report {
         ca: args.dir.join(CA_CERT),
         cert: args.dir.join(CERT),

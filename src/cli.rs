@@ -1,27 +1,24 @@
 //! The command line as clap sees it. The settings of `run` and `check` come from `config::Key`.
 
-mod judgement;
+mod flags;
 mod misplaced;
 mod pages;
+mod profile_report;
 mod secrets;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subcommand,
-    value_parser,
-};
+use clap::{Args, Parser, Subcommand};
 
 use crate::build;
 use crate::certgen;
-use crate::config::{DefaultValue, Flags, Key, ValueType, socket};
+use crate::config::{Flags, socket};
 use crate::inject;
 use crate::ticket_keys;
 
-pub use self::judgement::{Check, Format, passed, report};
 pub use self::misplaced::belongs_to;
 pub use self::pages::{Completions, ManPages};
+pub use self::profile_report::{Check, Format, passed, report};
 pub use self::secrets::{clean, refuse_key_text, without_secrets};
 
 /// Post-quantum TLS sidecar for AI inference.
@@ -44,7 +41,7 @@ pub enum Command {
     Check(Box<Check>),
     /// Try everything on this machine: a stub model server behind a hybrid and a classical port
     Demo(Demo),
-    /// Make a certificate authority and a server certificate to try with
+    /// Make a CA and a server certificate to try with
     Certs(certgen::Args),
     /// Put the sidecar into Kubernetes manifests, or serve the webhook that does
     Inject(Box<inject::InjectArgs>),
@@ -63,7 +60,7 @@ pub enum Command {
     /// Open sealed files, and verify both signatures before the result gets its name
     #[command(after_help = SEAL_CODES)]
     Open(hybridge_seal::args::OpenArgs),
-    /// Change the recipients of sealed files, without a new key: no revocation
+    /// Change the recipients of sealed files and keep their keys: this revokes nothing
     #[command(after_help = SEAL_CODES)]
     Rewrap(hybridge_seal::args::RewrapArgs),
     /// Seal files again, with a new key, for other recipients
@@ -94,7 +91,7 @@ over the environment, the environment over the file, the file over the default; 
 counts as unset. The options describe one listener and one egress, a file any number.";
 
 const CHECK_CODES: &str = "\
---profile judges what the other options, environment and file say, and sets nothing here. Exit code 0: \
+--profile checks what the other options, environment and file say, and sets nothing here. Exit code 0: \
 it can run and, with --profile, every requirement is met. 1: a requirement is not met. 64: it cannot run.
 
 Every option is also an environment variable: --head-timeout is HYBRIDGE_HEAD_TIMEOUT. A flag wins \
@@ -169,7 +166,7 @@ pub enum Action {
     Ready,
     /// Drain and end, as SIGTERM does; a second time: end at once
     Quit,
-    /// Show who comes without a hybrid group, and how many connections requiring one would refuse
+    /// Show the clients without a hybrid group, and how many connections hybrid-required would refuse
     Census(Census),
     /// Write a cryptography bill of materials (CycloneDX): what is configured, and how often it was negotiated
     Cbom(Cbom),
@@ -192,129 +189,4 @@ pub struct Cbom {
     /// Version of CycloneDX
     #[arg(long, value_name = "VERSION", default_value = "1.7")]
     pub cbom_version: hybridge_scan::args::CbomVersion,
-}
-
-impl Args for Flags {
-    fn augment_args(command: Clap) -> Clap {
-        let config = Arg::new("config")
-            .long("config")
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .help("Configuration file (TOML)")
-            .help_heading("Process");
-        let positional = Arg::new("file")
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .conflicts_with("config")
-            .help("The same as --config FILE");
-        let ports = Arg::new("ports")
-            .long("ports")
-            .value_name("PORT=UPSTREAM,…")
-            .help("One listener for each entry, on the addresses of --listen (written without a port) or else of POD_IPS")
-            .help_heading("Listener");
-        let egress = Arg::new("egress")
-            .long("egress")
-            .value_name("NAME=LISTEN->TARGET,…")
-            .action(ArgAction::Append)
-            .help("One egress for each entry: plaintext of this host at LISTEN goes over TLS to TARGET")
-            .help_heading("Egress");
-        let settings = Key::ALL.iter().map(|key| argument(*key));
-        command
-            .arg(positional)
-            .arg(config)
-            .args(settings)
-            .arg(ports)
-            .arg(egress)
-    }
-
-    fn augment_args_for_update(command: Clap) -> Clap {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for Flags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let typed = |key: Key| {
-            let values = matches.get_many::<String>(key.flag())?;
-            Some((key, values.cloned().collect::<Vec<_>>().join(",")))
-        };
-        Ok(Self {
-            config: matches
-                .get_one("config")
-                .or_else(|| matches.get_one("file"))
-                .cloned(),
-            ports: matches.get_one("ports").cloned(),
-            egress: matches
-                .get_many::<String>("egress")
-                .map(|entries| entries.cloned().collect::<Vec<_>>().join(",")),
-            settings: Key::ALL.iter().copied().filter_map(typed).collect(),
-        })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-/// A value stays text here: it is read where those of environment and file are, with one message for all.
-fn argument(key: Key) -> Arg {
-    let argument = Arg::new(key.flag())
-        .long(key.flag())
-        .value_name(placeholder(key.value_type()))
-        .help(help(key))
-        .help_heading(heading(key));
-    match key.value_type() {
-        ValueType::Switch => argument
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true"),
-        _ if key.is_list() => argument.action(ArgAction::Append),
-        _ => argument,
-    }
-}
-
-fn placeholder(form: ValueType) -> &'static str {
-    match form {
-        ValueType::Addresses | ValueType::Upstream => "ADDR",
-        ValueType::Choice(_) => "WORD",
-        ValueType::Count(..) => "N",
-        ValueType::Delay | ValueType::Duration | ValueType::Timeout => "DURATION",
-        ValueType::Names => "NAME,…",
-        ValueType::Networks => "NETWORK,…",
-        ValueType::Path => "FILE",
-        ValueType::Ratio => "SHARE",
-        ValueType::Size(..) => "SIZE",
-        ValueType::Switch => "true|false",
-        ValueType::Text => "TEXT",
-        ValueType::Words(_) => "WORD,…",
-    }
-}
-
-fn help(key: Key) -> String {
-    let mut notes = vec![key.help().to_owned()];
-    if let ValueType::Choice(words) = key.value_type() {
-        notes.push(format!("[one of: {}]", words.join(", ")));
-    }
-    if let ValueType::Words(words) = key.value_type() {
-        notes.push(format!("[any of: {}; or none]", words.join(", ")));
-    }
-    if let DefaultValue::Fixed(text) | DefaultValue::Derived(text) = key.default() {
-        notes.push(format!("[default: {text}]"));
-    }
-    notes.join(" ")
-}
-
-fn heading(key: Key) -> &'static str {
-    match key.section() {
-        "listener" => "Listener",
-        "listener.tls" => "TLS",
-        "listener.limits" => "Limits",
-        "listener.timeouts" => "Timeouts",
-        "listener.census" => "Census",
-        "listener.signature" => "Signatures",
-        "traces" => "Traces",
-        section if section.starts_with("egress") => "Egress",
-        _ => "Process",
-    }
 }

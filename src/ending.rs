@@ -50,7 +50,7 @@ pub(crate) fn unless_signalled<T: Send + 'static>(
     }
 }
 
-/// The signals that end a command, but for those that whoever started it told it to ignore, as `nohup`
+/// The signals that end a command, but for those that its parent told it to ignore, as `nohup`
 /// and the shell's `&` do.
 fn watched() -> io::Result<Vec<(u8, Signal)>> {
     let ignored = ignored();

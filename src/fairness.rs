@@ -151,7 +151,7 @@ mod tests {
         assert!(!must_go(&mut flood[2]) && !must_go(&mut next));
         assert!(!must_go(&mut honest) && !must_go(&mut other));
         assert_eq!(set.len(), 4);
-        // Whoever was told to go and goes takes nobody's place away.
+        // A connection that was told to go and goes takes nobody's place away.
         drop(flood);
         assert_eq!(set.len(), 3);
     }
@@ -187,7 +187,7 @@ mod tests {
         assert!(must_go(&mut other));
     }
 
-    /// Against a plain list: whoever goes is the oldest of a largest source.
+    /// Against a plain list: the connection that goes is the oldest of a largest source.
     #[test]
     fn any_order_of_arrivals_and_departures_keeps_the_rule() {
         let set = FairSet::new(20);

@@ -167,7 +167,7 @@ impl Listener {
 
     async fn accept_next(&mut self) -> Accepted {
         loop {
-            // Kept here while it waits: whoever takes the sockets over gets it too.
+            // Kept here while it waits: the listener that takes the sockets over gets it too.
             if let Some((_, client)) = &self.waiting {
                 let client = *client;
                 let permit = self.admission(client).enter(client.ip()).await;

@@ -4,34 +4,31 @@
 
 mod allocator;
 mod ending;
+mod failure;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use hybridge::certgen::{self, CertgenError};
 use hybridge::cli::{self, Cli, Command, ManPages};
 use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
 use hybridge::redact::Shown;
 use hybridge::run::{self, End};
 use hybridge::tls::policy::Group;
 use hybridge::tls::policy::Profile;
-use hybridge::{ctl, demo, inject, ticket_keys};
+use hybridge::{certgen, ctl, demo, inject, ticket_keys};
 use hybridge_scan::groups::Known;
 use hybridge_scan::probe::{self, Verdict};
 use hybridge_seal::commands as sealing;
-use thiserror::Error;
 
 use self::allocator::Allocator;
 use self::ending::{Ended, unless_signalled};
+use self::failure::{EX_USAGE, Failure};
 
 /// Less time per allocation than the system's, and memory given back.
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-const EX_USAGE: u8 = 64;
-/// `probe` met a classical key exchange.
-const CLASSICAL: u8 = 2;
 /// What a shell reports of a tool that SIGPIPE ends: 128 and the signal's number. Not 0, because what
 /// was not read, such as the verdict of `inject --check`, was not said.
 const BROKEN_PIPE: u8 = 128 + 13;
@@ -140,7 +137,7 @@ fn check(mut call: cli::Check) -> Result<(), Failure> {
     }
     let profile = profile.as_deref().map(config::profile).transpose()?;
     if let Some(profile) = profile.filter(|profile| *profile != Profile::Off) {
-        return judge(&config, profile, call.format.unwrap_or_default());
+        return check_profile(&config, profile, call.format.unwrap_or_default());
     }
     let (certificates, warnings) = run::describe_certificates(&config)?;
     for warning in &warnings {
@@ -156,11 +153,11 @@ fn check(mut call: cli::Check) -> Result<(), Failure> {
     Ok(())
 }
 
-fn judge(config: &Config, profile: Profile, format: cli::Format) -> Result<(), Failure> {
-    let judged = run::judge(config, profile)?;
-    let report = cli::report(config, &judged, profile, format);
+fn check_profile(config: &Config, profile: Profile, format: cli::Format) -> Result<(), Failure> {
+    let checks = run::check_profile(config, profile)?;
+    let report = cli::report(config, &checks, profile, format);
     write!(io::stdout().lock(), "{report}")?;
-    if cli::passed(&judged) {
+    if cli::passed(&checks) {
         Ok(())
     } else {
         Err(Failure::Profile(profile.name()))
@@ -192,87 +189,6 @@ fn ticket_keys(action: &ticket_keys::Action) -> Result<(), Failure> {
 fn ctl(call: &cli::Ctl) -> Result<(), Failure> {
     let admin = config::admin_address(call.admin.as_deref(), &Environment::of_process())?;
     Ok(ctl::call(admin, &call.action, &mut io::stdout().lock())?)
-}
-
-/// Why a command did not do its work.
-#[derive(Debug, Error)]
-enum Failure {
-    #[error(transparent)]
-    Certs(#[from] CertgenError),
-    #[error(transparent)]
-    Config(#[from] config::Error),
-    #[error(transparent)]
-    Ctl(#[from] ctl::Error),
-    #[error(transparent)]
-    Inject(#[from] inject::Error),
-    #[error("{} cut at the end of the drain", were(*.0))]
-    Cut(usize),
-    #[error(transparent)]
-    Demo(#[from] demo::Error),
-    #[error("cannot write the man pages to {directory}: {cause}")]
-    ManPages { directory: Shown, cause: io::Error },
-    #[error("standard output: {0}")]
-    Output(#[from] io::Error),
-    #[error(transparent)]
-    Run(#[from] run::Error),
-    #[error(transparent)]
-    Probe(#[from] probe::Error),
-    #[error("the key exchange is classical")]
-    Classical,
-    #[error("the certificate is not trusted")]
-    Untrusted,
-    #[error(transparent)]
-    Scan(#[from] hybridge_scan::run::Error),
-    #[error("not every endpoint could be examined, or is as required")]
-    Required,
-    #[error("not every requirement of profile `{0}` is met")]
-    Profile(&'static str),
-    #[error(transparent)]
-    Seal(#[from] hybridge_seal::Error),
-    #[error("cannot watch for signals: {0}")]
-    Signals(io::Error),
-    #[error("ended by signal {0}: what was not whole was removed")]
-    Signalled(u8),
-    #[error(transparent)]
-    TicketKeys(#[from] ticket_keys::Error),
-}
-
-fn were(connections: usize) -> String {
-    match connections {
-        1 => "1 connection was".to_owned(),
-        many => format!("{many} connections were"),
-    }
-}
-
-impl Failure {
-    /// The error of standard output, if that is all that went wrong.
-    fn output(&self) -> Option<&io::Error> {
-        match self {
-            Self::Output(error)
-            | Self::Demo(demo::Error::Output(error))
-            | Self::Ctl(ctl::Error::Output(error))
-            | Self::Probe(probe::Error::Output(error)) => Some(error),
-            Self::Inject(error) => error.output(),
-            Self::Scan(error) => error.output(),
-            Self::Seal(error) => error.output(),
-            _ => None,
-        }
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Config(_) | Self::Probe(probe::Error::Usage(_)) => ExitCode::from(EX_USAGE),
-            Self::Demo(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
-            Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
-            Self::Inject(error) => ExitCode::from(error.exit_code()),
-            Self::Scan(error) if error.is_usage() => ExitCode::from(EX_USAGE),
-            Self::Seal(error) if error.is_usage() => ExitCode::from(EX_USAGE),
-            Self::Classical => ExitCode::from(CLASSICAL),
-            // What a shell reports of a command that a signal ends.
-            Self::Signalled(number) => ExitCode::from(number.saturating_add(128)),
-            _ => ExitCode::FAILURE,
-        }
-    }
 }
 
 /// Help and version are what was asked for; everything else is a wrong command line.

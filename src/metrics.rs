@@ -5,13 +5,16 @@
 
 mod buckets;
 mod clients;
+mod connections;
 mod egress;
 mod egress_families;
 mod families;
+mod handshakes;
 mod injections;
 mod labels;
 mod listener;
 mod process;
+mod requests;
 mod sockets;
 mod spans;
 mod streams;
@@ -20,20 +23,19 @@ mod withdraw;
 use std::collections::BTreeMap;
 
 use prometheus::core::Collector as _;
-use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
-};
+use prometheus::{Encoder, Gauge, IntCounterVec, IntGauge, Registry, TextEncoder};
 use strum::VariantNames;
 
-use self::buckets::{COMPUTE_SECONDS, HANDSHAKE_BYTES, HANDSHAKE_SECONDS, REQUEST_SECONDS};
 use self::clients::Clients;
+use self::connections::Connections;
 pub use self::egress::EgressMetrics;
 use self::egress_families::Egress;
 use self::families::{Families, named};
+use self::handshakes::Handshakes;
 pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, PanickedTask, RequestProtocol, ShedReason};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
+use self::requests::Requests;
 pub use self::sockets::ListenerSockets;
 pub use self::spans::SpanMetrics;
 use self::spans::Spans;
@@ -54,190 +56,6 @@ pub struct Metrics {
     config_reloads: IntCounterVec,
     panics: IntCounterVec,
     draining: IntGauge,
-}
-
-/// Families about handshakes.
-struct Handshakes {
-    duration: HistogramVec,
-    compute: HistogramVec,
-    key_exchange: HistogramVec,
-    bytes: HistogramVec,
-    completed: IntCounterVec,
-    failed: IntCounterVec,
-    retried: IntCounterVec,
-}
-
-impl Handshakes {
-    fn register(family: &Families<'_>) -> Result<Self, prometheus::Error> {
-        let labels = &["listener", "group", "kind"];
-        Ok(Self {
-            duration: family.histogram(
-                "handshake_duration_seconds",
-                "First ClientHello byte read to handshake complete.",
-                HANDSHAKE_SECONDS,
-                labels,
-            )?,
-            compute: family.histogram(
-                "handshake_compute_seconds",
-                "Time inside TLS code during a handshake; waiting for the peer is excluded.",
-                COMPUTE_SECONDS,
-                labels,
-            )?,
-            key_exchange: family.histogram(
-                "key_exchange_seconds",
-                "The server's key-exchange operation alone.",
-                COMPUTE_SECONDS,
-                &["group"],
-            )?,
-            bytes: family.histogram(
-                "handshake_bytes",
-                "Bytes below TLS up to handshake completion, record headers included. Session tickets sent with completion are counted (direction out); application data that came along is not.",
-                HANDSHAKE_BYTES,
-                &["listener", "group", "kind", "direction"],
-            )?,
-            completed: family.counter(
-                "handshakes_total",
-                "Completed handshakes; offered is the strongest class the client listed.",
-                &["listener", "group", "kind", "offered"],
-            )?,
-            failed: family.counter(
-                "handshake_failures_total",
-                "Connections that ended before their handshake did.",
-                &["listener", "reason"],
-            )?,
-            retried: family.counter(
-                "hello_retry_requests_total",
-                "HelloRetryRequests sent, by the group asked for; resumed handshakes included.",
-                &["listener", "group"],
-            )?,
-        })
-    }
-}
-
-/// Families about connections.
-struct Connections {
-    open: IntGaugeVec,
-    closed: IntCounterVec,
-    accept_errors: IntCounterVec,
-    shed: IntCounterVec,
-    wire_bytes: IntCounterVec,
-    payload_bytes: IntCounterVec,
-    certificate_start: GaugeVec,
-    certificate_expiry: GaugeVec,
-    pair_expiry: GaugeVec,
-    crl_next_update: GaugeVec,
-}
-
-impl Connections {
-    fn register(family: &Families<'_>) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            open: family.gauge(
-                "connections_open",
-                "Connections accepted and not yet closed.",
-                &["listener"],
-            )?,
-            closed: family.counter(
-                "connections_total",
-                "Closed connections by the way they ended.",
-                &["listener", "outcome"],
-            )?,
-            accept_errors: family.counter(
-                "accept_errors_total",
-                "Errors of accept(2); the listener backs off and goes on.",
-                &["listener", "reason"],
-            )?,
-            shed: family.counter(
-                "shed_total",
-                "Connections closed to serve a newcomer: by a full listener, or above max-handshakes.",
-                &["listener", "reason"],
-            )?,
-            wire_bytes: family.counter(
-                "wire_bytes_total",
-                "Bytes below TLS after the handshake.",
-                &["listener", "direction"],
-            )?,
-            payload_bytes: family.counter(
-                "payload_bytes_total",
-                "Bytes inside TLS; the difference to wire_bytes_total is what records add, alerts and key updates included.",
-                &["listener", "direction"],
-            )?,
-            crl_next_update: family.gauge_f64(
-                "crl_next_update_timestamp_seconds",
-                "When the first revocation list for clients has to be replaced, Unix time; after that the clients of its issuer are refused.",
-                &["listener"],
-            )?,
-            certificate_start: family.gauge_f64(
-                "certificate_start_timestamp_seconds",
-                "Begin of validity of the certificate in use, Unix time; of several that of the first that ends.",
-                &["listener"],
-            )?,
-            certificate_expiry: family.gauge_f64(
-                "certificate_expiry_timestamp_seconds",
-                "End of validity of the certificate in use, Unix time; of several the first that ends.",
-                &["listener"],
-            )?,
-            pair_expiry: family.gauge_f64(
-                "certificate_pair_expiry_timestamp_seconds",
-                "End of validity of each certificate of a listener with several, Unix time.",
-                &["listener", "cert"],
-            )?,
-        })
-    }
-}
-
-/// Families about requests.
-struct Requests {
-    open: IntGaugeVec,
-    completed: IntCounterVec,
-    duration: HistogramVec,
-    time_to_first_byte: HistogramVec,
-    upstream_failures: IntCounterVec,
-    signatures: IntCounterVec,
-    signed_responses: IntCounterVec,
-}
-
-impl Requests {
-    fn register(family: &Families<'_>) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            open: family.gauge(
-                "requests_open",
-                "Requests and streams under way.",
-                &["listener"],
-            )?,
-            completed: family.counter(
-                "requests_total",
-                "Requests answered; code is a status class, or the grpc-status of a gRPC call.",
-                &["listener", "protocol", "code"],
-            )?,
-            duration: family.histogram(
-                "request_duration_seconds",
-                "Request head read to the end of the response.",
-                REQUEST_SECONDS,
-                &["listener", "protocol"],
-            )?,
-            time_to_first_byte: family.histogram(
-                "time_to_first_byte_seconds",
-                "Request head read to the response head.",
-                REQUEST_SECONDS,
-                &["listener", "protocol"],
-            )?,
-            upstream_failures: family.counter(
-                "upstream_failures_total",
-                "Failures on the upstream side.",
-                &["listener", "reason"],
-            )?,
-            signatures: family.counter(
-                "signature_verifications_total",
-                "Requests whose signatures were judged, where a listener asks for them.",
-                &["listener", "result"],
-            )?,
-            signed_responses: family.counter(
-                "signed_responses_total",
-                "Responses of a listener that signs them, by where the signatures are.",
-                &["listener", "place"],
-            )?,
-        })
-    }
 }
 
 impl Metrics {

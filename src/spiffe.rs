@@ -1,7 +1,7 @@
 //! A client of the SPIFFE Workload API: certificate, key and trust bundles from the agent on this host,
 //! by gRPC over a Unix socket (SPIFFE Workload API §5 and §6).
 //!
-//! The agent streams: a new answer is a rotation. Whoever delivers keeps the last good one.
+//! The agent streams: a new answer is a rotation. The caller keeps the last good one.
 
 mod call;
 mod endpoint;

@@ -17,7 +17,7 @@ use crate::redact::Shown;
 use crate::tls::credentials::directory_of;
 use crate::tls::tickets::{KeyFile, LIFETIME, Step};
 
-/// For the owner alone.
+/// For the owner only.
 const SECRET: u32 = 0o600;
 
 /// What to do with the file.

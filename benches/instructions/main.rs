@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use load::Load;
 use proxy::{Proxy, Run};
-use record::{LIMIT, Record, Tools, Verdict, change, judge};
+use record::{LIMIT, Record, Tools, Verdict, assess, change};
 use scenario::{SCENARIOS, Scenario};
 
 /// Operations of a run that counts nothing.
@@ -123,7 +123,7 @@ fn compare(only: &str, keep: Option<&Path>, tools: &Tools) -> Result<ExitCode, S
     {
         let recorded = record.instructions.get(scenario.name).copied();
         let now = count(*scenario, keep)?;
-        let verdict = judge(recorded, now);
+        let verdict = assess(recorded, now);
         println!("{}", line(scenario.name, recorded, now, verdict));
         verdicts.push(verdict);
     }
@@ -153,7 +153,7 @@ fn conclude(verdicts: &[Verdict], recorded: &Tools, here: &Tools) -> ExitCode {
     }
     if recorded.processor != here.processor {
         println!(
-            "SKIPPED: instructions: not judged, the processor has other features than the recorded one"
+            "SKIPPED: instructions: not compared, the processor has other features than the recorded one"
         );
         return ExitCode::SUCCESS;
     }

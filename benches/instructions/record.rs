@@ -1,4 +1,4 @@
-//! The recorded counts, and the judgement of new ones beside them.
+//! The recorded counts, and new ones beside them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const LIMIT: f64 = 0.05;
 
 const HEAD: &str = "\
-# Instructions of `hybridge run` (one worker, `quick` profile) for one operation, in user space alone: no time of
+# Instructions of `hybridge run` (one worker, `quick` profile) for one operation, in user space only: no time of
 # the kernel, no caches, no waiting. Written by `just instructions record`, compared by `just instructions`.
 #
 # Counted by valgrind, which offers the program AES-NI and AVX2 and hides AVX-512, VAES and the SHA extensions: on a
@@ -106,7 +106,7 @@ pub(crate) fn change(recorded: u64, now: u64) -> f64 {
     now as f64 / recorded as f64 - 1.0
 }
 
-pub(crate) fn judge(recorded: Option<u64>, now: u64) -> Verdict {
+pub(crate) fn assess(recorded: Option<u64>, now: u64) -> Verdict {
     match recorded.map(|recorded| change(recorded, now)) {
         None => Verdict::New,
         Some(change) if change > LIMIT => Verdict::Grew,

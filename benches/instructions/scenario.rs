@@ -18,7 +18,7 @@ pub(crate) enum Work {
     Handshake(&'static str),
     /// The same, with the ticket of the connection before.
     Resumption(&'static str),
-    /// HTTP/1.1 request on a kept connection, answered with 1 KiB.
+    /// HTTP/1.1 request on a persistent connection, with a response of 1 KiB.
     Request,
     /// Server-sent event in a chunk of its own.
     Token,

@@ -1,4 +1,4 @@
-//! Two ends of a connection in memory: bytes wait in a buffer, and whoever finds none has to come back.
+//! Two ends of a connection in memory: bytes wait in a buffer, and a reader that finds none has to come back.
 //! For polling by turns on one thread; nobody is woken.
 
 use std::cell::RefCell;

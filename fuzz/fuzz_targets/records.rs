@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(whole.updates + whole.alerts <= MAX_IDLE_RECORDS);
     }
     let cut = fuzzing::records(records, usize::from(*step).max(1));
-    // Each piece counts as a record, and may end where a whole message may not: either can be refused alone.
+    // Each piece counts as a record, and may end where a whole message may not: either can be refused by itself.
     if whole.refused.is_none() && cut.refused.is_none() {
         assert_eq!(cut, whole);
     }

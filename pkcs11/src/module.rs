@@ -1,5 +1,7 @@
 //! One loaded module: what starts and restarts it, its sessions, and who is logged in.
 
+mod token;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
@@ -10,19 +12,15 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error as Pkcs11Error, RvError};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::ObjectHandle;
-use cryptoki::session::{Session, SessionState, UserType};
-use cryptoki::slot::Slot;
+use cryptoki::session::Session;
 
-use crate::error::{cause, refuses_pin};
-use crate::{Error, SESSIONS, Uri, pin};
+use crate::error::cause;
+use crate::{Error, SESSIONS, Uri};
 
 /// Between the first two starts of a module that does not work; doubled up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long a restart waits for calls that are under way: it must not pull a session away from one.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// PINs that were refused and are not tried again; more are more than a token lets anybody try.
-const MOST_REFUSED: usize = 64;
 
 /// Every module of the process. One is never unloaded: a module may have threads of its own.
 static LOADED: Mutex<Vec<Arc<Module>>> = Mutex::new(Vec::new());
@@ -193,91 +191,6 @@ impl Module {
     pub(crate) fn mechanisms(&self, uri: &Uri) -> Result<Vec<MechanismType>, Error> {
         let slot = self.slot(uri)?;
         self.library.get_mechanism_list(slot).map_err(said(uri))
-    }
-
-    fn slot(&self, uri: &Uri) -> Result<Slot, Error> {
-        let slots = self.library.get_slots_with_token().map_err(said(uri))?;
-        let (mut fitting, mut labels) = (Vec::new(), Vec::new());
-        for slot in slots {
-            // A token that is taken out meanwhile is none.
-            let Ok(token) = self.library.get_token_info(slot) else {
-                continue;
-            };
-            if !token.token_initialized() {
-                continue;
-            }
-            let is = |wanted: &Option<String>, found: &str| {
-                wanted
-                    .as_deref()
-                    .is_none_or(|wanted| wanted == found.trim_end())
-            };
-            if is(&uri.token, token.label())
-                && is(&uri.manufacturer, token.manufacturer_id())
-                && is(&uri.model, token.model())
-                && is(&uri.serial, token.serial_number())
-                && uri.slot.is_none_or(|wanted| wanted == slot.id())
-            {
-                fitting.push(slot);
-            }
-            labels.push(format!("`{}`", token.label().trim_end()));
-        }
-        match fitting.as_slice() {
-            [slot] => Ok(*slot),
-            [] => Err(Error::NoToken {
-                uri: uri.name(),
-                found: match labels.as_slice() {
-                    [] => "no token at all".to_owned(),
-                    labels => labels.join(", "),
-                },
-            }),
-            several => Err(Error::SeveralTokens {
-                uri: uri.name(),
-                count: several.len(),
-            }),
-        }
-    }
-
-    fn login(&self, session: &Session, slot: Slot, uri: &Uri) -> Result<(), Error> {
-        let mut refused = lock(&self.refused);
-        let state = session
-            .get_session_info()
-            .map_err(said(uri))?
-            .session_state();
-        if matches!(state, SessionState::RoUser | SessionState::RwUser) {
-            return Ok(());
-        }
-        let token = self.library.get_token_info(slot).map_err(said(uri))?;
-        let name = uri.name();
-        let Some(file) = &uri.pin else {
-            return if token.login_required() {
-                Err(Error::PinMissing { uri: name })
-            } else {
-                Ok(())
-            };
-        };
-        let pin = pin::read(file)?;
-        // Each key of a token that tried the same PIN would take one of the token's tries.
-        let tried = (
-            format!("{} {}", token.serial_number(), token.label()),
-            pin.digest,
-        );
-        if refused.contains(&tried) {
-            return Err(Error::PinRefused { uri: name });
-        }
-        if token.user_pin_final_try() {
-            return Err(Error::PinLastTry { uri: name });
-        }
-        match session.login(UserType::User, Some(&pin.secret)) {
-            Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-            Err(error) if refuses_pin(&error) => {
-                if refused.len() == MOST_REFUSED {
-                    refused.remove(0);
-                }
-                refused.push(tried);
-                Err(Error::PinRefused { uri: name })
-            }
-            Err(error) => Err(said(uri)(error)),
-        }
     }
 }
 

@@ -198,7 +198,7 @@ fn bytes_of(value: &str) -> Result<Vec<u8>, UriError> {
     Ok(bytes)
 }
 
-/// `file:/PATH`, `file:///PATH` or the path alone.
+/// `file:/PATH`, `file:///PATH` or only the path.
 fn pin_file(source: &str) -> Result<PathBuf, UriError> {
     let path = source.strip_prefix("file:").unwrap_or(source);
     let path = path.strip_prefix("//").unwrap_or(path);

@@ -25,7 +25,7 @@ const MODULES: [&str; 2] = [
     "/usr/lib64/pkcs11/libsofthsm2.so",
 ];
 
-/// A SoftHSM of this test alone, below a directory of its own.
+/// A SoftHSM for this test, below a directory of its own.
 struct Hsm(PathBuf);
 
 impl Hsm {

@@ -26,7 +26,7 @@ pub enum Format {
     Table,
     /// Every finding, schema hybridge-scan/1; what --baseline reads
     Json,
-    /// For people too: one HTML file that needs nothing else, with what authorities ask for
+    /// For people too: one HTML file that needs nothing else, with what government agencies ask for
     Html,
     /// CycloneDX, a cryptography bill of materials
     Cbom,

@@ -1,5 +1,5 @@
 //! What a server presents, to clients of three kinds: those that verify every signature, classical ones
-//! alone, or ML-DSA alone. Nothing is verified here: a scan looks at private authorities too.
+//! only, or ML-DSA only. Nothing is verified here: a scan looks at private CAs too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,9 +30,9 @@ pub struct Certificates {
     pub chain: Vec<Certificate>,
     /// The scheme that the server signed with.
     pub scheme: Option<String>,
-    /// The leaf for clients with classical schemes alone, if that is another one.
+    /// The leaf for clients with classical schemes only, if that is another one.
     pub classical: Option<Certificate>,
-    /// The leaf for clients with ML-DSA alone: the server is ready for those.
+    /// The leaf for clients with ML-DSA only: the server is ready for those.
     pub ml_dsa: Option<Certificate>,
     /// Cipher suite of the first handshake.
     pub suite: Option<String>,
@@ -43,7 +43,7 @@ pub struct Certificates {
 }
 
 /// Three handshakes, with those of the known groups that the server accepts; it accepts none of TLS 1.3 if
-/// it speaks TLS 1.2 alone.
+/// it speaks TLS 1.2 only.
 pub fn collect(
     target: &Target,
     dial: Dial,
@@ -57,7 +57,7 @@ pub fn collect(
         let groups = known.iter().map(|(_, group)| *group);
         let usable = groups.filter(|group| accepted.contains(&u16::from(group.name())));
         provider.kx_groups = usable.collect();
-        // The smallest hello first: what stands before the server may drop larger ones.
+        // The smallest hello first: a middlebox in front of the server may drop larger ones.
         let is_large = |number: u16| groups::kind(number) != Kind::Classical;
         provider
             .kx_groups

@@ -1,4 +1,4 @@
-//! Whether an endpoint, and what stands before it, takes hellos that are large or come in pieces: a
+//! Whether an endpoint, and the middleboxes in front of it, take ClientHellos that are large or come in pieces: a
 //! hybrid hello no longer fits into one segment, and some middleboxes decide on their first read.
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ pub type Known = (&'static str, &'static dyn SupportedKxGroup);
 pub enum Kind {
     /// ML-KEM beside an elliptic curve: both must be broken.
     Hybrid,
-    /// ML-KEM alone.
+    /// Pure ML-KEM.
     PostQuantum,
     /// Broken by a quantum computer.
     Classical,

@@ -1,7 +1,7 @@
 //! What TLS endpoints accept: groups in the server's order; hybrid key exchange present, preferred,
 //! held and enforced; versions; certificates. For an inventory before a migration.
 //!
-//! No request is sent and nothing is trusted. Linked by the commands `scan` and `probe` alone, never by
+//! No request is sent and nothing is trusted. Linked by the commands `scan` and `probe` only, never by
 //! what serves traffic.
 
 pub mod answer;

@@ -217,7 +217,7 @@ fn show(
         None => writeln!(out, "              trusted by {from}")?,
         Some(problem) => writeln!(
             out,
-            "              NOT TRUSTED by {from}: {problem}; --ca FILE names another authority"
+            "              NOT TRUSTED by {from}: {problem}; --ca FILE names another CA"
         )?,
     }
     Ok(match (kind, &seen.problem) {

@@ -64,7 +64,7 @@ pub struct Totals {
     pub held: usize,
     /// Nothing classical.
     pub enforced: usize,
-    /// With a certificate for clients with ML-DSA alone.
+    /// With a certificate for clients with ML-DSA only.
     pub ml_dsa: usize,
 }
 
@@ -89,7 +89,7 @@ pub struct Report {
     pub endpoints: Vec<Endpoint>,
     /// What was given and not tried, with the reason.
     pub not_tried: Vec<String>,
-    /// What authorities ask for, and by when.
+    /// What government agencies ask for, and by when.
     pub dates: &'static [Date],
 }
 

@@ -18,7 +18,7 @@ use crate::target::{self, Target};
 
 /// Most bytes of a file or of standard input.
 const MAX_INPUT: u64 = 256 << 20;
-/// Between the beginnings of two scans of one thread: a target that stands before many must not see a burst.
+/// Between the beginnings of two scans of one thread: a target in front of many servers must not see a burst.
 const JITTER: Duration = Duration::from_millis(20);
 
 /// Why there is no report.

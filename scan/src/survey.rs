@@ -4,7 +4,7 @@ mod hybrid;
 
 use serde::Serialize;
 
-use self::hybrid::{Certainty, judge};
+use self::hybrid::{Certainty, classify};
 pub use self::hybrid::{Hybrid, Order};
 use crate::answer::Answer;
 use crate::certificates::{self, Certificates};
@@ -45,7 +45,7 @@ pub struct Survey {
     pub hybrid: Hybrid,
     /// What the server presents; `None` if no handshake came that far.
     pub certificates: Certificates,
-    /// How the endpoint and what stands before it take unusual hellos, if that was asked.
+    /// How the endpoint and the middleboxes in front of it take unusual ClientHellos, if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Doctor>,
     /// What could not be told, and why.
@@ -116,7 +116,7 @@ pub fn survey(
         (Order::Unknown, Hybrid::default())
     } else {
         let answered = unanswered.is_empty();
-        judge(&accepted, &versions, Certainty { complete, answered }, ask)
+        classify(&accepted, &versions, Certainty { complete, answered }, ask)
     };
     if hybrid.present && !hybrid.held_is_known {
         notes.push("whether hybrid is held is not known: no share can be made of the classical groups that are accepted".to_owned());

@@ -31,7 +31,7 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The text is not repeated: whoever names the wrong file may have named a key.
+        // The text is not repeated: a wrong file may be a key.
         let wrong = |why: &str| Err(format!("no HOST, HOST:PORT or https:// URL: {why}"));
         let rest = match text.split_once("://") {
             None => text,

@@ -165,7 +165,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn not_loopback() -> Error {
     Error::Usage(
-        "-i: an identity is fetched from this machine alone: http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH".to_owned(),
+        "-i: an identity is fetched from this machine only: http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH".to_owned(),
     )
 }
 

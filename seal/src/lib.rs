@@ -1,7 +1,7 @@
 //! Sealed and signed artifacts: files in the age format with post-quantum recipients, models in the
 //! OpenSSF model-signing format with two signatures, ECDSA and ML-DSA, of which both must hold.
 //!
-//! Linked by the commands of the command line alone, never by what serves traffic. No network, but for
+//! Linked by the commands of the command line only, never by what serves traffic. No network, but for
 //! the identity that a confidential pod fetches from its own loopback address.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -15,7 +15,7 @@ const RAMFS: u64 = 0x8584_58f6;
 /// Bytes beside the result that this process takes.
 const OWN: u64 = 32 << 20;
 
-/// Refuses a directory that is not kept in memory alone.
+/// Refuses a directory that is not kept in memory only.
 pub fn require_memory(directory: &Path) -> Result<(), Error> {
     let system = statfs(directory).map_err(|e| failed("examine", directory)(e.into()))?;
     let shown = Shown::from(directory);

@@ -1,19 +1,22 @@
 //! A sealed file as a whole: header and payload, written and read through threads; any range of it.
 
+mod plaintext;
+
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use aws_lc_rs::rand;
 
+pub use self::plaintext::Plaintext;
 use crate::age::header::Header;
 use crate::age::keys::{Identity, Recipient};
 use crate::age::payload::{CHUNK, NONCE, PayloadKey, SEALED_CHUNK, TAG, plain_length};
 use crate::age::{self, FileKey};
 use crate::error::{Error, failed, sealed};
 use crate::flow::{self, Buffers};
-use crate::source::{FileSource, Group, Source, StreamSource};
+use crate::source::{FileSource, Group, Source};
 
 /// Chunks that a thread takes at once: what fits into the cache of a core.
 const GROUP: u64 = 4;
@@ -259,44 +262,6 @@ impl Opened {
 /// The number of the last chunk of so many bytes.
 fn final_chunk(plain: u64) -> u64 {
     plain.div_ceil(CHUNK as u64).max(1) - 1
-}
-
-/// The plaintext of a payload as a stream, for what seals it anew.
-pub struct Plaintext<R> {
-    opened: Opened,
-    source: StreamSource<R>,
-    buffers: Buffers,
-    read: usize,
-}
-
-impl<R: Read + Send> Plaintext<R> {
-    /// Of what follows the head.
-    pub fn new(opened: Opened, from: R) -> Self {
-        Self {
-            opened,
-            source: StreamSource::new(from, SEALED_GROUP),
-            buffers: Buffers::default(),
-            read: 0,
-        }
-    }
-}
-
-impl<R: Read + Send> Read for Plaintext<R> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.buffers.output.len() {
-            let Some(group) = self.source.take(&mut self.buffers.input)? else {
-                return Ok(0);
-            };
-            let opened = self.opened.open_group(group, &mut self.buffers);
-            opened.map_err(io::Error::other)?;
-            self.read = 0;
-        }
-        let left = self.buffers.output.get(self.read..).unwrap_or_default();
-        let bytes = left.len().min(to.len());
-        to[..bytes].copy_from_slice(&left[..bytes]);
-        self.read += bytes;
-        Ok(bytes)
-    }
 }
 
 /// What a source's error is called; one that comes from the payload keeps its words.

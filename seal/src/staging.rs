@@ -192,22 +192,30 @@ fn rename(from: &Path, to: &Path, replace: bool) -> Result<(), Error> {
     }
 }
 
-/// Refuses to replace what is no file: as root, `/dev/null` would be gone from the whole machine.
+/// What is at `target` if it is no file that may be replaced, and the remedy. As root, `/dev/null` would be
+/// gone from the whole machine.
+pub fn irreplaceable(target: &Path) -> Option<&'static str> {
+    let kind = fs::symlink_metadata(target).ok()?.file_type();
+    if kind.is_symlink() {
+        Some("a symbolic link: name what it leads to")
+    } else if kind.is_dir() {
+        Some("a directory: choose another name")
+    } else if !kind.is_file() {
+        Some("a device, a pipe or a socket: choose another name")
+    } else {
+        None
+    }
+}
+
 fn require_replaceable(target: &Path) -> Result<(), Error> {
-    match fs::symlink_metadata(target) {
-        Ok(metadata) if !metadata.is_file() => Err(exists(target)),
-        _ => Ok(()),
+    match irreplaceable(target) {
+        Some(_) => Err(exists(target)),
+        None => Ok(()),
     }
 }
 
 fn exists(target: &Path) -> Error {
-    let kind = fs::symlink_metadata(target).map(|metadata| metadata.file_type());
-    let what = match kind {
-        Ok(kind) if kind.is_symlink() => Some("a symbolic link: name what it leads to"),
-        Ok(kind) if kind.is_dir() => Some("a directory: choose another name"),
-        Ok(kind) if !kind.is_file() => Some("a device, a pipe or a socket: choose another name"),
-        _ => None,
-    };
+    let what = irreplaceable(target);
     let target = Shown::from(target);
     Error::Refused(match what {
         Some(what) => format!("{target}: not replaced, because it is {what}"),

@@ -1,5 +1,5 @@
 //! The test vectors of the age format (C2SP/CCTV, 0BSD): those of its grammar, of the post-quantum
-//! recipient and of the chunks. Files for X25519 alone are opened by the file key that they name.
+//! recipient and of the chunks. Files for X25519 only are opened by the file key that they name.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use crate::tls::credentials::{rfc3339, unix_seconds};
 /// The configuration in use.
 #[derive(Clone, Debug, Default)]
 pub struct Configuration {
-    /// The file it comes from, as messages name it; `None`: flags and environment alone.
+    /// The file it comes from, as messages name it; `None`: flags and environment only.
     pub file: Option<String>,
     /// How many have been in use, this one included.
     pub generation: u64,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::EgressStatus;
 use crate::metrics::Metrics;
-use crate::tls::client::Authorities;
+use crate::tls::client::CaSource;
 use crate::tls::credentials::rfc3339;
 
 pub(super) fn describe(egress: &EgressStatus, metrics: &Metrics) -> Value {
@@ -20,11 +20,11 @@ pub(super) fn describe(egress: &EgressStatus, metrics: &Metrics) -> Value {
         "policy": policy.mode().name(),
         "groups": names(&mut policy.groups().iter().map(|g| g.name())),
         "cipher_suites": names(&mut policy.suites().iter().map(|s| s.name())),
-        "ca": match &settings.authorities {
-            Authorities::File(path) => path.display().to_string(),
-            Authorities::System => "system".to_owned(),
+        "ca": match &settings.ca {
+            CaSource::File(path) => path.display().to_string(),
+            CaSource::System => "system".to_owned(),
         },
-        "authorities": egress.tls.authorities(),
+        "authorities": egress.tls.ca_count(),
         "peer_ids": settings.peer_ids.uris().collect::<Vec<_>>(),
         "certificate": egress.tls.facts().map(|facts| {
             let mut shown = json!(facts);

@@ -34,11 +34,11 @@ impl Admin {
             match error {
                 None => {}
                 Some((true, error)) => reasons.push(format!(
-                    "listener `{}`: there are no usable authorities for clients yet: {error}",
+                    "listener `{}`: there are no usable CAs for clients yet: {error}",
                     listener.name
                 )),
                 Some((false, error)) => details.push(format!(
-                    "listener `{}`: the last reload of the authorities for clients failed, those before it decide: {error}",
+                    "listener `{}`: the last reload of the CAs for clients failed, those before it decide: {error}",
                     listener.name
                 )),
             }
@@ -150,8 +150,6 @@ impl Admin {
     }
 }
 
-/// What the certificates of a listener mean for its readiness. One of several that has expired fails the
-/// clients of its names alone.
 /// What to say of a revocation list that had to be replaced before now.
 fn stale_list(listener: &str, trust: &TrustStore) -> Option<String> {
     let next = trust.current().next_update()?;
@@ -164,6 +162,8 @@ fn stale_list(listener: &str, trust: &TrustStore) -> Option<String> {
     })
 }
 
+/// What the certificates of a listener mean for its readiness. One of several that has expired fails the
+/// clients of its names only.
 fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &mut Vec<String>) {
     let name = &listener.name;
     if listener

@@ -72,7 +72,7 @@ fn certificate(store: &CredentialStore) -> Option<Value> {
     Some(facts)
 }
 
-/// How clients are judged, and whether the file still says so.
+/// How clients are verified, and whether the file still says so.
 fn client_auth(trust: &TrustStore, peers: &OpenPeers) -> Value {
     let (listed, peers) = peers.listed(MAX_PEERS);
     let listed = listed.iter();

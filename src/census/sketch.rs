@@ -3,7 +3,7 @@
 //!
 //! A key that is not among the entries takes the place of the least frequent one and inherits its count as
 //! its error. A count is never too small and by at most n/size too large, so no key with more arrivals than
-//! that is missing. A linear search: it runs for classical hellos alone.
+//! that is missing. A linear search: it runs for classical hellos only.
 
 use super::settings::Source;
 use crate::tls::hello::Ja4;

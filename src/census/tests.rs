@@ -110,7 +110,7 @@ fn two_windows_are_kept_and_what_is_older_is_forgotten() {
     };
     census.served(at(10), CLIENT, Some(&hello(1)), None);
     census.served(at(20), CLIENT, None, None);
-    // Hybrid connections alone turn the window too.
+    // Hybrid connections turn the window too.
     census.served(at(70), CLIENT, None, None);
     census.served(at(80), CLIENT, Some(&hello(1)), None);
     assert_eq!(counts(119), (4, 2, vec![2]));

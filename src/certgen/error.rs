@@ -13,8 +13,8 @@ pub enum CertgenError {
     #[error("{} exists already: pass --force to replace it, or choose another --dir", path.display())]
     Exists { path: PathBuf },
 
-    #[error("{} exists already: --reuse-ca --force makes a new server certificate from the authority there, --force also a new authority that clients must be given; or choose another --dir", path.display())]
-    AuthorityExists { path: PathBuf },
+    #[error("{} exists already: --reuse-ca --force makes a new server certificate from the CA there, --force also a new CA that clients must be given; or choose another --dir", path.display())]
+    CaExists { path: PathBuf },
 
     #[error("cannot {action} {}: {cause}", path.display())]
     File {
@@ -29,17 +29,17 @@ pub enum CertgenError {
     )]
     Days { days: u32 },
 
-    #[error("there is no authority in {} to issue a client's certificate: make one first, with `hybridge certs --dir {}`", dir.display(), dir.display())]
-    NoAuthority { dir: PathBuf },
+    #[error("there is no CA in {} to issue a client's certificate: make one first, with `hybridge certs --dir {}`", dir.display(), dir.display())]
+    NoCa { dir: PathBuf },
 
-    #[error("cannot use the existing authority: {0}")]
-    Authority(CredentialError),
+    #[error("cannot use the existing CA: {0}")]
+    Ca(CredentialError),
 
-    #[error("cannot use the existing authority: {} is not the certificate of a CA (its basic constraints do not say CA)", path.display())]
-    NotAnAuthority { path: PathBuf },
+    #[error("cannot use the existing CA: {} is not the certificate of a CA (its basic constraints do not say CA)", path.display())]
+    NotACa { path: PathBuf },
 
-    #[error("the existing authority ends on {}, before a certificate of {}: choose fewer --days, or make a new authority without --reuse-ca", rfc3339(*not_after), counted(days, "day"))]
-    AuthorityEndsFirst { not_after: i64, days: u32 },
+    #[error("the existing CA ends on {}, before a certificate of {}: choose fewer --days, or make a new CA without --reuse-ca", rfc3339(*not_after), counted(days, "day"))]
+    CaEndsFirst { not_after: i64, days: u32 },
 
     #[error("cannot issue a certificate: {0}")]
     Issue(rcgen::Error),
@@ -50,7 +50,7 @@ pub enum CertgenError {
     #[error("the new certificate does not pass the checks of `hybridge run`: {0}")]
     Unusable(CredentialError),
 
-    #[error("a client that trusts the authority would not trust the new certificate: {0}")]
+    #[error("a client that trusts the CA would not trust the new certificate: {0}")]
     Untrusted(rustls::Error),
 
     #[error("a server with this client-ca would refuse the new certificate: {0}")]

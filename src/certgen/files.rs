@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use hybridge_seal::staging::irreplaceable;
 use tempfile::{Builder, NamedTempFile, TempPath};
 use zeroize::Zeroizing;
 
@@ -152,13 +153,10 @@ impl Staged {
 
 /// Refuses what is no file of its own: a device would be gone from the whole machine.
 pub(crate) fn require_replaceable(target: &Path) -> io::Result<()> {
-    let what = match fs::symlink_metadata(target).map(|metadata| metadata.file_type()) {
-        Ok(kind) if kind.is_dir() => "it is a directory",
-        Ok(kind) if kind.is_symlink() => "it is a symbolic link: name what it leads to",
-        Ok(kind) if !kind.is_file() => "it is a device, a pipe or a socket",
-        _ => return Ok(()),
-    };
-    Err(io::Error::other(what))
+    match irreplaceable(target) {
+        Some(what) => Err(io::Error::other(format!("it is {what}"))),
+        None => Ok(()),
+    }
 }
 
 /// A second name for what is at `target`, if something is. Without hard links (some mounted file systems)

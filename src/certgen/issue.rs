@@ -1,4 +1,4 @@
-//! Issuing: an authority, made new or loaded from files, and the certificates it signs.
+//! Issuing: a CA, made new or loaded from files, and the certificates it signs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::tls::credentials::Credentials;
 
-use super::authority_key::{AuthorityKey, LoadedKey};
+use super::ca_key::{CaKey, LoadedKey};
 use super::client::Client;
 use super::error::CertgenError;
 use super::name::Name;
@@ -32,16 +32,16 @@ pub(super) struct Leaf {
     pub(super) key: Zeroizing<String>,
 }
 
-/// A certificate authority that can issue.
-pub(super) struct Authority {
-    issuer: Issuer<'static, AuthorityKey>,
+/// A CA that can issue.
+pub(super) struct Ca {
+    issuer: Issuer<'static, CaKey>,
     der: CertificateDer<'static>,
     /// PEM of the certificate, if it was made here.
     cert_pem: String,
     not_after: OffsetDateTime,
 }
 
-impl Authority {
+impl Ca {
     /// A new one called `title`, which lives `extra` longer than the life in `request`.
     pub(super) fn generate(
         title: &str,
@@ -53,7 +53,7 @@ impl Authority {
         let mut params = params(request, now)?;
         params.not_after += extra;
         let serial = serial()?;
-        // Authorities made one after the other must not look alike to a client that knows both.
+        // CAs made one after the other must not look alike to a client that knows both.
         let id = u32::from_be_bytes([serial[1], serial[2], serial[3], serial[4]]);
         params.distinguished_name = distinguished_name(Some(&format!("{title} {id:08x}")));
         params.serial_number = Some(SerialNumber::from_slice(&serial));
@@ -64,24 +64,24 @@ impl Authority {
             der: cert.der().clone(),
             cert_pem: cert.pem(),
             not_after: params.not_after,
-            issuer: Issuer::new(params, AuthorityKey::New(key)),
+            issuer: Issuer::new(params, CaKey::New(key)),
         })
     }
 
     /// The one in `cert` and `key`, with the checks that any pair has to pass.
     pub(super) fn load(cert: &Path, key: &Path) -> Result<Self, CertgenError> {
-        let credentials = Credentials::load(cert, key).map_err(CertgenError::Authority)?;
-        let not_an_authority = || CertgenError::NotAnAuthority {
+        let credentials = Credentials::load(cert, key).map_err(CertgenError::Ca)?;
+        let not_a_ca = || CertgenError::NotACa {
             path: cert.to_owned(),
         };
         let certified_key = credentials.certified_key();
-        let der = certified_key.cert.first().ok_or_else(not_an_authority)?;
-        let (_, x509) = X509Certificate::from_der(der).map_err(|_| not_an_authority())?;
+        let der = certified_key.cert.first().ok_or_else(not_a_ca)?;
+        let (_, x509) = X509Certificate::from_der(der).map_err(|_| not_a_ca())?;
         if !x509.is_ca() {
-            return Err(not_an_authority());
+            return Err(not_a_ca());
         }
         let key = LoadedKey::new(Arc::clone(&certified_key.key), &x509);
-        let key = AuthorityKey::Loaded(key.ok_or_else(not_an_authority)?);
+        let key = CaKey::Loaded(key.ok_or_else(not_a_ca)?);
         Ok(Self {
             not_after: x509.validity().not_after.to_datetime(),
             issuer: Issuer::from_ca_cert_der(der, key).map_err(CertgenError::Issue)?,
@@ -103,8 +103,8 @@ impl Authority {
     /// PEM of the key, if it was made here.
     pub(super) fn key_pem(&self) -> Zeroizing<String> {
         match self.issuer.key() {
-            AuthorityKey::New(key) => Zeroizing::new(key.serialize_pem()),
-            AuthorityKey::Loaded(_) => Zeroizing::default(),
+            CaKey::New(key) => Zeroizing::new(key.serialize_pem()),
+            CaKey::Loaded(_) => Zeroizing::default(),
         }
     }
 
@@ -155,7 +155,7 @@ impl Authority {
         let key = request.algorithm.generate()?;
         let mut params = params(request, now)?;
         if params.not_after > self.not_after {
-            return Err(CertgenError::AuthorityEndsFirst {
+            return Err(CertgenError::CaEndsFirst {
                 not_after: self.not_after.unix_timestamp(),
                 days: request.days,
             });

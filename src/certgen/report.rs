@@ -22,7 +22,7 @@ use super::issue::Leaf;
 /// What was written, and where. Its text is what the command prints.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The authority's certificate, for clients.
+    /// The CA's certificate, for clients.
     pub ca: PathBuf,
     /// The certificate of the server or client.
     pub cert: PathBuf,
@@ -66,25 +66,24 @@ impl fmt::Display for Report {
 }
 
 /// Puts a new pair through the checks it will meet when it is loaded, and through those of a
-/// client that trusts `authority`.
+/// client that trusts `ca`.
 pub(super) fn check(
-    authority: &CertificateDer<'static>,
+    ca: &CertificateDer<'static>,
     leaf: &Leaf,
 ) -> Result<CertificateFacts, CertgenError> {
     let credentials = pair(leaf)?;
     let facts = credentials.facts().clone();
-    trust(authority, &credentials.certified_key(), &facts.names)
-        .map_err(CertgenError::Untrusted)?;
+    trust(ca, &credentials.certified_key(), &facts.names).map_err(CertgenError::Untrusted)?;
     Ok(facts)
 }
 
-/// The same for a client's pair and a server that admits the clients of `authority`.
+/// The same for a client's pair and a server that admits the clients of `ca`.
 pub(super) fn check_client(
-    authority: &CertificateDer<'static>,
+    ca: &CertificateDer<'static>,
     leaf: &Leaf,
 ) -> Result<CertificateFacts, CertgenError> {
     let credentials = pair(leaf)?;
-    admit(authority, &credentials.certified_key()).map_err(CertgenError::Refused)?;
+    admit(ca, &credentials.certified_key()).map_err(CertgenError::Refused)?;
     Ok(credentials.facts().clone())
 }
 
@@ -97,9 +96,9 @@ fn pair(leaf: &Leaf) -> Result<Credentials, CertgenError> {
     Credentials::from_text(cert, key, &text, SystemTime::now()).map_err(CertgenError::Unusable)
 }
 
-fn admit(authority: &CertificateDer<'static>, pair: &CertifiedKey) -> Result<(), rustls::Error> {
+fn admit(ca: &CertificateDer<'static>, pair: &CertifiedKey) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.clone())?;
+    roots.add(ca.clone())?;
     let provider = rustls_post_quantum::provider().into();
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
         .build()
@@ -110,12 +109,12 @@ fn admit(authority: &CertificateDer<'static>, pair: &CertifiedKey) -> Result<(),
 }
 
 fn trust(
-    authority: &CertificateDer<'static>,
+    ca: &CertificateDer<'static>,
     pair: &CertifiedKey,
     names: &[String],
 ) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.clone())?;
+    roots.add(ca.clone())?;
     let provider = rustls_post_quantum::provider().into();
     let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
         .build()

@@ -29,7 +29,7 @@ pub enum Algorithm {
 pub struct Request {
     /// Names of the server; none means [`Name::defaults`].
     pub names: Vec<Name>,
-    /// Of the server's key, and of the authority's if one is made.
+    /// Of the server's key, and of the CA's if one is made.
     pub algorithm: Algorithm,
     /// Life of the server certificate in days, 1 to [`MAX_DAYS`].
     pub days: u32,

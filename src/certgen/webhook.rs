@@ -9,7 +9,7 @@ use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
 use super::error::CertgenError;
-use super::issue::{Authority, Leaf};
+use super::issue::{Ca, Leaf};
 use super::name::Name;
 use super::request::{Algorithm, Request};
 
@@ -32,10 +32,10 @@ impl IssuedPair {
             algorithm: Algorithm::EcdsaP256,
             days,
         };
-        let authority = Authority::generate("hybridge webhook CA", &request, now, Duration::ZERO)?;
-        let Leaf { cert, key } = authority.issue(&request, now)?;
+        let ca = Ca::generate("hybridge webhook CA", &request, now, Duration::ZERO)?;
+        let Leaf { cert, key } = ca.issue(&request, now)?;
         Ok(Self {
-            ca: authority.cert_pem().to_owned(),
+            ca: ca.cert_pem().to_owned(),
             chain: cert,
             key,
         })

@@ -195,7 +195,7 @@ fn parse_port(text: &str, port: &str) -> Result<u16, AddressError> {
         .map_err(|_| AddressError::Port(text.into(), behind_user(port).into()))
 }
 
-/// What stands behind user and password, which are never repeated.
+/// What follows user and password, which are never repeated.
 fn behind_user(part: &str) -> &str {
     part.rsplit('@').next().unwrap_or_default()
 }

@@ -19,7 +19,7 @@ const RULES: [(Key, AddRule); 4] = [
 
 type AddRule = fn(&mut Rules, &str) -> Result<(), RuleError>;
 
-/// The settings, or `None` if clients are not asked. With an agent it gives the authorities.
+/// The settings, or `None` if clients are not asked. With an agent it gives the CAs.
 pub(super) fn resolve(layer: &Layer, agent: Option<&Path>) -> Result<Option<Settings>, Error> {
     let mode = layer.choice(Key::ClientAuth)?;
     if mode == ClientAuth::Off {

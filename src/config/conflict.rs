@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::egress_error::EgressError;
 use super::error::Error;
 use super::file::Layers;
 use super::key::Key;
@@ -83,7 +84,7 @@ fn addresses(
             if claim.owner == other.owner && claim.address == other.address {
                 return Err(Error::Unusable {
                     at: claim.layer.place(claim.key),
-                    problem: format!("{} stands twice in the list: remove one", claim.address),
+                    problem: format!("{} is listed twice: remove one", claim.address),
                 });
             }
             return Err(Error::AddressTaken {
@@ -196,10 +197,12 @@ fn egress_loops(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<()
             let mut addresses = addresses.iter();
             addresses.find(|listen| reaches(target, **listen)).copied()
         };
-        let circle = |owner: String| Error::Circle {
-            at: layer.place(Key::EgressTarget),
-            target: target.to_string(),
-            owner,
+        let circle = |owner: String| {
+            Error::from(EgressError::Circle {
+                at: layer.place(Key::EgressTarget),
+                target: target.to_string(),
+                owner,
+            })
         };
         for (other, _) in egresses {
             if let Some(listen) = accepts(&other.socket.addresses) {

@@ -1,5 +1,6 @@
 //! Where the connections of an egress go: to one target, or to those that apps name and rules allow.
 
+use super::egress_error::EgressError;
 use super::error::Error;
 use super::key::Key;
 use super::layer::{Layer, remedy};
@@ -32,7 +33,7 @@ fn one(layer: &Layer) -> Result<Target, Error> {
         return Err(Error::Excluded {
             at: layer.place(Key::EgressTunnel),
             other: "capture `none`".to_owned(),
-            remedy: "the far side is asked for what the app names, and it names nothing; write capture = \"socks5\", \"redirect\" or \"http-proxy\", or remove it",
+            remedy: "the app names no target for the far side; write capture = \"socks5\", \"redirect\" or \"http-proxy\", or remove it",
         });
     }
     let key = Key::EgressTarget;
@@ -69,7 +70,7 @@ fn allowed(layer: &Layer) -> Result<Vec<TargetRule>, Error> {
     let key = Key::TargetsAllowed;
     let rules = layer.list(key)?;
     let rule = |text: &String| {
-        text.parse().map_err(|problem| Error::TargetRule {
+        text.parse().map_err(|problem| EgressError::TargetRule {
             at: layer.place(key),
             written: text.as_str().into(),
             problem,
@@ -86,9 +87,10 @@ fn allowed(layer: &Layer) -> Result<Vec<TargetRule>, Error> {
 }
 
 pub(super) fn wrong_target(layer: &Layer, key: Key, written: &str, problem: TargetError) -> Error {
-    Error::Target {
+    EgressError::Target {
         at: layer.place(key),
         written: written.into(),
         problem,
     }
+    .into()
 }

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use super::destination::{self, wrong_target};
+use super::egress_error::EgressError;
 use super::egress_socket;
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
+use super::origin::Origin;
 use super::resolve;
 use super::settings::EgressConfig;
 use super::value::{Located, Raw};
@@ -14,7 +16,7 @@ use crate::proxy::Protocol;
 use crate::proxy::egress::{Destination, Settings};
 use crate::proxy::server_name;
 use crate::tls;
-use crate::tls::client::Authorities;
+use crate::tls::client::CaSource;
 use crate::tls::identity::Rules;
 
 /// The word that stands for the host's own bundle of CAs.
@@ -58,9 +60,11 @@ fn expand(shared: &Layer, origin: &Origin, entries: &str) -> Result<Vec<Layer>, 
         }
     }
     let one = |entry: &str| {
-        let wrong = || Error::EgressEntry {
-            at: origin.clone(),
-            written: entry.into(),
+        let wrong = || {
+            Error::from(EgressError::Entry {
+                at: origin.clone(),
+                written: entry.into(),
+            })
         };
         let (listen, target) = entry.split_once("->").ok_or_else(wrong)?;
         let (name, listen) = listen.split_once('=').ok_or_else(wrong)?;
@@ -133,14 +137,14 @@ fn of_protocol(layer: &Layer, protocol: Protocol, to: &Destination) -> Result<()
             return Err(excluded(
                 Key::EgressProtocol,
                 "capture",
-                "how an app names its targets says what it speaks; remove one of the two",
+                "capture says what the app speaks; remove one of the two",
             ));
         }
         if has(Key::EgressAlpn) {
             return Err(excluded(
                 Key::EgressAlpn,
                 "protocol `http`",
-                "what is offered is the version of the request; say with upstream-http which, or remove it",
+                "ALPN offers the version of the request; choose it with upstream-http, or remove it",
             ));
         }
     } else if has(Key::EgressUpstreamHttp) {
@@ -159,9 +163,9 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::client::Settings, Error> {
         Key::EgressGroups,
         Key::EgressCipherSuites,
     ];
-    let authorities = match layer.text(Key::EgressCa)?.as_str() {
-        SYSTEM => Authorities::System,
-        path => Authorities::File(path.into()),
+    let ca = match layer.text(Key::EgressCa)?.as_str() {
+        SYSTEM => CaSource::System,
+        path => CaSource::File(path.into()),
     };
     let has = |key: Key| layer.explicit(key).is_some();
     let pair = if has(Key::EgressCert) || has(Key::EgressKey) {
@@ -173,7 +177,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::client::Settings, Error> {
     };
     Ok(tls::client::Settings {
         policy: resolve::policy(layer, &format!("egress `{name}`"), keys)?,
-        authorities,
+        ca,
         peer_ids: peer_ids(layer)?,
         pair,
         alpn: alpn(layer)?,
@@ -198,7 +202,7 @@ fn peer_ids(layer: &Layer) -> Result<Rules, Error> {
     if rules.is_empty() {
         return Err(Error::Refused {
             at: layer.place(key),
-            problem: "an empty list lets no server be the right one: write an identity, or remove it",
+            problem: "an empty list matches no server: write an identity, or remove it",
         });
     }
     Ok(rules)
@@ -213,7 +217,7 @@ fn alpn(layer: &Layer) -> Result<Vec<String>, Error> {
         return Err(Error::Excluded {
             at: layer.place(key),
             other: "tunnel".to_owned(),
-            remedy: "what is offered is http/1.1, in which the far side is asked; remove it",
+            remedy: "ALPN offers http/1.1, which the request to the far side needs; remove it",
         });
     }
     let names = given.list(key)?;

@@ -1,6 +1,7 @@
 //! Where the apps of an egress connect: loopback, and Unix sockets.
 
 use super::address;
+use super::egress_error::EgressError;
 use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
@@ -22,10 +23,11 @@ pub(super) fn resolve(layer: &Layer, name: &str) -> Result<listener::Settings, E
     if let Some(remote) = remote
         && !layer.switch(Key::UnsafeRemoteListen)?
     {
-        return Err(Error::RemoteListen {
+        return Err(EgressError::RemoteListen {
             at: layer.place(key),
             address: remote.to_string(),
-        });
+        }
+        .into());
     }
     if paths.is_empty() && layer.explicit(Key::EgressSocketMode).is_some() {
         return Err(Error::Excluded {

@@ -1,16 +1,15 @@
 //! What can be wrong with a configuration, each error naming place, key, value and remedy.
 
+use std::io;
 use std::sync::Arc;
-use std::{fmt, io};
 
 use thiserror::Error;
 
 use super::address::AddressError;
 use super::alias;
-use super::key::Key;
+use super::egress_error::EgressError;
+use super::origin::Origin;
 use super::value_type::ValueType;
-use crate::proxy::TargetError;
-use crate::proxy::egress::TargetRuleError;
 use crate::proxy_protocol::NetworkError;
 use crate::redact::{Secret, Shown};
 use crate::spiffe::EndpointError;
@@ -19,70 +18,6 @@ use crate::tls::certificates::ServedNameError;
 use crate::tls::identity::RuleError;
 use crate::tls::policy::PolicyError;
 use crate::tls::policy::{Profile, Requirement};
-
-/// Where a value was written.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Origin {
-    /// Nowhere: it is the default.
-    Default,
-    /// In the environment.
-    Environment(Box<str>),
-    /// In the file.
-    File {
-        /// The file as the operator named it.
-        path: Arc<str>,
-        /// Counted from 1.
-        line: usize,
-        /// The key with its sections.
-        key: Box<str>,
-    },
-    /// On the command line, by the flag without dashes.
-    Flag(Box<str>),
-}
-
-impl Origin {
-    /// The default place of a setting that nobody gave: its flag.
-    pub(super) fn flag_of(key: Key) -> Self {
-        Self::Flag(key.flag().into())
-    }
-
-    /// The same place, for another key of the same section.
-    pub(super) fn with_key(&self, key: Key) -> Self {
-        match self {
-            Self::File { path, line, .. } => Self::File {
-                path: path.clone(),
-                line: *line,
-                key: key.path().into(),
-            },
-            _ => Self::flag_of(key),
-        }
-    }
-}
-
-impl Origin {
-    /// The same place, for what stands at this path.
-    pub(super) fn with_path(&self, key: &str) -> Self {
-        match self {
-            Self::File { path, line, .. } => Self::File {
-                path: path.clone(),
-                line: *line,
-                key: key.into(),
-            },
-            other => other.clone(),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Environment(variable) => f.write_str(variable),
-            Self::File { path, line, key } => write!(f, "{path}:{line}: {key}"),
-            Self::Flag(flag) => write!(f, "--{flag}"),
-        }
-    }
-}
 
 /// A configuration that cannot be run. Exit code 64.
 #[derive(Debug, Error)]
@@ -119,7 +54,7 @@ pub enum Error {
         listener: String,
     },
     /// A setting that is given together with one it excludes.
-    #[error("{at}: cannot stand beside {other}: {remedy}")]
+    #[error("{at}: cannot be combined with {other}: {remedy}")]
     Excluded {
         /// Where it was written.
         at: Origin,
@@ -287,58 +222,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: ServedNameError,
     },
-    /// A target that is none.
-    #[error("{at}: `{written}` {problem}")]
-    Target {
-        /// Place and key.
-        at: Origin,
-        /// As written.
-        written: Shown,
-        /// What is wrong.
-        problem: TargetError,
-    },
-    /// A rule on targets that is none.
-    #[error("{at}: `{written}` {problem}")]
-    TargetRule {
-        /// Place and key.
-        at: Origin,
-        /// As written.
-        written: Shown,
-        /// What is wrong.
-        problem: TargetRuleError,
-    },
-    /// A target that leads back.
-    #[error(
-        "{at}: {target} is an address that {owner} accepts on: connections would go in a circle; write the server's own address"
-    )]
-    Circle {
-        /// Place and key.
-        at: Origin,
-        /// The target.
-        target: String,
-        /// Whose address it is.
-        owner: String,
-    },
-    /// An egress that others could reach.
-    #[error(
-        "{at}: {address} is not loopback: whoever reaches it would speak with our identity; use 127.0.0.1 or [::1], or accept that with unsafe-remote-listen (--unsafe-remote-listen)"
-    )]
-    RemoteListen {
-        /// Place and key.
-        at: Origin,
-        /// The address.
-        address: String,
-    },
-    /// An entry of `--egress` that is none.
-    #[error(
-        "{at}: `{written}` is not NAME=LISTEN->TARGET, such as store=127.0.0.1:9000->store.example.org:443"
-    )]
-    EgressEntry {
-        /// Place.
-        at: Origin,
-        /// As written.
-        written: Shown,
-    },
+    /// An egress that cannot be.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
     /// An allow rule that cannot be compared with a name.
     #[error("{at}: `{written}` {problem}")]
     Rule {

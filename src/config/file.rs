@@ -7,9 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::alias;
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::{Key, Scope};
 use super::layer::Layer;
+use super::origin::Origin;
 use super::syntax::explained;
 use super::table::{self, Table};
 use super::value::{Located, Raw};
@@ -70,13 +71,13 @@ impl Reader<'_> {
         Ok(layers)
     }
 
-    /// What the parser says, in one line; of the text itself only the name of a key that stands twice.
+    /// What the parser says, in one line; of the text itself only the name of a key that is set twice.
     fn syntax(&self, error: &toml::de::Error) -> Error {
         let span = error.span().unwrap_or_default();
         let mut message = scrub(error.message()).replace('\n', ", ");
         if message == "duplicate key" {
             let key = self.text.get(span.clone()).unwrap_or_default();
-            message = format!("{}: this key stands twice: remove one", Shown::from(key));
+            message = format!("{}: this key is set twice: remove one", Shown::from(key));
         }
         Error::Syntax {
             path: self.path.clone(),

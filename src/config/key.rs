@@ -3,6 +3,8 @@
 //! The command line, the reader of files, the messages, `check` and the test of the documentation
 //! all read this table, so no setting is in only one of them.
 
+mod lookup;
+
 use strum::VariantNames;
 
 use super::settings::LogFormat;
@@ -58,11 +60,11 @@ keys! {
     Admin: "admin.listen", "admin", ValueType::Addresses, Fixed("127.0.0.1:9443"),
         "Addresses of the plaintext admin port (probes, metrics, status), or `none`";
     Probes: "admin.probes", "probes", ValueType::Text, Derived("no probes"),
-        "JSON table of the app's probes that the admin port makes";
+        "JSON table of the probes that the admin port makes for the app";
     DrainDelay: "drain.delay", "drain-delay", ValueType::Delay, Fixed("5s"),
         "After a stop signal: how long new connections are still accepted";
     DrainTimeout: "drain.timeout", "drain-timeout", ValueType::Delay, Fixed("5m"),
-        "After that: how long open streams may go on before they are closed";
+        "After drain-delay: how long open streams may go on before they are closed";
     LogFormat: "log.format", "log-format", ValueType::Choice(LogFormat::VARIANTS), Fixed("text"),
         "Format of a log line";
     LogLevel: "log.level", "log-level", ValueType::Text, Fixed("info"),
@@ -74,13 +76,13 @@ keys! {
     TracesCa: "traces.ca", "traces-ca", ValueType::Path, Derived("none: must be given for https"),
         "PEM file with the CAs that certify the collector, or `system` for the host's own";
     TracesServiceName: "traces.service-name", "traces-service-name", ValueType::Text, Derived("hybridge; with endpoint auto OTEL_SERVICE_NAME"),
-        "What the spans say is their service";
+        "Service name of the spans";
     TracesSample: "traces.sample", "traces-sample", ValueType::Ratio, Fixed("1.0"),
-        "Share of the traces that begin here; where the client says whether it records, that counts";
+        "Share of traces to record; where the client sends a traceparent, its flags decide";
     TracesQueue: "traces.queue", "traces-queue", ValueType::Count(1, 1_000_000), Fixed("2048"),
         "Spans that wait for the collector; above it they are dropped and counted";
     TracesTimeout: "traces.timeout", "traces-timeout", ValueType::Duration, Fixed("5s"),
-        "For the collector to take a batch of spans, connecting included";
+        "Timeout of one batch of spans, connecting included";
 
     Name: "listener.name", "name", ValueType::Text, Fixed("default"),
         "Label of metrics and log lines; needed in a file with several listeners";
@@ -99,7 +101,7 @@ keys! {
     Identity: "listener.identity", "identity", ValueType::Words(IdentityField::VARIANTS), Fixed("x-forwarded-client-cert"),
         "Header fields that tell the app of a client's certificate";
     ProxyProtocolFrom: "listener.proxy-protocol-from", "proxy-protocol-from", ValueType::Networks, Derived("none"),
-        "Proxies in front that must say by the PROXY protocol for whom they connect";
+        "Networks of proxies that must send a PROXY protocol header with the client's address";
     UpstreamProxyProtocol: "listener.upstream-proxy-protocol", "upstream-proxy-protocol", ValueType::Choice(UpstreamProxyProtocol::VARIANTS), Fixed("off"),
         "PROXY protocol header for an upstream of protocol tcp";
 
@@ -132,7 +134,7 @@ keys! {
     SpiffeHint: "listener.tls.spiffe-hint", "spiffe-hint", ValueType::Text, Derived("the first"),
         "Which of several identities the agent gives: the one with this hint";
     UnknownName: "listener.tls.unknown-name", "unknown-name", ValueType::Choice(UnknownName::VARIANTS), Fixed("default"),
-        "Whether a client that asks for a name without a certificate gets the first one or is refused";
+        "For a server name that no certificate has: the first certificate, or a refusal";
     PqCertificate: "listener.tls.pq-certificate", "pq-certificate", ValueType::Choice(PqCertificate::VARIANTS), Fixed("explicit-names"),
         "Whether an ML-DSA certificate beside another of its name is for its written names or always";
     WaitForCertificate: "listener.tls.wait-for-certificate", "wait-for-certificate", ValueType::Switch, Fixed("false"),
@@ -154,20 +156,20 @@ keys! {
     AllowAny: "listener.tls.allow-any", "allow-any", ValueType::Switch, Fixed("false"),
         "Let in every client that client-ca certifies";
     Signatures: "listener.tls.signatures", "signatures", ValueType::Choice(Signatures::VARIANTS), Fixed("any"),
-        "Which signatures count in what clients present";
+        "Signature algorithms accepted in what clients present";
     Tickets: "listener.tls.tickets", "tickets", ValueType::Count(0, 10), Fixed("1"),
         "Session tickets sent after each handshake; 0 turns resumption off";
     TicketKeys: "listener.tls.ticket-keys", "ticket-keys", ValueType::Path, Derived("made at start"),
         "File with the keys of session tickets, shared by several replicas";
     HandshakeTimeout: "listener.tls.handshake-timeout", "handshake-timeout", ValueType::Duration, Fixed("10s"),
-        "From the accepted connection to the finished handshake, the hello included";
+        "Time for a whole handshake, from the accepted connection on";
     MaxHandshakes: "listener.tls.max-handshakes", "max-handshakes", ValueType::Count(1, 1_000_000), Fixed("1024"),
-        "Handshakes that wait for their client at once; above it the oldest of the source with most of them ends";
+        "Maximum number of handshakes that wait for their client; above it the oldest of the source with the most is closed";
     HandshakeRatePerSource: "listener.tls.handshake-rate-per-source", "handshake-rate-per-source", ValueType::Count(0, 1_000_000), Fixed("0"),
         "Handshakes that a source (/24, /64) may begin in a second; 0: any number";
 
     Signature: "listener.signature.mode", "signature", ValueType::Choice(SignatureMode::VARIANTS), Fixed("off"),
-        "Whether requests need signatures (RFC 9421), or the app is told of them";
+        "Signatures of requests (RFC 9421): verify tells the app the result, require refuses";
     SignatureKeys: "listener.signature.keys", "signature-keys", ValueType::Path, Derived("none"),
         "File with a JWK set: the public keys of clients, each with kid and principal";
     SignatureRequire: "listener.signature.require", "signature-require", ValueType::Names, Fixed("classical,ml-dsa"),
@@ -179,16 +181,16 @@ keys! {
     SignatureSkew: "listener.signature.skew", "signature-skew", ValueType::Delay, Fixed("5s"),
         "How far a client's clock may be ahead";
     SignatureReplayTable: "listener.signature.replay-table", "signature-replay-table", ValueType::Count(2, 10_000_000), Fixed("100000"),
-        "Signed requests that are remembered, so that none is accepted twice; above it they are refused";
+        "Signed requests to remember against replay; above it requests are refused";
     SignatureResponses: "listener.signature.responses", "signature-responses", ValueType::Path, Derived("none"),
         "Directory with ec.key and mldsa.key, which sign responses (`hybridge keys sign`)";
     SignatureModel: "listener.signature.model", "signature-model", ValueType::Path, Derived("none"),
-        "The model.sig of the model that is served, whose digest signed responses repeat";
+        "The model.sig of the served model, whose digest signed responses carry";
     SignatureSseComment: "listener.signature.sse-comment", "signature-sse-comment", ValueType::Switch, Fixed("false"),
         "Signatures of server-sent events in a comment behind the last one, not in trailers";
 
     MaxConnections: "listener.limits.max-connections", "max-connections", ValueType::Count(1, 1_000_000), Fixed("10000"),
-        "Connections open at once; beyond it idle ones make room";
+        "Maximum number of open connections; above it idle ones are closed for new ones";
     Backlog: "listener.limits.backlog", "backlog", ValueType::Count(1, 65535), Fixed("4096"),
         "Length of the kernel's queue of connections not yet accepted";
     MaxStreams: "listener.limits.max-streams", "max-streams", ValueType::Count(1, 100_000), Fixed("250"),
@@ -203,12 +205,12 @@ keys! {
     CensusSize: "listener.census.size", "census-size", ValueType::Count(0, 4096), Fixed("256"),
         "Kinds of client without a hybrid group that `hybridge ctl census` tells apart; 0 turns it off";
     CensusAddresses: "listener.census.addresses", "census-addresses", ValueType::Choice(Addresses::VARIANTS), Fixed("prefix"),
-        "How much of their addresses is kept";
+        "How much of a client's address is kept";
     CensusWindow: "listener.census.window", "census-window", ValueType::Duration, Fixed("1h"),
         "How long the census remembers: the current window and the one before";
 
     HeadTimeout: "listener.timeouts.head-timeout", "head-timeout", ValueType::Duration, Fixed("30s"),
-        "For a request head to arrive whole";
+        "Time for a complete request head";
     ConnectTimeout: "listener.timeouts.connect-timeout", "connect-timeout", ValueType::Duration, Fixed("5s"),
         "Upstream connect timeout";
     KeepAliveTimeout: "listener.timeouts.keep-alive-timeout", "keep-alive-timeout", ValueType::Timeout, Fixed("620s"),
@@ -216,7 +218,7 @@ keys! {
     UpstreamIdleTimeout: "listener.timeouts.upstream-idle-timeout", "upstream-idle-timeout", ValueType::Duration, Fixed("4s"),
         "How long an idle upstream connection is kept";
     IdleTimeout: "listener.timeouts.idle-timeout", "idle-timeout", ValueType::Timeout, Fixed("none"),
-        "Silence in both directions during an exchange before it is cut";
+        "Silence in both directions after which an exchange is aborted";
 
     EgressName: "egress.name", "egress-name", ValueType::Text, Fixed("egress"),
         "Label of metrics and log lines; needed in a file with several egresses";
@@ -260,19 +262,19 @@ keys! {
     EgressResumption: "egress.tls.resumption", "egress-resumption", ValueType::Switch, Fixed("true"),
         "Whether sessions are resumed by ticket";
     EgressHandshakeTimeout: "egress.tls.handshake-timeout", "egress-handshake-timeout", ValueType::Duration, Fixed("10s"),
-        "From the ClientHello to the finished handshake";
+        "Time for a handshake, from the ClientHello on";
 
     EgressMaxConnections: "egress.limits.max-connections", "egress-max-connections", ValueType::Count(1, 1_000_000), Fixed("10000"),
-        "Connections of apps open at once";
+        "Maximum number of open connections of apps";
     EgressBacklog: "egress.limits.backlog", "egress-backlog", ValueType::Count(1, 65535), Fixed("4096"),
         "Length of the kernel's queue of connections not yet accepted";
 
     EgressResolveTimeout: "egress.timeouts.resolve-timeout", "egress-resolve-timeout", ValueType::Duration, Fixed("5s"),
-        "For the name of a target to have addresses";
+        "Time to resolve the name of a target";
     EgressConnectTimeout: "egress.timeouts.connect-timeout", "egress-connect-timeout", ValueType::Duration, Fixed("5s"),
-        "For one of the addresses to accept, all of them together";
+        "Time to connect to a target, all addresses together";
     EgressIdleTimeout: "egress.timeouts.idle-timeout", "egress-idle-timeout", ValueType::Timeout, Fixed("none"),
-        "Silence in both directions before a connection is cut";
+        "Silence in both directions after which a connection is closed";
 }
 
 /// Whose a setting is.
@@ -284,97 +286,6 @@ pub(super) enum Scope {
     Listener,
     /// Each `[[egress]]` has its own.
     Egress,
-}
-
-impl Key {
-    /// Place in the file, sections joined by dots.
-    pub fn path(self) -> &'static str {
-        self.row().path
-    }
-
-    /// The flag, without its dashes.
-    pub fn flag(self) -> &'static str {
-        self.row().flag
-    }
-
-    /// The environment variable.
-    pub fn variable(self) -> String {
-        variable(self.flag())
-    }
-
-    /// What it looks like.
-    pub fn value_type(self) -> ValueType {
-        self.row().value_type
-    }
-
-    /// What holds when nobody says anything.
-    pub fn default(self) -> DefaultValue {
-        self.row().default
-    }
-
-    /// What it is, in half a sentence.
-    pub fn help(self) -> &'static str {
-        self.row().help
-    }
-
-    /// The section of the file, without the key's own name.
-    pub fn section(self) -> &'static str {
-        self.path()
-            .rsplit_once('.')
-            .map_or("", |(section, _)| section)
-    }
-
-    /// The key's own name, without its section.
-    pub fn name(self) -> &'static str {
-        self.path().rsplit('.').next().unwrap_or_default()
-    }
-
-    /// Whose it is.
-    pub(super) fn scope(self) -> Scope {
-        match self.path().split('.').next() {
-            Some("listener") => Scope::Listener,
-            Some("egress") => Scope::Egress,
-            _ => Scope::Process,
-        }
-    }
-
-    /// Whether it means something only where HTTP is understood.
-    pub(super) fn is_of_http(self) -> bool {
-        matches!(
-            self,
-            Self::UpstreamHttp
-                | Self::Forwarded
-                | Self::Identity
-                | Self::AccessLog
-                | Self::StreamMetrics
-                | Self::MaxStreams
-                | Self::Signature
-                | Self::SignatureKeys
-                | Self::SignatureRequire
-                | Self::SignatureCover
-                | Self::SignatureMaxAge
-                | Self::SignatureSkew
-                | Self::SignatureReplayTable
-                | Self::MaxHead
-                | Self::MaxHeaders
-                | Self::MaxIdleUpstreams
-                | Self::HeadTimeout
-                | Self::KeepAliveTimeout
-                | Self::UpstreamIdleTimeout
-        )
-    }
-
-    /// Whether a flag may be repeated to make a list.
-    pub fn is_list(self) -> bool {
-        matches!(
-            self.value_type(),
-            ValueType::Addresses | ValueType::Names | ValueType::Networks | ValueType::Words(_)
-        )
-    }
-
-    pub(super) fn at(path: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|key| key.path() == path)
-    }
 }
 
 /// The environment variable of a flag.

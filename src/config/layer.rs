@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use strum::VariantNames;
 
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::Key;
+use super::origin::Origin;
 use super::table::Table;
 use super::value::{Located, Raw};
 use super::value_type::DefaultValue;
@@ -135,7 +136,7 @@ pub(super) fn remedy(key: Key) -> &'static str {
             "say which clients are allowed: allow-uri, allow-dns, allow-ip or allow-cn, or allow-any = true for every client that client-ca certifies"
         }
         Key::EgressCa => {
-            "name the PEM file with the CAs that certify the servers, or `system` for the host's own bundle; no server is trusted without"
+            "name the PEM file with the CAs that certify the servers, or `system` for the host's own bundle; no server is trusted without it"
         }
         Key::EgressCert => {
             "a key without its certificate shows nobody who we are: name both, or none"
@@ -148,7 +149,7 @@ pub(super) fn remedy(key: Key) -> &'static str {
         Key::EgressTarget => "say where its connections go, for example store.example.org:443",
         Key::Listen => "say where to accept TLS, for example 0.0.0.0:8443",
         Key::TracesCa => {
-            "name the PEM file with the CAs that certify the collector, or `system` for the host's own bundle; no collector is trusted without"
+            "name the PEM file with the CAs that certify the collector, or `system` for the host's own bundle; no collector is trusted without it"
         }
         Key::Upstream => "say where the upstream listens, for example 127.0.0.1:8000",
         Key::SignatureKeys => "name the JWK set with the clients' keys",

@@ -10,13 +10,16 @@ mod client_auth;
 mod conflict;
 mod destination;
 mod egress;
+mod egress_error;
 mod egress_socket;
 mod environment;
 mod error;
 mod file;
 mod key;
 mod layer;
+mod log_level;
 mod neighbours;
+mod origin;
 mod profile;
 mod render;
 mod resolve;
@@ -37,12 +40,14 @@ use std::net::SocketAddr;
 
 pub(crate) use self::address::reachable;
 pub use self::address::{AddressError, socket};
+pub use self::egress_error::EgressError;
 pub use self::environment::Environment;
-pub use self::error::{Error, Origin};
+pub use self::error::Error;
 use self::file::Layers;
 pub use self::key::Key;
 use self::layer::Layer;
-pub use self::resolve::check_log_level;
+pub use self::log_level::check_log_level;
+pub use self::origin::Origin;
 pub use self::settings::{Config, EgressConfig, ListenerConfig, Loaded, LogFormat, LogSettings};
 pub use self::source::Source;
 pub use self::sources::Flags;
@@ -77,7 +82,7 @@ impl Config {
             admin: resolve::admin(process, pod_ips)?,
             probes: resolve::probes(process)?,
             drain: resolve::drain(process)?,
-            log: resolve::log(process)?,
+            log: log_level::resolve(process)?,
             listeners: listeners
                 .map(|layer| resolve::listener(layer, environment))
                 .collect::<Result<_, _>>()?,
@@ -94,7 +99,7 @@ impl Config {
     }
 }
 
-/// The profile that `hybridge check --profile` judges by.
+/// The profile that `hybridge check --profile` checks against.
 pub fn profile(text: &str) -> Result<Profile, Error> {
     let origin = Origin::flag_of(Key::Profile);
     let raw = Raw::Word(text.to_owned());

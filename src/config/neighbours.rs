@@ -65,7 +65,7 @@ pub(super) fn identity(layer: &Layer) -> Result<IdentityFields, Error> {
     if has(IdentityField::ClientCertChain) && !has(IdentityField::ClientCert) {
         return Err(Error::Refused {
             at: layer.place(key),
-            problem: "client-cert-chain holds what is above a certificate: write client-cert beside it (RFC 9440)",
+            problem: "client-cert-chain holds the certificates above the client's: add client-cert (RFC 9440)",
         });
     }
     let mode: ClientAuth = layer.choice(Key::ClientAuth)?;

@@ -1,8 +1,9 @@
 //! `profile`: sets what nobody wrote, and refuses what contradicts it, naming the rule.
 
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
+use super::origin::Origin;
 use super::value::{Located, Raw};
 use crate::proxy::{self, UpstreamAddr};
 use crate::tls;
@@ -57,7 +58,7 @@ pub(super) fn apply(layer: &Layer) -> Result<Layer, Error> {
     Ok(whole)
 }
 
-/// Refuses a listener that does not keep to its profile. Its files are judged when they are read.
+/// Refuses a listener that does not keep to its profile. Its files are checked when they are read.
 pub(super) fn check(
     layer: &Layer,
     tls: &tls::Settings,

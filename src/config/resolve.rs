@@ -2,19 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use tracing_subscriber::EnvFilter;
-
 use super::address::{self, AddressError};
 use super::environment::Environment;
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
 use super::neighbours;
-use super::settings::{ListenerConfig, LogSettings};
-use super::{alias, certificates, client_auth, profile, signature, spiffe, tunnel};
+use super::settings::ListenerConfig;
+use super::{certificates, client_auth, profile, signature, spiffe, tunnel};
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
-use crate::suggest::suggest_or_alias;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy, UnknownName};
 use crate::{admin, census, drain, listener, proxy, tls};
 
@@ -48,43 +45,6 @@ pub(super) fn drain(layer: &Layer) -> Result<drain::Settings, Error> {
         delay: layer.duration(Key::DrainDelay)?,
         timeout: layer.duration(Key::DrainTimeout)?,
     })
-}
-
-pub(super) fn log(layer: &Layer) -> Result<LogSettings, Error> {
-    let level = layer.text(Key::LogLevel)?;
-    check_level(&level, &layer.place(Key::LogLevel))?;
-    Ok(LogSettings {
-        format: layer.choice(Key::LogFormat)?,
-        level,
-    })
-}
-
-/// Refuses what is no log level, for a command with a flag of its own.
-pub fn check_log_level(text: &str) -> Result<(), Error> {
-    check_level(text, &Origin::flag_of(Key::LogLevel))
-}
-
-/// The filter's own parser takes any bare word for a target, so a misspelt level would log everything.
-fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let aliases = alias::of_values(Key::LogLevel);
-    let refused = |written: &str, level: &str| Error::LogLevel {
-        at: at.clone(),
-        written: written.into(),
-        nearest: suggest_or_alias(level, LEVELS, aliases),
-    };
-    for directive in text.split(',').map(str::trim) {
-        let is_level = LEVELS
-            .iter()
-            .any(|level| level.eq_ignore_ascii_case(directive));
-        if !is_level && !directive.contains('=') {
-            return Err(refused(directive, directive));
-        }
-    }
-    match EnvFilter::builder().parse(text) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(refused(text, text.rsplit('=').next().unwrap_or_default())),
-    }
 }
 
 pub(super) fn listener(layer: &Layer, environment: &Environment) -> Result<ListenerConfig, Error> {
@@ -131,7 +91,7 @@ pub(super) fn name(layer: &Layer, key: Key) -> Result<String, Error> {
     if Secret::of(&name).is_some() {
         return Err(Error::Refused {
             at: layer.place(key),
-            problem: "a name stands in metrics and logs, and this one looks like a piece of a key: choose words",
+            problem: "a name appears in metrics and logs, and this one looks like a piece of a key: choose words",
         });
     }
     Ok(name)

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use super::address;
 use super::egress;
 use super::environment::Environment;
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::file::{self, Layers};
 use super::key::{Key, Scope, variable};
 use super::layer::Layer;
+use super::origin::Origin;
 use super::value::{Located, Raw};
 use crate::redact::Shown;
 

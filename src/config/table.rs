@@ -1,6 +1,7 @@
 //! One table of `[[listener.tls.certificate]]`, not yet read.
 
-use super::error::{Error, Origin};
+use super::error::Error;
+use super::origin::Origin;
 use super::value::Located;
 use crate::suggest::suggest_or_alias;
 

@@ -1,11 +1,12 @@
 //! `[traces]`: the collector of traces, and how much it gets.
 
 use super::environment::Environment;
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::Key;
 use super::layer::{Layer, remedy};
+use super::origin::Origin;
 use crate::redact::{Secret, Shown};
-use crate::tls::client::{self, Authorities};
+use crate::tls::client::{self, CaSource};
 use crate::tls::identity::Rules;
 use crate::tls::policy::{Mode, PolicyError, TlsPolicy};
 use crate::traces::{Endpoint, Settings};
@@ -93,7 +94,7 @@ fn service_name(layer: &Layer, environment: &Environment, auto: bool) -> Result<
     if Secret::of(name).is_some() || name.len() > 255 || name.contains(char::is_control) {
         return Err(Error::Refused {
             at: layer.place(key),
-            problem: "the name of a service stands in every span: choose at most 255 characters of words in one line",
+            problem: "the name of a service is in every span: choose at most 255 characters of words in one line",
         });
     }
     Ok(name.to_owned())
@@ -116,9 +117,9 @@ fn tls(layer: &Layer, endpoint: &Endpoint) -> Result<Option<client::Settings>, E
         at: layer.place(Key::TracesEndpoint).with_key(key),
         remedy: remedy(key),
     })?;
-    let authorities = match given.text(key)? {
-        SYSTEM => Authorities::System,
-        path => Authorities::File(path.into()),
+    let ca = match given.text(key)? {
+        SYSTEM => CaSource::System,
+        path => CaSource::File(path.into()),
     };
     let policy = TlsPolicy::new(Mode::default(), None, None);
     Ok(Some(client::Settings {
@@ -127,7 +128,7 @@ fn tls(layer: &Layer, endpoint: &Endpoint) -> Result<Option<client::Settings>, E
             owner: "traces".into(),
             problem,
         })?,
-        authorities,
+        ca,
         peer_ids: Rules::default(),
         pair: None,
         alpn: vec!["http/1.1".to_owned()],

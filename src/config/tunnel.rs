@@ -121,7 +121,7 @@ pub(super) fn check(layer: &Layer, tls: &tls::Settings) -> Result<(), Error> {
         ),
         Some(_) => (
             Key::AllowAny,
-            "a tunnel leads to ports of this pod, and here everybody gets in whom client-ca certifies: name the peers with allow-uri, or accept that with unsafe-open-tunnel (--unsafe-open-tunnel)",
+            "a tunnel leads to ports of this pod, and here everyone client-ca certifies gets in: name the peers with allow-uri, or accept that with unsafe-open-tunnel (--unsafe-open-tunnel)",
         ),
     };
     Err(Error::Refused {

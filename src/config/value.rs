@@ -8,8 +8,9 @@ use std::time::Duration;
 use strum::VariantNames;
 
 use super::alias;
-use super::error::{Error, Origin};
+use super::error::Error;
 use super::key::Key;
+use super::origin::Origin;
 use super::size::parse_size;
 use super::value_type::ValueType;
 use crate::redact::{Secret, Shown};

@@ -1,5 +1,5 @@
 //! The demo's certificates: made in memory, written into a fresh directory, removed when dropped. The
-//! authority's key is never written; the server's is readable only by its owner.
+//! CA's key is never written; the server's is readable only by its owner.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
@@ -21,7 +21,7 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    /// Makes an authority and a certificate for the usual names and for `addresses`.
+    /// Makes a CA and a certificate for the usual names and for `addresses`.
     pub(super) fn make(addresses: &[SocketAddr]) -> Result<Self, Error> {
         let issued = certgen::generate(&certgen::Request {
             names: names(addresses),
@@ -56,7 +56,7 @@ pub(super) fn in_toml(path: &Path) -> toml::Value {
     toml::Value::String(path.display().to_string())
 }
 
-/// Others may look in, since the CA is for whoever runs a client.
+/// Others may look in, since people who run a client need the CA.
 fn directory() -> Result<TempDir, Error> {
     tempfile::Builder::new()
         .prefix("hybridge-demo-")

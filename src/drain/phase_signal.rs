@@ -115,7 +115,7 @@ mod tests {
         wait
     }
 
-    /// Polled by several tasks in turn, and through every phase: each change wakes whoever polled last.
+    /// Polled by several tasks in turn, and through every phase: each change wakes the task that polled last.
     #[tokio::test]
     async fn a_wait_sees_every_change_and_every_task() {
         let drain = Drain::default();

@@ -6,14 +6,14 @@ use super::families::Families;
 
 /// The families.
 pub(super) struct Clients {
-    pub(super) judged: IntCounterVec,
+    pub(super) certificates: IntCounterVec,
     pub(super) algorithms: IntCounterVec,
 }
 
 impl Clients {
     pub(super) fn register(family: &Families<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            judged: family.counter(
+            certificates: family.counter(
                 "client_certificates_total",
                 "Handshakes of a listener with client-auth by what came of the client's certificate; none: it had none and needed none.",
                 &["listener", "result"],

@@ -137,7 +137,7 @@ impl ListenerMetrics {
         if sample.retried {
             all.retried.with_label_values(&[name, group]).inc();
         }
-        // Last: whoever sees a handshake counted sees all of it.
+        // Last: a reader that sees a handshake counted sees all of it.
         all.completed
             .with_label_values(&[name, group, kind, sample.offered])
             .inc();
@@ -211,7 +211,7 @@ impl ListenerMetrics {
         family.with_label_values(&[&self.name, place]).inc();
     }
 
-    /// Counts a request whose signatures were judged.
+    /// Counts a request whose signatures were checked.
     pub fn signature(&self, result: &str) {
         let family = &self.all.requests.signatures;
         family.with_label_values(&[&self.name, result]).inc();
@@ -234,7 +234,9 @@ impl ListenerMetrics {
     pub fn announce_clients(&self, results: &[&str], algorithms: &[&str]) {
         let clients = &self.all.clients;
         for result in results {
-            clients.judged.with_label_values(&[&self.name, *result]);
+            clients
+                .certificates
+                .with_label_values(&[&self.name, *result]);
         }
         for algorithm in algorithms {
             clients
@@ -247,7 +249,7 @@ impl ListenerMetrics {
     pub fn client_certificate(&self, result: &str, algorithm: Option<&str>) {
         let clients = &self.all.clients;
         clients
-            .judged
+            .certificates
             .with_label_values(&[&self.name, result])
             .inc();
         if let Some(algorithm) = algorithm {

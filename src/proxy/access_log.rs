@@ -105,7 +105,7 @@ impl AccessLog {
     fn record(&self, closed: &Closed, outcome: Outcome) {
         self.metrics.closed(outcome.as_str());
         let Some(session) = &closed.session else {
-            // Debug: whoever floods a full listener must not fill the log.
+            // Debug: a flood of a full listener must not fill the log.
             return tracing::debug!(
                 listener = %self.listener,
                 client = %closed.client,

@@ -1,24 +1,23 @@
 //! The spine: one connection from accepted to closed. Reads like a table of contents.
 
 mod built;
+mod frontend;
 mod observed;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustls::pki_types::CertificateDer;
-use rustls::server::ResolvesServerCert;
 
-use crate::census::{self, Census};
+use crate::census::Census;
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::Activity;
 use crate::metrics::{ListenerMetrics, PanickedTask, StreamMetrics};
 use crate::panics::{self, OnPanic};
 pub use crate::proxy::accepted::Accepted;
-use crate::proxy::access_log::{AccessLog, Closed, SERVED};
+use crate::proxy::access_log::{AccessLog, Closed};
 pub(crate) use crate::proxy::access_log::{Open, shed_reason, traffic_counters};
 use crate::proxy::arrival::{before_end, overdue, proxy_header};
 use crate::proxy::codec::headers::{ForwardedHeaders, certificate_fields};
@@ -29,7 +28,6 @@ use crate::proxy::failure_log::FailureLog;
 pub(crate) use crate::proxy::handshake_sample::sample;
 use crate::proxy::observers::Observers;
 use crate::proxy::open_peers::OpenPeers;
-use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::proxy::port_tunnel::{self, OwnPorts, Visitor};
 use crate::proxy::preface::preface;
 use crate::proxy::scheduler::RequestScheduler;
@@ -37,13 +35,11 @@ use crate::proxy::settings::{Protocol, Settings};
 use crate::proxy::tunnel;
 use crate::proxy::upstream::{Dial, Upstream, UpstreamPermits};
 use crate::signature::{ResponseSigner, Verifier};
-use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{self, Alpn, Session};
 use crate::tls::queue::HandshakeQueue;
 use crate::tls::server::TlsServer;
 use crate::tls::stream::TlsStream;
-use crate::tls::trust::TrustStore;
 use crate::traces::Traces;
 use crate::worker::Load;
 
@@ -73,75 +69,13 @@ pub struct Frontend {
 }
 
 /// One worker's way from a listener's socket to the upstream: connections to that are kept
-/// for each worker, so that no answer has to cross from one core to another.
+/// for each worker, so that no response moves from one core to another.
 pub struct Service {
     front: Arc<Frontend>,
     upstream: Arc<Upstream>,
     load: Arc<Load>,
-    turns: Arc<RequestScheduler>,
+    scheduler: Arc<RequestScheduler>,
     handshakes: Arc<HandshakeQueue>,
-}
-
-impl Frontend {
-    /// Builds the TLS side and announces the metrics.
-    pub fn new(
-        name: &str,
-        tls: &crate::tls::Settings,
-        settings: &Settings,
-        certificates: &Arc<dyn ResolvesServerCert>,
-        trust: Option<&TrustStore>,
-        metrics: ListenerMetrics,
-        permits: &Arc<UpstreamPermits>,
-    ) -> Result<Self, rustls::Error> {
-        let alpn: &[&[u8]] = match settings.protocol {
-            Protocol::Http => &[b"h2", b"http/1.1"],
-            Protocol::Tcp => &[],
-            Protocol::Tunnel => &[b"http/1.1"],
-        };
-        let tls = TlsServer::new(tls, certificates, trust, alpn)?
-            .with_plaintext(PLAIN_HTTP)
-            .with_server_name(settings.upstream_proxy_protocol.says_tls())
-            .with_chain(settings.identity.needs_certificate());
-        tls.warm_up();
-        metrics.announce(
-            &HandshakeError::REASONS,
-            &Outcome::ALL.map(Outcome::as_str),
-            &port_tunnel::upstream_reasons(settings.protocol),
-        );
-        if tls.asks_clients() {
-            let results: Vec<_> = SERVED
-                .into_iter()
-                .chain(HandshakeError::client_certificates())
-                .collect();
-            metrics.announce_clients(&results, &ALGORITHM_LABELS);
-        }
-        let policy = tls.policy().mode().name();
-        Ok(Self {
-            tls,
-            settings: Arc::new(settings.clone()),
-            counters: traffic_counters(&metrics),
-            streams: settings.stream_metrics.then(|| metrics.streams()),
-            log: AccessLog::new(name, policy, metrics),
-            failures: Arc::new(FailureLog::new(name, settings.upstream.to_string())),
-            permits: Arc::clone(permits),
-            signature: None,
-            responses: None,
-            peers: Arc::default(),
-            census: Arc::new(Census::new(census::Settings::OFF, Instant::now())),
-            own_ports: Arc::default(),
-            traces: Arc::default(),
-        })
-    }
-
-    /// Clients with a certificate that are connected.
-    pub fn peers(&self) -> &Arc<OpenPeers> {
-        &self.peers
-    }
-
-    /// The listener's metrics.
-    pub fn metrics(&self) -> &Arc<ListenerMetrics> {
-        &self.log.metrics
-    }
 }
 
 impl Service {
@@ -168,7 +102,7 @@ impl Service {
             front: Arc::clone(front),
             upstream,
             load: Arc::clone(load),
-            turns: RequestScheduler::start(Arc::clone(&of_scheduler)),
+            scheduler: RequestScheduler::start(Arc::clone(&of_scheduler)),
             handshakes: front.tls.queue(workers, of_scheduler),
         }
     }
@@ -263,7 +197,7 @@ impl Service {
             outcome = &mut serving => outcome,
             () = &mut cut => Outcome::Cut,
         };
-        // Before it is recorded: whoever sees the record sees the sockets closed.
+        // Before it is recorded: a reader of the record sees the sockets closed.
         drop(serving);
         closed.traffic = traffic.totals();
         closed.ended(outcome, &drain);
@@ -327,7 +261,7 @@ impl Service {
             drain,
             activity,
             load: Arc::clone(&self.load),
-            turns: Arc::clone(&self.turns),
+            scheduler: Arc::clone(&self.scheduler),
         }
     }
 }

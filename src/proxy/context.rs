@@ -27,7 +27,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) failures: Arc<FailureLog>,
     pub(crate) identity: ForwardedHeaders,
-    /// Judges the signatures of requests, if the listener asks for them.
+    /// Verifies the signatures of requests, if the listener asks for them.
     pub(crate) signature: Option<Arc<Verifier>>,
     /// Where each request becomes a line or a span, if that was asked for.
     pub(crate) observers: Option<Box<Observers>>,
@@ -41,7 +41,7 @@ pub(crate) struct Context {
     /// The worker's.
     pub(crate) load: Arc<Load>,
     /// The listener's at this worker.
-    pub(crate) turns: Arc<RequestScheduler>,
+    pub(crate) scheduler: Arc<RequestScheduler>,
 }
 
 /// Where the requests of a forward proxy go.
@@ -91,7 +91,7 @@ impl Context {
             drain: self.drain.clone(),
             activity: Arc::clone(&self.activity),
             load: Arc::clone(&self.load),
-            turns: Arc::clone(&self.turns),
+            scheduler: Arc::clone(&self.scheduler),
         }
     }
 
@@ -109,7 +109,7 @@ impl Context {
 
     /// Counts and logs an HTTP/2 request that was refused before it became one of ours.
     pub(crate) fn refused(&self, status: u16) {
-        self.sample(RequestProtocol::Http2).answered_with(status);
+        self.sample(RequestProtocol::Http2).responded_with(status);
         let reason = match status {
             431 => "the head is too large",
             _ => "the request is malformed",
@@ -141,7 +141,7 @@ impl Context {
 
 impl Sample<'_> {
     /// The response head is there.
-    pub(crate) fn answered(&mut self) -> Duration {
+    pub(crate) fn responded(&mut self) -> Duration {
         let after = self.started.elapsed();
         self.context.metrics.first_byte(self.protocol, after);
         if let Some(observed) = &mut self.observed {
@@ -151,8 +151,8 @@ impl Sample<'_> {
     }
 
     /// The response head is there and the status is known.
-    pub(crate) fn answered_with(&mut self, status: u16) {
-        self.answered();
+    pub(crate) fn responded_with(&mut self, status: u16) {
+        self.responded();
         self.code = Code::Http(status);
     }
 

@@ -27,7 +27,7 @@ const ROOM_IS_WANTED: Duration = Duration::from_millis(500);
 /// Between two looks at what is acknowledged: the kernel tells nobody. The longer, the rarer.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const RAREST_LOOK: Duration = Duration::from_millis(500);
-/// close_notify and FIN: a client that has closed need not have acknowledged our farewell.
+/// close_notify and FIN: a client that has closed need not have acknowledged our close_notify.
 const FAREWELL: usize = 25;
 
 /// What is being ended.
@@ -201,7 +201,7 @@ impl<'a, S: Closing> Ending<'a, S> {
         {
             self.taken = now;
             self.pause = FIRST_LOOK;
-            // A farewell is acknowledged by a client that reads nothing, too.
+            // A close_notify is acknowledged by a client that reads nothing, too.
             if before > FAREWELL {
                 self.heard = now;
             }

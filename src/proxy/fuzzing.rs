@@ -59,8 +59,8 @@ fn identity() -> ForwardedHeaders {
     ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace)
 }
 
-/// A request with signatures that was judged twice.
-pub struct Judged {
+/// A request with signatures that was verified twice.
+pub struct VerifiedTwice {
     pub outcomes: [Outcome; 2],
     /// Whether it says of each component what was signed.
     pub is_as_signed: bool,
@@ -68,9 +68,9 @@ pub struct Judged {
     pub body_is_as_signed: bool,
 }
 
-/// Judges the signatures of the request that the bytes begin with, if its head is accepted. The client's
+/// Verifies the signatures, twice, of the request that the bytes begin with, if its head is accepted. The client's
 /// own signatures stand where `$c` and `$p` are.
-pub fn judge(client: &Client, data: &[u8]) -> Option<Judged> {
+pub fn verify_twice(client: &Client, data: &[u8]) -> Option<VerifiedTwice> {
     let filled = client.fill(std::str::from_utf8(data).ok()?);
     let filled = filled.as_bytes();
     let length = HeadScan::default().advance(filled, 64 * 1024).ok()??;
@@ -80,8 +80,8 @@ pub fn judge(client: &Client, data: &[u8]) -> Option<Judged> {
     let identity = identity();
     let message = head.message(&identity);
     let says = |(name, value): &(&str, &str)| message.component(name).as_deref() == Some(*value);
-    Some(Judged {
-        outcomes: client.judge(&message, body)?,
+    Some(VerifiedTwice {
+        outcomes: client.verify_twice(&message, body)?,
         is_as_signed: message.has_body && SIGNED.iter().all(says),
         body_is_as_signed: body == b"hello",
     })
@@ -138,14 +138,14 @@ mod tests {
         for entry in std::fs::read_dir(seeds).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let judged = judge(&client, &std::fs::read(&path).unwrap()).unwrap();
-            let [first, again] = judged.outcomes;
+            let verified = verify_twice(&client, &std::fs::read(&path).unwrap()).unwrap();
+            let [first, again] = verified.outcomes;
             let (expected, more) = name.split_once('-').unwrap_or((&name, ""));
             assert_eq!(first.result, expected, "{name}");
             if expected == "ok" {
                 accepted += 1;
                 assert_eq!(again.result, "replayed", "{name}");
-                assert!(judged.is_as_signed, "{name}");
+                assert!(verified.is_as_signed, "{name}");
                 assert_eq!(first.body, more != "other_body", "{name}");
             }
         }

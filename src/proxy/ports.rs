@@ -12,7 +12,7 @@ pub struct PortRange {
 
 /// Why a text is no port and no range; continues the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("is no port from 1 to 65535 and no range such as 1024-65535")]
+#[error("is not a port from 1 to 65535 or a range such as 1024-65535")]
 pub struct PortRangeError;
 
 impl PortRange {

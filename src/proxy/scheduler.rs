@@ -15,7 +15,7 @@ use crate::panics::{self, OnPanic};
 /// Requests begun in one pass. No limit of those under way: a pass is over as soon as there is nothing else to do.
 const BATCH: usize = 32;
 
-/// The turns of one listener's clients at one worker.
+/// The order in which requests of one listener's clients begin at one worker.
 #[derive(Default)]
 pub(crate) struct RequestScheduler(Mutex<State>);
 
@@ -31,22 +31,22 @@ struct State {
 }
 
 impl RequestScheduler {
-    /// New turns; must run inside the worker's runtime.
+    /// A new scheduler; must run inside the worker's runtime.
     ///
     /// `panicked` hears of a panic, after which the passes go on: who waits must not wait for ever.
     pub(crate) fn start(panicked: OnPanic) -> Arc<Self> {
-        let turns = Arc::new(Self::default());
-        let held = Arc::downgrade(&turns);
+        let scheduler = Arc::new(Self::default());
+        let held = Arc::downgrade(&scheduler);
         tokio::spawn(poll_fn(move |cx| {
-            let Some(turns) = held.upgrade() else {
+            let Some(scheduler) = held.upgrade() else {
                 return Poll::Ready(());
             };
-            if !turns.end_pass(cx) {
+            if !scheduler.end_pass(cx) {
                 panicked();
             }
             Poll::Pending
         }));
-        turns
+        scheduler
     }
 
     /// Waits until the next request may begin.
@@ -81,7 +81,7 @@ impl RequestScheduler {
     }
 
     /// Runs behind all that was ready when it was woken: the scheduler's queue is first in, first out.
-    /// Whether all went well: a client's waker that panics is that client's loss alone.
+    /// Whether all went well: a client's waker that panics is that client's loss only.
     fn end_pass(&self, cx: &Context<'_>) -> bool {
         let mut state = self.state();
         let count = state.waiting.len().min(BATCH);
@@ -120,46 +120,46 @@ mod tests {
     #![allow(clippy::panic)]
     use super::*;
 
-    fn ends(turns: &RequestScheduler) {
-        turns.end_pass(&Context::from_waker(Waker::noop()));
+    fn ends(scheduler: &RequestScheduler) {
+        scheduler.end_pass(&Context::from_waker(Waker::noop()));
     }
 
-    fn polls(turns: &RequestScheduler, numbers: &mut [Option<u64>]) -> Vec<bool> {
+    fn polls(scheduler: &RequestScheduler, numbers: &mut [Option<u64>]) -> Vec<bool> {
         let cx = Context::from_waker(Waker::noop());
-        let poll = |number| turns.poll_next(&cx, number).is_ready();
+        let poll = |number| scheduler.poll_next(&cx, number).is_ready();
         numbers.iter_mut().map(poll).collect()
     }
 
     #[test]
     fn a_pass_begins_a_few_and_the_rest_follow_in_their_order() {
-        let turns = RequestScheduler::default();
-        ends(&turns);
+        let scheduler = RequestScheduler::default();
+        ends(&scheduler);
         let mut numbers = [None; 3 * BATCH];
         let first_few = |begun: Vec<bool>| (0..).zip(begun).all(|(n, begun)| begun == (n < BATCH));
-        assert!(first_few(polls(&turns, &mut numbers)));
+        assert!(first_few(polls(&scheduler, &mut numbers)));
         let waiting = &mut numbers[BATCH..];
-        ends(&turns);
-        assert!(first_few(polls(&turns, waiting)));
+        ends(&scheduler);
+        assert!(first_few(polls(&scheduler, waiting)));
         // Who comes now waits behind those who came before.
-        assert_eq!(polls(&turns, &mut [None]), [false]);
-        ends(&turns);
-        assert_eq!(polls(&turns, &mut waiting[BATCH..]), [true; BATCH]);
+        assert_eq!(polls(&scheduler, &mut [None]), [false]);
+        ends(&scheduler);
+        assert_eq!(polls(&scheduler, &mut waiting[BATCH..]), [true; BATCH]);
     }
 
     #[test]
     fn who_went_away_keeps_nobody_waiting() {
-        let turns = RequestScheduler::default();
-        ends(&turns);
-        polls(&turns, &mut [None; BATCH]);
-        polls(&turns, &mut [None; 2 * BATCH]);
+        let scheduler = RequestScheduler::default();
+        ends(&scheduler);
+        polls(&scheduler, &mut [None; BATCH]);
+        polls(&scheduler, &mut [None; 2 * BATCH]);
         let mut last = [None];
-        polls(&turns, &mut last);
+        polls(&scheduler, &mut last);
         for _ in 0..3 {
-            assert_eq!(polls(&turns, &mut last), [false]);
-            ends(&turns);
+            assert_eq!(polls(&scheduler, &mut last), [false]);
+            ends(&scheduler);
         }
-        assert_eq!(polls(&turns, &mut last), [true]);
-        assert_eq!(polls(&turns, &mut [None]), [true]);
+        assert_eq!(polls(&scheduler, &mut last), [true]);
+        assert_eq!(polls(&scheduler, &mut [None]), [true]);
     }
 
     /// Panics when it is woken.
@@ -174,34 +174,34 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_one_who_waits_is_told_and_the_others_have_their_turn() {
         let (told, heard) = std::sync::mpsc::channel();
-        let turns = RequestScheduler::start(Arc::new(move || {
+        let scheduler = RequestScheduler::start(Arc::new(move || {
             let _ = told.send(());
         }));
         tokio::task::yield_now().await;
         for _ in 0..BATCH {
-            turns.next().await;
+            scheduler.next().await;
         }
         let bomb = Waker::from(Arc::new(Bomb));
-        let first = turns.poll_next(&Context::from_waker(&bomb), &mut None);
+        let first = scheduler.poll_next(&Context::from_waker(&bomb), &mut None);
         assert!(first.is_pending());
         for _ in 0..3 * BATCH {
-            turns.next().await;
+            scheduler.next().await;
         }
         assert_eq!(heard.try_iter().count(), 1);
     }
 
     #[tokio::test]
     async fn everyone_gets_a_turn_and_the_task_ends_with_the_turns() {
-        let turns = RequestScheduler::start(Arc::new(|| {}));
+        let scheduler = RequestScheduler::start(Arc::new(|| {}));
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..10 * BATCH {
-            let turns = Arc::clone(&turns);
-            all.spawn(async move { turns.next().await });
+            let scheduler = Arc::clone(&scheduler);
+            all.spawn(async move { scheduler.next().await });
         }
         assert_eq!(all.join_all().await.len(), 10 * BATCH);
         let metrics = tokio::runtime::Handle::current().metrics();
         assert_eq!(metrics.num_alive_tasks(), 1);
-        drop(turns);
+        drop(scheduler);
         while metrics.num_alive_tasks() > 0 {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! Signatures of a request on its way: judged by its head, told to the app, its body checked while it
+//! Signatures of a request on its way: verified by its head, told to the app, its body checked while it
 //! is forwarded.
 
 use bytes::BytesMut;
@@ -12,24 +12,24 @@ use crate::signature::{BodyDigest, Message, PRINCIPAL, RESULT, Refusal, Verifier
 /// The fields of the request that end here: they may be larger than an app's limit.
 pub(crate) const ENDS_HERE: [&str; 2] = ["signature", "signature-input"];
 
-/// What came of the signatures of a request that is forwarded.
-pub(crate) struct Judged {
+/// What the verification of the signatures came to, for a request that is forwarded.
+pub(crate) struct Verdict {
     principal: Option<String>,
     result: &'static str,
     /// What its body must come to.
     pub(crate) body: Option<BodyDigest>,
 }
 
-/// Judges a head; an error is to be answered.
-pub(crate) fn judge(
+/// Verifies the signatures of a head. An error is answered with a local reply.
+pub(crate) fn verify(
     context: &Context,
     verifier: &Verifier,
     message: &Message<'_>,
-) -> Result<Judged, Refusal> {
+) -> Result<Verdict, Refusal> {
     match verifier.verify(message) {
         Ok(verified) => {
             context.metrics.signature("ok");
-            Ok(Judged {
+            Ok(Verdict {
                 principal: Some(verified.principal),
                 result: "ok",
                 body: verified.body,
@@ -41,7 +41,7 @@ pub(crate) fn judge(
                 refused(context, refusal);
                 return Err(refusal);
             }
-            Ok(Judged {
+            Ok(Verdict {
                 principal: None,
                 result: refusal.as_str(),
                 body: None,
@@ -77,7 +77,7 @@ fn refused(context: &Context, refusal: Refusal) {
     );
 }
 
-impl Judged {
+impl Verdict {
     /// Adds what the app is told to an HTTP/1.1 head that was written.
     pub(crate) fn put_lines(&self, head: &mut BytesMut) {
         head.truncate(head.len().saturating_sub(b"\r\n".len()));

@@ -207,7 +207,7 @@ mod tests {
             ..TLS
         };
         let header = write_binary(&addresses, Some(&nobody));
-        // Not verified: a reader looks at `verify`, not at the name alone.
+        // Not verified: a reader looks at `verify`, not at the name only.
         assert_eq!(header[28 + 17 + 3..][..5], [1, 0, 0, 0, 1]);
     }
 

@@ -34,7 +34,7 @@ pub(super) fn identities(text: &str) -> Vec<Range<usize>> {
     keys.into_iter().chain(words).collect()
 }
 
-/// Words that are the data of an identity: a double click on one selects what stands behind the last hyphen.
+/// Words that are the data of an identity: a double click on one selects what follows the last hyphen.
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());

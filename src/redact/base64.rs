@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Pieces of base64 that are hidden: their length, and how often they change between upper case, lower case
 /// and digits. Random base64 does so at two of three characters; words in camel case, and the names of key
-/// exchange groups, seldomer. The longer the piece, the surer the judgement.
+/// exchange groups, seldomer. The longer the piece, the surer the guess.
 const PIECES: [(usize, usize); 3] = [(16, 8), (24, 10), (32, 12)];
 /// Longest word with digits that is shown: a SHA-256 in hexadecimal, with room to spare.
 const LONGEST_WORD: usize = 80;

@@ -9,7 +9,7 @@ use std::path::Path;
 const LONGEST: usize = 1024;
 const MOST: usize = 32;
 
-/// What of `range` stands behind the directories that exist; `range` itself if none does.
+/// The part of `range` after the directories that exist; `range` itself if none does.
 pub(super) fn beyond(text: &str, range: Range<usize>) -> Range<usize> {
     let before = text[..range.start].char_indices().rev();
     let start = before.take_while(|(_, c)| !is_delimiter(*c)).last();
@@ -93,7 +93,7 @@ mod tests {
             for output in [Shown::path(&path).to_string(), scrub(text).into_owned()] {
                 assert!(!output.contains(&LINE[8..24]), "{output}");
             }
-            // Another path behind it is judged by itself.
+            // Another path behind it is checked by itself.
             let two = format!("{} {LINE}", there.display());
             assert!(!scrub(&two).contains(&LINE[8..24]));
         }

@@ -1,4 +1,4 @@
-//! An egress on its way to running: authorities and certificate loaded, its own addresses known.
+//! An egress on its way to running: CAs and certificate loaded, its own addresses known.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ impl Side for ReadyEgress {
             target = %self.config.egress.destination,
             protocol = self.config.egress.protocol.name(),
             policy = self.config.tls.policy.mode().name(),
-            authorities = tls.authorities(),
+            authorities = tls.ca_count(),
             certificate_until = until.map(tracing::field::display),
             "listening"
         );

@@ -85,7 +85,7 @@ pub enum Error {
         /// What is wrong with which file.
         source: Box<TicketKeyError>,
     },
-    /// The authorities for clients are of no use.
+    /// The CAs for clients are of no use.
     #[error("listener `{listener}`: {source}")]
     Trust {
         /// The listener's name.
@@ -98,7 +98,7 @@ pub enum Error {
     Traces(#[source] ExporterError),
     /// A tunnel to somewhere else.
     #[error(
-        "listener `{listener}`: tunnel-to {address} is no address of this host: a tunnel leads to this pod alone; write 127.0.0.1 or $POD_IPS"
+        "listener `{listener}`: tunnel-to {address} is no address of this host: a tunnel leads to this pod only; write 127.0.0.1 or $POD_IPS"
     )]
     TunnelTo {
         /// The listener's name.

@@ -99,7 +99,7 @@ fn describe_egresses(
         let of_egress = tls.warnings();
         let of_egress = of_egress.iter();
         warnings.extend(of_egress.map(|warning| format!("egress `{name}`: {warning}")));
-        let _ = writeln!(text, "# authorities of `{name}`: {}", tls.authorities());
+        let _ = writeln!(text, "# CAs of `{name}`: {}", tls.ca_count());
         if let Some(facts) = tls.facts() {
             let path = tls.settings().pair.as_ref().map(|(cert, _)| cert);
             let now = unix_seconds(SystemTime::now());

@@ -1,4 +1,4 @@
-//! What a listener holds beside its settings: certificates, authorities, ticket keys, signatures seen. A
+//! What a listener holds beside its settings: certificates, CAs, ticket keys, signatures seen. A
 //! listener whose settings change keeps what the change does not concern.
 
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) struct Kept {
     pub(super) ticket_keys: Option<Arc<TicketKeyStore>>,
     /// Makes its tickets, if rustls's own does not.
     pub(super) tickets: Option<Arc<dyn ProducesTickets>>,
-    /// Judges signatures of requests, and remembers those it has seen.
+    /// Verifies signatures of requests, and remembers those it has seen.
     pub(super) signature: Option<Arc<Verifier>>,
     /// Signs responses.
     pub(super) responses: Option<Arc<ResponseSigner>>,
@@ -54,7 +54,7 @@ impl Kept {
             Some(kept) => Arc::clone(&kept.certificates),
             None => Arc::new(with_threads(certificate_set(name, tls, wait)?, tls)?),
         };
-        let trust = match same(|a, b| authorities(a) == authorities(b)) {
+        let trust = match same(|a, b| cas(a) == cas(b)) {
             Some(kept) => kept.trust.clone(),
             None => trust_store(name, tls)?.map(Arc::new),
         };
@@ -127,7 +127,7 @@ fn pairs(config: &ListenerConfig) -> impl PartialEq {
 }
 
 /// What decides which clients it trusts.
-fn authorities(config: &ListenerConfig) -> impl PartialEq {
+fn cas(config: &ListenerConfig) -> impl PartialEq {
     let tls = config.tls.clone();
     (tls.client_auth, tls.profile, tls.spiffe, tls.spiffe_hint)
 }
@@ -135,7 +135,7 @@ fn authorities(config: &ListenerConfig) -> impl PartialEq {
 /// What stands against an agent at first.
 const NO_ANSWER: &str = "the agent has not answered yet";
 
-/// The first authorities of a listener, if it asks clients. They are waited for as the pair is: meanwhile
+/// The first CAs of a listener, if it asks clients. They are waited for as the pair is: meanwhile
 /// nobody is trusted.
 fn trust_store(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustStore>, Error> {
     let Some(settings) = &tls.client_auth else {
@@ -167,7 +167,7 @@ pub(super) fn trust(name: &str, tls: &crate::tls::Settings) -> Result<Option<Tru
     })
 }
 
-/// Who judges the signatures of requests, if they are asked for; as `check` looks at it too.
+/// What verifies the signatures of requests, if they are asked for; as `check` looks at it too.
 pub(super) fn signature(
     name: &str,
     settings: Option<&signature::Settings>,

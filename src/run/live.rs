@@ -1,4 +1,4 @@
-//! A listener or egress that accepts, and how it is stopped: its sockets go to whoever is next, and its
+//! A listener or egress that accepts, and how it is stopped: its sockets go to its successor, and its
 //! connections drain as those of a process that ends.
 
 use std::net::SocketAddr;

@@ -144,7 +144,7 @@ impl Ready {
             .trust
             .clone()
             .filter(|_| self.config.tls.spiffe.is_none());
-        let trust = of_files.map(Watched::Authorities);
+        let trust = of_files.map(Watched::ClientCas);
         let keys = self.kept.ticket_keys.clone().map(Watched::TicketKeys);
         let of_signatures = self.kept.signature_keys.iter().cloned().map(Watched::Other);
         trust.into_iter().chain(keys).chain(of_signatures)

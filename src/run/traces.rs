@@ -45,7 +45,7 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
     base.traces.replace(exporter);
 }
 
-/// The authorities of the collector.
+/// The CAs of the collector.
 pub(super) fn watched(base: &Base) -> Option<Watched> {
     let exporter = base.traces.current()?;
     exporter.tls().cloned().map(Watched::Client)

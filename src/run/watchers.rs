@@ -28,7 +28,7 @@ use crate::tls::workload::WorkloadStores;
 /// They end when they are dropped.
 pub(super) struct Watchers {
     pub(super) reload: ReloadHandle,
-    /// Asks for a look at the authorities for clients and the ticket keys.
+    /// Asks for a look at the CAs for clients and the ticket keys.
     files: watch::Sender<Instant>,
     tasks: Vec<JoinHandle<()>>,
     agents: Vec<Agent>,

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_judged_is_malformed() {
+    fn what_cannot_be_verified_is_malformed() {
         let many: String = (0..33).map(|n| format!("\"a{n}\" ")).collect();
         for components in [
             "\"@method\" \"@method\"",

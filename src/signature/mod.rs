@@ -1,7 +1,7 @@
 //! Signatures of requests and responses (RFC 9421) with digests of their bodies (RFC 9530), verified by two algorithms.
 //!
 //! `message` is what a request says, `input` its signatures, `base` the bytes they sign, `keys` whose they
-//! are, `replay` which were seen, `digest` the body; `verify` judges. `response` signs what is
+//! are, `replay` which were seen, `digest` the body; `verify` decides. `response` signs what is
 //! answered, by the keys of `signer`. No input or output besides the keys' files.
 
 mod base;

@@ -199,7 +199,7 @@ struct Digests {
     sha256: String,
 }
 
-/// What `hybridge sign` says of the whole model. Whoever opened it has verified that.
+/// What `hybridge sign` says of the whole model. The caller has verified that.
 fn model_digest(path: &Path) -> Result<String, SignerError> {
     let text = read(path, MAX_BUNDLE)?;
     let subject = || {

@@ -1,4 +1,4 @@
-//! Judges the signatures of a request: all of them verify, are of one principal, and belong together.
+//! Verifies the signatures of a request: all of them verify, are of one principal, and belong together.
 
 use std::fmt;
 use std::path::Path;
@@ -22,7 +22,7 @@ use strum::VariantNames as _;
 /// The digest of a body, among the components.
 const CONTENT_DIGEST: &str = "content-digest";
 
-/// Judges the requests of one listener.
+/// Verifies the requests of one listener.
 pub struct Verifier {
     settings: Settings,
     keys: ArcSwap<KeySet>,
@@ -91,7 +91,7 @@ impl Verifier {
         std::iter::once("ok").chain(Refusal::VARIANTS.iter().copied())
     }
 
-    /// Judges a head.
+    /// Verifies a head.
     pub(crate) fn verify(&self, message: &Message<'_>) -> Result<Verified, Refusal> {
         self.verify_at(message, self.clock.now())
     }
@@ -186,7 +186,7 @@ impl Verifier {
     }
 }
 
-/// What the body must come to; one that is not there is judged at once.
+/// What the body must come to; one that is not there is checked at once.
 fn body_digest(message: &Message<'_>) -> Result<Option<BodyDigest>, Refusal> {
     let Some(field) = message.field(CONTENT_DIGEST) else {
         return Ok(None);

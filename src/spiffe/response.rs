@@ -30,7 +30,7 @@ pub struct Svid {
     pub chain: Vec<u8>,
     /// PKCS#8.
     pub key: Zeroizing<Vec<u8>>,
-    /// The authorities of its trust domain, as the chain.
+    /// The CAs of its trust domain, as the chain.
     pub bundle: Vec<u8>,
     /// What the operator of the agent calls it, to tell several apart.
     pub hint: String,

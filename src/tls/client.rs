@@ -1,7 +1,7 @@
 //! TLS connections that we begin: verification, tickets, certificates of ours, and the handshake. Records
 //! go the way of the server's side (`stream`).
 
-mod authorities;
+mod cas;
 mod error;
 mod generation;
 mod handshake;
@@ -10,10 +10,10 @@ mod settings;
 mod store;
 mod verifier;
 
-pub use self::authorities::ClientTlsError;
+pub use self::cas::ClientTlsError;
 pub use self::error::ClientError;
 pub use self::handshake::{Counters, Failure, Peer, connect};
-pub use self::settings::{Authorities, Settings};
+pub use self::settings::{CaSource, Settings};
 pub(in crate::tls) use self::store::Attempt;
 pub use self::store::ClientTls;
 pub use crate::tls::secrets::TicketCounters;

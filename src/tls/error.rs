@@ -1,8 +1,8 @@
 //! Why a handshake did not complete: a closed set, each with the label it is counted under.
 
-use rustls::{
-    AlertDescription, CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved,
-};
+mod from_rustls;
+
+use rustls::{AlertDescription, CertificateError, PeerIncompatible, PeerMisbehaved};
 use thiserror::Error;
 
 use crate::proxy_protocol::HeaderError;
@@ -230,104 +230,5 @@ fn client_certificate(reason: &'static str) -> Option<&'static str> {
     reason.strip_prefix("client_certificate_").or(stale)
 }
 
-impl From<rustls::Error> for HandshakeError {
-    fn from(error: rustls::Error) -> Self {
-        use rustls::Error as Tls;
-        match error {
-            Tls::AlertReceived(alert) => alert_received(alert),
-            Tls::DecryptError => Self::Decrypt,
-            Tls::InvalidMessage(
-                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-            ) => Self::NotTls,
-            Tls::InappropriateHandshakeMessage { .. }
-            | Tls::InappropriateMessage { .. }
-            | Tls::InvalidMessage(_)
-            | Tls::PeerSentOversizedRecord => Self::Malformed,
-            Tls::InvalidCertificate(cause) => certificate(cause),
-            Tls::NoCertificatesPresented => Self::ClientCertificateMissing,
-            Tls::NoApplicationProtocol => Self::NoCommonAlpn,
-            Tls::PeerIncompatible(reason) => incompatible(reason),
-            Tls::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare) => Self::BadKeyShare,
-            Tls::PeerMisbehaved(reason) => Self::Misbehaved(reason),
-            Tls::General(cause) if cause == NOTHING_RESOLVED => Self::NoCertificate,
-            _ => Self::Internal,
-        }
-    }
-}
-
-/// What rustls says where no certificate was found.
-const NOTHING_RESOLVED: &str = "no server certificate chain resolved";
-
-/// A certificate of the client, and the alert that rustls sent for it: denied 49, expired 45, wrong
-/// purpose 43, revoked 44, of an unknown authority or revocation status 48, else 42, 46 or 51.
-fn certificate(cause: CertificateError) -> HandshakeError {
-    match cause {
-        CertificateError::ApplicationVerificationFailure => HandshakeError::ClientCertificateDenied,
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            HandshakeError::ClientCertificateExpired("has expired")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            HandshakeError::ClientCertificateExpired("is not valid yet")
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            HandshakeError::ClientCertificateWrongPurpose
-        }
-        CertificateError::Revoked => HandshakeError::ClientCertificateRevoked,
-        CertificateError::ExpiredRevocationList
-        | CertificateError::ExpiredRevocationListContext { .. } => HandshakeError::CrlStale,
-        cause => HandshakeError::ClientCertificateUntrusted(cause),
-    }
-}
-
-fn alert_received(alert: AlertDescription) -> HandshakeError {
-    match alert {
-        // OpenSSL says decrypt_error of a certificate that another authority of the same name signed.
-        AlertDescription::DecryptError
-        | AlertDescription::BadCertificate
-        | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::UnknownCA
-        | AlertDescription::UnsupportedCertificate => HandshakeError::ClientDistrusts(alert),
-        _ => HandshakeError::ClientAlert(alert),
-    }
-}
-
-fn incompatible(reason: PeerIncompatible) -> HandshakeError {
-    match reason {
-        PeerIncompatible::NoCipherSuitesInCommon => HandshakeError::NoCommonSuite,
-        PeerIncompatible::NoKxGroupsInCommon => HandshakeError::NoCommonGroup,
-        PeerIncompatible::NoSignatureSchemesInCommon => HandshakeError::NoCommonSignature,
-        // What hellos of TLS 1.0 and 1.1 lack, and of TLS 1.2.
-        PeerIncompatible::SignatureAlgorithmsExtensionRequired
-        | PeerIncompatible::Tls12NotOffered
-        | PeerIncompatible::SupportedVersionsExtensionRequired
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-        | PeerIncompatible::Tls13RequiredForQuic => HandshakeError::Version,
-        other => HandshakeError::Incompatible(other),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hellos_of_old_versions_are_told_from_those_that_lack_something_else() {
-        for (lacks, reason) in [
-            (
-                PeerIncompatible::SignatureAlgorithmsExtensionRequired,
-                "tls_version",
-            ),
-            (PeerIncompatible::Tls12NotOffered, "tls_version"),
-            (
-                PeerIncompatible::SupportedVersionsExtensionRequired,
-                "tls_version",
-            ),
-            (PeerIncompatible::KeyShareExtensionRequired, "incompatible"),
-        ] {
-            let error = HandshakeError::from(rustls::Error::PeerIncompatible(lacks));
-            assert_eq!(error.reason(), reason);
-        }
-    }
-}
+mod tests;

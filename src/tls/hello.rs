@@ -10,13 +10,13 @@ mod particulars;
 use rustls::NamedGroup;
 
 pub use self::ja4::{Ja4, ja4};
-use self::message::{CLIENT_HELLO, ClientHello, Cursor, EXT_SERVER_NAME, handshake_bytes};
+use self::message::{
+    CLIENT_HELLO, ClientHello, Cursor, EXT_KEY_SHARE, EXT_SERVER_NAME, EXT_SUPPORTED_GROUPS,
+    handshake_bytes,
+};
 use self::particulars::{Decisive, Particulars};
 use super::policy::Offer;
 use super::record::{HANDSHAKE, RECORD_HEADER};
-
-const EXT_SUPPORTED_GROUPS: u16 = 10;
-const EXT_KEY_SHARE: u16 = 51;
 
 /// Reads the offer out of the records of a first flight; `None` if it is no whole ClientHello.
 pub fn inspect(records: &[u8]) -> Option<Offer> {

@@ -149,7 +149,7 @@ impl TlsPolicy {
     }
 
     /// Whether a client would be refused if this policy had none of its classical groups. A policy that has no
-    /// others is judged by all that this product knows.
+    /// others is checked against all that this product knows.
     pub fn leaves_classical(&self, offer: &Offer) -> bool {
         let mut protected = self
             .groups

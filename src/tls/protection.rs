@@ -58,7 +58,7 @@ impl Keys {
         Ok(Nonce::assume_unique_for_key(nonce))
     }
 
-    /// Seals a record whose content stands behind the room for its header and before the room for
+    /// Seals a record whose content is between the room for its header and the room for
     /// the rest of [`OVERHEAD`].
     pub(super) fn seal(&mut self, content_type: u8, record: &mut [u8]) -> Result<(), KeyError> {
         let nonce = self.nonce()?;

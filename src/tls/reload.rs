@@ -3,8 +3,10 @@
 //! published; anything else keeps the last good one. Live connections are never touched.
 
 mod expiry;
+mod failure;
 mod files;
 mod other;
+mod outcome;
 mod settings;
 mod store;
 mod watch;
@@ -19,38 +21,19 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::panics;
-use crate::tls::credentials::{CertificateFacts, rfc3339, unix_seconds};
+use crate::tls::credentials::{rfc3339, unix_seconds};
 use expiry::ExpiryWarnings;
+use failure::{Attempt, Failure};
 use settings::SETTLE_STEP;
-use store::{Attempt, Failure};
 use watch::DirectoryWatch;
 
+pub use failure::ReloadError;
 pub use files::{FileObserver, FileReloader};
 pub use other::{OtherFiles, Reread};
+pub use outcome::{Outcome, ReloadObserver};
 pub use settings::ReloadSettings;
-pub use store::{CredentialStore, Health, ReloadError};
+pub use store::{CredentialStore, Health};
 pub use watched::Watched;
-
-/// Hears of every reload that succeeded or failed; an unchanged pair is neither.
-pub trait ReloadObserver: Send + Sync {
-    /// A look at the files panicked; the pair in use stays, and the next look is made as usual.
-    fn panicked(&self) {}
-
-    fn reloaded(&self, store: &CredentialStore, result: Result<&CertificateFacts, &ReloadError>);
-}
-
-/// What one look at the files of a store came to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// The files hold the pair in use.
-    Unchanged,
-    /// The files hold the pair in use again, after a failure.
-    Restored,
-    /// A new pair is in use.
-    Reloaded,
-    /// The files hold nothing usable: the pair in use stays.
-    Failed(ReloadError),
-}
 
 /// The reloader has ended, nothing answers requests any more.
 #[derive(Clone, Copy, Debug, thiserror::Error)]

@@ -63,7 +63,7 @@ impl TlsServer {
         alpn: &[&[u8]],
     ) -> Result<Self, rustls::Error> {
         if settings.client_auth.is_some() != trust.is_some() {
-            let fault = "client-auth without the authorities it needs";
+            let fault = "client-auth without the CAs it needs";
             return Err(rustls::Error::General(fault.to_owned()));
         }
         // rustls's own tickets would be good whatever clients have to show by then: see `with_tickets`.

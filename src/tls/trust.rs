@@ -1,12 +1,12 @@
-//! Which clients a listener trusts: CAs, revocation lists and rules, loaded, judged and replaced as one.
+//! Which clients a listener trusts: CAs, revocation lists and rules, loaded, checked and replaced as one.
 //!
 //! A certificate that is presented is verified inside the handshake, in `optional` mode too: none is
 //! fine there, a bad one is not. Sources: RFC 5280 §6, RFC 8446 §4.4.2.4.
 
 mod agent_lists;
 mod any_of;
-mod authorities;
 mod bundles;
+mod cas;
 mod domains;
 mod error;
 mod generation;

@@ -31,7 +31,7 @@ pub struct Workload<'a> {
     pub chain: &'a [u8],
     /// PKCS#8.
     pub key: &'a [u8],
-    /// Authorities of its trust domain, as the chain.
+    /// CAs of its trust domain, as the chain.
     pub bundle: &'a [u8],
     /// Those of other domains, by their names.
     pub federated: &'a [(String, Vec<u8>)],

@@ -33,7 +33,9 @@ pub enum EndpointError {
     )]
     Scheme,
     /// A name and a password in front of the host.
-    #[error("names a user: remove what stands before the @, a collector is asked without")]
+    #[error(
+        "names a user: remove what is before the @, hybridge sends no credentials to a collector"
+    )]
     User,
     /// A query or a fragment.
     #[error("has a query or a fragment: write the URL up to the path")]

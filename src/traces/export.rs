@@ -30,7 +30,7 @@ const WARNINGS: Duration = Duration::from_secs(10);
 /// Why there is no exporter.
 #[derive(Debug, thiserror::Error)]
 pub enum ExporterError {
-    /// The authorities of the collector.
+    /// The CAs of the collector.
     #[error("{0}")]
     Tls(ClientTlsError),
     /// No thread, or no runtime for it.

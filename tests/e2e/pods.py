@@ -221,7 +221,7 @@ class Pods:
         self.dir = self.folder.name
         os.chmod(self.dir, 0o755)
         self.started = []
-        # Whoever built the binary may have it where another user cannot go.
+        # The binary may lie where another user cannot go.
         self.binary = shutil.copy(BINARY, f"{self.dir}/hybridge")
         run("ip", "netns", "add", self.net)
         run("ip", "-n", self.net, "link", "add", "br0", "type", "bridge")

@@ -74,7 +74,7 @@ fn the_certificate_names_the_service_and_verifies_against_the_bundle() {
 }
 
 #[test]
-fn a_rotation_trusts_the_old_and_the_new_authority() {
+fn a_rotation_trusts_the_old_and_the_new_ca() {
     let dir = tempfile::tempdir().unwrap();
     let first = run(&[], now()).unwrap();
     let old = write(dir.path(), "old.yaml", first.split("---\n").next().unwrap());
@@ -84,7 +84,7 @@ fn a_rotation_trusts_the_old_and_the_new_authority() {
     assert_eq!(
         bundle_of(&later, 0).len(),
         1,
-        "an authority that has ended is not carried along"
+        "a CA that has ended is not carried along"
     );
 }
 

@@ -25,7 +25,7 @@ fn volume(pod: &Value) -> Value {
 }
 
 #[test]
-fn authorities_and_rules_reach_every_listener_of_the_sidecar() {
+fn cas_and_rules_reach_every_listener_of_the_sidecar() {
     let mut pod = with(REQUIRED);
     pod["spec"]["containers"][0]["ports"] =
         json!([{"containerPort": 8000}, {"containerPort": 8001}]);
@@ -330,7 +330,7 @@ fn a_choice_of_fields_that_run_would_refuse_is_refused() {
         ),
         (
             &[required, ca, uri, ("identity", "none,client-cert")],
-            "none stands alone",
+            "`none` cannot be combined",
         ),
     ] {
         let deny = refuse(&with(annotations));

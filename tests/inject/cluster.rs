@@ -169,7 +169,7 @@ fn a_list_that_cannot_be_read_whole_is_said_by_both() {
 }
 
 #[test]
-fn workloads_of_a_typed_list_are_judged() {
+fn workloads_of_a_typed_list_are_checked() {
     let template = json!({"metadata": {"labels": {"hybridge.dev/inject": "enabled"}}, "spec": pod("unknown-server")["spec"]});
     let list = json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [
         {"metadata": {"name": "own", "namespace": "ai"}, "spec": {"template": template}},
@@ -182,7 +182,7 @@ fn workloads_of_a_typed_list_are_judged() {
 }
 
 #[test]
-fn a_pod_is_judged_by_itself_where_its_owner_is_not_in_the_input() {
+fn a_pod_is_checked_by_itself_where_its_owner_is_not_in_the_input() {
     let mut pod = placed(vllm(), "ai", "batch-x7k2p");
     pod["spec"]["hostNetwork"] = json!(true);
     let owned = |reference: Value| {

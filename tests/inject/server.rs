@@ -238,7 +238,7 @@ fn a_renewed_certificate_is_served_without_a_restart() {
     ask(&mut old);
     let renewed = write_certificate(server.dir.path());
     eventually("the renewed certificate is served", || {
-        // Until then the handshake fails: the client trusts the new authority alone.
+        // Until then the handshake fails: the client trusts the new CA only.
         let served = server
             .try_connect()
             .and_then(|stream| stream.ssl().peer_certificate());

@@ -182,7 +182,7 @@ def check_monitoring():
     monitoring = HERE.parents[1] / "k8s/monitoring"
     queries = "".join((monitoring / name).read_text() for name in ("rules.yaml", "dashboard.json"))
     asked = set(re.findall(r"(?<![:\w])hybridge_[a-z_]+", queries))
-    # The injector's own, and that of listeners that ask clients for a certificate: tests/process/monitoring.rs judges their names.
+    # The injector's own, and that of listeners that ask clients for a certificate: tests/process/monitoring.rs checks their names.
     asked -= {"hybridge_injections_total", "hybridge_client_certificate_algorithm_total"}
     page = admin("/metrics")[1]
     missing = [name for name in sorted(asked) if f"\n{name}{{" not in page and f"\n{name} " not in page]

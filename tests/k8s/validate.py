@@ -350,7 +350,7 @@ def matched(policy, context):
     return False not in results and all(r is True for r in results)
 
 
-def judge(policy, pod, old=None):
+def evaluate(policy, pod, old=None):
     context = {"object": celpy.json_to_cel(pod)}
     if old is not None:
         context["oldObject"] = celpy.json_to_cel(old)
@@ -454,31 +454,31 @@ CHANGES_ALLOWED = {
 def check_policy(injected):
     policy = find_object("injector.yaml", "ValidatingAdmissionPolicy", "hybridge-sidecar")
     running = find_object("injector.yaml", "ValidatingAdmissionPolicy", "hybridge-running")
-    judged = 0
+    checked = 0
     for path, pod in injected:
-        denied = judge(policy, pod)
+        denied = evaluate(policy, pod)
         if denied:
             fail(path.name, f"the policy refuses an injected pod: {denied}")
         for name, change in SPOILED.items():
-            if not judge(policy, spoil(pod, change)):
+            if not evaluate(policy, spoil(pod, change)):
                 fail(path.name, f"the policy accepts a pod with {name}")
-            judged += 1
+            checked += 1
         for name, change in CHANGES_REFUSED.items():
-            if len(judge(running, spoil(pod, change), pod)) != 1:
+            if len(evaluate(running, spoil(pod, change), pod)) != 1:
                 fail(path.name, f"the policy does not refuse, once, a running pod changed to {name}")
         for name, change in CHANGES_ALLOWED.items():
-            denied = judge(running, spoil(pod, change), pod)
+            denied = evaluate(running, spoil(pod, change), pod)
             if denied:
                 fail(path.name, f"the policy refuses a running pod changed to {name}: {denied}")
         plain = spoil(pod, SPOILED["no sidecar"])
-        if judge(running, plain, plain):
-            fail(path.name, "the policy judges a running pod that has no sidecar")
-    passed(f"policies judged {len(injected)} injected pods, {judged} spoiled ones, and {len(CHANGES_REFUSED) + len(CHANGES_ALLOWED)} changes of each while it runs")
+        if evaluate(running, plain, plain):
+            fail(path.name, "the policy checks a running pod that has no sidecar")
+    passed(f"policies checked {len(injected)} injected pods, {checked} spoiled ones, and {len(CHANGES_REFUSED) + len(CHANGES_ALLOWED)} changes of each while it runs")
     labels = find_object("injector.yaml", "ValidatingAdmissionPolicy", "hybridge-namespace-label")
     for labels_of, expected in [({}, True), (None, True), ({"hybridge.dev/injection": "enabled"}, True), ({"hybridge.dev/injection": "enforced"}, True), ({"hybridge.dev/injection": "true"}, False)]:
         metadata = {"name": "x"} if labels_of is None else {"name": "x", "labels": labels_of}
-        if (not judge(labels, {"metadata": metadata})) != expected:
-            fail("hybridge-namespace-label", f"{labels_of} is judged wrongly")
+        if (not evaluate(labels, {"metadata": metadata})) != expected:
+            fail("hybridge-namespace-label", f"{labels_of} is checked wrongly")
 
 
 # --- policy-only: the sidecar that CEL makes
@@ -503,7 +503,7 @@ def plain(value):
 
 def check_mutating_policy():
     policy = find_object("overlays_policy-only.yaml", "MutatingAdmissionPolicy", "hybridge-explicit")
-    judging = find_object("overlays_policy-only.yaml", "ValidatingAdmissionPolicy", "hybridge-sidecar")
+    checking = find_object("overlays_policy-only.yaml", "ValidatingAdmissionPolicy", "hybridge-sidecar")
     asked = {"mode": "explicit", "ports": "8080", "tls_secret": "app-tls"}
     pod = explicit(**asked, policy="hybrid-required")
     context = {"object": celpy.json_to_cel(pod)}
@@ -516,7 +516,7 @@ def check_mutating_policy():
     check_schema(pathlib.Path("policy-only"), injected)
     check_pod("policy-only", {"spec": {"containers": [made["sidecar"]]}})
     json.loads(made["status"])
-    denied = judge(judging, injected)
+    denied = evaluate(checking, injected)
     if denied:
         fail("policy-only", f"makes a pod that the other policy refuses: {denied}")
     env = {e["name"]: e.get("value") for e in made["sidecar"]["env"]}
@@ -539,7 +539,7 @@ def check_mutating_policy():
     taken["spec"]["containers"][0]["ports"] = [{"containerPort": 8443}]
     if matched(policy, {"object": celpy.json_to_cel(taken)}):
         fail("policy-only", "injects a pod whose port 8443 is taken")
-    said = judge(judging, explicit(**asked, memory="1Gi"))
+    said = evaluate(checking, explicit(**asked, memory="1Gi"))
     if not any("mode explicit only" in m for m in said):
         fail("policy-only", f"the refusal does not name its limits: {said}")
     passed("policy-only makes a sidecar of the schema that the other policy accepts, and leaves 10 shapes to be refused")
@@ -589,7 +589,7 @@ def main():
         check_disjoint(path, objs)
         check_cel_shapes(path, objs)
     if len(ranks_checked) < 4:
-        fail("training", f"only {ranks_checked} are judged")
+        fail("training", f"only {ranks_checked} are checked")
     passed(f"{len(ranks_checked)} training jobs whose ranks find one another by name")
     passed(f"{total} objects in {len(built)} kustomizations checked against {VERSIONS}")
     injected = []

@@ -2,9 +2,9 @@
 """The webhook under load: 200 reviews a second over 8 connections, the server on one core.
 
 Every answer is checked. Then a body above 4 MiB is sent whole, and reviews go on beside slow and broken
-clients. Latencies count from the moment a review was due. They are judged (p99 under 20 ms, best of
+clients. Latencies count from the moment a review was due. They are checked (p99 under 20 ms, best of
 three rounds) with --latency alone, which wants an optimised build and a machine that is not busy. A round
-in which the clients themselves were kept from running is not judged but done again.
+in which the clients themselves were kept from running does not count and is done again.
 
     tests/k8s/webhook_load.py [--latency] [--rate 200] [--seconds 20] [target/debug/hybridge]
 """
@@ -49,7 +49,7 @@ def free_port():
 
 
 class Disturbed(Exception):
-    """Nothing can be judged on this machine now."""
+    """Nothing can be measured on this machine now."""
 
 
 class Webhook:
@@ -184,7 +184,7 @@ def under_load(webhook, options):
     if options.latency:
         check("p99 is under 20 ms", best < P99_SECONDS, f"{best * 1000:.2f} ms")
     else:
-        print("SKIP webhook: p99 is under 20 ms: not judged without --latency")
+        print("SKIP webhook: p99 is under 20 ms: not checked without --latency")
 
 
 def large_bodies(webhook):

@@ -1,4 +1,4 @@
-//! The program with a key in SoftHSM: built with the feature `pkcs11`, which `.ci/run` does for this alone.
+//! The program with a key in SoftHSM: built with the feature `pkcs11`, which `.ci/run` does only for this.
 //! What tokens do and what goes wrong with them is in `pkcs11/tests/softhsm.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 

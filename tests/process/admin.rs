@@ -1,5 +1,8 @@
 //! The admin port: every page, the reasons of `/readyz`, `/drain/wait`, and who may change state.
 
+mod drain_wait;
+mod floods;
+
 use std::net::SocketAddr;
 
 use crate::support::pki::TestPki;
@@ -148,52 +151,6 @@ async fn a_certificate_that_expires_while_serving_ends_readiness() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drain_wait_waits_for_a_drain_to_begin_and_for_open_work_to_end() {
-    let stage = Stage::new().await;
-    let process = Process::start(&draining_setup(&stage)).await;
-    let mut client = process.connect(&["http/1.1"]).await;
-    client
-        .write_all(b"GET /hold HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
-    process
-        .metric_reaches("hybridge_requests_open", &[], 1.0)
-        .await;
-    let admin = process.admin;
-    let waiting =
-        tokio::spawn(async move { request(admin, "GET", "/drain/wait?timeout=15s").await });
-
-    assert_eq!(request(admin, "POST", "/drain").await.0, 202);
-    process.refuses().await;
-    assert_eq!(
-        process.admin("/drain/wait?timeout=1s").await,
-        (504, "1 connection still open\n".to_owned())
-    );
-    assert!(!waiting.is_finished());
-    stage.finish();
-    let mut answer = String::new();
-    within(client.read_to_string(&mut answer)).await.unwrap();
-    let (status, _, body) = waiting.await.unwrap();
-    assert_eq!((status, body.as_str()), (200, "drained\n"));
-    // The process stays, and whoever asks later is told at once.
-    assert_eq!(process.admin("/drain/wait").await.0, 200);
-    assert_eq!(process.admin("/readyz").await.0, 503);
-    assert_eq!(process.metric("hybridge_draining", &[]).await, 1.0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_drain_wait_with_a_wrong_timeout_is_refused() {
-    let sidecar = Setup::in_front_of(quiet_app().await).start();
-    assert_eq!(
-        sidecar.admin("/drain/wait?timeout=soon").await,
-        (
-            400,
-            "timeout: `soon` is not a duration such as `120s`\n".to_owned()
-        )
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_that_is_quitting_takes_any_number_of_drain_orders() {
     let stage = Stage::new().await;
     let setup = draining_setup(&stage);
@@ -250,130 +207,6 @@ fn address_in_the_network() -> Option<std::net::IpAddr> {
     socket.connect("192.0.2.1:9").ok()?;
     let own = socket.local_addr().ok()?.ip();
     (!own.is_loopback() && !own.is_unspecified()).then_some(own)
-}
-
-/// The kubelet runs preStop whenever it ends a container, also where nothing drains.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_drain_wait_ends_soon_when_no_drain_begins() {
-    let sidecar = Setup::in_front_of(quiet_app().await).start();
-    let asked = std::time::Instant::now();
-    let response = within(sidecar.admin("/drain/wait?timeout=120s")).await;
-    assert_eq!(response, (200, "no drain has begun\n".to_owned()));
-    let waited = asked.elapsed();
-    // Long enough for the sidecar's own hook, which begins the drain at a deletion.
-    assert!(
-        waited >= std::time::Duration::from_millis(2500),
-        "{waited:?}"
-    );
-}
-
-/// Whoever asks for an hour waits no longer than a drain can take.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_drain_wait_is_bounded_by_the_drain_timeout() {
-    let stage = Stage::new().await;
-    let setup =
-        Setup::in_front_of(stage.address).process("[drain]\ndelay = \"0s\"\ntimeout = \"2s\"");
-    let process = Process::start(&setup).await;
-    let mut client = process.connect(&["http/1.1"]).await;
-    client
-        .write_all(b"GET /hold HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
-    process
-        .metric_reaches("hybridge_requests_open", &[], 1.0)
-        .await;
-    assert_eq!(request(process.admin, "POST", "/drain").await.0, 202);
-    process.refuses().await;
-    let response = within(process.admin("/drain/wait?timeout=60m")).await;
-    assert_eq!(response, (504, "1 connection still open\n".to_owned()));
-}
-
-/// Clients that hold the admin port: connected, and what they send.
-async fn hold(admin: SocketAddr, count: usize, sent: &[u8]) -> Vec<TcpStream> {
-    let mut held = Vec::new();
-    for _ in 0..count {
-        let mut stream = TcpStream::connect(admin).await.unwrap();
-        stream.write_all(sent).await.unwrap();
-        held.push(stream);
-    }
-    held
-}
-
-/// More at once than there are permits, then more of them all the time.
-#[tokio::test(flavor = "multi_thread")]
-async fn silent_clients_of_the_admin_port_keep_no_probe_waiting() {
-    let sidecar = Setup::in_front_of(quiet_app().await).start();
-    let admin = sidecar.admin;
-    let _held = hold(admin, 260, b"").await;
-    let flood = tokio::spawn(async move {
-        let mut held = Vec::new();
-        loop {
-            held.append(&mut hold(admin, 3, b"").await);
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    });
-    probes_are_answered(&sidecar).await;
-    flood.abort();
-    let shed = [("listener", "admin"), ("reason", "handshake")];
-    assert!(sidecar.metric("hybridge_shed_total", &shed).await > 200.0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn slow_and_waiting_clients_of_the_admin_port_keep_no_probe_waiting() {
-    let sidecar = Setup::in_front_of(quiet_app().await).start();
-    for sent in [
-        "GET /livez HTTP/1.1\r\nx: ",
-        "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n",
-        "GET /drain/wait?timeout=300s HTTP/1.1\r\nhost: a\r\n\r\n",
-    ] {
-        let held = hold(sidecar.admin, 300, sent.as_bytes()).await;
-        probes_are_answered(&sidecar).await;
-        drop(held);
-    }
-}
-
-/// A probe that waits for the app has work: it does not make room for clients that say nothing.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_probe_of_a_slow_app_survives_a_flood_of_silent_clients() {
-    let app = crate::support::upstream(|mut stream| async move {
-        while read_head(&mut stream).await.is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            if stream.write_all(response).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await;
-    let probes = format!(
-        r#"[{{"path":"/probe/app/liveness","kind":"http","address":"127.0.0.1","port":{},"target":"/","timeoutSeconds":20}}]"#,
-        app.port()
-    );
-    let setup = Setup::in_front_of(app).process("[drain]\ndelay = \"0s\"");
-    let pki = TestPki::new(setup.algorithm);
-    let pair = pki.leaf(&["localhost", "127.0.0.1"]);
-    let variable = format!("HYBRIDGE_PROBES={probes}");
-    // It ends with the test: what a shell starts would outlive it.
-    let wrapper = ["unshare", "--fork", "--kill-child", "env", &variable];
-    let process = Process::start_with(&setup, pki, &pair, &wrapper).await;
-    let process = process.unwrap();
-    let admin = process.admin;
-    let probe = tokio::spawn(async move { request(admin, "GET", "/probe/app/liveness").await });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    let _held = hold(admin, 200, b"").await;
-    assert_eq!(within(probe).await.unwrap().0, 200);
-}
-
-async fn probes_are_answered(sidecar: &crate::support::Sidecar) {
-    for _ in 0..20 {
-        for path in ["/livez", "/readyz"] {
-            let probe = sidecar.admin(path);
-            // The kubelet gives up after one second; this machine may be busy.
-            let deadline = std::time::Duration::from_secs(3);
-            let response = tokio::time::timeout(deadline, probe).await;
-            assert_eq!(response.expect("no response in time").0, 200);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

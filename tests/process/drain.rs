@@ -204,7 +204,7 @@ async fn sighup_reloads_certificates_during_a_drain_too() {
     process.signal(Signal::TERM);
     process.not_ready().await;
     process.signal(Signal::HUP);
-    // Said for a request alone: the watch of the files is silent about a pair that did not change.
+    // Said for a request only: the watch of the files is silent about a pair that did not change.
     process.logs("certificate unchanged").await;
     let leaf = process.pki.leaf(&["localhost", "renewed.example"]);
     leaf.write_to(process.dir.path());

@@ -58,8 +58,8 @@ async fn connections_without_a_byte_are_no_work_of_a_drain() {
     let stage = Stage::new().await;
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.crt");
-    let authority = crate::support::pki::TestPki::new(hybridge::certgen::Algorithm::EcdsaP256);
-    std::fs::write(&ca, authority.ca_pem()).unwrap();
+    let pki = crate::support::pki::TestPki::new(hybridge::certgen::Algorithm::EcdsaP256);
+    std::fs::write(&ca, pki.ca_pem()).unwrap();
     let mut process = "[drain]\ndelay = \"0s\"\ntimeout = \"4s\"\n".to_owned();
     for capture in ["socks5", "http-proxy"] {
         let _ = write!(

@@ -48,12 +48,12 @@ async fn a_server_with_one_group_alone_shows_its_certificate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_demands_certificates_is_a_row_that_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let authority = dir.path().join("clients.crt");
+    let ca = dir.path().join("clients.crt");
     let clients = TestPki::new(hybridge::certgen::Algorithm::EcdsaP256);
-    std::fs::write(&authority, clients.ca_pem()).unwrap();
+    std::fs::write(&ca, clients.ca_pem()).unwrap();
     let tls = format!(
         "client-auth = \"required\"\nallow-any = true\nclient-ca = \"{}\"",
-        authority.display()
+        ca.display()
     );
     let (endpoint, code) = scan(sidecar(&tls).await.address, &[]).await;
     assert_eq!(hybrid(&endpoint), [true, true, true, false]);

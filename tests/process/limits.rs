@@ -118,7 +118,7 @@ async fn an_idle_connection_makes_room_for_a_newcomer() {
     sidecar.metric_is(closed, &[("outcome", "shed")], 3.0).await;
 }
 
-/// A request head that trickles in is no work: whoever sends one byte a minute cannot fill a listener.
+/// A request head that trickles in is no work: a client that sends one byte a minute cannot fill a listener.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_trickles_in_makes_room() {
     let sidecar = Setup::in_front_of(answering(EMPTY).await)

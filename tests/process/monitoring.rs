@@ -170,7 +170,7 @@ fn selects(query: &str, group: &str) -> bool {
     }
 }
 
-/// What is called hybrid counts hybrids alone, and so on: ML-KEM alone is not a hybrid.
+/// What is called hybrid counts only hybrids, and so on: pure ML-KEM is not a hybrid.
 #[test]
 fn a_series_named_after_a_class_counts_that_class() {
     let rules = read_yaml(&read("k8s/monitoring/rules.yaml")).unwrap();

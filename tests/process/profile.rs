@@ -145,7 +145,7 @@ fn a_configuration_that_keeps_to_the_profile_passes_in_every_format() {
     }
 }
 
-/// `profile` alone is enough: it sets the rest.
+/// `profile` is enough: it sets the rest.
 #[test]
 fn a_profile_sets_what_is_not_written() {
     let case = Case::new();
@@ -182,7 +182,7 @@ fn a_profile_sets_what_is_not_written() {
         (failed, code),
         (expected.map(str::to_owned).into(), Some(1))
     );
-    // The same without a profile: the flag judges, it sets nothing.
+    // The same without a profile: the flag checks, it sets nothing.
     let file = case.write(&[&unset[..], &[("pair", "p384")]].concat(), LOCAL);
     let (failed, code) = case.failed(&file, "cnsa-2.0-transition");
     assert_eq!(

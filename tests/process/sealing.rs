@@ -269,7 +269,7 @@ fn a_sealed_file_that_was_changed_says_where() {
         from + 65_552
     );
     stage.refused(open, 1, &says);
-    // One more stanza, well formed, for whoever added it.
+    // One more stanza, well formed, for the attacker who added it.
     let header =
         String::from_utf8_lossy(&good[..head - 16]).replacen("\n-> ", "\n-> grease x\n\n-> ", 1);
     stage.write("bad.age", &[header.as_bytes(), &good[head - 16..]].concat());

@@ -114,7 +114,7 @@ fn check(file: &Path) -> Output {
 }
 
 #[test]
-fn check_judges_the_file() {
+fn check_verifies_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tickets");
     let missing = check(&file);
@@ -138,9 +138,9 @@ fn check_judges_the_file() {
         (0o602, "may be written by everybody (mode 0602)", 64),
     ] {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
-        let judged = check(&file);
-        assert_eq!(judged.status.code(), Some(code), "{}", text(&judged));
-        assert!(text(&judged).contains(said), "{}", text(&judged));
+        let checked = check(&file);
+        assert_eq!(checked.status.code(), Some(code), "{}", text(&checked));
+        assert!(text(&checked).contains(said), "{}", text(&checked));
     }
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, vec![b'a'; 2 << 20]).unwrap();

@@ -99,7 +99,7 @@ async fn a_collector_that_takes_its_time_costs_spans_and_no_request() {
     let slowest = requests(&process, 4)
         .await
         .max(requests(&process, 60).await);
-    // Whoever waited for the collector would have waited for its timeout.
+    // A request that waited for the collector would have waited for its timeout.
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     // A batch is under way, and the queue is full.
     let full = [("reason", "queue_full")];

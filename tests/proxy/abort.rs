@@ -62,7 +62,7 @@ async fn noticed(what: &str, told: &mut Told, left: Instant) {
 enum Leave {
     /// close_notify, then FIN.
     Politely,
-    /// FIN alone.
+    /// FIN only.
     Quietly,
     /// RST.
     Rudely,

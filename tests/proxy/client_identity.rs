@@ -1,4 +1,4 @@
-//! What the app is told of a client's certificate: ours alone, whatever the client says.
+//! What the app is told of a client's certificate: ours only, whatever the client says.
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::http::{
     echo_app, h2_app, h2_exchange, h2_request, h2_response, read_response, send_h2,
 };
-use crate::support::pki::{Pair, TestPki, authority, client, uri};
+use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::{Setup, Sidecar, client_config, eventually, within};
 
 const BATCH: &str = "spiffe://example.org/ns/ai/sa/batch";
@@ -156,7 +156,7 @@ async fn the_certificate_is_told_on_request_and_its_chain() {
         let (sidecar, clients, _dir) = gate_that_says(CERTIFICATES, app, algorithm);
         for pair in [
             clients.client(&[uri(BATCH)]),
-            clients.chain_of(&authority("between"), &client(&[uri(BATCH)])),
+            clients.chain_of(&ca_params("between"), &client(&[uri(BATCH)])),
         ] {
             let (config, chain) = presenting_pair(&sidecar, &pair, "http/1.1");
             assert_eq!(over_http1(&sidecar, config).await, rfc_9440(&chain));

@@ -56,7 +56,7 @@ async fn http2(egress: &Sidecar) -> SendRequest<Bytes> {
     sender.ready().await.unwrap()
 }
 
-/// A signature over `host` would not verify if it were rewritten; who an app is, the server judges.
+/// A signature over `host` would not verify if it were rewritten; the server decides who an app is.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_gets_the_request_as_the_app_wrote_it() {
     let far = bare(echo_app().await);

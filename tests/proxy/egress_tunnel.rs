@@ -129,7 +129,7 @@ async fn a_forward_proxy_over_a_tunnel_passes_the_status_on() {
     }
 }
 
-/// TLS 1.3 clients are connected before the server has judged them: the app must not be told so.
+/// TLS 1.3 clients are connected before the server has verified them: the app must not be told so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_nobody_named_gets_no_tunnel() {
     let far = far("", NAMED);
@@ -239,7 +239,7 @@ async fn what_is_no_connect_gets_a_status_and_costs_no_panic() {
     assert_eq!(far.metric("hybridge_panics_total", &[]).await, 0.0);
 }
 
-/// Whoever has shaken hands and says nothing is idle, and makes room for the next.
+/// A client that has shaken hands and says nothing is idle, and makes room for the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_clients_do_not_hold_the_tunnels_port() {
     let limits = "unsafe-open-tunnel = true\nlimits.max-connections = 2";

@@ -64,7 +64,7 @@ fn status(code: &'static str) -> HeaderMap {
     trailers
 }
 
-/// Echoes every message as it comes; `/fail` answers with trailers alone.
+/// Echoes every message as it comes; `/fail` answers with trailers only.
 async fn echo() -> SocketAddr {
     h2_app(|request, mut respond| async move {
         assert_eq!(request.headers()["te"], "trailers");

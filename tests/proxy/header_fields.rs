@@ -1,4 +1,4 @@
-//! Which header fields cross, which stay, and which only the proxy may set, on both HTTP versions.
+//! Which header fields are forwarded, which end here, and which only the proxy may set, on both HTTP versions.
 
 use std::net::SocketAddr;
 

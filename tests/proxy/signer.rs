@@ -63,7 +63,7 @@ impl Signer {
         )
     }
 
-    /// The fields of a POST of `body` to `/x` at `me.example`; by both keys, or by the first alone.
+    /// The fields of a POST of `body` to `/x` at `me.example`; by both keys, or by the first only.
     pub(crate) fn fields(
         &self,
         body: &[u8],

@@ -167,7 +167,7 @@ async fn the_idle_timeout_looks_at_both_directions() {
         stream.write_all(b"x").await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // Silent in one direction alone, for twice the timeout.
+    // Silent in one direction only, for twice the timeout.
     assert!(started.elapsed() > Duration::from_millis(900));
     assert!(sidecar.metric("hybridge_connections_open", &[]).await > 0.5);
     assert!(rest(&mut stream).await.is_err());

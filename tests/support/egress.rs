@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::pki::TestPki;
 use super::{Sidecar, within};
 
-/// An egress to `target` that trusts the authority `ca`; `tls` and `more` are TOML for its sections.
+/// An egress to `target` that trusts the CA `ca`; `tls` and `more` are TOML for its sections.
 pub fn egress(target: &str, ca: &str, tls: &str, more: &str) -> Sidecar {
     capturing(&format!("target = \"{target}\"\n{more}"), ca, tls)
 }

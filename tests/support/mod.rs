@@ -279,7 +279,7 @@ pub fn traffic_counters() -> TrafficCounters {
     }
 }
 
-/// A client configuration that trusts one authority.
+/// A client configuration that trusts one CA.
 pub fn client_config(ca: &[u8], alpn: &[&str]) -> ClientConfig {
     client_config_with(ca, alpn, Arc::new(rustls_post_quantum::provider()))
 }

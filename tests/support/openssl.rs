@@ -72,9 +72,9 @@ impl Client {
         self
     }
 
-    /// Verifies the chain and the name `localhost` against this authority alone.
-    pub fn trusting(mut self, authority: &[u8]) -> Self {
-        self.trust = Some(authority.to_vec());
+    /// Verifies the chain and the name `localhost` against this CA only.
+    pub fn trusting(mut self, ca: &[u8]) -> Self {
+        self.trust = Some(ca.to_vec());
         self
     }
 
@@ -188,9 +188,9 @@ impl Client {
         }
         match &self.trust {
             None => context.set_verify(SslVerifyMode::NONE),
-            Some(authority) => {
+            Some(ca) => {
                 let mut store = X509StoreBuilder::new().unwrap();
-                for certificate in X509::stack_from_pem(authority).unwrap() {
+                for certificate in X509::stack_from_pem(ca).unwrap() {
                     store.add_cert(certificate).unwrap();
                 }
                 context.set_cert_store(store.build());
@@ -301,15 +301,15 @@ impl Connected {
     }
 
     /// Sends a request and reads the whole answer, or the alert: in TLS 1.3 a client is connected before
-    /// the server has judged its certificate.
+    /// the server has verified its certificate.
     pub async fn exchange(mut self, request: &'static [u8]) -> Result<Finished, Option<u8>> {
-        let judged = blocking(move || {
+        let verified = blocking(move || {
             let _ = self.stream.ssl_write(request);
             let mut first = [0; 1];
             let read = self.stream.ssl_peek(&mut first);
             (self, read)
         });
-        let (connected, read) = judged.await;
+        let (connected, read) = verified.await;
         match read {
             Ok(_) => Ok(connected.finish_after(request).await),
             Err(error) => Err(alert_of(&error)),

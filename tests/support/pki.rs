@@ -1,4 +1,4 @@
-//! A throw-away public key infrastructure for tests: one authority, and server certificates from
+//! A throw-away public key infrastructure for tests: one CA, and server certificates from
 //! it that are good, or wrong in exactly one way.
 
 use std::fs;
@@ -13,7 +13,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// An authority that issues certificates for as long as a test runs.
+/// A CA that issues certificates for as long as a test runs.
 pub(crate) struct TestPki {
     algorithm: Algorithm,
     issuer: Issuer<'static, KeyPair>,
@@ -40,7 +40,7 @@ impl Pair {
     }
 }
 
-/// As whoever keeps keys does: one that others can read is warned about.
+/// With the mode that a key should have: one that others can read is warned about.
 pub(crate) fn write_key(path: &Path, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
@@ -53,7 +53,7 @@ pub(crate) struct PairFiles {
     pub(crate) key: PathBuf,
 }
 
-/// Where a pair and the certificate of its authority lie.
+/// Where a pair and the certificate of its CA lie.
 #[derive(Clone, Debug)]
 pub(crate) struct PkiFiles {
     pub(crate) ca: PathBuf,
@@ -64,7 +64,7 @@ pub(crate) struct PkiFiles {
 impl TestPki {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         let key = new_key(algorithm);
-        let params = authority("hybridge test CA");
+        let params = ca_params("hybridge test CA");
         let ca_pem = params.self_signed(&key).unwrap().pem();
         Self {
             algorithm,
@@ -73,7 +73,7 @@ impl TestPki {
         }
     }
 
-    /// The same authority, whose certificates have keys of another kind from now on.
+    /// The same CA, whose certificates have keys of another kind from now on.
     pub(crate) fn with_keys(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
@@ -162,9 +162,9 @@ impl TestPki {
         }
     }
 
-    /// A certificate by way of an intermediate authority: leaf and intermediate in one file.
+    /// A certificate by way of an intermediate CA: leaf and intermediate in one file.
     pub(crate) fn chain(&self, names: &[&str]) -> Pair {
-        self.chain_of(&authority("hybridge test intermediate"), &server(names))
+        self.chain_of(&ca_params("hybridge test intermediate"), &server(names))
     }
 
     /// The same with the parameters of both.
@@ -210,8 +210,8 @@ fn signature_algorithm(algorithm: Algorithm) -> &'static SignatureAlgorithm {
     }
 }
 
-/// An authority, to be signed by another or by itself.
-pub(crate) fn authority(name: &str) -> CertificateParams {
+/// A CA, to be signed by another or by itself.
+pub(crate) fn ca_params(name: &str) -> CertificateParams {
     let mut params = valid_for_a_year();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

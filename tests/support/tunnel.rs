@@ -12,7 +12,7 @@ use super::egress::capturing;
 use super::pki::{TestPki, uri};
 use super::{Sidecar, within};
 
-/// Whom the far end lets in.
+/// The peers that the far end lets in.
 pub const RANK: &str = "spiffe://train.example/ns/ml/sa/rank-1";
 
 /// Clients need a certificate, and somebody named them.

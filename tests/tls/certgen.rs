@@ -104,7 +104,7 @@ fn every_algorithm_makes_certificates_that_openssl_trusts_to_the_letter() {
         assert!(openssl_trusts(&ca, &cert, "elsewhere.test").is_err());
         let credentials = Credentials::load(&report.cert, &report.key).unwrap();
         assert_eq!(credentials.facts(), &report.facts);
-        // An authority is renewed by its own files, whatever its algorithm.
+        // A CA is renewed by its own files, whatever its algorithm.
         let renewed = certs(dir.path(), &["--reuse-ca", "--force", "--algorithm", &name]).unwrap();
         assert_ne!(renewed.facts.sha256, report.facts.sha256);
         let cert = x509(&renewed.cert);
@@ -208,7 +208,7 @@ fn a_life_of_no_days_or_of_too_many_is_refused() {
 }
 
 #[test]
-fn certificates_live_as_long_as_asked_and_their_authority_longer() {
+fn certificates_live_as_long_as_asked_and_their_ca_longer() {
     let dir = TempDir::new().unwrap();
     let before = time::OffsetDateTime::now_utc().unix_timestamp();
     let report = certs(dir.path(), &["--days", "30"]).unwrap();
@@ -275,7 +275,7 @@ fn nothing_is_overwritten_without_force() {
 }
 
 #[test]
-fn a_second_time_the_authority_is_offered_for_reuse_first() {
+fn a_second_time_the_ca_is_offered_for_reuse_first() {
     let dir = TempDir::new().unwrap();
     certs(dir.path(), &[]).unwrap();
     let said = refusal(dir.path(), &[]);
@@ -307,7 +307,7 @@ fn a_failure_halfway_leaves_everything_as_it_was() {
     let before = contents(dir.path());
     assert_eq!(
         refusal(dir.path(), &["--force"]),
-        "cannot replace tls.crt: it is a directory"
+        "cannot replace tls.crt: it is a directory: choose another name"
     );
     assert_eq!(contents(dir.path()), before);
 }
@@ -324,7 +324,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn a_renewal_leaves_the_authority_alone() {
+fn a_renewal_leaves_the_ca_alone() {
     let dir = TempDir::new().unwrap();
     let first = certs(dir.path(), &["--algorithm", "ecdsa-p384"]).unwrap();
     let (ca, ca_key) = (
@@ -356,23 +356,23 @@ fn a_renewal_leaves_the_authority_alone() {
 }
 
 #[test]
-fn an_authority_that_cannot_issue_is_refused() {
+fn a_ca_that_cannot_issue_is_refused() {
     let dir = TempDir::new().unwrap();
     assert_eq!(
         refusal(dir.path(), &["--reuse-ca"]),
-        "cannot use the existing authority: certificate file ca.crt does not exist"
+        "cannot use the existing CA: certificate file ca.crt does not exist"
     );
     let leaf = TestPki::new(Algorithm::EcdsaP256).leaf(&["api.test"]);
     fs::write(dir.path().join("ca.crt"), &leaf.cert).unwrap();
     fs::write(dir.path().join("ca.key"), &leaf.key).unwrap();
     assert_eq!(
         refusal(dir.path(), &["--reuse-ca"]),
-        "cannot use the existing authority: ca.crt is not the certificate of a CA (its basic constraints do not say CA)"
+        "cannot use the existing CA: ca.crt is not the certificate of a CA (its basic constraints do not say CA)"
     );
     certs(dir.path(), &["--force", "--days", "1"]).unwrap();
     let message = refusal(dir.path(), &["--reuse-ca", "--force", "--days", "3000"]);
-    let start = "the existing authority ends on ";
-    let end = ", before a certificate of 3000 days: choose fewer --days, or make a new authority without --reuse-ca";
+    let start = "the existing CA ends on ";
+    let end = ", before a certificate of 3000 days: choose fewer --days, or make a new CA without --reuse-ca";
     assert!(
         message.starts_with(start) && message.ends_with(end),
         "{message}"

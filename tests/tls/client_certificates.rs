@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::openssl::Client;
-use crate::support::pki::{Pair, TestPki, authority, client, constrained_to_uris, uri};
+use crate::support::pki::{Pair, TestPki, ca_params, client, constrained_to_uris, uri};
 use crate::support::{Setup, Sidecar, answering, client_config, within};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -31,7 +31,7 @@ const ACCESS_DENIED: u8 = 49;
 const DECRYPT_ERROR: u8 = 51;
 const CERTIFICATE_REQUIRED: u8 = 116;
 
-/// A listener that lets in the batch job of any namespace, and the authority it asks.
+/// A listener that lets in the batch job of any namespace, and the CA it asks.
 struct Gate {
     sidecar: Sidecar,
     clients: TestPki,
@@ -101,7 +101,7 @@ async fn a_client_without_a_certificate_is_let_in_only_where_it_may_have_none() 
 
 /// Whatever key it has: decrypt_error would speak of the handshake.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_authority_of_the_same_name_is_unknown() {
+async fn another_ca_of_the_same_name_is_unknown() {
     let gate = Gate::new("required").await;
     for algorithm in [
         Algorithm::EcdsaP256,
@@ -178,7 +178,7 @@ async fn a_bad_certificate_is_refused_in_both_modes() {
             let counted = gate.sidecar.metric(RESULTS, &labels).await;
             assert_eq!(counted, count, "{mode} {result}");
         }
-        // Who a client is stands in the log alone.
+        // Who a client is stands in the log only.
         let (_, page) = gate.sidecar.admin("/metrics").await;
         assert!(!page.contains("spiffe://"), "{page}");
         // Closed sets are there before anything happens.
@@ -203,7 +203,7 @@ async fn a_certificate_without_a_purpose_and_one_behind_an_intermediate_are_good
     params.extended_key_usages.clear();
     gate.serves(&gate.clients.issue(&params)).await;
     let leaf = client(&[uri(BATCH)]);
-    gate.serves(&gate.clients.chain_of(&authority("intermediate"), &leaf))
+    gate.serves(&gate.clients.chain_of(&ca_params("intermediate"), &leaf))
         .await;
 }
 
@@ -249,7 +249,7 @@ async fn chains_of_every_algorithm_are_verified_through_a_retry_and_byte_by_byte
         let rule = "allow-uri = [\"spiffe://example.org/**\"]";
         let gate = Gate::with("required", rule, algorithm).await;
         let leaf = client(&[uri(BATCH)]);
-        let pair = gate.clients.chain_of(&authority("intermediate"), &leaf);
+        let pair = gate.clients.chain_of(&ca_params("intermediate"), &leaf);
         gate.serves(&pair).await;
         let labels = [("algorithm", label(algorithm))];
         gate.sidecar.metric_is(ALGORITHMS, &labels, 1.0).await;
@@ -259,7 +259,7 @@ async fn chains_of_every_algorithm_are_verified_through_a_retry_and_byte_by_byte
         assert_eq!(gate.try_with(retried).await, Ok(()), "{algorithm:?}");
         let slow = presenting(&pair).byte_by_byte();
         assert_eq!(gate.try_with(slow).await, Ok(()), "{algorithm:?}");
-        let stranger = TestPki::new(algorithm).chain_of(&authority("intermediate"), &leaf);
+        let stranger = TestPki::new(algorithm).chain_of(&ca_params("intermediate"), &leaf);
         let refused = gate.try_with(presenting(&stranger)).await;
         assert!(refused.is_err(), "{algorithm:?}");
     }
@@ -322,7 +322,7 @@ async fn a_certificate_without_its_key_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intermediate_with_a_uri_constraint_cannot_be_verified() {
     let gate = Gate::new("required").await;
-    let intermediate = constrained_to_uris(authority("fenced"));
+    let intermediate = constrained_to_uris(ca_params("fenced"));
     let pair = gate.clients.chain_of(&intermediate, &client(&[uri(BATCH)]));
     let reason = "client_certificate_untrusted";
     gate.refuses(presenting(&pair), CERTIFICATE_UNKNOWN, reason)

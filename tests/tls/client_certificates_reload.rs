@@ -1,4 +1,4 @@
-//! Authorities for clients are replaced while the listener runs; a file that cannot be used changes nothing.
+//! CAs for clients are replaced while the listener runs; a file that cannot be used changes nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const BATCH: &str = "spiffe://example.org/ns/ai/sa/batch";
 
-/// A file of authorities that is replaced as cert-manager and kubelet do: by a rename.
-struct Authorities {
+/// A file of CAs that is replaced as cert-manager and kubelet do: by a rename.
+struct CaBundle {
     dir: TempDir,
     old: TestPki,
     new: TestPki,
 }
 
-impl Authorities {
+impl CaBundle {
     fn new() -> Self {
-        let authorities = Self {
+        let cas = Self {
             dir: tempfile::tempdir().unwrap(),
             old: TestPki::new(Algorithm::EcdsaP256),
             new: TestPki::new(Algorithm::EcdsaP256),
         };
-        authorities.write(authorities.old.ca_pem());
-        authorities
+        cas.write(cas.old.ca_pem());
+        cas
     }
 
     fn path(&self) -> PathBuf {
@@ -68,11 +68,11 @@ async fn client_auth(sidecar: &Sidecar) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authority_is_added_and_removed_without_a_failure_of_who_may_in_at_the_time() {
-    let authorities = Authorities::new();
-    let sidecar = Arc::new(authorities.setup().await.start());
-    let old = authorities.old.client(&[uri(BATCH)]);
-    let new = authorities.new.client(&[uri(BATCH)]);
+async fn a_ca_is_added_and_removed_without_a_failure_of_who_may_in_at_the_time() {
+    let cas = CaBundle::new();
+    let sidecar = Arc::new(cas.setup().await.start());
+    let old = cas.old.client(&[uri(BATCH)]);
+    let new = cas.new.client(&[uri(BATCH)]);
     assert!(!is_served(&sidecar, &new).await);
 
     let (over, served) = (
@@ -90,8 +90,8 @@ async fn an_authority_is_added_and_removed_without_a_failure_of_who_may_in_at_th
         }
     });
     let generation = client_auth(&sidecar).await["generation"].clone();
-    authorities.write(&(authorities.old.ca_pem().to_owned() + authorities.new.ca_pem()));
-    eventually("the new authority to be trusted", async || {
+    cas.write(&(cas.old.ca_pem().to_owned() + cas.new.ca_pem()));
+    eventually("the new CA to be trusted", async || {
         is_served(&sidecar, &new).await
     })
     .await;
@@ -104,8 +104,8 @@ async fn an_authority_is_added_and_removed_without_a_failure_of_who_may_in_at_th
     over.store(true, Ordering::SeqCst);
     load.await.unwrap();
 
-    authorities.write(authorities.new.ca_pem());
-    eventually("the old authority to be forgotten", async || {
+    cas.write(cas.new.ca_pem());
+    eventually("the old CA to be forgotten", async || {
         !is_served(&sidecar, &old).await
     })
     .await;
@@ -119,9 +119,9 @@ async fn an_authority_is_added_and_removed_without_a_failure_of_who_may_in_at_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_used_leaves_the_last_good_one_and_is_said() {
-    let authorities = Authorities::new();
-    let sidecar = authorities.setup().await.start();
-    let old = authorities.old.client(&[uri(BATCH)]);
+    let cas = CaBundle::new();
+    let sidecar = cas.setup().await.start();
+    let old = cas.old.client(&[uri(BATCH)]);
     let good = client_auth(&sidecar).await;
     assert_eq!(good["mode"], "required");
     assert_eq!(good["error"], serde_json::Value::Null);
@@ -132,11 +132,8 @@ async fn a_file_that_cannot_be_used_leaves_the_last_good_one_and_is_said() {
             .unwrap()
             .pem()
     };
-    for (text, message) in [
-        (leaf.as_str(), "is not a certificate authority"),
-        ("", "is empty"),
-    ] {
-        authorities.write(text);
+    for (text, message) in [(leaf.as_str(), "is not a CA"), ("", "is empty")] {
+        cas.write(text);
         eventually("the failure to be said", async || {
             client_auth(&sidecar).await["error"]
                 .to_string()
@@ -149,11 +146,11 @@ async fn a_file_that_cannot_be_used_leaves_the_last_good_one_and_is_said() {
         );
         let (status, page) = sidecar.admin("/readyz").await;
         assert_eq!(status, 200);
-        let said = "listener `test`: the last reload of the authorities for clients failed, those before it decide: client-ca: ";
+        let said = "listener `test`: the last reload of the CAs for clients failed, those before it decide: client-ca: ";
         assert!(page.contains(said) && page.contains(message), "{page}");
         assert!(is_served(&sidecar, &old).await);
     }
-    authorities.write(authorities.old.ca_pem());
+    cas.write(cas.old.ca_pem());
     eventually("the failure to be forgotten", async || {
         client_auth(&sidecar).await == good
     })
@@ -162,11 +159,11 @@ async fn a_file_that_cannot_be_used_leaves_the_last_good_one_and_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sidecar_of_a_pod_waits_for_usable_authorities_and_meanwhile_lets_nobody_in() {
-    let authorities = Authorities::new();
-    let batch = authorities.old.client(&[uri(BATCH)]);
-    authorities.write("");
-    let ca = authorities.path();
+async fn a_sidecar_of_a_pod_waits_for_usable_cas_and_meanwhile_lets_nobody_in() {
+    let cas = CaBundle::new();
+    let batch = cas.old.client(&[uri(BATCH)]);
+    cas.write("");
+    let ca = cas.path();
     let setup = Setup::in_front_of(answering(ANSWER).await).tls(&format!(
         "wait-for-certificate = true\nclient-auth = \"required\"\nclient-ca = \"{}\"\nallow-uri = [\"{BATCH}\"]",
         ca.display()
@@ -178,11 +175,11 @@ async fn a_sidecar_of_a_pod_waits_for_usable_authorities_and_meanwhile_lets_nobo
     assert_eq!(sidecar.admin("/startupz").await.0, 200);
     let (status, page) = sidecar.admin("/readyz").await;
     assert_eq!(status, 503);
-    let said = "listener `test`: there are no usable authorities for clients yet: client-ca: ";
+    let said = "listener `test`: there are no usable CAs for clients yet: client-ca: ";
     assert!(page.contains(said) && page.contains("is empty"), "{page}");
 
-    authorities.write(authorities.old.ca_pem());
-    eventually("the authorities to be trusted", async || {
+    cas.write(cas.old.ca_pem());
+    eventually("the CAs to be trusted", async || {
         is_served(&sidecar, &batch).await
     })
     .await;
@@ -193,8 +190,8 @@ async fn a_sidecar_of_a_pod_waits_for_usable_authorities_and_meanwhile_lets_nobo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hangup_signal_asks_for_a_look() {
-    let authorities = Authorities::new();
-    let process = Process::start(&authorities.setup().await).await;
+    let cas = CaBundle::new();
+    let process = Process::start(&cas.setup().await).await;
     process.signal(Signal::HUP);
     process.logs("authorities for clients unchanged").await;
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 use crate::support::openssl::Client;
-use crate::support::pki::{Pair, TestPki, authority, client};
+use crate::support::pki::{Pair, TestPki, ca_params, client};
 use crate::support::{Setup, Sidecar, answering, eventually};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -120,7 +120,7 @@ async fn an_empty_list_in_der_takes_nobody_away_and_an_issuer_without_a_list_is_
     // The intermediate has issued no list.
     let chain = gate
         .clients
-        .chain_of(&authority("intermediate"), &client(&[]));
+        .chain_of(&ca_params("intermediate"), &client(&[]));
     gate.refuses(&chain, UNKNOWN_CA, "client_certificate_untrusted")
         .await;
 }

@@ -12,10 +12,10 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 const FAILED: &str = "hybridge_handshake_failures_total";
 const CERTIFICATE_REQUIRED: u8 = 116;
 
-async fn listener(signatures: &str, mode: &str, authorities: &[&TestPki]) -> (Sidecar, TempDir) {
+async fn listener(signatures: &str, mode: &str, cas: &[&TestPki]) -> (Sidecar, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("clients.crt");
-    let pem: String = authorities.iter().map(|pki| pki.ca_pem()).collect();
+    let pem: String = cas.iter().map(|pki| pki.ca_pem()).collect();
     std::fs::write(&ca, pem).unwrap();
     let ca = ca.display();
     let tls = format!(
@@ -50,7 +50,7 @@ async fn a_classical_identity_counts_only_where_it_may() {
 
 /// The key of the client is not enough: who certified it could be forged.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ml_dsa_key_that_a_classical_authority_certified_is_refused() {
+async fn an_ml_dsa_key_that_a_classical_ca_certified_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let args = |words: &[&str]| {
         let dir = dir.path().to_str().unwrap().to_owned();

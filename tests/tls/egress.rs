@@ -135,7 +135,7 @@ async fn openssl_gets_the_group_that_the_egress_says_it_got() {
     }
 }
 
-/// The library keeps a hint of the group that a server chose, and would send a share of that alone from
+/// The library keeps a hint of the group that a server chose, and would send a share of that only from
 /// then on: one classical answer would make every later connection classical.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_classical_answer_does_not_make_the_next_connection_classical() {

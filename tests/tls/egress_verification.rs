@@ -71,7 +71,7 @@ async fn a_server_is_trusted_by_its_name_or_address_and_by_no_other() {
 }
 
 #[tokio::test]
-async fn an_authority_dates_and_purpose_are_verified() {
+async fn a_ca_dates_and_purpose_are_verified() {
     let pki = TestPki::new(Algorithm::EcdsaP256);
     let stranger = TestPki::new(Algorithm::EcdsaP256);
     for (pair, reason) in [
@@ -261,7 +261,7 @@ async fn a_server_that_asks_sees_our_certificate_and_the_next_one_after_a_reload
     );
 }
 
-/// A client's handshake is complete before the server has judged its certificate: that is no success.
+/// A client's handshake is complete before the server has verified its certificate: that is no success.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_us_is_a_failure_and_no_handshake() {
     let pki = TestPki::new(Algorithm::EcdsaP256);

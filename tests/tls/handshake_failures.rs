@@ -101,8 +101,8 @@ async fn a_client_without_alpn_is_no_failure() {
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{answer:?}");
 }
 
-/// Nobody's certificate (unknown_ca), or that of another authority of the same name, as after a
-/// change of authority (OpenSSL then says decrypt_error).
+/// Nobody's certificate (unknown_ca), or that of another CA of the same name, as after a
+/// change of CA (OpenSSL then says decrypt_error).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_distrusts_the_certificate_is_counted_as_that() {
     let stranger = TestPki::new(Algorithm::EcdsaP256);
@@ -170,7 +170,7 @@ async fn plain_http_is_known_byte_by_byte() {
         // All of it is sent, though the answer may come before the end.
         for byte in request.bytes() {
             stream.write_all(&[byte]).await.unwrap();
-            // Not readiness: time for the byte to be read alone.
+            // Not readiness: time for the byte to be read before the rest.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let mut answer = String::new();

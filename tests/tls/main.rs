@@ -11,7 +11,7 @@ mod certgen;
 mod certificate_kinds;
 mod certificates;
 mod client_certificates;
-mod client_certificates_authorities;
+mod client_certificates_cas;
 mod client_certificates_reload;
 mod client_certificates_revoked;
 mod client_certificates_signatures;

@@ -152,7 +152,7 @@ async fn hybrid_required_refuses_the_others_before_any_key_exchange() {
     .await;
 }
 
-/// ML-KEM alone is not a hybrid: a policy of its own admits it, behind the hybrids.
+/// Pure ML-KEM is not a hybrid: a policy of its own admits it, behind the hybrids.
 #[tokio::test(flavor = "multi_thread")]
 async fn pq_required_admits_ml_kem_alone_too_and_nothing_classical() {
     holds(
@@ -244,7 +244,7 @@ async fn an_operators_list_decides_by_its_order() {
     .await;
 }
 
-/// ML-KEM alone and a hybrid nobody here knows are no reason to fall back.
+/// Pure ML-KEM and an unknown hybrid are no reason to fall back.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_post_quantum_group_is_no_group_in_common() {
     for policy in ["hybrid-preferred", "hybrid-required", "classical-only"] {

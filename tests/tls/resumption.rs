@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::openssl::Client;
-use crate::support::pki::{Pair, TestPki, authority, client, uri};
+use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::process::Process;
 use crate::support::{Setup, eventually, read_head, upstream};
 
@@ -25,7 +25,7 @@ const ACCESS_DENIED: u8 = 49;
 const CERTIFICATE_REVOKED: u8 = 44;
 const CERTIFICATE_REQUIRED: u8 = 116;
 
-/// Authorities, revocation lists and ticket keys that listeners share.
+/// CAs, revocation lists and ticket keys that listeners share.
 pub(crate) struct Shared {
     pub(crate) dir: TempDir,
     pub(crate) clients: TestPki,
@@ -36,7 +36,7 @@ pub(crate) struct Served {
     pub(crate) resumed: bool,
     /// What the upstream was told of the client.
     pub(crate) facts: Option<String>,
-    /// None where the server sends no ticket: it did not while authorities changed or time ran out.
+    /// None where the server sends no ticket: it did not while CAs changed or time ran out.
     session: Option<SslSession>,
     sent: u64,
 }
@@ -163,7 +163,7 @@ async fn a_client_resumes_on_every_worker_with_its_names_and_without_its_chain()
         }
         let sidecar = setup.start();
         let leaf = client(&[uri(BATCH)]);
-        let pair = shared.clients.chain_of(&authority("intermediate"), &leaf);
+        let pair = shared.clients.chain_of(&ca_params("intermediate"), &leaf);
         let first = served(sidecar.address, presenting(&pair)).await.unwrap();
         assert!(!first.resumed);
         let mut session = first.session().clone();
@@ -182,8 +182,8 @@ async fn a_client_resumes_on_every_worker_with_its_names_and_without_its_chain()
             .metric_is(COMPLETED, &[("kind", "resumed")], 6.0)
             .await;
         let accepted = [("result", "accepted")];
-        let judged = "hybridge_client_certificates_total";
-        sidecar.metric_is(judged, &accepted, 7.0).await;
+        let certificates = "hybridge_client_certificates_total";
+        sidecar.metric_is(certificates, &accepted, 7.0).await;
     }
 }
 
@@ -307,7 +307,7 @@ async fn a_revoked_client_does_not_resume() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_of_a_removed_authority_does_not_resume() {
+async fn a_client_of_a_removed_ca_does_not_resume() {
     let shared = Shared::new(Algorithm::EcdsaP256);
     let setup = shared.setup(&shared.asking("required", RULE)).await;
     let (here, there) = (setup.start(), Process::start(&setup).await);

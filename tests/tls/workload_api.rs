@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::support::agent::{Agent, Saying, identities, identity, svid};
 use crate::support::openssl::Client;
-use crate::support::pki::{Pair, TestPki, authority, client, uri};
+use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::{Setup, Sidecar, answering, client_config, connect, eventually};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -165,9 +165,9 @@ async fn what_cannot_be_used_leaves_the_last_good_one() {
     ready(&sidecar, 200, "ready").await;
     let served = served_sha256(&sidecar).await;
     let two_uris = pki.issue(&client(&[uri(ID), uri("spiffe://example.org/other")]));
-    let mut authority = authority("workload");
-    authority.subject_alt_names = vec![uri(ID)];
-    let signing = pki.issue(&authority);
+    let mut ca = ca_params("workload");
+    ca.subject_alt_names = vec![uri(ID)];
+    let signing = pki.issue(&ca);
     let other = svid(&pki, "spiffe://example.org/ns/ai/sa/other");
     let stranger = TestPki::new(Algorithm::EcdsaP256);
     let mismatched = Pair {
@@ -176,10 +176,7 @@ async fn what_cannot_be_used_leaves_the_last_good_one() {
     };
     for (saying, says) in [
         (identity(ID, &two_uris, pki.ca_pem(), &[]), "or several"),
-        (
-            identity(ID, &signing, pki.ca_pem(), &[]),
-            "it is an authority",
-        ),
+        (identity(ID, &signing, pki.ca_pem(), &[]), "it is a CA"),
         (identity(ID, &other, pki.ca_pem(), &[]), "another SPIFFE ID"),
         (
             identity(ID, &mismatched, pki.ca_pem(), &[]),
@@ -237,9 +234,9 @@ async fn of_several_identities_the_one_with_the_hint_is_used() {
     ready(&second, 200, "none of the 1 identities").await;
 }
 
-/// Each client is judged by the authorities of its own trust domain.
+/// Each client is verified by the CAs of its own trust domain.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_federated_authority_certifies_its_own_domain_alone() {
+async fn a_federated_ca_certifies_its_own_domain_alone() {
     let agent = Agent::new();
     let (own, partner) = (
         TestPki::new(Algorithm::EcdsaP256),
@@ -248,7 +245,7 @@ async fn a_federated_authority_certifies_its_own_domain_alone() {
     let stranger = TestPki::new(Algorithm::EcdsaP256);
     let federated = [
         ("spiffe://partner.org", partner.ca_pem()),
-        // Names the own domain: whoever federates it must not be trusted about it.
+        // Names the own domain: a federated bundle must not be trusted about it.
         ("spiffe://example.org", stranger.ca_pem()),
     ];
     agent.say(identity(ID, &svid(&own, ID), own.ca_pem(), &federated));
@@ -266,7 +263,7 @@ async fn a_federated_authority_certifies_its_own_domain_alone() {
     ] {
         assert_eq!(request(&pki.client(&[uri(id)])).await, Ok(()), "{id}");
     }
-    let mut signing = authority("client");
+    let mut signing = ca_params("client");
     signing.subject_alt_names = vec![uri("spiffe://example.org/ca")];
     let two = [uri("spiffe://example.org/a"), uri("spiffe://example.org/b")];
     let dns = [SanType::DnsName("batch".try_into().unwrap())];
@@ -305,7 +302,7 @@ async fn a_federated_authority_certifies_its_own_domain_alone() {
         assert_eq!(request(&pair).await, Err(Some(alert)), "{reason}");
         sidecar.metric_is(FAILED, &labels, before + 1.0).await;
     }
-    // The partner's authority leaves: its clients are refused, the own ones are not.
+    // The partner's CA leaves: its clients are refused, the own ones are not.
     agent.say(identity(ID, &svid(&own, ID), own.ca_pem(), &[]));
     eventually("the partner's clients to be refused", async || {
         let pair = partner.client(&[uri("spiffe://partner.org/ns/x/sa/y")]);

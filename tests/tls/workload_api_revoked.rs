@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::support::agent::{Agent, Saying, identity, svid, with_lists};
 use crate::support::openssl::Client;
-use crate::support::pki::{Pair, TestPki, authority, client, uri};
+use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::{Sidecar, eventually};
 use crate::workload_api::{ready, start};
 
@@ -101,7 +101,7 @@ async fn a_list_takes_its_client_away_and_the_next_one_counts() {
     // Nobody is asked for a list that does not exist.
     let chain = domain
         .pki
-        .chain_of(&authority("intermediate"), &client(&[uri(BATCH)]));
+        .chain_of(&ca_params("intermediate"), &client(&[uri(BATCH)]));
     assert_eq!(try_with(sidecar, &chain).await, Ok(()));
 
     // The same SVID with another list is another answer.
@@ -118,9 +118,9 @@ async fn a_list_takes_its_client_away_and_the_next_one_counts() {
     .await;
 }
 
-/// Every authority here has the same name, and the lists name nothing else.
+/// Every CA here has the same name, and the lists name nothing else.
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_of_authorities_of_one_name_do_not_mix() {
+async fn lists_of_cas_of_one_name_do_not_mix() {
     let agent = Agent::new();
     let [own, next, partner] = [(); 3].map(|()| TestPki::new(Algorithm::EcdsaP256));
     let bundle = [own.ca_pem(), next.ca_pem()].concat();
@@ -138,7 +138,7 @@ async fn lists_of_authorities_of_one_name_do_not_mix() {
     for (pki, id, serial, expected) in [
         (&own, BATCH, 7, Err(Some(CERTIFICATE_REVOKED))),
         (&own, BATCH, 8, Ok(())),
-        // The authority to which the domain changes has no list yet.
+        // The CA to which the domain changes has no list yet.
         (&next, BATCH, 7, Ok(())),
         (&next, BATCH, 8, Ok(())),
         (&partner, PARTNER, 7, Ok(())),

@@ -7,12 +7,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Namespaces that are never injected or judged. */}}
+{{/* Namespaces that are never injected or checked. */}}
 {{- define "hybridge.outside" -}}
 [kube-system, kube-public, kube-node-lease, {{ .Release.Namespace }}]
 {{- end -}}
 
-{{/* The authority of a certificate that Helm made or was given; cert-manager writes its own. */}}
+{{/* The CA of a certificate that Helm made or was given; cert-manager writes its own. */}}
 {{- define "hybridge.caBundle" -}}
 {{- if eq .Values.certificate.mode "existing" -}}
 {{- $given := .Values.certificate.caBundle | trim -}}
@@ -33,9 +33,9 @@
 {{- else -}}
 {{- $host := printf "hybridge-injector.%s.svc" .Release.Namespace -}}
 {{- $days := int .Values.certificate.days -}}
-{{- $authority := genCAWithKey "hybridge webhook CA" $days (genPrivateKey "ecdsa") -}}
-{{- $leaf := genSignedCertWithKey $host nil (list $host) $days $authority (genPrivateKey "ecdsa") -}}
-{{- $data = dict "ca.crt" (b64enc $authority.Cert) "tls.crt" (b64enc $leaf.Cert) "tls.key" (b64enc $leaf.Key) -}}
+{{- $ca := genCAWithKey "hybridge webhook CA" $days (genPrivateKey "ecdsa") -}}
+{{- $leaf := genSignedCertWithKey $host nil (list $host) $days $ca (genPrivateKey "ecdsa") -}}
+{{- $data = dict "ca.crt" (b64enc $ca.Cert) "tls.crt" (b64enc $leaf.Cert) "tls.key" (b64enc $leaf.Key) -}}
 {{- end -}}
 {{- $_ := set .Values "generatedCertificate" $data -}}
 {{- end -}}

@@ -177,7 +177,7 @@ fn connections(file: &File, case: &CaseFile) -> std::result::Result<Vec<u32>, St
         .any(|target| target.connections.is_some());
     match &case.connections {
         Some(_) if targets_say => {
-            Err("connections stand at a target and at the case; leave them out at one".into())
+            Err("connections are set at a target and at the case; remove one of the two".into())
         }
         Some(counts) => check_connections(counts).map(|()| counts.clone()),
         None if targets_say
@@ -186,7 +186,7 @@ fn connections(file: &File, case: &CaseFile) -> std::result::Result<Vec<u32>, St
                 .iter()
                 .any(|target| target.connections.is_none()) =>
         {
-            Err("connections stand at one target; write them at every target".into())
+            Err("connections are set at one target; set them at every target".into())
         }
         None if targets_say => Ok(vec![1]),
         None => Ok(vec![case.scenario.defaults().connections]),

@@ -108,7 +108,7 @@ pub struct Case {
 pub enum Load {
     /// Each connection starts the next operation when the last has ended.
     Closed { connections: u32 },
-    /// Operations are due at a constant rate per second, whoever is free takes the next; latency counts from the
+    /// Operations are due at a constant rate per second, and a free client takes the next; latency counts from the
     /// scheduled moment.
     Open { per_second: f64, connections: u32 },
 }

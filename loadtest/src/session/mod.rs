@@ -133,7 +133,7 @@ impl Session {
         }
     }
 
-    /// Ends a kept connection in order, so that both sides have counted the same.
+    /// Ends a persistent connection in order, so that both sides have counted the same.
     pub async fn close(&mut self) {
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => {}
@@ -240,7 +240,7 @@ impl Session {
         Ok(())
     }
 
-    /// Opens the kept connection anew after an error closed it.
+    /// Opens the persistent connection again after an error closed it.
     async fn ensure_open(&mut self) -> Result<()> {
         match self.open {
             Open::Nothing => self.connect().await,
@@ -248,7 +248,7 @@ impl Session {
         }
     }
 
-    /// One exchange on the kept connection; its units.
+    /// One exchange on the persistent connection; its units.
     async fn exchange(&mut self, sample: &mut Sample) -> Result<u64> {
         let (up, down) = (self.case.up, self.case.down);
         match self.case.scenario {
@@ -269,7 +269,7 @@ impl Session {
         }
     }
 
-    /// The kept connection's bytes so far; nothing where there is none, or where a shared one keeps its own account.
+    /// The persistent connection's bytes so far; nothing where there is none, or where a shared one keeps its own account.
     fn counted(&self) -> Bytes {
         match &self.open {
             Open::Nothing | Open::H2(_) | Open::Call(..) => Bytes::default(),

@@ -48,7 +48,7 @@ impl Session {
         }
     }
 
-    /// One request on the kept connection; its payload bytes.
+    /// One request on the persistent connection; its payload bytes.
     pub(super) async fn request(&mut self, up: u64, down: u64) -> Result<u64> {
         let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
             return Err(self.failed(&not_open()));
@@ -91,7 +91,7 @@ impl Session {
             .map_err(|error: std::io::Error| self.failed(&error))
     }
 
-    /// One streamed response on the kept connection; its tokens.
+    /// One streamed response on the persistent connection; its tokens.
     pub(super) async fn tokens(&mut self, tokens: u32, sample: &mut Sample) -> Result<u64> {
         let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
             return Err(self.failed(&not_open()));

@@ -12,7 +12,7 @@ use crate::net::dial::{Dialer, Expect};
 #[derive(Debug, Default)]
 pub(super) struct SharedConnection(tokio::sync::Mutex<Weak<Shared>>);
 
-/// The connection; whoever gives it back last closes it.
+/// The connection; the last client to give it back closes it.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) h2: H2,

@@ -100,7 +100,7 @@ fn holds_zero(n: usize, rho: f64, placement: f64, kept: bool) -> f64 {
             if !kept {
                 place = [normal(rng), normal(rng)];
             }
-            // Whoever comes second in a round meets the drift later; the order is random.
+            // The second target of a round meets the drift later; the order is random.
             let (early, late) = (drift, drift + 0.2 * normal(rng));
             let [mine, other] = if rng.below(2) == 0 {
                 [early, late]

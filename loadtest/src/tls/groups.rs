@@ -92,7 +92,7 @@ impl Group {
         self.0.number
     }
 
-    /// Classical and post-quantum combined, as against either alone.
+    /// Classical and post-quantum combined, as against one of the two.
     pub fn is_hybrid(self) -> bool {
         self.0.hybrid
     }

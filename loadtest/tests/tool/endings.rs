@@ -113,7 +113,7 @@ fn a_reader_that_has_gone_is_no_error_to_report() {
         assert_eq!(output.status.code(), Some(141), "{arguments:?}");
         assert!(output.stderr.is_empty(), "{output:?}");
     }
-    // The verdict holds, whoever reads.
+    // The verdict holds for every reader.
     let output = run(&[
         "report",
         "results.json",

@@ -14,16 +14,16 @@ const SYSTEM: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
-/// Bytes of a file of authorities at most.
+/// Bytes of a file of CAs at most.
 const AUTHORITIES: u64 = 16 << 20;
-/// The authorities, and where they come from.
+/// The CAs, and where they come from.
 pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), String> {
     let mut roots = RootCertStore::empty();
     let path = match file {
         Some(path) => path.to_owned(),
         None => match SYSTEM.iter().find(|path| Path::new(path).exists()) {
             Some(path) => PathBuf::from(path),
-            None => return Ok((roots, "no authorities: this system has none".to_owned())),
+            None => return Ok((roots, "no CAs: this system has none".to_owned())),
         },
     };
     let shown = path.display().to_string();
@@ -45,7 +45,7 @@ pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Stri
     Ok((roots, shown))
 }
 
-/// Whose choice a file of authorities is.
+/// Whose choice a file of CAs is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Bundle {
     /// The operator's, by `--ca`: it has to be right.
@@ -58,7 +58,7 @@ fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Resu
     for certificate in CertificateDer::pem_slice_iter(text) {
         let said = match certificate.map(|certificate| roots.add(certificate)) {
             Ok(Ok(())) => continue,
-            Ok(Err(error)) => format!("{shown}: no certificate authority: {error}"),
+            Ok(Err(error)) => format!("{shown}: no CA: {error}"),
             Err(_) => format!("{shown}: a PEM block that cannot be read"),
         };
         if of == Bundle::Named {

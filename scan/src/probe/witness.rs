@@ -100,7 +100,7 @@ impl ServerCertVerifier for Witness {
 fn explained(error: &rustls::Error) -> String {
     let said = error.to_string();
     if said.contains("CaUsedAsEndEntity") {
-        return "the certificate is that of a certificate authority, not of a server".to_owned();
+        return "the certificate is that of a CA, not of a server".to_owned();
     }
     said
 }

@@ -1,4 +1,4 @@
-//! What authorities ask for, and by when. `docs/compliance.md` has the same table.
+//! What government agencies ask for, and by when. `docs/compliance.md` has the same table.
 
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub const DATES: [Date; 7] = [
     ),
     date(
         "BSI TR-02102-1, version 2026-01",
-        "classical key agreement alone until the end of 2031, for very high protection until 2030; hybrid; classical signatures until the end of 2035",
+        "purely classical key agreement until the end of 2031, for very high protection until 2030; hybrid; classical signatures until the end of 2035",
     ),
     date(
         "ANSSI, roadmap (2026-04-09)",

@@ -144,7 +144,7 @@ pub(crate) fn meanings(survey: &Survey) -> String {
         return format!("present, {}", rest.join(", "));
     }
     let meaning = if hybrid.enforced {
-        "missing: post-quantum groups alone are accepted"
+        "missing: only post-quantum groups are accepted"
     } else if survey.complete {
         "missing"
     } else {

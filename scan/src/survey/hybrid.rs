@@ -44,7 +44,7 @@ pub(super) struct Certainty {
     pub(super) answered: bool,
 }
 
-pub(super) fn judge(
+pub(super) fn classify(
     accepted: &[u16],
     versions: &[&str],
     sure: Certainty,
@@ -107,10 +107,10 @@ mod tests {
 
     #[test]
     fn present_preferred_held_and_enforced_are_four_things() {
-        let judged = |groups: &'static [u16], by_client, versions: &[&str]| {
+        let classified = |groups: &'static [u16], by_client, versions: &[&str]| {
             let ask = server(groups, by_client);
             let (accepted, _) = enumerate(&ALL, |left| ask(left, None));
-            let (order, hybrid) = judge(&accepted, versions, SURE, ask);
+            let (order, hybrid) = classify(&accepted, versions, SURE, ask);
             let Hybrid {
                 present,
                 preferred,
@@ -122,27 +122,27 @@ mod tests {
         };
         let only_13 = ["1.3"];
         assert_eq!(
-            judged(&[0x11ec, 0x1d], false, &only_13),
+            classified(&[0x11ec, 0x1d], false, &only_13),
             (Order::Server, [true, true, true, false])
         );
         assert_eq!(
-            judged(&[0x1d, 0x11ec], false, &only_13),
+            classified(&[0x1d, 0x11ec], false, &only_13),
             (Order::Server, [true, false, false, false])
         );
         assert_eq!(
-            judged(&[0x11ec, 0x1d], true, &only_13),
+            classified(&[0x11ec, 0x1d], true, &only_13),
             (Order::Client, [true, false, false, false])
         );
         assert_eq!(
-            judged(&[0x11ec, 0x11ed], false, &only_13),
+            classified(&[0x11ec, 0x11ed], false, &only_13),
             (Order::Server, [true, true, true, true])
         );
         assert_eq!(
-            judged(&[0x11ec, 0x11ed], false, &["1.3", "1.2"]),
+            classified(&[0x11ec, 0x11ed], false, &["1.3", "1.2"]),
             (Order::Server, [true, true, true, false])
         );
         assert_eq!(
-            judged(&[0x1d], false, &only_13),
+            classified(&[0x1d], false, &only_13),
             (Order::Unknown, [false; 4])
         );
     }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_draft_that_no_client_offers_enforces_nothing() {
         let ask = server(&[groups::KYBER_DRAFT], false);
-        let (_, hybrid) = judge(&[groups::KYBER_DRAFT], &["1.3"], SURE, ask);
+        let (_, hybrid) = classify(&[groups::KYBER_DRAFT], &["1.3"], SURE, ask);
         assert_eq!(hybrid, Hybrid::default());
     }
 
@@ -162,14 +162,14 @@ mod tests {
             complete: false,
             answered: true,
         };
-        let (_, hybrid) = judge(&[0x11ed], &["1.3"], unsure, ask);
+        let (_, hybrid) = classify(&[0x11ed], &["1.3"], unsure, ask);
         assert!(
             hybrid.present && !hybrid.held && !hybrid.enforced,
             "{hybrid:?}"
         );
     }
 
-    /// Whoever closes on TLS 1.2 holds hybrid all the same, but enforces nothing that was seen.
+    /// A server that closes on TLS 1.2 holds hybrid all the same, but enforces nothing that was seen.
     #[test]
     fn what_older_versions_do_not_say_is_not_held_against_the_groups() {
         let ask = server(&[0x11ed], false);
@@ -177,17 +177,17 @@ mod tests {
             complete: true,
             answered: false,
         };
-        let (_, hybrid) = judge(&[0x11ed], &["1.3"], unsure, ask);
+        let (_, hybrid) = classify(&[0x11ed], &["1.3"], unsure, ask);
         assert!(hybrid.held && !hybrid.enforced, "{hybrid:?}");
     }
 
     #[test]
     fn a_share_of_secp384r1_shows_what_is_held() {
         let ask = server(&[0x11ed, 0x18], false);
-        let (_, hybrid) = judge(&[0x11ed, 0x18], &["1.3"], SURE, ask);
+        let (_, hybrid) = classify(&[0x11ed, 0x18], &["1.3"], SURE, ask);
         assert!(hybrid.held && hybrid.held_is_known, "{hybrid:?}");
         let ask = server(&[0x11ed, 0x1e], false);
-        let (_, hybrid) = judge(&[0x11ed, 0x1e], &["1.3"], SURE, ask);
+        let (_, hybrid) = classify(&[0x11ed, 0x1e], &["1.3"], SURE, ask);
         assert!(!hybrid.held && !hybrid.held_is_known, "{hybrid:?}");
     }
 }

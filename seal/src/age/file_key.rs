@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::hpke::hkdf;
 
-/// The key of one file. Whoever had it can open the file for ever.
+/// The key of one file. Anyone who had it can open the file for ever.
 pub struct FileKey(Zeroizing<[u8; 16]>);
 
 impl FileKey {

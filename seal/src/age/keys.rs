@@ -17,7 +17,7 @@ const IDENTITY_PREFIX: &str = "age-secret-key-pq-";
 /// A file key with its tag.
 const BODY: usize = 32;
 
-/// Whom a file is sealed for.
+/// The recipients of a file.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Recipient(Vec<u8>);
 
@@ -55,7 +55,7 @@ impl Recipient {
         Ok(Self(key.to_vec()))
     }
 
-    /// The file key, for this recipient alone.
+    /// The file key, for this recipient only.
     pub fn wrap(&self, key: &FileKey) -> Result<Stanza, Error> {
         let (encapsulated, body) = hpke::seal(&self.0, LABEL, key.bytes())?;
         Ok(Stanza {

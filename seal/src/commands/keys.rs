@@ -1,4 +1,4 @@
-//! `hybridge keys`: new keys as files, secret ones for their owner alone. Nothing is overwritten.
+//! `hybridge keys`: new keys as files, secret ones for their owner only. Nothing is overwritten.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

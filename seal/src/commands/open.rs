@@ -186,7 +186,7 @@ impl Job<'_> {
         }
         if self.verifiers.is_none() {
             say(
-                "--unsafe-unsigned: no signature is verified, and whoever knows the recipient can have made this",
+                "--unsafe-unsigned: no signature is verified, and anyone who knows the recipient can have made this",
             );
         }
         Ok(opened)

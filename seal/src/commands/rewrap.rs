@@ -49,7 +49,7 @@ pub fn rewrap(args: &RewrapArgs, out: &mut impl Write) -> Result<(), Error> {
         staged.place(true)
     })?;
     say(
-        "rewrap revokes nothing: whoever could open a file before can have kept its key; `hybridge reseal` makes a new one",
+        "rewrap revokes nothing: anyone who could open a file before can have kept its key; `hybridge reseal` makes a new one",
     );
     Ok(())
 }

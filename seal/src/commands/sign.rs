@@ -96,7 +96,7 @@ pub fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), Error> {
     }
     model.compare(&manifest, threads(args.threads))?;
     let by = if args.only_classical {
-        "the ECDSA signature alone"
+        "the ECDSA signature only"
     } else {
         "both signatures, ECDSA and ML-DSA"
     };

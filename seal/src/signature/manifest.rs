@@ -1,10 +1,11 @@
 //! The signed statement: in-toto 1 with the predicate of model signing 1.0, which lists every piece of a
 //! model with its SHA-256.
 
+mod statement;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
+use self::statement::{Predicate, Resource, Serialization, Statement, Subject};
 use super::Error;
 use crate::digest::{Method, Piece, Sha256, from_hex, hex, sha256};
 use crate::shown::Shown;
@@ -29,48 +30,6 @@ pub struct Manifest {
     pub ignore: Vec<String>,
     /// Every file with its pieces.
     pub files: BTreeMap<String, Vec<Piece>>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Statement {
-    #[serde(rename = "_type")]
-    kind: String,
-    subject: Vec<Subject>,
-    #[serde(rename = "predicateType")]
-    predicate_type: String,
-    predicate: Predicate,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Subject {
-    name: String,
-    digest: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Predicate {
-    serialization: Serialization,
-    resources: Vec<Resource>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Serialization {
-    method: String,
-    hash_type: String,
-    #[serde(default)]
-    allow_symlinks: bool,
-    // A number of protobuf's JSON may have a decimal point.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    shard_size: Option<serde_json::Number>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ignore_paths: Vec<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Resource {
-    name: String,
-    algorithm: String,
-    digest: String,
 }
 
 impl Manifest {

@@ -10,7 +10,7 @@ use crate::error::{Error, failed};
 use crate::shown::Shown;
 use crate::tree::{LOST_AND_FOUND, is_file_systems_own};
 
-/// A directory under its partial name, for its owner alone. Beside the target; inside it if that is there,
+/// A directory under its partial name, for its owner only. Beside the target; inside it if that is there,
 /// for the target may be a volume's own directory, which cannot be renamed.
 pub struct StagedDirectory {
     _lock: File,

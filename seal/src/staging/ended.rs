@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, failed};
 
-/// Whoever holds it creates and places: nothing appears while a signal removes.
+/// Held to create and to place: nothing appears while a signal removes.
 static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// The paths, until this is dropped.

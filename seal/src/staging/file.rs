@@ -10,7 +10,7 @@ use super::{
 use crate::error::{Error, failed};
 use crate::shown::Shown;
 
-/// A file under its partial name, for its owner alone; removed unless it is placed.
+/// A file under its partial name, for its owner only; removed unless it is placed.
 pub struct StagedFile {
     file: File,
     partial: PathBuf,

@@ -8,7 +8,7 @@ use crate::redact::Shown;
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum AddressError {
     /// An IPv6 address whose port cannot be told from it.
-    #[error("`{0}`: an IPv6 address with a port stands in brackets: write [{0}]:PORT")]
+    #[error("`{0}`: an IPv6 address with a port needs brackets: write [{0}]:PORT")]
     Brackets(Shown),
     /// Nothing where an address should be.
     #[error("an address is empty")]

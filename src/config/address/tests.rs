@@ -81,7 +81,7 @@ fn a_listening_address_that_cannot_be_read_says_what_is_wrong() {
         ),
         (
             "::1",
-            "`::1`: an IPv6 address with a port stands in brackets: write [::1]:PORT",
+            "`::1`: an IPv6 address with a port needs brackets: write [::1]:PORT",
         ),
         ("10.0.0.1,,10.0.0.2:80", "an address is empty"),
         (

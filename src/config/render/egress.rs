@@ -6,7 +6,7 @@ use super::text::{duration, list, path, policy, quoted, socket_limits, timeout};
 use crate::config::settings::EgressConfig;
 use crate::proxy::Protocol;
 use crate::proxy::egress::Destination;
-use crate::tls::client::{Authorities, Settings};
+use crate::tls::client::{CaSource, Settings};
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &EgressConfig) -> fmt::Result {
     let EgressConfig {
@@ -64,9 +64,9 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &EgressConfig) -> fmt::R
 fn tls_section(f: &mut fmt::Formatter<'_>, tls: &Settings) -> fmt::Result {
     writeln!(f, "  [egress.tls]")?;
     policy(f, &tls.policy)?;
-    let ca = match &tls.authorities {
-        Authorities::File(file) => path(file),
-        Authorities::System => quoted("system"),
+    let ca = match &tls.ca {
+        CaSource::File(file) => path(file),
+        CaSource::System => quoted("system"),
     };
     writeln!(f, "  ca = {ca}")?;
     if !tls.peer_ids.is_empty() {

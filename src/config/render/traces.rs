@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::text::{duration, path, quoted};
-use crate::tls::client::Authorities;
+use crate::tls::client::CaSource;
 use crate::traces::Settings;
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, settings: &Settings) -> fmt::Result {
@@ -20,9 +20,9 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, settings: &Settings) -> fmt::Res
     if !endpoint.is_https() && !endpoint.is_local() {
         writeln!(f, "unsafe-remote-endpoint = true")?;
     }
-    match tls.as_ref().map(|tls| &tls.authorities) {
-        Some(Authorities::File(file)) => writeln!(f, "ca = {}", path(file))?,
-        Some(Authorities::System) => writeln!(f, "ca = \"system\"")?,
+    match tls.as_ref().map(|tls| &tls.ca) {
+        Some(CaSource::File(file)) => writeln!(f, "ca = {}", path(file))?,
+        Some(CaSource::System) => writeln!(f, "ca = \"system\"")?,
         None => {}
     }
     writeln!(f, "service-name = {}", quoted(service_name))?;

@@ -12,7 +12,7 @@ use super::yaml_error::YamlError;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Document<'a> {
     pub(crate) raw: &'a str,
-    /// Whether it stands behind another JSON value, with no separator between.
+    /// Whether it follows another JSON value, with no separator between.
     pub(crate) continues: bool,
 }
 

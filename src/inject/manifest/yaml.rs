@@ -231,7 +231,7 @@ fn alias_key(value: Value) -> Result<String, YamlError> {
     }
 }
 
-/// Of several sources the first wins. What stands before `<<` in the mapping does not win: go-yaml v2 reads
+/// Of several sources the first wins. What precedes `<<` in the mapping does not win: go-yaml v2 reads
 /// in order, and the object is written out with the values that kubectl would have sent.
 fn merge(map: &mut Map<String, Value>, source: Value) -> Result<(), YamlError> {
     let sources = match source {

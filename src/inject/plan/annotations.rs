@@ -88,7 +88,7 @@ pub(crate) struct Request {
     /// What gives certificate, key and CAs instead of files.
     pub(crate) agent: Option<Agent>,
     pub(crate) policy: KeyExchange,
-    /// How clients are judged; `None` if they are not asked for a certificate.
+    /// How clients are verified; `None` if they are not asked for a certificate.
     pub(crate) clients: Option<Clients>,
     /// Keys of session tickets that replicas share.
     pub(crate) ticket_keys: Option<Source>,

@@ -198,7 +198,7 @@ impl Rewriter<'_> {
         Deny::new(
             Reason::ProbeTable,
             format!(
-                "{field} of container {:?} already asks {path}, but the sidecar's probe table does not say what stands behind it; restore the original probe",
+                "{field} of container {:?} already asks {path}, but the sidecar's probe table does not say which probe it is; restore the original probe",
                 self.slot.name()
             ),
         )

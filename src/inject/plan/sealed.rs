@@ -20,7 +20,7 @@ const OPENED_DIR: &str = "/opened";
 const OWN_MEMORY: u64 = 96 << 20;
 /// Opening is what it does, at full speed; the scheduler counts the larger of init containers and app.
 const CPU: &str = "1";
-/// As the TLS key's: the volume is mounted into the init container alone.
+/// As the TLS key's: the volume is mounted into the init container only.
 const FILE_MODE: u32 = 0o444;
 
 /// Puts container, volumes and mounts into the pod, or takes out those of an earlier run.

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use crate::proxy::codec::message::{Frame, FramingError, MessageError};
 use crate::signature::BodyDigest;
 
-/// Trailers are not signed, and an app must not take these for what was judged.
+/// Trailers are not signed, and an app must not take these for what was verified.
 const UNSIGNED: [&str; 3] = ["content-digest", "signature", "signature-input"];
 
 /// What is known of the body so far.

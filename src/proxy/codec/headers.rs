@@ -1,9 +1,10 @@
-//! Which header fields cross the proxy and which it sets itself. Pure.
+//! Which header fields are forwarded, and which the proxy sets itself. Pure.
 //!
 //! Sources: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), RFC 9113 §8.2.2 (HTTP/2).
 
 mod client_certificate;
 mod spelling;
+mod trailers;
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -13,6 +14,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) use self::client_certificate::{CertificateField, certificate_fields};
 use self::spelling::same;
+pub(crate) use self::trailers::forbidden_in_trailers;
 use crate::proxy::settings::ForwardedMode;
 use crate::signature::{PRINCIPAL, RESULT};
 
@@ -65,7 +67,7 @@ impl ForwardedHeaders {
         }
     }
 
-    /// Says nothing, and leaves what a client says: the server that is asked judges that.
+    /// Says nothing, and leaves what a client says: the server that is asked decides about that.
     pub(crate) fn silent(client: IpAddr) -> Self {
         Self {
             lines: String::new(),
@@ -208,60 +210,6 @@ pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether a comma-separated field value holds an item, letter case aside.
 pub(crate) fn has_item(value: &[u8], wanted: &[u8]) -> bool {
     items(value).any(|item| item.eq_ignore_ascii_case(wanted))
-}
-
-/// Fields that must not come as trailers (RFC 9110 §6.5.1), in either direction and version: those
-/// that frame or route a message, modify a request, authenticate, describe content or control its
-/// response, and ours.
-pub(crate) fn forbidden_in_trailers(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 31] = [
-        b"host",
-        b"trailer",
-        b"cache-control",
-        b"expect",
-        b"max-forwards",
-        b"pragma",
-        b"range",
-        b"if-match",
-        b"if-modified-since",
-        b"if-none-match",
-        b"if-range",
-        b"if-unmodified-since",
-        b"accept",
-        b"accept-charset",
-        b"accept-encoding",
-        b"accept-language",
-        b"authorization",
-        b"proxy-authorization",
-        b"www-authenticate",
-        b"cookie",
-        b"set-cookie",
-        b"age",
-        b"date",
-        b"expires",
-        b"location",
-        b"retry-after",
-        b"vary",
-        b"warning",
-        b"via",
-        b"strict-transport-security",
-        b"access-control-allow-origin",
-    ];
-    is_hop_by_hop(name)
-        || describes_content(name)
-        || NAMES.iter().any(|no| name.eq_ignore_ascii_case(no))
-        || is_forwarding(name)
-        || same(name, EVIDENCE)
-        || client_certificate::is_about_it(name)
-        || is_about_signatures(name)
-}
-
-/// `content-*`, except the digest, which can only be known at the end (RFC 9530 §2).
-fn describes_content(name: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"content-";
-    name.get(..PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-        && !name.eq_ignore_ascii_case(b"content-digest")
 }
 
 /// The bytes that fields take as HTTP/1.1 field lines, so that a limit means the same in both versions.

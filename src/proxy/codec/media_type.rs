@@ -12,7 +12,7 @@ pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
         .is_some_and(|rest| matches!(rest, [] | [b';' | b' ' | b'+', ..]))
 }
 
-/// What stands behind the media type, if the content-type begins with it.
+/// What follows the media type, if the content-type begins with it.
 fn behind<'a>(content_type: &'a [u8], media_type: &str) -> Option<&'a [u8]> {
     let (start, rest) = content_type.split_at_checked(media_type.len())?;
     start

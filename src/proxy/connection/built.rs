@@ -65,7 +65,7 @@ impl Frontend {
         Self { responses, ..self }
     }
 
-    /// Judges the signatures of requests.
+    /// Verifies the signatures of requests.
     #[must_use]
     pub fn with_signature(self, signature: Option<Arc<Verifier>>) -> Self {
         if signature.is_some() {

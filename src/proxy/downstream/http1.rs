@@ -23,7 +23,7 @@ use crate::proxy::end::{Sent, end};
 use crate::proxy::error::Outcome;
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::observers::Observed;
-use crate::proxy::signed::{ENDS_HERE, judge};
+use crate::proxy::signed::{ENDS_HERE, verify};
 use crate::proxy::upstream::Upstream;
 use crate::signature::Refusal;
 
@@ -66,7 +66,7 @@ async fn requests<S: ClientStream>(client: &mut H1<S>, context: &Context) -> (Ne
         if let Err(outcome) = pause.next_request(client, &context.activity).await {
             return (Next::Close(outcome), pause.since());
         }
-        context.turns.next().await;
+        context.scheduler.next().await;
         match serve_request(client, context).await {
             Next::Keep => {}
             last => return (last, Instant::now()),
@@ -102,12 +102,12 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         },
     };
     match validate(client.head(length), context) {
-        Ok(mut asked) => {
-            client.start_body(length, asked.facts.framing);
-            if let Some(digest) = asked.digest.take() {
+        Ok(mut parsed) => {
+            client.start_body(length, parsed.facts.framing);
+            if let Some(digest) = parsed.digest.take() {
                 client.check_body(*digest);
             }
-            forward(client, context, asked).await
+            forward(client, context, parsed).await
         }
         Err(Refused::Head(error)) => refuse(client, context, error),
         Err(Refused::Signature(refused)) => {
@@ -120,7 +120,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             let reply = LocalReply::Signature(refusal);
             let mut sample = context.sample(RequestProtocol::Http1);
             sample.observed = observed;
-            sample.answered_with(reply.status());
+            sample.responded_with(reply.status());
             client.queue(reply.to_http1_with(true, !is_head, &accept));
             Next::Close(Outcome::Closed)
         }
@@ -205,10 +205,10 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
     });
     let observers = context.observers.as_deref();
     let observed = observers.map(|observers| observers.begin(&head));
-    let mut judged = None;
+    let mut verdict = None;
     if let Some(verifier) = &context.signature {
-        match judge(context, verifier, &head.message(&context.identity)) {
-            Ok(verdict) => judged = Some(verdict),
+        match verify(context, verifier, &head.message(&context.identity)) {
+            Ok(verified) => verdict = Some(verified),
             Err(refusal) => {
                 return Err(Refused::Signature(Box::new(RefusedSignature {
                     refusal,
@@ -230,8 +230,8 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
     let route = if over_http2 {
         let mut request =
             head.to_http2(&context.identity, default_host, context.upstream.scheme)?;
-        if let Some(judged) = &judged {
-            judged.insert_into(request.headers_mut());
+        if let Some(verdict) = &verdict {
+            verdict.insert_into(request.headers_mut());
         }
         if let Some(observed) = &observed {
             observed.insert_into(request.headers_mut());
@@ -240,8 +240,8 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
     } else {
         let mut out = BytesMut::new();
         head.write_to(&mut out, &context.identity, default_host);
-        if let Some(judged) = &judged {
-            judged.put_lines(&mut out);
+        if let Some(verdict) = &verdict {
+            verdict.put_lines(&mut out);
         }
         if let Some(observed) = &observed {
             observed.put_line(&mut out);
@@ -250,7 +250,7 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
     };
     Ok(ParsedRequest {
         route,
-        digest: judged.and_then(|judged| judged.body).map(Box::new),
+        digest: verdict.and_then(|verdict| verdict.body).map(Box::new),
         facts: RequestMeta {
             framing: head.framing,
             is_head: head.method == "HEAD",
@@ -277,7 +277,7 @@ fn reply_and_close<S: Duplex>(
     outcome: Outcome,
 ) -> Next {
     let mut sample = context.sample(RequestProtocol::Http1);
-    sample.answered_with(reply.status());
+    sample.responded_with(reply.status());
     client.queue(reply.to_http1(true, true));
     Next::Close(outcome)
 }

@@ -39,17 +39,17 @@ pub(super) enum Next {
 }
 
 /// The end of a request that the upstream did not answer.
-pub(super) async fn unanswered<S: Duplex>(
+pub(super) async fn reply_to_error<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
-    asked: &RequestMeta,
+    meta: &RequestMeta,
     why: RoundTripError,
     sample: &mut Sample<'_>,
 ) -> Next {
     let Some(reply) = why.into_reply(context) else {
         return Next::Gone(Outcome::ClientGone);
     };
-    sample.answered_with(reply.status());
+    sample.responded_with(reply.status());
     let outcome = match reply {
         LocalReply::BadBody => Outcome::ProtocolError,
         _ => Outcome::Closed,
@@ -57,9 +57,9 @@ pub(super) async fn unanswered<S: Duplex>(
     // A body that is still coming, or is not what it should be, would be read as the next request.
     let close = matches!(reply, LocalReply::BadBody | LocalReply::Signature(_))
         || !client.body_done()
-        || !asked.keep_alive
-        || asked.minor == 0;
-    client.queue(reply.to_http1(close, !asked.is_head));
+        || !meta.keep_alive
+        || meta.minor == 0;
+    client.queue(reply.to_http1(close, !meta.is_head));
     if close {
         return Next::Close(outcome);
     }
@@ -75,20 +75,20 @@ pub(super) async fn unanswered<S: Duplex>(
 /// connection cannot carry another request, and says so.
 pub(super) fn outgoing<S: Duplex>(
     client: &H1<S>,
-    asked: &RequestMeta,
+    meta: &RequestMeta,
     incoming: Framing,
     context: &Context,
 ) -> (Framing, Persistence) {
     let framing = match incoming {
-        Framing::Chunked | Framing::UntilClose if asked.minor == 1 => Framing::Chunked,
+        Framing::Chunked | Framing::UntilClose if meta.minor == 1 => Framing::Chunked,
         Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
         known => known,
     };
-    let keep = asked.keep_alive
+    let keep = meta.keep_alive
         && client.body_done()
         && framing != Framing::UntilClose
         && !context.drain.is_draining();
-    let after = match (keep, asked.minor) {
+    let after = match (keep, meta.minor) {
         (true, 1) => Persistence::Default,
         (true, _) => Persistence::Explicit,
         (false, _) => Persistence::Close,

@@ -8,7 +8,7 @@ use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::Framing;
 use crate::proxy::context::{Context, Sample};
-use crate::proxy::downstream::http1_end::{Next, RequestMeta, conclude, outgoing, unanswered};
+use crate::proxy::downstream::http1_end::{Next, RequestMeta, conclude, outgoing, reply_to_error};
 use crate::proxy::downstream::http1_signed::respond_signed;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Exchange, Upload};
@@ -39,14 +39,14 @@ pub(super) enum Route {
 pub(super) async fn forward<S: Duplex>(
     client: &mut H1<S>,
     context: &Context,
-    asked: ParsedRequest,
+    parsed: ParsedRequest,
 ) -> Next {
     let ParsedRequest {
         route,
         facts,
         observed,
         ..
-    } = asked;
+    } = parsed;
     let mut sample = context.sample(if facts.websocket {
         RequestProtocol::Websocket
     } else {
@@ -60,7 +60,7 @@ pub(super) async fn forward<S: Duplex>(
     };
     match route {
         Route::Http1(head) => {
-            let ask = UpstreamRequest {
+            let upstream_request = UpstreamRequest {
                 head: &head,
                 framing: facts.framing,
                 is_head: facts.is_head,
@@ -68,14 +68,15 @@ pub(super) async fn forward<S: Duplex>(
                 upgrade: facts.websocket,
                 priority: Priority::First,
             };
-            let answered = round_trip::send_http1(client, context, &ask, interim).await;
-            respond(client, context, &facts, answered, &mut sample).await
+            let response =
+                round_trip::send_http1(client, context, &upstream_request, interim).await;
+            respond(client, context, &facts, response, &mut sample).await
         }
         Route::Http2(request) => {
             let without_body = matches!(facts.framing, Framing::None | Framing::Length(0));
-            let asking = round_trip::send_http2(client, context, *request, without_body, interim);
-            let answered = asking.await;
-            respond(client, context, &facts, answered, &mut sample).await
+            let sending = round_trip::send_http2(client, context, *request, without_body, interim);
+            let response = sending.await;
+            respond(client, context, &facts, response, &mut sample).await
         }
     }
 }
@@ -84,32 +85,32 @@ pub(super) async fn forward<S: Duplex>(
 async fn respond<S: Duplex, R: UpstreamResponse>(
     client: &mut H1<S>,
     context: &Context,
-    asked: &RequestMeta,
-    answered: Result<R, RoundTripError>,
+    meta: &RequestMeta,
+    response: Result<R, RoundTripError>,
     sample: &mut Sample<'_>,
 ) -> Next {
-    let mut answered = match answered {
-        Ok(answered) => answered,
-        Err(why) => return unanswered(client, context, asked, why, sample).await,
+    let mut response = match response {
+        Ok(response) => response,
+        Err(why) => return reply_to_error(client, context, meta, why, sample).await,
     };
-    if let Some(receipt) = &asked.receipt {
-        let answering = respond_signed(client, context, (asked, receipt), answered, sample);
-        return Box::pin(answering).await;
+    if let Some(receipt) = &meta.receipt {
+        let responding = respond_signed(client, context, (meta, receipt), response, sample);
+        return Box::pin(responding).await;
     }
     let timed = context.streams.is_some();
-    let outgoing = |incoming| outgoing(client, asked, incoming, context);
-    let head = match answered.to_http1(asked.is_head, timed, outgoing) {
+    let outgoing = |incoming| outgoing(client, meta, incoming, context);
+    let head = match response.to_http1(meta.is_head, timed, outgoing) {
         Ok(head) => head,
         Err(error) => {
             let why = UpstreamError::BadResponse(error).into();
-            return unanswered(client, context, asked, why, sample).await;
+            return reply_to_error(client, context, meta, why, sample).await;
         }
     };
-    sample.answered_with(head.status);
+    sample.responded_with(head.status);
     client.start_message(head.bytes, head.framing);
     if head.status == 101 {
-        answered.start_tunnel();
-        return match tunnel::tunnel(client, answered.body(), context, sample).await {
+        response.start_tunnel();
+        return match tunnel::tunnel(client, response.body(), context, sample).await {
             Outcome::Closed => Next::Close(Outcome::Closed),
             Outcome::ClientGone => Next::Gone(Outcome::ClientGone),
             broken => Next::Break(broken),
@@ -117,10 +118,10 @@ async fn respond<S: Duplex, R: UpstreamResponse>(
     }
     let after = head.after;
     let (idle, clock) = (context.settings.idle_timeout, sample.clock(|| head.stream));
-    let upload = answered.upload();
-    let mut exchange = Exchange::resumed(client, answered.body(), idle, upload).timing(idle, clock);
+    let upload = response.upload();
+    let mut exchange = Exchange::resumed(client, response.body(), idle, upload).timing(idle, clock);
     let result = exchange.run().await;
     let complete = result.is_ok() && exchange.upload() == Upload::Done;
-    answered.end(context, complete);
+    response.end(context, complete);
     conclude(client, context, result, after, sample)
 }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use http::header::CONTENT_TYPE;
 
-use super::http1_end::{Next, RequestMeta, conclude, outgoing, unanswered};
+use super::http1_end::{Next, RequestMeta, conclude, outgoing, reply_to_error};
 use crate::io::Duplex;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::response::{Persistence, write_from_http2};
@@ -16,7 +16,7 @@ use crate::proxy::signed_response::{Client, Signed, sign};
 use crate::signature::Receipt;
 
 /// A request, and what of it is signed with its response.
-type Asked<'a> = (&'a RequestMeta, &'a Receipt);
+type MetaAndReceipt<'a> = (&'a RequestMeta, &'a Receipt);
 
 /// A response that was forwarded.
 struct Forwarded {
@@ -29,19 +29,19 @@ struct Forwarded {
 pub(super) async fn respond_signed<S: Duplex, R: UpstreamResponse>(
     client: &mut H1<S>,
     context: &Context,
-    asked: Asked<'_>,
-    mut answered: R,
+    meta: MetaAndReceipt<'_>,
+    mut received: R,
     sample: &mut Sample<'_>,
 ) -> Next {
-    match sign_and_forward(client, context, asked, &mut answered, sample).await {
+    match sign_and_forward(client, context, meta, &mut received, sample).await {
         Ok(done) => {
             let complete = done.result.is_ok() && done.upload == Upload::Done;
-            answered.end(context, complete);
+            received.end(context, complete);
             conclude(client, context, done.result, done.after, sample)
         }
         Err(why) => {
-            answered.end(context, false);
-            unanswered(client, context, asked.0, why, sample).await
+            received.end(context, false);
+            reply_to_error(client, context, meta.0, why, sample).await
         }
     }
 }
@@ -49,22 +49,22 @@ pub(super) async fn respond_signed<S: Duplex, R: UpstreamResponse>(
 async fn sign_and_forward<S: Duplex, R: UpstreamResponse>(
     client: &mut H1<S>,
     context: &Context,
-    (asked, receipt): Asked<'_>,
-    answered: &mut R,
+    (meta, receipt): MetaAndReceipt<'_>,
+    received: &mut R,
     sample: &mut Sample<'_>,
 ) -> Result<Forwarded, RoundTripError> {
-    let head = answered.to_http2(asked.is_head);
+    let head = received.to_http2(meta.is_head);
     let head = head.map_err(UpstreamError::BadResponse)?;
-    let (of, upload) = (Client::Http1 { minor: asked.minor }, answered.upload());
-    let signing = sign(context, receipt, head, client, answered.body(), upload, of);
+    let (of, upload) = (Client::Http1 { minor: meta.minor }, received.upload());
+    let signing = sign(context, receipt, head, client, received.body(), upload, of);
     let Signed {
         response,
         framing,
         mut body,
         upload,
     } = signing.await?;
-    sample.answered_with(response.status().as_u16());
-    let (framing, after) = outgoing(client, asked, framing, context);
+    sample.responded_with(response.status().as_u16());
+    let (framing, after) = outgoing(client, meta, framing, context);
     let mut out = BytesMut::new();
     write_from_http2(&response, &mut out, framing, after);
     client.start_message(out.freeze(), framing);

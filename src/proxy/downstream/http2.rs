@@ -1,7 +1,9 @@
 //! An HTTP/2 client: streams side by side, each forwarded and answered within the connection's task
 //! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
 
+mod ending;
 mod guarded;
+mod timing;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -42,12 +44,8 @@ const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 /// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
 const MAX_PENDING_RESETS: usize = 32;
 const MAX_LOCAL_RESETS: usize = 256;
-/// Between two pings, and until one must be answered.
+/// Between two pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_ANSWER: Duration = Duration::from_secs(20);
-
-/// For the last bytes of a connection that has to make room for another one.
-const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
@@ -229,23 +227,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         self.poll_due(cx)
     }
 
-    /// A drain has begun, and the request that the client may have sent right behind its handshake,
-    /// when it could not know, has come or had its time.
-    fn must_drain(&mut self, cx: &mut task::Context<'_>) -> bool {
-        if Pin::new(&mut self.drained).poll(cx).is_pending() {
-            return false;
-        }
-        match self.first_by.filter(|by| *by > Instant::now()) {
-            Some(by) => {
-                if self.timer.deadline() > by {
-                    self.timer.as_mut().reset(by);
-                }
-                false
-            }
-            None => true,
-        }
-    }
-
     /// Goes on with every stream that can.
     fn poll_streams(&mut self, cx: &mut task::Context<'_>) {
         while let Poll::Ready(Some(())) = Pin::new(&mut self.streams).poll_next(cx) {
@@ -293,68 +274,5 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         // Boxed at once: it is large, and to move it costs more than the rest of this.
         let work = Box::pin(http2_forward::serve(request, respond, context, share));
         self.streams.push(Guarded { work, metrics });
-    }
-
-    fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
-        let quiet_end = self.quiet_end();
-        let due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
-        if self.timer.deadline() > due {
-            self.timer.as_mut().reset(due);
-        }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            let fired = self.timer.deadline();
-            self.timer.as_mut().reset(due.max(fired));
-            if quiet_end.is_some_and(|end| end <= fired) {
-                return Poll::Ready(Event::Quiet);
-            }
-            if self.ping_at <= fired {
-                return Poll::Ready(Event::PingDue);
-            }
-        }
-        Poll::Pending
-    }
-
-    /// When a connection without streams has been silent for long enough.
-    fn quiet_end(&self) -> Option<Instant> {
-        let silence = self.context.settings.keep_alive_timeout?;
-        let quiet = self.streams.is_empty() && self.closing.is_none();
-        quiet.then(|| self.quiet_since + silence)
-    }
-
-    /// GOAWAY: streams that are open end by themselves (RFC 9113 §6.8).
-    fn close(&mut self, why: Outcome) {
-        self.closing = Some(why);
-        self.connection.graceful_shutdown();
-    }
-
-    /// GOAWAY at once: there is no stream, and a client that does not read must not be waited for.
-    async fn make_room(&mut self, socket: &CoalescingWriter<S>) -> Outcome {
-        self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
-        let closed = poll_fn(|cx| socket.poll_batched(cx, |cx| self.connection.poll_closed(cx)));
-        let _ = tokio::time::timeout(SHED_TIMEOUT, closed).await;
-        Outcome::Shed
-    }
-
-    fn ping(&mut self) {
-        let sent = self
-            .pings
-            .as_mut()
-            .is_some_and(|pings| pings.send_ping(h2::Ping::opaque()).is_ok());
-        self.ping_open = sent;
-        self.ping_at = Instant::now() + if sent { PING_ANSWER } else { PING_EVERY };
-    }
-
-    fn outcome(&self, result: Result<(), h2::Error>) -> Outcome {
-        match result {
-            _ if self.closing.is_some() => self.closing.unwrap_or(Outcome::Closed),
-            Ok(()) if self.streams.is_empty() => Outcome::Closed,
-            Ok(()) => Outcome::ClientGone,
-            Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
-            Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
-            Err(error) => {
-                tracing::info!(listener = %self.context.listener(), reason = %error, "HTTP/2 connection refused");
-                Outcome::ProtocolError
-            }
-        }
     }
 }

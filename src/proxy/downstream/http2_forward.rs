@@ -165,7 +165,7 @@ impl Served<'_> {
         }
     }
 
-    /// Judges a request and leaves those of its fields that cross; the host it is for.
+    /// Checks a request and leaves its end-to-end fields; returns the host it is for.
     fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, HeadError> {
         if parts.method == Method::CONNECT && !websocket {
             return Err(HeadError::Connect);
@@ -223,9 +223,10 @@ impl Served<'_> {
             let Some(request) = to_request(parts, host, context) else {
                 return self.reply(LocalReply::BadHead(HeadError::Malformed), sample);
             };
-            let asking = round_trip::send_http2(&mut self.client, context, request, ended, interim);
-            let answered = asking.await;
-            return self.respond(answered, websocket, sample).await;
+            let sending =
+                round_trip::send_http2(&mut self.client, context, request, ended, interim);
+            let response = sending.await;
+            return self.respond(response, websocket, sample).await;
         }
         let framing = if websocket {
             Framing::None
@@ -233,7 +234,7 @@ impl Served<'_> {
             framing_of(&parts, ended)
         };
         let head = write_head(&parts, host, framing, websocket, context);
-        let ask = UpstreamRequest {
+        let upstream_request = UpstreamRequest {
             head: &head,
             framing,
             is_head: self.is_head,
@@ -241,11 +242,12 @@ impl Served<'_> {
             upgrade: websocket,
             priority: self.priority,
         };
-        let answered = round_trip::send_http1(&mut self.client, context, &ask, interim).await;
-        self.respond(answered, websocket, sample).await;
+        let response =
+            round_trip::send_http1(&mut self.client, context, &upstream_request, interim).await;
+        self.respond(response, websocket, sample).await;
     }
 
-    fn unanswered(&mut self, why: RoundTripError, sample: &mut Sample<'_>) {
+    fn reply_to_error(&mut self, why: RoundTripError, sample: &mut Sample<'_>) {
         if let Some(reply) = why.into_reply(self.context) {
             self.reply(reply, sample);
         }
@@ -263,7 +265,7 @@ impl Served<'_> {
         accept: Option<HeaderValue>,
         sample: &mut Sample<'_>,
     ) {
-        sample.answered_with(reply.status());
+        sample.responded_with(reply.status());
         let (mut response, body) = if self.grpc {
             sample.code = Code::Grpc(reply.grpc_status());
             (reply.to_grpc(), Bytes::new())

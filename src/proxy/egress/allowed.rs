@@ -122,7 +122,7 @@ mod tests {
             ("10.77.0.0/16:1024-65535", "10.77.3.4:1024", true),
             ("10.77.0.0/16:1024-65535", "10.77.3.4:1023", false),
             ("10.77.0.0/16:1024-65535", "10.78.0.1:1024", false),
-            // A name may lead anywhere: only what is written is judged.
+            // A name may lead anywhere: only what is written is checked.
             ("10.77.0.0/16:*", "rank-0.train:1", false),
             ("[2001:db8::/32]:443", "[2001:db8::7]:443", true),
         ] {

@@ -69,7 +69,7 @@ impl App {
         }
     }
 
-    /// Waits for enough bytes to tell what the app speaks; they are read again by whoever reads next.
+    /// Waits for enough bytes to tell what the app speaks; the next reader reads them again.
     pub(super) async fn begins(&mut self) -> Begins {
         loop {
             if let Some(begins) = begins(&self.begun) {

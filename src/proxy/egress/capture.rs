@@ -24,7 +24,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 const NO_ORIGIN: &str =
     "this port is a forward proxy: it takes CONNECT HOST:PORT and GET http://HOST:PORT/";
-const ONLY_CONNECT: &str = "this port leads to a tunnel: it takes CONNECT HOST:PORT alone";
+const ONLY_CONNECT: &str = "this port leads to a tunnel: it takes CONNECT HOST:PORT only";
 
 impl EgressFrontend {
     fn capture(&self) -> Capture {

@@ -46,7 +46,7 @@ pub(super) struct HttpSide {
     pools: Arc<Pools>,
     failures: Arc<FailureLog>,
     load: Arc<Load>,
-    turns: Arc<RequestScheduler>,
+    scheduler: Arc<RequestScheduler>,
 }
 
 /// What the data path is told that listeners share. No upstream of this host is meant.
@@ -88,7 +88,7 @@ impl HttpSide {
             settings,
             failures: Arc::new(FailureLog::new(&front.log.listener, target)),
             load: Arc::clone(load),
-            turns: RequestScheduler::start(counts(PanickedTask::Scheduler)),
+            scheduler: RequestScheduler::start(counts(PanickedTask::Scheduler)),
         }
     }
 
@@ -184,7 +184,7 @@ impl HttpSide {
             drain: drain.clone(),
             activity,
             load: Arc::clone(&self.load),
-            turns: Arc::clone(&self.turns),
+            scheduler: Arc::clone(&self.scheduler),
         }
     }
 }

@@ -165,7 +165,7 @@ impl Origin {
             let shown = match self.tls.facts() {
                 None => "no certificate is configured here: set cert and key".to_owned(),
                 Some(facts) => format!(
-                    "it saw the certificate of `{}`: is it certified by an authority that the server trusts, for clients, and allowed there?",
+                    "it saw the certificate of `{}`: is it certified by a CA that the server trusts, for clients, and allowed there?",
                     facts.subject
                 ),
             };

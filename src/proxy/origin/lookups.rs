@@ -1,4 +1,4 @@
-//! Lookups of names. The host's resolver occupies a thread until its own patience ends, whoever has given up
+//! Lookups of names. The host's resolver occupies a thread until its own timeout ends, even if the connection has given up
 //! meanwhile, so the work is bounded and not only the waiting: one lookup of a name at a time serves all who
 //! ask for it, and a bounded number of names is looked up at once.
 

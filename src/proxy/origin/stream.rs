@@ -1,5 +1,5 @@
 //! A TLS stream to a server that may still refuse us: a client's handshake is complete before the server
-//! has judged its certificate (RFC 8446 §4.4.2.4), so it is counted with the first thing that is heard.
+//! has verified its certificate (RFC 8446 §4.4.2.4), so it is counted with the first thing that is heard.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -34,7 +34,7 @@ pub enum TargetError {
     #[error("has no host that is a DNS name or an address (IPv6 in brackets)")]
     Host,
     /// A URL.
-    #[error("is a URL: write HOST:PORT alone")]
+    #[error("is a URL: write HOST:PORT only")]
     Url,
     /// Every address of a host.
     #[error("is the unspecified address: write the server's own")]

@@ -48,28 +48,30 @@ pub(crate) struct Http1Response {
 
 /// Sends a request over HTTP/1.1 and waits for the head of its response. `interim` forwards what comes before the final head (RFC 9110 §15.2).
 ///
-/// A kept connection that turns out to be closed is replaced by a new one if the request cannot
+/// An idle connection that turns out to be closed is replaced by a new one if the request cannot
 /// have been acted upon, or may be sent twice, and nothing of its body is gone.
 pub(crate) async fn send_http1<D: MessageStream>(
     down: &mut D,
     context: &Context,
-    ask: &UpstreamRequest<'_>,
+    request: &UpstreamRequest<'_>,
     mut interim: impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<Http1Response, RoundTripError> {
     let upstream = &context.upstream;
-    let mut lease = upstream.lease(!ask.idempotent, ask.priority).await?;
+    let mut lease = upstream
+        .lease(!request.idempotent, request.priority)
+        .await?;
     loop {
         let Lease { connection, reused } = &mut lease;
-        connection.start_message(ask.head.clone(), ask.framing);
+        connection.start_message(request.head.clone(), request.framing);
         // Before a switch of protocols nothing of the client's belongs to the request.
-        let upload = if ask.upgrade {
+        let upload = if request.upgrade {
             Upload::Ending
         } else {
             Upload::Open
         };
         let idle = context.settings.idle_timeout;
         let mut exchange = Exchange::resumed(down, &mut **connection, idle, upload);
-        let waited = final_head(&mut exchange, ask, &mut interim).await;
+        let waited = final_head(&mut exchange, request, &mut interim).await;
         let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
         match waited {
             Ok(length) => {
@@ -81,22 +83,22 @@ pub(crate) async fn send_http1<D: MessageStream>(
                 });
             }
             Err(RoundTripError::Upstream(UpstreamError::Closed))
-                if *reused && !body_taken && (ask.idempotent || !connection.has_sent()) =>
+                if *reused && !body_taken && (request.idempotent || !connection.has_sent()) =>
             {
-                lease = upstream.lease_new(ask.priority).await?;
+                lease = upstream.lease_new(request.priority).await?;
             }
             Err(RoundTripError::Upstream(UpstreamError::Closed)) => {
                 let refused = connection.stream_mut().refusal();
                 return Err(refused.unwrap_or(UpstreamError::Closed).into());
             }
-            Err(unanswered) => return Err(unanswered),
+            Err(error) => return Err(error),
         }
     }
 }
 
 async fn final_head<D: MessageStream>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
-    ask: &UpstreamRequest<'_>,
+    request: &UpstreamRequest<'_>,
     interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<usize, RoundTripError> {
     let mut passed = Interim::default();
@@ -110,7 +112,7 @@ async fn final_head<D: MessageStream>(
                 Poll::Ready(head.map_err(|error| RoundTripError::from(unreadable(error))))
             })
             .await??;
-        if is_final(exchange, length, ask, &mut passed, interim)? {
+        if is_final(exchange, length, request, &mut passed, interim)? {
             return Ok(length);
         }
         exchange.up.start_body(length, Framing::None);
@@ -121,7 +123,7 @@ async fn final_head<D: MessageStream>(
 fn is_final<D: MessageStream>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
     length: usize,
-    ask: &UpstreamRequest<'_>,
+    request: &UpstreamRequest<'_>,
     passed: &mut Interim,
     interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<bool, UpstreamError> {
@@ -131,10 +133,10 @@ fn is_final<D: MessageStream>(
         return Ok(true);
     }
     let mut fields_buf = no_fields();
-    let head = ResponseHead::parse(head, &mut fields_buf, ask.is_head)
+    let head = ResponseHead::parse(head, &mut fields_buf, request.is_head)
         .map_err(UpstreamError::BadResponse)?;
     match head.status {
-        101 if ask.upgrade && head.to_websocket => Ok(true),
+        101 if request.upgrade && head.to_websocket => Ok(true),
         101 => Err(UpstreamError::BadResponse(HeadError::Switch)),
         100..200 => {
             passed.count(length)?;

@@ -60,7 +60,7 @@ pub(crate) async fn send_http2<D: MessageStream>(
         let again = (opening.reused && left > 0).then(|| request.clone());
         let failed =
             match attempt(down, context, opening, request, without_body, &mut interim).await {
-                Ok(answered) => return Ok(answered),
+                Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
         let may_repeat = match failed.why {

@@ -122,7 +122,7 @@ impl Upstream {
         }
     }
 
-    /// A kept connection if there is a living one, else a new one.
+    /// An idle connection if one is alive, else a new one.
     ///
     /// `probe_socket`: the request cannot be sent twice, so a close that has not been noticed yet is
     /// worth a system call.
@@ -199,7 +199,7 @@ impl Upstream {
             && kept.connection.stream_mut().is_idle(probe_socket)
     }
 
-    /// Closes kept connections that are too old or were closed by the server.
+    /// Closes idle connections that are too old or were closed by the server.
     fn sweep(&self) {
         self.http2.sweep(self.idle_timeout);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

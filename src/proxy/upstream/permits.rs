@@ -1,8 +1,8 @@
 //! How many sockets to upstreams the process may have open: what the limit of file descriptors leaves
-//! beside the clients. A new socket needs a permit and keeps it until it is closed; a kept connection
-//! that is reused asks for nothing.
+//! beside the clients. A new socket needs a permit and keeps it until it is closed; an idle connection
+//! that is reused needs none.
 //!
-//! Most permits go to whoever comes first. Some are kept for the first request of a connection: an
+//! Most permits go to the first that ask. Some are kept for the first request of a connection: an
 //! HTTP/2 client with hundreds of slow streams must not take the last socket from other clients.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -123,7 +123,7 @@ impl UpstreamPermits {
         }
     }
 
-    /// Turns the permit of a kept connection into that of an additional request, if one is left.
+    /// Turns the permit of an idle connection into that of an additional request, if one is left.
     pub(super) fn admit_additional(&self, permit: &mut SocketPermit) -> bool {
         if permit.additional.is_none() {
             permit.additional = Arc::clone(&self.additional).try_acquire_owned().ok();

@@ -1,4 +1,4 @@
-//! For the fuzzer: a client that signed one request, and a listener that judges any.
+//! For the fuzzer: a client that signed one request, and a listener that verifies any.
 
 use std::time::Duration;
 
@@ -69,8 +69,8 @@ impl Client {
         text.replacen(c, classical, MOST).replacen(p, ml_dsa, MOST)
     }
 
-    /// Judges a request twice by a listener that saw none, `body` behind its head.
-    pub(crate) fn judge(&self, message: &Message<'_>, body: &[u8]) -> Option<[Outcome; 2]> {
+    /// Verifies a request twice by a listener that saw none, `body` behind its head.
+    pub(crate) fn verify_twice(&self, message: &Message<'_>, body: &[u8]) -> Option<[Outcome; 2]> {
         let settings = Settings {
             mode: SignatureMode::Require,
             keys: "clients.jwks".into(),

@@ -99,11 +99,11 @@ impl Client {
         (inputs.join(", "), values.join(", "))
     }
 
-    fn judge(&self, verifier: &Verifier, draft: &Draft) -> Result<Verified, Refusal> {
-        self.judge_at(verifier, draft, Duration::from_secs(NOW.cast_unsigned()))
+    fn verify(&self, verifier: &Verifier, draft: &Draft) -> Result<Verified, Refusal> {
+        self.verify_at(verifier, draft, Duration::from_secs(NOW.cast_unsigned()))
     }
 
-    fn judge_at(
+    fn verify_at(
         &self,
         verifier: &Verifier,
         draft: &Draft,
@@ -146,17 +146,17 @@ fn draft() -> Draft {
 fn both_signatures_of_one_principal_are_accepted_once() {
     let client = Client::new();
     let verifier = client.verifier();
-    let verified = client.judge(&verifier, &draft()).ok().unwrap();
+    let verified = client.verify(&verifier, &draft()).ok().unwrap();
     assert_eq!(verified.principal, "batch");
     let mut body = verified.body.unwrap();
     body.update(b"he");
     body.update(b"llo");
     assert!(body.matches());
-    let again = client.judge(&verifier, &draft());
+    let again = client.verify(&verifier, &draft());
     assert_eq!(again.err(), Some(Refusal::Replayed));
 }
 
-/// With another principal in the file, one gets half of what it could have alone.
+/// With another principal in the file, one gets half of what it could have otherwise.
 #[test]
 fn the_part_of_a_principal_follows_the_keys_in_use() {
     let (one, other) = (Client::new(), Client::new());
@@ -165,7 +165,7 @@ fn the_part_of_a_principal_follows_the_keys_in_use() {
     settings.keys = dir.path().join("clients.jwks");
     std::fs::write(&settings.keys, one.jwks()).unwrap();
     let verifier = Verifier::load(&settings).unwrap();
-    let judge = |client: &Client, nonce: usize| {
+    let verify = |client: &Client, nonce: usize| {
         let mut draft = draft();
         for params in [&mut draft.classical, &mut draft.pq] {
             *params = params.replace("nonce=\"1\"", &format!("nonce=\"{nonce}\""));
@@ -173,21 +173,21 @@ fn the_part_of_a_principal_follows_the_keys_in_use() {
                 *params = params.replace("keyid=\"", "keyid=\"o-");
             }
         }
-        client.judge(&verifier, &draft).err()
+        client.verify(&verifier, &draft).err()
     };
     for nonce in 0..25 {
-        assert_eq!(judge(&one, nonce), None);
+        assert_eq!(verify(&one, nonce), None);
     }
     let others = other.jwks().replace("\"kid\":\"", "\"kid\":\"o-");
     let others = others.replace("batch", "other");
     let both = one.jwks().replace("]}", ",") + others.trim_start_matches("{\"keys\":[");
     std::fs::write(&settings.keys, both).unwrap();
     assert!(verifier.reload().unwrap());
-    assert!(matches!(judge(&one, 25), Some(Refusal::TableFull(_))));
+    assert!(matches!(verify(&one, 25), Some(Refusal::TableFull(_))));
     for nonce in 0..25 {
-        assert_eq!(judge(&other, nonce), None, "{nonce}");
+        assert_eq!(verify(&other, nonce), None, "{nonce}");
     }
-    assert!(matches!(judge(&other, 25), Some(Refusal::TableFull(_))));
+    assert!(matches!(verify(&other, 25), Some(Refusal::TableFull(_))));
 }
 
 /// From the first moment that a signature counts to the last, 66 seconds less an instant.
@@ -199,14 +199,14 @@ fn a_signature_is_remembered_for_as_long_as_it_is_fresh() {
     for wait in 0..20 {
         let verifier = client.verifier();
         let first = begin + Duration::from_millis(wait * 50);
-        assert!(client.judge_at(&verifier, &draft(), first).is_ok());
+        assert!(client.verify_at(&verifier, &draft(), first).is_ok());
         for after in (0..=65_999).step_by(500).chain([65_999]) {
             let now = begin + Duration::from_millis(after);
-            let again = client.judge_at(&verifier, &draft(), now.max(first)).err();
+            let again = client.verify_at(&verifier, &draft(), now.max(first)).err();
             assert_eq!(again, Some(Refusal::Replayed), "{wait} {after}");
         }
         let late = created + Duration::from_secs(61);
-        let late = client.judge_at(&verifier, &draft(), late).err();
+        let late = client.verify_at(&verifier, &draft(), late).err();
         assert_eq!(late, Some(Refusal::Stale));
     }
 }
@@ -278,8 +278,8 @@ fn every_other_request_is_refused_for_its_reason() {
     for (index, (change, expected)) in cases.into_iter().enumerate() {
         let mut draft = draft();
         change(&mut draft);
-        let judged = client.judge(&client.verifier(), &draft);
-        assert_eq!(judged.err(), Some(expected), "case {index}");
+        let verified = client.verify(&client.verifier(), &draft);
+        assert_eq!(verified.err(), Some(expected), "case {index}");
     }
 }
 

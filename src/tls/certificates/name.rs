@@ -14,7 +14,7 @@ pub struct ServedName(String);
 /// Text that clients cannot ask for.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "\"{0}\" is no DNS name (`api.example.com`, `*.example.com`); an IP address is not sent as a name"
+    "\"{0}\" is not a DNS name (`api.example.com`, `*.example.com`); an IP address is not sent as a name"
 )]
 pub struct ServedNameError(Shown);
 

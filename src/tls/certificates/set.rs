@@ -15,7 +15,7 @@ use crate::tls::credentials::{CertificateFacts, Credentials};
 use crate::tls::reload::CredentialStore;
 use crate::tls::signing::{SigningThreads, THREADS, TIMEOUT};
 
-/// The pairs of a listener; the first is for whoever asks for no name that is known.
+/// The pairs of a listener; the first is for clients that ask for no known name.
 #[derive(Debug)]
 pub struct CertificateSet {
     first: Arc<CredentialStore>,

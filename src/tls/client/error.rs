@@ -147,7 +147,7 @@ impl ClientError {
                 | AlertDescription::UnknownCA
                 | AlertDescription::AccessDenied
                 | AlertDescription::CertificateRequired
-                // OpenSSL's word for a certificate that another authority of the same name signed.
+                // OpenSSL's word for a certificate that another CA of the same name signed.
                 | AlertDescription::DecryptError
         )
     }

@@ -1,5 +1,5 @@
-//! One generation of what connections are made with: authorities, our certificate, and a session store
-//! for each target. A new one has new stores: no ticket of an earlier certificate or authority is used.
+//! One generation of what connections are made with: CAs, our certificate, and a session store
+//! for each target. A new one has new stores: no ticket of an earlier certificate or CA is used.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::authorities::{ClientTlsError, of_file, of_system};
+use super::cas::{ClientTlsError, of_file, of_system};
 use super::sessions::Sessions;
-use super::settings::{Authorities, Settings};
+use super::settings::{CaSource, Settings};
 use super::verifier::Verifier;
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, ShownBy};
 use crate::tls::policy::VERSIONS;
@@ -24,7 +24,7 @@ const MOST_TARGETS: usize = 1024;
 
 /// What is read from files.
 pub(super) struct Texts {
-    authorities: Vec<CertificateDer<'static>>,
+    cas: Vec<CertificateDer<'static>>,
     pair: Option<PairText>,
 }
 
@@ -33,9 +33,9 @@ impl Texts {
         let pair = settings.pair.as_ref();
         let pair = pair.map(|(cert, key)| PairText::read(cert, key));
         Ok(Self {
-            authorities: match &settings.authorities {
-                Authorities::File(path) => of_file(path)?,
-                Authorities::System => of_system()?,
+            cas: match &settings.ca {
+                CaSource::File(path) => of_file(path)?,
+                CaSource::System => of_system()?,
             },
             pair: pair
                 .transpose()
@@ -45,9 +45,9 @@ impl Texts {
 
     fn digest(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
-        for authority in &self.authorities {
-            context.update(&authority.len().to_be_bytes());
-            context.update(authority);
+        for ca in &self.cas {
+            context.update(&ca.len().to_be_bytes());
+            context.update(ca);
         }
         if let Some(pair) = &self.pair {
             context.update(&pair.digest());
@@ -67,7 +67,7 @@ pub(super) struct Generation {
     resumption: bool,
     targets: Mutex<HashMap<Box<str>, Target>>,
     digest: [u8; 32],
-    authorities: usize,
+    cas: usize,
     facts: Option<CertificateFacts>,
     warnings: Vec<String>,
 }
@@ -77,8 +77,8 @@ impl Generation {
         let refused = |cause: String| ClientTlsError::Refused(cause);
         let provider = Arc::new(settings.policy.client_provider());
         let mut roots = RootCertStore::empty();
-        for authority in &texts.authorities {
-            let added = roots.add(authority.clone());
+        for ca in &texts.cas {
+            let added = roots.add(ca.clone());
             added.map_err(|cause| refused(cause.to_string()))?;
         }
         let chains =
@@ -118,7 +118,7 @@ impl Generation {
             resumption: settings.resumption,
             targets: Mutex::default(),
             digest: texts.digest(),
-            authorities: texts.authorities.len(),
+            cas: texts.cas.len(),
             warnings: credentials.iter().flat_map(warnings).collect(),
             facts: credentials.map(|pair| pair.facts().clone()),
         })
@@ -128,9 +128,9 @@ impl Generation {
         self.digest == texts.digest()
     }
 
-    /// How many authorities there are.
-    pub(super) fn authorities(&self) -> usize {
-        self.authorities
+    /// How many CAs there are.
+    pub(super) fn ca_count(&self) -> usize {
+        self.cas
     }
 
     /// The certificate that we show, if we have one.

@@ -26,7 +26,7 @@ use crate::tls::stream::{Established, TlsStream};
 /// Records in which a server may send its side of a handshake: each may be a byte.
 const MAX_RECORDS: usize = 4096;
 
-/// With whom a handshake is made, and how.
+/// The peer of a handshake, and how it is made.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub(super) config: Arc<ClientConfig>,

@@ -8,7 +8,7 @@ use crate::tls::policy::TlsPolicy;
 
 /// Who certifies the servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Authorities {
+pub enum CaSource {
     /// The PEM certificates of this file.
     File(PathBuf),
     /// The host's own bundle.
@@ -21,7 +21,7 @@ pub struct Settings {
     /// Which groups and suites, in which order, and the promise.
     pub policy: TlsPolicy,
     /// Who certifies the servers.
-    pub authorities: Authorities,
+    pub ca: CaSource,
     /// Which servers by the URI in their certificate, whatever their name; empty: by name.
     pub peer_ids: Rules,
     /// PEM chain and key shown to servers that ask.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::pki_types::ServerName;
 
-use super::authorities::ClientTlsError;
+use super::cas::ClientTlsError;
 use super::generation::{Generation, Texts};
 use super::handshake::Peer;
 use super::settings::Settings;
@@ -60,9 +60,9 @@ impl ClientTls {
         self.current.load().facts().cloned()
     }
 
-    /// How many authorities there are.
-    pub fn authorities(&self) -> usize {
-        self.current.load().authorities()
+    /// How many CAs there are.
+    pub fn ca_count(&self) -> usize {
+        self.current.load().ca_count()
     }
 
     /// What the operator should hear of the pair.

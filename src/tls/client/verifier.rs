@@ -65,12 +65,12 @@ impl ServerCertVerifier for Verifier {
             now,
         );
         match verified {
-            // webpki judges the name last: everything else is as it should be.
+            // webpki checks the name last: everything else is as it should be.
             Ok(_)
             | Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.peer_ids.is_empty() => self.identified(end_entity),
-            // An authority of the same name with another key is another authority.
+            // A CA of the same name with another key is another CA.
             Err(Error::InvalidCertificate(CertificateError::BadSignature)) => {
                 Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
             }

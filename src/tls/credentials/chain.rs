@@ -174,7 +174,7 @@ impl CertificateFile<'_> {
         Ok(())
     }
 
-    /// The second certificate issued the first; behind them order and gaps are for clients to judge.
+    /// The second certificate issued the first; behind them order and gaps are for clients to decide.
     fn check_link(&self, chain: &[Entry<'_>]) -> Result<(), CredentialError> {
         let [leaf, next, ..] = chain else {
             return Ok(());

@@ -83,7 +83,7 @@ pub(super) fn of_leaf(path: &Path, leaf: &Entry<'_>, by: ShownBy) -> Vec<Warning
             names_nobody(x509),
             is_for_clients(x509),
             cannot_sign(x509),
-            is_authority(x509),
+            is_ca(x509),
         ],
         ShownBy::Client => [is_for_servers(x509), cannot_sign(x509), None, None],
     };
@@ -128,7 +128,7 @@ fn cannot_sign(x509: &X509Certificate<'_>) -> Option<&'static str> {
     )
 }
 
-fn is_authority(x509: &X509Certificate<'_>) -> Option<&'static str> {
+fn is_ca(x509: &X509Certificate<'_>) -> Option<&'static str> {
     x509.is_ca().then_some(
         "is the certificate of a CA: clients that follow RFC 5280 refuse it for a server; have a server certificate issued (`hybridge certs` makes one to try with)",
     )
@@ -152,7 +152,7 @@ pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning
             continue;
         }
         if !chain[..index].iter().any(issued) {
-            say("stands before the certificate that it issued: put after each certificate its issuer".into());
+            say("comes before the certificate that it issued: put the issuer after each certificate".into());
         }
         let validity = entry.x509.validity();
         let (from, until) = (
@@ -259,8 +259,8 @@ mod tests {
     use crate::tls::credentials::Credentials;
 
     #[test]
-    fn a_certificate_is_judged_by_who_shows_it() {
-        let judged = |usages: &[Usage], by| {
+    fn a_certificate_is_checked_for_who_shows_it() {
+        let warned = |usages: &[Usage], by| {
             let mut params = CertificateParams::default();
             params.extended_key_usages = usages.to_vec();
             let key = KeyPair::generate().unwrap();
@@ -273,11 +273,11 @@ mod tests {
             let warnings = pair.warnings().iter().map(ToString::to_string);
             warnings.collect::<Vec<_>>().join("\n")
         };
-        assert_eq!(judged(&[Usage::ClientAuth], ShownBy::Client), "");
-        assert_eq!(judged(&[], ShownBy::Client), "");
-        let wrong = judged(&[Usage::ServerAuth], ShownBy::Client);
+        assert_eq!(warned(&[Usage::ClientAuth], ShownBy::Client), "");
+        assert_eq!(warned(&[], ShownBy::Client), "");
+        let wrong = warned(&[Usage::ServerAuth], ShownBy::Client);
         assert!(wrong.contains("is not for clients"), "{wrong}");
-        let wrong = judged(&[Usage::ClientAuth], ShownBy::Server);
+        let wrong = warned(&[Usage::ClientAuth], ShownBy::Server);
         assert!(wrong.contains("is not for servers"), "{wrong}");
         assert!(wrong.contains("no subject alternative name"), "{wrong}");
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::tls::hello;
 
-/// rustls's connection of either side: what differs is the type alone.
+/// rustls's connection of either side: what differs is the type only.
 pub(in crate::tls) trait Side {
     /// What rustls tells the sides apart by.
     type Data;

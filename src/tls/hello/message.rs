@@ -6,6 +6,8 @@ use crate::tls::record::HANDSHAKE;
 
 pub(super) const CLIENT_HELLO: u8 = 1;
 pub(super) const EXT_SERVER_NAME: u16 = 0;
+pub(super) const EXT_SUPPORTED_GROUPS: u16 = 10;
+pub(super) const EXT_KEY_SHARE: u16 = 51;
 
 /// The fields that somebody looks at.
 pub(super) struct ClientHello<'a> {

@@ -2,8 +2,7 @@
 
 use rustls::PeerIncompatible;
 
-use super::message::Cursor;
-use super::{EXT_KEY_SHARE, EXT_SUPPORTED_GROUPS};
+use super::message::{Cursor, EXT_KEY_SHARE, EXT_SUPPORTED_GROUPS};
 use crate::tls::error::HandshakeError;
 
 const EXT_EARLY_DATA: u16 = 42;

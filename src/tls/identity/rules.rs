@@ -10,7 +10,7 @@ use super::uri_rule::UriRule;
 /// The rules of a listener.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rules {
-    /// Everybody whom the authorities certify.
+    /// Everyone the CAs certify.
     any: bool,
     uris: Vec<UriRule>,
     dns: Vec<DnsRule>,
@@ -19,7 +19,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Everybody whom the authorities certify.
+    /// Everyone the CAs certify.
     pub fn any() -> Self {
         Self {
             any: true,
@@ -32,7 +32,7 @@ impl Rules {
         *self == Self::default()
     }
 
-    /// Whether everybody may in whom the authorities certify.
+    /// Whether everyone the CAs certify may in.
     pub fn is_any(&self) -> bool {
         self.any
     }

@@ -1,4 +1,4 @@
-//! What makes a certificate an X.509-SVID: one URI name that is a SPIFFE ID, and no authority's powers
+//! What makes a certificate an X.509-SVID: one URI name that is a SPIFFE ID, and no CA's powers
 //! (X509-SVID §2, §4 and §5.2).
 
 use x509_parser::certificate::X509Certificate;
@@ -15,8 +15,8 @@ pub enum SvidError {
     Uris,
     #[error("its URI name is no SPIFFE ID with a path")]
     Id,
-    #[error("it is an authority: it may certify others")]
-    Authority,
+    #[error("it is a CA: it may certify others")]
+    Ca,
 }
 
 /// The SPIFFE ID of a workload's certificate.
@@ -39,7 +39,7 @@ pub fn svid(leaf: &[u8]) -> Result<String, SvidError> {
     let certifies =
         usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign());
     if certifies || constraints.is_some_and(|constraints| constraints.value.ca) {
-        return Err(SvidError::Authority);
+        return Err(SvidError::Ca);
     }
     Ok(id.to_owned())
 }

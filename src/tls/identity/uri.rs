@@ -1,6 +1,6 @@
 //! URIs as names (RFC 3986 §3; SPIFFE-ID §2).
 
-/// Visible ASCII alone (RFC 3986 §2, RFC 5280 §4.2.1.6).
+/// Visible ASCII only (RFC 3986 §2, RFC 5280 §4.2.1.6).
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -25,7 +25,7 @@ fn remedy(group: Group) -> &'static str {
 pub enum PolicyError {
     /// A hybrid group after a classical one under hybrid-preferred.
     #[error(
-        "groups: `{hybrid}` stands after `{classical}`, but policy `hybrid-preferred` gives every client that lists a hybrid group a hybrid one: put the hybrid groups first"
+        "groups: `{hybrid}` comes after `{classical}`, but policy `hybrid-preferred` gives every client that lists a hybrid group a hybrid one: put the hybrid groups first"
     )]
     ClassicalFirst {
         /// The entry that comes too late.

@@ -17,7 +17,7 @@ pub enum Group {
     Secp256r1MlKem768,
     /// 0x11ed: P-384 and ML-KEM-1024.
     Secp384r1MlKem1024,
-    /// 0x0202: ML-KEM-1024 alone.
+    /// 0x0202: pure ML-KEM-1024.
     MlKem1024,
     /// 0x001d.
     X25519,
@@ -32,7 +32,7 @@ pub enum Group {
 pub enum KxClass {
     /// Post-quantum and classical combined: both would have to be broken.
     Hybrid,
-    /// Post-quantum alone: nothing is left if it is broken.
+    /// Without a classical half: nothing is left if it is broken.
     Pure,
     /// Classical only.
     Classical,

@@ -6,12 +6,12 @@ use super::unknown::{self, UnknownName};
 /// What a listener promises about the key exchange.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
-    /// Hybrid for whoever lists a hybrid group, classical for the others.
+    /// Hybrid for clients that list a hybrid group, classical for the others.
     #[default]
     HybridPreferred,
     /// Hybrid or nothing.
     HybridRequired,
-    /// Hybrid or post-quantum alone, or nothing.
+    /// Hybrid or post-quantum only, or nothing.
     PqRequired,
     /// Only classical groups, for comparison.
     ClassicalOnly,

@@ -1,4 +1,4 @@
-//! Profiles: the algorithms that an authority names for TLS, and whether something is one of them. Pure.
+//! Profiles: the algorithms that a government agency names for TLS, and whether something is one of them. Pure.
 //!
 //! Sources: CNSA 2.0 (NSA, September 2022; FAQ 2.1, December 2024) for the algorithms, and
 //! draft-becker-cnsa2-tls-profile for their use in TLS. Compliance is for an assessor: it also asks for a
@@ -17,7 +17,7 @@ pub enum Profile {
     #[default]
     #[strum(serialize = "off")]
     Off,
-    /// CNSA 2.0: MLKEM1024 alone, ML-DSA-87, AES-256.
+    /// CNSA 2.0: MLKEM1024 only, ML-DSA-87, AES-256.
     #[strum(serialize = "cnsa-2.0")]
     Cnsa2,
     /// On the way there: P-384 beside ML-KEM-1024, and ECDSA with P-384 beside ML-DSA-87.
@@ -192,9 +192,9 @@ impl Requirement {
         let strict = profile == Profile::Cnsa2;
         match self {
             Self::TlsVersion => "TLS 1.3",
-            Self::KeyExchange if strict => "MLKEM1024 alone",
+            Self::KeyExchange if strict => "MLKEM1024 only",
             Self::KeyExchange => "SecP384r1MLKEM1024 or MLKEM1024",
-            Self::CipherSuite => "TLS_AES_256_GCM_SHA384 alone",
+            Self::CipherSuite => "TLS_AES_256_GCM_SHA384 only",
             Self::ServerKey if strict => "ML-DSA-87",
             Self::ServerKey => "ML-DSA-87 or ECDSA P-384",
             Self::ServerChain | Self::ClientCertificates if strict => "ML-DSA-87 throughout",

@@ -96,7 +96,7 @@ fn contradictions_name_the_entry_and_the_remedy() {
     );
     assert_eq!(
         refused(Mode::HybridPreferred, &[X25519, X25519MlKem768]),
-        "groups: `X25519MLKEM768` stands after `X25519`, but policy `hybrid-preferred` gives every client that lists a hybrid group a hybrid one: put the hybrid groups first"
+        "groups: `X25519MLKEM768` comes after `X25519`, but policy `hybrid-preferred` gives every client that lists a hybrid group a hybrid one: put the hybrid groups first"
     );
     assert_eq!(
         refused(Mode::HybridPreferred, &[X25519MlKem768]),

@@ -11,7 +11,7 @@ fn enter(queue: &Arc<HandshakeQueue>, address: [u8; 4]) -> Option<Waiting> {
     queue.state().enter(queue, address.into()).0
 }
 
-/// A queue in which whoever comes next waits.
+/// A queue in which the next handshake waits.
 fn busy(limit: usize) -> Arc<HandshakeQueue> {
     let queue = HandshakeQueue::new(limit, Arc::new(|| {}));
     for _ in 0..AT_ONCE {

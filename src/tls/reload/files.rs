@@ -1,4 +1,4 @@
-//! Replaces what is read from one file or two while the process runs (authorities for clients, ticket
+//! Replaces what is read from one file or two while the process runs (CAs for clients, ticket
 //! keys), as certificates are: on a change of their directory, on request, and by a periodic re-check.
 //! The last good ones stay.
 

@@ -13,38 +13,13 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::failure::{Attempt, Failure, ReloadError};
 use crate::redact::{Shown, scrub};
 use crate::tls::credentials::{
-    CredentialError, Credentials, PairDigest, PairText, TokenKey, directory_of, is_token,
-    unix_seconds, volume_root,
+    CredentialError, Credentials, PairText, TokenKey, directory_of, is_token, unix_seconds,
+    volume_root,
 };
 use crate::tls::policy::Profile;
-
-/// Why the last look at the files brought nothing usable.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct ReloadError {
-    /// [`CredentialError::reason`], or `internal`.
-    pub reason: &'static str,
-    pub message: String,
-    /// When this failure was first seen, unix seconds.
-    pub since: i64,
-}
-
-impl ReloadError {
-    fn not_yet() -> Self {
-        Self {
-            reason: "internal",
-            message: "no certificate has been loaded yet".into(),
-            since: unix_seconds(SystemTime::now()),
-        }
-    }
-}
-
-impl fmt::Display for ReloadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
 
 /// Whether what a store serves is fit to be served.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -152,7 +127,7 @@ impl CredentialStore {
             .map(|failure| failure.error.clone())
     }
 
-    /// Judged at `now`. An expired certificate outweighs a failed reload.
+    /// As of `now`. An expired certificate outweighs a failed reload.
     pub fn health(&self, now: SystemTime) -> Health {
         let Some(current) = self.current() else {
             return Health::Missing(self.last_error().unwrap_or_else(ReloadError::not_yet));
@@ -278,51 +253,5 @@ impl ResolvesServerCert for CredentialStore {
             .load()
             .as_ref()
             .map(|current| current.certified_key())
-    }
-}
-
-/// What one look at the files found.
-pub(super) enum Attempt {
-    Unchanged,
-    Loaded(Box<Credentials>),
-    Failed(Failure),
-}
-
-pub(super) struct Failure {
-    error: ReloadError,
-    /// Of what could be read; `None` if not both files could.
-    digest: Option<PairDigest>,
-    /// When it was found last by who reports it.
-    reported: Instant,
-    pub(super) may_be_half_written: bool,
-}
-
-impl Failure {
-    fn new(error: &CredentialError, digest: Option<PairDigest>) -> Self {
-        Self {
-            error: ReloadError {
-                reason: error.reason(),
-                message: scrub(&error.to_string()).into_owned(),
-                since: unix_seconds(SystemTime::now()),
-            },
-            digest,
-            reported: Instant::now(),
-            may_be_half_written: error.may_be_half_written(),
-        }
-    }
-
-    /// The look at the files panicked. What the panic said is not repeated: it may hold what was read.
-    pub(super) fn of_panic() -> Self {
-        Self {
-            error: ReloadError {
-                reason: "internal",
-                message: "the look at the certificate files ended by a fault of this program"
-                    .to_owned(),
-                since: unix_seconds(SystemTime::now()),
-            },
-            digest: None,
-            reported: Instant::now(),
-            may_be_half_written: false,
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::other::OtherFiles;
-use crate::tls::client::{self, Authorities as ServerAuthorities, ClientTls};
+use crate::tls::client::{self, CaSource, ClientTls};
 use crate::tls::credentials::rfc3339;
 use crate::tls::standing::StandingFailure;
 use crate::tls::tickets::{self, TicketKeyStore};
@@ -16,10 +16,10 @@ use crate::tls::trust::{self, TrustStore};
 #[derive(Clone, Debug)]
 pub enum Watched {
     /// CAs and revocation lists.
-    Authorities(Arc<TrustStore>),
+    ClientCas(Arc<TrustStore>),
     /// Keys of session tickets.
     TicketKeys(Arc<TicketKeyStore>),
-    /// Authorities for servers, and the pair shown to them.
+    /// CAs for servers, and the pair shown to them.
     Client(Arc<ClientTls>),
     /// What another part of the program reads.
     Other(Arc<OtherFiles>),
@@ -36,7 +36,7 @@ impl Watched {
     /// The setting that names the file.
     pub(super) fn setting(&self) -> &'static str {
         match self {
-            Self::Authorities(_) => "client-ca",
+            Self::ClientCas(_) => "client-ca",
             Self::TicketKeys(_) => "ticket-keys",
             Self::Client(_) => "egress.tls",
             Self::Other(other) => other.read.setting(),
@@ -45,7 +45,7 @@ impl Watched {
 
     pub(super) fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::Authorities(store) => {
+            Self::ClientCas(store) => {
                 let settings = store.settings();
                 let files = std::iter::once(&settings.ca).chain(&settings.crl);
                 files.cloned().collect()
@@ -59,7 +59,7 @@ impl Watched {
     /// The failure that stands.
     pub(super) fn failure(&self) -> &StandingFailure {
         match self {
-            Self::Authorities(store) => &store.failure,
+            Self::ClientCas(store) => &store.failure,
             Self::TicketKeys(store) => &store.failure,
             Self::Client(store) => &store.failure,
             Self::Other(other) => &other.failure,
@@ -69,7 +69,7 @@ impl Watched {
     /// Reads, checks and, if it is something else, uses what the files hold.
     pub(super) fn look(&self) -> Look {
         match self {
-            Self::Authorities(store) => match store.attempt() {
+            Self::ClientCas(store) => match store.attempt() {
                 trust::Attempt::Unchanged => Look::Unchanged,
                 trust::Attempt::Loaded(trust) => {
                     store.publish(*trust);
@@ -97,7 +97,7 @@ impl Watched {
 
     pub(super) fn log_loaded(&self) {
         match self {
-            Self::Authorities(store) => {
+            Self::ClientCas(store) => {
                 let trust = store.current();
                 info!(client_ca = %store.settings().ca.display(), digest = trust.digest(), "authorities for clients reloaded");
                 for warning in trust.warnings() {
@@ -114,7 +114,7 @@ impl Watched {
             Self::Client(store) => {
                 let until = store.facts().map(|facts| rfc3339(facts.not_after));
                 info!(
-                    authorities = store.authorities(),
+                    authorities = store.ca_count(),
                     certificate_until = until,
                     "egress certificates reloaded: new connections use them, and no ticket of before"
                 );
@@ -135,7 +135,7 @@ impl Watched {
             return;
         }
         match self {
-            Self::Authorities(store) => {
+            Self::ClientCas(store) => {
                 let client_ca = store.settings().ca.display();
                 if restored {
                     info!(%client_ca, "the file holds the authorities in use again");
@@ -168,7 +168,7 @@ impl Watched {
 
     pub(super) fn log_failed(&self, error: &str) {
         match self {
-            Self::Authorities(store) => {
+            Self::ClientCas(store) => {
                 let client_ca = store.settings().ca.display();
                 if store.is_waiting() {
                     warn!(%client_ca, %error, "no usable authorities for clients yet, every client certificate is refused");
@@ -197,10 +197,10 @@ impl Watched {
 
 fn client_files(store: &ClientTls) -> Vec<PathBuf> {
     let settings = store.settings();
-    let authorities = match &settings.authorities {
-        ServerAuthorities::File(path) => Some(path),
-        ServerAuthorities::System => None,
+    let ca = match &settings.ca {
+        CaSource::File(path) => Some(path),
+        CaSource::System => None,
     };
     let pair = settings.pair.iter().flat_map(|(cert, key)| [cert, key]);
-    authorities.into_iter().chain(pair).cloned().collect()
+    ca.into_iter().chain(pair).cloned().collect()
 }

@@ -16,6 +16,7 @@ use super::*;
 use crate::io::{ByteSource, TrafficCounters};
 use crate::tls::handshake;
 use crate::tls::protection::tests::sealed;
+use crate::tls::record::RECORD_HEADER;
 
 /// Has just room for the tickets, which no client reads before it reads data.
 const SMALL_PIPE: usize = 2_500;

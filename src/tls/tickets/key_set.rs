@@ -42,7 +42,7 @@ impl Secret {
         &self.0
     }
 
-    /// Fills `out` with bytes that belong to `purpose` alone (RFC 5869).
+    /// Fills `out` with bytes that belong to `purpose` only (RFC 5869).
     pub(super) fn derive(&self, purpose: &[&[u8]], out: &mut [u8]) -> Option<()> {
         let extracted: Prk = Salt::new(HKDF_SHA384, SALT).extract(&self.0[..]);
         let expanded = extracted.expand(purpose, Length(out.len())).ok()?;

@@ -106,8 +106,8 @@ impl Ticketer {
         let facts = match session.certificates.first() {
             None => None,
             Some(first) => {
-                // What was judged by former authorities or rules is no fact for these.
-                if !Noted::was_judged_by(scoped.trust.as_ref()?) {
+                // What former CAs or rules accepted counts for nothing here.
+                if !Noted::was_verified_by(scoped.trust.as_ref()?) {
                     return None;
                 }
                 if Facts::stands_in(first) {
@@ -131,7 +131,7 @@ impl Ticketer {
         scoped.keys.seal(&text)
     }
 
-    /// The session, if whoever verified its client would let it in now.
+    /// The session, if the trust that verified its client would let it in now.
     fn decrypt_at(&self, ticket: &[u8], now: u64) -> Option<Vec<u8>> {
         let scoped = self.scoped()?;
         let text = scoped.keys.open(ticket)?;
@@ -151,7 +151,7 @@ impl Ticketer {
             if !trust.resumes(peer, now) {
                 return None;
             }
-            Noted::set_judge(trust);
+            Noted::set_verified_by(trust);
         }
         let certificate = (!facts.is_empty()).then_some(facts);
         Session::parse(session)?.with_certificate(certificate)

@@ -33,7 +33,7 @@ struct List {
     is_signed: bool,
 }
 
-/// Which lists judge the clients of one domain: those of its CAs by their places, and those of CAs that only a client
+/// Which lists count for the clients of one domain: those of its CAs by their places, and those of CAs that only a client
 /// sends.
 pub(super) struct OfDomain {
     pub(super) by_signer: Vec<Vec<CertificateRevocationListDer<'static>>>,

@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 
 use super::agent_lists::{AgentLists, OfDomain};
 use super::any_of::AnyOf;
-use super::authorities::{self, Authorities};
+use super::cas::{self, ParsedCas};
 use super::domains::Domains;
 use super::error::TrustError;
 use super::generation::{Trust, Unlisted, add_part, chains, digest_of_rules, finished};
 use super::settings::Settings;
 use crate::tls::credentials::unix_seconds;
 
-/// The authorities of one trust domain.
+/// The CAs of one trust domain.
 pub(crate) struct Bundle {
     pub(crate) domain: String,
     pub(crate) pem: Zeroizing<Vec<u8>>,
@@ -34,7 +34,7 @@ fn in_order(federated: &[Result<Bundle, String>]) -> impl Iterator<Item = &Resul
 }
 
 impl Trust {
-    /// The bundles of an agent: each domain's authorities judge that domain alone. A federated bundle that
+    /// The bundles of an agent: each domain's CAs verify clients of that domain only. A federated bundle that
     /// cannot be used, or that names the own domain, is left out with a warning; a revocation list that cannot be
     /// used is an error, because it would be missed.
     pub(crate) fn from_bundles(
@@ -45,14 +45,14 @@ impl Trust {
     ) -> Result<Self, TrustError> {
         let now = unix_seconds(SystemTime::now());
         let lists = AgentLists::parse(lists, now).map_err(TrustError::AgentList)?;
-        let parse = |pem: &[u8]| authorities::parse(&settings.ca, pem, now, settings.profile);
+        let parse = |pem: &[u8]| cas::parse(&settings.ca, pem, now, settings.profile);
         let mut warnings = lists.warnings.clone();
         let mut domains = vec![(own, parse(&own.pem)?)];
         for bundle in in_order(federated) {
             let (domain, parsed) = match bundle {
                 Err(domain) => (domain, Err("it cannot be read".to_owned())),
                 Ok(bundle) if bundle.domain == own.domain => {
-                    let ours = "it names the own trust domain, whose own authorities alone count";
+                    let ours = "it names the own trust domain, for which only its own CAs count";
                     (&bundle.domain, Err(ours.to_owned()))
                 }
                 Ok(bundle) => {
@@ -98,7 +98,7 @@ impl Trust {
             rules: settings.rules.clone(),
             digest: finished(context),
             warnings,
-            authority_keys: keys,
+            ca_keys: keys,
             next_update,
         })
     }
@@ -107,7 +107,7 @@ impl Trust {
 /// The verifier of one domain: CAs with lists of their own apart from each other and from the rest.
 fn of_domain(
     settings: &Settings,
-    parsed: Authorities,
+    parsed: ParsedCas,
     lists: OfDomain,
 ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
     let mut rest = RootCertStore::empty();
@@ -143,7 +143,7 @@ mod tests {
     use crate::tls::policy::Profile;
     use crate::tls::trust::{ClientAuth, Signatures};
 
-    fn authority() -> String {
+    fn ca() -> String {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -168,14 +168,14 @@ mod tests {
             signatures: Signatures::default(),
             profile: Profile::Off,
         };
-        let [own, one, two] = [(); 3].map(|()| authority());
+        let [own, one, two] = [(); 3].map(|()| ca());
         let own = bundle("example.org", &own);
         let digest = |federated: &[(&str, &str)]| {
             let federated = federated.iter();
             let federated = federated.map(|(domain, pem)| Ok(bundle(domain, pem)));
             let federated: Vec<_> = federated.collect();
             let trust = Trust::from_bundles(&settings, &own, &federated, &[]).unwrap();
-            assert_eq!(trust.authority_keys.len(), 3);
+            assert_eq!(trust.ca_keys.len(), 3);
             trust.digest
         };
         let first = digest(&[("a.org", &one), ("b.org", &two)]);

@@ -1,5 +1,5 @@
-//! Clients of several trust domains: each is judged by the authorities of the domain that its SPIFFE ID
-//! names, and by no other's. An authority of a federated domain could certify names of this one.
+//! Clients of several trust domains: each is verified by the CAs of the domain that its SPIFFE ID
+//! names, and by no other's. A CA of a federated domain could certify names of this one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl ClientCertVerifier for Domains {
             Error::InvalidCertificate(match problem {
                 SvidError::Unreadable => CertificateError::BadEncoding,
                 SvidError::Uris | SvidError::Id => CertificateError::ApplicationVerificationFailure,
-                SvidError::Authority => CertificateError::InvalidPurpose,
+                SvidError::Ca => CertificateError::InvalidPurpose,
             })
         })?;
         let verifier = self.by_name.get(trust_domain(&id));

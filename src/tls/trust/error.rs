@@ -1,11 +1,11 @@
-//! Why a file of authorities cannot be used: what is wrong, in which file and place, and the remedy.
+//! Why a file of CAs cannot be used: what is wrong, in which file and place, and the remedy.
 
 use crate::redact::Shown;
 use crate::tls::credentials::CredentialError;
 use crate::tls::pem::{PemError, Position};
 use crate::tls::policy::{Profile, Requirement};
 
-/// Why authorities for clients cannot be used.
+/// Why CAs for clients cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
@@ -57,11 +57,11 @@ pub enum TrustError {
         /// What is wrong.
         cause: String,
     },
-    /// A leaf: whoever holds its key could certify anybody.
+    /// A leaf: the holder of its key could certify anybody.
     #[error(
-        "client-ca: {path}: {at}, `{subject}`, is not a certificate authority (basicConstraints): write the authority that issued it, and let it in by a rule"
+        "client-ca: {path}: {at}, `{subject}`, is not a CA (basicConstraints): write the CA that issued it, and let it in by a rule"
     )]
-    NotAuthority {
+    NotACa {
         /// The file.
         path: Shown,
         /// Which block.
@@ -71,7 +71,7 @@ pub enum TrustError {
     },
     /// Every client below it would be refused.
     #[error(
-        "client-ca: {path}: {at}, `{subject}`, has a name constraint on URIs ({constraint}), which cannot be verified: every client below it would be refused; use an authority without it and fence by allow-uri"
+        "client-ca: {path}: {at}, `{subject}`, has a name constraint on URIs ({constraint}), which cannot be verified: every client below it would be refused; use a CA without it and fence by allow-uri"
     )]
     UriConstraint {
         /// The file.

@@ -1,4 +1,4 @@
-//! One generation of authorities and rules, made from the text of a file.
+//! One generation of CAs and rules, made from the text of a file.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
-use super::authorities::{self, Authorities};
+use super::cas::{self, ParsedCas};
 use super::error::TrustError;
 use super::nobody::Nobody;
 use super::revocation::Revocation;
@@ -43,26 +43,26 @@ impl Texts {
 /// The digest of no text.
 const NOBODY: [u8; 32] = [0; 32];
 
-/// Authorities, revocation lists and rules, ready to judge.
+/// CAs, revocation lists and rules, ready to verify clients.
 #[derive(Debug)]
 pub struct Trust {
     pub(super) chains: Arc<dyn ClientCertVerifier>,
     pub(super) rules: Rules,
     pub(super) digest: [u8; 32],
     pub(super) warnings: Vec<String>,
-    pub(super) authority_keys: Vec<String>,
+    pub(super) ca_keys: Vec<String>,
     pub(super) next_update: Option<i64>,
 }
 
 impl Trust {
     pub(super) fn from_texts(settings: &Settings, texts: &Texts) -> Result<Self, TrustError> {
         let now = unix_seconds(SystemTime::now());
-        let Authorities {
+        let ParsedCas {
             roots,
             mut warnings,
             keys,
             ..
-        } = authorities::parse(&settings.ca, &texts.ca, now, settings.profile)?;
+        } = cas::parse(&settings.ca, &texts.ca, now, settings.profile)?;
         let revocation = match (&settings.crl, &texts.crl) {
             (Some(path), Some(text)) => Some(Revocation::parse(path, text, now)?),
             _ => None,
@@ -82,7 +82,7 @@ impl Trust {
             rules: settings.rules.clone(),
             digest: digest(settings, texts),
             warnings,
-            authority_keys: keys,
+            ca_keys: keys,
             next_update,
         })
     }
@@ -94,7 +94,7 @@ impl Trust {
             rules: Rules::default(),
             digest: NOBODY,
             warnings: Vec::new(),
-            authority_keys: Vec::new(),
+            ca_keys: Vec::new(),
             next_update: None,
         }
     }
@@ -119,9 +119,9 @@ impl Trust {
         &self.warnings
     }
 
-    /// The algorithms of the authorities' keys, in the order of the file.
-    pub fn authority_keys(&self) -> &[String] {
-        &self.authority_keys
+    /// The algorithms of the CAs' keys, in the order of the file.
+    pub fn ca_keys(&self) -> &[String] {
+        &self.ca_keys
     }
 
     /// SHA-256 of everything that decides who may in, in lower-case hexadecimal.

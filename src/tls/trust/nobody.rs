@@ -1,4 +1,4 @@
-//! The verifier of a listener without usable authorities: a client that needs a certificate is refused as
+//! The verifier of a listener without usable CAs: a client that needs a certificate is refused as
 //! one that nobody issued, one that has none is treated by the mode.
 
 use rustls::client::danger::HandshakeSignatureValid;

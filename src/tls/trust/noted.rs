@@ -18,8 +18,8 @@ thread_local! {
 pub(crate) struct Noted {
     /// The client, its certificate verified; whether it may in is another question.
     pub(crate) peer: Option<Arc<PeerIdentity>>,
-    /// By whom it was judged, now or when its ticket was made.
-    judge: Option<Arc<Trust>>,
+    /// What verified it, now or when its ticket was made.
+    verified_by: Option<Arc<Trust>>,
 }
 
 impl Noted {
@@ -37,15 +37,15 @@ impl Noted {
         NOTED.with_borrow_mut(|noted| noted.peer = Some(peer));
     }
 
-    pub(crate) fn set_judge(trust: &Arc<Trust>) {
-        NOTED.with_borrow_mut(|noted| noted.judge = Some(Arc::clone(trust)));
+    pub(crate) fn set_verified_by(trust: &Arc<Trust>) {
+        NOTED.with_borrow_mut(|noted| noted.verified_by = Some(Arc::clone(trust)));
     }
 
-    /// Whether this, and nothing that it replaced, judged the client.
-    pub(crate) fn was_judged_by(trust: &Arc<Trust>) -> bool {
+    /// Whether this, and nothing that it replaced, verified the client.
+    pub(crate) fn was_verified_by(trust: &Arc<Trust>) -> bool {
         NOTED.with_borrow(|noted| {
-            let judge = noted.judge.as_ref();
-            judge.is_some_and(|judge| Arc::ptr_eq(judge, trust))
+            let by = noted.verified_by.as_ref();
+            by.is_some_and(|by| Arc::ptr_eq(by, trust))
         })
     }
 }

@@ -26,7 +26,7 @@ pub enum ClientAuth {
 pub struct Settings {
     /// Whether a client may have none.
     pub mode: ClientAuth,
-    /// PEM bundle of the authorities.
+    /// PEM bundle of the CAs.
     pub ca: PathBuf,
     /// Revocation lists; with them a chain counts only if each issuer's list says nothing against it.
     pub crl: Option<PathBuf>,

@@ -19,7 +19,7 @@ pub enum Signatures {
     Any,
     /// Every kind; ML-DSA is asked for first.
     PqPreferred,
-    /// ML-DSA alone, from the client's key up to the authority's.
+    /// ML-DSA only, from the client's key up to the CA's.
     PqRequired,
 }
 
@@ -44,7 +44,7 @@ static PREFERRED: LazyLock<Choice> = LazyLock::new(|| {
 
 static REQUIRED: LazyLock<Choice> = LazyLock::new(|| Choice::of(&ML_DSA));
 
-/// ML-DSA-87 alone, whichever kinds a mode asks for.
+/// ML-DSA-87 only, whichever kinds a mode asks for.
 static CNSA: LazyLock<Choice> = LazyLock::new(|| Choice::of(&[SignatureScheme::ML_DSA_87]));
 
 /// ML-DSA-87 first, and P-384 with SHA-384. The library's scheme for P-384 verifies certificates of other

@@ -1,5 +1,5 @@
-//! The authorities and rules in use, as handshakes read them and the reloader replaces them: one value,
-//! so that no handshake meets new authorities with old rules.
+//! The CAs and rules in use, as handshakes read them and the reloader replaces them: one value,
+//! so that no handshake meets new CAs with old rules.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) enum Attempt {
 }
 
 impl TrustStore {
-    /// Reads and checks the authorities; without them nobody may in.
+    /// Reads and checks the CAs; without them nobody may in.
     pub fn load(settings: &Settings) -> Result<Self, TrustError> {
         let trust = Trust::from_texts(settings, &Texts::read(settings)?)?;
         Ok(Self {
@@ -55,7 +55,7 @@ impl TrustStore {
         store
     }
 
-    /// Whether the first authorities are waited for.
+    /// Whether the first CAs are waited for.
     pub fn is_waiting(&self) -> bool {
         self.current.load().is_nobody()
     }
@@ -65,7 +65,7 @@ impl TrustStore {
         &self.settings
     }
 
-    /// What handshakes are judged by.
+    /// What handshakes are verified with.
     pub fn current(&self) -> Arc<Trust> {
         self.current.load_full()
     }
@@ -75,12 +75,12 @@ impl TrustStore {
         self.failure.get()
     }
 
-    /// What handshakes are judged by, whatever replaces it.
+    /// What handshakes are verified with, whatever replaces it.
     pub(crate) fn watched(&self) -> Arc<ArcSwap<Trust>> {
         Arc::clone(&self.current)
     }
 
-    /// Judges what clients present, by what is in use then.
+    /// Verifies what clients present, by what is in use then.
     pub(crate) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::new(Verifier::new(Arc::clone(&self.current)))
     }

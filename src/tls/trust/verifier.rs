@@ -34,7 +34,7 @@ impl ClientCertVerifier for Verifier {
         self.current.load().chains.client_auth_mandatory()
     }
 
-    /// None: Go and others withhold their certificate if no authority named issued it, even where an
+    /// None: Go and others withhold their certificate if no CA named issued it, even where an
     /// intermediate of theirs leads to one (RFC 8446 §4.2.4 lets a server name none).
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
@@ -56,7 +56,7 @@ impl ClientCertVerifier for Verifier {
             .map(Arc::new)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         Noted::set_peer(Arc::clone(&peer));
-        Noted::set_judge(&trust);
+        Noted::set_verified_by(&trust);
         if trust.rules.allow(&peer) {
             Ok(verified)
         } else {
@@ -104,7 +104,7 @@ fn of_unusable_list(error: Error) -> Error {
     }
 }
 
-/// An authority of the same name with another key, or a key of another algorithm, is another authority: alert 48 says so, where
+/// A CA of the same name with another key, or a key of another algorithm, is another CA: alert 48 says so, where
 /// decrypt_error would speak of the handshake.
 fn of_another_issuer(error: Error) -> Error {
     match error {

@@ -158,7 +158,7 @@ def sized(setting):
 
 
 def namespaces(setting):
-    """Which pods are judged, by labels of namespace and pod."""
+    """Which pods are checked, by labels of namespace and pod."""
     setting.namespace("quiet")
     status, said = setting.kube.create(setting.pod("quiet", "unrelated"), dry_run=True)
     check("a pod nobody asked for: untouched", status == 201 and not sidecar(said), said)
@@ -191,7 +191,7 @@ FORGED = {
 
 
 def forged(setting):
-    """The policies alone, on the real API server."""
+    """The policies only, on the real API server."""
     given = setting.injected(setting.pod("shapes", "forged"))
     with setting.without_webhook():
         status, said = setting.admitted(given, lambda status, _: status == 201)

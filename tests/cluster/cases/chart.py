@@ -20,7 +20,7 @@ REFUSED = {
     "a policy that does not exist": "defaults.policy=hybrid",
     "no replica": "replicas=0",
     "a certificate mode that does not exist": "certificate.mode=self",
-    "mode existing without an authority": "certificate.mode=existing",
+    "mode existing without a CA": "certificate.mode=existing",
 }
 
 
@@ -140,7 +140,7 @@ def gone_again(setting, helm):
     setting.injector_down()
     left = setting.kubectl("get", "mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings",
                            "-l", "app.kubernetes.io/part-of=hybridge", "-o", "name")
-    check("helm uninstall leaves nothing that judges pods", not left.strip(), left)
+    check("helm uninstall leaves nothing that checks pods", not left.strip(), left)
     status, said = setting.admitted(setting.pod("probe", "after"), as_it_was)
     check("helm uninstall: a labelled pod is created as it is", as_it_was(status, said), said)
 
@@ -150,8 +150,8 @@ def existing(setting, helm):
     folder = setting.work / "existing"
     setting.command(setting.hybridge, "inject", "certs", "--dir", folder)
     setting.kubectl("apply", "-f", folder / "secret.yaml")
-    authority = base64.b64decode(secret(setting)["ca.crt"]).decode()
-    (folder / "ca.crt").write_text(authority)
+    ca = base64.b64decode(secret(setting)["ca.crt"]).decode()
+    (folder / "ca.crt").write_text(ca)
     helm("install", "hybridge", CHART, "-n", SYSTEM, "--set", "certificate.mode=existing", "--set-file", f"certificate.caBundle={folder}/ca.crt")
     setting.injector_up()
     holds(setting, "helm install again, with a certificate of one's own")

@@ -19,7 +19,7 @@ LIVENESS = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 2, "f
 def run(setting):
     setting.namespace(SPACE, enabled=True)
     folder = setting.secret(SPACE)
-    old, new = Authority(setting.work, "clients-old"), Authority(setting.work, "clients-new")
+    old, new = Ca(setting.work, "clients-old"), Ca(setting.work, "clients-new")
     admission(setting)
     policy(setting)
     if not setting.node:
@@ -31,7 +31,7 @@ def run(setting):
     unusable(setting, seen, folder, new)
 
 
-class Authority:
+class Ca:
     """A CA and its clients, made by openssl as the documents do."""
 
     def __init__(self, work, name):
@@ -58,7 +58,7 @@ def openssl(*words):
     subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
 
 
-def authorities(setting, *files):
+def publish_cas(setting, *files):
     text = "".join(file if isinstance(file, str) else file.read_text() for file in files)
     thing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "client-ca", "namespace": SPACE}, "data": {"ca.crt": text}}
     setting.kubectl("apply", "-f", "-", stdin=json.dumps(thing))
@@ -70,7 +70,7 @@ def admission(setting):
         env = {each["name"]: each.get("value") for each in sidecar(said)["env"]}
         check("its sidecar is told whom to let in", env.get("HYBRIDGE_CLIENT_AUTH") == "required" and env.get("HYBRIDGE_ALLOW_URI") == RULE, env)
         mounting = [each["name"] for each in said["spec"]["containers"] if any(m["name"] == "hybridge-tls" for m in each.get("volumeMounts", []))]
-        check("only the sidecar mounts the authorities", not mounting and "client-ca.crt" in str(said["spec"]["volumes"]), said["spec"]["volumes"])
+        check("only the sidecar mounts the CAs", not mounting and "client-ca.crt" in str(said["spec"]["volumes"]), said["spec"]["volumes"])
     status, said = setting.kube.create(setting.pod(SPACE, "agent", AGENT), dry_run=True)
     if check("a pod with spiffe is injected and valid", status == 201 and sidecar(said), said):
         env = {each["name"]: each.get("value") for each in sidecar(said)["env"]}
@@ -79,7 +79,7 @@ def admission(setting):
         check("the socket comes by CSI", volumes["hybridge-spiffe"].get("csi", {}).get("driver") == "csi.spiffe.io", volumes)
     for what, wrong, remedy in (
             ("without a rule", {"hybridge.dev/allow-uri": None}, "allow-uri"),
-            ("without authorities", {"hybridge.dev/client-ca": None}, "client-ca"),
+            ("without CAs", {"hybridge.dev/client-ca": None}, "client-ca"),
             ("without client-auth", {"hybridge.dev/client-auth": None}, "client-auth: required"),
             ("a rule that cannot be read", {"hybridge.dev/allow-uri": "spiffe://example.org/a*"}, "allow-uri"),
             ("spiffe, which is not built", {"hybridge.dev/spiffe": "unix:/run/agent.sock"}, "SPIFFE agent")):
@@ -116,14 +116,14 @@ def tickets(setting, folder):
         setting.kube.delete(pod, 1)
 
 
-def late(setting, authority):
+def late(setting, ca):
     pod = setting.pod(SPACE, "asks", ASKED, livenessProbe=LIVENESS)
     status, said = setting.kube.create(pod)
     check("a pod whose ConfigMap does not exist yet is created", status == 201, said)
     time.sleep(4)
     now = setting.kube.read(pod)
     check("it waits", not ready(now) and restarts(now, "hybridge") == 0, now.get("status"))
-    authorities(setting, authority.certificate)
+    publish_cas(setting, ca.certificate)
     seen = setting.kube.until(pod, ready, 120)
     check("it gets ready once the ConfigMap is there: probes need no certificate", ready(seen), seen.get("status"))
     return seen
@@ -133,45 +133,45 @@ def get(setting, pod, folder, *words, path="/v1/models"):
     return setting.stub("get", "--cacert", folder / "ca.crt", "--name", f"llama.{SPACE}.svc", *words, f"https://{pod['status']['podIP']}:8000{path}")
 
 
-def served(setting, pod, folder, authority):
+def served(setting, pod, folder, ca):
     code, said = get(setting, pod, folder)
     check("a client without a certificate is refused", code != 0 and "certificate required" in said, said)
-    code, said = get(setting, pod, folder, *authority.client(BATCH))
+    code, said = get(setting, pod, folder, *ca.client(BATCH))
     check("a client with one gets 200 over X25519MLKEM768", code == 0 and said.startswith("X25519MLKEM768 200"), said)
-    code, said = get(setting, pod, folder, *authority.client(BATCH), "--header", "x-forwarded-client-cert=URI=spiffe://example.org/ns/ai/sa/root", path="/client")
+    code, said = get(setting, pod, folder, *ca.client(BATCH), "--header", "x-forwarded-client-cert=URI=spiffe://example.org/ns/ai/sa/root", path="/client")
     check("the app sees who it is in x-forwarded-client-cert, and not what the client claims",
           code == 0 and f"URI={BATCH}" in said and "sa/root" not in said and "Hash=" in said, said)
-    code, said = get(setting, pod, folder, *authority.client(WEB))
+    code, said = get(setting, pod, folder, *ca.client(WEB))
     check("a client that no rule names is refused", code != 0 and "access denied" in said, said)
     text = admin(pod, "/metrics")[1]
     check("the sidecar counts them", "hybridge_client_certificates_total" in text and "client_certificate_missing" in text, text[-300:])
 
 
 def rotated(setting, pod, folder, old, new):
-    """Both authorities, then the new one alone, as the documents say."""
+    """Both CAs, then the new one only, as the documents say."""
     code, said = get(setting, pod, folder, *new.client(BATCH))
-    check("a client of another authority is refused", code != 0 and "unknown" in said, said)
-    authorities(setting, old.certificate, new.certificate)
-    check("an added authority is trusted without a restart", wait(lambda: get(setting, pod, folder, *new.client(BATCH))[0] == 0, 120))
+    check("a client of another CA is refused", code != 0 and "unknown" in said, said)
+    publish_cas(setting, old.certificate, new.certificate)
+    check("an added CA is trusted without a restart", wait(lambda: get(setting, pod, folder, *new.client(BATCH))[0] == 0, 120))
     check("the old one still is", get(setting, pod, folder, *old.client(BATCH))[0] == 0)
-    authorities(setting, new.certificate)
-    check("a removed authority is not", wait(lambda: get(setting, pod, folder, *old.client(BATCH))[0] != 0, 120))
+    publish_cas(setting, new.certificate)
+    check("a removed CA is not", wait(lambda: get(setting, pod, folder, *old.client(BATCH))[0] != 0, 120))
     now = setting.kube.read(pod)
     check("nothing restarted", restarts(now, "hybridge") == 0 and restarts(now, "app") == 0, now.get("status"))
 
 
-def unusable(setting, pod, folder, authority):
+def unusable(setting, pod, folder, ca):
     """Content that cannot be used, then a restart of the sidecar: the app goes on, nobody is let in."""
-    authorities(setting, "no certificate\n")
+    publish_cas(setting, "no certificate\n")
     said = wait(lambda: "client-ca" in admin(pod, "/readyz")[1], 120)
-    check("authorities that cannot be used are said on /readyz", said, admin(pod, "/readyz"))
-    check("the last good ones stay", ready(setting.kube.read(pod)) and get(setting, pod, folder, *authority.client(BATCH))[0] == 0)
+    check("CAs that cannot be used are said on /readyz", said, admin(pod, "/readyz"))
+    check("the last good ones stay", ready(setting.kube.read(pod)) and get(setting, pod, folder, *ca.client(BATCH))[0] == 0)
     restarted_alone(setting, pod, "them")
     status, text = admin(pod, "/readyz")
-    check("/readyz says 503 with the reason", status == 503 and "no usable authorities" in text, (status, text))
-    check("nobody is let in meanwhile", get(setting, pod, folder, *authority.client(BATCH))[0] != 0 and get(setting, pod, folder)[0] != 0)
-    authorities(setting, authority.certificate)
+    check("/readyz says 503 with the reason", status == 503 and "no usable CAs" in text, (status, text))
+    check("nobody is let in meanwhile", get(setting, pod, folder, *ca.client(BATCH))[0] != 0 and get(setting, pod, folder)[0] != 0)
+    publish_cas(setting, ca.certificate)
     healed = setting.kube.until(pod, ready, 120)
     check("good ones make it ready, without a restart", ready(healed) and restarts(healed, "hybridge") == 1, healed.get("status"))
-    check("and clients are served", wait(lambda: get(setting, pod, folder, *authority.client(BATCH))[0] == 0, 20))
+    check("and clients are served", wait(lambda: get(setting, pod, folder, *ca.client(BATCH))[0] == 0, 20))
     setting.kube.delete(pod, 1)

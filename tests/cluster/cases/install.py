@@ -29,7 +29,7 @@ def run(setting):
 
 
 def again(setting):
-    """Uninstalled and installed again, twice: pods are still created, and still judged."""
+    """Uninstalled and installed again, twice: pods are still created, and still checked."""
     setting.namespace("probe", enabled=True)
     for round_number in (1, 2):
         setting.uninstall()

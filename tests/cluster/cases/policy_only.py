@@ -53,7 +53,7 @@ def injected(setting):
     status, said = setting.kube.create(with_volumes, dry_run=True)
     check("volumes and init containers of the pod stay", status == 201 and len(said["spec"]["initContainers"]) == 2
           and {"tmp", "hybridge-tls"} <= {each["name"] for each in said["spec"]["volumes"]}, said)
-    # The policy that judges takes effect by itself, before or after the one that injects.
+    # The policy that checks takes effect by itself, before or after the one that injects.
     wait(lambda: setting.kube.create(setting.pod("mutated", "beyond", {}), dry_run=True)[0] in (403, 422), 30)
     for what, annotations in BEYOND.items():
         status, said = setting.kube.create(setting.pod("mutated", "beyond", EXPLICIT | annotations), dry_run=True)

@@ -31,8 +31,8 @@ def served(setting, folder):
     seen = setting.started(pod)
     check("an injected pod gets ready", ready(seen), seen.get("status"))
     host = f"{address(seen)}:8000"
-    authority = ["--cacert", folder / "ca.crt", "--name", "llama.serving.svc"]
-    code, said = setting.stub("get", *authority, f"https://{host}/v1/models")
+    trusted = ["--cacert", folder / "ca.crt", "--name", "llama.serving.svc"]
+    code, said = setting.stub("get", *trusted, f"https://{host}/v1/models")
     check("its port speaks X25519MLKEM768", code == 0 and said.startswith("X25519MLKEM768 200"), said)
     code, said = setting.stub("get", f"http://{host}/v1/models")
     check("its port speaks no plaintext", "plaintext 200" not in said, said)

@@ -65,13 +65,13 @@ def opened(setting, folder, notes, volume):
     check("a pod with a sealed model gets ready", ready(seen), states)
     host = f"{states.get('podIP')}:8000"
     query = urllib.parse.urlencode({"name": f"{PATH}/weights.safetensors"})
-    authority = ["--cacert", folder / "ca.crt", "--name", "llama.sealed.svc"]
-    code, said = setting.stub("get", *authority, f"https://{host}/sha256?{query}")
+    trusted = ["--cacert", folder / "ca.crt", "--name", "llama.sealed.svc"]
+    code, said = setting.stub("get", *trusted, f"https://{host}/sha256?{query}")
     with open(setting.work / "sealed/llama/weights.safetensors", "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     check("the app reads the model that was sealed", code == 0 and digest in said, said)
     query = urllib.parse.urlencode({"name": "/proc/mounts"})
-    code, said = setting.stub("get", *authority, f"https://{host}/file?{query}")
+    code, said = setting.stub("get", *trusted, f"https://{host}/file?{query}")
     mount = next((line for line in said.splitlines() if f" {PATH} " in line), "")
     check("the model is in memory, and the app cannot write it", mount.startswith("tmpfs ") and " ro," in mount, mount or said)
     removed(setting, pod)

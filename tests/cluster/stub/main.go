@@ -131,7 +131,7 @@ func stream(w http.ResponseWriter, request *http.Request) {
 
 func get(words []string) {
 	flags := flag.NewFlagSet("get", flag.ExitOnError)
-	authority := flags.String("cacert", "", "PEM file of the authority; without it the certificate is not verified")
+	ca := flags.String("cacert", "", "PEM file of the CA; without it the certificate is not verified")
 	name := flags.String("name", "", "name to verify instead of the URL's host")
 	resolve := flags.String("resolve", "", "HOST:PORT:ADDRESS to dial instead of what the name means")
 	chain := flags.String("cert", "", "PEM file of the client's own certificate")
@@ -139,9 +139,9 @@ func get(words []string) {
 	header := flags.String("header", "", "NAME=VALUE of a field to send")
 	resumption := flags.Bool("resumption", false, "one connection for each URL, and whether it was resumed")
 	check(flags.Parse(words))
-	settings := &tls.Config{ServerName: *name, InsecureSkipVerify: *authority == ""}
-	if *authority != "" {
-		pem, err := os.ReadFile(*authority)
+	settings := &tls.Config{ServerName: *name, InsecureSkipVerify: *ca == ""}
+	if *ca != "" {
+		pem, err := os.ReadFile(*ca)
 		check(err)
 		settings.RootCAs = x509.NewCertPool()
 		settings.RootCAs.AppendCertsFromPEM(pem)

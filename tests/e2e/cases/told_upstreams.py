@@ -50,7 +50,7 @@ def case_nginx_is_told_the_group_alone_of_a_client_without_a_certificate():
         both = told("nginx_behind_us", NGINX, version, admitted=False)
         for group, said in zip(("X25519MLKEM768", "X25519"), both, strict=True):
             equal([*said[:3], *said[4:7]], ["127.0.0.1", "TLSv1.3", group, "localhost", "", ""])
-            # Whoever decides by it must not find a 0.
+            # An upstream that decides by it must not find a 0.
             assert said[3] != "0", said
 
 

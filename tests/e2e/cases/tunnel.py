@@ -30,7 +30,7 @@ try:
             stream.sendall(data)
             stream.shutdown(socket.SHUT_WR)
         except OSError as error:
-            # The kernel tells of a reset once: to whoever asks first.
+            # The kernel tells of a reset once: to the first that asks.
             failed.append(error)
     sending = threading.Thread(target=send, daemon=True)
     sending.start()

@@ -61,7 +61,7 @@ fn a_body_above_the_limit_is_refused_cleanly() {
     for sent in [0, length] {
         let mut stream = server.connect();
         stream.write_all(head(length).as_bytes()).unwrap();
-        // Whoever writes on before reading must not find the connection reset.
+        // A client that writes before it reads must not find the connection reset.
         stream.write_all(&vec![b'x'; sent]).unwrap();
         let (status, body) = answer(&mut stream);
         assert_eq!(status, "HTTP/1.1 413 Payload Too Large");

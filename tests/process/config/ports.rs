@@ -74,13 +74,13 @@ fn ports_that_contradict_something_are_refused() {
     let with_listener = file(LISTENER);
     let path = with_listener.path().to_str().unwrap();
     let of_file = format!(
-        "--ports: cannot stand beside the listeners of {path}: write a [[listener]] for each port there"
+        "--ports: cannot be combined with the listeners of {path}: write a [[listener]] for each port there"
     );
     for (arguments, expected) in [
         (vec!["--config", path], of_file.as_str()),
         (
             vec!["--upstream", "127.0.0.1:8000"],
-            "--upstream: cannot stand beside --ports: each port names its own upstream",
+            "--upstream: cannot be combined with --ports: each port names its own upstream",
         ),
         (
             vec![],

@@ -195,6 +195,6 @@ fn an_identity_comes_from_a_loopback_url() {
         "http://127.0.0.1.example/",
     ] {
         let line = format!("open c.age out -i {url} --unsafe-unsigned");
-        stage.refused(&line, 64, "an identity is fetched from this machine alone");
+        stage.refused(&line, 64, "an identity is fetched from this machine only");
     }
 }

@@ -1,4 +1,4 @@
-//! What is not whole yet: for its owner alone, removed when a signal ends the command, and never something
+//! What is not whole yet: for its owner only, removed when a signal ends the command, and never something
 //! that somebody else put there.
 
 use std::fs;

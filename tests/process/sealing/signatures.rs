@@ -142,7 +142,7 @@ fn the_classical_signature_alone_has_to_be_asked_for() {
     assert!(
         String::from_utf8(ran.out)
             .unwrap()
-            .ends_with("by the ECDSA signature alone\n")
+            .ends_with("by the ECDSA signature only\n")
     );
 }
 
@@ -183,7 +183,7 @@ fn a_sealed_model_opens_only_as_it_was_signed() {
     let stage = Stage::new();
     stage.ok("seal model sealed -r id/recipient.txt --sign-with sign");
     let open = "open sealed out -i id/identity.txt --verify-with sign";
-    // Whoever knows the recipient can make a file.
+    // Anyone who knows the recipient can make a file.
     stage.write("fake", b"{\"evil\":1}");
     fs::rename(stage.path("sealed/config.json.age"), stage.path("kept")).unwrap();
     stage.ok("seal fake sealed/config.json.age -r id/recipient.txt");

@@ -67,7 +67,7 @@ pub(crate) fn handed(pair: &Pair) -> Vec<Handed> {
         ("no newlines", pkcs8.replace('\n', "")),
         ("SEC1 without newlines", sec1.replace('\n', "")),
         ("CRLF", pkcs8.replace('\n', "\r\n")),
-        ("CR alone", pkcs8.replace('\n', "\r")),
+        ("CR only", pkcs8.replace('\n', "\r")),
         ("escaped newlines", pkcs8.replace('\n', "\\n")),
         ("twice escaped newlines", pkcs8.replace('\n', "\\\\n")),
         ("base64 of the PEM", base64(pkcs8.as_bytes())),

@@ -3,9 +3,9 @@
 use super::*;
 use crate::signer::{Signer, post};
 
-/// What a signature covers is judged as the client wrote it, and what is refused is a child all the same.
+/// What a signature covers is verified as the client wrote it, and what is refused is a child all the same.
 #[tokio::test]
-async fn signatures_are_judged_before_the_fields_are_replaced() {
+async fn signatures_are_verified_before_the_fields_are_replaced() {
     let (collector, signer) = (Collector::new().await, Signer::new());
     let sidecar = traced(&collector, "", &signer.section("require")).await;
     let theirs = format!("00-{TRACE}-{PARENT}-01");

@@ -73,9 +73,9 @@ impl Server {
         self
     }
 
-    /// Clients need a certificate of this authority (PEM).
-    pub fn asking(mut self, authority: &str) -> Self {
-        self.clients = Some(authority.to_owned());
+    /// Clients need a certificate of this CA (PEM).
+    pub fn asking(mut self, ca: &str) -> Self {
+        self.clients = Some(ca.to_owned());
         self
     }
 
@@ -134,9 +134,9 @@ impl Server {
         if let Some(list) = &self.groups {
             context.set_groups_list(list).unwrap();
         }
-        if let Some(authority) = &self.clients {
+        if let Some(ca) = &self.clients {
             let mut store = X509StoreBuilder::new().unwrap();
-            for certificate in X509::stack_from_pem(authority.as_bytes()).unwrap() {
+            for certificate in X509::stack_from_pem(ca.as_bytes()).unwrap() {
                 store.add_cert(certificate).unwrap();
             }
             context.set_cert_store(store.build());

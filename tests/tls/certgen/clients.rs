@@ -45,11 +45,11 @@ async fn a_client_of_every_algorithm_is_admitted_by_its_name_and_by_no_other() {
 }
 
 #[test]
-fn a_client_is_issued_from_the_authority_there_in_files_of_its_own() {
+fn a_client_is_issued_from_the_ca_there_in_files_of_its_own() {
     let dir = TempDir::new().unwrap();
     let none = refusal(dir.path(), &["--client", BATCH]);
     let remedy = format!(
-        "there is no authority in {0} to issue a client's certificate: make one first, with `hybridge certs --dir {0}`",
+        "there is no CA in {0} to issue a client's certificate: make one first, with `hybridge certs --dir {0}`",
         dir.path().display()
     );
     assert_eq!(none, remedy);

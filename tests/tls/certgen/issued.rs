@@ -36,21 +36,21 @@ fn certificates_say_what_they_may_be_used_for() {
                 _ => None,
             })
     };
-    let authority =
-        leaf.iter_extensions()
-            .find_map(|extension| match extension.parsed_extension() {
-                x509_parser::extensions::ParsedExtension::AuthorityKeyIdentifier(id) => {
-                    id.key_identifier.as_ref().map(|id| id.0.to_vec())
-                }
-                _ => None,
-            });
+    let issuer = leaf
+        .iter_extensions()
+        .find_map(|extension| match extension.parsed_extension() {
+            x509_parser::extensions::ParsedExtension::AuthorityKeyIdentifier(id) => {
+                id.key_identifier.as_ref().map(|id| id.0.to_vec())
+            }
+            _ => None,
+        });
     assert!(identifier(&leaf).is_some());
-    assert_eq!(authority, identifier(&ca));
-    assert!(authority.is_some());
+    assert_eq!(issuer, identifier(&ca));
+    assert!(issuer.is_some());
 }
 
 #[test]
-fn serial_numbers_and_authorities_differ_each_time() {
+fn serial_numbers_and_cas_differ_each_time() {
     let [one, two] = [(), ()].map(|()| {
         let dir = TempDir::new().unwrap();
         certs(dir.path(), &[]).unwrap().facts

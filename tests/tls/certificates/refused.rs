@@ -174,7 +174,7 @@ fn a_chain_without_end_is_refused() {
 }
 
 #[test]
-fn dates_are_judged_at_the_time_given() {
+fn dates_are_checked_at_the_time_given() {
     let dir = TempDir::new().unwrap();
     let (from, until) = (date_time_ymd(2030, 1, 1), date_time_ymd(2030, 4, 1));
     let files = pki()

@@ -39,7 +39,7 @@ async fn a_half_written_pair_is_waited_for_and_not_counted() {
     replace(&running.files.cert, &pair.cert);
     let mut request = Box::pin(running.reload_now());
     let undecided = timeout(Duration::from_millis(400), &mut request).await;
-    assert!(undecided.is_err(), "half a pair was judged: {undecided:?}");
+    assert!(undecided.is_err(), "half a pair was loaded: {undecided:?}");
     assert_eq!(running.subject(), "CN=first.test");
     replace(&running.files.key, &pair.key);
     let outcome = request.await;

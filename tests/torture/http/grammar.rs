@@ -201,7 +201,7 @@ async fn over_http2(sidecar: &Sidecar, case: &Case) -> Option<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_versions_judge_a_request_alike_and_leave_a_trace() {
+async fn both_versions_treat_a_request_alike_and_leave_a_trace() {
     let sidecar = Setup::in_front_of(echo_app().await).start();
     let mut wrong = Vec::new();
     let mut refused = [0.0, 0.0];

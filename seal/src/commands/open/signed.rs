@@ -19,7 +19,7 @@ impl Job<'_> {
     pub(super) fn manifest(&self, bundles: &[PathBuf; 2]) -> Result<Option<Manifest>, Error> {
         let Some(verifiers) = &self.verifiers else {
             say(
-                "--unsafe-unsigned: no signature is verified, and whoever knows the recipient can have made this",
+                "--unsafe-unsigned: no signature is verified, and anyone who knows the recipient can have made this",
             );
             return Ok(None);
         };

@@ -19,7 +19,7 @@ const RULES: [(&str, AddRule); 4] = [
 
 type AddRule = fn(&mut Rules, &str) -> Result<(), RuleError>;
 
-/// How clients are judged in one pod.
+/// How clients are verified in one pod.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     /// `required` or `optional`.
@@ -31,7 +31,7 @@ pub(crate) struct Clients {
     pub(crate) rules: Vec<(&'static str, String)>,
 }
 
-/// How clients are judged, by an agent's CAs if there is an agent; `None` if they are not asked.
+/// How clients are verified, by an agent's CAs if there is an agent; `None` if they are not asked.
 pub(super) fn parse(read: &Reader<'_>, agent: bool) -> Result<Option<Clients>, Deny> {
     let mode = read.parsed(
         "client-auth",

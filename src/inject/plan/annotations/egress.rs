@@ -99,7 +99,7 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
         entries,
         protocol: protocol(read, capture.is_some())?,
         capture,
-        ca: authorities(read)?,
+        ca: cas(read)?,
         tls_secret: read.secret(SECRET)?,
         peer_ids: peer_ids(read)?,
         policy: policy.unwrap_or(settings.policy),
@@ -133,7 +133,7 @@ fn entry(item: &str, captured: bool) -> Result<Entry, Deny> {
         .ok_or_else(|| refused(", which does not listen on IP:PORT (IPv6 in brackets)"))?;
     if !listen.ip().to_canonical().is_loopback() {
         return Err(refused(
-            ", which is not loopback: whoever reaches an egress speaks with the pod's identity",
+            ", which is not loopback: anyone who reaches an egress speaks with the pod's identity",
         ));
     }
     let problem = match target {
@@ -201,7 +201,7 @@ fn refuse_circles(entries: &[Entry]) -> Result<(), Deny> {
             return Err(wrong(
                 EGRESS,
                 &format!(
-                    "has {:?} with target {target}, where {:?} listens ({}): connections would go in a circle; write the server's own address",
+                    "has {:?} with target {target}, where {:?} listens ({}): connections would loop; write the server's own address",
                     entry.name, other.name, other.listen
                 ),
             ));
@@ -253,13 +253,13 @@ fn protocol(read: &Reader<'_>, captured: bool) -> Result<Option<&'static str>, D
     if captured && read.own(PROTOCOL).is_some() {
         return Err(wrong(
             PROTOCOL,
-            "contradicts egress-capture: how an app names its targets says what it speaks; remove one of the two",
+            "contradicts egress-capture: capture says what the app speaks; remove one of the two",
         ));
     }
     Ok(protocol.filter(|_| !captured))
 }
 
-fn authorities(read: &Reader<'_>) -> Result<Source, Deny> {
+fn cas(read: &Reader<'_>) -> Result<Source, Deny> {
     if read.own(CA) == Some("system") {
         return Err(wrong(
             CA,
@@ -269,7 +269,7 @@ fn authorities(read: &Reader<'_>) -> Result<Source, Deny> {
     source::read(read, CA, "ca.crt")?.ok_or_else(|| {
         wrong(
             EGRESS,
-            "needs annotation hybridge.dev/egress-ca: the CAs that certify the servers, such as configmap/server-ca; no server is trusted without",
+            "needs annotation hybridge.dev/egress-ca: the CAs that certify the servers, such as configmap/server-ca; no server is trusted without it",
         )
     })
 }

@@ -70,7 +70,10 @@ fn identity(
     }
     let distinct: BTreeSet<&String> = fields.iter().collect();
     if distinct.len() != fields.len() || (is_none && fields.len() > 1) {
-        return Err(wrong(name, "names each field once, and none stands alone"));
+        return Err(wrong(
+            name,
+            "names each field once; `none` cannot be combined",
+        ));
     }
     if !over_http || !asks_clients {
         return Err(wrong(

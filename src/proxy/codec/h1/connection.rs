@@ -1,6 +1,8 @@
 //! One HTTP/1.1 connection, either side of the proxy: heads in and out, bodies as frames, and after
 //! an upgrade bytes as they are (RFC 9112 §9, RFC 9110 §7.8).
 
+mod message_stream;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,12 +10,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::io::{ClientStream, Closing, Duplex};
+use crate::io::Duplex;
 use crate::proxy::codec::digest_check::DigestCheck;
-use crate::proxy::codec::h1::body::{Decoded, Decoder, last_chunk, put_chunk_size};
+use crate::proxy::codec::h1::body::{Decoded, Decoder};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::head_scanner::HeadScan;
-use crate::proxy::codec::message::{Frame, Framing, MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{Frame, Framing, MessageError};
 use crate::signature::BodyDigest;
 
 /// Unsent bytes at which no more is taken in.
@@ -190,7 +192,7 @@ impl<S: Duplex> H1<S> {
         self.queue(head);
     }
 
-    /// Queues bytes that are complete in themselves: an interim head, an answer of our own.
+    /// Queues bytes that are complete in themselves: an interim head, a local reply.
     pub(crate) fn queue(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.unsent += bytes.len();
@@ -198,7 +200,7 @@ impl<S: Duplex> H1<S> {
         }
     }
 
-    /// From here on bytes are passed as they are, in both directions.
+    /// From here on bytes are forwarded as they are, in both directions.
     pub(crate) fn start_tunnel(&mut self) {
         self.decoder = Decoder::new(Framing::UntilClose);
         self.encoder = Encoder::Raw;
@@ -282,104 +284,4 @@ fn write_pieces<S: Duplex>(
         count += 1;
     }
     stream.poll_write_vectored(cx, &slices[..count])
-}
-
-impl<S: ClientStream> Closing for H1<S> {
-    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
-        self.stream.poll_finish(cx, whole)
-    }
-
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.received = BytesMut::new();
-        self.stream.poll_discard(cx)
-    }
-
-    fn unacknowledged(&self) -> io::Result<usize> {
-        self.stream.unacknowledged()
-    }
-}
-
-impl<S: Duplex> MessageStream for H1<S> {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
-        if let Some(mut check) = self.check.take() {
-            let polled = check.poll_frame(|| self.poll_piece(cx));
-            self.check = Some(check);
-            return polled;
-        }
-        self.poll_piece(cx)
-    }
-
-    fn at_end(&self) -> bool {
-        self.body_done()
-    }
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
-        if self.unsent >= HIGH_WATER || self.out.len() >= HIGH_WATER_PIECES {
-            ready!(self.poll_send(cx))?;
-        }
-        Poll::Ready(Ok(Readiness::Ample))
-    }
-
-    fn read_little(&mut self) {
-        self.stream.read_little();
-    }
-
-    fn release(&mut self) {
-        self.release_buffer();
-    }
-
-    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
-        match (frame, self.encoder) {
-            (Frame::Data(content), Encoder::Chunked) if !content.is_empty() => {
-                put_chunk_size(&mut self.sizes, content.len());
-                let size = self.sizes.split().freeze();
-                self.queue(size);
-                self.queue(content);
-                self.queue(Bytes::from_static(b"\r\n"));
-            }
-            (Frame::Data(content), Encoder::Plain | Encoder::Raw) => self.queue(content),
-            (Frame::Trailers(fields), Encoder::Chunked) => {
-                self.queue(last_chunk(Some(&fields)));
-                self.encoder = Encoder::Ended;
-            }
-            _ => {}
-        }
-        if last { self.finish() } else { Ok(()) }
-    }
-
-    fn finish(&mut self) -> Result<(), MessageError> {
-        self.encoder = match self.encoder {
-            Encoder::Chunked => {
-                self.queue(last_chunk(None));
-                Encoder::Ended
-            }
-            Encoder::Plain | Encoder::Ended => Encoder::Ended,
-            Encoder::Raw | Encoder::Closing => Encoder::Closing,
-        };
-        Ok(())
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
-        ready!(self.poll_send(cx))?;
-        let stream = Pin::new(&mut self.stream);
-        let flushed = if self.encoder == Encoder::Closing {
-            ready!(stream.poll_shutdown(cx))
-        } else {
-            ready!(stream.poll_flush(cx))
-        };
-        Poll::Ready(flushed.map_err(MessageError::Io))
-    }
-
-    /// A close_notify counts as going away: HTTP/1.1 has no half-closed client.
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
-        while self.received.len() < READ_AHEAD {
-            match ready!(self.poll_receive(cx)) {
-                Ok(0) => return Poll::Ready(MessageError::Ended),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(MessageError::Io(error)),
-            }
-        }
-        Poll::Pending
-    }
 }

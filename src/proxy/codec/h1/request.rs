@@ -6,13 +6,14 @@ use bytes::{BufMut, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri, Version};
 
+mod field_summary;
 mod target;
 
+pub(super) use self::field_summary::FieldSummary;
 use self::target::split_target;
 pub(crate) use self::target::{absolute_authority, valid_host};
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::headers::{self, ForwardedHeaders, has_item, put_field};
-use crate::proxy::codec::media_type::is_grpc;
+use crate::proxy::codec::headers::{self, ForwardedHeaders, put_field};
 use crate::proxy::codec::message::Framing;
 use crate::signature::Message;
 
@@ -107,11 +108,11 @@ impl<'b> RequestHead<'b> {
 
     /// What signatures can cover of it: no field that ends here, since the app does not get it.
     pub(crate) fn message(&self, identity: &ForwardedHeaders) -> Message<'_> {
-        let crosses = |name: &[u8]| {
+        let is_covered = |name: &[u8]| {
             self.is_end_to_end(name, identity) || name.eq_ignore_ascii_case(b"content-length")
         };
         let fields = self.fields.iter();
-        let fields = fields.filter(|field| crosses(field.name.as_bytes()));
+        let fields = fields.filter(|field| is_covered(field.name.as_bytes()));
         Message {
             method: self.method,
             authority: self.host,
@@ -143,7 +144,7 @@ impl<'b> RequestHead<'b> {
             || self.nominated.iter().any(|n| n.eq_ignore_ascii_case(name)))
     }
 
-    /// The fields that cross the proxy, framing and host aside.
+    /// The end-to-end fields, except framing and host.
     fn end_to_end_fields<'a>(
         &'a self,
         identity: &'a ForwardedHeaders,
@@ -216,95 +217,6 @@ impl<'b> RequestHead<'b> {
         *request.headers_mut() = fields;
         Ok(request)
     }
-}
-
-/// What the fields of a head say together.
-#[derive(Default)]
-pub(super) struct FieldSummary<'b> {
-    length: Option<u64>,
-    pub(super) chunked: bool,
-    host: Option<&'b [u8]>,
-    hosts: usize,
-    pub(super) close: bool,
-    keep: bool,
-    pub(super) upgrade: bool,
-    pub(super) websocket: bool,
-    trailers: bool,
-    grpc: bool,
-    pub(super) nominated: Vec<&'b [u8]>,
-}
-
-impl<'b> FieldSummary<'b> {
-    pub(super) fn absorb_field(&mut self, field: &httparse::Header<'b>) -> Result<(), HeadError> {
-        let value = field.value;
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-        match field.name.len() {
-            2 if is("te") => self.trailers |= has_item(value, b"trailers"),
-            4 if is("host") => {
-                self.hosts += 1;
-                self.host = Some(value);
-            }
-            7 if is("upgrade") => self.websocket |= has_item(value, b"websocket"),
-            10 if is("connection") => self.connection(value),
-            12 if is("content-type") => self.grpc |= is_grpc(value),
-            14 if is("content-length") => {
-                let length = parse_length(value).ok_or(HeadError::ContentLength)?;
-                if self.length.replace(length).is_some() {
-                    return Err(HeadError::ContentLength);
-                }
-            }
-            17 if is("transfer-encoding") => {
-                if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(HeadError::TransferEncoding);
-                }
-                self.chunked = true;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn connection(&mut self, value: &'b [u8]) {
-        for item in headers::items(value) {
-            match item {
-                b"" => {}
-                item if item.eq_ignore_ascii_case(b"close") => self.close = true,
-                item if item.eq_ignore_ascii_case(b"keep-alive") => self.keep = true,
-                item if item.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
-                item => self.nominated.push(item),
-            }
-        }
-    }
-
-    pub(super) fn keep_alive(&self, minor: u8) -> bool {
-        !self.close && (minor == 1 || self.keep)
-    }
-
-    /// The length of the body, if its fields agree (RFC 9112 §6.3).
-    pub(super) fn length(&self) -> Result<Option<u64>, HeadError> {
-        match (self.length, self.chunked) {
-            (Some(_), true) => Err(HeadError::BothFramings),
-            (length, _) => Ok(length),
-        }
-    }
-
-    fn framing(&self, minor: u8) -> Result<Framing, HeadError> {
-        match self.length()? {
-            Some(0) => Ok(Framing::Length(0)),
-            Some(length) => Ok(Framing::Length(length)),
-            None if self.chunked && minor == 0 => Err(HeadError::TransferEncoding),
-            None if self.chunked => Ok(Framing::Chunked),
-            None => Ok(Framing::None),
-        }
-    }
-}
-
-/// Only digits: no sign, no list, no space inside (RFC 9110 §8.6).
-fn parse_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 #[cfg(test)]

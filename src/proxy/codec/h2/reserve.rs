@@ -38,7 +38,7 @@ impl Reserve {
         }
     }
 
-    /// So many bytes, or half of what is left: whoever comes next gets something too.
+    /// So many bytes, or half of what is left: the next stream gets something too.
     pub(crate) fn take_part(&'static self, most: usize) -> Reserved {
         let part = |left: usize| most.min(left / 2);
         let taken = self

@@ -23,7 +23,7 @@ const INITIAL_CAPACITY: usize = 2 * 1024;
 /// Pieces written with one call.
 const MAX_IOV: usize = 8;
 
-/// A stream with a cork, and a handle of it for whoever moves the cork. Only one task locks it.
+/// A stream with a cork, and a handle of it to move the cork with. Only one task locks it.
 pub(crate) struct CoalescingWriter<S>(Arc<Mutex<Inner<S>>>);
 
 struct Inner<S> {

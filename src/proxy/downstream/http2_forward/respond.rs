@@ -23,44 +23,44 @@ impl Served<'_> {
     /// Forwards a response of either kind of upstream, or says why there is none.
     pub(super) async fn respond<R: UpstreamResponse>(
         &mut self,
-        answered: Result<R, RoundTripError>,
+        response: Result<R, RoundTripError>,
         websocket: bool,
         sample: &mut Sample<'_>,
     ) {
-        let mut answered = match answered {
-            Ok(answered) => answered,
-            Err(why) => return self.unanswered(why, sample),
+        let mut response = match response {
+            Ok(response) => response,
+            Err(why) => return self.reply_to_error(why, sample),
         };
-        let mut head = match answered.to_http2(self.is_head) {
+        let mut head = match response.to_http2(self.is_head) {
             Ok(head) => head,
             Err(error) => {
-                return self.unanswered(UpstreamError::BadResponse(error).into(), sample);
+                return self.reply_to_error(UpstreamError::BadResponse(error).into(), sample);
             }
         };
         if head.size > USUAL_HEAD
             && self.receipt.is_none()
             && !Box::pin(self.client.memory_for_head(head.size)).await
         {
-            answered.end(self.context, false);
+            response.end(self.context, false);
             return self.reply(LocalReply::Overloaded, sample);
         }
         if head.response.status() == 101 {
             *head.response.status_mut() = http::StatusCode::OK;
             head.response.headers_mut().remove("sec-websocket-accept");
-            answered.start_tunnel();
-            return self.tunnel(head.response, answered.body(), sample).await;
+            response.start_tunnel();
+            return self.tunnel(head.response, response.body(), sample).await;
         }
         if websocket && head.response.status().is_success() {
             // It would tell the client that the tunnel stands (RFC 8441 §5).
             let error = UpstreamError::BadResponse(HeadError::Malformed);
-            return self.unanswered(error.into(), sample);
+            return self.reply_to_error(error.into(), sample);
         }
-        let upload = answered.upload();
+        let upload = response.upload();
         if let Some(receipt) = self.receipt.take() {
-            let passing = self.pass_signed(&receipt, head, answered.body(), upload, sample);
-            let passed = Box::pin(passing).await;
+            let forwarding = self.forward_signed(&receipt, head, response.body(), upload, sample);
+            let passed = Box::pin(forwarding).await;
             let complete = matches!(passed, Some((Ok(()), Upload::Done)));
-            answered.end(self.context, complete);
+            response.end(self.context, complete);
             if let Some((result, _)) = passed {
                 self.conclude(result, sample).await;
             }
@@ -68,17 +68,17 @@ impl Served<'_> {
         }
         self.head(&head.response, sample);
         let clock = sample.clock(|| announces_stream(head.response.headers().get(CONTENT_TYPE)));
-        let last = answered.body().at_end();
+        let last = response.body().at_end();
         if self.client.start_response(head.response, last).is_err() {
-            answered.end(self.context, false);
+            response.end(self.context, false);
             return sample.broken();
         }
         let idle = self.context.settings.idle_timeout;
         let mut exchange =
-            Exchange::resumed(&mut self.client, answered.body(), idle, upload).timing(idle, clock);
+            Exchange::resumed(&mut self.client, response.body(), idle, upload).timing(idle, clock);
         let result = exchange.run().await;
         let complete = result.is_ok() && exchange.upload() == Upload::Done;
-        answered.end(self.context, complete);
+        response.end(self.context, complete);
         self.conclude(result, sample).await;
     }
 
@@ -88,7 +88,7 @@ impl Served<'_> {
         up: &mut U,
         sample: &mut Sample<'_>,
     ) {
-        sample.answered_with(200);
+        sample.responded_with(200);
         if self.client.start_response(response, false).is_err() {
             return sample.broken();
         }
@@ -106,9 +106,9 @@ impl Served<'_> {
     pub(super) fn head(&self, response: &Response<()>, sample: &mut Sample<'_>) {
         let status = response.status().as_u16();
         if !self.grpc {
-            return sample.answered_with(status);
+            return sample.responded_with(status);
         }
-        sample.answered();
+        sample.responded();
         sample.code = match grpc_status(response.headers()) {
             Some(code) => Code::Grpc(code),
             None if status == 200 => Code::Broken,

@@ -14,12 +14,12 @@ use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::pace::announces_stream;
 use crate::proxy::round_trip::Http2Head;
-use crate::proxy::signed::{ENDS_HERE, judge};
+use crate::proxy::signed::{ENDS_HERE, verify};
 use crate::proxy::signed_response::{Client, Signed, sign};
 use crate::signature::{Message, Receipt, Refusal, ResponseSigner, Verifier};
 
 impl Served<'_> {
-    /// Judges the signatures and leaves in `parts` what the app is told of them.
+    /// Verifies the signatures and leaves in `parts` what the app is told of them.
     pub(super) fn admit(
         &mut self,
         verifier: &Verifier,
@@ -28,7 +28,7 @@ impl Served<'_> {
         ended: bool,
         websocket: bool,
     ) -> Result<(), Refusal> {
-        let mut judged = judge(
+        let mut verdict = verify(
             self.context,
             verifier,
             &message(parts, host, ended, websocket),
@@ -36,8 +36,8 @@ impl Served<'_> {
         for name in ENDS_HERE {
             parts.headers.remove(name);
         }
-        judged.insert_into(&mut parts.headers);
-        if let Some(digest) = judged.body.take() {
+        verdict.insert_into(&mut parts.headers);
+        if let Some(digest) = verdict.body.take() {
             self.client.check_body(digest);
         }
         Ok(())
@@ -57,8 +57,8 @@ impl Served<'_> {
         self.receipt = Some(Box::new(receipt));
     }
 
-    /// Passes a response on and signs it. `None`: it was answered instead.
-    pub(super) async fn pass_signed<U: MessageStream>(
+    /// Forwards a response and signs it. `None`: it was answered instead.
+    pub(super) async fn forward_signed<U: MessageStream>(
         &mut self,
         receipt: &Receipt,
         head: Http2Head,
@@ -77,7 +77,7 @@ impl Served<'_> {
         } = match signing.await {
             Ok(signed) => signed,
             Err(broken) => {
-                self.unanswered(broken.into(), sample);
+                self.reply_to_error(broken.into(), sample);
                 return None;
             }
         };

@@ -10,7 +10,7 @@ use crate::tls::trust::{Attempt, ClientAuth, Settings, TrustStore};
 
 const NOW: u64 = 1_800_000_000;
 
-/// An authority, in a file, and who trusts it.
+/// A CA, in a file, and who trusts it.
 struct World {
     _dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -28,7 +28,7 @@ impl World {
             signatures: crate::tls::trust::Signatures::Any,
             profile: crate::tls::policy::Profile::Off,
         };
-        let issuer = authority(&settings);
+        let issuer = ca(&settings);
         Self {
             store: TrustStore::load(&settings).unwrap(),
             _dir: dir,
@@ -38,7 +38,7 @@ impl World {
 
     /// Others take its place.
     fn replace(&self) {
-        authority(self.store.settings());
+        ca(self.store.settings());
         match self.store.attempt() {
             Attempt::Loaded(trust) => self.store.publish(*trust),
             other => panic!("{other:?}"),
@@ -61,13 +61,13 @@ impl World {
     }
 
     /// As the verifier does.
-    fn judges(&self) {
+    fn verifies(&self) {
         Noted::default().restore();
-        Noted::set_judge(&self.store.current());
+        Noted::set_verified_by(&self.store.current());
     }
 }
 
-fn authority(settings: &Settings) -> Issuer<'static, KeyPair> {
+fn ca(settings: &Settings) -> Issuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -76,18 +76,22 @@ fn authority(settings: &Settings) -> Issuer<'static, KeyPair> {
 }
 
 #[test]
-fn who_was_verified_by_former_authorities_gets_no_ticket_of_the_new_ones() {
+fn who_was_verified_by_former_cas_gets_no_ticket_of_the_new_ones() {
     let world = World::new(ClientAuth::Required);
     let ticketer = world.ticketer();
     let session = world.session(NOW + 600);
     Noted::default().restore();
-    assert_eq!(ticketer.encrypt_at(&session, NOW), None, "judged by nobody");
-    world.judges();
+    assert_eq!(
+        ticketer.encrypt_at(&session, NOW),
+        None,
+        "verified by nothing"
+    );
+    world.verifies();
     let ticket = ticketer.encrypt_at(&session, NOW).unwrap();
     world.replace();
     assert_eq!(ticketer.encrypt_at(&session, NOW), None);
     assert_eq!(ticketer.decrypt_at(&ticket, NOW), None);
-    world.judges();
+    world.verifies();
     assert!(ticketer.encrypt_at(&session, NOW).is_some());
 }
 
@@ -96,7 +100,7 @@ fn a_resumed_session_ends_when_the_first_would_have() {
     let world = World::new(ClientAuth::Required);
     let ticketer = world.ticketer();
     for (end, ends) in [(NOW + 600, 600), (NOW + 2 * LIFETIME, LIFETIME)] {
-        world.judges();
+        world.verifies();
         let mut ticket = ticketer.encrypt_at(&world.session(end), NOW).unwrap();
         for later in [1, ends / 2, ends - 1] {
             Noted::default().restore();

@@ -92,7 +92,7 @@ fn ambiguous_framing_is_refused() {
 }
 
 #[test]
-fn hosts_and_targets_are_judged() {
+fn hosts_and_targets_are_checked() {
     assert_eq!(parsed("GET / HTTP/1.1\r\n\r\n"), Err(HeadError::Host));
     assert_eq!(
         parsed("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),

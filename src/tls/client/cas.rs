@@ -10,11 +10,11 @@ use crate::redact::Shown;
 use crate::tls::credentials::{CredentialError, Role, read_public};
 use crate::tls::pem::{self, PemError, Position};
 
-/// Why authorities or a certificate of ours cannot be used.
+/// Why CAs or a certificate of ours cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientTlsError {
-    /// The file of authorities cannot be read.
+    /// The file of CAs cannot be read.
     #[error("ca: {0}")]
     File(Box<CredentialError>),
     /// It is no PEM.

@@ -1,12 +1,12 @@
-//! Files of authorities that cannot judge clients, refused at start with the place and the remedy.
+//! Files of CAs that cannot verify clients, refused at start with the place and the remedy.
 
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
 
 use crate::support::Setup;
-use crate::support::pki::{TestPki, authority, constrained_to_uris, uri};
+use crate::support::pki::{TestPki, ca_params, constrained_to_uris, uri};
 
-/// What `run` and `check` say of a file of authorities.
+/// What `run` and `check` say of a file of CAs.
 fn refusal(text: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     TestPki::new(Algorithm::EcdsaP256)
@@ -28,9 +28,9 @@ fn refusal(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn authorities_that_cannot_judge_are_refused_at_start_by_name() {
+async fn cas_that_cannot_verify_are_refused_at_start_by_name() {
     let key = rcgen::KeyPair::generate().unwrap();
-    let fenced = constrained_to_uris(authority("fenced"))
+    let fenced = constrained_to_uris(ca_params("fenced"))
         .self_signed(&key)
         .unwrap()
         .pem();
@@ -40,18 +40,18 @@ async fn authorities_that_cannot_judge_are_refused_at_start_by_name() {
     for (text, message) in [
         (
             good.ca_pem().to_owned() + &fenced,
-            "listener `test`: client-ca: FILE: PEM block 2 (line {second}), `CN=fenced`, has a name constraint on URIs (permitted;URI:example.org), which cannot be verified: every client below it would be refused; use an authority without it and fence by allow-uri",
+            "listener `test`: client-ca: FILE: PEM block 2 (line {second}), `CN=fenced`, has a name constraint on URIs (permitted;URI:example.org), which cannot be verified: every client below it would be refused; use a CA without it and fence by allow-uri",
         ),
         (
             leaf.cert.clone(),
-            "listener `test`: client-ca: FILE: PEM block 1 (line 1), `CN=client`, is not a certificate authority (basicConstraints): write the authority that issued it, and let it in by a rule",
+            "listener `test`: client-ca: FILE: PEM block 1 (line 1), `CN=client`, is not a CA (basicConstraints): write the CA that issued it, and let it in by a rule",
         ),
         (
             good.ca_pem().to_owned() + &leaf.key,
             "listener `test`: client-ca: FILE: PEM block 2 (line {second}) is a private key: write only the certificates of the CAs",
         ),
         (
-            "authorities\n".to_owned(),
+            "CAs\n".to_owned(),
             "listener `test`: client-ca: FILE holds no certificate: write the PEM certificates of the CAs that certify clients",
         ),
         (

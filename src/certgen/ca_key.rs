@@ -1,4 +1,4 @@
-//! The key an authority signs with: just made, or read back from a file. rcgen reads no ML-DSA
+//! The key a CA signs with: just made, or read back from a file. rcgen reads no ML-DSA
 //! keys back, so a loaded key signs through rustls, whatever its kind.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustls::sign::SigningKey;
 use x509_parser::certificate::X509Certificate;
 
 /// One of the two.
-pub(super) enum AuthorityKey {
+pub(super) enum CaKey {
     New(KeyPair),
     Loaded(LoadedKey),
 }
@@ -59,7 +59,7 @@ fn schemes() -> [(SignatureScheme, &'static SignatureAlgorithm); 8] {
     ]
 }
 
-impl PublicKeyData for AuthorityKey {
+impl PublicKeyData for CaKey {
     fn der_bytes(&self) -> &[u8] {
         match self {
             Self::New(key) => key.der_bytes(),
@@ -75,7 +75,7 @@ impl PublicKeyData for AuthorityKey {
     }
 }
 
-impl rcgen::SigningKey for AuthorityKey {
+impl rcgen::SigningKey for CaKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         match self {
             Self::New(key) => key.sign(message),

@@ -25,7 +25,7 @@ pub struct Finding {
 }
 
 /// One listener.
-pub struct Judged {
+pub struct ProfileCheck {
     /// Its name.
     pub listener: String,
     /// In the order of the profile.
@@ -34,19 +34,19 @@ pub struct Judged {
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
-/// Judges every listener, with its files as they are now, then every egress.
-pub fn judge(config: &Config, profile: Profile) -> Result<Vec<Judged>, Error> {
+/// Checks every listener, with its files as they are now, then every egress.
+pub fn check_profile(config: &Config, profile: Profile) -> Result<Vec<ProfileCheck>, Error> {
     let listeners = config.listeners.iter();
-    let listeners = listeners.map(|listener| judge_listener(listener, profile));
+    let listeners = listeners.map(|listener| check_listener(listener, profile));
     let egresses = config.egresses.iter();
-    let egresses = egresses.map(|egress| Ok(judge_egress(egress, profile)));
+    let egresses = egresses.map(|egress| Ok(check_egress(egress, profile)));
     listeners.chain(egresses).collect()
 }
 
 /// What servers present is seen in their handshakes and held to no profile: an egress cannot pass.
-fn judge_egress(egress: &EgressConfig, profile: Profile) -> Judged {
+fn check_egress(egress: &EgressConfig, profile: Profile) -> ProfileCheck {
     let tls = &egress.tls;
-    let judged = |requirement: Requirement| match requirement {
+    let check = |requirement: Requirement| match requirement {
         Requirement::TlsVersion => ("TLS 1.3".to_owned(), true),
         Requirement::EarlyData => ("none: it is not implemented".to_owned(), true),
         Requirement::KeyExchange => groups(&tls.policy, profile),
@@ -67,18 +67,18 @@ fn judge_egress(egress: &EgressConfig, profile: Profile) -> Judged {
             (format!("plaintext in at {all:?}"), local)
         }
     };
-    Judged {
+    ProfileCheck {
         listener: egress.socket.name.clone(),
-        findings: findings(profile, judged),
+        findings: findings(profile, check),
         certificates: Vec::new(),
     }
 }
 
-/// A row for each requirement: what `judged` finds, and whether that is what is asked for.
-fn findings(profile: Profile, judged: impl Fn(Requirement) -> (String, bool)) -> Vec<Finding> {
+/// A row for each requirement: what `check` finds, and whether that is what is asked for.
+fn findings(profile: Profile, check: impl Fn(Requirement) -> (String, bool)) -> Vec<Finding> {
     let requirements = profile.requirements().iter();
     let rows = requirements.map(|requirement| {
-        let (found, passed) = judged(*requirement);
+        let (found, passed) = check(*requirement);
         Finding {
             requirement: *requirement,
             found,
@@ -98,7 +98,7 @@ fn suites(policy: &TlsPolicy, profile: Profile) -> (String, bool) {
     listed(suites.map(|suite| (suite.name().to_owned(), profile.admits_suite(*suite))))
 }
 
-fn judge_listener(listener: &ListenerConfig, profile: Profile) -> Result<Judged, Error> {
+fn check_listener(listener: &ListenerConfig, profile: Profile) -> Result<ProfileCheck, Error> {
     let name = &listener.socket.name;
     let tls = &listener.tls;
     let set = certificate_set(name, tls, false)?;
@@ -108,7 +108,7 @@ fn judge_listener(listener: &ListenerConfig, profile: Profile) -> Result<Judged,
     let trusted = trust(name, tls)?;
     // Whatever an agent gives is held to the profile of the listener.
     let of_agent = tls.spiffe.is_some();
-    let judged = |requirement: Requirement| match requirement {
+    let check = |requirement: Requirement| match requirement {
         Requirement::TlsVersion => ("TLS 1.3".to_owned(), true),
         Requirement::EarlyData => ("none: it is not implemented".to_owned(), true),
         Requirement::KeyExchange => groups(&tls.policy, profile),
@@ -143,9 +143,9 @@ fn judge_listener(listener: &ListenerConfig, profile: Profile) -> Result<Judged,
             (upstream.to_string(), !remote)
         }
     };
-    Ok(Judged {
+    Ok(ProfileCheck {
         listener: name.clone(),
-        findings: findings(profile, judged),
+        findings: findings(profile, check),
         certificates: pairs
             .iter()
             .flat_map(|pair| pair.certified_key().cert.clone())
@@ -159,12 +159,11 @@ fn clients(tls: &tls::Settings, trusted: Option<&TrustStore>, profile: Profile) 
         return ("clients are not asked for any".to_owned(), true);
     };
     let current = trusted.current();
-    let keys = current.authority_keys().iter();
-    let (authorities, passed) = listed(keys.map(|key| (key.clone(), profile.admits_key(key))));
+    let keys = current.ca_keys().iter();
+    let (cas, passed) = listed(keys.map(|key| (key.clone(), profile.admits_key(key))));
     let signatures: &str = settings.signatures.into();
     let name = settings.profile.name();
-    let found =
-        format!("authorities {authorities}; signatures `{signatures}` under profile `{name}`");
+    let found = format!("CAs {cas}; signatures `{signatures}` under profile `{name}`");
     (found, passed && profile.is_kept_by(settings.profile))
 }
 

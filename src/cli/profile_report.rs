@@ -13,11 +13,11 @@ use hybridge_scan::groups;
 use serde_json::{Value, json};
 
 use crate::config::{Config, Flags, Key};
-use crate::run::{Finding, Judged};
+use crate::run::{Finding, ProfileCheck};
 use crate::tls::credentials::unix_seconds;
 use crate::tls::policy::Profile;
 
-/// Flags of `check`: those of `run`, and how a profile is judged.
+/// Flags of `check`: those of `run`, and how a profile is checked.
 #[derive(Args, Clone, Debug)]
 pub struct Check {
     /// What would run.
@@ -46,7 +46,7 @@ pub enum Format {
 }
 
 impl Check {
-    /// The profile of the command line, taken out of the flags: it judges what the others, environment
+    /// The profile of the command line, taken out of the flags: it checks what the others, environment
     /// and file say, and sets nothing.
     pub fn take_profile(&mut self) -> Option<String> {
         let settings = &mut self.flags.settings;
@@ -58,17 +58,22 @@ impl Check {
 const NOTE: &str = "This says which algorithms are used, not that a system meets a requirement: this build has no validated module (FIPS 140), and an assessor sees the whole system.";
 
 /// Whether every requirement of every listener is met.
-pub fn passed(judged: &[Judged]) -> bool {
-    let mut findings = judged.iter().flat_map(|listener| &listener.findings);
+pub fn passed(checks: &[ProfileCheck]) -> bool {
+    let mut findings = checks.iter().flat_map(|listener| &listener.findings);
     findings.all(|finding| finding.passed)
 }
 
 /// The findings in a format, with a line break at the end.
-pub fn report(config: &Config, judged: &[Judged], profile: Profile, format: Format) -> String {
+pub fn report(
+    config: &Config,
+    checks: &[ProfileCheck],
+    profile: Profile,
+    format: Format,
+) -> String {
     match format {
-        Format::Text => text(judged, profile),
-        Format::Json => pretty(&json_report(judged, profile)),
-        Format::Cyclonedx => pretty(&bill(config, judged, profile)),
+        Format::Text => text(checks, profile),
+        Format::Json => pretty(&json_report(checks, profile)),
+        Format::Cyclonedx => pretty(&bill(config, checks, profile)),
     }
 }
 
@@ -80,10 +85,10 @@ fn verdict(finding: &Finding) -> &'static str {
     if finding.passed { "pass" } else { "fail" }
 }
 
-fn text(judged: &[Judged], profile: Profile) -> String {
+fn text(checks: &[ProfileCheck], profile: Profile) -> String {
     let mut text = String::new();
     let mut failed = 0;
-    for listener in judged {
+    for listener in checks {
         let _ = writeln!(text, "listener `{}`", listener.listener);
         for finding in &listener.findings {
             let Finding {
@@ -108,8 +113,8 @@ fn text(judged: &[Judged], profile: Profile) -> String {
     text
 }
 
-fn json_report(judged: &[Judged], profile: Profile) -> Value {
-    let rows = judged.iter().flat_map(|listener| {
+fn json_report(checks: &[ProfileCheck], profile: Profile) -> Value {
+    let rows = checks.iter().flat_map(|listener| {
         listener.findings.iter().map(|finding| {
             json!({
                 "listener": listener.listener,
@@ -126,15 +131,15 @@ fn json_report(judged: &[Judged], profile: Profile) -> Value {
         "version": crate::build::VERSIONS.hybridge,
         "at": now(),
         "profile": profile.name(),
-        "result": if passed(judged) { "pass" } else { "fail" },
+        "result": if passed(checks) { "pass" } else { "fail" },
         "requirements": rows.collect::<Vec<_>>(),
         "note": NOTE,
     })
 }
 
-fn bill(config: &Config, judged: &[Judged], profile: Profile) -> Value {
-    let listeners = config.listeners.iter().zip(judged);
-    let services = listeners.map(|(listener, judged)| {
+fn bill(config: &Config, checks: &[ProfileCheck], profile: Profile) -> Value {
+    let listeners = config.listeners.iter().zip(checks);
+    let services = listeners.map(|(listener, check)| {
         let policy = &listener.tls.policy;
         let property = |finding: &Finding| {
             let id = finding.requirement.id();
@@ -144,16 +149,16 @@ fn bill(config: &Config, judged: &[Judged], profile: Profile) -> Value {
         let groups = policy.groups().iter().map(|group| group.name());
         let addresses = listener.socket.addresses.iter();
         let suites = policy.suites().iter().map(|suite| suite.name().to_owned());
-        let certificates = judged.certificates.iter();
+        let certificates = check.certificates.iter();
         Service {
-            name: judged.listener.clone(),
+            name: check.listener.clone(),
             endpoints: addresses.map(|at| format!("https://{at}")).collect(),
             versions: vec!["1.3".to_owned()],
             groups: groups.map(groups::as_listed).collect(),
             suites: suites.collect(),
             schemes: Vec::new(),
             certificates: certificates.filter_map(|der| describe(der)).collect(),
-            properties: judged.findings.iter().map(property).collect(),
+            properties: check.findings.iter().map(property).collect(),
         }
     });
     cbom::bill(&services.collect::<Vec<_>>(), CbomVersion::V17, now())

@@ -1,4 +1,4 @@
-//! The file of authorities: each one checked before it decides about a client.
+//! The file of CAs: each one checked before it decides about a client.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
 use crate::tls::pem::{self, Block, Position};
 use crate::tls::policy::Profile;
 
-/// What a file of authorities holds.
-pub(super) struct Authorities {
+/// What a file of CAs holds.
+pub(super) struct ParsedCas {
     pub(super) roots: RootCertStore,
     /// What is worth a warning.
     pub(super) warnings: Vec<String>,
@@ -26,14 +26,14 @@ pub(super) struct Authorities {
     pub(super) signers: Vec<Signer>,
 }
 
-/// The authorities of a file at `now` (unix seconds), each of a kind that the profile has.
+/// The CAs of a file at `now` (unix seconds), each of a kind that the profile has.
 pub(super) fn parse(
     path: &Path,
     text: &[u8],
     now: i64,
     profile: Profile,
-) -> Result<Authorities, TrustError> {
-    let file = AuthorityFile { path, profile };
+) -> Result<ParsedCas, TrustError> {
+    let file = CaFile { path, profile };
     let mut roots = RootCertStore::empty();
     let mut warnings = Vec::new();
     let mut keys = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn parse(
     if roots.is_empty() {
         return Err(TrustError::Empty { path: path.into() });
     }
-    Ok(Authorities {
+    Ok(ParsedCas {
         roots,
         warnings,
         keys,
@@ -58,12 +58,12 @@ pub(super) fn parse(
     })
 }
 
-struct AuthorityFile<'a> {
+struct CaFile<'a> {
     path: &'a Path,
     profile: Profile,
 }
 
-impl AuthorityFile<'_> {
+impl CaFile<'_> {
     fn decode(&self, block: &Block) -> Result<Vec<u8>, TrustError> {
         match block.decode().map_err(|cause| self.pem(cause))? {
             Some((SectionKind::Certificate, der)) => Ok(der),
@@ -92,7 +92,7 @@ impl AuthorityFile<'_> {
             .basic_constraints()
             .map_err(|cause| self.malformed(at, cause.to_string()))?;
         if !constraints.is_some_and(|constraints| constraints.value.ca) {
-            return Err(TrustError::NotAuthority {
+            return Err(TrustError::NotACa {
                 path: self.path.into(),
                 at,
                 subject,
@@ -148,7 +148,7 @@ impl AuthorityFile<'_> {
     }
 }
 
-/// The first constraint on URIs: the verifier refuses whatever such an authority certifies.
+/// The first constraint on URIs: the verifier refuses whatever such a CA certifies.
 fn uri_constraint(constraints: &NameConstraints<'_>) -> Option<String> {
     let permitted = constraints.permitted_subtrees.iter().flatten();
     let excluded = constraints.excluded_subtrees.iter().flatten();

@@ -1,0 +1,43 @@
+//! How a connection is ended, and what is recorded of its end.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Serving;
+use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
+use crate::proxy::error::Outcome;
+
+/// For the last bytes of a connection that has to make room for another one.
+const SHED_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
+    /// GOAWAY: streams that are open end by themselves (RFC 9113 §6.8).
+    pub(super) fn close(&mut self, why: Outcome) {
+        self.closing = Some(why);
+        self.connection.graceful_shutdown();
+    }
+
+    /// GOAWAY at once: there is no stream, and a client that does not read must not be waited for.
+    pub(super) async fn make_room(&mut self, socket: &CoalescingWriter<S>) -> Outcome {
+        self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+        let closed = poll_fn(|cx| socket.poll_batched(cx, |cx| self.connection.poll_closed(cx)));
+        let _ = tokio::time::timeout(SHED_TIMEOUT, closed).await;
+        Outcome::Shed
+    }
+
+    pub(super) fn outcome(&self, result: Result<(), h2::Error>) -> Outcome {
+        match result {
+            _ if self.closing.is_some() => self.closing.unwrap_or(Outcome::Closed),
+            Ok(()) if self.streams.is_empty() => Outcome::Closed,
+            Ok(()) => Outcome::ClientGone,
+            Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
+            Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
+            Err(error) => {
+                tracing::info!(listener = %self.context.listener(), reason = %error, "HTTP/2 connection refused");
+                Outcome::ProtocolError
+            }
+        }
+    }
+}
