@@ -116,8 +116,17 @@ impl TestPki {
 
     /// A revocation list with these serial numbers that counts until then, as PEM.
     pub(crate) fn revocation_list(&self, serials: &[u8], next_update: OffsetDateTime) -> String {
-        let revoked = |serial: &u8| RevokedCertParams {
-            serial_number: SerialNumber::from_slice(&[*serial]),
+        let serials = serials.iter().map(|serial| vec![*serial]);
+        self.revocation_list_of(serials, next_update)
+    }
+
+    pub(crate) fn revocation_list_of(
+        &self,
+        serials: impl Iterator<Item = Vec<u8>>,
+        next_update: OffsetDateTime,
+    ) -> String {
+        let revoked = |serial: Vec<u8>| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
             revocation_time: next_update - Duration::days(2),
             reason_code: None,
             invalidity_date: None,
@@ -127,7 +136,7 @@ impl TestPki {
             next_update,
             crl_number: SerialNumber::from_slice(&[1]),
             issuing_distribution_point: None,
-            revoked_certs: serials.iter().map(revoked).collect(),
+            revoked_certs: serials.map(revoked).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()

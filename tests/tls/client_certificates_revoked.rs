@@ -63,8 +63,12 @@ impl Gate {
     }
 
     fn numbered(&self, serial: u8) -> Pair {
+        self.of_serial(vec![serial])
+    }
+
+    fn of_serial(&self, serial: Vec<u8>) -> Pair {
         let mut params = client(&[]);
-        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        params.serial_number = Some(SerialNumber::from(serial));
         self.clients.issue(&params)
     }
 
@@ -214,4 +218,56 @@ async fn a_file_without_a_list_is_refused_at_start_and_changes_nothing_later() {
     assert_eq!(gate.try_with(&gate.numbered(8)).await, Ok(()));
     let refused = gate.try_with(&gate.numbered(7)).await;
     assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
+}
+
+/// As many as a list below 1 MiB of PEM has room for, with serial numbers of 16 bytes as CAs give them.
+const MANY: u32 = 20_000;
+
+fn serial(number: u32) -> Vec<u8> {
+    [&[0x55; 12][..], &number.to_be_bytes()].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_twenty_thousand_certificates_is_read_to_its_end() {
+    let gate = Gate::new(|ca| {
+        ca.revocation_list_of((0..MANY).map(serial), tomorrow())
+            .into()
+    })
+    .await;
+    for listed in [0, MANY / 2, MANY - 1] {
+        let pair = gate.of_serial(serial(listed));
+        gate.refuses(&pair, CERTIFICATE_REVOKED, "client_certificate_revoked")
+            .await;
+    }
+    assert_eq!(gate.try_with(&gate.of_serial(serial(MANY))).await, Ok(()));
+}
+
+/// Prints what a handshake costs with a short and with a long list.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "figures"]
+async fn handshakes_with_long_lists() {
+    const COMPUTE: &str = "hybridge_handshake_compute_seconds";
+    for entries in [0, 1_000, MANY] {
+        let list = |ca: &TestPki| ca.revocation_list_of((0..entries).map(serial), tomorrow());
+        let gate = Gate::new(|ca| list(ca).into()).await;
+        let pair = gate.of_serial(serial(MANY));
+        let mut before = [0.0; 2];
+        for round in 0..2 {
+            for _ in 0..500 {
+                assert_eq!(gate.try_with(&pair).await, Ok(()));
+            }
+            let sum = gate.sidecar.metric(&format!("{COMPUTE}_sum"), &[]).await;
+            let count = gate.sidecar.metric(&format!("{COMPUTE}_count"), &[]).await;
+            // The first round warms up.
+            if round == 1 {
+                let each = (sum - before[0]) / (count - before[1]);
+                let bytes = list(&gate.clients).len();
+                println!(
+                    "{entries} entries ({bytes} bytes of PEM): {:.0} µs",
+                    each * 1e6
+                );
+            }
+            before = [sum, count];
+        }
+    }
 }
