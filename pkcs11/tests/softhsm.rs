@@ -4,20 +4,20 @@
 //! a process of its own. Needs the Debian package softhsm2; where CI is set its absence is a failure.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::panic)]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use hybridge_pkcs11::{Error, Key, Kind, Uri};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::ResolvesServerCertUsingSni;
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use support::handshake;
 
 const PIN: &str = "secret-pin-4711";
 const MODULES: [&str; 2] = [
@@ -148,38 +148,6 @@ fn made_by_openssl(
     let der = PrivateKeyDer::from_pem_file(&pem).unwrap();
     let key = KeyPair::from_der_and_sign_algo(&der, algorithm).unwrap();
     (pair_of(&key).0, fs::read_to_string(&pem).unwrap())
-}
-
-/// One whole handshake: the client trusts only this certificate.
-fn handshake(key: &Arc<Key>, certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let certified = CertifiedKey::new(vec![certificate.clone()], key.signing_key());
-    let mut names = ResolvesServerCertUsingSni::new();
-    names.add("hsm.test", certified)?;
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(names));
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone())?;
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("hsm.test").unwrap();
-    let mut client = ClientConnection::new(Arc::new(client), name)?;
-    let mut server = ServerConnection::new(Arc::new(server))?;
-    while client.is_handshaking() || server.is_handshaking() {
-        let mut wire = Vec::new();
-        client.write_tls(&mut wire).unwrap();
-        server.read_tls(&mut wire.as_slice()).unwrap();
-        server.process_new_packets()?;
-        let mut wire = Vec::new();
-        server.write_tls(&mut wire).unwrap();
-        client.read_tls(&mut wire.as_slice()).unwrap();
-        client.process_new_packets()?;
-    }
-    Ok(())
 }
 
 #[test]
