@@ -12,7 +12,7 @@
 //! - [`signature`]: who signed a request. [`spiffe`]: the client of a Workload API. [`traces`]: spans of
 //!   requests, and their way to a collector.
 //! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`proxy_protocol`],
-//!   [`redact`], `secret_file`: leaves that import nothing of ours.
+//!   [`redact`], `secret_file`, `json`: leaves that import nothing above them.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
@@ -31,6 +31,7 @@ pub mod drain;
 pub mod fairness;
 pub mod inject;
 pub mod io;
+mod json;
 pub mod listener;
 pub mod log_limit;
 pub mod metrics;

@@ -139,11 +139,21 @@ pub struct Baseline(BTreeMap<String, Before>);
 
 #[derive(Debug, Default, Deserialize)]
 struct Before {
-    hybrid: Option<BTreeMap<String, bool>>,
+    hybrid: Option<HybridBefore>,
     #[serde(default)]
     versions: Vec<String>,
     #[serde(default)]
     unreachable: Option<String>,
+}
+
+/// Named fields, not a map: a name that occurs twice is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct HybridBefore {
+    present: bool,
+    preferred: bool,
+    held: bool,
+    enforced: bool,
 }
 
 /// Reads a JSON report.
@@ -174,11 +184,16 @@ pub fn baseline(text: &str) -> Result<Baseline, String> {
             number + 1
         ));
     }
-    let rows = file
-        .endpoints
-        .into_iter()
-        .map(|row| (row.target.to_ascii_lowercase(), row.before));
-    Ok(Baseline(rows.collect()))
+    let mut rows = BTreeMap::new();
+    for (index, row) in file.endpoints.into_iter().enumerate() {
+        let target = row.target.to_ascii_lowercase();
+        // The later would hide what the earlier demands.
+        if rows.insert(target, row.before).is_some() {
+            let number = index + 1;
+            return Err(format!("endpoint {number}: an earlier one has its target"));
+        }
+    }
+    Ok(Baseline(rows))
 }
 
 impl Baseline {
@@ -202,14 +217,14 @@ impl Baseline {
                 continue;
             }
             let hybrid = now.hybrid;
-            for (name, is) in [
-                ("present", hybrid.present),
-                ("preferred", hybrid.preferred),
-                ("held", hybrid.held),
-                ("enforced", hybrid.enforced),
+            let Some(had) = &before.hybrid else { continue };
+            for (name, had, is) in [
+                ("present", had.present, hybrid.present),
+                ("preferred", had.preferred, hybrid.preferred),
+                ("held", had.held, hybrid.held),
+                ("enforced", had.enforced, hybrid.enforced),
             ] {
-                let had = before.hybrid.as_ref().and_then(|of| of.get(name));
-                if had == Some(&true) && !is {
+                if had && !is {
                     worse.push(format!("{}: hybrid was {name} and is not", endpoint.target));
                 }
             }

@@ -32,6 +32,7 @@ const WIRING: [&str; 10] = [
 /// What each part below may import of the crate, itself aside.
 const BELOW: [(&str, &[&str]); 28] = [
     ("counted", &[]),
+    ("json", &["redact"]),
     (
         "admin",
         &[

@@ -7,6 +7,7 @@ use serde_json::{Deserializer, Value};
 
 use super::yaml;
 use super::yaml_error::YamlError;
+use crate::json;
 
 /// One document of a file, separator line included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,10 +46,11 @@ impl<'a> Document<'a> {
     /// Its object; null if it holds nothing.
     pub(crate) fn read(&self) -> Result<Value, YamlError> {
         if self.is_json()
-            && let Ok(value) = serde_json::from_str(self.content())
+            && let Ok(value) = json::read(self.content().as_bytes())
         {
             return Ok(value);
         }
+        // Also the second word on JSON that is refused, such as for a key that occurs twice.
         yaml::read(self.content())
     }
 

@@ -8,6 +8,7 @@ use crate::inject::plan::Decision;
 use crate::inject::plan::Deny;
 use crate::inject::plan::Settings;
 use crate::inject::plan::{Plan, plan};
+use crate::json;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 /// The API server cuts longer warnings.
@@ -52,7 +53,7 @@ pub(crate) fn review(
     decision: Decision,
     settings: &Settings,
 ) -> Result<(Value, Outcome), BadReview> {
-    let review: Value = serde_json::from_slice(body)?;
+    let review = json::read(body)?;
     let text = |key: &str| review.get(key).and_then(Value::as_str).unwrap_or_default();
     if text("apiVersion") != API_VERSION || text("kind") != "AdmissionReview" {
         return Err(BadReview::Version(
