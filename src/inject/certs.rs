@@ -16,6 +16,7 @@ use crate::certgen::files::{self, NewFile};
 use crate::certgen::webhook::{IssuedPair, entries, unexpired_cas};
 use crate::certgen::{CertgenError, Name, NameError};
 use crate::counted::counted;
+use crate::redact::one_line;
 
 /// Names of the webhooks inside the configuration, as in k8s/injector/webhook.yaml.
 pub const WEBHOOKS: [&str; 3] = [
@@ -194,7 +195,7 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
         let _ = writeln!(
             report,
             "{}: ends {}, {} left",
-            entry.subject,
+            one_line(&entry.subject),
             entry.ends.date(),
             counted(left, "day")
         );

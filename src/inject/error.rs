@@ -25,6 +25,19 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An input of no bytes, or of white space.
+    #[error("{path}: the input is empty, so nothing was looked at: {remedy}")]
+    Empty {
+        /// The file, `-` for standard input.
+        path: Shown,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Documents, and no object in any of them.
+    #[error(
+        "the input holds no object and no list, so nothing was looked at: give what kubectl get ... -A -o json prints"
+    )]
+    NoObjects,
     /// An input document is not YAML or JSON.
     #[error("{path}, document {document}: {source}")]
     Document {
@@ -54,6 +67,11 @@ pub enum Error {
         "objects with the label hybridge.dev/inject: enabled that are not injected here: {0}; the warnings name them"
     )]
     Unseen(usize),
+    /// `--check` was given something that it could not read whole.
+    #[error(
+        "parts of the input that were left out, and so not checked: {0}; the warnings name them, give whole objects and lists"
+    )]
+    LeftOut(usize),
     /// `inject status` or `inject check` found something wrong.
     #[error("failures: {0}; each is a line above")]
     ClusterFailures(usize),
@@ -63,6 +81,9 @@ pub enum Error {
     /// `inject certs` failed.
     #[error(transparent)]
     Certs(#[from] CertsError),
+    /// A second signal ended `inject serve`.
+    #[error("a second signal: {} cut", counted(*.0, "open request"))]
+    Cut(usize),
     /// `inject serve` could not start or broke off.
     #[error("{what}: {source}")]
     Serve {
@@ -94,7 +115,11 @@ impl Error {
     /// 64 for a wrong command line or unreadable input (sysexits EX_USAGE), else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Read { .. } | Self::Document { .. } => 64,
+            Self::Usage(_)
+            | Self::Read { .. }
+            | Self::Empty { .. }
+            | Self::NoObjects
+            | Self::Document { .. } => 64,
             Self::Certs(error) => error.exit_code(),
             _ => 1,
         }

@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::support::{dir, files, pod, stem};
 
 #[derive(Debug, Parser)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    inject: InjectArgs,
+    pub(crate) inject: InjectArgs,
 }
 
 pub(crate) struct Ran {
@@ -49,7 +49,7 @@ pub(crate) fn run_files(texts: &[&str]) -> Ran {
     run_args(&args, &mut std::io::empty())
 }
 
-fn run_args(args: &OfflineArgs, stdin: &mut impl Read) -> Ran {
+pub(crate) fn run_args(args: &OfflineArgs, stdin: &mut impl Read) -> Ran {
     let (mut out, mut notices) = (Vec::new(), Vec::new());
     let result = offline::run(args, stdin, &mut out, &mut notices);
     Ran {
@@ -59,7 +59,7 @@ fn run_args(args: &OfflineArgs, stdin: &mut impl Read) -> Ran {
     }
 }
 
-const DEPLOYMENT: &str = "\
+pub(crate) const DEPLOYMENT: &str = "\
 # deployed by hand
 apiVersion: apps/v1
 kind: Deployment
@@ -87,7 +87,6 @@ const SERVICE: &str = "apiVersion: v1\nkind: Service   # keep me\nmetadata: {nam
 fn other_kinds_pass_through_byte_for_byte() {
     for text in [
         SERVICE,
-        "",
         "# nothing\n",
         "---\r\n# x\r\n---\r\napiVersion: v1\r\nkind: ConfigMap\r\ndata: {a: \"--- b\"}\r\n",
         "{\"kind\":\"Service\",\"apiVersion\":\"v1\"}",

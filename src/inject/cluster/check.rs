@@ -1,12 +1,12 @@
 //! `inject check`: before an installation, what the injector would refuse; after it, whether everything
 //! that protects pods is there and agrees.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::objects::{Cluster, is_wanted, namespace};
 use super::owners::Owners;
+use super::protection::{bundle_fault, policy_fault, sees_new_pods};
 use super::report::Report;
 use crate::counted::counted;
 use crate::inject::manifest::workloads;
@@ -30,26 +30,33 @@ const POLICIES: [&str; 3] = [
 
 #[derive(Default)]
 struct Lines {
-    text: String,
+    lines: Vec<String>,
     failures: usize,
 }
 
 impl Lines {
     fn expect_that(&mut self, good: bool, what: &str, remedy: &str) {
         if good {
-            let _ = writeln!(self.text, "ok    {what}");
+            self.lines.push(format!("ok    {what}"));
         } else {
             self.fail(&format!("{what}: {remedy}"));
         }
     }
 
+    fn expect_none(&mut self, fault: Option<&str>, what: &str, remedy: &str) {
+        match fault {
+            None => self.expect_that(true, what, remedy),
+            Some(fault) => self.fail(&format!("{what}: {fault}: {remedy}")),
+        }
+    }
+
     fn fail(&mut self, what: &str) {
         self.failures += 1;
-        let _ = writeln!(self.text, "FAIL  {what}");
+        self.lines.push(format!("FAIL  {what}"));
     }
 
     fn note(&mut self, what: &str) {
-        let _ = writeln!(self.text, "note  {what}");
+        self.lines.push(format!("note  {what}"));
     }
 }
 
@@ -60,25 +67,22 @@ pub(super) fn report(cluster: &Cluster, settings: &Settings) -> Report {
     } else {
         lines.note("no webhook configuration in the input: this looks at the cluster before an installation");
     }
+    // What was left out may be what would be refused, or what is missing.
     for what in &cluster.odd {
-        lines.note(what);
+        lines.fail(&format!(
+            "{what}; give what kubectl get ... -A -o json prints as it is"
+        ));
     }
     namespaces(cluster, &mut lines);
     workloads(cluster, settings, &mut lines);
     Report {
-        text: lines.text,
+        lines: lines.lines,
         failures: lines.failures,
     }
 }
 
 fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
     let hooks = pod::array(config, "webhooks");
-    let bundled = hooks.iter().all(|hook| {
-        let bundle = hook.pointer("/clientConfig/caBundle");
-        bundle
-            .and_then(Value::as_str)
-            .is_some_and(|text| !text.is_empty())
-    });
     let has = |name: &&str| {
         hooks
             .iter()
@@ -89,10 +93,21 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         "the webhook configuration has its three entries",
         "apply the overlay again, or upgrade the Helm release",
     );
-    lines.expect_that(
-        bundled,
-        "every entry has a caBundle",
+    let now = OffsetDateTime::now_utc();
+    let bundle = hooks.iter().find_map(|hook| {
+        let fault = bundle_fault(hook, now)?;
+        Some(format!("entry {} {fault}", pod::name(hook)))
+    });
+    lines.expect_none(
+        bundle.as_deref(),
+        "every entry has a caBundle that is valid",
         "run hybridge inject certs again and apply the overlay, or look at cert-manager's CA injector",
+    );
+    let blind = hooks.iter().find(|hook| !sees_new_pods(hook));
+    lines.expect_none(
+        blind.map(pod::name),
+        "every entry has a rule for the creation of pods",
+        "no pod reaches that entry, so it protects nothing; apply the overlay again, or upgrade the Helm release",
     );
     let closed = |hook: &Value| pod::string(hook, "failurePolicy") == Some("Fail");
     lines.expect_that(
@@ -114,13 +129,9 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         "two keep pods creatable while a node goes; kubectl -n hybridge-system get pods",
     );
     for policy in POLICIES {
-        let bound = cluster
-            .of_kind("ValidatingAdmissionPolicyBinding")
-            .any(|b| b.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy));
-        let there = cluster.named("ValidatingAdmissionPolicy", policy).is_some();
-        lines.expect_that(
-            there && bound,
-            &format!("policy {policy} is there and bound"),
+        lines.expect_none(
+            policy_fault(cluster, policy).as_deref(),
+            &format!("policy {policy} is there, bound and denies"),
             "apply the overlay again; without it nothing holds when the webhook is gone",
         );
     }

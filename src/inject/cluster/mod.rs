@@ -4,6 +4,7 @@
 mod check;
 mod objects;
 mod owners;
+mod protection;
 mod report;
 mod status;
 

@@ -31,8 +31,10 @@ impl Cluster {
         } else {
             &args.files
         };
+        input::require_once(files.iter().map(PathBuf::as_path))?;
         let mut objects = Vec::new();
         let mut odd = Vec::new();
+        let mut is_answer = false;
         for path in files {
             let text = input::read(path, stdin)?;
             let documents = documents::split(&text);
@@ -43,9 +45,13 @@ impl Cluster {
                     of: documents.len(),
                 };
                 let read = document.read().map_err(|source| place.unreadable(source))?;
+                is_answer |= !read.is_null();
                 let told = collect(read, &mut objects);
                 odd.extend(told.iter().map(|what| format!("{place}: {what}")));
             }
+        }
+        if !is_answer {
+            return Err(Error::NoObjects);
         }
         let namespaces = objects
             .iter()

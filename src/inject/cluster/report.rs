@@ -1,18 +1,22 @@
-//! What the two commands print, and whether they fail.
+//! What the two commands print, and whether they fail. Names come from the cluster, so every line is made
+//! printable.
 
 use std::io::Write;
 
 use crate::inject::error::Error;
+use crate::redact::one_line;
 
 /// A report and how many of its lines are failures.
 pub(super) struct Report {
-    pub(super) text: String,
+    pub(super) lines: Vec<String>,
     pub(super) failures: usize,
 }
 
 impl Report {
     pub(super) fn print(&self, out: &mut impl Write) -> Result<(), Error> {
-        out.write_all(self.text.as_bytes()).map_err(Error::Write)?;
+        for line in &self.lines {
+            writeln!(out, "{}", one_line(line)).map_err(Error::Write)?;
+        }
         out.flush().map_err(Error::Write)?;
         match self.failures {
             0 => Ok(()),

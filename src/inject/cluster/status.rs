@@ -2,7 +2,6 @@
 //! and which should have it and do not.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -23,7 +22,7 @@ struct Row {
 
 pub(super) fn report(cluster: &Cluster) -> Report {
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<String> = Vec::new();
     let mut failures = 0;
     for object in cluster.of_kind("Pod").filter(|object| !is_over(object)) {
         let row = rows.entry(namespace(object)).or_default();
@@ -57,28 +56,29 @@ pub(super) fn report(cluster: &Cluster) -> Report {
             None => row.without += 1,
         }
     }
-    let mut text = table(&rows);
-    for remark in &remarks {
-        let _ = writeln!(text, "{remark}");
-    }
-    for what in &cluster.odd {
-        let _ = writeln!(text, "note: {what}");
-    }
+    let mut lines = table(&rows);
+    lines.append(&mut remarks);
+    // What was left out may be the pod that lacks its sidecar.
+    failures += cluster.odd.len();
+    lines.extend(cluster.odd.iter().map(|what| {
+        format!("not read   {what}; give kubectl get namespaces,pods -A -o json as it is")
+    }));
     if cluster.namespaces.is_empty() {
-        text.push_str("note: there are no namespaces in the input, so only labels of pods count; give kubectl get namespaces,pods -A -o json\n");
+        lines.push("note: there are no namespaces in the input, so only labels of pods count; give kubectl get namespaces,pods -A -o json".to_owned());
     }
-    Report { text, failures }
+    Report { lines, failures }
 }
 
-fn table(rows: &BTreeMap<&str, Row>) -> String {
+fn table(rows: &BTreeMap<&str, Row>) -> Vec<String> {
     if rows.is_empty() {
-        return "no pods in the input; give kubectl get namespaces,pods -A -o json\n".into();
+        let none = "no pods in the input; give kubectl get namespaces,pods -A -o json";
+        return vec![none.to_owned()];
     }
     let width = rows.keys().map(|name| name.len()).max().unwrap_or(0).max(9);
-    let mut text = format!(
-        "{:width$}  {:>8}  {:>7}  {:>7}  VERSIONS, POLICIES\n",
+    let mut lines = vec![format!(
+        "{:width$}  {:>8}  {:>7}  {:>7}  VERSIONS, POLICIES",
         "NAMESPACE", "INJECTED", "MISSING", "WITHOUT"
-    );
+    )];
     for (name, row) in rows {
         let kinds: Vec<String> = row
             .versions
@@ -94,9 +94,9 @@ fn table(rows: &BTreeMap<&str, Row>) -> String {
             row.without,
             kinds.join(", ")
         );
-        let _ = writeln!(text, "{}", line.trim_end());
+        lines.push(line.trim_end().to_owned());
     }
-    text
+    lines
 }
 
 /// Pods that have ended need nothing any more.

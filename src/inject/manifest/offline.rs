@@ -14,12 +14,13 @@ use super::lists::{self, Items};
 use super::unseen::{self, Unseen};
 use super::workloads;
 use super::yaml_out;
+use crate::counted::counted;
 use crate::inject::cli::OfflineArgs;
 use crate::inject::error::Error;
 use crate::inject::plan::Decision;
 use crate::inject::plan::Deny;
 use crate::inject::plan::{Plan, plan, remove};
-use crate::redact::Shown;
+use crate::redact::{Shown, one_line};
 
 /// The plan for one workload.
 struct Planned {
@@ -66,6 +67,7 @@ pub fn run(
             "nothing to inject: give a FILE, or - for standard input".into(),
         ));
     }
+    input::require_once(files.iter().copied())?;
     let mut text = String::new();
     let mut findings = Findings::default();
     let only = files.len() == 1;
@@ -89,20 +91,24 @@ pub fn run(
     } else {
         text
     };
-    write_notices(&planned, args, notices).map_err(Error::Write)?;
-    for what in &odd {
-        writeln!(notices, "warning: {what}").map_err(Error::Write)?;
+    for line in notices_of(&planned, args)
+        .into_iter()
+        .chain(odd.iter().map(|what| format!("warning: {what}")))
+        .chain(unseen.iter().map(Unseen::warning))
+    {
+        // The result counts: nobody may read standard error, or it may be full.
+        let _ = writeln!(notices, "{}", one_line(&line));
     }
-    unseen::warn(&unseen, notices).map_err(Error::Write)?;
     out.write_all(printed.as_bytes()).map_err(Error::Write)?;
     out.flush().map_err(Error::Write)?;
     let changes = planned.iter().filter(|j| changes(j)).count();
     let asking = unseen.iter().filter(|object| object.labelled).count();
-    match (changes, asking) {
+    match (changes, asking, odd.len()) {
         _ if !args.check => Ok(()),
-        (0, 0) => Ok(()),
-        (0, asking) => Err(Error::Unseen(asking)),
-        (changes, _) => Err(Error::WouldChange(changes)),
+        (0, 0, 0) => Ok(()),
+        (0, 0, odd) => Err(Error::LeftOut(odd)),
+        (0, asking, _) => Err(Error::Unseen(asking)),
+        (changes, ..) => Err(Error::WouldChange(changes)),
     }
 }
 
@@ -222,7 +228,7 @@ fn explanation(planned: &[Planned]) -> String {
         .iter()
         .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
     {
-        let _ = writeln!(text, "{title}: {} operations", plan.ops.len());
+        let _ = writeln!(text, "{title}: {}", counted(plan.ops.len(), "operation"));
         for step in &plan.explanation {
             let _ = writeln!(text, "  {}\n      because {}", step.what, step.why);
         }
@@ -233,31 +239,27 @@ fn explanation(planned: &[Planned]) -> String {
     text
 }
 
-fn write_notices(
-    planned: &[Planned],
-    args: &OfflineArgs,
-    notices: &mut impl Write,
-) -> std::io::Result<()> {
+fn notices_of(planned: &[Planned], args: &OfflineArgs) -> Vec<String> {
+    let mut lines = Vec::new();
     for (title, plan) in planned
         .iter()
         .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
     {
         for warning in &plan.warnings {
-            writeln!(notices, "warning: {title}: {warning}")?;
+            lines.push(format!("warning: {title}: {warning}"));
         }
         if let Some(step) = plan
             .explanation
             .first()
             .filter(|_| !plan.injected && !args.explain)
         {
-            writeln!(notices, "note: {title}: not injected: {}", step.why)?;
+            lines.push(format!("note: {title}: not injected: {}", step.why));
         }
     }
     if planned.is_empty() && !args.explain {
-        writeln!(
-            notices,
-            "note: no pod and no pod template found; everything passes through unchanged"
-        )?;
+        lines.push(
+            "note: no pod and no pod template found; everything passes through unchanged".into(),
+        );
     }
-    Ok(())
+    lines
 }

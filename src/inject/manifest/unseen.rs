@@ -1,8 +1,6 @@
 //! Objects that hold containers which are not injected offline: found, and said with the way to the
 //! webhook.
 
-use std::io::Write;
-
 use serde_json::Value;
 
 use super::kinds;
@@ -52,14 +50,13 @@ fn find_in(item: &Item<'_>) -> Option<Unseen> {
     })
 }
 
-pub(crate) fn warn(unseen: &[Unseen], notices: &mut impl Write) -> std::io::Result<()> {
-    for found in unseen {
-        let Unseen { title, place, .. } = found;
-        let hint = found.hint.unwrap_or("its controller makes the pods");
-        writeln!(
-            notices,
+impl Unseen {
+    /// The line about it.
+    pub(crate) fn warning(&self) -> String {
+        let Self { title, place, .. } = self;
+        let hint = self.hint.unwrap_or("its controller makes the pods");
+        format!(
             "warning: {title}: containers at {place} are not injected here: {hint}; the webhook injects those pods, if it is installed and their labels ask for it"
-        )?;
+        )
     }
-    Ok(())
 }

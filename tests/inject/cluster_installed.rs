@@ -1,0 +1,139 @@
+//! `inject check` after an installation: what is there, agrees, and protects.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use hybridge::certgen::{self, Algorithm, Request};
+use hybridge::inject::cluster::check;
+use serde_json::{Value, json};
+
+use crate::cluster::run;
+
+/// A CA in base64, as an installation has it.
+fn bundle() -> String {
+    let made = certgen::generate(&Request {
+        names: vec!["localhost".parse().unwrap()],
+        algorithm: Algorithm::EcdsaP256,
+        days: 1,
+    });
+    BASE64_STANDARD.encode(made.unwrap().ca_cert)
+}
+
+/// What the overlay installs.
+fn installation(image: &str) -> Vec<Value> {
+    let bundle = bundle();
+    let rule = |operations: Value| json!([{"operations": operations, "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "Namespaced"}]);
+    let hook = |name: &str| json!({"name": format!("{name}.hybridge.dev"), "failurePolicy": "Fail", "clientConfig": {"caBundle": bundle}, "rules": rule(json!(["CREATE"]))});
+    let policy = |name: &str, variables: Value| {
+        json!({"kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": {
+        "failurePolicy": "Fail", "matchConstraints": {"resourceRules": rule(json!(["CREATE"]))}, "validations": [{"expression": "true"}], "variables": variables}})
+    };
+    let binding = |name: &str| json!({"kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}});
+    let variables = json!([{"name": "image", "expression": format!("'{image}'")}]);
+    vec![
+        json!({"kind": "MutatingWebhookConfiguration", "metadata": {"name": "hybridge-injector"},
+               "webhooks": [hook("namespace"), hook("object"), hook("enforced"), hook("named")]}),
+        json!({"kind": "Deployment", "metadata": {"name": "hybridge-injector", "namespace": "hybridge-system"}, "status": {"availableReplicas": 2},
+               "spec": {"template": {"spec": {"containers": [{"name": "injector", "image": image, "env": [{"name": "HYBRIDGE_IMAGE", "value": image}]}]}}}}),
+        policy("hybridge-sidecar", variables.clone()),
+        policy("hybridge-running", variables),
+        policy("hybridge-namespace-label", json!([])),
+        binding("hybridge-sidecar"),
+        binding("hybridge-running"),
+        binding("hybridge-namespace-label"),
+    ]
+}
+
+#[test]
+fn check_after_an_installation_sees_what_does_not_agree() {
+    let mut objects = installation("registry.example/hybridge:1");
+    let (text, good) = run(check, &objects);
+    assert!(good, "{text}");
+    objects[0]["webhooks"][1] = json!({"name": "other.hybridge.dev"});
+    objects[2]["spec"]["variables"][0]["expression"] = json!("'other:1'");
+    objects.remove(6);
+    let (text, good) = run(check, &objects);
+    assert!(!good);
+    for failure in [
+        "three entries",
+        "caBundle",
+        "one image",
+        "policy hybridge-running is there, bound and denies: no binding names it",
+    ] {
+        let line = text.lines().find(|line| line.contains(failure)).unwrap();
+        assert!(line.starts_with("FAIL"), "{line}");
+    }
+}
+
+/// Each of these is there, and no pod is refused by it.
+#[test]
+fn check_fails_for_what_is_there_and_protects_nothing() {
+    let ended = concat!("/webhooks/2/clientConfig/", "caBundle");
+    for (object, pointer, value, said) in [
+        (
+            0,
+            "/webhooks/0/rules",
+            json!([]),
+            "a rule for the creation of pods: namespace.hybridge.dev: ",
+        ),
+        (
+            0,
+            "/webhooks/1/rules/0/operations",
+            json!(["UPDATE"]),
+            "a rule for the creation of pods: object.hybridge.dev: ",
+        ),
+        (
+            0,
+            "/webhooks/1/failurePolicy",
+            json!("Ignore"),
+            "every entry fails closed",
+        ),
+        (
+            0,
+            ended,
+            json!("Cg=="),
+            "entry enforced.hybridge.dev has a caBundle that is no certificate",
+        ),
+        (
+            0,
+            ended,
+            json!("soon"),
+            "entry enforced.hybridge.dev has a caBundle that is no certificate",
+        ),
+        (
+            2,
+            "/spec/failurePolicy",
+            json!("Ignore"),
+            "policy hybridge-sidecar is there, bound and denies: its failurePolicy is not Fail",
+        ),
+        (
+            3,
+            "/spec/matchConstraints/resourceRules",
+            json!([]),
+            "its matchConstraints have no resourceRules",
+        ),
+        (4, "/spec/validations", json!([]), "it has no validations"),
+        (
+            5,
+            "/spec/validationActions",
+            json!(["Warn", "Audit"]),
+            "the validationActions of its binding hybridge-sidecar have no Deny",
+        ),
+        (
+            7,
+            "/spec/policyName",
+            json!("other"),
+            "policy hybridge-namespace-label is there, bound and denies: no binding names it",
+        ),
+    ] {
+        let mut objects = installation("registry.example/hybridge:1");
+        *objects[object].pointer_mut(pointer).unwrap() = value;
+        let (text, good) = run(check, &objects);
+        let failed: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("FAIL"))
+            .collect();
+        assert!(
+            !good && failed.len() == 1 && failed[0].contains(said),
+            "{said}: {text}"
+        );
+    }
+}

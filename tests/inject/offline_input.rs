@@ -1,0 +1,78 @@
+//! The offline front with input that is empty, doubled or cannot be read whole, and notices that cannot be
+//! written.
+
+use clap::Parser;
+use hybridge::inject::{Error, offline};
+
+use crate::offline::{Cli, DEPLOYMENT, run, run_args};
+
+/// Of two values kubectl's reader takes one, and another reader the other.
+#[test]
+fn a_key_that_occurs_twice_is_refused_in_json_as_in_yaml() {
+    for text in [
+        r#"{"apiVersion": "v1", "kind": "Pod", "kind": "ConfigMap", "spec": {"containers": []}}"#,
+        "apiVersion: v1\nkind: Pod\nkind: ConfigMap\n",
+    ] {
+        let ran = run(&[], text);
+        let error = ran.result.unwrap_err();
+        let said = "-, document 1: key \"kind\" occurs twice in one mapping";
+        assert_eq!(error.to_string(), said);
+        assert_eq!((error.exit_code(), ran.out.as_str()), (64, ""));
+    }
+}
+
+/// A command before the pipe that failed wrote nothing, and a part that was left out was not checked.
+#[test]
+fn check_does_not_pass_what_it_did_not_look_at() {
+    for flags in [&["--check"][..], &[], &["--explain"]] {
+        let error = run(flags, "\n").result.unwrap_err();
+        assert!(error.to_string().starts_with("-: the input is empty"));
+        assert_eq!(error.exit_code(), 64);
+    }
+    let injected = run(&[], DEPLOYMENT).out;
+    for odd in ["just a text\n", "apiVersion: v1\nkind: List\n"] {
+        let text = format!("{injected}---\n{odd}");
+        let ran = run(&["--check"], &text);
+        let error = ran.result.unwrap_err();
+        assert!(matches!(error, Error::LeftOut(1)), "{error}");
+        assert!(ran.notices.contains("warning: -, document 2: the document"));
+        // Without --check it goes through, as everything does that is no pod.
+        let through = run(&[], &text);
+        assert!(through.result.is_ok() && through.out == text);
+    }
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let words = ["inject", "-f", "-", "-f", "-"];
+    let args = Cli::try_parse_from(words).unwrap().inject.offline;
+    let ran = run_args(&args, &mut DEPLOYMENT.as_bytes());
+    let error = ran.result.unwrap_err();
+    assert!(error.to_string().contains("can be read once"), "{error}");
+    assert_eq!((error.exit_code(), ran.out.as_str()), (64, ""));
+}
+
+/// Nobody may read the notices, or where they go may be full; the manifests are what was asked for.
+#[test]
+fn a_notice_that_cannot_be_written_keeps_no_manifest_back() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    assert!(run(&[], text).notices.starts_with("note: no pod"));
+    let args = Cli::try_parse_from(["inject", "-f", "-"]).unwrap();
+    let mut out = Vec::new();
+    let result = offline::run(
+        &args.inject.offline,
+        &mut text.as_bytes(),
+        &mut out,
+        &mut Full,
+    );
+    assert!(result.is_ok() && out == text.as_bytes());
+}
