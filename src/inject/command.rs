@@ -4,7 +4,8 @@
 use std::io::{self, IsTerminal};
 
 use time::OffsetDateTime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::certs;
 use super::cli::{InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
@@ -63,20 +64,46 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
         .build()
         .map_err(failed("cannot start"))?;
     runtime.block_on(async {
-        let mut terminate =
-            signal(SignalKind::terminate()).map_err(failed("cannot install signal handlers"))?;
-        let mut interrupt =
-            signal(SignalKind::interrupt()).map_err(failed("cannot install signal handlers"))?;
+        let mut signals = Signals::new().map_err(failed("cannot install signal handlers"))?;
         let server = Server::bind(args).await?;
         tracing::info!(webhook = %args.listen, admin = %args.admin, "serving the webhook");
-        server
-            .run(async move {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            })
-            .await;
-        Ok(())
+        let drain = server.drain();
+        let shutdown = Notify::new();
+        let serving = server.run(shutdown.notified());
+        tokio::pin!(serving);
+        tokio::select! {
+            () = &mut serving => return Ok(()),
+            () = signals.next() => shutdown.notify_one(),
+        }
+        // The second signal ends it at once, as that of `run`.
+        tokio::select! {
+            () = &mut serving => Ok(()),
+            () = signals.next() => match drain.open() {
+                0 => Ok(()),
+                open => Err(Error::Cut(open)),
+            },
+        }
     })
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

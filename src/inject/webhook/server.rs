@@ -89,6 +89,11 @@ impl Server {
         first_address(&self.admin)
     }
 
+    /// The drain of its connections.
+    pub(crate) fn drain(&self) -> Drain {
+        self.drain.clone()
+    }
+
     /// Serves until `shutdown` completes, then lets requests under way finish.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let _reloading = self.follow_certificates();
