@@ -21,6 +21,7 @@ use issue::{Ca, Leaf};
 
 pub use client::{Client, ClientError};
 pub use error::CertgenError;
+pub use files::finish as finish_files;
 pub use name::{Name, NameError};
 pub use report::Report;
 pub use request::{Algorithm, MAX_DAYS, Request};

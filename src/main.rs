@@ -56,14 +56,15 @@ fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(flags) => run(&flags),
         Command::Check(call) => check(*call),
-        Command::Certs(args) => certs(&args),
-        Command::TicketKeys(call) => ticket_keys(&call.action),
+        Command::Certs(args) => cleanly(move || certs(&args)),
+        Command::TicketKeys(call) => cleanly(move || ticket_keys(&call.action)),
         Command::Ctl(call) => ctl(&call),
         Command::Demo(addresses) => Ok(demo::run(&addresses)?),
+        Command::Inject(args) if args.makes_files() => cleanly(move || inject::command(&args)),
         Command::Inject(args) => Ok(inject::command(&args)?),
         Command::Probe(args) => probe_one(&args),
         Command::Scan(args) => scan(&args),
-        Command::Keys(args) => Ok(sealing::keys(&args, &mut io::stdout().lock())?),
+        Command::Keys(args) => cleanly(move || sealing::keys(&args, &mut io::stdout().lock())),
         Command::Seal(args) => cleanly(move || sealing::seal(&args)),
         Command::Open(args) => cleanly(move || sealing::open(&args)),
         Command::Rewrap(args) => cleanly(move || sealing::rewrap(&args, &mut io::stdout().lock())),
@@ -77,13 +78,14 @@ fn execute(command: Command) -> Result<(), Failure> {
 }
 
 /// Runs a command whose partial results are removed if a signal ends it.
-fn cleanly(
-    command: impl FnOnce() -> Result<(), hybridge_seal::Error> + Send + 'static,
+fn cleanly<E: Into<Failure> + Send + 'static>(
+    command: impl FnOnce() -> Result<(), E> + Send + 'static,
 ) -> Result<(), Failure> {
     match unless_signalled(command).map_err(Failure::Signals)? {
-        Ended::Done(result) => Ok(result?),
+        Ended::Done(result) => result.map_err(Into::into),
         Ended::Signalled(number) => {
             hybridge_seal::staging::remove_all();
+            certgen::finish_files();
             Err(Failure::Signalled(number))
         }
     }

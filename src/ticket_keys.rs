@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 pub use self::error::Error;
-use crate::certgen::files::require_replaceable;
+use crate::certgen::files::{require_replaceable, unfinished};
 use crate::redact::Shown;
 use crate::tls::credentials::directory_of;
 use crate::tls::tickets::{KeyFile, LIFETIME, Step};
@@ -63,6 +63,8 @@ enum Done {
 
 /// Does it.
 pub fn run(action: &Action) -> Result<Report, Error> {
+    // A signal waits until the file is in its place, or what was staged is gone.
+    let _unfinished = unfinished();
     let (file, done) = match action {
         Action::New(new) => {
             make(new)?;

@@ -17,7 +17,7 @@ use rustix::process::{geteuid, umask};
 
 pub use self::directory::StagedDirectory;
 pub use self::ended::remove_all;
-pub use self::file::StagedFile;
+pub use self::file::{StagedFile, place_all};
 use crate::error::{Error, failed};
 use crate::shown::Shown;
 

@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hybridge_seal::staging::irreplaceable;
 use tempfile::{Builder, NamedTempFile, TempPath};
@@ -46,6 +47,20 @@ impl NewFile {
     }
 }
 
+/// Held while files with keys have names of their own beside their targets.
+static UNFINISHED: Mutex<()> = Mutex::new(());
+
+/// Waits until no other thread writes; none begins while this is held.
+pub(crate) fn unfinished() -> MutexGuard<'static, ()> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until every file that was begun is in its place or gone. No other is begun from then on: the process
+/// is about to end.
+pub fn finish() {
+    std::mem::forget(unfinished());
+}
+
 /// Says early that writing would overwrite something; [`write`] does not rely on it.
 pub(super) fn refuse_existing(dir: &Path, names: &[&str], force: bool) -> Result<(), CertgenError> {
     let mut paths = names.iter().map(|name| dir.join(name));
@@ -61,6 +76,7 @@ pub(crate) fn write(
     files: &[NewFile],
     force: bool,
 ) -> Result<Vec<PathBuf>, CertgenError> {
+    let _unfinished = unfinished();
     fs::create_dir_all(dir).map_err(failed("make the directory", dir))?;
     let staged = files
         .iter()

@@ -20,6 +20,13 @@ pub struct InjectArgs {
     pub offline: OfflineArgs,
 }
 
+impl InjectArgs {
+    /// Whether it writes files with keys, which a signal must not leave half done.
+    pub fn makes_files(&self) -> bool {
+        matches!(self.command, Some(InjectCommand::Certs(_)))
+    }
+}
+
 /// Subcommands of `hybridge inject`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum InjectCommand {

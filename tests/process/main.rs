@@ -19,6 +19,7 @@ mod demo;
 mod drain;
 mod egress_drain;
 mod floods;
+mod half_done;
 mod inventory;
 mod inventory_peers;
 mod limits;

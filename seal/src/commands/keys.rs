@@ -1,8 +1,8 @@
 //! `hybridge keys`: new keys as files, secret ones for their owner only. Nothing is overwritten.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -15,6 +15,7 @@ use crate::error::{Error, failed};
 use crate::shown::Shown;
 use crate::signature::keys::{Kind, Signer};
 use crate::signature::model::refused;
+use crate::staging::{StagedFile, place_all};
 
 const SECRET: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
@@ -39,9 +40,10 @@ pub fn keys(args: &KeysArgs, out: &mut impl Write) -> Result<(), Error> {
             )));
         }
     }
-    for (path, mode, text) in &files {
-        write_new(path, *mode, text)?;
-    }
+    let staged = files
+        .iter()
+        .map(|(path, mode, text)| stage(path, *mode, text));
+    place_all(staged.collect::<Result<_, _>>()?)?;
     for (path, mode, _) in &files {
         let what = if *mode == SECRET { "secret" } else { "public" };
         writeln!(out, "{what}  {}", Shown::from(path.as_path())).map_err(Error::Output)?;
@@ -89,12 +91,10 @@ fn for_signing(directory: &Path) -> Result<Files, Error> {
     Ok(files)
 }
 
-fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), Error> {
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(mode).open(path);
-    let write = |mut file: fs::File| -> io::Result<()> {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    opened.and_then(write).map_err(failed("create", path))
+fn stage(path: &Path, mode: u32, text: &str) -> Result<StagedFile, Error> {
+    let staged = StagedFile::create(path, false)?.with_mode(mode);
+    let mut file = staged.file();
+    file.write_all(text.as_bytes())
+        .map_err(failed("write", path))?;
+    Ok(staged)
 }

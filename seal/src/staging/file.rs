@@ -52,6 +52,12 @@ impl StagedFile {
         &self.partial
     }
 
+    /// For these to read and write, as far as the umask allows.
+    pub fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = default_mode(mode);
+        self
+    }
+
     /// With the owner and the mode of the file that it replaces.
     pub fn like(mut self, old: &File) -> Result<Self, Error> {
         let metadata = old.metadata().map_err(failed("read", &self.target))?;
@@ -84,6 +90,37 @@ impl StagedFile {
         held.forget(&self.partial);
         save_directory(&self.target)
     }
+}
+
+/// Gives all of them their names, or none: nothing is replaced, and no signal ends the process between two.
+pub fn place_all(mut files: Vec<StagedFile>) -> Result<(), Error> {
+    for staged in &files {
+        let cannot = failed("save", &staged.partial);
+        staged.file.sync_all().map_err(&cannot)?;
+        let mode = Permissions::from_mode(staged.mode);
+        staged.file.set_permissions(mode).map_err(&cannot)?;
+    }
+    let mut held = ended::hold();
+    for number in 0..files.len() {
+        let (placed, rest) = files.split_at_mut(number);
+        let Some(staged) = rest.first_mut() else {
+            break;
+        };
+        if let Err(error) = rename(&staged.partial, &staged.target, false) {
+            for other in placed {
+                let _ = fs::remove_file(&other.target);
+            }
+            // Those that are dropped take it again.
+            drop(held);
+            return Err(error);
+        }
+        staged.placed = true;
+        held.forget(&staged.partial);
+    }
+    drop(held);
+    files
+        .iter()
+        .try_for_each(|staged| save_directory(&staged.target))
 }
 
 impl Drop for StagedFile {
