@@ -3,6 +3,7 @@
 mod flags;
 mod misplaced;
 mod pages;
+mod parse;
 mod profile_report;
 mod secrets;
 
@@ -18,6 +19,7 @@ use crate::ticket_keys;
 
 pub use self::misplaced::belongs_to;
 pub use self::pages::{Completions, ManPages};
+pub use self::parse::parse;
 pub use self::profile_report::{Check, Format, passed, report};
 pub use self::secrets::{clean, refuse_key_text, without_secrets};
 

@@ -9,8 +9,7 @@ mod failure;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use hybridge::cli::{self, Cli, Command, ManPages};
+use hybridge::cli::{self, Command, ManPages};
 use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
 use hybridge::redact::Shown;
 use hybridge::run::{self, End};
@@ -38,7 +37,7 @@ fn main() -> ExitCode {
         say(&refusal);
         return ExitCode::from(EX_USAGE);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

@@ -20,6 +20,7 @@ mod drain;
 mod egress_drain;
 mod floods;
 mod half_done;
+mod inject;
 mod inventory;
 mod inventory_peers;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use crate::redact::Shown;
 use crate::tls::policy::Mode;
@@ -47,13 +47,13 @@ pub struct Settings {
     #[arg(long, env = "HYBRIDGE_IMAGE_PULL_SECRETS", hide_env_values = true, value_name = "NAME", value_delimiter = ',', value_parser = secret_name)]
     pub image_pull_secrets: Vec<String>,
     /// Leave user and group of the sidecar to the platform, as OpenShift's restricted-v2 demands.
-    #[arg(long, env = "HYBRIDGE_PLATFORM_USER", hide_env_values = true)]
+    #[arg(long, env = "HYBRIDGE_PLATFORM_USER", hide_env_values = true, value_parser = switch, action = ArgAction::SetTrue)]
     pub platform_user: bool,
     /// Version of the cluster, such as 1.33; below 1.29 native sidecars do not exist and pods are refused.
     #[arg(long, env = "HYBRIDGE_KUBERNETES_VERSION", hide_env_values = true, default_value = "1.33", value_parser = minor_version)]
     pub kubernetes_version: u32,
     /// On clusters before 1.29, inject a plain container: no start order, no stop order, Jobs are refused.
-    #[arg(long, env = "HYBRIDGE_PLAIN_CONTAINER", hide_env_values = true)]
+    #[arg(long, env = "HYBRIDGE_PLAIN_CONTAINER", hide_env_values = true, value_parser = switch, action = ArgAction::SetTrue)]
     pub plain_container: bool,
 }
 
@@ -98,6 +98,15 @@ impl NamespaceDefaults {
     /// What counts in `namespace`.
     pub(crate) fn of(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
         self.0.get(namespace)
+    }
+}
+
+/// The variable of a flag, as `run` reads those of its own.
+fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("{:?} is not true or false", Shown::from(text))),
     }
 }
 
