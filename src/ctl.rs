@@ -18,9 +18,12 @@ use tokio::net::TcpStream;
 pub use self::error::Error;
 use self::error::TIMEOUT;
 use crate::cli::Action;
+use crate::redact::one_line;
 
 /// Bytes of an answer that are read: a census of 8192 kinds of client, each with long names.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
+/// Characters of a refusal that are shown: the reasons why a sidecar is not ready, with their paths.
+const MAX_MESSAGE: usize = 4000;
 
 /// Gives an order and waits until it is accepted, or writes what was asked for.
 pub fn call(admin: SocketAddr, action: &Action, out: &mut impl Write) -> Result<(), Error> {
@@ -127,12 +130,17 @@ async fn exchange(
     Ok((status, body.map(Collected::to_bytes).unwrap_or_default()))
 }
 
-/// The lines of a text as one.
+/// The lines of a text as one. A stranger on that port says what it likes, so the text is short and drives no
+/// terminal.
 fn joined(body: &[u8]) -> String {
     let lines: Vec<_> = body.split(|byte| *byte == b'\n').collect();
     let lines = lines
         .iter()
         .map(|line| String::from_utf8_lossy(line.trim_ascii()));
     let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-    lines.join("; ")
+    let joined = one_line(&lines.join("; "));
+    match joined.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", joined.get(..end).unwrap_or_default()),
+        None => joined,
+    }
 }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use hybridge::cli::{self, Command, ManPages};
 use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
-use hybridge::redact::Shown;
+use hybridge::redact::{self, Shown};
 use hybridge::run::{self, End};
 use hybridge::tls::policy::Group;
 use hybridge::tls::policy::Profile;
@@ -219,7 +219,8 @@ fn is_broken_pipe(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// One line on standard error, without what may be a key; there is nowhere left to report that it could not be written.
+/// A message on standard error, without what may be a key or drives a terminal; there is nowhere left to report that it could not be written.
 fn say(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "hybridge: {}", cli::clean(message));
+    let message = redact::lines(&cli::clean(message));
+    let _ = writeln!(io::stderr().lock(), "hybridge: {message}");
 }

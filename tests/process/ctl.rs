@@ -152,6 +152,25 @@ async fn a_stranger_on_the_admin_port_exits_1() {
     );
 }
 
+/// It drives no terminal and fills none.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_stranger_are_short_and_printable() {
+    for (status, action) in [("503 x", "ready"), ("403 x", "quit")] {
+        let body = format!("\x1b[2J\x1b]0;owned\x07\u{9b}no\n{}", "x".repeat(1 << 20));
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let stranger = answering((head + &body).leak().as_bytes()).await;
+        let (code, message) = ask(stranger, action).await;
+        assert_eq!(code, Some(1));
+        let line = message.strip_suffix('\n').unwrap();
+        assert!(line.contains("no; xxx") && line.ends_with('…'), "{line}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(line.chars().count() < 5000);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_on_the_admin_port_ends_after_five_seconds() {
     let silent = upstream(|stream| async move {
