@@ -13,6 +13,8 @@ pub struct Found {
     pub targets: Vec<Target>,
     /// Everything else, a line each.
     pub not_tried: Vec<String>,
+    /// How many of these lines are endpoints that speak TLS and of which nothing was tried.
+    pub unreached: usize,
 }
 
 /// Reads a List or one object.
@@ -75,6 +77,12 @@ impl Found {
                 self.add(what, host, Some(443));
             }
         }
+        // A host that a wildcard covers is tried in its place.
+        let hosts = list(object, "/spec/rules").iter();
+        let hosts = hosts.filter_map(|rule| text(rule, "/host"));
+        let hosts: Vec<_> = hosts.filter(|host| !host.contains('*')).collect();
+        let stood_for = |name: &&&str| hosts.iter().any(|host| covers(name, host));
+        self.unreached -= secured.iter().filter(stood_for).count();
         for rule in list(object, "/spec/rules") {
             let host = text(rule, "/host").unwrap_or("*");
             if secured.contains(&host) {
@@ -102,7 +110,7 @@ impl Found {
             }
             match text(listener, "/hostname") {
                 Some(host) => self.add(what, host, number),
-                None if addresses.is_empty() => self.skip(
+                None if addresses.is_empty() => self.miss(
                     what,
                     "a listener without host name, and no address in its status",
                 ),
@@ -126,7 +134,7 @@ impl Found {
             {
                 match address.as_str() {
                     Some(address) => self.add(what, address, number),
-                    None => self.skip(what, "an address that is no text"),
+                    None => self.miss(what, "an address that is no text"),
                 }
             }
         }
@@ -134,13 +142,13 @@ impl Found {
 
     fn add(&mut self, what: &str, host: &str, port: Option<u64>) {
         let Some(number) = port.filter(|port| (1..=65535).contains(port)) else {
-            return self.skip(
+            return self.miss(
                 what,
                 &format!("{host}: its port is no number from 1 to 65535"),
             );
         };
         if host.contains('*') {
-            return self.skip(what, &format!("{host} is a wildcard"));
+            return self.miss(what, &format!("{host} is a wildcard"));
         }
         let bracketed = if host.contains(':') {
             format!("[{host}]")
@@ -149,8 +157,14 @@ impl Found {
         };
         match format!("{bracketed}:{number}").parse() {
             Ok(target) => self.targets.push(target),
-            Err(why) => self.skip(what, &why),
+            Err(why) => self.miss(what, &why),
         }
+    }
+
+    /// Something that speaks TLS and cannot be tried.
+    fn miss(&mut self, what: &str, why: &str) {
+        self.unreached += 1;
+        self.skip(what, why);
     }
 
     fn skip(&mut self, what: &str, why: &str) {
@@ -224,6 +238,8 @@ mod tests {
                 "[fd00::7]:6001"
             ]
         );
+        // A host of the Ingress stands for its wildcard; none of the Gateway does.
+        assert_eq!(found.unreached, 1);
         assert_eq!(
             found.not_tried,
             [
@@ -252,6 +268,7 @@ mod tests {
         let found = read(objects).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(found.targets.len(), 2, "{found:?}");
         assert_eq!(found.not_tried.len(), 6, "{found:?}");
+        assert_eq!(found.unreached, 2, "{found:?}");
         let mut lines = found.not_tried.iter();
         assert!(lines.all(|line| !line.contains('\u{1b}')), "{found:?}");
     }

@@ -227,6 +227,21 @@ fn show(
     })
 }
 
+/// The head of the final response, behind any interim ones (RFC 9110, section 15.2). 101 is final here: what
+/// follows it is another protocol.
+fn final_head(mut response: &[u8]) -> Option<&[u8]> {
+    loop {
+        let end = response.windows(4).position(|end| end == b"\r\n\r\n")?;
+        let (head, rest) = response.split_at_checked(end + 4)?;
+        let status = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        let is_interim = matches!(status, [b'1', b'0'..=b'9', b'0'..=b'9']) && status != b"101";
+        if !is_interim {
+            return Some(head);
+        }
+        response = rest;
+    }
+}
+
 /// The status line, and what the server says of the key exchange.
 fn get(
     session: &mut Session,
@@ -245,9 +260,9 @@ fn get(
         while let Ok(count @ 1..) = session.tls.reader().read(&mut piece) {
             response.extend_from_slice(&piece[..count]);
         }
-        response.windows(4).any(|end| end == b"\r\n\r\n") || response.len() >= RESPONSE
+        final_head(&response).is_some() || response.len() >= RESPONSE
     })?;
-    let head = String::from_utf8_lossy(&response);
+    let head = String::from_utf8_lossy(final_head(&response).unwrap_or(&response));
     let mut lines = head.lines();
     let status = printable(lines.next().unwrap_or_default().trim());
     let said = lines.find(|line| {
@@ -257,4 +272,26 @@ fn get(
     Ok(said.map_or(status.clone(), |line| {
         format!("{status}, {}", printable(line.trim()))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interim_responses_are_not_the_response() {
+        let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+        let good = "HTTP/1.1 200 OK\r\nx-tls-key-exchange: X25519MLKEM768\r\n\r\n";
+        let upgrade = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for (response, head) in [
+            (format!("{good}body"), Some(good)),
+            (format!("{hints}HTTP/1.1 100 \r\n\r\n{good}"), Some(good)),
+            (format!("{hints}{hints}"), None),
+            (format!("{hints}HTTP/1.1 200 OK\r\n"), None),
+            (format!("{upgrade}{good}"), Some(upgrade)),
+            ("SSH-2.0\r\n\r\n".to_owned(), Some("SSH-2.0\r\n\r\n")),
+        ] {
+            assert_eq!(final_head(response.as_bytes()), head.map(str::as_bytes));
+        }
+    }
 }

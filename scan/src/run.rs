@@ -78,7 +78,7 @@ pub fn scan(args: &ScanArgs, known: &[Known], out: &mut impl Write) -> Result<bo
         return Err(Error::StandardInputTwice);
     }
     let mut targets = args.endpoints.clone();
-    let (mut not_tried, mut unread) = (Vec::new(), 0);
+    let (mut not_tried, mut unread, mut unreached) = (Vec::new(), 0, 0);
     if let Some(file) = &args.targets {
         let (listed, refused) = target::read_list(&bytes_of(file)?);
         targets.extend(listed);
@@ -91,6 +91,7 @@ pub fn scan(args: &ScanArgs, known: &[Known], out: &mut impl Write) -> Result<bo
         let found = kubectl::read(&text_of(file)?).map_err(|why| content(file, why))?;
         targets.extend(found.targets);
         not_tried.extend(found.not_tried);
+        unreached = found.unreached;
     }
     let baseline = match &args.baseline {
         Some(file) => Some(report::baseline(&text_of(file)?).map_err(|why| content(file, why))?),
@@ -126,6 +127,17 @@ pub fn scan(args: &ScanArgs, known: &[Known], out: &mut impl Write) -> Result<bo
     let required = args.require.is_some() || args.baseline.is_some();
     if required && unread > 0 {
         say("--require, --baseline: a line of --targets is no endpoint");
+        return Ok(false);
+    }
+    if required && unreached > 0 && !args.allow_unreachable {
+        let were = if unreached == 1 {
+            "1 endpoint that speaks TLS was".to_owned()
+        } else {
+            format!("{unreached} endpoints that speak TLS were")
+        };
+        say(&format!(
+            "--require, --baseline: {were} not tried, see `not tried` in the report: name a host of each as HOST:PORT, and add --allow-unreachable"
+        ));
         return Ok(false);
     }
     if required && report.totals.examined == 0 {
