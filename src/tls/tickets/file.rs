@@ -34,6 +34,8 @@ enum Role {
 #[derive(Debug)]
 pub struct KeyFile {
     keys: Vec<(Role, Secret)>,
+    /// Comments of the operator, whole lines. Somebody may have commented a key out.
+    comments: Zeroizing<String>,
 }
 
 /// A step of a rotation, with the short name of the key it is about.
@@ -53,6 +55,7 @@ impl KeyFile {
         let secret = Secret::random().ok_or(TicketKeyError::NoRandom)?;
         Ok(Self {
             keys: vec![(Role::Active, secret)],
+            comments: Zeroizing::default(),
         })
     }
 
@@ -66,6 +69,7 @@ impl KeyFile {
     /// Reads the text of a file; `path` names it in errors.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self, TicketKeyError> {
         let mut keys: Vec<(Role, Secret)> = Vec::new();
+        let mut comments = Zeroizing::new(String::with_capacity(text.len() + 1));
         let refused = |problem| TicketKeyError::Keys {
             path: path.into(),
             problem,
@@ -73,6 +77,13 @@ impl KeyFile {
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {
+                if let Ok(comment) = std::str::from_utf8(line)
+                    && !line.is_empty()
+                    && comment != HEADER.trim_end()
+                {
+                    comments.push_str(comment);
+                    comments.push('\n');
+                }
                 continue;
             }
             let read = key(line).and_then(|key| fits(&keys, key));
@@ -90,14 +101,16 @@ impl KeyFile {
                 "holds no active key: `hybridge ticket-keys new FILE` makes a file",
             ));
         }
-        Ok(Self { keys })
+        Ok(Self { keys, comments })
     }
 
     /// The text of the file.
     pub fn text(&self) -> Zeroizing<String> {
         let line = "previous ".len() + KEY_LENGTH.div_ceil(3) * 4 + 1;
-        let mut text = Zeroizing::new(String::with_capacity(HEADER.len() + self.keys.len() * line));
+        let length = HEADER.len() + self.comments.len() + self.keys.len() * line;
+        let mut text = Zeroizing::new(String::with_capacity(length));
         text.push_str(HEADER);
+        text.push_str(&self.comments);
         for (role, secret) in &self.keys {
             let role: &str = role.into();
             let encoded = Zeroizing::new(STANDARD.encode(secret.bytes()));
@@ -268,5 +281,24 @@ mod tests {
         assert_eq!(set.active.bytes()[0], 32);
         assert_eq!(set.others.len(), 1);
         assert!(!format!("{file:?}{set:?}").contains("AQID"));
+    }
+
+    /// They follow the header, in their order; the header itself is there once.
+    #[test]
+    fn comments_of_the_operator_stay() {
+        let text = format!("{HEADER}# made for cluster 7\nactive {ONE}\n\n#previous {TWO}\n");
+        let mut file = parse(&text).unwrap();
+        file.rotate().unwrap();
+        let written = file.text();
+        let lines: Vec<&str> = written.lines().collect();
+        let next = lines.get(4).unwrap();
+        assert!(next.starts_with("next "), "{next}");
+        let kept = format!("#previous {TWO}");
+        let active = format!("active {ONE}");
+        assert_eq!(
+            lines.get(..4).unwrap(),
+            [HEADER.trim_end(), "# made for cluster 7", &kept, &active]
+        );
+        assert_eq!(*parse(&written).unwrap().text(), **written);
     }
 }
