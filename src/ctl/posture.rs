@@ -1,5 +1,6 @@
 //! `hybridge ctl cbom`: what a running sidecar is configured for and has negotiated, as a bill of materials.
 
+mod certificate;
 mod egress;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use hybridge_scan::certificate::Certificate;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
+use self::certificate::{Facts, certificate};
 use self::egress::Egress;
 use super::error::Error;
 use crate::tls::credentials::unix_seconds;
@@ -46,20 +48,6 @@ struct Listener {
 #[derive(Deserialize)]
 struct Pair {
     certificate: Option<Facts>,
-}
-
-#[derive(Deserialize)]
-struct Facts {
-    subject: String,
-    issuer: String,
-    names: Vec<String>,
-    serial: String,
-    not_before: i64,
-    not_after: i64,
-    key_algorithm: String,
-    #[serde(default)]
-    signature_algorithm: String,
-    sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -112,20 +100,6 @@ fn service(listener: &Listener, version: &str) -> Service {
         schemes: Vec::new(),
         certificates,
         properties: properties(listener, version),
-    }
-}
-
-fn certificate(facts: &Facts) -> Certificate {
-    Certificate {
-        subject: facts.subject.clone(),
-        issuer: facts.issuer.clone(),
-        serial: facts.serial.clone(),
-        names: facts.names.clone(),
-        not_before: facts.not_before,
-        not_after: facts.not_after,
-        key: facts.key_algorithm.clone(),
-        signature: facts.signature_algorithm.clone(),
-        sha256: facts.sha256.clone(),
     }
 }
 

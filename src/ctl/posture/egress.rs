@@ -6,7 +6,7 @@ use hybridge_scan::cbom::Service;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
-use super::{Facts, certificate};
+use super::certificate::{Facts, certificate};
 
 /// An egress of the page `/status`.
 #[derive(Deserialize)]
