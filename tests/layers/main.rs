@@ -30,7 +30,7 @@ const WIRING: [&str; 10] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 28] = [
+const BELOW: [(&str, &[&str]); 29] = [
     ("counted", &[]),
     ("json", &["redact"]),
     (
