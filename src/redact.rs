@@ -7,6 +7,7 @@ mod base64;
 mod directory;
 mod hex;
 mod pin;
+mod printable;
 mod query;
 mod userinfo;
 
@@ -16,6 +17,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use base64::{hides, is_base64, pieces, words};
+use printable::printable;
+
+pub use printable::{lines, one_line};
 
 /// Shortest text that is taken for base64 throughout.
 const SHORTEST_TEXT: usize = 32;
@@ -175,31 +179,6 @@ fn without_credentials(text: &str) -> Cow<'_, str> {
     }
     clean.push_str(&text[from..]);
     Cow::Owned(clean)
-}
-
-/// A control character could break a log line or drive a terminal, a mark of direction reorder it (Unicode
-/// UAX #9).
-fn printable(c: char) -> char {
-    let reorders = matches!(
-        c,
-        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    if c.is_control() || reorders {
-        char::REPLACEMENT_CHARACTER
-    } else {
-        c
-    }
-}
-
-/// A line that holds words of others, such as the names of a cluster's objects, for a terminal.
-pub fn one_line(line: &str) -> String {
-    line.chars().map(printable).collect()
-}
-
-/// The same for a message that may have several lines of its own.
-pub fn lines(message: &str) -> String {
-    let kept = |c| if c == '\n' { c } else { printable(c) };
-    message.chars().map(kept).collect()
 }
 
 fn hidden(what: Secret, bytes: usize) -> String {
