@@ -1,6 +1,6 @@
 //! ML-DSA keys in a token of PKCS#11 3.2 sign handshakes. `HYBRIDGE_ML_DSA_MODULE` names the module; `pkcs11/tests/kryoptic`
 //! builds kryoptic and runs this with it. Debian has no token with the mechanism that needs no device.
-#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -53,10 +53,7 @@ const SETS: [(
 
 /// A module reads its configuration from the environment, so the test itself runs in a process of its own.
 fn with_token(test: &str, body: impl FnOnce(&Path, &str)) {
-    let Some(module) = std::env::var_os(MODULE) else {
-        eprintln!("SKIPPED: {test}: {MODULE} names no module (pkcs11/tests/kryoptic builds one)");
-        return;
-    };
+    let module = std::env::var_os(MODULE).expect("HYBRIDGE_ML_DSA_MODULE names the module");
     if let Some(directory) = std::env::var_os(DIRECTORY) {
         return body(Path::new(&directory), module.to_str().unwrap());
     }
@@ -67,7 +64,7 @@ fn with_token(test: &str, body: impl FnOnce(&Path, &str)) {
     let text = format!("[[slots]]\nslot = 1\ndbtype = \"sqlite\"\ndbargs = \"{database}\"\n");
     fs::write(&config, text).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(DIRECTORY, directory.path())
         .env("KRYOPTIC_CONF", &config)
         .output()
@@ -167,6 +164,7 @@ impl InToken {
 }
 
 #[test]
+#[ignore = "needs a token with ML-DSA: pkcs11/tests/kryoptic builds one and runs this"]
 fn each_set_signs_handshakes_and_no_other_kind_is_taken() {
     let name = "each_set_signs_handshakes_and_no_other_kind_is_taken";
     with_token(name, |directory, module| {

@@ -245,6 +245,7 @@ async fn a_list_of_twenty_thousand_certificates_is_read_to_its_end() {
 /// Prints what a handshake costs with a short and with a long list.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "figures"]
+#[allow(clippy::print_stdout)]
 async fn handshakes_with_long_lists() {
     const COMPUTE: &str = "hybridge_handshake_compute_seconds";
     for entries in [0, 1_000, MANY] {

@@ -53,6 +53,7 @@ impl StagedFile {
     }
 
     /// For these to read and write, as far as the umask allows.
+    #[must_use]
     pub fn with_mode(mut self, mode: u32) -> Self {
         self.mode = default_mode(mode);
         self

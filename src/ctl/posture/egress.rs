@@ -26,7 +26,8 @@ pub(super) struct Egress {
 /// A server that it reached.
 #[derive(Deserialize)]
 struct Target {
-    target: String,
+    #[serde(rename = "target")]
+    address: String,
     group: String,
     handshakes: u64,
 }
@@ -61,7 +62,7 @@ impl Egress {
         // With a capture, the text says how apps name theirs.
         let is_one = self.target.contains(':') && !self.target.contains([' ', '{']);
         let target = (self.targets.is_empty() && is_one).then_some(self.target.as_str());
-        let seen = self.targets.iter().map(|seen| seen.target.as_str());
+        let seen = self.targets.iter().map(|seen| seen.address.as_str());
         seen.chain(target)
     }
 
@@ -79,7 +80,7 @@ impl Egress {
             all.push(named(&name, count.to_string()));
         }
         for seen in &self.targets {
-            let name = format!("observed:target:{}", seen.target);
+            let name = format!("observed:target:{}", seen.address);
             let group = groups::as_listed(&seen.group);
             all.push(named(&format!("{name}:group"), group));
             all.push(named(
