@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use bytes::Bytes;
+use http::HeaderMap;
 use hybridge::certgen::Algorithm;
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::http::{
-    echo_app, h2_app, h2_exchange, h2_request, h2_response, read_response, send_h2,
+    echo_app, h2_app, h2_request, h2_response, read_h2, read_response, send_h2,
 };
 use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::{Setup, Sidecar, client_config, eventually, within};
@@ -98,15 +99,23 @@ async fn over_http2(sidecar: &Sidecar, config: ClientConfig) -> Vec<String> {
     let stream = sidecar.try_connect(config).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
-    let client = sender.ready().await.unwrap();
-    let request = h2_request("GET", "/")
+    let mut client = sender.ready().await.unwrap();
+    let request = h2_request("POST", "/")
         .header("x-forwarded-client-cert", ADMIN)
         .header("x_forwarded_client_cert", ADMIN)
         .header("client-cert-chain", ":MAA=:");
-    let request = request.body(()).unwrap();
-    let (_, body, _) = within(h2_exchange(&client, request, Bytes::new()))
-        .await
+    let (response, mut stream) = client
+        .send_request(request.body(()).unwrap(), false)
         .unwrap();
+    let sent = send_h2(&mut stream, Bytes::from_static(b"x"), false);
+    within(sent).await.unwrap();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-forwarded-client-cert", ADMIN.parse().unwrap());
+    trailers.insert("client_cert", ":MAA=:".parse().unwrap());
+    stream.send_trailers(trailers).unwrap();
+    let mut body = within(response).await.unwrap().into_body();
+    let (body, _) = within(read_h2(&mut body)).await.unwrap();
+    assert!(!body.is_empty());
     told(&body)
 }
 
@@ -125,6 +134,15 @@ async fn the_app_is_told_whose_certificate_was_verified_and_nothing_the_client_s
 #[tokio::test]
 async fn of_a_client_without_a_certificate_the_app_is_told_nothing() {
     let (sidecar, ..) = gate().await;
+    let http1 = client_config(&sidecar.ca, &["http/1.1"]);
+    assert!(over_http1(&sidecar, http1).await.is_empty());
+    let http2 = client_config(&sidecar.ca, &["h2"]);
+    assert!(over_http2(&sidecar, http2).await.is_empty());
+}
+
+#[tokio::test]
+async fn where_nobody_is_asked_the_app_is_told_nothing() {
+    let sidecar = Setup::in_front_of(echo_app().await).start();
     let http1 = client_config(&sidecar.ca, &["http/1.1"]);
     assert!(over_http1(&sidecar, http1).await.is_empty());
     let http2 = client_config(&sidecar.ca, &["h2"]);
