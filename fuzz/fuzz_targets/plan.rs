@@ -55,7 +55,7 @@ fn foreign_part(pod: &Value) -> Value {
         remove_named(
             spec,
             "volumes",
-            &["hybridge-tls", OPENED_VOLUME, "hybridge-sealed-keys"],
+            &["hybridge-tls", OPENED_VOLUME, "hybridge-sealed-keys", "hybridge-spiffe"],
         );
         for list in ["containers", "initContainers"] {
             remove_named(spec, list, &["hybridge", "hybridge-open"]);
