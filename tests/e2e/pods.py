@@ -287,4 +287,4 @@ class Capture:
 
     def strangers(self):
         """Packets of no tunnel, without those by which neighbours find one another."""
-        return self._read(f"not tcp port {TUNNEL} and not arp and not icmp6 and not (ip6 and ip6[6] == 0)")
+        return self._read(f"not tcp port {TUNNEL} and not arp and not igmp and not icmp6 and not (ip6 and ip6[6] == 0)")
