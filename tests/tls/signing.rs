@@ -137,6 +137,29 @@ async fn while_a_token_hangs_the_worker_serves_others() {
     assert_eq!(first(&mut waiting).await[..3], SERVER_HELLO);
 }
 
+/// Prints how long others wait for their flight while a token answers, and while it hangs.
+#[tokio::test]
+#[ignore = "figures"]
+#[allow(clippy::print_stdout)]
+async fn others_while_a_token_hangs() {
+    let (slow, fast, release) = servers(Duration::from_mins(1));
+    let (slow, fast) = (Arc::new(slow), Arc::new(fast));
+    let mut waiting = Vec::new();
+    for state in ["idle", "hanging"] {
+        let mut times = Vec::new();
+        for _ in 0..500 {
+            let begun = std::time::Instant::now();
+            let (mut near, _) = greet(&fast).await;
+            assert_eq!(first(&mut near).await[..3], SERVER_HELLO);
+            times.push(begun.elapsed());
+        }
+        times.sort_unstable();
+        println!("{state}: median {:?}, p99 {:?}", times[250], times[495]);
+        waiting.push(greet(&slow).await);
+    }
+    drop(release);
+}
+
 #[tokio::test]
 async fn a_signature_that_does_not_come_in_time_ends_the_handshake_with_an_alert() {
     let (slow, _, release) = servers(Duration::from_millis(100));
