@@ -2,19 +2,19 @@
 
 mod certificate;
 mod egress;
+mod observed;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
 use hybridge_scan::args::CbomVersion;
 use hybridge_scan::cbom::{self, Service};
 use hybridge_scan::certificate::Certificate;
-use hybridge_scan::groups;
 use serde::Deserialize;
 
 use self::certificate::{Facts, certificate};
 use self::egress::Egress;
+use self::observed::{Handshakes, handshakes, listed, named, scheme};
 use super::error::Error;
 use crate::tls::credentials::unix_seconds;
 
@@ -39,7 +39,7 @@ struct Listener {
     #[serde(default)]
     certificates: Vec<Pair>,
     #[serde(default)]
-    handshakes: BTreeMap<String, BTreeMap<String, u64>>,
+    handshakes: Handshakes,
     #[serde(default)]
     census: Option<Census>,
 }
@@ -75,10 +75,7 @@ pub(super) fn write(
 }
 
 fn service(listener: &Listener, version: &str) -> Service {
-    let scheme = match listener.protocol.as_str() {
-        "http" => "https",
-        _ => "tls",
-    };
+    let scheme = scheme(&listener.protocol);
     let endpoints = listener.addresses.iter();
     let several = listener.certificates.iter();
     let several = several.filter_map(|pair| pair.certificate.as_ref());
@@ -91,11 +88,7 @@ fn service(listener: &Listener, version: &str) -> Service {
         endpoints: endpoints.map(|at| format!("{scheme}://{at}")).collect(),
         // The only version that it speaks.
         versions: vec!["1.3".to_owned()],
-        groups: listener
-            .groups
-            .iter()
-            .map(|name| groups::as_listed(name))
-            .collect(),
+        groups: listed(&listener.groups),
         suites: listener.cipher_suites.clone(),
         schemes: Vec::new(),
         certificates,
@@ -105,16 +98,11 @@ fn service(listener: &Listener, version: &str) -> Service {
 
 /// What was observed since the process began.
 fn properties(listener: &Listener, version: &str) -> Vec<(String, String)> {
-    let named = |name: &str, value: String| (format!("hybridge:{name}"), value);
     let mut all = vec![
         named("version", version.to_owned()),
         named("policy", listener.policy.clone()),
     ];
-    for (group, kinds) in &listener.handshakes {
-        let count: u64 = kinds.values().sum();
-        let name = format!("observed:handshakes:{}", groups::as_listed(group));
-        all.push(named(&name, count.to_string()));
-    }
+    all.extend(handshakes(&listener.handshakes));
     if let Some(census) = &listener.census {
         all.push(named("observed:since", census.since.clone()));
         all.push(named("observed:served", census.served.to_string()));

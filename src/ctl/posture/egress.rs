@@ -1,12 +1,11 @@
 //! An egress in the bill: what it offers to servers, and what each of them chose.
 
-use std::collections::BTreeMap;
-
 use hybridge_scan::cbom::Service;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
 use super::certificate::{Facts, certificate};
+use super::observed::{Handshakes, handshakes, listed, named, scheme};
 
 /// An egress of the page `/status`.
 #[derive(Deserialize)]
@@ -20,7 +19,7 @@ pub(super) struct Egress {
     certificate: Option<Facts>,
     targets: Vec<Target>,
     #[serde(default)]
-    handshakes: BTreeMap<String, BTreeMap<String, u64>>,
+    handshakes: Handshakes,
 }
 
 /// A server that it reached.
@@ -34,17 +33,13 @@ struct Target {
 
 impl Egress {
     pub(super) fn service(&self, version: &str) -> Service {
-        let scheme = match self.protocol.as_str() {
-            "http" => "https",
-            _ => "tls",
-        };
+        let scheme = scheme(&self.protocol);
         let endpoints = self.reached().map(|at| format!("{scheme}://{at}"));
-        let offered = self.groups.iter().map(|name| groups::as_listed(name));
         Service {
             name: self.name.clone(),
             endpoints: endpoints.collect(),
             versions: vec!["1.3".to_owned()],
-            groups: offered.collect(),
+            groups: listed(&self.groups),
             suites: self.cipher_suites.clone(),
             schemes: Vec::new(),
             certificates: self
@@ -67,18 +62,13 @@ impl Egress {
     }
 
     fn properties(&self, version: &str) -> Vec<(String, String)> {
-        let named = |name: &str, value: String| (format!("hybridge:{name}"), value);
         let mut all = vec![
             named("version", version.to_owned()),
             named("role", "egress".to_owned()),
             named("policy", self.policy.clone()),
             named("target", self.target.clone()),
         ];
-        for (group, kinds) in &self.handshakes {
-            let count: u64 = kinds.values().sum();
-            let name = format!("observed:handshakes:{}", groups::as_listed(group));
-            all.push(named(&name, count.to_string()));
-        }
+        all.extend(handshakes(&self.handshakes));
         for seen in &self.targets {
             let name = format!("observed:target:{}", seen.address);
             let group = groups::as_listed(&seen.group);

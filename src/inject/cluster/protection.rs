@@ -30,11 +30,10 @@ pub(super) fn bundle_fault(hook: &Value, now: OffsetDateTime) -> Option<&'static
 
 /// Whether an entry is called when a pod is created.
 pub(super) fn sees_new_pods(hook: &Value) -> bool {
-    let rules = pod::array(hook, "rules").iter();
-    rules.into_iter().any(|rule| {
+    pod::array(hook, "rules").iter().any(|rule| {
         let has = |key: &str, wanted: &[&str]| {
-            let listed = pod::array(rule, key).iter().filter_map(Value::as_str);
-            listed.into_iter().any(|value| wanted.contains(&value))
+            let mut listed = pod::array(rule, key).iter().filter_map(Value::as_str);
+            listed.any(|value| wanted.contains(&value))
         };
         has("operations", &["CREATE", "*"])
             && has("apiGroups", &["", "*"])
