@@ -51,6 +51,7 @@ pub use self::origin::Origin;
 pub use self::settings::{Config, EgressConfig, ListenerConfig, Loaded, LogFormat, LogSettings};
 pub use self::source::Source;
 pub use self::sources::Flags;
+pub(crate) use self::traces::is_service_name;
 use self::value::{Located, Raw};
 pub use self::value_type::{DefaultValue, ValueType};
 use crate::tls::policy::Profile;

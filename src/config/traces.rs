@@ -91,13 +91,18 @@ fn service_name(layer: &Layer, environment: &Environment, auto: bool) -> Result<
         Some(given) => given.text(key)?,
         None => named.map_or(NAME, str::trim),
     };
-    if Secret::of(name).is_some() || name.len() > 255 || name.contains(char::is_control) {
+    if !is_service_name(name) {
         return Err(Error::Refused {
             at: layer.place(key),
             problem: "the name of a service is in every span: choose at most 255 characters of words in one line",
         });
     }
     Ok(name.to_owned())
+}
+
+/// Whether a text can be the name of a service: no secret, and in one line.
+pub(crate) fn is_service_name(text: &str) -> bool {
+    Secret::of(text).is_none() && text.len() <= 255 && !text.contains(char::is_control)
 }
 
 /// How the collector is verified: by name, with the default policy of a client.

@@ -144,6 +144,17 @@ const SEALED_MODEL: &[(&str, &str)] = &[
     ("sealed-size", "16Gi"),
 ];
 
+/// A collector behind TLS.
+const TRACES: &[(&str, &str)] = &[
+    (
+        "traces-endpoint",
+        "https://otel-agent.observability.svc:4318",
+    ),
+    ("traces-ca", "configmap/otel-ca"),
+    ("traces-sample", "0.25"),
+    ("traces-service-name", "llama 70b"),
+];
+
 /// An accepted value of every annotation, and what it needs beside it.
 const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("ports", &[("ports", "8000")]),
@@ -225,6 +236,10 @@ const ACCEPTED: &[(&str, &[(&str, &str)])] = &[
     ("sealed-identity", SEALED_MODEL),
     ("sealed-signer", SEALED_MODEL),
     ("sealed-size", SEALED_MODEL),
+    ("traces-endpoint", TRACES),
+    ("traces-ca", TRACES),
+    ("traces-sample", TRACES),
+    ("traces-service-name", TRACES),
     ("log-level", &[("log-level", "debug")]),
     ("allow-shared-pid", &[("allow-shared-pid", "true")]),
     ("status", &[("status", "{}")]),

@@ -36,5 +36,6 @@ mod server;
 mod shapes;
 mod spiffe;
 mod support;
+mod traces;
 mod typed;
 mod webhook;

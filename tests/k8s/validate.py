@@ -407,6 +407,7 @@ SPOILED = {
     "a file of settings": lambda p, s: s["env"].append({"name": "HYBRIDGE_CONFIG", "value": "/x"}),
     "variables from elsewhere": lambda p, s: s.update(envFrom=[{"configMapRef": {"name": "x"}}]),
     "an unsafe variable": lambda p, s: s["env"].append({"name": "HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "value": "true"}),
+    "an unsafe variable of a section": lambda p, s: s["env"].append({"name": "HYBRIDGE_TRACES_UNSAFE_REMOTE_ENDPOINT", "value": "true"}),
     "privileges": lambda p, s: s["securityContext"].update(allowPrivilegeEscalation=True),
     "hostNetwork": lambda p, s: p["spec"].update(hostNetwork=True),
     "shared processes": lambda p, s: p["spec"].update(shareProcessNamespace=True),

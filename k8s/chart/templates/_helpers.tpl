@@ -71,7 +71,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Annotations that a namespace may have for its pods: the table of src/inject/annotation_table.rs, as a list in CEL. */}}
+{{/* Annotations that a namespace may have for its pods: the table of src/inject/plan/annotation_table.rs, as a list in CEL. */}}
 {{- define "hybridge.annotations" -}}
-['ports', 'mode', 'listen-port', 'protocol', 'tls-secret', 'spiffe', 'policy', 'client-auth', 'client-ca', 'client-crl', 'allow-uri', 'allow-dns', 'allow-ip', 'allow-cn', 'allow-any', 'ticket-keys', 'identity', 'proxy-protocol-from', 'upstream-proxy-protocol', 'bind', 'bind-env', 'drain-timeout', 'drain-delay', 'init-order', 'cpu-request', 'cpu-limit', 'memory', 'tunnel', 'egress', 'egress-capture', 'egress-targets-allowed', 'egress-protocol', 'egress-ca', 'egress-tls-secret', 'egress-peer-ids', 'egress-policy', 'egress-env', 'sealed', 'sealed-identity', 'sealed-signer', 'sealed-size', 'log-level', 'allow-shared-pid']
+['ports', 'mode', 'listen-port', 'protocol', 'tls-secret', 'spiffe', 'policy', 'client-auth', 'client-ca', 'client-crl', 'allow-uri', 'allow-dns', 'allow-ip', 'allow-cn', 'allow-any', 'ticket-keys', 'identity', 'proxy-protocol-from', 'upstream-proxy-protocol', 'bind', 'bind-env', 'drain-timeout', 'drain-delay', 'init-order', 'cpu-request', 'cpu-limit', 'memory', 'tunnel', 'egress', 'egress-capture', 'egress-targets-allowed', 'egress-protocol', 'egress-ca', 'egress-tls-secret', 'egress-peer-ids', 'egress-policy', 'egress-env', 'sealed', 'sealed-identity', 'sealed-signer', 'sealed-size', 'traces-endpoint', 'traces-ca', 'traces-sample', 'traces-service-name', 'log-level', 'allow-shared-pid']
 {{- end -}}

@@ -2,7 +2,6 @@
 //! documentation.
 
 use super::names::PREFIX;
-use crate::suggest::{Aliases, suggest_or_alias};
 
 /// One row of the annotations table.
 #[derive(Clone, Copy, Debug)]
@@ -223,6 +222,26 @@ pub const TABLE: &[Row] = &[
         meaning: "Memory for the opened model, from `1Mi` to `1Pi`, such as `16Gi`: the size limit of the volume, and with 96Mi more the memory of the init container.",
     },
     Row {
+        name: "traces-endpoint",
+        default: "none",
+        meaning: "Collector to which the sidecar sends a span for each request, by OTLP over HTTP: `https://HOST:PORT` with `traces-ca`, or `http://127.0.0.1:4318` for one in the pod.",
+    },
+    Row {
+        name: "traces-ca",
+        default: "none",
+        meaning: "ConfigMap or Secret with the CA that certifies the collector, written like `client-ca`; its key is `ca.crt`.",
+    },
+    Row {
+        name: "traces-sample",
+        default: "1.0",
+        meaning: "Share of the traces that begin at the sidecar and are recorded, from 0 to 1; where the client sends a `traceparent`, its flags decide.",
+    },
+    Row {
+        name: "traces-service-name",
+        default: "hybridge",
+        meaning: "`service.name` of the spans.",
+    },
+    Row {
         name: "log-level",
         default: "info",
         meaning: "`error`, `warn`, `info`, `debug` or `trace`.",
@@ -238,47 +257,6 @@ pub const TABLE: &[Row] = &[
         meaning: "Written by the injector: version, mode, ports, digest. Whatever a pod brings here is overwritten.",
     },
 ];
-
-/// Names of flags and of the configuration, for what has another name as an annotation.
-const ALIASES: Aliases = &[
-    ("cert-secret", "tls-secret"),
-    ("secret", "tls-secret"),
-    ("port", "ports"),
-    ("mtls", "client-auth"),
-    ("crl", "client-crl"),
-    ("spire", "spiffe"),
-];
-
-/// Whether `name` (without prefix) is in the table.
-pub(crate) fn is_known(name: &str) -> bool {
-    TABLE.iter().any(|row| row.name == name)
-}
-
-pub(crate) fn unknown_message(name: &str) -> String {
-    if name == "inject" || name == "injection" {
-        return format!(
-            "{PREFIX}{name} is a label, not an annotation; move it to metadata.labels of the pod (inject) or the namespace (injection)"
-        );
-    }
-    let nearest = suggest_or_alias(name, TABLE.iter().map(|row| row.name), ALIASES);
-    match nearest {
-        Some(known) => {
-            format!("annotation {PREFIX}{name} is not known; did you mean {PREFIX}{known}?")
-        }
-        None => format!(
-            "annotation {PREFIX}{name} is not known; known are {}",
-            known_names()
-        ),
-    }
-}
-
-fn known_names() -> String {
-    TABLE
-        .iter()
-        .map(|row| row.name)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
 
 /// The table as Markdown, for `docs/kubernetes.md`.
 pub fn markdown() -> String {

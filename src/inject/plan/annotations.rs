@@ -9,6 +9,7 @@ mod reader;
 mod sealed;
 mod source;
 mod spiffe;
+mod traces;
 mod tunnel;
 
 use clap::ValueEnum;
@@ -27,6 +28,7 @@ pub(crate) use self::reader::spelling;
 pub(crate) use self::sealed::{Identity, Sealed};
 pub(crate) use self::source::Source;
 pub(crate) use self::spiffe::Agent;
+pub(crate) use self::traces::Traces;
 pub(crate) use self::tunnel::NO_PORTS;
 
 /// First port of the sidecar in explicit mode.
@@ -98,6 +100,8 @@ pub(crate) struct Request {
     pub(crate) egress: Option<Egress>,
     /// The sidecar is the far end of tunnels, and puts no port behind TLS.
     pub(crate) tunnel: bool,
+    /// Where spans go.
+    pub(crate) traces: Option<Traces>,
     /// What concerns other proxies, by the sidecar's flag.
     pub(crate) neighbours: Vec<(&'static str, String)>,
     pub(crate) bind: Bind,
@@ -167,6 +171,7 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
         sealed: sealed::parse(&read)?,
         egress: egress::parse(&read, settings)?,
         tunnel,
+        traces: traces::parse(&read)?,
         bind: read.choice("bind", Bind::Auto)?,
         bind_env: read.bind_env()?,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),

@@ -13,7 +13,7 @@ use super::ports::Exposed;
 use super::trace::Trace;
 
 /// What says something about connections that come in.
-const OF_INGRESS: [&str; 20] = [
+const OF_INGRESS: [&str; 24] = [
     "mode",
     "listen-port",
     "protocol",
@@ -34,6 +34,10 @@ const OF_INGRESS: [&str; 20] = [
     "upstream-proxy-protocol",
     "bind",
     "bind-env",
+    "traces-endpoint",
+    "traces-ca",
+    "traces-sample",
+    "traces-service-name",
 ];
 
 /// Refuses what cannot run, or has no effect, in this pod.

@@ -79,7 +79,7 @@ fn unknown_message(key: &str) -> String {
         return format!("label {key} belongs on the namespace; on a pod use {INJECT_LABEL}");
     }
     let name = key.trim_start_matches(PREFIX);
-    if super::annotation_table::is_known(name) {
+    if super::known_annotations::is_known(name) {
         return format!("{key} is an annotation, not a label; move it to metadata.annotations");
     }
     format!("label {key} is not known; the only label on a pod is {INJECT_LABEL}: enabled|disabled")

@@ -12,6 +12,7 @@ mod drain_gate;
 mod editor;
 mod egress;
 mod insertion;
+mod known_annotations;
 pub(crate) mod labels;
 pub(crate) mod names;
 mod namespace_defaults;

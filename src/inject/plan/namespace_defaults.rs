@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::annotation_table::{is_known, unknown_message};
 use super::annotations;
+use super::known_annotations::{is_known, unknown_message};
 use super::names::PREFIX;
 use super::settings::{NamespaceDefaults, Settings};
 

@@ -4,6 +4,7 @@
 mod egress;
 mod env;
 mod files;
+mod traces;
 
 use std::fmt::Write as _;
 

@@ -185,6 +185,7 @@ FORGED = {
     "flags of its own": lambda pod, sidecar: sidecar.update(args=["run", "--unsafe-remote-upstream", "true"]),
     "variables from elsewhere": lambda pod, sidecar: sidecar.update(envFrom=[{"configMapRef": {"name": "x"}}]),
     "an unsafe variable": lambda pod, sidecar: sidecar["env"].append({"name": "HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "value": "true"}),
+    "an unsafe variable of a section": lambda pod, sidecar: sidecar["env"].append({"name": "HYBRIDGE_TRACES_UNSAFE_REMOTE_ENDPOINT", "value": "true"}),
     "privileges": lambda pod, sidecar: sidecar["securityContext"].update(allowPrivilegeEscalation=True),
     "the key in the app": lambda pod, sidecar: pod["spec"]["containers"][0].update(volumeMounts=[{"name": "hybridge-tls", "mountPath": "/x"}]),
 }

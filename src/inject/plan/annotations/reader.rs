@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::inject::plan::annotation_table::{is_known, unknown_message};
 use crate::inject::plan::deny::{Deny, Reason};
+use crate::inject::plan::known_annotations::{is_known, unknown_message};
 use crate::inject::plan::names::PREFIX;
 use crate::inject::plan::pod;
 use crate::inject::plan::quantity::Quantity;

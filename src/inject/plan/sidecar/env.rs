@@ -41,6 +41,7 @@ impl Sidecar<'_> {
             env.extend(neighbours.map(|(flag, value)| literal(&variable(flag), value.as_str())));
         }
         env.extend(self.egress_env());
+        env.extend(self.traces_env());
         if !self.table.probes().is_empty() {
             env.push(literal("HYBRIDGE_PROBES", self.table.to_json()));
         }

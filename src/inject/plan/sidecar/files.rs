@@ -51,6 +51,7 @@ impl Sidecar<'_> {
         if self.has_listeners() {
             self.explain_listeners(trace);
         }
+        self.explain_traces(trace);
         Ok(())
     }
 
@@ -118,6 +119,7 @@ impl Sidecar<'_> {
             sources.extend(self.listener_files());
         }
         sources.extend(self.egress_files());
+        sources.extend(self.traces_files());
         sources
     }
 
