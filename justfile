@@ -59,6 +59,10 @@ oldest-rust:
 e2e *cases:
     tests/e2e/run {{ cases }}
 
+# The commands of README.md and of docs as they are written (root: in namespaces of their own)
+pages *arguments:
+    tests/docs/run {{ arguments }}
+
 # CPU and memory of `hybridge open` beside Go's age and KServe's JWE in one run (needs Go and 4 GB of disk)
 seal-figures:
     cargo build --profile quick --workspace --bin hybridge
