@@ -62,3 +62,25 @@ fn every_flag_of_the_command_line_is_documented() {
     documented.sort_unstable();
     assert_eq!(flags, documented);
 }
+
+/// Its variables, and that the upstream is where its model server listens.
+#[test]
+fn run_accepts_the_variables_of_the_compose_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/compose.yaml");
+    let text = fs::read_to_string(path).unwrap();
+    let variables: Environment = text
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .filter(|(name, _)| name.starts_with("HYBRIDGE_"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let Loaded {
+        config, warnings, ..
+    } = Config::load(&Flags::default(), &variables).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    let listener = &config.listeners[0];
+    assert_eq!(listener.proxy.upstream.to_string(), "127.0.0.1:8000");
+    assert!(text.contains(r#""--host", "127.0.0.1", "--port", "8000""#));
+    assert!(config.drain.timeout < std::time::Duration::from_secs(125));
+    assert!(text.contains("stop_grace_period: 125s"));
+}
