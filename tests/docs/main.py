@@ -126,7 +126,7 @@ class Place:
 def readme(page, place, script):
     demo, openssl, server, client = script
     shell, said = place.begin(f"{page}: the demo", demo, "Stop with Ctrl-C")
-    printed = re.findall(r"^ {5}(\S*(?:hybridge probe|curl) .*)", said, re.MULTILINE)
+    printed = re.findall(r"^ {5}(\S+ probe .*|curl .*)", said, re.MULTILINE)
     check(f"{page}: the demo prints commands", len(printed) >= 2, said)
     said = [place.run(f"{page}: the demo's `{command[:60]}…`", command) for command in printed]
     check(f"{page}: a probe of the demo negotiates X25519MLKEM768", "X25519MLKEM768" in said[0], said[0])
