@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use prometheus::IntCounter;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -37,6 +38,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
 
     /// Our end of it.
     fn local_address(&self) -> io::Result<SocketAddr>;
+
+    /// What is written from here on waits for the end of our direction, so that both are one segment.
+    fn end_follows(&self);
 }
 
 impl Transport for TcpStream {
@@ -46,6 +50,11 @@ impl Transport for TcpStream {
 
     fn unacknowledged(&self) -> io::Result<usize> {
         unacknowledged::of(self)
+    }
+
+    fn end_follows(&self) {
+        // Without it they are two.
+        let _ = SockRef::from(self).set_tcp_cork(true);
     }
 }
 

@@ -8,6 +8,7 @@ mod handshake;
 mod sessions;
 mod settings;
 mod store;
+mod verified;
 mod verifier;
 
 pub use self::cas::ClientTlsError;
@@ -17,3 +18,6 @@ pub use self::settings::{CaSource, Settings};
 pub(in crate::tls) use self::store::Attempt;
 pub use self::store::ClientTls;
 pub use crate::tls::secrets::TicketCounters;
+
+#[cfg(test)]
+mod tests;

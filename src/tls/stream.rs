@@ -58,6 +58,8 @@ pub struct TlsStream<IO> {
     plaintext: BytesMut,
     /// Sealed, and more than the socket had room for.
     unsent: BytesMut,
+    /// So much of it is of the handshake, which counts it.
+    flight: usize,
     traffic: Traffic,
 }
 
@@ -95,8 +97,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             pending,
             plaintext: BytesMut::new(),
             unsent: BytesMut::new(),
+            flight: 0,
             traffic,
         }
+    }
+
+    /// Begins with the last flight of a handshake: one write with the first data, if that is there.
+    pub(super) fn behind(mut self, flight: BytesMut) -> Self {
+        self.flight = flight.len();
+        self.unsent = flight;
+        self
     }
 
     /// Bytes so far, after the handshake.
@@ -126,6 +136,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         cx: &mut Context<'_>,
         take: &mut impl FnMut(&[u8]),
     ) -> Poll<io::Result<usize>> {
+        if self.flight > 0 {
+            // The peer says nothing before it has it.
+            let _ = self.poll_send(cx);
+        }
         loop {
             match self.inbound {
                 Inbound::Open => {}

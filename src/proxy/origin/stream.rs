@@ -138,6 +138,7 @@ impl AsyncWrite for ServerStream {
 
     /// `close_notify`, then FIN. The other direction stays open.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tls.end_follows();
         Pin::new(&mut self.tls).poll_shutdown(cx)
     }
 }

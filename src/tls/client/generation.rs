@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::SingleCertAndKey;
@@ -15,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::cas::{ClientTlsError, of_file, of_system};
 use super::sessions::Sessions;
 use super::settings::{CaSource, Settings};
+use super::verified::Verified;
 use super::verifier::Verifier;
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, ShownBy};
 use crate::tls::policy::VERSIONS;
@@ -59,11 +59,17 @@ impl Texts {
 }
 
 /// What the handshakes of one target are made with.
-type Target = (Arc<ClientConfig>, Arc<Sessions>);
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) verified: Arc<Verified>,
+}
 
 /// One generation.
 pub(super) struct Generation {
     base: ClientConfig,
+    verifier: Verifier,
     resumption: bool,
     targets: Mutex<HashMap<Box<str>, Target>>,
     digest: [u8; 32],
@@ -84,13 +90,12 @@ impl Generation {
         let chains =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let chains = chains.build().map_err(|cause| refused(cause.to_string()))?;
-        let verifier: Arc<dyn ServerCertVerifier> =
-            Arc::new(Verifier::new(chains, settings.peer_ids.clone()));
+        let verifier = Verifier::new(chains, settings.peer_ids.clone());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(VERSIONS)
             .map_err(|cause| refused(cause.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::new(verifier.clone()));
         let credentials = match (&settings.pair, &texts.pair) {
             (Some((cert, key)), Some(text)) => {
                 let (by, now) = (ShownBy::Client, SystemTime::now());
@@ -115,6 +120,7 @@ impl Generation {
         base.resumption = Resumption::disabled();
         Ok(Self {
             base,
+            verifier,
             resumption: settings.resumption,
             targets: Mutex::default(),
             digest: texts.digest(),
@@ -142,8 +148,8 @@ impl Generation {
         &self.warnings
     }
 
-    /// The config of a target, with its own tickets: those of servers that share a name are of no use
-    /// to one another. The same for a protocol inside TLS, if it is chosen for each connection.
+    /// The config of a target, with its own tickets and verified certificates: those of servers that share
+    /// a name are of no use to one another. The same for a protocol inside TLS, if it is chosen for each connection.
     pub(super) fn config(&self, target: &str, alpn: Option<&str>) -> Target {
         let both = alpn.map(|alpn| format!("{target} {alpn}"));
         let target = both.as_deref().unwrap_or(target);
@@ -155,12 +161,19 @@ impl Generation {
         if let Some(alpn) = alpn {
             config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         }
-        let sessions = Arc::new(Sessions::default());
+        let (sessions, verifier) = (Arc::new(Sessions::default()), self.verifier.anew());
+        let verified = Arc::clone(verifier.verified());
+        let mut with = config.dangerous();
+        with.set_certificate_verifier(Arc::new(verifier));
         if self.resumption {
             config.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions))
                 .tls12_resumption(Tls12Resumption::Disabled);
         }
-        let made = (Arc::new(config), sessions);
+        let made = Target {
+            config: Arc::new(config),
+            sessions,
+            verified,
+        };
         if targets.len() >= MOST_TARGETS
             && let Some(any) = targets.keys().next().cloned()
         {

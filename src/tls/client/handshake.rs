@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::error::ClientError;
-use super::sessions::{Sessions, end_of, now};
+use super::generation::Target;
+use super::sessions::{Sessions, now};
+use super::verified::Facts;
 use crate::io::{Traffic, TrafficCounters};
 use crate::tls::handshake::flight::Flight;
 use crate::tls::handshake::{Alpn, Cost, HandshakeKind, Session};
 use crate::tls::hello;
-use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::{Group, Offer, confidentiality_limit, suite_name};
 use crate::tls::protection::Keys;
 use crate::tls::record::record_length;
@@ -29,9 +29,7 @@ const MAX_RECORDS: usize = 4096;
 /// The peer of a handshake, and how it is made.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    pub(super) config: Arc<ClientConfig>,
-    /// The tickets of the config.
-    pub(super) sessions: Arc<Sessions>,
+    pub(super) with: Target,
     pub(super) name: ServerName<'static>,
     pub(super) timeout: Duration,
 }
@@ -56,7 +54,8 @@ pub struct Failure {
     pub cost: Cost,
 }
 
-/// Performs the client's handshake, or says why it ended. Alerts are sent before it returns.
+/// Performs the client's handshake, or says why it ended. Alerts are sent before it returns; our last flight
+/// leaves with the first thing that is written or flushed, or when the stream is read.
 pub async fn connect<IO>(
     mut io: IO,
     peer: Peer,
@@ -72,7 +71,7 @@ where
         Err(_) => Err(ClientError::Timeout),
     };
     match outcome {
-        Ok(conn) => progress.finish(io, conn, &peer.sessions, counters),
+        Ok(conn) => progress.finish(io, conn, &peer.with, counters),
         Err(error) => Err(progress.fail(error)),
     }
 }
@@ -100,20 +99,20 @@ impl Progress {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         self.begun = Some(Instant::now());
-        let new = || UnbufferedClientConnection::new(Arc::clone(&peer.config), peer.name.clone());
+        let config = Arc::clone(&peer.with.config);
+        let new = || UnbufferedClientConnection::new(config, peer.name.clone());
         let mut conn = self.timed(|_| new())?;
         self.timed(|flight| flight.advance(&mut conn))?;
         self.offer = hello::inspect(&self.flight.outgoing);
-        self.send(io).await?;
         loop {
             let record = self.record(io).await?;
             self.retried |= hello::is_retry_request(&record);
             self.flight.incoming.extend_from_slice(&record);
-            let advanced = self.timed(|flight| flight.advance(&mut conn));
-            let sent = self.send(io).await;
-            // Why it ends, whether or not the alert reached anybody.
-            advanced?;
-            sent?;
+            if let Err(error) = self.timed(|flight| flight.advance(&mut conn)) {
+                // Why it ends, whether or not the alert reaches anybody.
+                let _ = self.send(io).await;
+                return Err(error.into());
+            }
             if !conn.is_handshaking() {
                 self.cost.elapsed = self.elapsed();
                 return Ok(conn);
@@ -121,11 +120,12 @@ impl Progress {
         }
     }
 
-    /// The next whole record. Anything that cannot be one is handed on for rustls to refuse.
-    async fn record<IO: AsyncRead + Unpin>(
-        &mut self,
-        io: &mut IO,
-    ) -> Result<BytesMut, ClientError> {
+    /// The next whole record. Anything that cannot be one is handed on for rustls to refuse. What we have to
+    /// say leaves before it waits, so that all of a flight is one write.
+    async fn record<IO>(&mut self, io: &mut IO) -> Result<BytesMut, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         loop {
             if let Some(length) = record_length(&self.received) {
                 self.records += 1;
@@ -135,6 +135,7 @@ impl Progress {
                 self.cost.bytes_in += length as u64;
                 return Ok(self.received.split_to(length));
             }
+            self.send(io).await?;
             self.received.reserve(4096);
             match io.read_buf(&mut self.received).await {
                 Ok(0) | Err(_) => return Err(ClientError::Vanished),
@@ -158,17 +159,19 @@ impl Progress {
     }
 
     fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
-        self,
+        mut self,
         io: IO,
         conn: UnbufferedClientConnection,
-        sessions: &Sessions,
+        with: &Target,
         counters: Counters,
     ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
         let internal = |what: &str| ClientError::Internal(what.to_owned());
-        let Some(session) = self.session(&conn) else {
+        let (chain, now) = (conn.peer_certificates().unwrap_or_default(), now());
+        let facts = with.verified.facts(chain, now);
+        let Some(mut session) = self.session(&conn, facts.as_ref()) else {
             return Err(self.fail(internal("the session has no facts")));
         };
-        if let Err(ended) = still_verified(&session, &conn, sessions) {
+        if let Err(ended) = still_verified(session.kind, facts.as_ref(), &with.sessions, now) {
             return Err(self.fail(ended));
         }
         let Some(keys) = establish(conn, counters.tickets) else {
@@ -176,12 +179,17 @@ impl Progress {
         };
         let pending = BytesMut::from(&self.received[..]);
         let stream = TlsStream::new(io, keys, pending, Traffic::new(counters.traffic));
-        Ok((stream, session))
+        let last = std::mem::take(&mut self.flight.outgoing);
+        session.cost.bytes_out += last.len() as u64;
+        Ok((stream.behind(last), session))
     }
 
-    fn session(&self, conn: &UnbufferedClientConnection) -> Option<Session> {
+    fn session(
+        &self,
+        conn: &UnbufferedClientConnection,
+        server: Option<&Facts>,
+    ) -> Option<Session> {
         let group = conn.negotiated_key_exchange_group()?;
-        let leaf = conn.peer_certificates().and_then(<[_]>::first);
         Some(Session {
             group: Group::from_code_point(group.name())?,
             kind: match conn.handshake_kind()? {
@@ -197,7 +205,7 @@ impl Progress {
                 _ => Alpn::Http1,
             },
             server_name: None,
-            peer: leaf.and_then(|leaf| PeerIdentity::of(leaf)).map(Arc::new),
+            peer: server.and_then(|server| server.peer.clone()),
             classical: None,
             chain: Vec::new(),
             cost: self.cost,
@@ -217,14 +225,17 @@ impl Progress {
 
 /// A handshake that resumes verifies nothing: what was verified before must not have ended.
 fn still_verified(
-    session: &Session,
-    conn: &UnbufferedClientConnection,
+    kind: HandshakeKind,
+    server: Option<&Facts>,
     sessions: &Sessions,
+    now: i64,
 ) -> Result<(), ClientError> {
-    let chain = conn.peer_certificates().unwrap_or_default();
-    if session.kind != HandshakeKind::Resumed {
-        sessions.verified(chain);
-    } else if end_of(chain).is_none_or(|end| end < now()) {
+    if kind != HandshakeKind::Resumed {
+        sessions.verified(server.map_or(now, |server| server.until), now);
+    } else if server
+        .and_then(|server| server.end)
+        .is_none_or(|end| end < now)
+    {
         let ended = "or a CA above it has expired since it was verified";
         return Err(ClientError::ServerExpired(ended.to_owned()));
     }

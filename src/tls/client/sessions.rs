@@ -10,11 +10,7 @@ use std::time::SystemTime;
 
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
-use rustls::pki_types::{CertificateDer, ServerName};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
-
-use crate::tls::tickets::LIFETIME;
+use rustls::pki_types::ServerName;
 
 /// Tickets that are kept for a target; the oldest goes.
 const MOST: usize = 8;
@@ -35,12 +31,9 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// These certificates were verified just now: no ticket counts past the first that ends, nor for
-    /// longer than a ticket of ours does. Servers behind one target share the earliest end.
-    pub(super) fn verified(&self, chain: &[CertificateDer<'_>]) {
-        let now = now();
-        let latest = now.saturating_add(LIFETIME.cast_signed());
-        let until = end_of(chain).map_or(now, |end| end.min(latest));
+    /// The server of a full handshake at `now` counts as verified until then: no ticket counts longer.
+    /// Servers behind one target share the earliest end.
+    pub(super) fn verified(&self, until: i64, now: i64) {
         self.kept().verified(until, now);
     }
 }
@@ -59,15 +52,6 @@ impl Kept {
             self.tickets.clear();
         }
     }
-}
-
-/// The first end of these certificates (unix seconds), if all of them can be read.
-pub(super) fn end_of(chain: &[CertificateDer<'_>]) -> Option<i64> {
-    let mut ends = chain.iter().map(|der| {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        Some(certificate.validity().not_after.timestamp())
-    });
-    ends.try_fold(i64::MAX, |first, end| Some(first.min(end?)))
 }
 
 /// Unix seconds.
@@ -125,16 +109,5 @@ mod tests {
             kept.verified(until, now);
             assert_eq!(kept.until, expected, "{now}");
         }
-    }
-
-    #[test]
-    fn a_verification_lasts_twelve_hours_at_most_and_not_at_all_for_what_cannot_be_read() {
-        let sessions = Sessions::default();
-        let before = now();
-        sessions.verified(&[]);
-        let until = sessions.kept().until;
-        assert!((before..=now()).contains(&(until - LIFETIME.cast_signed())));
-        sessions.verified(&[CertificateDer::from(vec![0x30, 0])]);
-        assert!((before..=now()).contains(&sessions.kept().until));
     }
 }

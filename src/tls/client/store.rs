@@ -46,10 +46,8 @@ impl ClientTls {
 
     /// A handshake with `target`, which is to be `name`; `alpn` is offered instead of what was set.
     pub fn peer(&self, target: &str, name: ServerName<'static>, alpn: Option<&str>) -> Peer {
-        let (config, sessions) = self.current.load().config(target, alpn);
         Peer {
-            config,
-            sessions,
+            with: self.current.load().config(target, alpn),
             name,
             timeout: self.settings.handshake_timeout,
         }

@@ -7,13 +7,15 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
+use super::verified::Verified;
 use crate::tls::identity::{PeerIdentity, Rules};
 
-/// Verification by webpki, and instead of its look at the name the rules, if there are any.
-#[derive(Debug)]
+/// Verification by webpki, and instead of its look at the name the rules, if there are any; of one target.
+#[derive(Clone, Debug)]
 pub(super) struct Verifier {
     chains: Arc<WebPkiServerVerifier>,
-    peer_ids: Rules,
+    peer_ids: Arc<Rules>,
+    verified: Arc<Verified>,
 }
 
 /// No rule matches the server's identity.
@@ -26,7 +28,53 @@ pub(super) struct OtherIdentity {
 
 impl Verifier {
     pub(super) fn new(chains: Arc<WebPkiServerVerifier>, peer_ids: Rules) -> Self {
-        Self { chains, peer_ids }
+        Self {
+            chains,
+            peer_ids: Arc::new(peer_ids),
+            verified: Arc::default(),
+        }
+    }
+
+    /// The same for a target of its own, which has verified nothing.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            verified: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// What it has verified.
+    pub(super) fn verified(&self) -> &Arc<Verified> {
+        &self.verified
+    }
+
+    fn verify_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.chains.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // webpki checks the name last: everything else is as it should be.
+            Ok(_)
+            | Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.peer_ids.is_empty() => self.identified(end_entity),
+            // A CA of the same name with another key is another CA.
+            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => {
+                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            }
+            verified => verified,
+        }
     }
 
     fn identified(&self, leaf: &CertificateDer<'_>) -> Result<ServerCertVerified, Error> {
@@ -57,25 +105,15 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.chains.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        match verified {
-            // webpki checks the name last: everything else is as it should be.
-            Ok(_)
-            | Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.peer_ids.is_empty() => self.identified(end_entity),
-            // A CA of the same name with another key is another CA.
-            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => {
-                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
-            }
-            verified => verified,
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let verified = &self.verified;
+        if verified.holds(end_entity, intermediates, server_name, seconds) {
+            return Ok(ServerCertVerified::assertion());
         }
+        let verdict =
+            self.verify_chain(end_entity, intermediates, server_name, ocsp_response, now)?;
+        verified.add(end_entity, intermediates, server_name, seconds);
+        Ok(verdict)
     }
 
     fn verify_tls12_signature(

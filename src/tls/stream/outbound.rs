@@ -42,7 +42,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 if count == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                self.traffic.add_wire_out(count);
+                self.left(count);
                 self.unsent.advance(count);
                 if self.unsent.is_empty() {
                     self.unsent = BytesMut::new();
@@ -54,6 +54,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             }
             self.update_key()?;
         }
+    }
+
+    /// Counts what the socket took.
+    pub(super) fn left(&mut self, count: usize) {
+        let of_handshake = count.min(self.flight);
+        self.flight -= of_handshake;
+        self.traffic.add_wire_out(count - of_handshake);
+    }
+
+    /// How much of a handshake the first data can leave with; for 0, nothing is unsent.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if (1..=MAX_CONTENT).contains(&self.flight)
+            && self.flight == self.unsent.len()
+            && !self.update_asked
+        {
+            return Poll::Ready(Ok(self.flight));
+        }
+        ready!(self.poll_send(cx))?;
+        Poll::Ready(Ok(0))
     }
 
     /// Ends our direction: `close_notify` if wanted, then FIN. The other direction stays open.

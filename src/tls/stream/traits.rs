@@ -55,26 +55,32 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
-    /// Accepts plaintext only when nothing sealed waits: what is unsent stays one batch deep.
+    /// Accepts plaintext only when nothing sealed waits, but for the end of a handshake: what is unsent
+    /// stays one batch deep.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_send(cx))?;
+        let ahead = ready!(self.poll_ahead(cx))?;
         if self.end != End::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let this = &mut *self;
         ENCRYPT_BUF.with_borrow_mut(|scratch| {
-            let (content, records) = this.seal(bufs, scratch)?;
-            let sent = match Pin::new(&mut this.io).poll_write(cx, &scratch[..records]) {
+            scratch[..ahead].copy_from_slice(&this.unsent[..ahead]);
+            let (content, records) = this.seal(bufs, &mut scratch[ahead..])?;
+            let whole = &scratch[..ahead + records];
+            let sent = match Pin::new(&mut this.io).poll_write(cx, whole) {
                 Poll::Ready(sent) => sent?,
                 Poll::Pending => 0,
             };
             this.traffic.add_payload_out(content);
-            this.traffic.add_wire_out(sent);
-            this.unsent.extend_from_slice(&scratch[sent..records]);
+            this.left(sent);
+            if ahead > 0 {
+                this.unsent = BytesMut::new();
+            }
+            this.unsent.extend_from_slice(&whole[sent..]);
             Poll::Ready(Ok(content))
         })
     }
@@ -94,8 +100,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
     }
 }
 
+impl<IO: Transport> TlsStream<IO> {
+    /// Tells the socket that our `close_notify` is the last that it is given.
+    pub fn end_follows(&self) {
+        if self.end == End::Open && self.unsent.is_empty() {
+            self.io.end_follows();
+        }
+    }
+}
+
 impl<IO: Transport> Closing for TlsStream<IO> {
     fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
+        if whole {
+            self.end_follows();
+        }
         self.poll_end(cx, whole)
     }
 

@@ -1,0 +1,225 @@
+//! Against a rustls server in memory: what leaves when, and what a verified certificate saves and what not.
+#![allow(clippy::unwrap_used)]
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use prometheus::IntCounter;
+use rcgen::{CertifiedKey as Made, KeyPair, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+};
+use tokio_rustls::{TlsAcceptor, server};
+
+use super::*;
+use crate::io::TrafficCounters;
+use crate::tls::handshake::Session;
+use crate::tls::identity::Rules;
+use crate::tls::policy::{Mode, TlsPolicy, VERSIONS};
+use crate::tls::stream::TlsStream;
+
+/// A pipe that keeps the length of each write.
+struct Noted {
+    pipe: DuplexStream,
+    writes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.pipe).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = &polled {
+            self.writes.lock().unwrap().push(*count);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Shows {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// A server that shows this certificate and signs with this key, whether or not they belong together.
+fn shows(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let shown = CertifiedKey::new(vec![certificate.clone()], key);
+    let provider = Arc::new(rustls_post_quantum::provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(VERSIONS)
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Shows(Arc::new(shown))));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A client that trusts this certificate.
+fn trusts(made: &Made<KeyPair>) -> ClientTls {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    std::fs::write(&ca, made.cert.pem()).unwrap();
+    ClientTls::load(&Settings {
+        policy: TlsPolicy::new(Mode::HybridRequired, None, None).unwrap(),
+        ca: CaSource::File(ca),
+        peer_ids: Rules::default(),
+        pair: None,
+        alpn: Vec::new(),
+        resumption: false,
+        handshake_timeout: Duration::from_secs(10),
+    })
+    .unwrap()
+}
+
+type Ours = Result<(TlsStream<Noted>, Session), Box<Failure>>;
+type Theirs = server::TlsStream<DuplexStream>;
+
+/// A handshake up to our Finished, and a server that waits for it.
+async fn begun(
+    client: &ClientTls,
+    acceptor: &TlsAcceptor,
+) -> (
+    Ours,
+    tokio::task::JoinHandle<io::Result<Theirs>>,
+    Arc<Mutex<Vec<usize>>>,
+) {
+    let counter = || IntCounter::new("count", "count").unwrap();
+    let counters = Counters {
+        traffic: TrafficCounters {
+            wire_in: counter(),
+            wire_out: counter(),
+            payload_in: counter(),
+            payload_out: counter(),
+        },
+        tickets: TicketCounters {
+            received: counter(),
+            bytes: counter(),
+        },
+    };
+    let (near, far) = duplex(1 << 16);
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let noted = Noted {
+        pipe: near,
+        writes: Arc::clone(&writes),
+    };
+    let theirs = tokio::spawn(acceptor.accept(far));
+    let name = ServerName::try_from("localhost").unwrap();
+    let ours = connect(noted, client.peer("localhost:443", name, None), counters).await;
+    (ours, theirs, writes)
+}
+
+#[tokio::test]
+async fn the_end_of_a_handshake_is_one_write_with_the_first_data() {
+    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (client, server) = (trusts(&made), shows(made.cert.der(), &made.signing_key));
+    let (ours, theirs, writes) = begun(&client, &server).await;
+    let (mut ours, session) = ours.unwrap();
+    assert_eq!(writes.lock().unwrap().len(), 1, "only the hello");
+    ours.write_all(b"ping").await.unwrap();
+    let sent = writes.lock().unwrap().clone();
+    assert_eq!(sent.len(), 2, "change_cipher_spec, Finished and the data");
+    let mut received = [0; 4];
+    let mut theirs = theirs.await.unwrap().unwrap();
+    theirs.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"ping");
+    // The handshake counts its bytes, the stream the others.
+    let wire = ours.traffic().totals().wire_out;
+    assert_eq!(wire, 4 + 22);
+    assert_eq!(
+        session.cost.bytes_out + wire,
+        sent.iter().sum::<usize>() as u64
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_a_handshake_does_not_wait_for_data() {
+    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (client, server) = (trusts(&made), shows(made.cert.der(), &made.signing_key));
+    for flush in [true, false] {
+        let (ours, theirs, writes) = begun(&client, &server).await;
+        let (mut ours, session) = ours.unwrap();
+        // A server that speaks first is read, or the app has nothing to say yet.
+        let server = async {
+            let mut theirs = theirs.await.unwrap().unwrap();
+            theirs.write_all(b"hello").await.unwrap();
+            theirs.flush().await.unwrap();
+            theirs
+        };
+        let mut received = [0; 5];
+        let read = async {
+            if flush {
+                ours.flush().await.unwrap();
+            }
+            ours.read_exact(&mut received).await.unwrap();
+        };
+        let (_theirs, ()) = tokio::join!(server, read);
+        assert_eq!(&received, b"hello");
+        assert_eq!(ours.traffic().totals().wire_out, 0);
+        let sent = writes.lock().unwrap().iter().sum::<usize>() as u64;
+        assert_eq!(session.cost.bytes_out, sent);
+    }
+}
+
+/// What was verified before is the certificate. Who has its key is another matter, each time.
+#[tokio::test]
+async fn a_certificate_that_was_verified_is_of_no_use_without_its_key() {
+    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let client = trusts(&made);
+    let (ours, ..) = begun(&client, &shows(made.cert.der(), &made.signing_key)).await;
+    let first = ours.unwrap().1;
+    let name = ServerName::try_from("localhost").unwrap();
+    let peer = client.peer("localhost:443", name.clone(), None);
+    let now = sessions::now();
+    assert!(peer.with.verified.holds(made.cert.der(), &[], &name, now));
+    let (ours, ..) = begun(&client, &shows(made.cert.der(), &made.signing_key)).await;
+    assert_eq!(ours.unwrap().1.peer, first.peer, "the evidence is the same");
+    let other = KeyPair::generate().unwrap();
+    let (ours, ..) = begun(&client, &shows(made.cert.der(), &other)).await;
+    let error = ours.map(|_| ()).unwrap_err().error;
+    assert_eq!(error.reason(), "server_untrusted", "{error}");
+    // Another certificate is another matter too, and another target has verified nothing.
+    let stranger = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (ours, ..) = begun(&client, &shows(stranger.cert.der(), &stranger.signing_key)).await;
+    let error = ours.map(|_| ()).unwrap_err().error;
+    assert_eq!(error.reason(), "server_untrusted", "{error}");
+    let elsewhere = client.peer("localhost:444", name.clone(), None);
+    assert!(
+        !elsewhere
+            .with
+            .verified
+            .holds(made.cert.der(), &[], &name, now)
+    );
+}
