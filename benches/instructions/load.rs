@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Barrier, Semaphore};
 use tokio_rustls::client::TlsStream;
 
+use crate::origin::Origin;
 use crate::proxy::Proxy;
 use crate::scenario::Work;
 use crate::support::http::{h2_exchange, h2_request, ok, read_chunk, read_head, read_response};
@@ -36,6 +37,7 @@ pub(crate) struct Load {
     work: Work,
     pub(crate) app: SocketAddr,
     model: Arc<Model>,
+    origin: Option<Origin>,
 }
 
 /// What the connections to the model server share.
@@ -55,16 +57,38 @@ impl Load {
             proxy: OnceLock::new(),
         });
         let shared = Arc::clone(&model);
-        let app = upstream(move |stream| serve(work, stream, Arc::clone(&shared))).await;
-        Self { work, app, model }
+        let origin = match work {
+            Work::Origination(group) => Some(Origin::new(group, false)),
+            Work::ResumedOrigination(group) => Some(Origin::new(group, true)),
+            _ => None,
+        };
+        let app = match &origin {
+            Some(origin) => origin.listening.address,
+            None => upstream(move |stream| serve(work, stream, Arc::clone(&shared))).await,
+        };
+        Self {
+            work,
+            app,
+            model,
+            origin,
+        }
+    }
+
+    /// Whom the proxy is to trust as an egress, and how.
+    pub(crate) fn egress(&self) -> Option<(&str, String)> {
+        self.origin.as_ref().map(Origin::settings)
     }
 
     /// Carries out so many operations, one after the other, and closes what it opened.
     pub(crate) async fn carry_out(&self, proxy: &Proxy, times: u32) {
+        if let Some(origin) = &self.origin {
+            return origin.carry_out(proxy, times).await;
+        }
         self.model.proxy.get_or_init(|| proxy.pid());
         match self.work {
             Work::Handshake(group) => handshakes(proxy, group, times).await,
             Work::Resumption(group) => resumptions(proxy, group, times).await,
+            Work::Origination(_) | Work::ResumedOrigination(_) => {}
             Work::Request => requests(proxy, times).await,
             Work::Token => self.tokens(proxy, times).await,
             Work::Streams => streams(proxy, times).await,
@@ -91,7 +115,10 @@ impl Load {
 /// What the model server does with a connection.
 async fn serve(work: Work, stream: TcpStream, model: Arc<Model>) {
     match work {
-        Work::Handshake(_) | Work::Resumption(_) => {}
+        Work::Handshake(_)
+        | Work::Resumption(_)
+        | Work::Origination(_)
+        | Work::ResumedOrigination(_) => {}
         Work::Request => answer_each(stream, ok([b'x'; ANSWER])).await,
         Work::Streams => model.answer_together(stream).await,
         Work::Token => stream_tokens(stream, &model.cue).await,

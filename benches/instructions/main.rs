@@ -11,6 +11,7 @@
 )]
 
 mod load;
+mod origin;
 mod proxy;
 mod record;
 mod scenario;
@@ -208,6 +209,7 @@ fn run(scenario: Scenario, binary: &Path, times: u32, counts: Option<&Path>) {
             counts,
             app: load.app,
             protocol: scenario.protocol,
+            egress: load.egress(),
         })
         .await;
         load.carry_out(&proxy, times).await;

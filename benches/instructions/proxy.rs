@@ -34,6 +34,8 @@ pub(crate) struct Run<'a> {
     pub(crate) counts: Option<&'a Path>,
     pub(crate) app: SocketAddr,
     pub(crate) protocol: &'a str,
+    /// Of an egress: the PEM certificate of the CA that it trusts, and its other settings of TLS.
+    pub(crate) egress: Option<(&'a str, String)>,
 }
 
 /// A running `hybridge run`; killed if it is dropped before its end.
@@ -143,15 +145,33 @@ fn command(run: &Run<'_>, address: SocketAddr, dir: &Path) -> Command {
     command
         .args(&words[1..])
         .args(["run", "--workers", "1", "--admin", "none"])
-        .args(["--drain-delay", "0s", "--protocol", run.protocol])
-        .args(["--listen", &address.to_string()])
-        .args(["--upstream", &run.app.to_string()])
-        .arg("--cert")
-        .arg(dir.join("tls.crt"))
-        .arg("--key")
-        .arg(dir.join("tls.key"))
+        .args(["--drain-delay", "0s"])
+        .args(side(run, address, dir))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log_file(dir)).unwrap());
     command
+}
+
+/// A listener in front of the app, or an egress in front of the server.
+fn side(run: &Run<'_>, address: SocketAddr, dir: &Path) -> Vec<OsString> {
+    let Some((ca, tls)) = &run.egress else {
+        let listener = [
+            ["--protocol", run.protocol],
+            ["--listen", &address.to_string()],
+            ["--upstream", &run.app.to_string()],
+        ];
+        let mut words: Vec<OsString> = listener.concat().iter().map(OsString::from).collect();
+        words.extend(["--cert".into(), dir.join("tls.crt").into()]);
+        words.extend(["--key".into(), dir.join("tls.key").into()]);
+        return words;
+    };
+    let (ca_file, file) = (dir.join("ca.crt"), dir.join("egress.toml"));
+    std::fs::write(&ca_file, ca).unwrap();
+    let (target, ca_file) = (run.app, ca_file.display());
+    let text = format!(
+        "[[egress]]\nname = \"out\"\nlisten = \"{address}\"\ntarget = \"{target}\"\n[egress.tls]\nca = \"{ca_file}\"\n{tls}"
+    );
+    std::fs::write(&file, text).unwrap();
+    vec!["--config".into(), file.into()]
 }

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// The proxy's `--protocol`.
+    /// The proxy's `--protocol`; `egress`: it is one, of raw TCP.
     pub(crate) protocol: &'static str,
     pub(crate) work: Work,
     /// Operations of the shorter of two runs; enough that what varies between runs is small beside them.
@@ -20,6 +20,11 @@ pub(crate) enum Work {
     Resumption(&'static str),
     /// HTTP/1.1 request on a persistent connection, with a response of 1 KiB.
     Request,
+    /// An app's connection through an egress: connect there and to the server, full handshake with this group,
+    /// some bytes there and back, close.
+    Origination(&'static str),
+    /// The same, with the ticket of the connection before.
+    ResumedOrigination(&'static str),
     /// Server-sent event in a chunk of its own.
     Token,
     /// One of eight HTTP/2 requests at the same time on a connection, answered with 1 KiB.
@@ -43,7 +48,7 @@ const fn scenario(name: &'static str, protocol: &'static str, work: Work, times:
 
 const HYBRID: &str = "X25519MLKEM768";
 
-pub(crate) const SCENARIOS: [Scenario; 10] = [
+pub(crate) const SCENARIOS: [Scenario; 12] = [
     scenario("handshake-X25519", "http", Work::Handshake("X25519"), 40),
     scenario(
         "handshake-X25519MLKEM768",
@@ -61,6 +66,18 @@ pub(crate) const SCENARIOS: [Scenario; 10] = [
         "resumption-X25519MLKEM768",
         "http",
         Work::Resumption(HYBRID),
+        40,
+    ),
+    scenario(
+        "egress-handshake-X25519MLKEM768",
+        "egress",
+        Work::Origination(HYBRID),
+        40,
+    ),
+    scenario(
+        "egress-resumption-X25519MLKEM768",
+        "egress",
+        Work::ResumedOrigination(HYBRID),
         40,
     ),
     scenario("http1-request", "http", Work::Request, 3000),
