@@ -5,11 +5,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
+use super::reload::Turn;
 use crate::redact::scrub;
 
 /// Why a file cannot be used; empty while it holds what is in use.
 #[derive(Debug, Default)]
-pub(super) struct StandingFailure(ArcSwapOption<Reported>);
+pub(super) struct StandingFailure {
+    standing: ArcSwapOption<Reported>,
+    turn: Turn,
+}
 
 #[derive(Debug)]
 struct Reported {
@@ -18,8 +22,13 @@ struct Reported {
 }
 
 impl StandingFailure {
+    /// The right to look at the file: one look at a time.
+    pub(super) fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
     pub(super) fn get(&self) -> Option<Arc<String>> {
-        let standing = self.0.load();
+        let standing = self.standing.load();
         standing
             .as_ref()
             .map(|standing| Arc::clone(&standing.message))
@@ -27,12 +36,12 @@ impl StandingFailure {
 
     /// Whether there was one to forget.
     pub(super) fn forget(&self) -> bool {
-        self.0.swap(None).is_some()
+        self.standing.swap(None).is_some()
     }
 
     /// Whether it is this one.
     pub(super) fn is(&self, message: &str) -> bool {
-        let standing = self.0.load();
+        let standing = self.standing.load();
         standing
             .as_ref()
             .is_some_and(|standing| **standing.message == *scrub(message))
@@ -40,7 +49,7 @@ impl StandingFailure {
 
     /// Whether it was reported after that.
     pub(super) fn reported_since(&self, asked: Instant) -> bool {
-        let standing = self.0.load();
+        let standing = self.standing.load();
         standing
             .as_ref()
             .is_some_and(|standing| standing.at >= asked)
@@ -51,6 +60,6 @@ impl StandingFailure {
             message: Arc::new(scrub(message).into_owned()),
             at: Instant::now(),
         };
-        self.0.store(Some(Arc::new(reported)));
+        self.standing.store(Some(Arc::new(reported)));
     }
 }

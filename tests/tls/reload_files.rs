@@ -2,6 +2,7 @@
 //! counted, and what connections get meanwhile.
 
 mod reloader;
+mod silent;
 mod unwatched;
 
 use std::os::unix::fs::symlink;
@@ -33,6 +34,7 @@ const WATCH_ONLY: ReloadSettings = ReloadSettings {
     debounce: Duration::from_millis(20),
     recheck: NEVER,
     settle: DEADLINE,
+    patience: DEADLINE,
 };
 
 /// Waits for half a pair to become whole, but not for long.

@@ -96,7 +96,7 @@ async fn changes() {
     let outcome = handle.reload_now().await.unwrap();
     assert_eq!(outcome, [Outcome::Unchanged]);
     let cert = cert.display();
-    let prefix = "hybridge::tls::reload:";
+    let prefix = "hybridge::tls::reload::look:";
     let unchanged = format!(" INFO {prefix} certificate unchanged cert={cert}");
     assert_eq!(log.lines(), std::slice::from_ref(&unchanged));
 

@@ -1,7 +1,7 @@
 //! What one look at certificate files found, and why it brought nothing usable.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use crate::tls::credentials::{CredentialError, Credentials, PairDigest, unix_sec
 /// Why the last look at the files brought nothing usable.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ReloadError {
-    /// [`CredentialError::reason`], or `internal`.
+    /// [`CredentialError::reason`], `timeout` or `internal`.
     pub reason: &'static str,
     pub message: String,
     /// When this failure was first seen, unix seconds.
@@ -63,6 +63,23 @@ impl Failure {
             digest,
             reported: Instant::now(),
             may_be_half_written: error.may_be_half_written(),
+        }
+    }
+
+    /// The look at the files was given up.
+    pub(super) fn of_silence(cert: &str, patience: Duration) -> Self {
+        Self {
+            error: ReloadError {
+                reason: "timeout",
+                message: format!(
+                    "certificate file {cert} and its key could not be read within {} s: look at the file system that they are on, or at the token that holds the key",
+                    patience.as_secs()
+                ),
+                since: unix_seconds(SystemTime::now()),
+            },
+            digest: None,
+            reported: Instant::now(),
+            may_be_half_written: false,
         }
     }
 

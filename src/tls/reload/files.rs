@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::settings::{ReloadSettings, SETTLE_STEP};
+use super::turn::{Found, Looks};
 use super::watch::DirectoryWatch;
 use super::watched::{Look, Watched};
 use crate::panics;
+use crate::redact::Shown;
 use crate::tls::credentials::{directory_of, volume_root};
 
 /// Hears of every reload that succeeded or failed.
@@ -23,108 +26,169 @@ pub trait FileObserver: Send + Sync {
     fn reloaded(&self, ok: bool);
 }
 
-/// The task that keeps them up to date.
+/// The task that keeps them up to date: one of its own for each, so that none waits for another.
 pub struct FileReloader {
     stores: Vec<Watched>,
     settings: ReloadSettings,
     observer: Arc<dyn FileObserver>,
     asked: watch::Receiver<Instant>,
     watch: DirectoryWatch,
+    /// Nobody asked, and it is time for a look.
+    rounds: watch::Sender<()>,
 }
 
 impl FileReloader {
-    /// Starts watching; [`Self::run`] does the rest, and looks at once when the second is sent the time.
+    /// [`Self::run`] does everything, and looks at once when the second is sent the time.
     pub fn new(
         stores: Vec<Watched>,
         settings: ReloadSettings,
         observer: Arc<dyn FileObserver>,
     ) -> (Self, watch::Sender<Instant>) {
         let (ask, asked) = watch::channel(Instant::now());
-        let files = stores.iter().flat_map(Watched::files);
-        let directories = files.flat_map(|file| directories(&file)).collect();
+        let watched = stores.clone();
+        let all = move || {
+            let files = watched.iter().flat_map(Watched::files);
+            files.flat_map(|file| directories(&file)).collect()
+        };
         let reloader = Self {
-            watch: DirectoryWatch::new(directories),
+            watch: DirectoryWatch::new(all),
             stores,
             settings,
             observer,
             asked,
+            rounds: watch::Sender::new(()),
         };
         (reloader, ask)
     }
 
     /// Runs until the task is aborted; a panic does not end it.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
         if self.stores.is_empty() {
             return;
         }
+        let mut keepers = JoinSet::new();
+        for store in &self.stores {
+            let keeper = Keeper {
+                looks: Looks::new(store.failure().turn(), self.settings.patience),
+                store: store.clone(),
+                settings: self.settings,
+                observer: Arc::clone(&self.observer),
+                asked: self.asked.clone(),
+                rounds: self.rounds.subscribe(),
+            };
+            keepers.spawn(keeper.run());
+        }
+        self.follow().await;
+    }
+
+    /// The first look is at once: a change between loading and watching must not go unseen.
+    async fn follow(&self) {
+        self.watch.armed().await;
+        self.rounds.send_replace(());
+        let mut recheck = self.settings.rechecks();
+        loop {
+            tokio::select! {
+                () = self.watch.changed() => sleep(self.settings.debounce).await,
+                _ = recheck.tick() => drop(self.watch.arm()),
+            }
+            self.rounds.send_replace(());
+        }
+    }
+}
+
+/// Keeps one of them up to date.
+struct Keeper {
+    store: Watched,
+    settings: ReloadSettings,
+    observer: Arc<dyn FileObserver>,
+    looks: Looks<Look>,
+    asked: watch::Receiver<Instant>,
+    rounds: watch::Receiver<()>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
         while panics::caught(self.follow()).await.is_err() {
             self.observer.panicked();
             sleep(self.settings.recheck).await;
         }
     }
 
-    /// The first look is at once: a change between loading and watching must not go unseen.
     async fn follow(&mut self) {
-        self.look(None).await;
-        let mut recheck = self.settings.rechecks();
         loop {
             tokio::select! {
                 Ok(()) = self.asked.changed() => {
                     let asked = *self.asked.borrow_and_update();
-                    self.look(Some(asked)).await;
+                    self.look(Some(asked), None).await;
                 }
-                () = self.watch.changed() => {
-                    sleep(self.settings.debounce).await;
-                    self.look(None).await;
-                }
-                _ = recheck.tick() => {
-                    self.watch.arm();
-                    self.look(None).await;
+                changed = self.rounds.changed() => match changed {
+                    Ok(()) => self.look(None, None).await,
+                    Err(_) => return,
+                },
+                late = self.looks.late() => {
+                    self.look(None, Some(late)).await;
+                    // What it found may be of long ago.
+                    self.look(None, None).await;
                 }
             }
-        }
-    }
-
-    async fn look(&self, asked: Option<Instant>) {
-        for store in &self.stores {
-            self.look_at(store, asked).await;
         }
     }
 
     /// What looks half written may become whole. A known failure is repeated only to who asked after it
     /// was reported.
-    async fn look_at(&self, store: &Watched, asked: Option<Instant>) {
+    async fn look(&mut self, asked: Option<Instant>, mut late: Option<Found<Look>>) {
         let patience_ends = Instant::now() + self.settings.settle;
+        let store = self.store.clone();
         loop {
             let looked = store.clone();
-            let look = tokio::task::spawn_blocking(move || looked.look()).await;
-            let message = match look {
-                Ok(Look::Unchanged) => {
+            let found = match late.take() {
+                Some(found) => found,
+                None => self.looks.make(move || looked.look()).await,
+            };
+            let silent = matches!(found, Found::Late);
+            let message = match found {
+                Found::Done(Look::Unchanged) => {
                     return store.log_unchanged(store.failure().forget(), asked.is_some());
                 }
-                Ok(Look::Loaded) => {
+                Found::Done(Look::Loaded) => {
                     store.failure().forget();
                     store.log_loaded();
                     return self.observer.reloaded(true);
                 }
-                Ok(Look::Failed(message)) => message,
-                Err(_) => {
+                Found::Done(Look::Failed(message)) => message,
+                Found::Panicked => {
                     self.observer.panicked();
                     let setting = store.setting();
                     format!("{setting}: the look at the file ended by a fault of this program")
                 }
+                Found::Late => self.silence(),
             };
             let known = store.failure().is(&message);
             if known && asked.is_none_or(|asked| store.failure().reported_since(asked)) {
                 return;
             }
-            if known || Instant::now() >= patience_ends {
+            if known || silent || Instant::now() >= patience_ends {
                 store.failure().record(&message);
                 store.log_failed(&store.failure().get().unwrap_or_default());
                 return self.observer.reloaded(false);
             }
             sleep(SETTLE_STEP).await;
         }
+    }
+
+    /// What is said of a look that was given up.
+    fn silence(&self) -> String {
+        let files = self.store.files();
+        let files: Vec<_> = files
+            .iter()
+            .map(|file| Shown::path(file).to_string())
+            .collect();
+        format!(
+            "{}: {} could not be read within {} s: look at the file system",
+            self.store.setting(),
+            files.join(", "),
+            self.settings.patience.as_secs()
+        )
     }
 }
 

@@ -16,6 +16,8 @@ pub struct ReloadSettings {
     pub recheck: Duration,
     /// How long a pair that looks half written may take to become whole before it is a failure.
     pub settle: Duration,
+    /// How long one look may take: a file system or a token may have stopped to answer.
+    pub patience: Duration,
 }
 
 impl ReloadSettings {
@@ -34,6 +36,7 @@ impl Default for ReloadSettings {
             debounce: Duration::from_millis(200),
             recheck: Duration::from_secs(30),
             settle: Duration::from_secs(2),
+            patience: Duration::from_secs(15),
         }
     }
 }

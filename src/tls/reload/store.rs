@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::failure::{Attempt, Failure, ReloadError};
+use super::turn::Turn;
 use crate::redact::{Shown, scrub};
 use crate::tls::credentials::{
     CredentialError, Credentials, PairText, TokenKey, directory_of, is_token, unix_seconds,
@@ -51,6 +52,7 @@ pub struct CredentialStore {
     current: ArcSwapOption<Credentials>,
     /// What the files hold instead of a usable pair; empty while they hold the pair in use.
     failure: ArcSwapOption<Failure>,
+    turn: Turn,
 }
 
 impl CredentialStore {
@@ -93,6 +95,7 @@ impl CredentialStore {
             profile: Profile::Off,
             current: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
+            turn: Turn::default(),
         }
     }
 
@@ -140,6 +143,11 @@ impl CredentialStore {
             return Health::Unsigned { message };
         }
         self.last_error().map_or(Health::Good, Health::Stale)
+    }
+
+    /// One look at a time.
+    pub(super) fn turn(&self) -> &Turn {
+        &self.turn
     }
 
     /// Directories in which a replacement of the files shows.

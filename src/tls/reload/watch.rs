@@ -3,33 +3,54 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use tracing::warn;
 
-/// A watch over a set of directories. Without it (no inotify, or too many watches) the re-check remains.
+/// Threads of the process that may be setting watches: a file system that does not answer holds one for ever.
+static SETTING: Semaphore = Semaphore::const_new(16);
+
+/// How long the first look waits for the watches.
+const ARMED_WITHIN: Duration = Duration::from_secs(1);
+
+/// A watch over a set of directories. Without it (no inotify, too many watches, a file system that does not
+/// answer) the re-check remains.
 pub(super) struct DirectoryWatch {
-    directories: BTreeSet<PathBuf>,
+    changed: Arc<Notify>,
+    watched: Arc<Mutex<Watched>>,
+}
+
+struct Watched {
+    directories: Box<dyn Fn() -> BTreeSet<PathBuf> + Send>,
     changed: Arc<Notify>,
     watcher: Option<RecommendedWatcher>,
+    armed: bool,
     /// Directories whose watch failed, to warn of each once.
     unwatched: BTreeSet<PathBuf>,
 }
 
 impl DirectoryWatch {
-    pub(super) fn new(directories: BTreeSet<PathBuf>) -> Self {
+    /// Watches nothing before [`Self::arm`].
+    pub(super) fn new(directories: impl Fn() -> BTreeSet<PathBuf> + Send + 'static) -> Self {
         let changed = Arc::new(Notify::new());
-        let mut watch = Self {
+        let watched = Watched {
+            directories: Box::new(directories),
             watcher: watcher(Arc::clone(&changed)),
-            directories,
-            changed,
+            changed: Arc::clone(&changed),
+            armed: false,
             unwatched: BTreeSet::new(),
         };
-        watch.arm();
-        watch
+        Self {
+            changed,
+            watched: Arc::new(Mutex::new(watched)),
+        }
     }
 
     /// Waits for a change since the last call.
@@ -37,15 +58,40 @@ impl DirectoryWatch {
         self.changed.notified().await;
     }
 
+    /// Arms it, and does not wait for a file system that does not answer: that shows as a change later.
+    pub(super) async fn armed(&self) {
+        let Some(arming) = self.arm() else {
+            return;
+        };
+        if timeout(ARMED_WITHIN, arming).await.is_ok() {
+            // The look that follows sees it.
+            let _ = self.changed.notified().now_or_never();
+        }
+    }
+
     /// Watches what is not watched; again after a directory was replaced.
-    pub(super) fn arm(&mut self) {
+    pub(super) fn arm(&self) -> Option<JoinHandle<()>> {
+        let setting = SETTING.try_acquire().ok()?;
+        let watched = Arc::clone(&self.watched);
+        Some(spawn_blocking(move || {
+            let _setting = setting;
+            // Another still sets them.
+            if let Ok(mut watched) = watched.try_lock() {
+                watched.arm();
+            }
+        }))
+    }
+}
+
+impl Watched {
+    fn arm(&mut self) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        for directory in &self.directories {
-            match watcher.watch(directory, RecursiveMode::NonRecursive) {
+        for directory in (self.directories)() {
+            match watcher.watch(&directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    self.unwatched.remove(directory);
+                    self.unwatched.remove(&directory);
                 }
                 Err(error) => {
                     if self.unwatched.insert(directory.clone()) {
@@ -54,6 +100,10 @@ impl DirectoryWatch {
                     }
                 }
             }
+        }
+        // A change before the watch must not go unseen.
+        if !std::mem::replace(&mut self.armed, true) {
+            self.changed.notify_one();
         }
     }
 }
