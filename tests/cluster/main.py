@@ -9,7 +9,7 @@ import sys
 
 import image
 import report
-from cases import admission, chart, clients, documents, install, manifests, plain, policy_only, running, sealed, values
+from cases import admission, chart, clients, documents, egress, install, manifests, plain, policy_only, running, sealed, values
 from control_plane import ControlPlane
 from node import PAUSE, Node
 from setting import ROOT, Setting
@@ -17,7 +17,7 @@ from setting import ROOT, Setting
 # In this order: each leaves the cluster as the next expects it.
 CASES = {
     "manifests": manifests.run, "install": install.run, "admission": admission.run, "running": running.run,
-    "clients": clients.run, "sealed": sealed.run, "plain": plain.run, "again": install.again,
+    "clients": clients.run, "egress": egress.run, "sealed": sealed.run, "plain": plain.run, "again": install.again,
     "policy-only": policy_only.run, "laptop": documents.laptop, "helm": chart.run,
     "values": values.run, "documents": documents.run,
 }
