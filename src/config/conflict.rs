@@ -13,15 +13,38 @@ use crate::listener::{overlap, reaches};
 use crate::proxy::UpstreamAddr;
 use crate::proxy::egress::Destination;
 
-/// Refuses what cannot stand together.
-pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), Error> {
+/// Refuses what cannot stand together. `running` are the addresses of an admin port that stays whatever
+/// `config` says of it.
+pub(super) fn check(
+    config: &Config,
+    layers: &Layers,
+    running: Option<&[SocketAddr]>,
+) -> Result<(), Error> {
     let listeners: Vec<_> = config.listeners.iter().zip(&layers.listeners).collect();
     let egresses: Vec<_> = config.egresses.iter().zip(&layers.egresses).collect();
     names(&listeners, &egresses)?;
-    addresses(config, &layers.process, &listeners, &egresses)?;
+    let written = AdminPort {
+        addresses: &config.admin.addresses,
+        shown: "the admin port",
+    };
+    let running = running.map(|addresses| AdminPort {
+        addresses,
+        shown: "the running admin port, which stays until the process starts anew",
+    });
+    // Each by itself: the two may overlap.
+    for admin in [Some(written), running].into_iter().flatten() {
+        addresses(&admin, &layers.process, &listeners, &egresses)?;
+        admin_stays_private(&admin, &listeners, &egresses)?;
+    }
     paths(&egresses)?;
     loops(&listeners)?;
     egress_loops(&listeners, &egresses)
+}
+
+/// Addresses that only operators may reach.
+struct AdminPort<'a> {
+    addresses: &'a [SocketAddr],
+    shown: &'static str,
 }
 
 type Listeners<'a> = [(&'a ListenerConfig, &'a Layer)];
@@ -70,13 +93,13 @@ struct Claim<'a> {
 }
 
 fn addresses(
-    config: &Config,
+    admin: &AdminPort<'_>,
     process: &Layer,
     listeners: &Listeners<'_>,
     egresses: &Egresses<'_>,
 ) -> Result<(), Error> {
     let mut taken: Vec<Claim<'_>> = Vec::new();
-    for claim in claims(config, process, listeners, egresses) {
+    for claim in claims(admin, process, listeners, egresses) {
         if let Some(other) = taken
             .iter()
             .find(|other| overlap(other.address, claim.address))
@@ -130,7 +153,7 @@ fn paths(egresses: &Egresses<'_>) -> Result<(), Error> {
 
 /// The listeners' sockets, the egresses', then the admin port's.
 fn claims<'a>(
-    config: &'a Config,
+    admin: &'a AdminPort<'_>,
     process: &'a Layer,
     listeners: &'a Listeners<'_>,
     egresses: &'a Egresses<'_>,
@@ -151,13 +174,45 @@ fn claims<'a>(
             layer,
         })
     });
-    let of_admin = config.admin.addresses.iter().map(|address| Claim {
+    let of_admin = admin.addresses.iter().map(|address| Claim {
         address: *address,
-        owner: "the admin port".to_owned(),
+        owner: admin.shown.to_owned(),
         key: Key::Admin,
         layer: process,
     });
     of_listeners.chain(of_egresses).chain(of_admin).collect()
+}
+
+/// An upstream or target that is the admin port: a client of the listener would come to it from loopback,
+/// where `POST /quit` is obeyed.
+fn admin_stays_private(
+    admin: &AdminPort<'_>,
+    listeners: &Listeners<'_>,
+    egresses: &Egresses<'_>,
+) -> Result<(), Error> {
+    let of_listeners = listeners.iter().filter_map(|(listener, layer)| {
+        let UpstreamAddr::Tcp(upstream) = listener.proxy.upstream else {
+            return None;
+        };
+        Some((upstream, *layer, Key::Upstream))
+    });
+    let of_egresses = egresses.iter().filter_map(|(egress, layer)| {
+        let Destination::Target(target) = &egress.egress.destination else {
+            return None;
+        };
+        Some((target.address()?, *layer, Key::EgressTarget))
+    });
+    for (to, layer, key) in of_listeners.chain(of_egresses) {
+        let mut addresses = admin.addresses.iter();
+        if let Some(listen) = addresses.find(|listen| reaches(to, **listen)) {
+            return Err(Error::LeadsToAdmin {
+                at: layer.place(key),
+                to: to.to_string(),
+                admin: format!("{} ({listen})", admin.shown),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn loops(listeners: &Listeners<'_>) -> Result<(), Error> {

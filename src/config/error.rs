@@ -53,6 +53,18 @@ pub enum Error {
         /// The listener and its address.
         listener: String,
     },
+    /// A listener or egress that would let its clients into the admin port.
+    #[error(
+        "{at}: {to} is an address of {admin}: a client could end this process; write the server's own address"
+    )]
+    LeadsToAdmin {
+        /// Where it was written.
+        at: Origin,
+        /// Upstream or target.
+        to: String,
+        /// The admin port and its address.
+        admin: String,
+    },
     /// A setting that is given together with one it excludes.
     #[error("{at}: cannot be combined with {other}: {remedy}")]
     Excluded {

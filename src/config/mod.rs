@@ -59,9 +59,18 @@ use crate::tls::policy::Profile;
 impl Config {
     /// Lays flags over environment over file over defaults. The first mistake found is the error.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Error> {
+        Self::load_beside(flags, environment, None)
+    }
+
+    /// The same beside an admin port that runs and stays.
+    fn load_beside(
+        flags: &Flags,
+        environment: &Environment,
+        admin: Option<&[SocketAddr]>,
+    ) -> Result<Loaded, Error> {
         let mut warnings = environment.unknown()?;
         let layers = sources::gather(flags, environment)?;
-        let config = Self::resolve(&layers, environment)?;
+        let config = Self::resolve(&layers, environment, admin)?;
         let traces = config.traces.as_ref();
         let of_traces = traces.and_then(|traces| traces.endpoint.warning());
         warnings.extend(of_traces.map(str::to_owned));
@@ -72,10 +81,14 @@ impl Config {
     pub fn parse(path: &str, text: &str) -> Result<Self, Error> {
         let (flags, environment) = (Flags::default(), Environment::default());
         let layers = sources::combine(&flags, &environment, path, text)?;
-        Self::resolve(&layers, &environment)
+        Self::resolve(&layers, &environment, None)
     }
 
-    fn resolve(layers: &Layers, environment: &Environment) -> Result<Self, Error> {
+    fn resolve(
+        layers: &Layers,
+        environment: &Environment,
+        admin: Option<&[SocketAddr]>,
+    ) -> Result<Self, Error> {
         let process = &layers.process;
         let pod_ips = environment.pod_ips();
         let listeners = layers.listeners.iter();
@@ -95,7 +108,7 @@ impl Config {
             workers: resolve::workers(process)?,
             traces: traces::resolve(process, environment)?,
         };
-        conflict::check(&config, layers)?;
+        conflict::check(&config, layers, admin)?;
         Ok(config)
     }
 }

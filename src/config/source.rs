@@ -1,5 +1,6 @@
 //! Where a configuration comes from, so that it can be read again while the process runs.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::environment::Environment;
@@ -26,15 +27,16 @@ impl Source {
         Config::load(&self.flags, &self.environment)
     }
 
-    /// The same while the process runs: the writer of a pipe wrote at start, if at all.
-    pub fn load_again(&self) -> Result<Loaded, Error> {
+    /// The same while the process runs, with its admin port at `admin`: that one stays. The writer of a pipe
+    /// wrote at start, if at all.
+    pub fn load_again(&self, admin: &[SocketAddr]) -> Result<Loaded, Error> {
         if let Some(path) = self.file() {
             regular_file::length(&path).map_err(|source| Error::Unreadable {
                 path: path.as_path().into(),
                 source,
             })?;
         }
-        self.load()
+        Config::load_beside(&self.flags, &self.environment, Some(admin))
     }
 
     /// The file, if there is one: nothing else can change.

@@ -32,7 +32,7 @@ pub(super) struct ReadyEgress {
 }
 
 impl ReadyEgress {
-    /// `addresses` are its own as bound; `circles` those that lead back to an egress.
+    /// `addresses` are its own as bound; `circles` those that lead back to an egress, or to the admin port.
     pub(super) fn new(
         config: &EgressConfig,
         tls: &Arc<ClientTls>,

@@ -81,7 +81,7 @@ impl Plan {
             Some(text) => ProbeTable::from_json(text)?,
             None => ProbeTable::default(),
         };
-        let circles = in_circles(&config.listeners, &config.egresses);
+        let circles = unreachable(&config);
         let stays = |config: &EgressConfig| {
             let running = Running::find(&present.egresses, &config.socket.name)?;
             let same = *running.side.config == *config && *running.side.circles == *circles;
@@ -159,8 +159,9 @@ fn egress_step(
 }
 
 /// Addresses that no egress connects to, whatever a name resolves to: those of every egress, which takes
-/// plaintext, and those of listeners that forward to one.
-fn in_circles(listeners: &[ListenerConfig], egresses: &[EgressConfig]) -> Vec<SocketAddr> {
+/// plaintext, those of listeners that forward to one, and the admin port.
+fn unreachable(config: &Config) -> Vec<SocketAddr> {
+    let (listeners, egresses) = (&config.listeners, &config.egresses);
     let sockets = || egresses.iter().map(|egress| &egress.socket);
     let addresses = sockets().flat_map(|socket| &socket.addresses);
     let mut own: Vec<SocketAddr> = addresses.copied().collect();
@@ -174,5 +175,6 @@ fn in_circles(listeners: &[ListenerConfig], egresses: &[EgressConfig]) -> Vec<So
             own.extend(&listener.socket.addresses);
         }
     }
+    own.extend(&config.admin.addresses);
     own
 }

@@ -44,9 +44,10 @@ impl Sidecar {
         }
         let (source, base) = (self.source.clone(), self.base.clone());
         let (present, running) = (self.sides.present(), self.config.clone());
+        let admin = self.admin_addresses.clone();
         // Files may be slow, and this thread serves connections.
         Some(tokio::task::spawn_blocking(move || {
-            let loaded = source.load_again().map_err(|error| error.to_string())?;
+            let loaded = source.load_again(&admin).map_err(|error| error.to_string())?;
             let Loaded {
                 mut config,
                 warnings,

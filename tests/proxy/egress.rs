@@ -152,6 +152,35 @@ async fn a_name_that_is_the_egress_itself_is_a_loop() {
     assert_eq!((ended.received, ended.reset), (Vec::new(), true));
 }
 
+/// Nothing of ours is reached by a name either: the admin port obeys loopback.
+#[tokio::test]
+async fn a_name_that_is_the_admin_port_is_refused() {
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let (held, admin) = nobody();
+    drop(held);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.crt"), pki.ca_pem()).unwrap();
+    let text = format!(
+        "admin.listen = \"{admin}\"\n[[egress]]\nlisten = \"127.0.0.1:0\"\ntarget = \"localhost:{}\"\ntls.ca = \"{}/ca.crt\"",
+        admin.port(),
+        dir.path().display()
+    );
+    let config = hybridge::config::Config::parse("admin.toml", &text).unwrap();
+    let running = hybridge::run::Sidecar::start(config).unwrap();
+    let egress = Sidecar {
+        address: running.addresses("egress")[0],
+        admin,
+        ca: pki.ca_pem().into(),
+        running: Some(running),
+        pki,
+        dir,
+    };
+    let ended = app(egress.address, b"ping").await;
+    assert_eq!((ended.received, ended.reset), (Vec::new(), true));
+    let label = [("reason", "loop")];
+    egress.metric_reaches(UPSTREAM, &label, 1.0).await;
+}
+
 /// It goes through: what is inside is the app's business.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_speaks_tls_itself_is_relayed_and_counted() {

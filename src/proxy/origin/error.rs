@@ -31,7 +31,7 @@ pub(crate) enum OriginError {
     #[error("no connection to {0} within connect-timeout")]
     Timeout(Tried),
     /// It is ourselves.
-    #[error("{0} is an address that this egress listens on: it would call itself")]
+    #[error("{0} is an address that this process listens on: write the server's own address")]
     Loop(SocketAddr),
     /// No rule lets apps reach it.
     #[error("no rule of targets-allowed lets apps reach {0}")]

@@ -97,6 +97,39 @@ async fn a_broken_file_changes_nothing_and_its_line_is_said() {
     read_until(&mut stream, "data: x").await;
 }
 
+/// The admin port stays where it is: whatever the file says of it, no listener leads its clients there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_is_the_running_admin_port_is_refused() {
+    let stage = Stage::new().await;
+    let setup = Setup::in_front_of(stage.address).process(DRAIN);
+    let process = Process::start(&setup).await;
+    let to_admin = Setup::in_front_of(process.admin).process(DRAIN);
+    let moved = to_admin.toml(&process.dir).replacen(
+        "[admin]\nlisten = \"127.0.0.1:0\"",
+        "[admin]\nlisten = \"127.0.0.1:1\"",
+        1,
+    );
+    let says = format!(
+        "listener.upstream: {} is an address of the running admin port",
+        process.admin
+    );
+    for (count, toml) in [to_admin.toml(&process.dir), moved].iter().enumerate() {
+        reload(&process, toml);
+        eventually("the refusal", async || {
+            process.log().matches(&says).count() == count + 1
+        })
+        .await;
+    }
+    let taken = setup.toml(&process.dir).replacen(
+        "name = \"test\"\nlisten = \"127.0.0.1:0\"",
+        &format!("name = \"test\"\nlisten = \"{}\"", process.admin),
+        1,
+    );
+    reload(&process, &taken);
+    process.logs("is also taken by listener `test`").await;
+    assert_eq!(configuration(&process).await["generation"], 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_flags_alone_certificates_are_looked_at_and_it_is_said() {
     let stage = Stage::new().await;
