@@ -8,6 +8,7 @@ mod address;
 mod admission;
 mod bind;
 mod reach;
+mod same_path;
 mod unix;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
 pub use self::bind::{BindError, Bound};
 pub(crate) use self::reach::{overlap, reaches};
+pub(crate) use self::same_path::same_socket;
 pub use self::unix::UnixSockets;
 use crate::log_limit::LogLimit;
 use crate::metrics::{ListenerSockets, Metrics};

@@ -1,4 +1,5 @@
-//! What only shows when all listeners stand side by side: names, addresses, loops. Pure.
+//! What only shows when all listeners stand side by side: names, addresses, loops. Of files, only which Unix
+//! sockets are the same one is looked at.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +10,7 @@ use super::file::Layers;
 use super::key::Key;
 use super::layer::Layer;
 use super::settings::{Config, EgressConfig, ListenerConfig};
-use crate::listener::{overlap, reaches};
+use crate::listener::{overlap, reaches, same_socket};
 use crate::proxy::UpstreamAddr;
 use crate::proxy::egress::Destination;
 
@@ -129,7 +130,7 @@ fn paths(egresses: &Egresses<'_>) -> Result<(), Error> {
         for path in &egress.socket.unix.paths {
             let at = layer.place(Key::EgressListen);
             let shown = path.display();
-            match taken.iter().find(|(other, _)| *other == path) {
+            match taken.iter().find(|(other, _)| same_socket(other, path)) {
                 Some((_, other)) if *other == name => {
                     return Err(Error::Unusable {
                         at,
@@ -269,7 +270,10 @@ fn egress_loops(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<()
             let mut ours = egress.socket.addresses.iter();
             let leads_here = match &listener.proxy.upstream {
                 UpstreamAddr::Tcp(upstream) => ours.any(|listen| reaches(*upstream, *listen)),
-                UpstreamAddr::Unix(path) => egress.socket.unix.paths.contains(path),
+                UpstreamAddr::Unix(path) => {
+                    let mut ours = egress.socket.unix.paths.iter();
+                    ours.any(|bound| same_socket(path, bound))
+                }
                 UpstreamAddr::Tunnel(_) => false,
             };
             if leads_here && let Some(listen) = accepts(&listener.socket.addresses) {

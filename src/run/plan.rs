@@ -14,7 +14,7 @@ use super::sockets::{Free, Wanted, addresses};
 use super::traces;
 use crate::budget::Budget;
 use crate::config::{Config, EgressConfig, ListenerConfig};
-use crate::listener::{Address, reaches};
+use crate::listener::{Address, reaches, same_socket};
 use crate::probes::ProbeTable;
 use crate::proxy::UpstreamAddr;
 use crate::tls::client::ClientTls;
@@ -168,7 +168,10 @@ fn unreachable(config: &Config) -> Vec<SocketAddr> {
     for listener in listeners {
         let is_ours = match &listener.proxy.upstream {
             UpstreamAddr::Tcp(upstream) => own.iter().any(|own| reaches(*upstream, *own)),
-            UpstreamAddr::Unix(path) => sockets().any(|socket| socket.unix.paths.contains(path)),
+            UpstreamAddr::Unix(path) => {
+                let mut bound = sockets().flat_map(|socket| &socket.unix.paths);
+                bound.any(|bound| same_socket(path, bound))
+            }
             UpstreamAddr::Tunnel(_) => false,
         };
         if is_ours {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::error::Error;
-use crate::listener::{self, Address, BindError, Bound, overlap};
+use crate::listener::{self, Address, BindError, Bound, overlap, same_socket};
 
 /// A socket of a listener that is about to start.
 #[derive(Debug)]
@@ -52,8 +52,12 @@ impl Free {
     /// The one with that address, a former one of the same name first. "Any port" is nobody else's.
     fn take(&mut self, name: &str, address: &Address) -> Option<Address> {
         let is_fixed = address.ip().is_none_or(|address| address.port() != 0);
-        let own = |socket: &Socket| socket.asked == *address && socket.owner == name;
-        let other = |socket: &Socket| socket.asked == *address && is_fixed;
+        let has_it = |socket: &Socket| match (&socket.asked, address) {
+            (Address::Unix(asked), Address::Unix(path)) => same_socket(asked, path),
+            (asked, address) => asked == address,
+        };
+        let own = |socket: &Socket| has_it(socket) && socket.owner == name;
+        let other = |socket: &Socket| has_it(socket) && is_fixed;
         let index = self.0.iter().position(own);
         let index = index.or_else(|| self.0.iter().position(other))?;
         Some(self.0.swap_remove(index).bound)

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use super::{generation, reload, status};
+use crate::support::http::nobody;
 use crate::support::pki::TestPki;
 use crate::support::process::Process;
 use crate::support::stage::Stage;
@@ -146,6 +147,56 @@ async fn a_reload_keeps_the_socket_changes_its_mode_and_removes_it() {
     generation(&process, 4).await;
     assert_eq!(place.file().1, 0o660);
     place.serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_spelling_of_its_path_is_the_same_socket() {
+    let place = Place::new().await;
+    let process = Process::start(&place.setup("")).await;
+    let (number, _) = place.file();
+    let toml = place.setup("socket-mode = \"0600\"").toml(&process.dir);
+    let other = place
+        .dir
+        .path()
+        .join("../")
+        .join(&place.dir.path().file_name().unwrap());
+    let other = other.join("app.sock");
+    let listen = |path: &std::path::Path| format!("listen = \"unix:{}\"", path.display());
+    reload(
+        &process,
+        &toml.replace(&listen(&place.path), &listen(&other)),
+    );
+    generation(&process, 2).await;
+    assert_eq!(place.file(), (number, 0o600));
+    place.serves().await;
+}
+
+/// The upstream of the listener that it leads to is the egress itself, by another spelling of its path.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circle_through_a_unix_socket_is_a_loop_however_its_path_is_written() {
+    let place = Place::new().await;
+    let (held, address) = nobody();
+    drop(held);
+    let (path, dir) = (place.path.display(), place.dir.path().display());
+    let name = place.dir.path().file_name().unwrap().display();
+    let circle = Setup::in_front_of(place.stage.address);
+    let start = Process::start(&circle).await;
+    let files = start.dir.path().display();
+    let circle = circle.process(&format!(
+        "[[listener]]\nname = \"round\"\nlisten = \"{address}\"\nupstream = \"unix:{dir}/../{name}/app.sock\"\n[listener.tls]\ncert = \"{files}/tls.crt\"\nkey = \"{files}/tls.key\"\n[[egress]]\nname = \"out\"\nlisten = \"unix:{path}\"\ntarget = \"localhost:{}\"\nprotocol = \"http\"\ntls.ca = \"{dir}/ca.crt\"\n",
+        address.port()
+    ));
+    reload(&start, &circle.toml(&start.dir));
+    generation(&start, 2).await;
+    let output = place.curl().await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("HTTP/1.1 502"), "{said}");
+    let label = [("reason", "loop")];
+    start
+        .metric_is("hybridge_upstream_failures_total", &label, 1.0)
+        .await;
+    let handshakes = start.metric("hybridge_handshakes_total", &[]).await;
+    assert_eq!(handshakes, 0.0);
 }
 
 /// What a reset tells on TCP, the chunk that is missing tells here.
