@@ -104,13 +104,18 @@ impl Bound {
     }
 
     /// Another length of the kernel's queue, in which connections stay (listen(2) once more), and another
-    /// mode of its file.
-    pub fn follow(&self, settings: &Settings) -> io::Result<()> {
-        match &self.socket {
-            ListenSocket::Tcp(socket) => Ok(listen(socket, settings.backlog)?),
+    /// mode of its file. One whose file is gone, or another's, is bound anew: nobody reaches it any more.
+    pub fn follow(&mut self, settings: &Settings) -> io::Result<()> {
+        let (mode, backlog) = (settings.unix.mode, settings.backlog);
+        match &mut self.socket {
+            ListenSocket::Tcp(socket) => Ok(listen(socket, backlog)?),
+            ListenSocket::Unix(socket) if socket.has_its_path() => {
+                socket.set_mode(mode)?;
+                socket.set_backlog(backlog)
+            }
             ListenSocket::Unix(socket) => {
-                socket.set_mode(settings.unix.mode)?;
-                socket.set_backlog(settings.backlog)
+                *socket = UnixSocket::bind(socket.path(), mode, backlog)?;
+                Ok(())
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::listen;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpStream, UnixListener};
@@ -68,8 +69,22 @@ impl UnixSocket {
         Ok(listen(&self.socket, backlog)?)
     }
 
+    /// Whether its path leads to it; else nobody reaches it any more.
+    pub(super) fn has_its_path(&self) -> bool {
+        self.file.is_some() && identity(&self.path) == self.file
+    }
+
+    /// Of its own file only: what another has put there since, a link among it, keeps its mode.
     pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&self.path, flags, Mode::empty())?;
+        let found = rustix::fs::fstat(&file)?;
+        if self.file != Some((found.st_dev, found.st_ino)) {
+            return Err(io::Error::other("its path leads to another file"));
+        }
+        // fchmod(2) takes no descriptor of O_PATH; its entry in /proc is the file itself (proc(5)).
+        let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+        fs::set_permissions(itself, fs::Permissions::from_mode(mode))
     }
 
     /// The next connection, as the type that connections of TCP have: reading, writing, closing and waiting
@@ -84,7 +99,7 @@ impl UnixSocket {
 impl Drop for UnixSocket {
     fn drop(&mut self) {
         // Another process may have put its own there since.
-        if self.file.is_some() && identity(&self.path) == self.file {
+        if self.has_its_path() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -154,6 +169,27 @@ mod tests {
         let refused = UnixSocket::bind(&path, 0o660, 4).unwrap_err();
         assert!(refused.to_string().contains("no socket"), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), b"a file");
+    }
+
+    #[tokio::test]
+    async fn what_another_put_in_its_place_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "secret").unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
+        let bound = UnixSocket::bind(&path, 0o660, 4).unwrap();
+        assert!(bound.has_its_path());
+        fs::remove_file(&path).unwrap();
+        assert!(!bound.has_its_path() && bound.set_mode(0o666).is_err());
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(!bound.has_its_path() && bound.set_mode(0o666).is_err());
+        fs::remove_file(&path).unwrap();
+        fs::hard_link(&victim, &path).unwrap();
+        assert!(!bound.has_its_path() && bound.set_mode(0o666).is_err());
+        assert_eq!(mode(&victim), 0o600);
+        drop(bound);
+        assert!(path.exists());
     }
 
     #[tokio::test]

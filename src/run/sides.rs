@@ -210,7 +210,7 @@ fn socket<S: Side>(wanted: Wanted, side: &S, stopping: &mut [Stopping]) -> Optio
         let held = sockets.iter();
         let mut held = held.map(Bound::address);
         if let Some(index) = held.position(|held| held.as_ref() == Some(&address)) {
-            let bound = sockets.swap_remove(index);
+            let mut bound = sockets.swap_remove(index);
             if let Err(error) = bound.follow(side.socket()) {
                 tracing::warn!(listener = %side.name(), %address, %error, "backlog or mode unchanged");
             }

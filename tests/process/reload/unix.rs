@@ -2,7 +2,7 @@
 //! app.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -146,6 +146,30 @@ async fn a_reload_keeps_the_socket_changes_its_mode_and_removes_it() {
     reload(&process, &place.setup("").toml(&process.dir));
     generation(&process, 4).await;
     assert_eq!(place.file().1, 0o660);
+    place.serves().await;
+}
+
+/// A user who may write the directory may put something in the file's place: that keeps its mode, and the egress
+/// comes back when the place is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_leaves_what_stands_at_its_path_and_binds_anew_when_it_is_gone() {
+    let place = Place::new().await;
+    let process = Process::start(&place.setup("")).await;
+    let victim = place.dir.path().join("victim");
+    std::fs::write(&victim, "secret").unwrap();
+    std::fs::set_permissions(&victim, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::remove_file(&place.path).unwrap();
+    std::os::unix::fs::symlink(&victim, &place.path).unwrap();
+    let changed = place.setup("socket-mode = \"0666\"");
+    reload(&process, &changed.toml(&process.dir));
+    generation(&process, 2).await;
+    process.logs("backlog or mode unchanged").await;
+    assert_eq!(std::fs::metadata(&victim).unwrap().mode() & 0o777, 0o600);
+    std::fs::remove_file(&place.path).unwrap();
+    let again = place.setup("socket-mode = \"0600\"");
+    reload(&process, &again.toml(&process.dir));
+    generation(&process, 3).await;
+    assert_eq!(place.file().1, 0o600);
     place.serves().await;
 }
 
