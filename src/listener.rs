@@ -131,15 +131,13 @@ impl Listener {
         }
     }
 
-    /// Gives its sockets up, and the connection that it accepted and had no permit for.
-    pub fn into_sockets(self) -> (Vec<Bound>, Option<(TcpStream, SocketAddr)>) {
-        (self.sockets, self.waiting)
-    }
-
-    /// Begins with a connection that another one accepted.
-    #[must_use]
-    pub fn with_waiting(self, waiting: Option<(TcpStream, SocketAddr)>) -> Self {
-        Self { waiting, ..self }
+    /// Gives its sockets up, the connection that it accepted and had no permit for with the one it came by.
+    pub fn into_sockets(mut self) -> Vec<Bound> {
+        let accepted_by = self.next.saturating_sub(1);
+        if let Some(bound) = self.sockets.get_mut(accepted_by) {
+            bound.waiting.extend(self.waiting.take());
+        }
+        self.sockets
     }
 
     /// The addresses of TCP as bound: port 0 has become a real one.

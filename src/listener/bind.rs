@@ -52,6 +52,8 @@ pub struct Bound {
     /// As the settings write it; port 0 stays 0.
     pub(super) asked: Address,
     pub(super) socket: ListenSocket,
+    /// Accepted on it, and not yet served: they come first, with the next owner of the socket too.
+    pub(super) waiting: Vec<(TcpStream, SocketAddr)>,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl Bound {
         Ok(Self {
             asked: address.clone(),
             socket: bound?,
+            waiting: Vec::new(),
         })
     }
 
@@ -120,11 +123,19 @@ impl Bound {
         }
     }
 
+    /// Takes over what another one accepted, of a socket that nobody goes on with.
+    pub fn take_waiting(&mut self, other: &mut Self) {
+        self.waiting.append(&mut other.waiting);
+    }
+
     /// The next connection and its other end.
     pub(super) fn poll_accept(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        if let Some(waiting) = self.waiting.pop() {
+            return Poll::Ready(Ok(waiting));
+        }
         match &self.socket {
             ListenSocket::Tcp(socket) => socket.poll_accept(cx),
             ListenSocket::Unix(socket) => {

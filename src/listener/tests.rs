@@ -42,6 +42,7 @@ fn not_listening() -> Bound {
     Bound {
         asked: address.into(),
         socket: bind::ListenSocket::Tcp(TcpListener::from_std(socket.into()).unwrap()),
+        waiting: Vec::new(),
     }
 }
 

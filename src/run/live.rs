@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -58,8 +57,6 @@ pub(super) struct Live<S> {
 pub(super) struct Stopping {
     pub(super) name: String,
     pub(super) sockets: Vec<Bound>,
-    /// Accepted, and not yet served.
-    pub(super) waiting: Option<(TcpStream, SocketAddr)>,
     pub(super) permits: Arc<Admission>,
     drain: Drain,
 }
@@ -67,24 +64,28 @@ pub(super) struct Stopping {
 impl<S: Side> Live<S> {
     /// Accepts from now on, at most so many connections; goes on where `before` stopped.
     pub(super) fn start(
-        (side, sockets): (S, Vec<Bound>),
+        (side, mut sockets): (S, Vec<Bound>),
         connections: usize,
         before: Option<&mut Stopping>,
         (base, drain): (&Base, &Drain),
     ) -> Self {
         let metrics = listener::counters(&base.metrics, side.name());
-        let (permits, waiting) = match before {
+        let permits = match before {
             Some(before) => {
                 before.permits.set_limit(connections);
-                (Arc::clone(&before.permits), before.waiting.take())
+                // What is left there closes: its newcomers are served here.
+                if let Some(first) = sockets.first_mut() {
+                    let left = before.sockets.iter_mut();
+                    left.for_each(|left| first.take_waiting(left));
+                }
+                Arc::clone(&before.permits)
             }
-            None => (Admission::new(connections, metrics.clone()), None),
+            None => Admission::new(connections, metrics.clone()),
         };
         let both = sockets.iter();
         let both = both.filter_map(|socket| Some((socket.asked().clone(), socket.address()?)));
         let both: Vec<_> = both.collect();
         let listener = Listener::over(side.name(), sockets, Arc::clone(&permits), metrics);
-        let listener = listener.with_waiting(waiting);
         let addresses = listener.addresses();
         side.announce(&addresses, &base.metrics);
         let drain = drain.branch();
@@ -116,11 +117,10 @@ impl<S: Side> Live<S> {
     /// Accepts no more; what it accepted is served on until it is told to drain.
     pub(super) async fn stop(self) -> Stopping {
         let listener = self.stop.take().await;
-        let (sockets, waiting) = listener.map(Listener::into_sockets).unwrap_or_default();
+        let sockets = listener.map(Listener::into_sockets).unwrap_or_default();
         Stopping {
             name: self.side.name().to_owned(),
             sockets,
-            waiting,
             permits: self.permits,
             drain: self.drain,
         }

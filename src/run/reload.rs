@@ -47,7 +47,9 @@ impl Sidecar {
         let admin = self.admin_addresses.clone();
         // Files may be slow, and this thread serves connections.
         Some(tokio::task::spawn_blocking(move || {
-            let loaded = source.load_again(&admin).map_err(|error| error.to_string())?;
+            let loaded = source
+                .load_again(&admin)
+                .map_err(|error| error.to_string())?;
             let Loaded {
                 mut config,
                 warnings,

@@ -85,6 +85,9 @@ impl Sides {
     ) {
         let (of_listeners, of_egresses) =
             connections.split_at(listeners.len().min(connections.len()));
+        // All of them first: what nobody takes is left for one of the same name.
+        let listeners = with_sockets(listeners, stopping);
+        let egresses = with_sockets(egresses, stopping);
         start(
             &mut self.listeners,
             listeners,
@@ -169,9 +172,29 @@ async fn stop<S: Side>(all: &mut Vec<Live<S>>, steps: &[Step<S>], stopping: &mut
     *all = kept;
 }
 
+/// A step with the sockets themselves.
+enum Bindings<S> {
+    Keep(String),
+    Start(S, Vec<Bound>),
+}
+
+fn with_sockets<S: Side>(steps: Vec<Step<S>>, stopping: &mut [Stopping]) -> Vec<Bindings<S>> {
+    let steps = steps.into_iter();
+    let with_sockets = steps.map(|step| match step {
+        Step::Keep(name) => Bindings::Keep(name),
+        Step::Start(side, wanted) => {
+            let sockets = wanted.into_iter();
+            let sockets = sockets.filter_map(|wanted| socket(wanted, &side, stopping));
+            let sockets = sockets.collect();
+            Bindings::Start(side, sockets)
+        }
+    });
+    with_sockets.collect()
+}
+
 fn start<S: Side>(
     all: &mut Vec<Live<S>>,
-    steps: Vec<Step<S>>,
+    steps: Vec<Bindings<S>>,
     connections: &[usize],
     stopping: &mut [Stopping],
     shared: (&Base, &Drain),
@@ -179,7 +202,7 @@ fn start<S: Side>(
     let mut kept = std::mem::take(all);
     for (step, connections) in steps.into_iter().zip(connections) {
         match step {
-            Step::Keep(name) => {
+            Bindings::Keep(name) => {
                 let index = kept.iter().position(|live| live.side.name() == name);
                 all.extend(index.map(|index| {
                     let live = kept.swap_remove(index);
@@ -187,10 +210,7 @@ fn start<S: Side>(
                     live
                 }));
             }
-            Step::Start(side, wanted) => {
-                let sockets = wanted.into_iter();
-                let sockets = sockets.filter_map(|wanted| socket(wanted, &side, stopping));
-                let sockets = sockets.collect();
+            Bindings::Start(side, sockets) => {
                 let mut before = stopping.iter_mut();
                 let before = before.find(|stopping| stopping.name == side.name());
                 all.push(Live::start((side, sockets), *connections, before, shared));

@@ -5,13 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{DRAIN, address, generation, reload};
+use super::{DRAIN, address, client, generation, reload};
+use crate::support::client::{read_until, stream};
 use crate::support::http::nobody;
 use crate::support::process::Process;
 use crate::support::stage::Stage;
 use crate::support::{Setup, client_config, connect, eventually, within};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Reloads under fire.
 const RELOADS: u64 = 12;
@@ -75,6 +79,59 @@ async fn no_connection_is_refused_while_the_configuration_is_reloaded() {
     );
     assert_eq!(address(&process, "listeners", "one").await, Some(fixed));
     assert_eq!(address(&process, "listeners", "other").await, None);
+}
+
+/// One that was accepted and waits for a permit goes with its socket to the next owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_listener_accepted_is_served_by_one_of_another_name() {
+    let stage = Stage::new().await;
+    let (held, fixed) = nobody();
+    drop(held);
+    let setup = Setup::in_front_of(stage.address).process(DRAIN);
+    let process = Process::start(&setup).await;
+    let toml = |name: &str, connections: u8| {
+        let dir = process.dir.path().display();
+        format!(
+            "{}\n[[listener]]\nname = \"{name}\"\nlisten = \"{fixed}\"\nupstream = \"{}\"\n[listener.tls]\ncert = \"{dir}/tls.crt\"\nkey = \"{dir}/tls.key\"\n[listener.limits]\nmax-connections = {connections}\n",
+            setup.toml(&process.dir),
+            stage.address
+        )
+    };
+    reload(&process, &toml("one", 1));
+    generation(&process, 2).await;
+    let mut first = stream(client(&process, fixed).await).await;
+    let accepted = TcpStream::connect(fixed).await.unwrap();
+    let end = accepted.local_addr().unwrap();
+    eventually("the second connection to be accepted", async || {
+        is_accepted(fixed.port(), end.port())
+    })
+    .await;
+    let queued = TcpStream::connect(fixed).await.unwrap();
+
+    reload(&process, &toml("other", 4));
+    process.logs("added=other").await;
+    for waiting in [accepted, queued] {
+        let config = Arc::new(client_config(&process.ca, &["http/1.1"]));
+        let name = ServerName::try_from("localhost").unwrap();
+        let secured = TlsConnector::from(config).connect(name, waiting);
+        let mut client = within(secured).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        within(client.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+    }
+    read_until(&mut first, "data: x").await;
+}
+
+/// Whether the server's end of a connection has left the kernel's queue: it has an inode then.
+fn is_accepted(server: u16, client: u16) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let [server, client] = [server, client].map(|port| format!(":{port:04X}"));
+    table.lines().any(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        columns[1].ends_with(&server) && columns[2].ends_with(&client) && columns[9] != "0"
+    })
 }
 
 /// Connects again and again; the first connection that is not served is the error.
