@@ -10,6 +10,7 @@ mod inspect;
 mod kept;
 mod lifecycle;
 mod live;
+mod loading;
 mod logging;
 mod own_ports;
 mod plan;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::Error;
 use super::egress::client_tls;
-use super::kept::{certificate_set, responses, signature, ticket_keys, trust};
+use super::loading::{certificates, responses, signature, ticket_keys, trust};
 use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
@@ -19,7 +19,7 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
     for listener in &config.listeners {
         leads_home(listener)?;
         let name = &listener.socket.name;
-        let certificates = certificate_set(name, &listener.tls, false)?;
+        let certificates = certificates(name, &listener.tls)?;
         let of_pairs = certificates.warnings();
         warnings.extend(
             of_pairs

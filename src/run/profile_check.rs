@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rustls::pki_types::CertificateDer;
 
 use super::Error;
-use super::kept::{certificate_set, trust};
+use super::loading::{certificates, trust};
 use crate::config::{Config, EgressConfig, ListenerConfig};
 use crate::proxy::UpstreamAddr;
 use crate::tls;
@@ -101,7 +101,7 @@ fn suites(policy: &TlsPolicy, profile: Profile) -> (String, bool) {
 fn check_listener(listener: &ListenerConfig, profile: Profile) -> Result<ProfileCheck, Error> {
     let name = &listener.socket.name;
     let tls = &listener.tls;
-    let set = certificate_set(name, tls, false)?;
+    let set = certificates(name, tls)?;
     let pairs: Vec<_> = set.stores().filter_map(|store| store.current()).collect();
     let links = pairs.iter().flat_map(|pair| &pair.facts().chain);
     let links: Vec<&Link> = links.collect();

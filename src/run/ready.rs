@@ -134,6 +134,7 @@ impl Ready {
         let credentials = Arc::clone(self.kept.certificates.first());
         let profile = self.config.tls.profile;
         let stores = WorkloadStores::new(credentials, self.kept.trust.clone(), profile);
+        let stores = stores.remembering(&self.kept.bundles);
         Some((socket, self.config.tls.spiffe_hint.clone(), stores))
     }
 

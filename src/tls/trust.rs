@@ -18,7 +18,8 @@ mod signatures;
 mod store;
 mod verifier;
 
-pub(super) use self::bundles::Bundle;
+pub use self::bundles::LastBundles;
+pub(super) use self::bundles::{Bundle, Bundles};
 pub use self::error::TrustError;
 pub use self::generation::Trust;
 pub(super) use self::noted::Noted;

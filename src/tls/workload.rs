@@ -15,7 +15,7 @@ use super::credentials::{CertificateFacts, CredentialError, Credentials, PairTex
 use super::identity::{svid, trust_domain};
 use super::policy::Profile;
 use super::reload::{CredentialStore, ReloadError};
-use super::trust::{Bundle, Trust, TrustStore};
+use super::trust::{Bundle, Bundles, LastBundles, Trust, TrustStore};
 
 /// More certificates than a chain or a bundle has.
 const MOST_CERTIFICATES: usize = 128;
@@ -45,6 +45,7 @@ pub struct WorkloadStores {
     credentials: Arc<CredentialStore>,
     trust: Option<Arc<TrustStore>>,
     profile: Profile,
+    last: LastBundles,
 }
 
 impl WorkloadStores {
@@ -58,7 +59,14 @@ impl WorkloadStores {
             credentials,
             trust,
             profile,
+            last: LastBundles::default(),
         }
+    }
+
+    /// What the agent says of CAs is remembered there, for other rules.
+    pub fn remembering(mut self, last: &LastBundles) -> Self {
+        self.last = last.clone();
+        self
     }
 
     /// Whether these are the same stores, and not only alike.
@@ -85,7 +93,10 @@ impl WorkloadStores {
         let made = self.make(source, workload);
         match made {
             Err(error) => Err(self.failed(&error.to_string())),
-            Ok((pair, trust)) => {
+            Ok((pair, trust, bundles)) => {
+                if let Some(bundles) = bundles {
+                    self.last.remember(bundles);
+                }
                 let mut warnings = Vec::new();
                 if let (Some(store), Some(trust)) = (&self.trust, trust) {
                     warnings.extend_from_slice(trust.warnings());
@@ -102,7 +113,7 @@ impl WorkloadStores {
         &self,
         source: &Path,
         workload: &Workload<'_>,
-    ) -> Result<(Credentials, Option<Trust>), CredentialError> {
+    ) -> Result<(Credentials, Option<Trust>, Option<Bundles>), CredentialError> {
         let unusable = |problem: String| CredentialError::Workload {
             path: source.into(),
             problem,
@@ -123,28 +134,29 @@ impl WorkloadStores {
         };
         let pair = Credentials::from_text(source, source, &text, SystemTime::now())?;
         pair.keep_to(self.profile, source)?;
+        let bundle = |name: &str, der: &[u8]| {
+            let certificates = split(der)?;
+            Some(Bundle {
+                domain: name.to_owned(),
+                pem: pem("CERTIFICATE", &certificates),
+            })
+        };
+        let own = bundle(trust_domain(&id), workload.bundle);
+        let federated = workload.federated.iter().map(|(name, der)| {
+            let name = trust_domain(name);
+            bundle(name, der).ok_or_else(|| name.to_owned())
+        });
+        let bundles = own.map(|own| Bundles {
+            own,
+            federated: federated.collect(),
+            lists: workload.revocation_lists.to_vec(),
+        });
         let trust = self.trust.as_ref().map(|store| {
-            let own = trust_domain(&id);
-            let bundle = |name: &str, der: &[u8]| {
-                let certificates = split(der)?;
-                Some(Bundle {
-                    domain: name.to_owned(),
-                    pem: pem("CERTIFICATE", &certificates),
-                })
-            };
-            let own_bundle = bundle(own, workload.bundle).ok_or_else(|| {
-                unusable("the bundle of its trust domain cannot be read".to_owned())
-            })?;
-            let federated = workload.federated.iter().map(|(name, der)| {
-                let name = trust_domain(name);
-                bundle(name, der).ok_or_else(|| name.to_owned())
-            });
-            let federated: Vec<_> = federated.collect();
-            let lists = workload.revocation_lists;
-            let trust = Trust::from_bundles(store.settings(), &own_bundle, &federated, lists);
+            let unread = || unusable("the bundle of its trust domain cannot be read".to_owned());
+            let trust = bundles.as_ref().ok_or_else(unread)?.trust(store.settings());
             trust.map_err(|error| unusable(error.to_string()))
         });
-        Ok((pair, trust.transpose()?))
+        Ok((pair, trust.transpose()?, bundles))
     }
 
     /// Keeps a failure beside what is in use.

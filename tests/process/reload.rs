@@ -1,10 +1,12 @@
 //! SIGHUP on the built binary: the whole configuration is read again, and open connections of what did not
 //! change do not notice.
 
+mod agent;
 mod broken;
 mod sockets;
 mod traces;
 mod unix;
+mod waiting;
 
 use crate::support::client::{Client, ask, read_to_end, read_until, stream};
 use crate::support::process::Process;

@@ -81,11 +81,19 @@ impl CredentialStore {
         store
     }
 
-    /// Stands for an agent that has not answered yet; `source` is what messages call it.
-    pub fn awaiting(source: &Path, profile: Profile) -> Self {
-        let mut store = Self::empty(source, source);
-        store.profile = profile;
-        store
+    /// Stands for an agent; `source` is what messages call it. It begins with what the same agent gave
+    /// `before`, held to a profile.
+    pub fn given(
+        source: &Path,
+        profile: Profile,
+        before: Option<&Self>,
+    ) -> Result<Self, CredentialError> {
+        let store = Self::empty(source, source);
+        if let Some(before) = before {
+            store.current.store(before.current());
+            store.failure.store(before.failure.load_full());
+        }
+        store.held_to(profile)
     }
 
     fn empty(cert: &Path, key: &Path) -> Self {

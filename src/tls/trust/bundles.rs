@@ -1,9 +1,11 @@
 //! One generation of trust from what an agent sends: a bundle for each trust domain, and revocation lists.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwapOption;
 use rustls::RootCertStore;
 use rustls::server::danger::ClientCertVerifier;
 use zeroize::Zeroizing;
@@ -23,6 +25,44 @@ pub(crate) struct Bundle {
     pub(crate) pem: Zeroizing<Vec<u8>>,
 }
 
+/// What an agent says of CAs.
+pub(crate) struct Bundles {
+    pub(crate) own: Bundle,
+    /// The name only of one that cannot be read.
+    pub(crate) federated: Vec<Result<Bundle, String>>,
+    /// Revocation lists in DER.
+    pub(crate) lists: Vec<Vec<u8>>,
+}
+
+impl Bundles {
+    /// What follows from them under these settings.
+    pub(crate) fn trust(&self, settings: &Settings) -> Result<Trust, TrustError> {
+        Trust::from_bundles(settings, &self.own, &self.federated, &self.lists)
+    }
+}
+
+/// What an agent said last. It outlives a change of the rules: the agent may be away just then.
+#[derive(Clone, Default)]
+pub struct LastBundles(Arc<ArcSwapOption<Bundles>>);
+
+impl LastBundles {
+    pub(crate) fn remember(&self, bundles: Bundles) {
+        self.0.store(Some(Arc::new(bundles)));
+    }
+
+    /// What follows from it under these settings, if there is anything.
+    pub(super) fn trust(&self, settings: &Settings) -> Result<Option<Trust>, TrustError> {
+        let last = self.0.load_full();
+        last.map(|last| last.trust(settings)).transpose()
+    }
+}
+
+impl fmt::Debug for LastBundles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LastBundles").finish_non_exhaustive()
+    }
+}
+
 /// By name, one of each: what an agent sends has no order (a map of protobuf), and the digest has one.
 fn in_order(federated: &[Result<Bundle, String>]) -> impl Iterator<Item = &Result<Bundle, String>> {
     let name = |bundle: &Result<Bundle, String>| match bundle {
@@ -37,7 +77,7 @@ impl Trust {
     /// The bundles of an agent: each domain's CAs verify clients of that domain only. A federated bundle that
     /// cannot be used, or that names the own domain, is left out with a warning; a revocation list that cannot be
     /// used is an error, because it would be missed.
-    pub(crate) fn from_bundles(
+    fn from_bundles(
         settings: &Settings,
         own: &Bundle,
         federated: &[Result<Bundle, String>],

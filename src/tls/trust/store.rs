@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::server::danger::ClientCertVerifier;
 
+use super::bundles::LastBundles;
 use super::error::TrustError;
 use super::generation::{Texts, Trust};
 use super::settings::Settings;
@@ -32,11 +33,7 @@ impl TrustStore {
     /// Reads and checks the CAs; without them nobody may in.
     pub fn load(settings: &Settings) -> Result<Self, TrustError> {
         let trust = Trust::from_texts(settings, &Texts::read(settings)?)?;
-        Ok(Self {
-            settings: settings.clone(),
-            current: Arc::new(ArcSwap::from_pointee(trust)),
-            failure: StandingFailure::default(),
-        })
+        Ok(Self::using(settings, trust))
     }
 
     /// Stands for files that hold nothing usable yet: nobody is trusted until the reloader fills it.
@@ -44,13 +41,29 @@ impl TrustStore {
         Self::awaiting(settings, &error.to_string())
     }
 
-    /// Stands for an agent that has not answered yet.
-    pub fn awaiting(settings: &Settings, message: &str) -> Self {
-        let store = Self {
+    /// Stands for an agent: what it said last decides, by these settings; nobody is trusted before it has
+    /// said anything.
+    pub fn of_bundles(
+        settings: &Settings,
+        last: &LastBundles,
+        message: &str,
+    ) -> Result<Self, TrustError> {
+        match last.trust(settings)? {
+            Some(trust) => Ok(Self::using(settings, trust)),
+            None => Ok(Self::awaiting(settings, message)),
+        }
+    }
+
+    fn using(settings: &Settings, trust: Trust) -> Self {
+        Self {
             settings: settings.clone(),
-            current: Arc::new(ArcSwap::from_pointee(Trust::nobody(settings))),
+            current: Arc::new(ArcSwap::from_pointee(trust)),
             failure: StandingFailure::default(),
-        };
+        }
+    }
+
+    fn awaiting(settings: &Settings, message: &str) -> Self {
+        let store = Self::using(settings, Trust::nobody(settings));
         store.failure.record(message);
         store
     }

@@ -1,0 +1,201 @@
+//! What the files of a listener hold, or its agent: loaded at the start and for another configuration.
+//!
+//! What cannot be used may be waited for where nothing is lost by that. Where something is in use it refuses
+//! the configuration, and nothing changes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::Error;
+use crate::signature::{self, ResponseSigner, Verifier};
+use crate::tls::certificates::CertificateSet;
+use crate::tls::policy::Profile;
+use crate::tls::reload::CredentialStore;
+use crate::tls::tickets::{TicketKeyError, TicketKeyStore};
+use crate::tls::trust::{LastBundles, TrustError, TrustStore};
+
+/// What the listener of that name has in use.
+#[derive(Default)]
+pub(super) struct Before {
+    pub(super) certificates: bool,
+    pub(super) trust: bool,
+    pub(super) ticket_keys: bool,
+    /// What the same agent gave.
+    pub(super) pair: Option<Arc<CredentialStore>>,
+}
+
+/// What stands against an agent at first.
+const NO_ANSWER: &str = "the agent has not answered yet";
+
+/// The first CAs of a listener, if it asks clients. They are waited for as the pair is: meanwhile
+/// nobody is trusted. What an agent said last counts under other rules too.
+pub(super) fn trust_store(
+    name: &str,
+    tls: &crate::tls::Settings,
+    before: &Before,
+    bundles: &LastBundles,
+) -> Result<Option<TrustStore>, Error> {
+    let Some(settings) = &tls.client_auth else {
+        return Ok(None);
+    };
+    if tls.spiffe.is_some() {
+        let store = TrustStore::of_bundles(settings, bundles, NO_ANSWER);
+        return store.map(Some).map_err(untrusted(name));
+    }
+    match TrustStore::load(settings) {
+        Err(error) if tls.wait_for_certificate && !before.trust => {
+            tracing::warn!(listener = %name, %error, "no usable authorities for clients yet, every client certificate is refused");
+            Ok(Some(TrustStore::waiting(settings, &error)))
+        }
+        loaded => loaded.map(Some).map_err(untrusted(name)),
+    }
+}
+
+fn untrusted(listener: &str) -> impl FnOnce(TrustError) -> Error {
+    let listener = listener.to_owned();
+    move |source| Error::Trust {
+        listener,
+        source: Box::new(source),
+    }
+}
+
+/// Which clients a listener trusts, if it asks: nothing to wait for, as `check` looks at it.
+pub(super) fn trust(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustStore>, Error> {
+    let settings = tls.client_auth.as_ref().filter(|_| tls.spiffe.is_none());
+    let trust = settings.map(TrustStore::load).transpose();
+    trust.map_err(untrusted(name))
+}
+
+/// What verifies the signatures of requests, if they are asked for; as `check` looks at it too.
+pub(super) fn signature(
+    name: &str,
+    settings: Option<&signature::Settings>,
+) -> Result<Option<Arc<Verifier>>, Error> {
+    let verifier = settings.map(Verifier::load).transpose();
+    let verifier = verifier.map_err(|source| Error::SignatureKeys {
+        listener: name.to_owned(),
+        source: Box::new(source),
+    });
+    Ok(verifier?.map(Arc::new))
+}
+
+/// Who signs responses, if they are signed; as `check` looks at it too.
+pub(super) fn responses(
+    name: &str,
+    settings: Option<&signature::ResponseSettings>,
+) -> Result<Option<Arc<ResponseSigner>>, Error> {
+    let signer = settings.map(ResponseSigner::load).transpose();
+    let signer = signer.map_err(|source| Error::ResponseKeys {
+        listener: name.to_owned(),
+        source: Box::new(source),
+    });
+    Ok(signer?.map(Arc::new))
+}
+
+/// The keys of a listener's tickets, if they come from a file. Where a certificate may be waited for, so
+/// may they: meanwhile clients resume at the process that they came to first.
+pub(super) fn ticket_key_store(
+    name: &str,
+    tls: &crate::tls::Settings,
+    before: &Before,
+) -> Result<Option<Arc<TicketKeyStore>>, Error> {
+    match (ticket_keys(name, tls), &tls.ticket_keys) {
+        (Err(Error::TicketKeys { source, .. }), Some(path))
+            if tls.wait_for_certificate && !before.ticket_keys =>
+        {
+            tracing::warn!(listener = %name, error = %source, "no usable ticket keys yet, this process makes its own");
+            let waiting = TicketKeyStore::waiting(path, &source);
+            waiting.map(Arc::new).map(Some).map_err(refused(name))
+        }
+        (keys, _) => keys,
+    }
+}
+
+/// The keys as `check` looks at them: nothing to wait for.
+pub(super) fn ticket_keys(
+    name: &str,
+    tls: &crate::tls::Settings,
+) -> Result<Option<Arc<TicketKeyStore>>, Error> {
+    let keys = tls.ticket_keys.as_deref().map(TicketKeyStore::load);
+    let keys = keys.transpose().map_err(refused(name))?;
+    Ok(keys.map(Arc::new))
+}
+
+fn refused(listener: &str) -> impl FnOnce(TicketKeyError) -> Error {
+    let listener = listener.to_owned();
+    move |source| Error::TicketKeys {
+        listener,
+        source: Box::new(source),
+    }
+}
+
+/// Every pair of a listener. Those that cannot be used may be waited for.
+pub(super) fn certificate_set(
+    name: &str,
+    tls: &crate::tls::Settings,
+    before: &Before,
+) -> Result<CertificateSet, Error> {
+    let wait = tls.wait_for_certificate && !before.certificates;
+    set_of_pairs(name, tls, wait, before.pair.as_deref())
+}
+
+/// The same as `check` looks at it: nothing to wait for.
+pub(super) fn certificates(
+    name: &str,
+    tls: &crate::tls::Settings,
+) -> Result<CertificateSet, Error> {
+    set_of_pairs(name, tls, false, None)
+}
+
+fn set_of_pairs(
+    name: &str,
+    tls: &crate::tls::Settings,
+    wait: bool,
+    given: Option<&CredentialStore>,
+) -> Result<CertificateSet, Error> {
+    if tls.spiffe.is_some() {
+        let store = CredentialStore::given(&tls.cert, tls.profile, given);
+        let store = store.map_err(|source| Error::Credentials {
+            listener: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        let settings = tls.certificates.clone();
+        return Ok(CertificateSet::new(Arc::new(store), [], settings));
+    }
+    let load = |cert: &Path, key: &Path| {
+        credential_store(name, cert, key, tls.profile, wait).map(Arc::new)
+    };
+    let further = tls.certificates.further.iter();
+    let further = further.map(|pair| load(&pair.cert, &pair.key));
+    let further: Vec<_> = further.collect::<Result<_, _>>()?;
+    let settings = tls.certificates.clone();
+    Ok(CertificateSet::new(
+        load(&tls.cert, &tls.key)?,
+        further,
+        settings,
+    ))
+}
+
+/// A pair of a listener. A sidecar in a pod may be told to wait for it: it holds the port and
+/// responds to the app's probes meanwhile, so that a bad Secret does not restart a healthy model.
+fn credential_store(
+    name: &str,
+    cert: &Path,
+    key: &Path,
+    profile: Profile,
+    wait: bool,
+) -> Result<CredentialStore, Error> {
+    let refused = |source| Error::Credentials {
+        listener: name.to_owned(),
+        source: Box::new(source),
+    };
+    match CredentialStore::load(cert, key).and_then(|store| store.held_to(profile)) {
+        Ok(store) => Ok(store),
+        Err(error) if wait => {
+            tracing::warn!(listener = %name, reason = error.reason(), %error, "no usable certificate yet, every handshake is refused");
+            let waiting = CredentialStore::waiting(cert, key, &error);
+            waiting.held_to(profile).map_err(refused)
+        }
+        Err(source) => Err(refused(source)),
+    }
+}
