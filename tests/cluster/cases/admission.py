@@ -60,7 +60,10 @@ def template(thing, name):
     pod = thing if thing["kind"] == "Pod" else thing["spec"].get("jobTemplate", thing)["spec"]["template"]
     metadata = {key: value for key, value in pod.get("metadata", {}).items() if key in ("labels", "annotations")}
     metadata["labels"] = {key: value for key, value in (metadata.get("labels") or {}).items() if key != "hybridge.dev/inject"}
-    annotations = {"hybridge.dev/tls-secret": "llama-tls"} | (metadata.get("annotations") or {})
+    annotations = metadata.get("annotations") or {}
+    # A pod with an egress may have no port for a Secret, and an agent takes its place.
+    if not annotations.keys() & {"hybridge.dev/egress", "hybridge.dev/spiffe"}:
+        annotations = {"hybridge.dev/tls-secret": "llama-tls"} | annotations
     spec = {key: value for key, value in pod["spec"].items() if key not in ("serviceAccountName", "priorityClassName")}
     return {"apiVersion": "v1", "kind": "Pod", "spec": spec,
             "metadata": metadata | {"name": name, "namespace": "shapes", "annotations": annotations}}

@@ -12,7 +12,7 @@ SPACE = "clients"
 RULE = "spiffe://example.org/ns/ai/sa/*"
 BATCH, WEB = "spiffe://example.org/ns/ai/sa/batch", "spiffe://example.org/ns/web/sa/front"
 ASKED = {"hybridge.dev/client-auth": "required", "hybridge.dev/client-ca": "configmap/client-ca", "hybridge.dev/allow-uri": RULE}
-AGENT = {"hybridge.dev/spiffe": "csi/csi.spiffe.io", "hybridge.dev/client-auth": "required", "hybridge.dev/allow-uri": RULE}
+AGENT = {"hybridge.dev/tls-secret": None, "hybridge.dev/spiffe": "csi/csi.spiffe.io", "hybridge.dev/client-auth": "required", "hybridge.dev/allow-uri": RULE}
 LIVENESS = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 2, "failureThreshold": 3}
 
 
@@ -82,7 +82,7 @@ def admission(setting):
             ("without CAs", {"hybridge.dev/client-ca": None}, "client-ca"),
             ("without client-auth", {"hybridge.dev/client-auth": None}, "client-auth: required"),
             ("a rule that cannot be read", {"hybridge.dev/allow-uri": "spiffe://example.org/a*"}, "allow-uri"),
-            ("spiffe, which is not built", {"hybridge.dev/spiffe": "unix:/run/agent.sock"}, "SPIFFE agent")):
+            ("an agent by the path of its socket", {"hybridge.dev/spiffe": "unix:/run/agent.sock"}, "csi/csi.spiffe.io")):
         status, said = setting.kube.create(setting.pod(SPACE, "dry", ASKED | wrong), dry_run=True)
         check(f"{what}: refused with the remedy", status != 201 and remedy in said.get("message", ""), said.get("message", "created"))
 
