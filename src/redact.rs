@@ -19,7 +19,7 @@ use std::path::Path;
 use base64::{hides, is_base64, pieces, words};
 use printable::printable;
 
-pub use printable::{lines, one_line};
+pub use printable::{is_printable, lines, one_line};
 
 /// Shortest text that is taken for base64 throughout.
 const SHORTEST_TEXT: usize = 32;

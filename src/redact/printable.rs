@@ -1,16 +1,21 @@
 //! What a terminal shows as text: no control characters.
 
-/// A control character could break a log line or drive a terminal, a mark of direction reorder it (Unicode
-/// UAX #9).
-pub(super) fn printable(c: char) -> char {
+/// Whether a character is shown as itself and nothing more: a control character could break a log line or drive
+/// a terminal, a mark of direction reorder it (Unicode UAX #9).
+pub fn is_printable(c: char) -> bool {
     let reorders = matches!(
         c,
-        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
-    if c.is_control() || reorders {
-        char::REPLACEMENT_CHARACTER
-    } else {
+    !(c.is_control() || reorders)
+}
+
+/// The character, or what stands for one that is not shown.
+pub(super) fn printable(c: char) -> char {
+    if is_printable(c) {
         c
+    } else {
+        char::REPLACEMENT_CHARACTER
     }
 }
 

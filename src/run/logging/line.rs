@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
+use crate::redact::is_printable;
 
 /// Fields whose value is a list.
 const LISTS: [&str; 1] = ["addresses"];
@@ -148,32 +149,51 @@ fn text(writer: &mut Writer<'_>, entries: impl Iterator<Item = Entry>) -> fmt::R
         }
         write!(writer, "{name}=")?;
         match (value, form) {
-            (value @ Value::String(_), Form::Quoted) => write!(writer, "{value}")?,
+            (value @ Value::String(_), Form::Quoted) => json(writer, &value)?,
             (Value::String(text), Form::Bare) => word(writer, &text)?,
             (Value::Array(items), _) => {
                 let items = items.iter().filter_map(Value::as_str);
                 let items: Vec<_> = items.collect();
                 word(writer, &format!("[{}]", items.join(", ")))?;
             }
-            (other, _) => write!(writer, "{other}")?,
+            (other, _) => json(writer, &other)?,
         }
     }
     writer.write_char('\n')
 }
 
 fn word(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    let special = |c: char| c <= ' ' || c.is_control() || matches!(c, '=' | '"' | '\\');
+    let special = |c: char| c <= ' ' || !is_printable(c) || matches!(c, '=' | '"' | '\\');
     if text.is_empty() || text.contains(special) {
-        write!(writer, "{}", json!(text))
+        json(writer, &json!(text))
     } else {
         writer.write_str(text)
     }
 }
 
+/// A value as JSON. Controls that JSON permits as they are (U+007F to U+009F) and marks of direction are escaped too:
+/// a terminal would obey them.
+fn json(writer: &mut Writer<'_>, value: &Value) -> fmt::Result {
+    let text = value.to_string();
+    if text.chars().all(is_printable) {
+        return writer.write_str(&text);
+    }
+    for c in text.chars() {
+        if is_printable(c) {
+            writer.write_char(c)?;
+        } else {
+            // All of them are in the first plane.
+            write!(writer, "\\u{:04x}", u32::from(c))?;
+        }
+    }
+    Ok(())
+}
+
 fn object(writer: &mut Writer<'_>, entries: impl Iterator<Item = Entry>) -> fmt::Result {
     for (index, (name, _, value)) in entries.enumerate() {
         let before = if index > 0 { ',' } else { '{' };
-        write!(writer, "{before}{}:{value}", json!(name))?;
+        write!(writer, "{before}{}:", json!(name))?;
+        json(writer, &value)?;
     }
     writer.write_str("}\n")
 }

@@ -153,3 +153,26 @@ fn a_number_that_is_none_is_null_and_not_a_broken_line() {
     let value: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(value["handshake_ms"], Value::Null);
 }
+
+#[test]
+fn what_a_terminal_would_obey_is_escaped_in_both_formats() {
+    let hostile = "a\u{9b}31m\u{85}b\u{202e}c\u{7f}\u{61c}d \u{2066}";
+    for format in [LogFormat::Text, LogFormat::Json] {
+        let line = logged(format, || {
+            tracing::info!(quoted = hostile, shown = %hostile, addresses = ?[hostile], "{hostile}");
+        });
+        assert!(line.trim_end().chars().all(is_printable), "{line:?}");
+        let read = match format {
+            LogFormat::Text => logfmt(&line),
+            LogFormat::Json => serde_json::from_str::<serde_json::Map<_, _>>(&line)
+                .unwrap()
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())))
+                .collect(),
+        };
+        for name in ["message", "quoted", "shown"] {
+            let (_, value) = read.iter().find(|(key, _)| key == name).unwrap();
+            assert_eq!(value, hostile, "{name}");
+        }
+    }
+}
