@@ -1,7 +1,7 @@
 //! The log of the built binary as a collector reads it: what each line names, and that all of it parses.
 
 use crate::support::process::Process;
-use crate::support::{Setup, within};
+use crate::support::{Setup, read_head, upstream, within};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +47,27 @@ async fn a_failing_upstream_is_one_warning_that_names_listener_upstream_and_reas
         line.ends_with(" reason=\"refused\" error=\"connection refused\" suppressed=0"),
         "{line}"
     );
+}
+
+/// An app that takes TLS alone, a common slip: the log says so, and not that HTTP is malformed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_takes_tls_alone_is_named() {
+    let app = upstream(|mut stream| async move {
+        let _ = read_head(&mut stream).await;
+        let alert = b"\x15\x03\x01\x00\x02\x02\x46";
+        stream.write_all(alert).await.unwrap();
+    })
+    .await;
+    let process = Process::start(&Setup::in_front_of(app)).await;
+    let mut client = process.connect(&["http/1.1"]).await;
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    within(client.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    process
+        .logs("it is a TLS alert: the app takes TLS alone")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,7 +109,7 @@ async fn final_head<D: MessageStream>(
                 let room = ready!(down.poll_ready(cx));
                 room.map_err(|error| RoundTripError::from(Broken::Client(error)))?;
                 let head = ready!(up.poll_head(cx, MAX_RESPONSE_HEAD));
-                Poll::Ready(head.map_err(|error| RoundTripError::from(unreadable(error))))
+                Poll::Ready(head.map_err(|error| RoundTripError::from(unreadable(up, error))))
             })
             .await??;
         if is_final(exchange, length, request, &mut passed, interim)? {
@@ -147,8 +147,12 @@ fn is_final<D: MessageStream>(
     }
 }
 
-fn unreadable(error: ReadError) -> UpstreamError {
+/// A record of a TLS alert of any version (RFC 8446 §5.1).
+const ALERT: [u8; 2] = [21, 3];
+
+fn unreadable(up: &H1<Socket>, error: ReadError) -> UpstreamError {
     match error {
+        _ if up.received().starts_with(&ALERT) => UpstreamError::BadResponse(HeadError::Tls),
         ReadError::Closed | ReadError::Broken => UpstreamError::Closed,
         ReadError::Head(error) => UpstreamError::BadResponse(error),
     }

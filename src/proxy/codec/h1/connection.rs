@@ -157,6 +157,11 @@ impl<S: Duplex> H1<S> {
         }
     }
 
+    /// What came and was not used yet.
+    pub(crate) fn received(&self) -> &[u8] {
+        &self.received
+    }
+
     /// The bytes of a head that was read.
     pub(crate) fn head(&self, length: usize) -> &[u8] {
         &self.received[..length]

@@ -27,6 +27,8 @@ pub(crate) enum HeadError {
     TooLarge,
     #[error("a switch of protocols other than the one that was asked for")]
     Switch,
+    #[error("it is a TLS alert: the app takes TLS alone, and gets plaintext")]
+    Tls,
     #[error("too many header fields")]
     TooManyFields,
     #[error("too many interim responses")]
