@@ -16,20 +16,33 @@ use crate::tls::error::HandshakeError;
 /// How long a connection on which nothing was sent yet may still begin when a drain meets it.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long what a client has begun to ask for may take then. Nothing of it was looked at, so that nothing is lost.
+const GRACE_OF_A_HEAD: Duration = Duration::from_secs(5);
+
 /// Ends when a drain has waited long enough for the first byte of a connection.
 pub(super) fn overdue(drain: &Watch) -> impl Future<Output = ()> + use<> {
+    late(drain, GRACE)
+}
+
+/// Ends when a drain has waited long enough for the rest of what was begun.
+pub(super) fn begun_too_late(drain: &Watch) -> impl Future<Output = ()> + use<> {
+    late(drain, GRACE_OF_A_HEAD)
+}
+
+fn late(drain: &Watch, grace: Duration) -> impl Future<Output = ()> + use<> {
     let drained = drain.reached(Phase::Draining);
-    async {
+    async move {
         drained.await;
-        sleep(GRACE).await;
+        sleep(grace).await;
     }
 }
 
-/// Reads the header of the PROXY protocol that must come first, until then; what it says, and what came
-/// behind it.
+/// Reads the header of the PROXY protocol that must come first, until then or until a drain has waited long
+/// enough; what it says, and what came behind it.
 pub(super) async fn proxy_header<IO: AsyncRead + Unpin>(
     io: &mut IO,
     deadline: Instant,
+    overdue: impl Future<Output = ()>,
 ) -> Result<(Option<Addresses>, BytesMut), HandshakeError> {
     let mut received = BytesMut::new();
     let reading = async {
@@ -47,9 +60,11 @@ pub(super) async fn proxy_header<IO: AsyncRead + Unpin>(
             }
         }
     };
-    let header = match timeout_at(deadline, reading).await {
-        Ok(header) => header?,
-        Err(_) => return Err(HandshakeError::Timeout),
+    let header = tokio::select! {
+        biased;
+        header = timeout_at(deadline, reading) => header.map_err(|_| HandshakeError::Timeout)??,
+        // As for a client that has said nothing yet: it has nothing to lose.
+        () = overdue => return Err(HandshakeError::NoHello),
     };
     received.advance(header.length);
     Ok((header.addresses, received))

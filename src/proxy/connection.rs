@@ -134,7 +134,7 @@ impl Service {
         let mut server = None;
         if self.front.settings.proxy_protocol_from.contain(client.ip()) {
             let deadline = begins.since + self.front.tls.handshake_timeout();
-            let header = Box::pin(proxy_header(&mut io, deadline));
+            let header = Box::pin(proxy_header(&mut io, deadline, overdue(&drain)));
             let (addresses, behind) = match before_end(header, &mut cut, &activity).await {
                 Ok(Ok(header)) => header,
                 Ok(Err(error)) => return closed.refused(&error.into()),

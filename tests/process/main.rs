@@ -17,6 +17,7 @@ mod contract;
 mod ctl;
 mod demo;
 mod drain;
+mod drain_silent;
 mod egress_drain;
 mod floods;
 mod half_done;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::io::{ClientStream, Duplex};
 use crate::metrics::RequestProtocol;
+use crate::proxy::arrival::begun_too_late;
 use crate::proxy::codec::h1::connection::{H1, ReadError};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::{
@@ -81,6 +82,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         Err(NoHead::Read(ReadError::Closed)) => return Next::Close(Outcome::Closed),
         Err(NoHead::Read(ReadError::Broken)) => return Next::Gone(Outcome::ClientGone),
         Err(NoHead::Shed) => return Next::Close(Outcome::Shed),
+        Err(NoHead::Drained) => return Next::Close(Outcome::Drained),
         Err(NoHead::Timeout) => {
             return reply_and_close(client, context, LocalReply::HeadTimeout, Outcome::Timeout);
         }
@@ -161,6 +163,7 @@ enum NoHead {
     Read(ReadError),
     Timeout,
     Shed,
+    Drained,
 }
 
 /// Reads a head under its deadline. One that is there already needs no timer. One that comes in pieces
@@ -178,6 +181,7 @@ async fn read_head<S: Duplex>(client: &mut H1<S>, context: &Context) -> Result<u
         biased;
         read = reading => read.map_err(|_| NoHead::Timeout)?.map_err(NoHead::Read),
         () = context.activity.shed() => return Err(NoHead::Shed),
+        () = begun_too_late(&context.drain) => return Err(NoHead::Drained),
     };
     if context.activity.begin() {
         read

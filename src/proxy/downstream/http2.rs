@@ -8,8 +8,8 @@ mod timing;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{self, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -22,7 +22,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use self::guarded::Guarded;
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, PhaseWait};
-use crate::io::ClientStream;
+use crate::io::{ClientStream, Closing};
+use crate::proxy::arrival::overdue;
+use crate::proxy::codec::h2::pings::PING_EVERY;
 use crate::proxy::codec::h2::refusals::Refusals;
 use crate::proxy::codec::h2::reserve::{Reserved, UPLOADS};
 use crate::proxy::codec::h2::unsent::{PROCESS, Unsent};
@@ -44,9 +46,6 @@ const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 /// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
 const MAX_PENDING_RESETS: usize = 32;
 const MAX_LOCAL_RESETS: usize = 256;
-/// Between two pings.
-const PING_EVERY: Duration = Duration::from_secs(30);
-
 /// Serves a connection to its end.
 pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
 where
@@ -74,6 +73,11 @@ where
         biased;
         preface = preface => preface,
         () = context.activity.shed() => return Outcome::Shed,
+        // It asked for nothing: a drain does not wait for it.
+        () = overdue(&drain) => {
+            let (outcome, now) = (Outcome::Drained, Instant::now());
+            return end(&mut socket, Sent::Whole, outcome, now, &drain).await;
+        }
     };
     let (outcome, since) = match preface {
         Ok(Ok(connection)) => {
@@ -119,10 +123,15 @@ struct Serving<S> {
     /// When the next ping goes out, or must have been answered.
     ping_at: Instant,
     ping_open: bool,
+    /// The client was heard since that was sent; and what it had not acknowledged then.
+    heard: Arc<AtomicBool>,
+    unacknowledged: usize,
     /// Since when there is no stream.
     quiet_since: Instant,
     /// Why the connection is being closed, once it is.
     closing: Option<Outcome>,
+    /// Since when.
+    closing_since: Instant,
 }
 
 impl<S> Drop for Serving<S> {
@@ -136,11 +145,13 @@ enum Event {
     Draining,
     Shed,
     Quiet,
+    /// It was told that the connection ends, and says nothing.
+    Mute,
     PingDue,
     Pong,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
+impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin> Serving<S> {
     fn new(
         mut connection: Connection<CoalescingWriter<S>, Bytes>,
         socket: CoalescingWriter<S>,
@@ -148,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     ) -> Self {
         context.activity.idle(Instant::now().into_std());
         let unsent = Unsent::new(&PROCESS, socket.blocked());
+        let socket_heard = socket.heard();
         Self {
             pings: connection.ping_pong(),
             connection,
@@ -163,8 +175,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
             ping_at: Instant::now() + PING_EVERY,
             ping_open: false,
+            heard: socket_heard,
+            unacknowledged: 0,
             quiet_since: Instant::now(),
             closing: None,
+            closing_since: Instant::now(),
         }
     }
 
@@ -178,10 +193,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
                     return (self.make_room(socket).await, since);
                 }
                 Event::Quiet => self.close(Outcome::Timeout),
-                Event::PingDue if self.ping_open => {
-                    return (Outcome::ClientGone, self.quiet_since);
+                Event::Mute => {
+                    let since = self.quiet_since;
+                    self.make_room(socket).await;
+                    return (self.outcome(Ok(())), since);
                 }
-                Event::PingDue => self.ping(),
+                Event::PingDue if !self.ping_open => self.ping(),
+                Event::PingDue if self.was_heard() => {}
+                Event::PingDue => return (Outcome::ClientGone, self.quiet_since),
                 Event::Pong => {
                     self.ping_open = false;
                     self.ping_at = Instant::now() + PING_EVERY;

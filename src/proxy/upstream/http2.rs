@@ -1,6 +1,8 @@
 //! HTTP/2 connections to the upstream, clear text with prior knowledge (RFC 9113 §3.3),
 //! shared by the streams of all clients.
 
+mod liveness;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
+use tokio::task::AbortHandle;
 
+use self::liveness::Liveness;
 use super::socket::Socket;
 use crate::panics::{self, OnPanic};
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
@@ -45,6 +49,10 @@ struct Shared {
     idle_since: Mutex<Instant>,
     /// The server closed it, or takes no more streams on it.
     closed: Arc<AtomicBool>,
+    /// Of a server elsewhere, whose path may swallow what it is sent; the kernel tells of the end of one here.
+    liveness: Option<Mutex<Liveness>>,
+    heard: Arc<AtomicBool>,
+    driver: AbortHandle,
 }
 
 /// A permit for one stream; given back when dropped.
@@ -147,9 +155,10 @@ impl Pool {
             .map(Shared::permit)
     }
 
-    /// Closes connections that have had no stream for `timeout`.
+    /// Closes connections that have had no stream for `timeout`, and those of servers that do not live any more.
     pub(super) fn sweep(&self, timeout: Duration) {
         self.lock().retain(|shared| {
+            shared.give_up_if_lost();
             let quiet = shared.streams.load(Ordering::Relaxed) == 0;
             let closed = shared.closed.load(Ordering::Relaxed);
             !(closed || quiet && shared.idle_since().elapsed() >= timeout)
@@ -187,6 +196,20 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was asked of a server that is given up fails, or is asked again elsewhere if that can do no harm.
+    fn give_up_if_lost(&self) {
+        let Some(liveness) = &self.liveness else {
+            return;
+        };
+        let busy = self.streams.load(Ordering::Relaxed) > 0;
+        let heard = self.heard.swap(false, Ordering::Relaxed);
+        let mut liveness = liveness.lock().unwrap_or_else(PoisonError::into_inner);
+        if liveness.is_lost(busy, heard) {
+            self.closed.store(true, Ordering::Relaxed);
+            self.driver.abort();
+        }
+    }
+
     fn has_room(&self) -> bool {
         let limit = self.sender.current_max_send_streams().min(MAX_STREAMS);
         self.streams.load(Ordering::Relaxed) < limit
@@ -207,7 +230,7 @@ fn bounded(window: usize) -> u32 {
 async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
     let group = socket.group();
     let socket = CoalescingWriter::new(socket);
-    let turns = socket.handle();
+    let (turns, heard) = (socket.handle(), socket.heard());
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
     let of_stream = (window.bytes() / MAX_STREAMS).max(LEAST_STREAM_WINDOW);
     let of_all = of_stream * MAX_STREAMS;
@@ -230,10 +253,12 @@ async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError
         Poll::Pending => Poll::Pending,
     })
     .await?;
+    let liveness = group.and_then(|_| connection.ping_pong());
+    let liveness = liveness.map(|pings| Mutex::new(Liveness::new(pings)));
     let closed = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.
-    tokio::spawn(async move {
+    let driver = tokio::spawn(async move {
         let driving = poll_fn(|cx| turns.poll_batched(cx, |cx| Pin::new(&mut connection).poll(cx)));
         // However it ends, nobody may take it for open.
         let driven = panics::caught(driving).await;
@@ -249,5 +274,8 @@ async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError
         streams: AtomicUsize::new(0),
         idle_since: Mutex::new(Instant::now()),
         closed,
+        liveness,
+        heard,
+        driver: driver.abort_handle(),
     })
 }

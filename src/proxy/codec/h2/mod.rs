@@ -4,6 +4,7 @@
 mod client_settings;
 mod frame;
 pub(crate) mod opened_stream;
+pub(crate) mod pings;
 pub(crate) mod refusals;
 pub(crate) mod reserve;
 mod sender;

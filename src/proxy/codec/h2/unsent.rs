@@ -170,6 +170,11 @@ impl Unsent {
         has
     }
 
+    /// Whether nothing is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.load(Ordering::Relaxed) == 0
+    }
+
     /// How much a stream may take from the upstream.
     pub(crate) fn room(&self) -> Readiness {
         let all = self.process.held.load(Ordering::Relaxed);

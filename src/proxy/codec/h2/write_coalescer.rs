@@ -31,6 +31,8 @@ struct Inner<S> {
     corked: bool,
     /// The socket had no room for all of the last turn.
     blocked: Arc<AtomicBool>,
+    /// Something was read of the peer since that was last asked.
+    heard: Arc<AtomicBool>,
     gathered: BytesMut,
     refusals: Option<Refusals>,
 }
@@ -50,6 +52,7 @@ impl<S> CoalescingWriter<S> {
             io,
             corked: false,
             blocked: Arc::default(),
+            heard: Arc::default(),
             gathered: BytesMut::new(),
             refusals,
         })))
@@ -72,6 +75,11 @@ impl<S> CoalescingWriter<S> {
     /// when it no longer is.
     pub(crate) fn blocked(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.inner().blocked)
+    }
+
+    /// Whether something was read of the peer since this was last false.
+    pub(crate) fn heard(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.inner().heard)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<S>> {
@@ -193,6 +201,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
         let mut inner = self.inner();
         let before = buf.filled().len();
         let polled = Pin::new(&mut inner.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            inner.heard.store(true, Ordering::Relaxed);
+        }
         if let Some(refusals) = &mut inner.refusals {
             refusals.received(&buf.filled()[before..]);
         }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::Serving;
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
@@ -16,6 +17,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
     /// GOAWAY: streams that are open end by themselves (RFC 9113 §6.8).
     pub(super) fn close(&mut self, why: Outcome) {
         self.closing = Some(why);
+        self.closing_since = Instant::now();
         self.connection.graceful_shutdown();
     }
 

@@ -1,15 +1,16 @@
 //! When something is due on a connection without events: a drain, a ping, the end of a silence.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{self, Poll};
-use std::time::Duration;
 
+use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use super::{Event, PING_EVERY, Serving};
-
-/// Until a ping must be answered.
-const PING_ANSWER: Duration = Duration::from_secs(20);
+use super::{Event, Serving};
+use crate::io::Closing;
+use crate::proxy::codec::h2::pings::{PING_ANSWER, PING_EVERY};
+use crate::proxy::codec::linger::SILENCE;
 
 impl<S> Serving<S> {
     /// A drain has begun, and the request that the client may have sent right behind its handshake,
@@ -31,7 +32,7 @@ impl<S> Serving<S> {
 
     /// The next ping, or the end of a connection that is quiet.
     pub(super) fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
-        let quiet_end = self.quiet_end();
+        let quiet_end = self.quiet_end().or_else(|| self.mute_end());
         let due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
         if self.timer.deadline() > due {
             self.timer.as_mut().reset(due);
@@ -40,7 +41,8 @@ impl<S> Serving<S> {
             let fired = self.timer.deadline();
             self.timer.as_mut().reset(due.max(fired));
             if quiet_end.is_some_and(|end| end <= fired) {
-                return Poll::Ready(Event::Quiet);
+                let mute = self.closing.is_some();
+                return Poll::Ready(if mute { Event::Mute } else { Event::Quiet });
             }
             if self.ping_at <= fired {
                 return Poll::Ready(Event::PingDue);
@@ -56,6 +58,16 @@ impl<S> Serving<S> {
         quiet.then(|| self.quiet_since + silence)
     }
 
+    /// When a client that has everything, and was told that the connection ends, must have said so too: h2 waits
+    /// for the reply to a ping (RFC 9113 §6.8), and some never send one.
+    fn mute_end(&self) -> Option<Instant> {
+        let served = self.streams.is_empty() && !self.unsent.is_blocked();
+        let mute = self.closing.is_some() && served && self.unsent.is_empty();
+        mute.then(|| self.closing_since.max(self.quiet_since) + SILENCE)
+    }
+}
+
+impl<S: AsyncWrite + Closing + Unpin> Serving<S> {
     pub(super) fn ping(&mut self) {
         let sent = self
             .pings
@@ -63,5 +75,18 @@ impl<S> Serving<S> {
             .is_some_and(|pings| pings.send_ping(h2::Ping::opaque()).is_ok());
         self.ping_open = sent;
         self.ping_at = Instant::now() + if sent { PING_ANSWER } else { PING_EVERY };
+        self.was_heard();
+    }
+
+    /// Whether the client was heard since this was last asked, or its TCP has acknowledged something: the reply
+    /// waits behind what is on its way to a slow one, which then has as long again.
+    pub(super) fn was_heard(&mut self) -> bool {
+        let left = self.socket.unacknowledged().unwrap_or(0);
+        let before = std::mem::replace(&mut self.unacknowledged, left);
+        let heard = self.heard.swap(false, Ordering::Relaxed) || left < before;
+        if heard && self.ping_open {
+            self.ping_at = Instant::now() + PING_ANSWER;
+        }
+        heard
     }
 }

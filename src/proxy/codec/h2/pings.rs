@@ -1,0 +1,8 @@
+//! How often a peer that owes something is asked whether it still lives (RFC 9113 §6.7).
+
+use std::time::Duration;
+
+/// Between two pings.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(30);
+/// Until a ping must be answered, or something else be heard of the peer: a reply waits behind what is on its way.
+pub(crate) const PING_ANSWER: Duration = Duration::from_secs(20);
