@@ -12,16 +12,15 @@ use self::reach::OutOfReach;
 pub use self::reach::OwnPorts;
 use crate::io::ClientStream;
 use crate::log_limit::log_admitted;
+use crate::proxy::arrival::overdue;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::connect::{self, Asked};
 use crate::proxy::context::Context;
-use crate::proxy::delivery::delivered;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::failure_log::TUNNEL;
 use crate::proxy::settings::{Protocol, UpstreamAddr};
-use crate::proxy::tunnel;
-use crate::proxy::upstream::Socket;
+use crate::proxy::tunnel::{self, OpenEnd};
 use crate::tls::handshake::Session;
 
 /// The reasons of a client that gets no tunnel, beside those of upstreams: a port that none leads to, and a head
@@ -107,6 +106,11 @@ pub(crate) fn serve<S: ClientStream>(
         let patience = context.settings.head_timeout;
         let asked = tokio::select! {
             () = context.activity.shed() => return Outcome::Shed,
+            // It asked for nothing: a drain does not wait for it.
+            () = overdue(&context.drain) => {
+                let (outcome, now) = (Outcome::Drained, Instant::now());
+                return end(&mut client, Sent::Whole, outcome, now, &context.drain).await;
+            }
             asked = timeout(patience, connect::asked(&mut client)) => asked,
         };
         // Nothing tells an idle tunnel from one that waits: all of them have work.
@@ -144,23 +148,13 @@ pub(crate) fn serve<S: ClientStream>(
         log.opened(address);
         connect::established(&mut client);
         client.start_tunnel();
-        let outcome = tunnel::run(&mut client, &mut up, &context).await;
+        let outcome = tunnel::run(&mut client, &mut up.0, &context).await;
+        up.end(outcome, &context).await;
         let sent = match outcome {
-            Outcome::Closed => {
-                up.stream().reset_at_close(false);
-                Sent::Whole
-            }
-            Outcome::UpstreamBroken => Sent::Broken,
-            _ => {
-                // What came before the cut belongs to the app.
-                delivered(|| up.stream().unacknowledged(), &context.drain).await;
-                Sent::Broken
-            }
+            Outcome::ClientGone => return outcome,
+            Outcome::Closed => Sent::Whole,
+            _ => Sent::Broken,
         };
-        drop(up);
-        if outcome == Outcome::ClientGone {
-            return outcome;
-        }
         end(&mut client, sent, outcome, Instant::now(), &context.drain).await
     }
 }
@@ -171,7 +165,7 @@ async fn open(
     context: &Context,
     own: &OwnPorts,
     visitor: &Visitor,
-) -> Result<(H1<Socket>, SocketAddr), Refusal> {
+) -> Result<(OpenEnd, SocketAddr), Refusal> {
     let target = match asked {
         Asked::For(target) => target,
         Asked::Else(status, reason) => return Err(Refusal::Head(*status, reason)),
@@ -189,10 +183,7 @@ async fn open(
     for address in reach.addresses(target, own, visitor.local)? {
         match context.upstream.connect_to(address).await {
             Ok(socket) => {
-                socket.reset_at_close(true);
-                let mut up = H1::new(socket);
-                up.start_tunnel();
-                return Ok((up, address));
+                return Ok((OpenEnd::new(socket), address));
             }
             Err(error) => failed = Some(Refusal::Upstream(error, address)),
         }

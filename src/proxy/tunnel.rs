@@ -10,6 +10,7 @@ use crate::metrics::Code;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::MessageStream;
 use crate::proxy::context::{Context, Sample};
+use crate::proxy::delivery::delivered;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange};
@@ -75,9 +76,10 @@ pub(crate) fn relay<S: ClientStream>(
         }
         let outcome = match connect(&context, preface).await {
             Ok(socket) => {
-                let mut up = H1::new(socket);
-                up.start_tunnel();
-                run(&mut client, &mut up, &context).await
+                let mut up = OpenEnd::new(socket);
+                let outcome = run(&mut client, &mut up.0, &context).await;
+                up.end(outcome, &context).await;
+                outcome
             }
             Err(error) => {
                 context.upstream_failed(&error);
@@ -90,6 +92,36 @@ pub(crate) fn relay<S: ClientStream>(
             _ => Sent::Broken,
         };
         end(&mut client, sent, outcome, Instant::now(), &context.drain).await
+    }
+}
+
+/// The app's end of a relay. Its close is a reset, unless both directions came to an orderly end: plaintext has no
+/// close_notify, so that an upload that was cut would look like a whole one.
+pub(super) struct OpenEnd(pub(super) H1<Socket>, bool);
+
+impl OpenEnd {
+    pub(super) fn new(socket: Socket) -> Self {
+        let mut up = H1::new(socket);
+        up.start_tunnel();
+        Self(up, false)
+    }
+
+    /// Closes it after a relay that ended with `outcome`.
+    pub(super) async fn end(mut self, outcome: Outcome, context: &Context) {
+        match outcome {
+            Outcome::Closed => self.1 = true,
+            Outcome::UpstreamBroken => {}
+            // What came before the cut belongs to the app.
+            _ => delivered(|| self.0.stream().unacknowledged(), &context.drain).await,
+        }
+    }
+}
+
+impl Drop for OpenEnd {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.stream().reset_at_close();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hybridge::io::Transport as _;
+use hybridge::run::End;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -284,4 +285,15 @@ async fn a_drain_lets_tunnels_end() {
         (&b"still here"[..], false)
     );
     within(ending).await.unwrap();
+}
+
+/// A client that has asked for no port holds no drain up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_client_is_no_work_of_a_drain() {
+    let mut far = far("unsafe-open-tunnel = true", "");
+    let config = client_config(&far.ca, &["http/1.1"]);
+    let mut silent = within(connect(far.address, config)).await.unwrap();
+    let end = within(far.running.take().unwrap().shutdown()).await;
+    assert!(matches!(end, End::Drained), "{end:?}");
+    let _ = within(silent.read_to_end(&mut Vec::new())).await;
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::support::http::{checksum, nobody, pattern};
 use crate::support::{Setup, Sidecar, upstream, within};
+use hybridge::run::End;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener};
 use tokio_rustls::client::TlsStream;
@@ -171,4 +173,66 @@ async fn the_idle_timeout_looks_at_both_directions() {
     assert!(started.elapsed() > Duration::from_millis(900));
     assert!(sidecar.metric("hybridge_connections_open", &[]).await > 0.5);
     assert!(rest(&mut stream).await.is_err());
+}
+
+/// Plaintext has no close_notify: an upload that was cut must not look like a whole one, and what came before the cut
+/// is the app's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_cut_is_a_reset_for_the_app() {
+    type Cut = fn(TcpStream);
+    let by_fin: Cut = drop;
+    let by_reset: Cut = |socket| {
+        SockRef::from(&socket)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    };
+    for (how, cut) in [("FIN without close_notify", by_fin), ("RST", by_reset)] {
+        let (heard, mut hears) = tokio::sync::mpsc::channel(1);
+        let app = upstream(move |mut stream| {
+            let heard = heard.clone();
+            async move {
+                let mut upload = Vec::new();
+                let end = stream.read_to_end(&mut upload).await;
+                heard.send((upload.len(), end.is_err())).await.unwrap();
+            }
+        })
+        .await;
+        let sidecar = tcp(app);
+        let mut stream = client(&sidecar).await;
+        stream.write_all(&pattern(300_000)).await.unwrap();
+        let came = [("direction", "in")];
+        sidecar
+            .metric_reaches("hybridge_payload_bytes_total", &came, 300_000.0)
+            .await;
+        // The socket, without a word of TLS.
+        cut(stream.into_inner().0);
+        let seen = within(hears.recv()).await.unwrap();
+        assert_eq!(seen, (300_000, true), "{how}");
+    }
+}
+
+/// The same of one that a drain cuts.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_a_drain_cuts_is_a_reset_for_the_app() {
+    let (heard, mut hears) = tokio::sync::mpsc::channel(1);
+    let app = upstream(move |mut stream| {
+        let heard = heard.clone();
+        async move {
+            let end = stream.read_to_end(&mut Vec::new()).await;
+            heard.send(end.is_err()).await.unwrap();
+        }
+    })
+    .await;
+    let mut sidecar = Setup::in_front_of(app)
+        .listener("protocol = \"tcp\"")
+        .process("[drain]\ndelay = \"0s\"\ntimeout = \"200ms\"\n")
+        .start();
+    let mut stream = client(&sidecar).await;
+    stream.write_all(b"part").await.unwrap();
+    sidecar
+        .metric_reaches("hybridge_payload_bytes_total", &[("direction", "in")], 4.0)
+        .await;
+    let end = within(sidecar.running.take().unwrap().shutdown()).await;
+    assert!(matches!(end, End::Aborted(1)), "{end:?}");
+    assert!(within(hears.recv()).await.unwrap(), "an orderly end");
 }

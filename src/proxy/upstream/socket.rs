@@ -66,12 +66,11 @@ impl Socket {
         }
     }
 
-    /// Whether its close is a reset from now on: a stream that was cut must not look like a whole one.
-    pub(crate) fn reset_at_close(&self, reset: bool) {
+    /// Its close is a reset from now on: a stream that was cut must not look like a whole one.
+    pub(crate) fn reset_at_close(&self) {
         if let Kind::Tcp(stream) = &self.kind {
-            let linger = reset.then_some(Duration::ZERO);
             // A socket that refuses it is gone already.
-            let _ = SockRef::from(stream).set_linger(linger);
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 
