@@ -126,6 +126,7 @@ async fn connect_that_cannot_be_served_gets_a_status_and_a_reason() {
         assert!(response.starts_with(&expected), "{head:?}: {response}");
         let ended = to_the_end(&mut stream).await;
         assert!(!ended.received.is_empty() && !ended.reset, "{head:?}");
+        drop(stream);
         let label = [("reason", reason)];
         egress.metric_reaches(UPSTREAM, &label, before + 1.0).await;
     }
@@ -190,5 +191,38 @@ async fn an_app_that_goes_before_it_names_a_target_is_no_failure() {
             .metric_is("hybridge_connections_total", &gone, 3.0)
             .await;
         assert_eq!(egress.metric(UPSTREAM, &[]).await, 0.0, "{capture}");
+    }
+}
+
+/// One that says nothing makes room for one that does: as long as it may take, it holds up nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_apps_do_not_fill_a_capturing_egress() {
+    for (capture, begun) in [("socks5", &b"\x05"[..]), ("http-proxy", b"CONNECT loc")] {
+        let pki = TestPki::new(Algorithm::EcdsaP256);
+        let egress = format!(
+            "capture = \"{capture}\"\ntargets-allowed = [\"localhost:*\"]\nlimits.max-connections = 2"
+        );
+        let egress = capturing(&egress, pki.ca_pem(), "");
+        let _silent = TcpStream::connect(egress.address).await.unwrap();
+        let mut half = TcpStream::connect(egress.address).await.unwrap();
+        half.write_all(begun).await.unwrap();
+        egress
+            .metric_reaches("hybridge_connections_open", &[], 2.0)
+            .await;
+        let asked: (&[u8], &[u8]) = match capture {
+            "socks5" => (b"\x05\x01\x00", b"\x05\x00"),
+            _ => (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        };
+        for _ in 0..2 {
+            let mut app = TcpStream::connect(egress.address).await.unwrap();
+            app.write_all(asked.0).await.unwrap();
+            let mut said = vec![0; asked.1.len()];
+            within(app.read_exact(&mut said)).await.unwrap();
+            assert_eq!(said, asked.1, "{capture}");
+        }
+        let shed = egress
+            .metric("hybridge_shed_total", &[("reason", "idle")])
+            .await;
+        assert!(shed >= 1.0, "{capture}: {shed}");
     }
 }

@@ -11,7 +11,8 @@ use super::log::Closed;
 use super::settings::{Capture, Destination};
 use super::socks::{self, Reply};
 use crate::drain::Watch;
-use crate::proxy::arrival::overdue;
+use crate::listener::Activity;
+use crate::proxy::arrival::{begun_too_late, overdue};
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::MessageError;
 use crate::proxy::connect::{self, Asked};
@@ -26,42 +27,66 @@ const NO_ORIGIN: &str =
     "this port is a forward proxy: it takes CONNECT HOST:PORT and GET http://HOST:PORT/";
 const ONLY_CONNECT: &str = "this port leads to a tunnel: it takes CONNECT HOST:PORT only";
 
+/// Why an app named no target.
+enum Unnamed {
+    Refused(OriginError),
+    Ended(Outcome),
+}
+
+impl From<OriginError> for Unnamed {
+    fn from(error: OriginError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 impl EgressFrontend {
     fn capture(&self) -> Capture {
         self.settings.destination.capture()
     }
 
-    /// Where a connection goes: what the app says, if that is wanted and allowed.
+    /// Where a connection goes: what the app says, if that is wanted and allowed; or how the connection of an app
+    /// ends that says nothing. Until it has said so it makes room for others.
     pub(super) async fn destination(
         &self,
         client: &mut H1<App>,
         closed: &mut Closed<'_>,
-        drain: &Watch,
-    ) -> Result<Asked, OriginError> {
+        (drain, activity): (&Watch, &Activity),
+    ) -> Result<Result<Asked, Outcome>, OriginError> {
         if let Destination::Target(target) = &self.settings.destination {
-            return Ok(Asked::For(target.clone()));
+            return Ok(Ok(Asked::For(target.clone())));
         }
+        let from = closed.client;
         let naming = async {
-            // An app that has said nothing has nothing to lose, and must not hold up a drain.
-            if self.capture() != Capture::Redirect {
-                tokio::select! {
-                    biased;
-                    () = client.stream().spoken() => {}
-                    () = overdue(drain) => return Ok(Asked::Gone),
-                }
+            if self.capture() == Capture::Redirect {
+                return Ok(self.named(client, from).await?);
             }
-            self.named(client, closed.client).await
+            activity.idle(Instant::now().into_std());
+            // An app that has said nothing has nothing to lose, and must not hold up a drain.
+            tokio::select! {
+                biased;
+                () = client.stream().spoken() => {}
+                () = activity.shed() => return Err(Unnamed::Ended(Outcome::Shed)),
+                () = overdue(drain) => return Err(Unnamed::Ended(Outcome::Drained)),
+            }
+            tokio::select! {
+                biased;
+                asked = self.named(client, from) => Ok(asked?),
+                () = activity.shed() => Err(Unnamed::Ended(Outcome::Shed)),
+                () = begun_too_late(drain) => Err(Unnamed::Ended(Outcome::Drained)),
+            }
         };
         let asked = match tokio::time::timeout(HEAD_TIMEOUT, naming).await {
-            Ok(asked) => asked?,
-            Err(_) => return Err(OriginError::Capture("it named no target in time")),
+            Ok(Ok(asked)) => asked,
+            Ok(Err(Unnamed::Refused(error))) => return Err(error),
+            Ok(Err(Unnamed::Ended(outcome))) => return Ok(Err(outcome)),
+            Err(_) => return Ok(Err(Outcome::Timeout)),
         };
         let (Asked::For(target) | Asked::Request(target)) = &asked else {
-            return Ok(asked);
+            return Ok(Ok(asked));
         };
         closed.named = Some(target.to_string());
         if self.allows(target) {
-            return Ok(asked);
+            return Ok(Ok(asked));
         }
         Err(OriginError::TargetRefused(target.to_string()))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::app::App;
 use super::frontend::EgressFrontend;
@@ -14,11 +15,13 @@ use super::settings::Destination;
 use super::tunnel;
 use crate::drain::{Phase, Watch};
 use crate::io::Closing as _;
+use crate::listener::Activity;
 use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::Open;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::connect::Asked;
 use crate::proxy::delivery::delivered;
+use crate::proxy::end::{Sent, end};
 use crate::proxy::error::{BROKEN_BODY, Outcome};
 use crate::proxy::exchange::{Broken, Exchange};
 use crate::proxy::origin::{Connected, HTTP1, OriginError, ServerStream, Target};
@@ -84,7 +87,7 @@ enum Begun<C> {
     Stream(C),
     /// Requests, the first of them to this target.
     Requests(Target),
-    /// Nothing: it went away while it waited, or had asked for nothing when a drain came.
+    /// Nothing: it went away while it waited, or had asked for nothing in time.
     Gone(Outcome),
 }
 
@@ -94,18 +97,26 @@ impl EgressFrontend {
         &self,
         client: &mut H1<App>,
         closed: &mut Closed<'_>,
-        drain: &Watch,
+        (drain, activity): (&Watch, &Activity),
     ) -> Result<Begun<Reached<impl Sized + use<>>>, OriginError> {
-        match self.destination(client, closed, drain).await? {
+        let asked = match self.destination(client, closed, (drain, activity)).await? {
+            Ok(asked) => asked,
+            Err(outcome) => return Ok(Begun::Gone(outcome)),
+        };
+        // Nothing tells an idle connection from one that waits: from now on all of them have work.
+        if !activity.begin() {
+            return Ok(Begun::Gone(Outcome::Shed));
+        }
+        match asked {
             Asked::Request(target) => Ok(Begun::Requests(target)),
             Asked::For(target) => tokio::select! {
                 biased;
                 reached = self.connect(&target) => Ok(Begun::Stream(reached?)),
                 () = client.stream().left() => Ok(Begun::Gone(Outcome::ClientGone)),
             },
-            // Nothing was asked: a drain did not wait for it.
-            Asked::Gone => Ok(Begun::Gone(Outcome::Drained)),
-            Asked::Origin | Asked::Else(..) => Err(OriginError::Capture("it named no target")),
+            Asked::Gone | Asked::Origin | Asked::Else(..) => {
+                Err(OriginError::Capture("it named no target"))
+            }
         }
     }
 }
@@ -132,16 +143,12 @@ impl EgressService {
         let _open = Open::new(&front.log.metrics);
         let mut closed = Closed::new(&front.log, accepted.client, accepted.at);
         let mut client = H1::new(App::new(accepted.io));
-        // Nothing tells an idle connection from one that waits: all of them have work.
-        if !accepted.permit.0.activity().begin() {
-            client.stream().reset_at_close();
-            return closed.ended(Outcome::Shed, &drain);
-        }
+        let activity = accepted.permit.0.activity();
         // Boxed: an open connection does not hold what its handshake needed.
         let connected = tokio::select! {
             biased;
             () = drain.reached(Phase::Aborting) => None,
-            begun = Box::pin(front.begin(&mut client, &mut closed, &drain)) => Some(begun),
+            begun = Box::pin(front.begin(&mut client, &mut closed, (&drain, &**activity))) => Some(begun),
         };
         let reached = match connected {
             Some(Ok(Begun::Stream(reached))) => reached,
@@ -152,7 +159,12 @@ impl EgressService {
                 let outcome = Box::pin(http.serve_named(front, &target, app, &drain, activity));
                 return closed.ended(outcome.await, &drain);
             }
-            Some(Ok(Begun::Gone(outcome))) => return closed.ended(outcome, &drain),
+            Some(Ok(Begun::Gone(outcome))) => {
+                if outcome == Outcome::Shed {
+                    client.stream().reset_at_close();
+                }
+                return closed.ended(outcome, &drain);
+            }
             Some(Err(error)) => {
                 front.refuse(&mut client, &error, &drain).await;
                 return closed.failed(&error);
@@ -192,6 +204,11 @@ impl EgressService {
         }
         // The server hears at once how it ended; the app when it has everything that came.
         drop(server);
+        let outcome = match outcome {
+            // The app has to have everything that came: a drain waits for it.
+            Outcome::Closed => end(&mut client, Sent::Whole, outcome, Instant::now(), &drain).await,
+            outcome => outcome,
+        };
         if matches!(outcome, Outcome::UpstreamBroken | Outcome::IdleTimeout) {
             delivered(|| client.unacknowledged(), &drain).await;
         }
