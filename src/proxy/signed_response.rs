@@ -21,8 +21,9 @@ const SHORT: u64 = 64 * 1024;
 pub(crate) enum Client {
     /// Has one response at a time, which is part of what its connection costs.
     Http1 {
-        /// 0: it has no chunks, and so no trailers.
-        minor: u8,
+        /// It takes trailers: it said so (RFC 9110 §10.1.4), and has chunks. Two signatures are longer than what curl
+        /// and Go read of a trailer, and they break off.
+        trailers: bool,
     },
     /// What is held for it counts among what it has not taken.
     Http2(Charge),
@@ -51,7 +52,7 @@ pub(crate) async fn sign<'a, D: MessageStream, U: MessageStream>(
     client: Client,
 ) -> Result<Signed<'a, U>, Broken> {
     let (has_trailers, mut charge) = match client {
-        Client::Http1 { minor } => (minor == 1, None),
+        Client::Http1 { trailers } => (trailers, None),
         Client::Http2(charge) => (true, Some(charge)),
     };
     let Http2Head {

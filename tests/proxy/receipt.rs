@@ -201,6 +201,9 @@ pub(crate) async fn ask(sidecar: &Sidecar, asked: &Asked) -> Got {
         "{} {} HTTP/1.{minor}\r\nhost: me.example\r\n",
         asked.method, asked.target
     );
+    if asked.version == "http1" {
+        head += "te: trailers\r\nconnection: te\r\n";
+    }
     for (name, value) in &asked.fields {
         head.extend([name, ": ", value, "\r\n"]);
     }

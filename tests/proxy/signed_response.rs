@@ -113,7 +113,7 @@ async fn a_long_answer_is_not_kept_to_be_signed() {
     let keys = Keys::new();
     let sidecar = Setup::in_front_of(app(answers).await);
     let sidecar = sidecar.listener(&keys.section()).start();
-    for version in ["http1", "http2", "http1.0"] {
+    for version in ["http1", "http2", "http1.0", "http1 without te"] {
         let asked = Asked {
             version,
             method: "GET",
@@ -122,8 +122,8 @@ async fn a_long_answer_is_not_kept_to_be_signed() {
         };
         let got = ask(&sidecar, &asked).await;
         assert_eq!(got.body.len(), 100_000);
-        if version == "http1.0" {
-            // It has no trailers; what it gets says nothing of signatures.
+        if version == "http1.0" || version == "http1 without te" {
+            // It gets no trailers, which curl and Go refuse at that length; nothing speaks of signatures.
             assert!(value(&got.fields, "signature").is_none());
             assert!(got.trailers.is_empty());
             continue;
@@ -133,7 +133,7 @@ async fn a_long_answer_is_not_kept_to_be_signed() {
         keys.verify(&asked, &got);
     }
     let name = "hybridge_signed_responses_total";
-    sidecar.metric_is(name, &[("place", "none")], 1.0).await;
+    sidecar.metric_is(name, &[("place", "none")], 2.0).await;
 }
 
 /// A short answer that breaks off is not half of a signed one: nothing of it went out.

@@ -259,6 +259,7 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
             framing: head.framing,
             is_head: head.method == "HEAD",
             minor: head.minor,
+            trailers: head.trailers && head.minor == 1,
             keep_alive: head.keep_alive,
             websocket: head.websocket,
             idempotent: is_idempotent(head.method),

@@ -19,6 +19,8 @@ pub(super) struct RequestMeta {
     pub(super) framing: Framing,
     pub(super) is_head: bool,
     pub(super) minor: u8,
+    /// The client takes trailers (`te: trailers`).
+    pub(super) trailers: bool,
     pub(super) keep_alive: bool,
     pub(super) websocket: bool,
     /// May be sent twice (RFC 9110 §9.2.2).

@@ -55,7 +55,12 @@ async fn sign_and_forward<S: Duplex, R: UpstreamResponse>(
 ) -> Result<Forwarded, RoundTripError> {
     let head = received.to_http2(meta.is_head);
     let head = head.map_err(UpstreamError::BadResponse)?;
-    let (of, upload) = (Client::Http1 { minor: meta.minor }, received.upload());
+    let (of, upload) = (
+        Client::Http1 {
+            trailers: meta.trailers,
+        },
+        received.upload(),
+    );
     let signing = sign(context, receipt, head, client, received.body(), upload, of);
     let Signed {
         response,
