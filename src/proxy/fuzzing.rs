@@ -45,7 +45,7 @@ pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
     Some(Rewritten {
         facts: RequestMeta {
             method: head.method.to_owned(),
-            target: head.target.to_owned(),
+            target: head.target.into_owned(),
             host: head.host.unwrap_or(DEFAULT_HOST.as_bytes()).to_vec(),
             framing: format!("{:?}", head.framing),
             websocket: head.websocket,

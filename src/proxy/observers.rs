@@ -50,7 +50,7 @@ impl Observers {
     #[cold]
     pub(crate) fn begin(&self, head: &RequestHead<'_>) -> Box<Observed> {
         let log = self.log.as_ref();
-        let line = log.map(|log| log.line(head.method, head.host, head.target));
+        let line = log.map(|log| log.line(head.method, head.host, &head.target));
         let span = self.traces.as_ref().and_then(|traces| {
             traces.begin(&SpanStart {
                 method: head.method,

@@ -1,5 +1,6 @@
 //! A request head: parsed, validated, and written anew for the upstream (RFC 9112 §3 and §6).
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use bytes::{BufMut, BytesMut};
@@ -24,7 +25,7 @@ pub(crate) const USUAL_FIELDS: usize = 256;
 pub(crate) struct RequestHead<'b> {
     pub(crate) method: &'b str,
     /// Origin-form or `*`.
-    pub(crate) target: &'b str,
+    pub(crate) target: Cow<'b, str>,
     /// HTTP/1.0 or HTTP/1.1.
     pub(crate) minor: u8,
     /// The authority the client means; the target's wins over the field's (RFC 9112 §3.2.2).
@@ -116,7 +117,7 @@ impl<'b> RequestHead<'b> {
         Message {
             method: self.method,
             authority: self.host,
-            target: self.target,
+            target: &self.target,
             has_body: !matches!(self.framing, Framing::None | Framing::Length(0)),
             fields: fields.map(|field| (field.name, field.value)).collect(),
         }
@@ -206,7 +207,7 @@ impl<'b> RequestHead<'b> {
         let uri = Uri::builder()
             .scheme(scheme)
             .authority(authority)
-            .path_and_query(self.target)
+            .path_and_query(&*self.target)
             .build()
             .map_err(|_| HeadError::Target)?;
         let mut request = Request::new(());

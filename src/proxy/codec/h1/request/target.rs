@@ -1,26 +1,31 @@
 //! What a request is for: its target in whichever form, and its host (RFC 9112 §3.2, RFC 9110 §7.2).
 
+use std::borrow::Cow;
+
 use crate::proxy::codec::h1::head_error::HeadError;
 
 /// The target in origin-form, and the authority if it was in absolute-form (RFC 9112 §3.2).
 pub(super) fn split_target<'b>(
     method: &str,
     target: &'b str,
-) -> Result<(&'b str, Option<&'b str>), HeadError> {
+) -> Result<(Cow<'b, str>, Option<&'b str>), HeadError> {
     if method == "CONNECT" {
         return Err(HeadError::Connect);
     }
     if target == "*" && method == "OPTIONS" {
-        return Ok((target, None));
+        return Ok((target.into(), None));
     }
     if target.starts_with('/') {
-        return Ok((origin_form(target)?, None));
+        return Ok((origin_form(target)?.into(), None));
     }
     let (authority, path) = split_absolute(target).ok_or(HeadError::Target)?;
     match path {
-        "" => Ok(("/", Some(authority))),
-        path if path.starts_with('/') => Ok((origin_form(path)?, Some(authority))),
-        _ => Err(HeadError::Target),
+        path if path.starts_with('/') => Ok((origin_form(path)?.into(), Some(authority))),
+        // An empty path (RFC 3986 §6.2.3): `http://host`, `http://host?query`.
+        query => {
+            let target = format!("/{query}");
+            Ok((origin_form(&target)?.to_owned().into(), Some(authority)))
+        }
     }
 }
 

@@ -48,6 +48,19 @@ fn an_absolute_target_decides_the_host() {
 }
 
 #[test]
+fn an_absolute_target_without_a_path_asks_for_the_root() {
+    for (target, path) in [
+        ("http://a:1", "/"),
+        ("http://a:1?b=/c", "/?b=/c"),
+        ("HTTP://a:1?#d", "/?"),
+    ] {
+        let out = rewritten(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let line = format!("GET {path} HTTP/1.1\r\nhost: a:1\r\n");
+        assert!(out.starts_with(&line), "{target}: {out}");
+    }
+}
+
+#[test]
 fn an_http_1_0_client_without_host_gets_the_default() {
     let out = rewritten("GET / HTTP/1.0\r\n\r\n");
     assert!(
