@@ -20,6 +20,8 @@ pub const IDLE_CONNECTION_MEMORY: u64 = 12 << 10;
 /// Bytes of a connection at most: a response that its client does not read, with what the allocator
 /// keeps beside it. tests/k8s/memory.py measures it.
 pub const BUSY_CONNECTION_MEMORY: u64 = 384 << 10;
+/// Bytes of a span that waits for the collector, with the longest `tracestate` that is kept.
+const SPAN_MEMORY: u64 = 1 << 10;
 /// The default of `max-connections`; more memory than that needs does not raise it.
 const MOST_CONNECTIONS: u64 = 10_000;
 /// The client's socket and, while a request is under way, one to the upstream.
@@ -40,6 +42,8 @@ pub struct Demand {
     pub admin: usize,
     /// Worker threads.
     pub workers: usize,
+    /// Spans that may wait for the collector.
+    pub spans: usize,
 }
 
 /// What the settings of one listener ask for.
@@ -59,6 +63,8 @@ pub struct Budget {
     resources: Resources,
     /// What HTTP/2 takes beyond its connections.
     http2: Http2,
+    /// Bytes of spans that wait for the collector.
+    spans: u64,
     /// Descriptors that no client of a listener gets.
     pub reserved_descriptors: u64,
     /// Connections that each listener may hold, in the order of the demand.
@@ -68,9 +74,9 @@ pub struct Budget {
     /// Connections that the settings ask for.
     asked: u64,
     /// The same before defaults gave way.
+    default: u64,
     /// Listeners and egresses.
     sides: usize,
-    default: u64,
     /// Somebody wrote a number of connections.
     explicit: bool,
     /// Handshakes that may wait for their clients, and that may be in computation.
@@ -88,9 +94,10 @@ impl Budget {
             .map_or(u64::MAX, |limit| limit.saturating_sub(reserved));
         let fit = left / DESCRIPTORS_PER_CONNECTION;
         let count = demand.listeners.len() as u64;
-        let fits = resources
-            .limit()
-            .map_or(u64::MAX, |memory| connections(memory, count));
+        let spans = SPAN_MEMORY.saturating_mul(demand.spans as u64);
+        let fits = resources.limit().map_or(u64::MAX, |memory| {
+            connections(memory.saturating_sub(spans), count)
+        });
         let fits = usize::try_from(fits).unwrap_or(usize::MAX);
         let wanted = |asked: &Asked| {
             let most = if asked.explicit { usize::MAX } else { fits };
@@ -104,6 +111,7 @@ impl Budget {
         let upstream = |_| upstream_sockets(left.saturating_sub(granted), count);
         Self {
             resources: *resources,
+            spans,
             http2: Http2::of(resources.memory.map(|memory| memory.bytes)),
             reserved_descriptors: reserved,
             upstream_sockets: resources.descriptors.map(upstream),
@@ -170,12 +178,13 @@ impl Budget {
             .limit()
             .filter(|bytes| self.most_memory() > *bytes)?;
         Some(format!(
-            "{} connections with unread responses may take {} MiB, {} MiB of it for HTTP/2, and the memory limit is {} MiB: raise it, or lower max-connections to {}",
+            "{} connections with unread responses may take {} MiB, {} MiB of it for HTTP/2{}, and the memory limit is {} MiB: raise it, or lower max-connections to {}",
             self.granted(),
             mib(self.most_memory()),
             mib(self.http2.bytes()),
+            self.for_spans(),
             mib(bytes),
-            connections(bytes, 1),
+            connections(bytes.saturating_sub(self.spans), 1),
         ))
     }
 
@@ -185,7 +194,17 @@ impl Budget {
 
     /// Bytes that the process holds at most: what `check` prints as the sum.
     pub fn most_memory(&self) -> u64 {
-        memory_of(self.granted(), BUSY_CONNECTION_MEMORY).saturating_add(self.http2.bytes())
+        memory_of(self.granted(), BUSY_CONNECTION_MEMORY)
+            .saturating_add(self.http2.bytes())
+            .saturating_add(self.spans)
+    }
+
+    /// What spans add, where there are any.
+    fn for_spans(&self) -> String {
+        match self.spans {
+            0 => String::new(),
+            bytes => format!(", {} MiB for spans", mib(bytes)),
+        }
     }
 }
 
@@ -220,12 +239,13 @@ impl fmt::Display for Budget {
         let memory = self.resources.memory;
         writeln!(
             f,
-            "# memory: {}; {} MiB for the process, {} KiB an idle and {} KiB a busy connection, {} MiB for HTTP/2: {} MiB if all connections are idle, {} MiB if none reads its response",
+            "# memory: {}; {} MiB for the process, {} KiB an idle and {} KiB a busy connection, {} MiB for HTTP/2{}: {} MiB if all connections are idle, {} MiB if none reads its response",
             memory.map_or("no limit".to_owned(), |memory| memory.to_string()),
             mib(PROCESS_MEMORY),
             IDLE_CONNECTION_MEMORY >> 10,
             BUSY_CONNECTION_MEMORY >> 10,
             mib(self.http2.bytes()),
+            self.for_spans(),
             mib(memory_of(connections, IDLE_CONNECTION_MEMORY)),
             mib(self.most_memory()),
         )?;

@@ -25,6 +25,7 @@ fn demand(listeners: &[usize]) -> Demand {
         listeners: listeners.iter().map(|n| asked(*n)).collect(),
         admin: 128,
         workers: 2,
+        spans: 0,
     }
 }
 
@@ -137,5 +138,20 @@ fn what_is_admitted_fits_into_the_memory_with_http2_at_its_bounds() {
             assert!(budget.most_memory() <= mib << 20, "{mib} MiB: {budget}");
             assert_eq!(budget.warnings(), Vec::<String>::new());
         }
+    }
+}
+
+#[test]
+fn spans_that_wait_for_the_collector_are_part_of_the_memory() {
+    let without = Budget::new(&with_memory(128 << 20), &demand(&[1000]));
+    assert!(!without.to_string().contains("spans"), "{without}");
+    let demand = Demand {
+        spans: 20_000,
+        ..demand(&[1000])
+    };
+    let with = Budget::new(&with_memory(128 << 20), &demand);
+    assert_eq!(with.most_memory() - without.most_memory(), 20_000 << 10);
+    for line in [with.to_string(), with.warnings().join("")] {
+        assert!(line.contains(", 20 MiB for spans"), "{line}");
     }
 }

@@ -150,6 +150,7 @@ pub fn budget(config: &Config) -> Budget {
         listeners: of_listeners.chain(of_egresses).collect(),
         admin,
         workers: config.workers,
+        spans: config.traces.as_ref().map_or(0, |traces| traces.queue),
     };
     Budget::new(&Resources::raise_descriptors(), &demand)
 }
