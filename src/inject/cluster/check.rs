@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::objects::{Cluster, is_wanted, namespace};
 use super::owners::Owners;
-use super::protection::{bundle_fault, policy_fault, sees_new_pods};
+use super::protection::{bundle_fault, narrowed, policy_fault, sees_new_pods};
 use super::report::Report;
 use crate::counted::counted;
 use crate::inject::manifest::workloads;
@@ -134,6 +134,9 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
             &format!("policy {policy} is there, bound and denies"),
             "apply the overlay again; without it nothing holds when the webhook is gone",
         );
+        for line in narrowed(cluster, policy) {
+            lines.note(&line);
+        }
     }
     images(cluster, deployment, lines);
 }

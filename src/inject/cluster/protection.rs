@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::objects::{Cluster, name};
 use crate::certgen::webhook::entries;
+use crate::inject::plan::NAMESPACE_LABEL;
 use crate::inject::plan::pod;
 
 /// What is wrong with the `caBundle` of an entry.
@@ -86,6 +87,50 @@ pub(super) fn policy_fault(cluster: &Cluster, policy: &str) -> Option<String> {
     }
 }
 
+/// Labels that the selectors of our own bindings look at.
+const OWN_LABELS: [&str; 3] = [
+    NAMESPACE_LABEL,
+    "hybridge.dev/inject",
+    "kubernetes.io/metadata.name",
+];
+
+/// Bindings of a policy whose selectors leave out what ours do not: whoever wrote them may have meant it.
+pub(super) fn narrowed(cluster: &Cluster, policy: &str) -> Vec<String> {
+    let bindings = cluster
+        .of_kind("ValidatingAdmissionPolicyBinding")
+        .filter(|binding| {
+            binding.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy)
+        });
+    bindings
+        .filter_map(|binding| {
+            let matched = binding.pointer("/spec/matchResources")?;
+            let by = narrower(matched)?;
+            Some(format!(
+                "policy {policy}: its binding {} is for some pods only, by {by}",
+                name(binding)
+            ))
+        })
+        .collect()
+}
+
+fn narrower(matched: &Value) -> Option<String> {
+    if !pod::array(matched, "excludeResourceRules").is_empty() {
+        return Some("excludeResourceRules".to_owned());
+    }
+    for selector in ["namespaceSelector", "objectSelector"] {
+        let selects = matched.get(selector).unwrap_or(&Value::Null);
+        let labels = selects.get("matchLabels").and_then(Value::as_object);
+        let labels = labels.into_iter().flat_map(|labels| labels.keys());
+        let keys = pod::array(selects, "matchExpressions").iter();
+        let keys = keys.filter_map(|expression| pod::string(expression, "key"));
+        let mut all = labels.map(String::as_str).chain(keys);
+        if let Some(key) = all.find(|key| !OWN_LABELS.contains(key)) {
+            return Some(format!("the label {key} in its {selector}"));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -113,6 +158,33 @@ mod tests {
             let mut rule = rule.clone();
             rule[key] = other;
             assert!(!seen(json!([rule])), "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_binding_for_some_pods_only_is_seen_by_its_labels() {
+        let of = |matched: Value| narrower(&matched);
+        assert_eq!(of(json!({})), None);
+        let own = json!({"matchExpressions": [
+            {"key": "hybridge.dev/injection", "operator": "NotIn", "values": ["disabled"]},
+            {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]},
+        ]});
+        assert_eq!(of(json!({"namespaceSelector": own})), None);
+        for (matched, by) in [
+            (
+                json!({"excludeResourceRules": [{}]}),
+                "excludeResourceRules",
+            ),
+            (
+                json!({"namespaceSelector": {"matchLabels": {"team": "a"}}}),
+                "the label team in its namespaceSelector",
+            ),
+            (
+                json!({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}),
+                "the label app in its objectSelector",
+            ),
+        ] {
+            assert_eq!(of(matched).as_deref(), Some(by));
         }
     }
 
