@@ -2,6 +2,7 @@
 
 mod capacity;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -36,6 +37,8 @@ pub enum Command {
     Capacity(Capacity),
     /// Serve HTTP without TLS, versions 1.1 and 2 on one port, as the backend of the peers plans
     Backend(Backend),
+    /// Forward connections to a server as they are, without TLS: what a proxy's sockets cost, as the floor of a comparison
+    Forward(Forward),
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +239,15 @@ pub struct Merge {
     pub results: Vec<PathBuf>,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Forward {
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8551")]
+    pub listen: String,
+    /// Where the bytes go
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub to: SocketAddr,
 }
 
 #[derive(Debug, Args)]

@@ -16,8 +16,9 @@ mod terminal;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Backend, Command, Merge, Primitives, Report};
+use crate::cli::{Backend, Command, Forward, Merge, Primitives, Report};
 use crate::error::{Error, Result};
+use crate::net::forward;
 use crate::net::link::parse_duration;
 use crate::observe::machine;
 use crate::report::numbers::plural;
@@ -39,6 +40,7 @@ pub fn dispatch(command: Command) -> Result<u8> {
         Command::Merge(arguments) => merge_shards(&arguments),
         Command::Capacity(arguments) => capacity::run(&arguments),
         Command::Backend(arguments) => serve_backend(&arguments),
+        Command::Forward(arguments) => serve_forward(&arguments),
     }
 }
 
@@ -123,6 +125,31 @@ fn merge_shards(arguments: &Merge) -> Result<u8> {
         plural(arguments.results.len() as u64, "shard"),
         out.display()
     ));
+    Ok(0)
+}
+
+fn serve_forward(arguments: &Forward) -> Result<u8> {
+    machine::raise_open_files();
+    // One thread, as a proxy with one worker.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|source| Error::System {
+        what: "no runtime",
+        source,
+    })?;
+    runtime.block_on(async {
+        let listener = listen(&arguments.listen).await?;
+        say(&format!(
+            "forwards {} to {}",
+            arguments.listen, arguments.to
+        ));
+        let ended = forward::serve(listener, arguments.to).await;
+        ended.map_err(|source| Error::System {
+            what: "it stopped accepting",
+            source,
+        })
+    })?;
     Ok(0)
 }
 

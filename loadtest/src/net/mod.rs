@@ -2,6 +2,7 @@
 
 pub mod counts;
 pub mod dial;
+pub mod forward;
 pub mod inbox;
 pub mod link;
 mod poll_writer;
