@@ -64,15 +64,12 @@ impl Silent {
             .tls("handshake-timeout = \"1m\"");
         let process = Process::start(&setup).await;
         let (mut plain, mut secured) = (None, None);
-        match self.alpn {
-            Some(alpn) => {
-                let stream = secured.insert(process.connect(&[alpn]).await);
-                stream.write_all(self.said).await.unwrap();
-            }
-            None => {
-                let stream = plain.insert(TcpStream::connect(process.address).await.unwrap());
-                stream.write_all(self.said).await.unwrap();
-            }
+        if let Some(alpn) = self.alpn {
+            let stream = secured.insert(process.connect(&[alpn]).await);
+            stream.write_all(self.said).await.unwrap();
+        } else {
+            let stream = plain.insert(TcpStream::connect(process.address).await.unwrap());
+            stream.write_all(self.said).await.unwrap();
         }
         process
             .metric_reaches("hybridge_connections_open", &[], 1.0)

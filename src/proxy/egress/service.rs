@@ -204,14 +204,7 @@ impl EgressService {
         }
         // The server hears at once how it ended; the app when it has everything that came.
         drop(server);
-        let outcome = match outcome {
-            // The app has to have everything that came: a drain waits for it.
-            Outcome::Closed => end(&mut client, Sent::Whole, outcome, Instant::now(), &drain).await,
-            outcome => outcome,
-        };
-        if matches!(outcome, Outcome::UpstreamBroken | Outcome::IdleTimeout) {
-            delivered(|| client.unacknowledged(), &drain).await;
-        }
+        let outcome = leave(&mut client, outcome, &drain).await;
         drop(client);
         match refused {
             Some(alert) if outcome != Outcome::Cut => {
@@ -219,6 +212,18 @@ impl EgressService {
             }
             _ => closed.ended(outcome, &drain),
         }
+    }
+}
+
+/// Ends an app's connection, which has to have everything that came; how it really ended.
+async fn leave(client: &mut H1<App>, outcome: Outcome, drain: &Watch) -> Outcome {
+    match outcome {
+        Outcome::Closed => end(client, Sent::Whole, outcome, Instant::now(), drain).await,
+        Outcome::UpstreamBroken | Outcome::IdleTimeout => {
+            delivered(|| client.unacknowledged(), drain).await;
+            outcome
+        }
+        _ => outcome,
     }
 }
 

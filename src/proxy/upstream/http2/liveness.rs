@@ -51,6 +51,7 @@ impl Liveness {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
@@ -63,12 +64,12 @@ mod tests {
     async fn connection() -> (Liveness, JoinHandle<DuplexStream>) {
         let (near, far) = duplex(64 * 1024);
         let server = tokio::spawn(async move {
-            let mut connection = h2::server::handshake(far).await.expect("a connection");
+            let mut connection = h2::server::handshake(far).await.unwrap();
             while connection.accept().await.is_some() {}
             panic!("the client has ended");
         });
-        let (sender, mut connection) = h2::client::handshake(near).await.expect("sent");
-        let pings = connection.ping_pong().expect("taken once");
+        let (sender, mut connection) = h2::client::handshake(near).await.unwrap();
+        let pings = connection.ping_pong().unwrap();
         tokio::spawn(async move {
             let _ = connection.await;
             drop(sender);
@@ -97,8 +98,8 @@ mod tests {
     async fn a_server_that_swallows_what_it_is_sent_is_given_up_while_it_owes_something() {
         let (near, mut far) = duplex(64 * 1024);
         tokio::spawn(async move { while far.read_u8().await.is_ok() {} });
-        let (_sender, mut connection) = h2::client::handshake(near).await.expect("sent");
-        let mut liveness = Liveness::new(connection.ping_pong().expect("taken once"));
+        let (_sender, mut connection) = h2::client::handshake(near).await.unwrap();
+        let mut liveness = Liveness::new(connection.ping_pong().unwrap());
         tokio::spawn(connection);
         assert_eq!(watch(&mut liveness, false, false, 300).await, None, "idle");
         assert_eq!(watch(&mut liveness, true, true, 300).await, None, "heard");
