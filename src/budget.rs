@@ -255,16 +255,6 @@ impl fmt::Display for Budget {
     }
 }
 
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = mib(self.bytes);
-        match self.source {
-            MemorySource::Cgroup => write!(f, "limit of the cgroup {bytes} MiB"),
-            MemorySource::Available => write!(f, "no limit, {bytes} MiB available"),
-        }
-    }
-}
-
 /// Connections that each of `listeners` may have so that all of them fit into `memory` bytes, whatever
 /// they do; beyond the limit of memory the kernel would end the process and with it all of them.
 pub fn connections(memory: u64, listeners: u64) -> u64 {

@@ -1,9 +1,11 @@
 //! What the kernel allows this process: descriptors by RLIMIT_NOFILE, memory by its cgroup.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::mib;
 
 /// Limits that the kernel sets; `None`: no limit, or none that can be read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -21,6 +23,16 @@ pub struct Memory {
     pub bytes: u64,
     /// Who says so.
     pub source: MemorySource,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = mib(self.bytes);
+        match self.source {
+            MemorySource::Cgroup => write!(f, "limit of the cgroup {bytes} MiB"),
+            MemorySource::Available => write!(f, "no limit, {bytes} MiB available"),
+        }
+    }
 }
 
 /// Where a bound of memory comes from.
