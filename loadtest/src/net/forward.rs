@@ -14,7 +14,7 @@ pub async fn serve(listener: TcpListener, to: SocketAddr) -> io::Result<()> {
     loop {
         let (client, _) = listener.accept().await?;
         tokio::spawn(async move {
-            // Whoever measures sees a connection that broke.
+            // The load test sees a connection that broke.
             let _ = forward(client, to).await;
         });
     }

@@ -94,7 +94,7 @@ const OWN_LABELS: [&str; 3] = [
     "kubernetes.io/metadata.name",
 ];
 
-/// Bindings of a policy whose selectors leave out what ours do not: whoever wrote them may have meant it.
+/// Bindings of a policy whose selectors leave out what ours do not. The operator may have meant it.
 pub(super) fn narrowed(cluster: &Cluster, policy: &str) -> Vec<String> {
     let bindings = cluster
         .of_kind("ValidatingAdmissionPolicyBinding")
