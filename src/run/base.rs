@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::metrics::Metrics;
 use crate::proxy::{OwnPorts, UpstreamPermits};
+use crate::signature::ReplayTables;
 use crate::traces::Traces;
 use crate::worker::Workers;
 
@@ -18,4 +19,6 @@ pub(super) struct Base {
     pub(super) own_ports: Arc<OwnPorts>,
     /// Where spans go.
     pub(super) traces: Arc<Traces>,
+    /// Signatures of requests that were seen.
+    pub(super) replays: Arc<ReplayTables>,
 }

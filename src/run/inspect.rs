@@ -10,6 +10,7 @@ use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
+use crate::signature::ReplayTables;
 use crate::tls::credentials::{Warning, rfc3339, unix_seconds};
 
 /// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
@@ -56,7 +57,7 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let of_trust = of_trust.warnings().iter();
             warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
         }
-        signature(name, listener.signature.as_ref())?;
+        signature(name, listener.signature.as_ref(), &ReplayTables::default())?;
         if let Some(settings) = &listener.signature {
             let _ = writeln!(
                 text,

@@ -13,7 +13,7 @@ use super::loading::{
 use super::signature_keys::signature_keys;
 use crate::census::Census;
 use crate::config::ListenerConfig;
-use crate::signature::{ResponseSigner, Verifier};
+use crate::signature::{ReplayTables, ResponseSigner, Verifier};
 use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::is_token;
 use crate::tls::reload::OtherFiles;
@@ -46,6 +46,7 @@ impl Kept {
     pub(super) fn of(
         config: &ListenerConfig,
         before: Option<(&ListenerConfig, &Self)>,
+        replays: &ReplayTables,
     ) -> Result<Self, Error> {
         let (name, tls) = (config.socket.name.as_str(), &config.tls);
         let same = |alike: fn(&ListenerConfig, &ListenerConfig) -> bool| {
@@ -79,7 +80,7 @@ impl Kept {
             };
         let signature = match same(|a, b| a.signature == b.signature) {
             Some(kept) => kept.signature.clone(),
-            None => signature(name, config.signature.as_ref())?,
+            None => signature(name, config.signature.as_ref(), replays)?,
         };
         let responses = match same(|a, b| a.responses == b.responses) {
             Some(kept) => kept.responses.clone(),

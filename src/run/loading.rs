@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::Error;
-use crate::signature::{self, ResponseSigner, Verifier};
+use crate::signature::{self, ReplayTables, ResponseSigner, Verifier};
 use crate::tls::certificates::CertificateSet;
 use crate::tls::policy::Profile;
 use crate::tls::reload::CredentialStore;
@@ -70,8 +70,10 @@ pub(super) fn trust(name: &str, tls: &crate::tls::Settings) -> Result<Option<Tru
 pub(super) fn signature(
     name: &str,
     settings: Option<&signature::Settings>,
+    replays: &ReplayTables,
 ) -> Result<Option<Arc<Verifier>>, Error> {
-    let verifier = settings.map(Verifier::load).transpose();
+    let verifier = settings.map(|settings| Verifier::load(settings, replays));
+    let verifier = verifier.transpose();
     let verifier = verifier.map_err(|source| Error::SignatureKeys {
         listener: name.to_owned(),
         source: Box::new(source),

@@ -46,7 +46,7 @@ impl Ready {
         let name = &config.socket.name;
         leads_home(config)?;
         let before_kept = before.map(|before| (&*before.config, &before.kept));
-        let kept = Kept::of(config, before_kept)?;
+        let kept = Kept::of(config, before_kept, &base.replays)?;
         let front = Frontend::new(
             name,
             &config.tls,

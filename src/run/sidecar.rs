@@ -66,6 +66,7 @@ impl Sidecar {
             permits: UpstreamPermits::new(budget.upstream_sockets()),
             own_ports: Arc::default(),
             traces: Arc::default(),
+            replays: Arc::default(),
         };
         let plan = Plan::make(config.clone(), budget, &Present::default(), &base)?;
         let port = admin::Port::bind(&config.admin, &base.metrics)?;

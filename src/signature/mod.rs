@@ -21,6 +21,7 @@ pub(crate) use self::digest::BodyDigest;
 pub(crate) use self::input::is_name as is_component;
 pub use self::keys::KeyError;
 pub(crate) use self::message::Message;
+pub use self::replay::ReplayTables;
 pub use self::response::ResponseSigner;
 pub(crate) use self::response::{ContentDigest, Draft, Receipt, SIGNATURE_FIELDS};
 pub use self::settings::{ResponseSettings, Settings, SignatureKind, SignatureMode};

@@ -9,12 +9,11 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::base::signature_base;
-use super::clock::Clock;
 use super::digest::BodyDigest;
 use super::input::{Signature, signatures};
 use super::keys::{Key, KeyError, KeySet};
 use super::message::Message;
-use super::replay::{ReplayTable, Seen};
+use super::replay::{Memory, ReplayTables, Room, Seen};
 use super::settings::{Settings, SignatureKind, SignatureMode};
 use super::verdict::Refusal;
 use strum::VariantNames as _;
@@ -26,8 +25,8 @@ const CONTENT_DIGEST: &str = "content-digest";
 pub struct Verifier {
     settings: Settings,
     keys: ArcSwap<KeySet>,
-    replays: ReplayTable,
-    clock: Clock,
+    /// Shared with every listener that knows these keys.
+    seen: Arc<Memory>,
     accept: String,
 }
 
@@ -39,18 +38,16 @@ pub(crate) struct Verified {
 }
 
 impl Verifier {
-    /// Reads the keys.
-    pub fn load(settings: &Settings) -> Result<Self, KeyError> {
+    /// Reads the keys. What was seen of them before, and is elsewhere, counts here.
+    pub fn load(settings: &Settings, replays: &ReplayTables) -> Result<Self, KeyError> {
         let keys = KeySet::load(&settings.keys, &settings.require)?;
-        Ok(Self::new(settings, keys))
+        Ok(Self::new(settings, keys, replays))
     }
 
-    fn new(settings: &Settings, keys: KeySet) -> Self {
-        let clock = Clock::default();
+    fn new(settings: &Settings, keys: KeySet, replays: &ReplayTables) -> Self {
         Self {
             keys: ArcSwap::from_pointee(keys),
-            replays: ReplayTable::new(settings, clock.now()),
-            clock,
+            seen: replays.of(&settings.keys),
             accept: accept(settings),
             settings: settings.clone(),
         }
@@ -93,7 +90,7 @@ impl Verifier {
 
     /// Verifies a head.
     pub(crate) fn verify(&self, message: &Message<'_>) -> Result<Verified, Refusal> {
-        self.verify_at(message, self.clock.now())
+        self.verify_at(message, self.seen.clock.now())
     }
 
     fn verify_at(&self, message: &Message<'_>, now: Duration) -> Result<Verified, Refusal> {
@@ -122,7 +119,8 @@ impl Verifier {
         if let Some((signature, _)) = signed.first() {
             let seen = seen(principal, &signature.nonce);
             let share = self.settings.share(keys.principals());
-            self.replays.enter((principal, share), seen, now)?;
+            let room = Room::of(&self.settings);
+            self.seen.table.enter((principal, share), room, seen, now)?;
         }
         Ok(Verified {
             principal: principal.to_owned(),

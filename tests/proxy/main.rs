@@ -23,6 +23,7 @@ mod proxy_protocol;
 mod receipt;
 mod signature;
 mod signature_keys;
+mod signature_replays;
 mod signed_events;
 mod signed_response;
 mod signer;

@@ -6,7 +6,9 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, ML_DSA_65_SIGNING, Pqds
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use super::{CONTENT_DIGEST, KeySet, Message, Settings, SignatureKind, SignatureMode, Verifier};
+use super::{
+    CONTENT_DIGEST, KeySet, Message, ReplayTables, Settings, SignatureKind, SignatureMode, Verifier,
+};
 
 /// What the client signed: the components, and the body `hello`.
 pub const SIGNED: [(&str, &str); 5] = [
@@ -81,7 +83,7 @@ impl Client {
             replay_table: 100,
         };
         let keys = KeySet::parse(&settings.keys, self.jwks.as_bytes(), &settings.require).ok()?;
-        let verifier = Verifier::new(&settings, keys);
+        let verifier = Verifier::new(&settings, keys, &ReplayTables::default());
         let outcome = |()| match verifier.verify_at(message, Duration::from_secs(NOW)) {
             Ok(verified) => Outcome {
                 result: "ok",
