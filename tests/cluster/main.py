@@ -29,6 +29,7 @@ def arguments():
     parser.add_argument("--tools", required=True, help="folder of etcd and helm")
     parser.add_argument("--debian", help="folder of containerd, runc and the CNI plugins; without it no node")
     parser.add_argument("--hybridge", required=True)
+    parser.add_argument("--image", type=pathlib.Path, help="the image of a release, in place of one that is made of --hybridge")
     parser.add_argument("--stub", required=True)
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--cgroup", default="")
@@ -37,7 +38,7 @@ def arguments():
 
 
 def images(options):
-    """Archives of everything that a pod of the cases is made of."""
+    """Archives of everything that a pod of the cases is made of, each with what it is called beside its own name."""
     names = {
         "hybridge": (sidecar_names(), options.hybridge, ["/hybridge"], ["run"]),
         "stub": (["registry.example/vllm/vllm-openai:stub", "registry.example/stub:1"], options.stub, ["/stub"], []),
@@ -45,9 +46,12 @@ def images(options):
         # Takes the options of curl that the documents use.
         "curl": (["docker.io/curlimages/curl:8.16.0"], options.stub, ["/stub", "get"], []),
     }
+    if options.image:
+        names.pop("hybridge")
+        yield options.image, sidecar_names()
     for name, (tags, program, entrypoint, words) in names.items():
         image.write(options.work / f"{name}.tar", tags, image.build(program, entrypoint, words))
-        yield options.work / f"{name}.tar"
+        yield options.work / f"{name}.tar", []
 
 
 def sidecar_names():

@@ -81,8 +81,8 @@ class Node:
         environment = {**os.environ, "PATH": self.path}
         self.plane.spawn("containerd", f"{self.debian}/usr/bin/containerd", "-c", "containerd.toml", env=environment)
         self._wait("containerd", lambda: self.ctr("version").returncode == 0)
-        for archive in self.images:
-            self.load(archive)
+        for archive, names in self.images:
+            self.load(archive, names)
         self.plane.spawn(
             "kubelet", self.plane.programs / "kubelet", "--config=kubelet.yaml",
             f"--kubeconfig={self.plane.kubeconfig}", f"--hostname-override={NAME}", f"--node-ip={ADDRESS}",
@@ -98,11 +98,15 @@ class Node:
             [f"{self.debian}/usr/bin/ctr", "-a", SOCKET, "-n", "k8s.io", *words], capture_output=True, text=True,
         )
 
-    def load(self, archive):
-        """What `docker load` or `kind load` is elsewhere."""
+    def load(self, archive, names=()):
+        """What `docker load` or `kind load` is elsewhere; then the other names of an image that has the first of them."""
         loaded = self.ctr("images", "import", str(archive))
         if loaded.returncode != 0:
             raise RuntimeError(f"{archive} cannot be imported: {loaded.stderr[-600:]}")
+        for name in names[1:]:
+            tagged = self.ctr("images", "tag", names[0], name)
+            if tagged.returncode != 0:
+                raise RuntimeError(f"{archive} is not called {names[0]}: {tagged.stderr[-600:]}")
 
     def _schedule(self):
         kube = Kube()

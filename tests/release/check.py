@@ -3,6 +3,7 @@ the root of the Debian."""
 
 import base64
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -11,11 +12,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).parent
 REPOSITORY = HERE.parent.parent
+sys.path.insert(0, str(REPOSITORY / "tests/cluster"))
+import image
 DEBIAN_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
 
@@ -109,6 +113,18 @@ def files(folder):
         check("it lists what TLS is made of", needed <= {name for name, _ in listed}, needed - {name for name, _ in listed})
         check("each version in it is the locked one", listed <= locked, listed - locked)
         check("it tells no folder of the machine that built", str(REPOSITORY) not in text)
+
+
+def binaries(folder):
+    """Package and image of each architecture have the binary that lies beside them."""
+    for file in sorted(folder.glob("hybridge-[0-9]*-unknown-linux-gnu")):
+        name = DEBIAN_NAMES[file.name.split("-")[2]]
+        packed = subprocess.run(["dpkg-deb", "--fsys-tarfile", only(folder, f"*_{name}.deb")], check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            packed = archive.extractfile("./usr/bin/hybridge").read()
+        check(f"the package for {name} has that binary", packed == file.read_bytes())
+        packed = image.program_of(only(folder, "*-image.tar"), name)
+        check(f"the image for {name} has that binary", packed == file.read_bytes())
 
 
 def program(folder):
@@ -231,6 +247,7 @@ def removal(debian):
 def main():
     folder, root = pathlib.Path(sys.argv[1]), sys.argv[2]
     files(folder)
+    binaries(folder)
     signatures(folder)
     rating = subprocess.run(["systemd-analyze", "security", "--offline=true", REPOSITORY / "packaging/hybridge.service"], capture_output=True, text=True)
     found = re.search(r"exposure level for hybridge.service: ([0-9.]+)", rating.stdout)
