@@ -1,11 +1,27 @@
 //! An egress on the status page.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
 use super::EgressStatus;
 use crate::metrics::Metrics;
 use crate::tls::client::CaSource;
-use crate::tls::credentials::rfc3339;
+use crate::tls::credentials::{rfc3339, unix_seconds};
+
+/// What of an egress is worth a word and does not make it unready.
+pub(super) fn details(egress: &EgressStatus) -> Vec<String> {
+    let name = &egress.name;
+    let failed = egress.tls.last_error().map(|error| {
+        format!("egress `{name}`: the last reload of its certificates failed, those before it are used: {error}")
+    });
+    let now = unix_seconds(SystemTime::now());
+    let facts = egress.tls.facts();
+    let expired = facts.filter(|facts| facts.not_after < now).map(|_| {
+        format!("egress `{name}`: its certificate has expired, servers that ask for one refuse it")
+    });
+    failed.into_iter().chain(expired).collect()
+}
 
 pub(super) fn describe(egress: &EgressStatus, metrics: &Metrics) -> Value {
     let settings = egress.tls.settings();

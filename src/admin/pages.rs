@@ -64,12 +64,7 @@ impl Admin {
             certificates(listener, &mut reasons, &mut details);
         }
         for egress in &view.egresses {
-            details.extend(egress.tls.last_error().map(|error| {
-                format!(
-                    "egress `{}`: the last reload of its certificates failed, those before it are used: {error}",
-                    egress.name
-                )
-            }));
+            details.extend(egress::details(egress));
         }
         details.extend(self.configuration.load().detail());
         let (status, word) = if reasons.is_empty() {

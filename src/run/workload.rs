@@ -72,6 +72,7 @@ impl Hearing {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             look.tick().await;
+            self.task.stores.warn_of_lists();
             if self.task.stores.withdraw_expired() {
                 let listener = &self.task.listener;
                 tracing::error!(%listener, "the last SVID has expired: every handshake is refused until the agent gives another");

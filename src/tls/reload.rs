@@ -22,13 +22,12 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use crate::panics;
-use crate::tls::credentials::unix_seconds;
-use expiry::ExpiryWarnings;
 use failure::Failure;
 use look::{Ask, Keeper, Trigger};
 use turn::Looks;
 use watch::DirectoryWatch;
 
+pub(in crate::tls) use expiry::ExpiryWarnings;
 pub use failure::ReloadError;
 pub use files::{FileObserver, FileReloader};
 pub use other::{OtherFiles, Reread};
@@ -69,7 +68,6 @@ pub struct Reloader {
     observer: Arc<dyn ReloadObserver>,
     requests: mpsc::Receiver<Request>,
     watch: DirectoryWatch,
-    warnings: Vec<ExpiryWarnings>,
     keepers: Vec<mpsc::UnboundedSender<Ask>>,
     tasks: JoinSet<()>,
 }
@@ -89,7 +87,6 @@ impl Reloader {
         };
         let reloader = Self {
             watch: DirectoryWatch::new(directories),
-            warnings: stores.iter().map(|_| ExpiryWarnings::default()).collect(),
             stores,
             settings,
             observer,
@@ -184,15 +181,9 @@ impl Reloader {
         });
     }
 
-    fn warn_of_expiry(&mut self) {
-        let now = unix_seconds(std::time::SystemTime::now());
-        for (store, warnings) in self.stores.iter().zip(&mut self.warnings) {
-            let Some(current) = store.current() else {
-                continue;
-            };
-            if let Some(warning) = warnings.due(current.facts(), now) {
-                warning.log(store);
-            }
+    fn warn_of_expiry(&self) {
+        for store in &self.stores {
+            store.warn_of_expiry();
         }
     }
 }

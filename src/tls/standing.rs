@@ -5,14 +5,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
-use super::reload::Turn;
+use super::reload::{ExpiryWarnings, Turn};
 use crate::redact::scrub;
 
-/// Why a file cannot be used; empty while it holds what is in use.
+/// Why a file cannot be used; empty while it holds what is in use. And who looks, and what was said of it.
 #[derive(Debug, Default)]
 pub(super) struct StandingFailure {
     standing: ArcSwapOption<Reported>,
     turn: Turn,
+    expiry: ExpiryWarnings,
 }
 
 #[derive(Debug)]
@@ -22,6 +23,11 @@ struct Reported {
 }
 
 impl StandingFailure {
+    /// What was said of the end of what is in use.
+    pub(super) fn expiry(&self) -> &ExpiryWarnings {
+        &self.expiry
+    }
+
     /// The right to look at the file: one look at a time.
     pub(super) fn turn(&self) -> &Turn {
         &self.turn

@@ -167,6 +167,13 @@ impl WorkloadStores {
         self.credentials.fail(REASON, message)
     }
 
+    /// Says once a day that a revocation list ends soon, or has ended.
+    pub fn warn_of_lists(&self) {
+        if let Some(trust) = &self.trust {
+            trust.warn_of_lists();
+        }
+    }
+
     /// Whether the pair in use ended before now; then it is taken out of use, and handshakes are refused.
     pub fn withdraw_expired(&self) -> bool {
         let now = unix_seconds(SystemTime::now());

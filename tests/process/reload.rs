@@ -3,6 +3,7 @@
 
 mod agent;
 mod broken;
+mod expiry;
 mod sockets;
 mod traces;
 mod unix;

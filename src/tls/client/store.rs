@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::ServerName;
+use tracing::{error, warn};
 
 use super::cas::ClientTlsError;
 use super::generation::{Generation, Texts};
 use super::handshake::Peer;
 use super::settings::Settings;
-use crate::tls::credentials::CertificateFacts;
+use crate::tls::credentials::{CertificateFacts, unix_seconds};
 use crate::tls::standing::StandingFailure;
 
 /// What the connections of one origin are made with.
@@ -66,6 +68,27 @@ impl ClientTls {
     /// What the operator should hear of the pair.
     pub fn warnings(&self) -> Vec<String> {
         self.current.load().warnings().to_vec()
+    }
+
+    /// Says once a day that the certificate in use ends soon, or has ended.
+    pub(in crate::tls) fn warn_of_expiry(&self) {
+        let (Some(facts), Some((cert, _))) = (self.facts(), &self.settings.pair) else {
+            return;
+        };
+        let now = unix_seconds(SystemTime::now());
+        let validity = (facts.not_before, facts.not_after);
+        let Some(warning) = self.failure.expiry().due(validity, now) else {
+            return;
+        };
+        let (cert, not_after) = (cert.display(), warning.not_after());
+        match warning.hours_left() {
+            Some(hours_left) => {
+                warn!(%cert, %not_after, hours_left, "egress certificate expires soon");
+            }
+            None => {
+                error!(%cert, %not_after, "egress certificate has expired: servers refuse it");
+            }
+        }
     }
 
     /// Why the files cannot be used since they last could.

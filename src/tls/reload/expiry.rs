@@ -1,10 +1,9 @@
-//! When to warn of a certificate that is about to expire: 30, 7 and 1 days ahead, once a day at most.
+//! When to warn of a certificate or a revocation list that is about to end: 30, 7 and 1 days ahead, once a day
+//! at most.
 
-use tracing::{error, warn};
+use std::sync::{Mutex, PoisonError};
 
-use crate::tls::credentials::{CertificateFacts, rfc3339};
-
-use super::store::CredentialStore;
+use crate::tls::credentials::rfc3339;
 
 const DAY: i64 = 86_400;
 
@@ -14,31 +13,29 @@ const THRESHOLDS: [i64; 3] = [DAY, 7 * DAY, 30 * DAY];
 /// A certificate of short life is renewed late: it has no more than this part of its life as warning time.
 const LAST_PART_OF_LIFE: i64 = 3;
 
-/// What is to be said of a certificate.
+/// What is to be said.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Warning {
+pub(in crate::tls) struct Warning {
     not_after: i64,
     /// Seconds until then; negative after.
     left: i64,
 }
 
 impl Warning {
-    pub(super) fn log(&self, store: &CredentialStore) {
-        let (cert, not_after) = (store.cert_path().display(), rfc3339(self.not_after));
-        if self.left < 0 {
-            error!(%cert, %not_after, "certificate has expired: clients refuse it");
-        } else {
-            let hours_left = self.left / 3600;
-            warn!(%cert, %not_after, hours_left, "certificate expires soon");
-        }
+    pub(in crate::tls) fn not_after(&self) -> String {
+        rfc3339(self.not_after)
+    }
+
+    /// `None`: it has ended.
+    pub(in crate::tls) fn hours_left(&self) -> Option<i64> {
+        (self.left >= 0).then_some(self.left / 3600)
     }
 }
 
-/// Remembers what was said of the certificate of one store.
+/// Remembers what was said of what one store has in use. It lives as long as the store: a reload of the
+/// configuration says nothing again.
 #[derive(Debug, Default)]
-pub(super) struct ExpiryWarnings {
-    last: Option<LastWarning>,
-}
+pub(in crate::tls) struct ExpiryWarnings(Mutex<Option<LastWarning>>);
 
 #[derive(Debug)]
 struct LastWarning {
@@ -51,25 +48,27 @@ struct LastWarning {
 type Urgency = usize;
 
 impl ExpiryWarnings {
-    /// A warning, if one is due at `now` (unix seconds).
-    pub(super) fn due(&mut self, facts: &CertificateFacts, now: i64) -> Option<Warning> {
-        let left = facts.not_after - now;
-        let urgency = urgency(left, facts.not_after - facts.not_before)?;
-        let silent = self.last.as_ref().is_some_and(|said| {
-            said.not_after == facts.not_after && said.urgency <= urgency && now - said.at < DAY
+    /// A warning of what counts from the first to the second, if one is due at `now` (unix seconds).
+    pub(in crate::tls) fn due(
+        &self,
+        (not_before, not_after): (i64, i64),
+        now: i64,
+    ) -> Option<Warning> {
+        let left = not_after - now;
+        let urgency = urgency(left, not_after - not_before)?;
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = last.as_ref().is_some_and(|said| {
+            said.not_after == not_after && said.urgency <= urgency && now - said.at < DAY
         });
         if silent {
             return None;
         }
-        self.last = Some(LastWarning {
-            not_after: facts.not_after,
+        *last = Some(LastWarning {
+            not_after,
             urgency,
             at: now,
         });
-        Some(Warning {
-            not_after: facts.not_after,
-            left,
-        })
+        Some(Warning { not_after, left })
     }
 }
 
@@ -90,25 +89,13 @@ mod tests {
 
     const LIFETIME: i64 = 365 * DAY;
 
-    fn facts(not_after: i64, lifetime: i64) -> CertificateFacts {
-        CertificateFacts {
-            subject: String::new(),
-            issuer: String::new(),
-            names: Vec::new(),
-            serial: String::new(),
-            not_before: not_after - lifetime,
-            not_after,
-            key_algorithm: String::new(),
-            signature_algorithm: String::new(),
-            sha256: String::new(),
-            chain: Vec::new(),
-            chain_length: 1,
-        }
+    fn facts(not_after: i64, lifetime: i64) -> (i64, i64) {
+        (not_after - lifetime, not_after)
     }
 
     /// Seconds left at each warning while the clock runs in steps of an hour.
-    fn warnings(facts: &CertificateFacts, from: i64, to: i64) -> Vec<i64> {
-        let mut warnings = ExpiryWarnings::default();
+    fn warnings(facts: (i64, i64), from: i64, to: i64) -> Vec<i64> {
+        let warnings = ExpiryWarnings::default();
         (from..to)
             .step_by(3600)
             .filter_map(|now| warnings.due(facts, now))
@@ -119,7 +106,7 @@ mod tests {
     #[test]
     fn a_certificate_is_warned_of_daily_in_its_last_thirty_days() {
         let facts = facts(LIFETIME, LIFETIME);
-        let said = warnings(&facts, LIFETIME - 31 * DAY, LIFETIME - 28 * DAY);
+        let said = warnings(facts, LIFETIME - 31 * DAY, LIFETIME - 28 * DAY);
         let first = 30 * DAY - 3600;
         assert_eq!(said, [first, first - DAY]);
     }
@@ -127,24 +114,24 @@ mod tests {
     #[test]
     fn crossing_a_threshold_is_said_at_once() {
         let facts = facts(LIFETIME, LIFETIME);
-        let said = warnings(&facts, LIFETIME - DAY - 7200, LIFETIME + 7200);
+        let said = warnings(facts, LIFETIME - DAY - 7200, LIFETIME + 7200);
         assert_eq!(said, [DAY + 7200, DAY - 3600, -3600]);
     }
 
     #[test]
     fn a_certificate_of_one_day_is_quiet_until_its_last_eight_hours() {
         let facts = facts(DAY, DAY);
-        assert_eq!(warnings(&facts, 0, DAY - 8 * 3600), [0_i64; 0]);
-        assert_eq!(warnings(&facts, 0, DAY).first(), Some(&(7 * 3600)));
+        assert_eq!(warnings(facts, 0, DAY - 8 * 3600), [0_i64; 0]);
+        assert_eq!(warnings(facts, 0, DAY).first(), Some(&(7 * 3600)));
     }
 
     #[test]
     fn a_renewed_certificate_starts_afresh() {
-        let mut warnings = ExpiryWarnings::default();
+        let warnings = ExpiryWarnings::default();
         let soon = facts(LIFETIME, LIFETIME);
-        assert!(warnings.due(&soon, LIFETIME - 3600).is_some());
+        assert!(warnings.due(soon, LIFETIME - 3600).is_some());
         let renewed = facts(2 * LIFETIME, LIFETIME);
-        assert_eq!(warnings.due(&renewed, LIFETIME - 3600), None);
-        assert!(warnings.due(&renewed, 2 * LIFETIME - 3600).is_some());
+        assert_eq!(warnings.due(renewed, LIFETIME - 3600), None);
+        assert!(warnings.due(renewed, 2 * LIFETIME - 3600).is_some());
     }
 }

@@ -85,14 +85,22 @@ impl FileReloader {
     async fn follow(&self) {
         self.watch.armed().await;
         self.rounds.send_replace(());
+        self.warn_of_expiry();
         let mut recheck = self.settings.rechecks();
         loop {
             tokio::select! {
                 () = self.watch.changed() => sleep(self.settings.debounce).await,
-                _ = recheck.tick() => drop(self.watch.arm()),
+                _ = recheck.tick() => {
+                    drop(self.watch.arm());
+                    self.warn_of_expiry();
+                }
             }
             self.rounds.send_replace(());
         }
+    }
+
+    fn warn_of_expiry(&self) {
+        self.stores.iter().for_each(Watched::warn_of_expiry);
     }
 }
 

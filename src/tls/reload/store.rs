@@ -11,8 +11,9 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Serialize;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{error, info, warn};
 
+use super::expiry::ExpiryWarnings;
 use super::failure::{Attempt, Failure, ReloadError};
 use super::turn::Turn;
 use crate::redact::{Shown, scrub};
@@ -53,6 +54,7 @@ pub struct CredentialStore {
     /// What the files hold instead of a usable pair; empty while they hold the pair in use.
     failure: ArcSwapOption<Failure>,
     turn: Turn,
+    expiry: ExpiryWarnings,
 }
 
 impl CredentialStore {
@@ -104,6 +106,7 @@ impl CredentialStore {
             current: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
             turn: Turn::default(),
+            expiry: ExpiryWarnings::default(),
         }
     }
 
@@ -156,6 +159,20 @@ impl CredentialStore {
     /// One look at a time.
     pub(super) fn turn(&self) -> &Turn {
         &self.turn
+    }
+
+    /// Says once a day that the pair in use ends soon, or has ended.
+    pub(super) fn warn_of_expiry(&self) {
+        let current = self.current();
+        let validity = current.map(|pair| (pair.facts().not_before, pair.facts().not_after));
+        let now = unix_seconds(SystemTime::now());
+        let due = validity.and_then(|validity| self.expiry.due(validity, now));
+        let Some(warning) = due else { return };
+        let (cert, not_after) = (self.cert.display(), warning.not_after());
+        match warning.hours_left() {
+            Some(hours_left) => warn!(%cert, %not_after, hours_left, "certificate expires soon"),
+            None => error!(%cert, %not_after, "certificate has expired: clients refuse it"),
+        }
     }
 
     /// Directories in which a replacement of the files shows.

@@ -95,6 +95,15 @@ impl Watched {
         }
     }
 
+    /// Says once a day that what is in use ends soon, or has ended.
+    pub(super) fn warn_of_expiry(&self) {
+        match self {
+            Self::ClientCas(store) => store.warn_of_lists(),
+            Self::Client(store) => store.warn_of_expiry(),
+            Self::TicketKeys(_) | Self::Other(_) => {}
+        }
+    }
+
     pub(super) fn log_loaded(&self) {
         match self {
             Self::ClientCas(store) => {

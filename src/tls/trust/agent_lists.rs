@@ -20,8 +20,8 @@ pub(super) struct Signer {
 #[derive(Default)]
 pub(super) struct AgentLists {
     lists: Vec<List>,
-    /// When the first of them has to be replaced, unix seconds.
-    pub(super) next_update: Option<i64>,
+    /// From when to when the one counts that has to be replaced first, unix seconds.
+    pub(super) first_end: Option<(i64, i64)>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -60,6 +60,7 @@ impl AgentLists {
             let Known {
                 issuer,
                 issuer_text,
+                this_update,
                 next_update,
             } = revocation::read(der).map_err(wrong)?;
             all.warnings.extend(revocation::out_of_date(
@@ -68,8 +69,8 @@ impl AgentLists {
                 next_update,
                 now,
             ));
-            let first = all.next_update.map_or(next_update, |f| f.min(next_update));
-            all.next_update = Some(first);
+            let validity = (this_update, next_update);
+            all.first_end = Some(revocation::first(all.first_end, validity));
             all.lists.push(List {
                 der: der.clone().into(),
                 issuer,

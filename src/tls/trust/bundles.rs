@@ -116,7 +116,7 @@ impl Trust {
             add_part(&mut context, b"list");
             add_part(&mut context, list);
         }
-        let next_update = lists.next_update;
+        let list_validity = lists.first_end;
         let signers: Vec<_> = domains
             .iter()
             .map(|(_, parsed)| parsed.signers.as_slice())
@@ -139,7 +139,7 @@ impl Trust {
             digest: finished(context),
             warnings,
             ca_keys: keys,
-            next_update,
+            list_validity,
         })
     }
 }

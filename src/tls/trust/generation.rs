@@ -51,7 +51,8 @@ pub struct Trust {
     pub(super) digest: [u8; 32],
     pub(super) warnings: Vec<String>,
     pub(super) ca_keys: Vec<String>,
-    pub(super) next_update: Option<i64>,
+    /// Of the revocation list that has to be replaced first.
+    pub(super) list_validity: Option<(i64, i64)>,
 }
 
 impl Trust {
@@ -67,7 +68,9 @@ impl Trust {
             (Some(path), Some(text)) => Some(Revocation::parse(path, text, now)?),
             _ => None,
         };
-        let next_update = revocation.as_ref().map(|revocation| revocation.next_update);
+        let list_validity = revocation
+            .as_ref()
+            .and_then(|revocation| revocation.first_end);
         let lists = revocation.map(|revocation| {
             warnings.extend(revocation.warnings);
             revocation.lists
@@ -83,7 +86,7 @@ impl Trust {
             digest: digest(settings, texts),
             warnings,
             ca_keys: keys,
-            next_update,
+            list_validity,
         })
     }
 
@@ -95,7 +98,7 @@ impl Trust {
             digest: NOBODY,
             warnings: Vec::new(),
             ca_keys: Vec::new(),
-            next_update: None,
+            list_validity: None,
         }
     }
 
@@ -111,7 +114,7 @@ impl Trust {
     /// When the first revocation list has to be replaced, unix seconds; after that the clients of its
     /// issuer are refused.
     pub fn next_update(&self) -> Option<i64> {
-        self.next_update
+        self.list_validity.map(|(_, next_update)| next_update)
     }
 
     /// What can be used and still surprises.
@@ -141,7 +144,7 @@ impl Trust {
             return !self.chains.client_auth_mandatory();
         };
         let counts = |next: i64| u64::try_from(next).is_ok_and(|next| now < next);
-        self.next_update.is_none_or(counts) && self.rules.allow(peer)
+        self.next_update().is_none_or(counts) && self.rules.allow(peer)
     }
 }
 

@@ -19,8 +19,8 @@ const SEQUENCE: u8 = 0x30;
 #[derive(Debug)]
 pub(super) struct Revocation {
     pub(super) lists: Vec<CertificateRevocationListDer<'static>>,
-    /// When the first of them has to be replaced, unix seconds.
-    pub(super) next_update: i64,
+    /// From when to when the one counts that has to be replaced first, unix seconds.
+    pub(super) first_end: Option<(i64, i64)>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ impl Revocation {
         };
         let mut revocation = Self {
             lists: Vec::new(),
-            next_update: i64::MAX,
+            first_end: None,
             warnings: Vec::new(),
         };
         if text.first() == Some(&SEQUENCE) {
@@ -64,7 +64,7 @@ impl Revocation {
         let from = format!("client-crl: {}", path.display());
         let (issuer, next) = (&known.issuer_text, known.next_update);
         self.warnings.extend(out_of_date(&from, issuer, next, now));
-        self.next_update = self.next_update.min(next);
+        self.first_end = Some(first(self.first_end, (known.this_update, next)));
         self.lists.push(der.into());
         Ok(())
     }
@@ -76,8 +76,15 @@ pub(super) struct Known {
     pub(super) issuer: Vec<u8>,
     /// How messages call it.
     pub(super) issuer_text: String,
-    /// When it has to be replaced, unix seconds.
+    /// When it was made, unix seconds.
+    pub(super) this_update: i64,
+    /// When it has to be replaced.
     pub(super) next_update: i64,
+}
+
+/// Of two lists, the validity of the one that ends first.
+pub(super) fn first(known: Option<(i64, i64)>, next: (i64, i64)) -> (i64, i64) {
+    known.filter(|known| known.1 <= next.1).unwrap_or(next)
 }
 
 /// Reads one list.
@@ -95,6 +102,7 @@ pub(super) fn read(der: &[u8]) -> Result<Known, String> {
     Ok(Known {
         issuer: list.issuer().as_raw().to_vec(),
         issuer_text,
+        this_update: list.last_update().timestamp(),
         next_update,
     })
 }

@@ -3,15 +3,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::server::danger::ClientCertVerifier;
+use tracing::{error, warn};
 
 use super::bundles::LastBundles;
 use super::error::TrustError;
 use super::generation::{Texts, Trust};
 use super::settings::Settings;
 use super::verifier::Verifier;
+use crate::redact::Shown;
+use crate::tls::credentials::unix_seconds;
 use crate::tls::standing::StandingFailure;
 
 /// Which clients a listener trusts.
@@ -96,6 +100,29 @@ impl TrustStore {
     /// Verifies what clients present, by what is in use then.
     pub(crate) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::new(Verifier::new(Arc::clone(&self.current)))
+    }
+
+    /// Says once a day that a revocation list ends soon, or has ended.
+    pub(in crate::tls) fn warn_of_lists(&self) {
+        let now = unix_seconds(SystemTime::now());
+        let validity = self.current.load().list_validity;
+        let due = validity.and_then(|validity| self.failure.expiry().due(validity, now));
+        let Some(warning) = due else { return };
+        let (client_crl, next_update) = (self.list_source(), warning.not_after());
+        match warning.hours_left() {
+            Some(hours_left) => {
+                warn!(%client_crl, %next_update, hours_left, "revocation list ends soon");
+            }
+            None => {
+                error!(%client_crl, %next_update, "revocation list out of date: the clients of its issuer are refused");
+            }
+        }
+    }
+
+    /// The file of the lists, or the agent that sent them.
+    fn list_source(&self) -> Shown {
+        let file = self.settings.crl.as_ref();
+        Shown::path(file.unwrap_or(&self.settings.ca))
     }
 
     /// Reads and checks what the file holds. Changes nothing.
