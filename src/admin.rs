@@ -4,6 +4,7 @@
 mod configuration;
 pub(crate) mod connection;
 mod egress;
+mod failing;
 mod pages;
 mod status;
 mod waiters;

@@ -54,6 +54,8 @@ pub struct Metrics {
     egress: Egress,
     credential_reloads: IntCounterVec,
     config_reloads: IntCounterVec,
+    credentials_failing: IntGauge,
+    config_failing: IntGauge,
     panics: IntCounterVec,
     draining: IntGauge,
 }
@@ -80,6 +82,14 @@ impl Metrics {
                 "config_reloads_total",
                 "Configurations read at SIGHUP, in use (ok) or refused, the last good one kept (failed).",
                 &["result"],
+            )?,
+            credentials_failing: family.single(
+                "credential_reloads_failing",
+                "Certificates and files of CAs, revocation lists and keys whose last reload failed and has not been mended.",
+            )?,
+            config_failing: family.single(
+                "config_reload_failing",
+                "1 while the last configuration read at SIGHUP is refused, 0 otherwise.",
             )?,
             panics: family.counter(
                 "panics_total",
@@ -138,6 +148,13 @@ impl Metrics {
     pub fn config_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.config_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// States how many certificates and files, and whether the configuration, stand refused.
+    pub fn set_failing(&self, credentials: usize, config: bool) {
+        let credentials = i64::try_from(credentials).unwrap_or(i64::MAX);
+        self.credentials_failing.set(credentials);
+        self.config_failing.set(i64::from(config));
     }
 
     /// The families of spans, which appear with the first exporter.

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
-use super::{Admin, ListenerStatus, egress, page, status, text};
+use super::{Admin, ListenerStatus, egress, failing, page, status, text};
 use crate::drain::Phase;
 use crate::listener::Activity;
 use crate::time::parse_duration;
@@ -80,6 +80,9 @@ impl Admin {
     }
 
     pub(super) fn metrics_page(&self) -> Response<Full<Bytes>> {
+        let (view, configuration) = (self.view.load(), self.configuration.load());
+        let refused = configuration.detail().is_some();
+        self.metrics.set_failing(failing::count(&view), refused);
         match self.metrics.render() {
             Ok(body) => page(
                 StatusCode::OK,

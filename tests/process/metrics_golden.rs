@@ -131,7 +131,7 @@ fn every_family_is_as_recorded() {
 }
 
 /// The names that outside checks rely on: they may be joined by others, and do not change.
-const CONTRACT: [(&str, &str, &[&str]); 23] = [
+const CONTRACT: [(&str, &str, &[&str]); 25] = [
     (
         "handshake_duration_seconds",
         "histogram",
@@ -184,6 +184,8 @@ const CONTRACT: [(&str, &str, &[&str]); 23] = [
     ),
     ("config_reloads_total", "counter", &["result"]),
     ("credential_reloads_total", "counter", &["result"]),
+    ("config_reload_failing", "gauge", &[]),
+    ("credential_reloads_failing", "gauge", &[]),
     (
         "certificate_start_timestamp_seconds",
         "gauge",

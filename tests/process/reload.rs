@@ -4,6 +4,7 @@
 mod agent;
 mod broken;
 mod expiry;
+mod failing;
 mod sockets;
 mod traces;
 mod unix;
