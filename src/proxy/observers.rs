@@ -127,13 +127,18 @@ impl Observed {
         }
     }
 
-    /// The same for the fields of HTTP/2, of which those of the client that it replaces go.
+    /// Takes the fields of the client that end here out of those of HTTP/2.
+    #[cold]
+    pub(crate) fn remove_from(&self, fields: &mut HeaderMap) {
+        for name in self.replaces() {
+            fields.remove(*name);
+        }
+    }
+
+    /// The same as `put_line` for the fields of HTTP/2.
     #[cold]
     pub(crate) fn insert_into(&self, fields: &mut HeaderMap) {
         let Some(span) = &self.span else { return };
-        for name in span.replaces() {
-            fields.remove(*name);
-        }
         if let Some((name, value)) = span.field()
             && let Ok(value) = HeaderValue::try_from(value)
         {

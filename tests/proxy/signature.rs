@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::signer::{Signer, post, told};
+use crate::support::collector::Collector;
 use crate::support::http::{echo_app, h2_request};
 use crate::support::{Setup, read_head, upstream, within};
 
@@ -80,6 +81,38 @@ async fn a_listener_without_signatures_lets_no_client_pretend() {
         let fields = &signer.fields(b"hello", "1", true)[3..];
         let (_, _, seen) = post(&sidecar, version, fields, b"hello").await;
         assert_eq!(told(&seen), Vec::<String>::new(), "{version}");
+    }
+}
+
+/// The app gets our `traceparent`, not the one that was signed.
+#[tokio::test]
+async fn what_traces_replace_cannot_be_covered() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let signer = Signer::new();
+    let collector = Collector::new().await;
+    let components = [
+        ("@method", "POST"),
+        ("@authority", "me.example"),
+        ("@path", "/x"),
+        ("@query", "?"),
+        ("traceparent", PARENT),
+    ];
+    for (traces, version, expected) in [
+        (String::new(), "http1", 200),
+        (String::new(), "http2", 200),
+        (collector.section(), "http1", 401),
+        (collector.section(), "http2", 401),
+    ] {
+        let setup = Setup::in_front_of(echo_app().await).process(&traces);
+        let sidecar = setup.listener(&signer.section("require")).start();
+        let mut fields = signer.sign("ed", &components, "1", true);
+        fields.push(("traceparent", PARENT.to_owned()));
+        let (status, _, body) = post(&sidecar, version, &fields, b"").await;
+        assert_eq!(status, expected, "{version}: {body}");
+        let refused = body.contains("not_covered");
+        assert_eq!(refused, expected == 401, "{version}: {body}");
+        let traced = body.contains(PARENT);
+        assert_eq!(traced, expected == 200, "{version}: {body}");
     }
 }
 

@@ -209,6 +209,10 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
     });
     let observers = context.observers.as_deref();
     let observed = observers.map(|observers| observers.begin(&head));
+    if let Some(observed) = &observed {
+        // Before the signatures: the app does not get them, so they cannot be covered.
+        head.leave_out(observed.replaces());
+    }
     let mut verdict = None;
     if let Some(verifier) = &context.signature {
         match verify(context, verifier, &head.message(&context.identity)) {
@@ -225,9 +229,6 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
         head.leave_out(&ENDS_HERE);
     } else if context.targets.is_some() {
         head.leave_out(&FOR_A_PROXY);
-    }
-    if let Some(observed) = &observed {
-        head.leave_out(observed.replaces());
     }
     let over_http2 = !head.websocket && context.settings.upstream_http.is_http2(head.grpc);
     let default_host = &context.upstream.default_host;

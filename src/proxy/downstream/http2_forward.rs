@@ -95,6 +95,10 @@ pub(super) async fn serve(
         }
     };
     let host = host.as_deref();
+    if let Some(observed) = &sample.observed {
+        // Before the signatures: the app does not get them, so they cannot be covered.
+        observed.remove_from(&mut parts.headers);
+    }
     if let Some(signer) = &context.responses
         && !websocket
     {
