@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::client::{Client, PostError};
 use super::encode;
@@ -99,7 +99,7 @@ impl Run {
             let pause = match self.attempts {
                 0 if self.queue.len() >= self.worthwhile => Duration::ZERO,
                 0 => INTERVAL,
-                failed => FIRST_PAUSE * 2_u32.pow(failed - 1),
+                _ => self.pause(),
             };
             tokio::select! {
                 biased;
@@ -107,7 +107,7 @@ impl Run {
                     let Some(Flush { until, done }) = flush else {
                         // Nobody can end a span here any more: the last ones.
                         let until = Instant::now() + self.settings.timeout;
-                        self.flush(until).await;
+                        self.end(until).await;
                         return;
                     };
                     // Nobody may wait any more.
@@ -128,6 +128,21 @@ impl Run {
                 return self.batch.is_empty() && self.queue.is_empty();
             }
         }
+    }
+
+    /// Sends what is left, batch after batch and again after a failure, until it is `until`. What did not
+    /// arrive by then is dropped.
+    async fn end(mut self, until: Instant) {
+        while !self.flush(until).await && Instant::now() < until {
+            sleep_until(until.min(Instant::now() + self.pause())).await;
+        }
+        let left = self.batch.len() + self.queue.len();
+        self.metrics.unreachable.inc_by(left as u64);
+    }
+
+    /// Before the next attempt.
+    fn pause(&self) -> Duration {
+        FIRST_PAUSE * 2_u32.pow(self.attempts.saturating_sub(1))
     }
 
     /// Sends one batch, if anything is queued; whether it arrived.

@@ -1,7 +1,8 @@
 //! Where spans go changes; listeners and their connections stay.
 
 use super::*;
-use crate::support::collector::Collector;
+use crate::support::collector::{Collector, Manner};
+use crate::support::http::nobody;
 
 async fn answered(client: &mut Client) {
     ask(client, "/").await;
@@ -50,4 +51,44 @@ async fn spans_of_new_connections_go_where_the_new_settings_say() {
     let (code, log) = process.ended().await;
     assert_eq!(code, Some(0), "{log}");
     assert_eq!((first.spans().len(), second.spans().len()), (3, 3), "{log}");
+}
+
+/// What waits for a collector that nobody uses any more is sent again, and what does not arrive is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_a_collector_that_is_replaced_arrive_or_are_counted() {
+    let stage = Stage::new().await;
+    let ((_held, down), busy) = (nobody(), Collector::new().await);
+    busy.behaves(Manner {
+        status: Some(503),
+        ..Manner::default()
+    });
+    let process = Process::start(&Setup::in_front_of(stage.address).process(DRAIN)).await;
+    for (number, endpoint) in [(2, down), (4, busy.address)] {
+        let traces = format!("[traces]\nendpoint = \"http://{endpoint}\"\ntimeout = \"2s\"\n");
+        for (generation_of, traces) in [(number, traces.as_str()), (number + 1, "")] {
+            let setup = Setup::in_front_of(stage.address);
+            let setup = setup.process(&format!("{DRAIN}\n{traces}"));
+            reload(&process, &setup.toml(&process.dir));
+            generation(&process, generation_of).await;
+            let mut client = client(&process, process.address).await;
+            for _ in 0..5 {
+                answered(&mut client).await;
+            }
+            drop(client);
+            let open = [("listener", "test")];
+            process
+                .metric_is("hybridge_connections_open", &open, 0.0)
+                .await;
+        }
+    }
+    process.logs("it has no time: status 503").await;
+    busy.behaves(Manner::default());
+    busy.has(5).await;
+    let unreachable = [("reason", "unreachable")];
+    process
+        .metric_reaches("hybridge_spans_dropped_total", &unreachable, 5.0)
+        .await;
+    process
+        .metric_reaches("hybridge_spans_exported_total", &[], 5.0)
+        .await;
 }
