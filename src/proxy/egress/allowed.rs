@@ -87,7 +87,8 @@ fn hosts(text: &str) -> Result<Hosts, TargetRuleError> {
         let target: Result<Target, _> = format!("{name}:1").parse();
         target.is_ok_and(|target| target.name().is_some()) && name.parse::<IpAddr>().is_err()
     };
-    let lower = text.to_ascii_lowercase();
+    // The dot at the end is for resolvers: a target's is not compared either.
+    let lower = text.trim_end_matches('.').to_ascii_lowercase();
     match lower.strip_prefix('*') {
         Some(domain) if domain.strip_prefix('.').is_some_and(is_name) => {
             Ok(Hosts::Below(domain.to_owned()))
@@ -119,6 +120,9 @@ mod tests {
             ("*.train:443", "rank-0.train:444", false),
             ("store.org:443", "store.org.:443", true),
             ("store.org:443", "a.store.org:443", false),
+            ("store.org.:443", "store.org:443", true),
+            ("Store.org.:443", "store.org.:443", true),
+            ("*.train.:443", "rank-0.train:443", true),
             ("10.77.0.0/16:1024-65535", "10.77.3.4:1024", true),
             ("10.77.0.0/16:1024-65535", "10.77.3.4:1023", false),
             ("10.77.0.0/16:1024-65535", "10.78.0.1:1024", false),
@@ -144,6 +148,8 @@ mod tests {
             ("a.org:9-1", TargetRuleError::Ports),
             ("a.*.org:1", TargetRuleError::Hosts),
             ("*a.org:1", TargetRuleError::Hosts),
+            (".:1", TargetRuleError::Hosts),
+            ("*.:1", TargetRuleError::Hosts),
             (":1", TargetRuleError::Hosts),
             ("0.0.0.0/0:1", TargetRuleError::Hosts),
         ] {
