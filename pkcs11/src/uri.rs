@@ -66,6 +66,11 @@ impl Uri {
         path.to_owned()
     }
 
+    /// The file of the PIN.
+    pub fn pin_file(&self) -> Option<&std::path::Path> {
+        self.pin.as_deref()
+    }
+
     /// The shared object.
     pub fn module(&self) -> &std::path::Path {
         &self.module

@@ -66,6 +66,8 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             );
         }
         if let Some(signer) = responses(name, listener.responses.as_ref())? {
+            let of_signer = signer.warnings().into_iter();
+            warnings.extend(of_signer.map(|warning| format!("listener `{name}`: {warning}")));
             let [classical, ml_dsa] = signer.key_ids();
             let _ = writeln!(
                 text,

@@ -93,6 +93,7 @@ impl Ready {
             certificates,
             trust,
             ticket_keys,
+            responses,
             ..
         } = &self.kept;
         expiry(families, certificates);
@@ -106,6 +107,10 @@ impl Ready {
             for warning in trust.current().warnings() {
                 tracing::warn!(listener = %name, "{warning}");
             }
+        }
+        let of_responses = responses.as_ref().map(|signer| signer.warnings());
+        for warning in of_responses.into_iter().flatten() {
+            tracing::warn!(listener = %name, "{warning}");
         }
         if let Some(warning) = ticket_keys.as_ref().and_then(|keys| keys.warning()) {
             tracing::warn!(listener = %name, "{warning}");

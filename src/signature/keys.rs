@@ -20,6 +20,7 @@ use self::material::{decode, small_order};
 use super::settings::SignatureKind;
 use crate::redact::Shown;
 use crate::regular_file;
+use crate::secret_file::{Exposure, exposure};
 
 /// Bytes of the file.
 const MAX_FILE: u64 = 4 << 20;
@@ -39,6 +40,16 @@ pub enum KeyError {
         path: Shown,
         /// Why.
         cause: io::Error,
+    },
+    /// Everybody may write it.
+    #[error(
+        "signature keys {path} may be written by everybody (mode {mode:04o}), who could let anyone sign: `chmod o-w`"
+    )]
+    Writable {
+        /// The file.
+        path: Shown,
+        /// Its permissions.
+        mode: u32,
     },
     /// It is no JWK set.
     #[error(
@@ -125,6 +136,10 @@ pub(super) struct KeySet {
 
 impl KeySet {
     pub(super) fn load(path: &Path, require: &[SignatureKind]) -> Result<Self, KeyError> {
+        if let Some(Exposure::Writable(mode)) = exposure(path) {
+            let path = path.into();
+            return Err(KeyError::Writable { path, mode });
+        }
         let text = read(path).map_err(|cause| KeyError::Unreadable {
             path: path.into(),
             cause,

@@ -50,6 +50,11 @@ impl ResponseSigner {
         Ok(true)
     }
 
+    /// What is too open about its keys.
+    pub fn warnings(&self) -> Vec<String> {
+        signer::exposed(&self.settings)
+    }
+
     /// What it is read from.
     pub fn files(&self) -> Vec<PathBuf> {
         signer::files(&self.settings)

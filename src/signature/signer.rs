@@ -158,6 +158,27 @@ fn private_key(path: &Path) -> Result<PrivatePkcs8KeyDer<'static>, SignerError> 
         .map_err(|_| refused(path, "no private key in PEM (PKCS#8, not encrypted)"))
 }
 
+/// A warning about each key that others may read, or write as its group.
+pub(super) fn exposed(settings: &ResponseSettings) -> Vec<String> {
+    let of_key = |path: &Path| {
+        let (who, mode) = match exposure(path)? {
+            Exposure::Writable(mode) => ("written by everybody", mode),
+            Exposure::WritableByGroup(mode) => ("written by its group", mode),
+            Exposure::Readable(mode) => ("read by everybody", mode),
+        };
+        let path = Shown::path(path);
+        Some(format!(
+            "signature.responses: {path} may be {who} (mode {mode:04o}), who could sign as this server: `chmod 600`"
+        ))
+    };
+    let keys = key_files(settings);
+    keys.iter().filter_map(|path| of_key(path)).collect()
+}
+
+fn key_files(settings: &ResponseSettings) -> [PathBuf; 2] {
+    ["ec.key", "mldsa.key"].map(|name| settings.keys.join(name))
+}
+
 /// Of its full length at once, so that no copy stays in memory.
 fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, SignerError> {
     let reading = || -> io::Result<_> {
@@ -245,6 +266,6 @@ fn of_ml_dsa(algorithm: &str, public: &[u8]) -> String {
 
 /// The files that a change of these settings shows in.
 pub(super) fn files(settings: &ResponseSettings) -> Vec<PathBuf> {
-    let keys = ["ec.key", "mldsa.key"].map(|name| settings.keys.join(name));
+    let keys = key_files(settings);
     keys.into_iter().chain(settings.model.clone()).collect()
 }

@@ -28,8 +28,8 @@ pub use error::{CredentialError, NotPem, Role};
 pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, name_text, printable};
-pub(super) use source::read_public;
 pub(crate) use source::{PairDigest, PairText, SIZE_LIMIT, directory_of, volume_root};
+pub(super) use source::{read_public, read_trusted};
 pub(crate) use token::{TokenKey, check as check_token, is_token};
 pub use validity::{rfc3339, unix_seconds};
 pub(crate) use warning::ShownBy;
@@ -89,10 +89,7 @@ impl Credentials {
             Some(token) => token.signing_key(),
             None => key::load(key, &text.key, &provider)?,
         };
-        let of_permissions = match &token {
-            Some(_) => None,
-            None => warning::of_permissions(key)?,
-        };
+        let of_permissions = warning::of_permissions(key)?;
         let certified_key = Arc::new(CertifiedKey::new(certificates, signing_key));
         // A token need not show its public key: whether it is the one is seen by the trial.
         if token.is_none()

@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -133,6 +134,9 @@ async fn a_token_that_goes_away_and_comes_back_needs_no_restart() {
         client.connect(sidecar.address).await.unwrap();
     }
     assert_eq!(sidecar.admin("/readyz").await.0, 200);
+    // What SoftHSM has and cryptoki does not know is no error.
+    let log = sidecar.log();
+    assert!(!log.contains("Mechanism type"), "{log}");
 
     fs::rename(hsm.path("tokens"), hsm.path("away")).unwrap();
     fs::create_dir(hsm.path("tokens")).unwrap();
@@ -216,6 +220,8 @@ fn check_asks_the_token() {
         assert!(!said.contains(PIN), "{said}");
         (output.status.code(), said)
     };
+    let pin = hsm.path("pin");
+    fs::set_permissions(&pin, PermissionsExt::from_mode(0o400)).unwrap();
     let (code, said) = check(&hsm.uri());
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("ECDSA P-384"), "{said}");
@@ -223,6 +229,15 @@ fn check_asks_the_token() {
         said.contains("key = \"pkcs11:token=tests;object=tls?module-path="),
         "{said}"
     );
+    assert!(!said.contains("PIN file"), "{said}");
+    fs::set_permissions(&pin, PermissionsExt::from_mode(0o644)).unwrap();
+    let (code, open) = check(&hsm.uri());
+    assert_eq!(code, Some(0), "{open}");
+    let warning = format!(
+        "PIN file {}: everybody may read it (mode 0644)",
+        pin.display()
+    );
+    assert!(open.contains(&warning), "{open}");
     let (code, said) = check(&format!("{}&pin-value={PIN}", hsm.uri()));
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("write the PIN to a file"), "{said}");

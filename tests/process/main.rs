@@ -30,6 +30,7 @@ mod log_fields;
 mod metrics_golden;
 mod monitoring;
 mod pages;
+mod permissions;
 mod port_takeover;
 mod profile;
 mod reload;

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
 
 use crate::redact::Shown;
-use crate::tls::credentials::{CredentialError, Role, read_public};
+use crate::tls::credentials::{CredentialError, Role, read_trusted};
 use crate::tls::pem::{self, PemError, Position};
 
 /// Why CAs or a certificate of ours cannot be used.
@@ -66,7 +66,7 @@ pub enum ClientTlsError {
 
 /// The certificates of a PEM file.
 pub(super) fn of_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientTlsError> {
-    let text = read_public(Role::Certificate, path);
+    let text = read_trusted(Role::Certificate, path);
     let text = text.map_err(|cause| ClientTlsError::File(Box::new(cause)))?;
     let malformed = |cause| ClientTlsError::Pem {
         path: path.into(),

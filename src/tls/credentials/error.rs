@@ -53,6 +53,11 @@ pub enum CredentialError {
     )]
     Writable { path: Shown, mode: u32 },
 
+    #[error(
+        "{role} {path} may be written by everybody (mode {mode:04o}), who could say whom this trusts: `chmod o-w`"
+    )]
+    WritableTrust { role: Role, path: Shown, mode: u32 },
+
     #[error("{role} {path} is not PEM: {found}")]
     NotPem {
         role: Role,
@@ -249,7 +254,7 @@ impl CredentialError {
             Self::Unreadable { .. } => "unreadable",
             Self::Empty { .. } => "empty",
             Self::TooLarge { .. } => "too_large",
-            Self::Writable { .. } => "permissions",
+            Self::Writable { .. } | Self::WritableTrust { .. } => "permissions",
             Self::NotPem { .. }
             | Self::Pem { .. }
             | Self::WrongBlocks { .. }

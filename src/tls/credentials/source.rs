@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::error::{CredentialError, Role};
 use super::token::is_token;
 use crate::regular_file;
+use crate::secret_file::{Exposure, exposure};
 
 /// A chain of ten ML-DSA-87 certificates is about 110 KiB of PEM.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -115,6 +116,15 @@ impl Generation {
 /// A public file, read within the same bounds.
 pub(crate) fn read_public(role: Role, path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     read_file(role, path, path)
+}
+
+/// A public file that says whom to trust: refused if everybody may write it.
+pub(crate) fn read_trusted(role: Role, path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    if let Some(Exposure::Writable(mode)) = exposure(path) {
+        let path = path.into();
+        return Err(CredentialError::WritableTrust { role, path, mode });
+    }
+    read_public(role, path)
 }
 
 fn read_file(

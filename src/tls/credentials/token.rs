@@ -14,13 +14,13 @@ pub(crate) fn is_token(key: &Path) -> bool {
 }
 
 #[cfg(feature = "pkcs11")]
-pub(crate) use with_modules::{TokenKey, check};
+pub(crate) use with_modules::{TokenKey, check, pin_file};
 #[cfg(not(feature = "pkcs11"))]
-pub(crate) use without_modules::{TokenKey, check};
+pub(crate) use without_modules::{TokenKey, check, pin_file};
 
 #[cfg(feature = "pkcs11")]
 mod with_modules {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
     use hybridge_pkcs11::{Key, Kind, Uri};
@@ -36,6 +36,12 @@ mod with_modules {
         text.parse::<Uri>()
             .map(drop)
             .map_err(|problem| problem.to_string())
+    }
+
+    /// The file of the PIN, if the URI names one.
+    pub(crate) fn pin_file(key: &Path) -> Option<PathBuf> {
+        let uri: Uri = key.to_str()?.parse().ok()?;
+        uri.pin_file().map(Path::to_owned)
     }
 
     impl TokenKey {
@@ -72,7 +78,7 @@ mod with_modules {
 
 #[cfg(not(feature = "pkcs11"))]
 mod without_modules {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
     use rustls::sign::SigningKey;
@@ -87,6 +93,10 @@ mod without_modules {
 
     pub(crate) fn check(_text: &str) -> Result<(), String> {
         Err(REFUSAL.to_owned())
+    }
+
+    pub(crate) fn pin_file(_key: &Path) -> Option<PathBuf> {
+        None
     }
 
     impl TokenKey {

@@ -16,7 +16,7 @@ use super::error::CredentialError;
 use super::facts::{CertificateFacts, title};
 use super::names;
 use super::source::PairText;
-use super::token::is_token;
+use super::token::{is_token, pin_file};
 use super::validity::rfc3339;
 
 const DAY: i64 = 86_400;
@@ -176,6 +176,9 @@ pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning
 
 /// Who else may read the key, or write it as its group; that everybody may write it is an error.
 pub(super) fn of_permissions(key: &Path) -> Result<Option<Warning>, CredentialError> {
+    if is_token(key) {
+        return Ok(pin_file(key).and_then(|pin| of_pin(&pin)));
+    }
     let what = match exposure(key) {
         None => return Ok(None),
         Some(Exposure::Writable(mode)) => {
@@ -196,6 +199,19 @@ pub(super) fn of_permissions(key: &Path) -> Result<Option<Warning>, CredentialEr
         path: key.into(),
         what,
     }))
+}
+
+/// Who else may read or write the PIN of a token: no key is replaced by that, so it is never an error.
+fn of_pin(pin: &Path) -> Option<Warning> {
+    let (who, mode) = match exposure(pin)? {
+        Exposure::Writable(mode) | Exposure::Readable(mode) => ("everybody may read it", mode),
+        Exposure::WritableByGroup(mode) => ("its group may write it", mode),
+    };
+    Some(Warning {
+        file: "PIN",
+        path: pin.into(),
+        what: format!("{who} (mode {mode:04o}), and so use the keys of the token: `chmod 400`"),
+    })
 }
 
 /// Blocks of both files that are not used. A file that is certificate and key file is meant to hold both.

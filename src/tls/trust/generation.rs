@@ -14,7 +14,7 @@ use super::error::TrustError;
 use super::nobody::Nobody;
 use super::revocation::Revocation;
 use super::settings::{ClientAuth, Settings};
-use crate::tls::credentials::{Role, hex, read_public, unix_seconds};
+use crate::tls::credentials::{Role, hex, read_trusted, unix_seconds};
 use crate::tls::identity::{PeerIdentity, Rules};
 use zeroize::Zeroizing;
 
@@ -26,11 +26,11 @@ pub(super) struct Texts {
 
 impl Texts {
     pub(super) fn read(settings: &Settings) -> Result<Self, TrustError> {
-        let ca = read_public(Role::Certificate, &settings.ca);
+        let ca = read_trusted(Role::Certificate, &settings.ca);
         let crl = settings
             .crl
             .as_deref()
-            .map(|path| read_public(Role::RevocationList, path));
+            .map(|path| read_trusted(Role::RevocationList, path));
         Ok(Self {
             ca: ca.map_err(|cause| TrustError::File(Box::new(cause)))?,
             crl: crl

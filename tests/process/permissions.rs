@@ -1,0 +1,123 @@
+//! Files that others may write or read: refused where they say whom to trust, a warning where they hold a secret.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use hybridge::certgen::Algorithm;
+
+use crate::support::pki::TestPki;
+use crate::support::process::Process;
+use crate::support::{Setup, answering};
+use rustix::process::Signal;
+
+const SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"ed","principal":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn hybridge(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hybridge"));
+    let output = command.args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    (
+        output.status.code(),
+        said + &String::from_utf8_lossy(&output.stderr),
+    )
+}
+
+/// A directory with everything that a listener and an egress may be told to read.
+fn files() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    pki.leaf(&["localhost"]).write_to(dir.path());
+    mode(&dir.path().join("tls.key"), 0o600);
+    for name in ["clients.crt", "servers.crt"] {
+        fs::write(dir.path().join(name), pki.ca_pem()).unwrap();
+    }
+    fs::write(dir.path().join("clients.jwks"), SET).unwrap();
+    let keys = dir.path().join("sign");
+    let (code, said) = hybridge(&["keys", "sign", "--out", keys.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    dir
+}
+
+fn check(dir: &Path, tls: &str) -> (Option<i32>, String) {
+    let at = dir.display();
+    let text = format!(
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nupstream = \"127.0.0.1:9\"\n[listener.tls]\ncert = \"{at}/tls.crt\"\nkey = \"{at}/tls.key\"\nclient-auth = \"required\"\nclient-ca = \"{at}/clients.crt\"\nallow-any = true\n{tls}\n[listener.signature]\nmode = \"verify\"\nrequire = [\"classical\"]\nkeys = \"{at}/clients.jwks\"\nresponses = \"{at}/sign\"\n[[egress]]\nlisten = \"127.0.0.1:0\"\ntarget = \"a.example:443\"\ntls.ca = \"{at}/servers.crt\"\n"
+    );
+    let file = dir.join("hybridge.toml");
+    fs::write(&file, text).unwrap();
+    hybridge(&["check", file.to_str().unwrap()])
+}
+
+#[test]
+fn a_file_that_says_whom_to_trust_is_refused_if_everybody_may_write_it() {
+    let dir = files();
+    let (code, said) = check(dir.path(), "");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("everybody"), "{said}");
+    fs::write(dir.path().join("clients.crl"), "none").unwrap();
+    let crl = format!("client-crl = \"{}/clients.crl\"", dir.path().display());
+    for (name, setting) in [
+        ("clients.crt", "client-ca: "),
+        ("clients.crl", "client-crl: "),
+        ("clients.jwks", "signature keys "),
+        ("servers.crt", "ca: "),
+    ] {
+        let tls = if name == "clients.crl" { &crl } else { "" };
+        let path = dir.path().join(name);
+        mode(&path, 0o646);
+        let (code, said) = check(dir.path(), tls);
+        assert_eq!(code, Some(64), "{name}: {said}");
+        assert!(said.contains(setting), "{name}: {said}");
+        let written = format!("{} may be written by everybody (mode 0646)", path.display());
+        assert!(said.contains(&written), "{name}: {said}");
+        mode(&path, 0o664);
+    }
+    let (code, said) = check(dir.path(), "");
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn keys_of_responses_that_everybody_may_read_are_a_warning() {
+    let dir = files();
+    for (key, open, who) in [
+        ("ec.key", 0o644, "read by everybody"),
+        ("mldsa.key", 0o660, "written by its group"),
+    ] {
+        let path = dir.path().join("sign").join(key);
+        mode(&path, open);
+        let (code, said) = check(dir.path(), "");
+        assert_eq!(code, Some(0), "{said}");
+        let warning = format!("{} may be {who} (mode {open:04o})", path.display());
+        assert!(said.contains(&warning), "{said}");
+        mode(&path, 0o600);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_use_stays_when_everybody_may_write_the_file() {
+    let dir = files();
+    let ca = dir.path().join("clients.crt");
+    let upstream = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let setup = Setup::in_front_of(upstream).tls(&format!(
+        "client-auth = \"optional\"\nclient-ca = \"{}\"\nallow-any = true",
+        ca.display()
+    ));
+    let process = Process::start(&setup).await;
+    mode(&ca, 0o666);
+    process.signal(Signal::HUP);
+    process
+        .logs("may be written by everybody (mode 0666)")
+        .await;
+    let (code, page) = process.admin("/readyz").await;
+    assert!(code == 200 && page.contains("client-ca"), "{page}");
+    let answer = process
+        .exchange(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
