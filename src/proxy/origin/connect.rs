@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::error::{OriginError, Tried};
 use super::lookups::Lookups;
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Under};
 use super::resolve::resolve;
 use super::seen::TargetsSeen;
 use super::stream::ServerStream;
@@ -77,12 +77,8 @@ impl Origin {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let turn = turn.checked_rem(addresses.len()).unwrap_or_default();
         addresses.rotate_left(turn);
-        let (stream, address) = self.reach(addresses).await?;
+        let (stream, _under, address) = self.reach(addresses).await?;
         let connecting = begun.elapsed();
-        let _under = self.outgoing.as_ref().and_then(|outgoing| {
-            let local = stream.local_addr().ok()?;
-            Some(outgoing.enter(local))
-        });
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => target.server_name().map_err(|error| OriginError::Resolve {
@@ -122,7 +118,7 @@ impl Origin {
     async fn reach(
         &self,
         addresses: Vec<SocketAddr>,
-    ) -> Result<(TcpStream, SocketAddr), OriginError> {
+    ) -> Result<(TcpStream, Option<Under<'_>>, SocketAddr), OriginError> {
         let deadline = Instant::now() + self.connect_timeout;
         let mut failed = None;
         for (index, address) in addresses.iter().enumerate() {
@@ -131,10 +127,10 @@ impl Origin {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
+            match tokio::time::timeout(share, self.open(*address)).await {
+                Ok(Ok((stream, under))) => {
                     prepare(&stream);
-                    return Ok((stream, *address));
+                    return Ok((stream, under, *address));
                 }
                 Ok(Err(error)) => failed = Some(Unreached::Failed(error)),
                 Err(_) => failed = Some(Unreached::Timeout),
@@ -149,6 +145,16 @@ impl Origin {
             },
             Some(Unreached::Timeout) | None => OriginError::Timeout(tried),
         })
+    }
+
+    async fn open(&self, to: SocketAddr) -> io::Result<(TcpStream, Option<Under<'_>>)> {
+        match &self.outgoing {
+            None => Ok((TcpStream::connect(to).await?, None)),
+            Some(outgoing) => {
+                let (stream, under) = Box::pin(outgoing.connect(to)).await?;
+                Ok((stream, Some(under)))
+            }
+        }
     }
 }
 
