@@ -37,6 +37,7 @@ use crate::tls::policy::TlsPolicy;
 use crate::tls::reload::OtherFiles;
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
+use crate::traces::Traces;
 
 /// Settings of the admin port.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -119,6 +120,8 @@ pub struct Admin {
     pub configuration: Arc<ArcSwap<Configuration>>,
     /// Where commands are sent.
     pub commands: mpsc::Sender<AdminCommand>,
+    /// Where spans go.
+    pub traces: Arc<Traces>,
     /// Requests to `/drain/wait` that wait.
     pub waiters: Arc<Waiters>,
     /// Probes under way whose connections are not closed to make room: [`MAX_PROTECTED_PROBES`].

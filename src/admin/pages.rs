@@ -66,6 +66,9 @@ impl Admin {
         for egress in &view.egresses {
             details.extend(egress::details(egress));
         }
+        details.extend(self.collector_error().map(|error| {
+            format!("the last reload of traces.ca failed, the CAs before it are used: {error}")
+        }));
         details.extend(self.configuration.load().detail());
         let (status, word) = if reasons.is_empty() {
             (StatusCode::OK, "ready")
@@ -77,6 +80,12 @@ impl Admin {
             .chain(details)
             .collect();
         text(status, lines.join("\n") + "\n")
+    }
+
+    /// Why the CAs of the collector were not read again.
+    fn collector_error(&self) -> Option<String> {
+        let exporter = self.traces.current()?;
+        exporter.tls()?.last_error().map(|error| error.to_string())
     }
 
     pub(super) fn metrics_page(&self) -> Response<Full<Bytes>> {
@@ -103,6 +112,11 @@ impl Admin {
             "phase": <&str>::from(self.drain.phase()),
             "state": state(self.drain.phase()),
             "configuration": self.configuration.load().describe(),
+            "traces": self.traces.current().map(|exporter| json!({
+                "endpoint": exporter.settings().endpoint.origin(),
+                "authorities": exporter.tls().map(|tls| tls.ca_count()),
+                "error": self.collector_error(),
+            })),
             "listeners": view.listeners.iter().map(|l| status::listener(l, &self.metrics)).collect::<Vec<_>>(),
             "egresses": view.egresses.iter().map(|e| egress::describe(e, &self.metrics)).collect::<Vec<_>>(),
         });

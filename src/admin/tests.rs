@@ -58,6 +58,7 @@ async fn a_panic_in_a_connection_is_counted_and_the_next_is_served() {
         configuration: Arc::default(),
         commands,
         waiters: Arc::new(Waiters::new(&drain)),
+        traces: Arc::default(),
         protected_probes: Semaphore::new(1),
     };
     let running = tokio::spawn(port.run(admin));

@@ -1,18 +1,16 @@
-//! What only shows when all listeners stand side by side: names, addresses, loops. Of files, only which Unix
-//! sockets are the same one is looked at.
+//! What only shows when all listeners stand side by side: names and addresses; `circles` are what leads back.
+//! Of files, only which Unix sockets are the same one is looked at.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::egress_error::EgressError;
+use super::circles::{self, AdminPort, Egresses, Listeners};
 use super::error::Error;
 use super::file::Layers;
 use super::key::Key;
 use super::layer::Layer;
-use super::settings::{Config, EgressConfig, ListenerConfig};
-use crate::listener::{overlap, reaches, same_socket};
-use crate::proxy::UpstreamAddr;
-use crate::proxy::egress::Destination;
+use super::settings::Config;
+use crate::listener::{overlap, same_socket};
 
 /// Refuses what cannot stand together. `running` are the addresses of an admin port that stays whatever
 /// `config` says of it.
@@ -35,21 +33,13 @@ pub(super) fn check(
     // Each by itself: the two may overlap.
     for admin in [Some(written), running].into_iter().flatten() {
         addresses(&admin, &layers.process, &listeners, &egresses)?;
-        admin_stays_private(&admin, &listeners, &egresses)?;
+        circles::admin_stays_private(&admin, &listeners, &egresses)?;
     }
     paths(&egresses)?;
-    loops(&listeners)?;
-    egress_loops(&listeners, &egresses)
+    circles::loops(&listeners)?;
+    circles::spans_of_spans(config, &layers.process, &listeners)?;
+    circles::egress_loops(&listeners, &egresses)
 }
-
-/// Addresses that only operators may reach.
-struct AdminPort<'a> {
-    addresses: &'a [SocketAddr],
-    shown: &'static str,
-}
-
-type Listeners<'a> = [(&'a ListenerConfig, &'a Layer)];
-type Egresses<'a> = [(&'a EgressConfig, &'a Layer)];
 
 fn names(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<(), Error> {
     let of_listeners = listeners.iter();
@@ -182,107 +172,4 @@ fn claims<'a>(
         layer: process,
     });
     of_listeners.chain(of_egresses).chain(of_admin).collect()
-}
-
-/// An upstream or target that is the admin port: a client of the listener would come to it from loopback,
-/// where `POST /quit` is obeyed.
-fn admin_stays_private(
-    admin: &AdminPort<'_>,
-    listeners: &Listeners<'_>,
-    egresses: &Egresses<'_>,
-) -> Result<(), Error> {
-    let of_listeners = listeners.iter().filter_map(|(listener, layer)| {
-        let UpstreamAddr::Tcp(upstream) = listener.proxy.upstream else {
-            return None;
-        };
-        Some((upstream, *layer, Key::Upstream))
-    });
-    let of_egresses = egresses.iter().filter_map(|(egress, layer)| {
-        let Destination::Target(target) = &egress.egress.destination else {
-            return None;
-        };
-        Some((target.address()?, *layer, Key::EgressTarget))
-    });
-    for (to, layer, key) in of_listeners.chain(of_egresses) {
-        let mut addresses = admin.addresses.iter();
-        if let Some(listen) = addresses.find(|listen| reaches(to, **listen)) {
-            return Err(Error::LeadsToAdmin {
-                at: layer.place(key),
-                to: to.to_string(),
-                admin: format!("{} ({listen})", admin.shown),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn loops(listeners: &Listeners<'_>) -> Result<(), Error> {
-    for (listener, layer) in listeners {
-        let UpstreamAddr::Tcp(upstream) = listener.proxy.upstream else {
-            continue;
-        };
-        for (other, _) in listeners {
-            let hit = other
-                .socket
-                .addresses
-                .iter()
-                .find(|listen| reaches(upstream, **listen));
-            if let Some(listen) = hit {
-                return Err(Error::CallsItself {
-                    at: layer.place(Key::Upstream),
-                    upstream: upstream.to_string(),
-                    listener: format!("listener `{}` ({listen})", other.socket.name),
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A target that is an egress, or a listener whose upstream is the egress: a circle. Names are looked at
-/// when they are resolved.
-fn egress_loops(listeners: &Listeners<'_>, egresses: &Egresses<'_>) -> Result<(), Error> {
-    for (egress, layer) in egresses {
-        let Destination::Target(target) = &egress.egress.destination else {
-            continue;
-        };
-        let Some(target) = target.address() else {
-            continue;
-        };
-        let accepts = |addresses: &[SocketAddr]| {
-            let mut addresses = addresses.iter();
-            addresses.find(|listen| reaches(target, **listen)).copied()
-        };
-        let circle = |owner: String| {
-            Error::from(EgressError::Circle {
-                at: layer.place(Key::EgressTarget),
-                target: target.to_string(),
-                owner,
-            })
-        };
-        for (other, _) in egresses {
-            if let Some(listen) = accepts(&other.socket.addresses) {
-                let name = &other.socket.name;
-                return Err(circle(format!("egress `{name}` ({listen})")));
-            }
-        }
-        for (listener, _) in listeners {
-            let mut ours = egress.socket.addresses.iter();
-            let leads_here = match &listener.proxy.upstream {
-                UpstreamAddr::Tcp(upstream) => ours.any(|listen| reaches(*upstream, *listen)),
-                UpstreamAddr::Unix(path) => {
-                    let mut ours = egress.socket.unix.paths.iter();
-                    ours.any(|bound| same_socket(path, bound))
-                }
-                UpstreamAddr::Tunnel(_) => false,
-            };
-            if leads_here && let Some(listen) = accepts(&listener.socket.addresses) {
-                let name = &listener.socket.name;
-                return Err(circle(format!(
-                    "listener `{name}` ({listen}), whose upstream is this egress,"
-                )));
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@
 mod address;
 mod alias;
 mod certificates;
+mod circles;
 mod client_auth;
 mod conflict;
 mod destination;

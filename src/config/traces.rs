@@ -56,7 +56,8 @@ pub(super) fn resolve(layer: &Layer, environment: &Environment) -> Result<Option
         return Err(Error::Unusable {
             at: at(),
             problem: format!(
-                "{endpoint} is not loopback: spans would leave this host in plaintext; write https:// and traces.ca, name a collector of this host, or accept that with unsafe-remote-endpoint (--traces-unsafe-remote-endpoint)"
+                "{} is not loopback: spans would leave this host in plaintext; write https:// and traces.ca, name a collector of this host, or accept that with unsafe-remote-endpoint (--traces-unsafe-remote-endpoint)",
+                endpoint.origin()
             ),
         });
     }

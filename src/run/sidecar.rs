@@ -97,6 +97,7 @@ impl Sidecar {
             view: Arc::clone(&view),
             configuration: Arc::clone(&configuration),
             commands: sender,
+            traces: Arc::clone(&base.traces),
             waiters: Arc::clone(&waiters),
             protected_probes: Semaphore::new(MAX_PROTECTED_PROBES),
         };

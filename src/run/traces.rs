@@ -36,7 +36,7 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
     };
     if let Some(settings) = exporter.as_deref().map(Exporter::settings) {
         tracing::info!(
-            endpoint = %settings.endpoint,
+            endpoint = %settings.endpoint.origin(),
             service_name = settings.service_name,
             sample = %settings.sample,
             "exporting traces"
@@ -48,5 +48,5 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
 /// The CAs of the collector.
 pub(super) fn watched(base: &Base) -> Option<Watched> {
     let exporter = base.traces.current()?;
-    exporter.tls().cloned().map(Watched::Client)
+    exporter.tls().cloned().map(Watched::Collector)
 }

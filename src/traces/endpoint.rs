@@ -1,7 +1,7 @@
 //! Where the collector listens, as OTLP writes it: a URL to which `/v1/traces` is added. Pure.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use http::Uri;
@@ -49,6 +49,24 @@ impl Endpoint {
     /// Whether it is asked over TLS.
     pub fn is_https(&self) -> bool {
         self.https
+    }
+
+    /// What messages say of it: its path may be a token, as SaaS collectors have it.
+    pub fn origin(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    /// The addresses that it surely leads to: what it is, or those of loopback.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let all: Vec<IpAddr> = match self.host.parse() {
+            Ok(ip) => vec![ip],
+            Err(_) if self.is_local() => loopback.into(),
+            Err(_) => Vec::new(),
+        };
+        let with_port = all.into_iter().map(|ip| SocketAddr::new(ip, self.port));
+        with_port.collect()
     }
 
     /// The host, IPv6 without brackets.
@@ -140,8 +158,7 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.https { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+        write!(f, "{}{}", self.origin(), self.path)
     }
 }
 
@@ -177,6 +194,10 @@ mod tests {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.to_string(), shown);
             assert_eq!(endpoint.target(), target);
+            assert_eq!(
+                format!("{}{target}", endpoint.origin()),
+                format!("{shown}/v1/traces")
+            );
             assert_eq!(shown.parse(), Ok(endpoint));
         }
     }
@@ -188,6 +209,18 @@ mod tests {
         assert!(is_local("http://localhost:1"));
         assert!(!is_local("http://10.0.0.1:1") && !is_local("http://otel:4318"));
         assert!(!is_local("http://localhost.example:1"));
+    }
+
+    #[test]
+    fn what_leads_to_this_host_is_known_by_address() {
+        let addresses = |text: &str| text.parse::<Endpoint>().unwrap().addresses();
+        assert_eq!(
+            addresses("https://127.0.0.1:1"),
+            ["127.0.0.1:1".parse().unwrap()]
+        );
+        let both = ["127.0.0.1:443", "[::1]:443"].map(|text| text.parse().unwrap());
+        assert_eq!(addresses("https://localhost"), both);
+        assert!(addresses("https://otel:4318").is_empty());
     }
 
     #[test]

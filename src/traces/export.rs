@@ -180,7 +180,7 @@ impl Run {
         };
         if let Some(suppressed) = self.warnings.admit() {
             tracing::warn!(
-                endpoint = %self.settings.endpoint,
+                endpoint = %self.settings.endpoint.origin(),
                 %error,
                 dropped = dropped.map(|_| count),
                 suppressed = Some(suppressed).filter(|count| *count > 0),

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use crate::support::client::{ask, read_until};
 use crate::support::collector::{Collector, Manner, attribute};
 use crate::support::http::nobody;
+use crate::support::pki::TestPki;
 use crate::support::process::Process;
 use crate::support::stage::Stage;
 use crate::support::{Setup, eventually};
+use hybridge::certgen::Algorithm;
 use rustix::process::Signal;
 
 const DRAIN: &str = "workers = 2\n[drain]\ndelay = \"0s\"\ntimeout = \"60s\"\n";
@@ -249,4 +251,48 @@ fn the_variables_of_opentelemetry_count_only_when_asked_for() {
     assert_eq!(traces(&named).unwrap().service_name, "tls");
     let written = traces(&[(Key::TracesEndpoint, "http://127.0.0.1:1")]).unwrap();
     assert_eq!(written.service_name, "hybridge");
+}
+
+/// Collectors of others have tokens in their paths.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_path_of_the_endpoint_is_in_no_log_and_on_no_page() {
+    let (_held, down) = nobody();
+    let process = process(&format!(
+        "[traces]\nendpoint = \"http://{down}/api/hunter2\"\n"
+    ))
+    .await;
+    requests(&process, 1).await;
+    process.logs(WARNING).await;
+    let (_, page) = process.admin("/status").await;
+    assert!(page.contains(&format!("http://{down}")), "{page}");
+    assert!(!page.contains("hunter2"), "{page}");
+    assert!(!process.log().contains("hunter2"), "{}", process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_for_the_collector_that_cannot_be_read_again_are_said_everywhere() {
+    let (_held, down) = nobody();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.crt");
+    std::fs::write(&file, TestPki::new(Algorithm::EcdsaP256).ca_pem()).unwrap();
+    let process = process(&format!(
+        "[traces]\nendpoint = \"https://localhost:{}\"\nca = \"{}\"\n",
+        down.port(),
+        file.display()
+    ))
+    .await;
+    assert_eq!(process.admin("/readyz").await.1, "ready\n");
+    std::fs::write(&file, "none").unwrap();
+    process.signal(Signal::HUP);
+    process
+        .logs("authorities for the collector of traces not reloaded")
+        .await;
+    assert!(!process.log().contains("egress"), "{}", process.log());
+    let (code, page) = process.admin("/readyz").await;
+    let says = "the last reload of traces.ca failed, the CAs before it are used: ";
+    assert!(code == 200 && page.contains(says), "{page}");
+    let (_, page) = process.admin("/status").await;
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let error = page["traces"]["error"].as_str().unwrap();
+    assert!(error.contains("ca.crt"), "{page}");
 }

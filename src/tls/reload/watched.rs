@@ -21,6 +21,8 @@ pub enum Watched {
     TicketKeys(Arc<TicketKeyStore>),
     /// CAs for servers, and the pair shown to them.
     Client(Arc<ClientTls>),
+    /// CAs for the collector of traces.
+    Collector(Arc<ClientTls>),
     /// What another part of the program reads.
     Other(Arc<OtherFiles>),
 }
@@ -39,6 +41,7 @@ impl Watched {
             Self::ClientCas(_) => "client-ca",
             Self::TicketKeys(_) => "ticket-keys",
             Self::Client(_) => "egress.tls",
+            Self::Collector(_) => "traces.ca",
             Self::Other(other) => other.read.setting(),
         }
     }
@@ -51,7 +54,7 @@ impl Watched {
                 files.cloned().collect()
             }
             Self::TicketKeys(store) => vec![store.path().to_owned()],
-            Self::Client(store) => client_files(store),
+            Self::Client(store) | Self::Collector(store) => client_files(store),
             Self::Other(other) => other.read.files(),
         }
     }
@@ -61,7 +64,7 @@ impl Watched {
         match self {
             Self::ClientCas(store) => &store.failure,
             Self::TicketKeys(store) => &store.failure,
-            Self::Client(store) => &store.failure,
+            Self::Client(store) | Self::Collector(store) => &store.failure,
             Self::Other(other) => &other.failure,
         }
     }
@@ -82,7 +85,7 @@ impl Watched {
                 tickets::Attempt::Loaded => Look::Loaded,
                 tickets::Attempt::Failed(error) => Look::Failed(error.to_string()),
             },
-            Self::Client(store) => match store.attempt() {
+            Self::Client(store) | Self::Collector(store) => match store.attempt() {
                 client::Attempt::Unchanged => Look::Unchanged,
                 client::Attempt::Loaded => Look::Loaded,
                 client::Attempt::Failed(error) => Look::Failed(error.to_string()),
@@ -131,6 +134,12 @@ impl Watched {
                     warn!("{warning}");
                 }
             }
+            Self::Collector(store) => {
+                info!(
+                    authorities = store.ca_count(),
+                    "authorities for the collector of traces reloaded"
+                );
+            }
             Self::Other(other) => {
                 let in_use = other.read.in_use();
                 info!(setting = other.read.setting(), ?in_use, "keys reloaded");
@@ -164,6 +173,10 @@ impl Watched {
                 info!("the files hold the egress certificates in use again");
             }
             Self::Client(_) => info!("egress certificates unchanged"),
+            Self::Collector(_) if restored => {
+                info!("the file holds the authorities for the collector of traces in use again");
+            }
+            Self::Collector(_) => info!("authorities for the collector of traces unchanged"),
             Self::Other(other) => {
                 let setting = other.read.setting();
                 if restored {
@@ -195,6 +208,9 @@ impl Watched {
             }
             Self::Client(_) => {
                 warn!(%error, "egress certificates not reloaded, the last good ones stay in use");
+            }
+            Self::Collector(_) => {
+                warn!(%error, "authorities for the collector of traces not reloaded, the last good ones stay in use");
             }
             Self::Other(other) => {
                 let setting = other.read.setting();
