@@ -11,11 +11,12 @@ use crate::config::LogSettings;
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(settings: &LogSettings) {
-    // A bare level is about this product; what its libraries say is asked for by name.
+    // A bare level is about this product; what its libraries say is asked for by name. cryptoki calls each
+    // mechanism of a token that it does not know an error; ours that matter are in the failure of the key.
     let directives = if settings.level.contains(['=', ',']) {
         settings.level.clone()
     } else {
-        format!("warn,hybridge={}", settings.level)
+        format!("warn,cryptoki=off,hybridge={}", settings.level)
     };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let _ = tracing_subscriber::fmt()
