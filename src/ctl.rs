@@ -10,18 +10,16 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Collected, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 pub use self::error::Error;
-use self::error::TIMEOUT;
+use self::error::{MAX_ANSWER, TIMEOUT};
 use crate::cli::Action;
 use crate::redact::one_line;
 
-/// Bytes of an answer that are read: a census of 8192 kinds of client, each with long names.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
 /// Characters of a refusal that are shown: the reasons why a sidecar is not ready, with their paths.
 const MAX_MESSAGE: usize = 4000;
 
@@ -127,7 +125,12 @@ async fn exchange(
     let body = Limited::new(response.into_body(), MAX_ANSWER)
         .collect()
         .await;
-    Ok((status, body.map(Collected::to_bytes).unwrap_or_default()))
+    match body {
+        Ok(body) => Ok((status, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge { admin, path }),
+        // What was ordered is done; a page without its end says so itself.
+        Err(_) => Ok((status, Bytes::new())),
+    }
 }
 
 /// The lines of a text as one. A stranger on that port says what it likes, so the text is short and drives no

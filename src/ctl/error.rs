@@ -11,6 +11,9 @@ use crate::redact::Shown;
 /// How long an answer may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of an answer that are read: a census of 8192 kinds of client, each with long names.
+pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
 /// Why an order was not carried out.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -57,6 +60,17 @@ pub enum Error {
         path: &'static str,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// More than is read.
+    #[error(
+        "admin port {admin}: {path}: larger than {} MiB, of which nothing is shown: ask for the page itself, such as by curl, or lower census.size of the listeners",
+        MAX_ANSWER >> 20
+    )]
+    TooLarge {
+        /// Where it was looked for.
+        admin: SocketAddr,
+        /// The page.
+        path: &'static str,
     },
     /// There is no listener of that name.
     #[error("--listener: there is no listener `{written}`: there are {known}")]

@@ -172,6 +172,17 @@ async fn the_words_of_a_stranger_are_short_and_printable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_too_large_is_said_to_be() {
+    const LENGTH: usize = 9 << 20;
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
+    let body = "[".repeat(LENGTH);
+    let large = answering((head + &body).leak().as_bytes()).await;
+    let (code, message) = ask(large, "census").await;
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("/census: larger than 8 MiB"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn silence_on_the_admin_port_ends_after_five_seconds() {
     let silent = upstream(|stream| async move {
         let _held = stream;

@@ -44,6 +44,13 @@ async fn alpn_chooses_the_version_and_none_means_http1() {
 async fn an_http_1_0_client_gets_its_connection_closed_unless_it_asks() {
     let sidecar = Setup::in_front_of(echo_app().await).start();
     let answer = sidecar.exchange(b"GET /a HTTP/1.0\r\n\r\n").await;
+    // The name that curl --http1.0 offers in ALPN.
+    let mut older = sidecar.connect(&["http/1.0"]).await;
+    assert_eq!(older.get_ref().1.alpn_protocol(), Some(&b"http/1.0"[..]));
+    older.write_all(b"GET /a HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut same = Vec::new();
+    within(older.read_to_end(&mut same)).await.unwrap();
+    assert!(same.starts_with(b"HTTP/1.1 200 OK\r\n"));
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");

@@ -33,7 +33,7 @@ impl Frontend {
         permits: &Arc<UpstreamPermits>,
     ) -> Result<Self, rustls::Error> {
         let alpn: &[&[u8]] = match settings.protocol {
-            Protocol::Http => &[b"h2", b"http/1.1"],
+            Protocol::Http => &[b"h2", b"http/1.1", b"http/1.0"],
             Protocol::Tcp => &[],
             Protocol::Tunnel => &[b"http/1.1"],
         };
