@@ -103,7 +103,7 @@ impl Watched {
         match self {
             Self::ClientCas(store) => store.warn_of_lists(),
             Self::Client(store) => store.warn_of_expiry(),
-            Self::TicketKeys(_) | Self::Other(_) => {}
+            Self::TicketKeys(_) | Self::Collector(_) | Self::Other(_) => {}
         }
     }
 
