@@ -53,30 +53,8 @@ pub enum Command {
     /// List what TLS endpoints accept: groups in order, hybrid or classical, certificates
     #[command(after_help = SCAN_CODES)]
     Scan(hybridge_scan::ScanArgs),
-    /// Make keys: for sealing, or for signing
-    #[command(after_help = SEAL_CODES)]
-    Keys(hybridge_seal::args::KeysArgs),
-    /// Seal a file or a model for post-quantum recipients, in the age format
-    #[command(after_help = SEAL_CODES)]
-    Seal(hybridge_seal::args::SealArgs),
-    /// Open sealed files, and verify both signatures before the result gets its name
-    #[command(after_help = SEAL_CODES)]
-    Open(hybridge_seal::args::OpenArgs),
-    /// Change the recipients of sealed files and keep their keys: this revokes nothing
-    #[command(after_help = SEAL_CODES)]
-    Rewrap(hybridge_seal::args::RewrapArgs),
-    /// Seal files again, with a new key, for other recipients
-    #[command(after_help = SEAL_CODES)]
-    Reseal(hybridge_seal::args::RewrapArgs),
-    /// Show what is in a sealed file: recipients, sizes, tensors
-    #[command(after_help = SEAL_CODES)]
-    Inspect(hybridge_seal::args::InspectArgs),
-    /// Sign a model twice, ECDSA and ML-DSA, in the OpenSSF model-signing format
-    #[command(after_help = SEAL_CODES)]
-    Sign(hybridge_seal::args::SignArgs),
-    /// Verify both signatures of a model and every file
-    #[command(after_help = SEAL_CODES)]
-    Verify(hybridge_seal::args::VerifyArgs),
+    #[command(flatten)]
+    Artifact(hybridge_seal::args::Artifact),
     /// Make or rotate the keys of session tickets that several replicas share
     TicketKeys(TicketKeys),
     /// Talk to a sidecar on this host or in this pod through its admin port
@@ -108,9 +86,6 @@ const SCAN_CODES: &str = "\
 No request is sent, and no certificate is verified: private CAs are the norm inside clusters. \
 Exit code 0: every endpoint was examined and meets --require. 1: one does not, is worse than in \
 --baseline, or could not be examined. 64: the command line or a file is wrong.";
-
-const SEAL_CODES: &str = "\
-Exit code 0: done. 1: refused, damaged or failed; no output has its final name. 64: the command line is wrong.";
 
 /// Where the demo listens.
 #[derive(Args, Clone, Debug)]

@@ -18,7 +18,8 @@ use hybridge::tls::policy::Profile;
 use hybridge::{certgen, ctl, demo, inject, ticket_keys};
 use hybridge_scan::groups::Known;
 use hybridge_scan::probe::{self, Verdict};
-use hybridge_seal::commands as sealing;
+use hybridge_seal::args::Artifact;
+use hybridge_seal::run as sealing;
 
 use self::allocator::Allocator;
 use self::ending::{Ended, unless_signalled};
@@ -63,25 +64,26 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Inject(args) => Ok(inject::command(&args)?),
         Command::Probe(args) => probe_one(&args),
         Command::Scan(args) => scan(&args),
-        Command::Keys(args) => cleanly(move || sealing::keys(&args, &mut io::stdout().lock())),
-        Command::Seal(args) => cleanly(move || sealing::seal(&args)),
-        Command::Open(args) => cleanly(move || sealing::open(&args)),
-        Command::Rewrap(args) => cleanly(move || sealing::rewrap(&args, &mut io::stdout().lock())),
-        Command::Reseal(args) => cleanly(move || sealing::reseal(&args, &mut io::stdout().lock())),
-        Command::Inspect(args) => Ok(sealing::inspect(&args, &mut io::stdout().lock())?),
-        Command::Sign(args) => cleanly(move || sealing::sign(&args, &mut io::stdout().lock())),
-        Command::Verify(args) => Ok(sealing::verify(&args, &mut io::stdout().lock())?),
+        Command::Artifact(Artifact(command)) if command.writes() => {
+            cleanly(move || sealing::run(&command, &mut io::stdout()))
+        }
+        Command::Artifact(Artifact(command)) => Ok(sealing::run(&command, &mut io::stdout())?),
         Command::Completions(wanted) => Ok(wanted.write(&mut io::stdout().lock())?),
         Command::Man(wanted) => man(&wanted),
     }
 }
 
 /// Runs a command whose partial results are removed if a signal ends it.
-fn cleanly<E: Into<Failure> + Send + 'static>(
+fn cleanly<E: Into<Failure>>(
     command: impl FnOnce() -> Result<(), E> + Send + 'static,
 ) -> Result<(), Failure> {
+    boxed(Box::new(move || command().map_err(Into::into)))
+}
+
+/// Not generic: what watches for signals is compiled once, not for every command.
+fn boxed(command: Box<dyn FnOnce() -> Result<(), Failure> + Send>) -> Result<(), Failure> {
     match unless_signalled(command).map_err(Failure::Signals)? {
-        Ended::Done(result) => result.map_err(Into::into),
+        Ended::Done(result) => result,
         Ended::Signalled(number) => {
             hybridge_seal::staging::remove_all();
             certgen::finish_files();

@@ -2,7 +2,84 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum};
+
+/// What is done to files and models.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Make keys: for sealing, or for signing
+    #[command(after_help = SEAL_CODES)]
+    Keys(KeysArgs),
+    /// Seal a file or a model for post-quantum recipients, in the age format
+    #[command(after_help = SEAL_CODES)]
+    Seal(SealArgs),
+    /// Open sealed files, and verify both signatures before the result gets its name
+    #[command(after_help = SEAL_CODES)]
+    Open(OpenArgs),
+    /// Change the recipients of sealed files and keep their keys: this revokes nothing
+    #[command(after_help = SEAL_CODES)]
+    Rewrap(RewrapArgs),
+    /// Seal files again, with a new key, for other recipients
+    #[command(after_help = SEAL_CODES)]
+    Reseal(RewrapArgs),
+    /// Show what is in a sealed file: recipients, sizes, tensors
+    #[command(after_help = SEAL_CODES)]
+    Inspect(InspectArgs),
+    /// Sign a model twice, ECDSA and ML-DSA, in the OpenSSF model-signing format
+    #[command(after_help = SEAL_CODES)]
+    Sign(SignArgs),
+    /// Verify both signatures of a model and every file
+    #[command(after_help = SEAL_CODES)]
+    Verify(VerifyArgs),
+}
+
+const SEAL_CODES: &str = "\
+Exit code 0: done. 1: refused, damaged or failed; no output has its final name. 64: the command line is wrong.";
+
+impl Command {
+    /// Whether it writes files, so that a signal must not leave half of them.
+    pub fn writes(&self) -> bool {
+        !matches!(self, Self::Inspect(_) | Self::Verify(_))
+    }
+}
+
+/// A command as a part of another's list. What describes it stays a function of this crate, which is
+/// compiled for size: taken into the other's, it would be three times as long.
+#[derive(Clone, Debug)]
+pub struct Artifact(pub Command);
+
+impl FromArgMatches for Artifact {
+    #[inline(never)]
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Command::from_arg_matches(matches).map(Self)
+    }
+
+    #[inline(never)]
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        Command::from_arg_matches_mut(matches).map(Self)
+    }
+
+    #[inline(never)]
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Subcommand for Artifact {
+    #[inline(never)]
+    fn augment_subcommands(list: clap::Command) -> clap::Command {
+        Command::augment_subcommands(list)
+    }
+
+    #[inline(never)]
+    fn augment_subcommands_for_update(list: clap::Command) -> clap::Command {
+        Command::augment_subcommands_for_update(list)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Command::has_subcommand(name)
+    }
+}
 
 /// `hybridge keys`.
 #[derive(Args, Clone, Debug)]

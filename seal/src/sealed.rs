@@ -16,7 +16,7 @@ use crate::age::payload::{CHUNK, NONCE, PayloadKey, SEALED_CHUNK, TAG, plain_len
 use crate::age::{self, FileKey};
 use crate::error::{Error, failed, sealed};
 use crate::flow::{self, Buffers};
-use crate::source::{FileSource, Group, Source};
+use crate::source::{FileSource, Group, Source, fit};
 
 /// Chunks that a thread takes at once: what fits into the cache of a core.
 const GROUP: u64 = 4;
@@ -109,7 +109,7 @@ pub struct Opened {
 impl Opened {
     /// Reads the head, up to the first chunk.
     pub fn read(
-        from: &mut impl BufRead,
+        from: &mut dyn BufRead,
         name: &Path,
         identities: &[Identity],
     ) -> Result<Self, Error> {
@@ -123,7 +123,7 @@ impl Opened {
     pub fn with_key(
         header: &Header,
         key: &FileKey,
-        from: &mut impl BufRead,
+        from: &mut dyn BufRead,
         name: &Path,
     ) -> Result<Self, Error> {
         let mut nonce = [0; NONCE];
@@ -178,7 +178,7 @@ impl Opened {
     fn open_group(&self, group: Group, buffers: &mut Buffers) -> Result<(), age::Error> {
         let Buffers { input, output } = buffers;
         let (whole, rest) = (input.len() / SEALED_CHUNK, input.len() % SEALED_CHUNK);
-        output.resize(whole * CHUNK + rest.saturating_sub(TAG), 0);
+        fit(output, whole * CHUNK + rest.saturating_sub(TAG));
         let mut number = group.number * GROUP;
         if input.is_empty() {
             return self.payload.open(number, true, &[], &mut []);

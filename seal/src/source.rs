@@ -54,7 +54,7 @@ impl Source for FileSource<'_> {
         }
         let from = number * self.size;
         let bytes = self.size.min(self.length - from);
-        buffer.resize(bytes as usize, 0);
+        fit(buffer, bytes as usize);
         self.file
             .read_exact_at(buffer, self.at + from)
             .map_err(shrank)?;
@@ -66,6 +66,16 @@ impl Source for FileSource<'_> {
             )));
         }
         Ok(Some(Group { number, last }))
+    }
+}
+
+/// Makes a buffer as long as what is written over it. New zeroes come from the system: in this crate, which
+/// is compiled for size, `resize` would write them byte by byte.
+pub(crate) fn fit(buffer: &mut Vec<u8>, length: usize) {
+    if buffer.len() < length {
+        *buffer = vec![0; length];
+    } else {
+        buffer.truncate(length);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use hybridge::cli::{Cli, Command};
+use hybridge_seal::args::{Artifact, Command as Sealing};
 use serde_json::{Value, json};
 
 use crate::support::{annotated, apply, inject, pod, refuse};
@@ -23,7 +24,7 @@ fn the_arguments_are_those_of_the_command() {
     let arguments = opener["args"].as_array().unwrap().iter();
     let arguments = arguments.map(|argument| argument.as_str().unwrap());
     let cli = Cli::try_parse_from([&["hybridge"][..], &arguments.collect::<Vec<_>>()].concat());
-    let Command::Open(open) = cli.unwrap().command else {
+    let Command::Artifact(Artifact(Sealing::Open(open))) = cli.unwrap().command else {
         panic!("another command");
     };
     assert_eq!(open.from.to_str(), Some("/sealed/llama"));

@@ -49,7 +49,7 @@ impl Header {
     }
 
     /// Reads up to the payload. `Ok(Err(…))`: the bytes are no header.
-    pub fn read(from: &mut impl BufRead) -> std::io::Result<Result<Self, Error>> {
+    pub fn read(from: &mut dyn BufRead) -> std::io::Result<Result<Self, Error>> {
         let mut lines = Lines {
             from,
             left: MAX_HEADER,
@@ -74,10 +74,7 @@ impl Header {
     }
 
     /// Takes the next part; whether it was the last.
-    fn take(
-        &mut self,
-        lines: &mut Lines<'_, impl BufRead>,
-    ) -> std::io::Result<Result<bool, Error>> {
+    fn take(&mut self, lines: &mut Lines<'_>) -> std::io::Result<Result<bool, Error>> {
         if !lines.next()? {
             return Ok(Err(Error::Header("it ends early or is longer than 1 MiB")));
         }
@@ -167,13 +164,13 @@ impl Header {
     }
 }
 
-struct Lines<'a, R> {
-    from: &'a mut R,
+struct Lines<'a> {
+    from: &'a mut dyn BufRead,
     left: usize,
     line: Vec<u8>,
 }
 
-impl<R: BufRead> Lines<'_, R> {
+impl Lines<'_> {
     /// The next line with its end; false if there is none within the bound.
     fn next(&mut self) -> std::io::Result<bool> {
         self.line.clear();

@@ -37,7 +37,7 @@ struct Report {
 }
 
 /// Inspects.
-pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<(), Error> {
+pub fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Error> {
     let path = &args.file;
     let (file, length) = regular(path)?;
     let mut input = head(&file);
@@ -84,7 +84,7 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<(), Error> {
     write(&report, &header, out).map_err(Error::Output)
 }
 
-fn write(report: &Report, header: &Header, out: &mut impl Write) -> std::io::Result<()> {
+fn write(report: &Report, header: &Header, out: &mut dyn Write) -> std::io::Result<()> {
     let post_quantum = if report.post_quantum {
         "yes"
     } else {

@@ -21,7 +21,7 @@ const SECRET: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
 
 /// Makes them and says where they are.
-pub fn keys(args: &KeysArgs, out: &mut impl Write) -> Result<(), Error> {
+pub fn keys(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Error> {
     let (directory, files) = match &args.purpose {
         Purpose::Seal(out) => (&out.out, for_sealing(&out.out)?),
         Purpose::Sign(out) => (&out.out, for_signing(&out.out)?),

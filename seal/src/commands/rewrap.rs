@@ -21,7 +21,7 @@ use crate::staging::{StagedFile, directory_of, is_partial};
 use crate::tree;
 
 /// New recipients, same payload.
-pub fn rewrap(args: &RewrapArgs, out: &mut impl Write) -> Result<(), Error> {
+pub fn rewrap(args: &RewrapArgs, out: &mut dyn Write) -> Result<(), Error> {
     each(args, out, "rewrapped", |job, path| {
         let (mut file, length) = regular(path)?;
         let mut input = head(&file);
@@ -55,7 +55,7 @@ pub fn rewrap(args: &RewrapArgs, out: &mut impl Write) -> Result<(), Error> {
 }
 
 /// New recipients, new key, new payload.
-pub fn reseal(args: &RewrapArgs, out: &mut impl Write) -> Result<(), Error> {
+pub fn reseal(args: &RewrapArgs, out: &mut dyn Write) -> Result<(), Error> {
     each(args, out, "resealed", |job, path| {
         let (file, length) = regular(path)?;
         let mut input = head(&file);
@@ -95,7 +95,7 @@ impl Job {
 
 fn each(
     args: &RewrapArgs,
-    out: &mut impl Write,
+    out: &mut dyn Write,
     done: &str,
     work: impl Fn(&Job, &Path) -> Result<(), Error>,
 ) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use crate::staging::{StagedFile, partial_name};
 use super::say;
 
 /// Signs twice over one statement.
-pub fn sign(args: &SignArgs, out: &mut impl Write) -> Result<(), Error> {
+pub fn sign(args: &SignArgs, out: &mut dyn Write) -> Result<(), Error> {
     let signers = [
         model::signer(Kind::Ecdsa, &args.key)?,
         model::signer(Kind::MlDsa, &args.pq_key)?,
@@ -60,7 +60,7 @@ pub fn sign(args: &SignArgs, out: &mut impl Write) -> Result<(), Error> {
 }
 
 /// Verifies both signatures, then every file.
-pub fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), Error> {
+pub fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error> {
     let mut verifiers = vec![model::verifier(Kind::Ecdsa, &args.public_key)?];
     if let Some(path) = &args.pq_public_key {
         verifiers.push(model::verifier(Kind::MlDsa, path)?);
