@@ -8,8 +8,9 @@ mod failure;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::{panic, thread};
 
-use hybridge::cli::{self, Command, ManPages};
+use hybridge::cli::{self, Cli, Command, ManPages};
 use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
 use hybridge::redact::{self, Shown};
 use hybridge::run::{self, End};
@@ -38,10 +39,11 @@ fn main() -> ExitCode {
         say(&refusal);
         return ExitCode::from(EX_USAGE);
     }
-    let cli = match cli::parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    allocator::give_back();
     match execute(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.output().is_some_and(is_broken_pipe) => BROKEN_PIPE.into(),
@@ -49,6 +51,18 @@ fn main() -> ExitCode {
             say(&failure.to_string());
             failure.exit_code()
         }
+    }
+}
+
+/// On a thread of its own, whose memory goes with it: the description of every command is large, and
+/// nothing that lives on lies between its pieces.
+fn parse() -> Result<Cli, clap::Error> {
+    match thread::Builder::new().spawn(cli::parse) {
+        Ok(parser) => parser
+            .join()
+            .unwrap_or_else(|cause| panic::resume_unwind(cause)),
+        // No thread to be had: then here.
+        Err(_) => cli::parse(),
     }
 }
 
@@ -122,7 +136,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    ended(run::run(config, source)?)
+    ended(run::run(config, source, allocator::give_back)?)
 }
 
 fn ended(end: End) -> Result<(), Failure> {

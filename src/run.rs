@@ -42,13 +42,15 @@ use crate::config::{Config, Source};
 use crate::worker;
 
 /// Runs until a signal or `ctl quit` ends it; SIGHUP reads `source` again. Blocks; builds its own runtime.
-pub fn run(config: Config, source: Source) -> Result<End, Error> {
+/// `started` is called once, when everything listens.
+pub fn run(config: Config, source: Source, started: fn()) -> Result<End, Error> {
     let runtime = worker::runtime().map_err(Error::Runtime)?;
     let end = runtime.block_on(async {
         // Before anything else: as PID 1 a signal without a handler is lost.
         let signals = Signals::install().map_err(Error::Signals)?;
         let sidecar = Sidecar::start_from(config, source)?;
         service_manager::ready(sidecar.listeners());
+        started();
         Ok(sidecar.until_signalled(signals).await)
     });
     // A look at a certificate file that hangs must not hold up the end.
