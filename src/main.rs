@@ -156,7 +156,8 @@ fn check(mut call: cli::Check) -> Result<(), Failure> {
     if let Some(profile) = profile.filter(|profile| *profile != Profile::Off) {
         return check_profile(&config, profile, call.format.unwrap_or_default());
     }
-    let (certificates, warnings) = run::describe_certificates(&config)?;
+    let describe = || run::describe_certificates(&config);
+    let (certificates, warnings) = run::said_if_slow(say_slow, describe)?;
     for warning in &warnings {
         say(warning);
     }
@@ -170,8 +171,12 @@ fn check(mut call: cli::Check) -> Result<(), Failure> {
     Ok(())
 }
 
+fn say_slow() {
+    say("certificates and keys are still being read: a file system or a token does not answer");
+}
+
 fn check_profile(config: &Config, profile: Profile, format: cli::Format) -> Result<(), Failure> {
-    let checks = run::check_profile(config, profile)?;
+    let checks = run::said_if_slow(say_slow, || run::check_profile(config, profile))?;
     let report = cli::report(config, &checks, profile, format);
     write!(io::stdout().lock(), "{report}")?;
     if cli::passed(&checks) {

@@ -23,6 +23,7 @@ mod service_manager;
 mod sidecar;
 mod sides;
 mod signature_keys;
+mod slow;
 mod sockets;
 mod traces;
 mod tunnel_end;
@@ -38,6 +39,7 @@ pub use self::logging::init as init_logging;
 pub use self::profile_check::{Finding, ProfileCheck, check_profile};
 pub(crate) use self::series::announce;
 pub use self::sidecar::Sidecar;
+pub use self::slow::said_if_slow;
 use crate::config::{Config, Source};
 use crate::worker;
 

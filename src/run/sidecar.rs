@@ -14,6 +14,7 @@ use super::inspect::{budget, log_budget};
 use super::own_ports;
 use super::plan::{Plan, Present};
 use super::sides::Sides;
+use super::slow::said_if_slow;
 use super::traces;
 use super::watchers::Watchers;
 use crate::admin::{self, Admin, Configuration, MAX_PROTECTED_PROBES, View, Waiters};
@@ -68,7 +69,14 @@ impl Sidecar {
             traces: Arc::default(),
             replays: Arc::default(),
         };
-        let plan = Plan::make(config.clone(), budget, &Present::default(), &base)?;
+        let slow = || {
+            tracing::warn!(
+                "certificates and keys are still being read: a file system or a token does not answer"
+            );
+        };
+        let present = Present::default();
+        let plan = || Plan::make(config.clone(), budget, &present, &base);
+        let plan = said_if_slow(slow, plan)?;
         let port = admin::Port::bind(&config.admin, &base.metrics)?;
         let admin_addresses = port.addresses();
         tracing::info!(
