@@ -64,6 +64,7 @@ impl WorkloadStores {
     }
 
     /// What the agent says of CAs is remembered there, for other rules.
+    #[must_use]
     pub fn remembering(mut self, last: &LastBundles) -> Self {
         self.last = last.clone();
         self

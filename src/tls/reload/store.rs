@@ -169,9 +169,10 @@ impl CredentialStore {
         let due = validity.and_then(|validity| self.expiry.due(validity, now));
         let Some(warning) = due else { return };
         let (cert, not_after) = (self.cert.display(), warning.not_after());
-        match warning.hours_left() {
-            Some(hours_left) => warn!(%cert, %not_after, hours_left, "certificate expires soon"),
-            None => error!(%cert, %not_after, "certificate has expired: clients refuse it"),
+        if let Some(hours_left) = warning.hours_left() {
+            warn!(%cert, %not_after, hours_left, "certificate expires soon");
+        } else {
+            error!(%cert, %not_after, "certificate has expired: clients refuse it");
         }
     }
 

@@ -63,13 +63,11 @@ impl<T: Send + 'static> Looks<T> {
             let _turn = turn;
             look()
         });
-        match timeout_at(by, &mut looking).await {
-            Ok(ended) => ended.into(),
-            Err(_) => {
-                self.late = Some(looking);
-                Found::Late
-            }
+        if let Ok(ended) = timeout_at(by, &mut looking).await {
+            return ended.into();
         }
+        self.late = Some(looking);
+        Found::Late
     }
 
     /// What a look that was given up found after all; pending while there is none.

@@ -19,7 +19,7 @@ async fn what_ends_soon_is_said_once_and_an_egress_that_ended_is_on_the_page() {
     std::fs::write(&crl, list).unwrap();
     let mut of_egress = client(&[uri("spiffe://example.org/app")]);
     of_egress.not_before = now - Duration::days(1);
-    of_egress.not_after = now + Duration::seconds(9);
+    of_egress.not_after = now + Duration::seconds(14);
     pki.issue(&of_egress).write_to(files.path());
     let (cert, key) = (file("tls.crt"), file("tls.key"));
     let egress = format!(
