@@ -1,7 +1,9 @@
 #!/bin/bash -eu
 # Every fuzz target with its seeds, in $OUT, as OSS-Fuzz asks. It also runs outside of it, where fuzz/oss-fuzz/try calls it.
 cd "$SRC/hybridge"
-cargo fuzz build -O --debug-assertions ${FUZZ_TARGETS:-}
+# cargo-fuzz builds all targets, or one.
+if [ -z "${FUZZ_TARGETS:-}" ]; then cargo fuzz build -O --debug-assertions; fi
+for target in ${FUZZ_TARGETS:-}; do cargo fuzz build -O --debug-assertions "$target"; done
 host="$(rustc -vV | sed -n 's/^host: //p')"
 for target in ${FUZZ_TARGETS:-$(cargo fuzz list)}; do
   cp "${CARGO_TARGET_DIR:-fuzz/target}/$host/release/$target" "$OUT/"
