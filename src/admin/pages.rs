@@ -91,7 +91,9 @@ impl Admin {
     pub(super) fn metrics_page(&self) -> Response<Full<Bytes>> {
         let (view, configuration) = (self.view.load(), self.configuration.load());
         let refused = configuration.detail().is_some();
-        self.metrics.set_failing(failing::count(&view), refused);
+        let of_collector = usize::from(self.collector_error().is_some());
+        let credentials = failing::count(&view) + of_collector;
+        self.metrics.set_failing(credentials, refused);
         match self.metrics.render() {
             Ok(body) => page(
                 StatusCode::OK,

@@ -37,7 +37,7 @@ const BELOW: [(&str, &[&str]); 29] = [
         "admin",
         &[
             "budget", "build", "census", "drain", "listener", "metrics", "panics", "probes",
-            "proxy", "time", "tls",
+            "proxy", "time", "tls", "traces",
         ],
     ),
     (
