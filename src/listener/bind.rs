@@ -123,6 +123,14 @@ impl Bound {
         }
     }
 
+    /// Whether clients find the socket: the file of a Unix socket may have been removed.
+    pub fn is_reachable(&self) -> bool {
+        match &self.socket {
+            ListenSocket::Tcp(_) => true,
+            ListenSocket::Unix(socket) => socket.has_its_path(),
+        }
+    }
+
     /// Takes over what another one accepted, of a socket that nobody goes on with.
     pub fn take_waiting(&mut self, other: &mut Self) {
         self.waiting.append(&mut other.waiting);

@@ -27,13 +27,11 @@ fn place(path: &Path) -> Option<((u64, u64), OsString)> {
     let mut path = PathBuf::from(path);
     for _ in 0..MAX_LINKS {
         let directory = path.parent()?;
-        match fs::read_link(&path) {
-            Ok(target) => path = directory.join(target),
-            Err(_) => {
-                let name = path.file_name().map(OsStr::to_owned)?;
-                return Some((file(directory)?, name));
-            }
-        }
+        let Ok(target) = fs::read_link(&path) else {
+            let name = path.file_name().map(OsStr::to_owned)?;
+            return Some((file(directory)?, name));
+        };
+        path = directory.join(target);
     }
     None
 }

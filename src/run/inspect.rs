@@ -1,6 +1,7 @@
 //! What can be said of a configuration before it runs: its certificates, and what the process may hold.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Error;
@@ -10,7 +11,6 @@ use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
-use crate::signature::ReplayTables;
 use crate::tls::credentials::{Warning, rfc3339, unix_seconds};
 
 /// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
@@ -57,12 +57,17 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let of_trust = of_trust.warnings().iter();
             warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
         }
-        signature(name, listener.signature.as_ref(), &ReplayTables::default())?;
+        signature(name, listener.signature.as_ref(), &Arc::default())?;
         if let Some(settings) = &listener.signature {
             let _ = writeln!(
                 text,
                 "# signatures of `{name}`: replay-table has room for {:.0} requests a second",
-                settings.rate()
+                settings.rate(
+                    config
+                        .listeners
+                        .iter()
+                        .filter_map(|other| other.signature.as_ref())
+                )
             );
         }
         if let Some(signer) = responses(name, listener.responses.as_ref())? {

@@ -46,7 +46,7 @@ impl Kept {
     pub(super) fn of(
         config: &ListenerConfig,
         before: Option<(&ListenerConfig, &Self)>,
-        replays: &ReplayTables,
+        replays: &Arc<ReplayTables>,
     ) -> Result<Self, Error> {
         let (name, tls) = (config.socket.name.as_str(), &config.tls);
         let same = |alike: fn(&ListenerConfig, &ListenerConfig) -> bool| {
@@ -114,10 +114,15 @@ fn in_use(before: Option<&Kept>, of_agent: Option<&Kept>) -> Before {
     let Some(before) = before else {
         return Before::default();
     };
-    let serves = before.certificates.first().current().is_some();
+    let (serving, waited_for): (Vec<_>, Vec<_>) = before
+        .certificates
+        .stores()
+        .partition(|store| store.current().is_some());
+    let serves = !serving.is_empty();
+    let waited_for = waited_for.iter().map(|store| store.cert_path().to_owned());
     let (trust, keys) = (&before.trust, &before.ticket_keys);
     Before {
-        certificates: serves,
+        waited_for: serves.then(|| waited_for.collect()),
         trust: trust.as_ref().map_or(serves, |trust| !trust.is_waiting()),
         ticket_keys: keys.as_ref().map_or(serves, |keys| !keys.is_waiting()),
         pair: of_agent.map(|kept| Arc::clone(kept.certificates.first())),

@@ -3,7 +3,7 @@
 //! What cannot be used may be waited for where nothing is lost by that. Where something is in use it refuses
 //! the configuration, and nothing changes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
@@ -17,7 +17,8 @@ use crate::tls::trust::{LastBundles, TrustError, TrustStore};
 /// What the listener of that name has in use.
 #[derive(Default)]
 pub(super) struct Before {
-    pub(super) certificates: bool,
+    /// Certificate files that are waited for still, if another pair serves already.
+    pub(super) waited_for: Option<Vec<PathBuf>>,
     pub(super) trust: bool,
     pub(super) ticket_keys: bool,
     /// What the same agent gave.
@@ -70,7 +71,7 @@ pub(super) fn trust(name: &str, tls: &crate::tls::Settings) -> Result<Option<Tru
 pub(super) fn signature(
     name: &str,
     settings: Option<&signature::Settings>,
-    replays: &ReplayTables,
+    replays: &Arc<ReplayTables>,
 ) -> Result<Option<Arc<Verifier>>, Error> {
     let verifier = settings.map(|settings| Verifier::load(settings, replays));
     let verifier = verifier.transpose();
@@ -137,8 +138,11 @@ pub(super) fn certificate_set(
     tls: &crate::tls::Settings,
     before: &Before,
 ) -> Result<CertificateSet, Error> {
-    let wait = tls.wait_for_certificate && !before.certificates;
-    set_of_pairs(name, tls, wait, before.pair.as_deref())
+    let may_wait = |cert: &Path| {
+        let still = before.waited_for.as_ref();
+        tls.wait_for_certificate && still.is_none_or(|all| all.iter().any(|path| path == cert))
+    };
+    set_of_pairs(name, tls, may_wait, before.pair.as_deref())
 }
 
 /// The same as `check` looks at it: nothing to wait for.
@@ -146,13 +150,13 @@ pub(super) fn certificates(
     name: &str,
     tls: &crate::tls::Settings,
 ) -> Result<CertificateSet, Error> {
-    set_of_pairs(name, tls, false, None)
+    set_of_pairs(name, tls, |_| false, None)
 }
 
 fn set_of_pairs(
     name: &str,
     tls: &crate::tls::Settings,
-    wait: bool,
+    may_wait: impl Fn(&Path) -> bool,
     given: Option<&CredentialStore>,
 ) -> Result<CertificateSet, Error> {
     if tls.spiffe.is_some() {
@@ -165,7 +169,7 @@ fn set_of_pairs(
         return Ok(CertificateSet::new(Arc::new(store), [], settings));
     }
     let load = |cert: &Path, key: &Path| {
-        credential_store(name, cert, key, tls.profile, wait).map(Arc::new)
+        credential_store(name, cert, key, tls.profile, may_wait(cert)).map(Arc::new)
     };
     let further = tls.certificates.further.iter();
     let further = further.map(|pair| load(&pair.cert, &pair.key));

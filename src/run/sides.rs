@@ -231,8 +231,14 @@ fn socket<S: Side>(wanted: Wanted, side: &S, stopping: &mut [Stopping]) -> Optio
         let mut held = held.map(Bound::address);
         if let Some(index) = held.position(|held| held.as_ref() == Some(&address)) {
             let mut bound = sockets.swap_remove(index);
-            if let Err(error) = bound.follow(side.socket()) {
-                tracing::warn!(listener = %side.name(), %address, %error, "backlog or mode unchanged");
+            match bound.follow(side.socket()) {
+                Err(error) if bound.is_reachable() => {
+                    tracing::warn!(listener = %side.name(), %address, %error, "backlog or mode unchanged");
+                }
+                Err(error) => {
+                    tracing::error!(listener = %side.name(), %address, %error, "no client reaches this address: the file of its socket is gone");
+                }
+                Ok(()) => {}
             }
             return Some(bound);
         }

@@ -1,10 +1,12 @@
 //! Which signatures were seen: bounded, for each principal too, and full means refused. Two buckets of
 //! time, so that forgetting costs nothing.
+//!
+//! Each listener counts for itself, by its own settings. What one of them has accepted is a replay at all
+//! others of the process, and after a reload too.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::clock::Clock;
@@ -14,16 +16,36 @@ use super::verdict::Refusal;
 /// What stands for a request: a hash.
 pub(super) type Seen = [u8; 16];
 
-/// What a process remembers, by the file of the keys: a request that one listener accepted is a replay at
-/// every other one that knows its keys, and after a change of their settings too.
+/// What the listeners of a process remember.
 #[derive(Default)]
-pub struct ReplayTables(Mutex<BTreeMap<PathBuf, Arc<Memory>>>);
+pub struct ReplayTables {
+    clock: Clock,
+    tables: Mutex<Vec<Entries>>,
+}
 
 impl ReplayTables {
-    /// What belongs to the keys of this file.
-    pub(super) fn of(&self, keys: &Path) -> Arc<Memory> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(keys.to_owned()).or_default())
+    /// A table for one more listener, with room for what its settings say.
+    pub(super) fn table(self: &Arc<Self>, settings: &Settings) -> ReplayTable {
+        let mut tables = self.lock();
+        let id = tables.iter().map(|table| table.id + 1).max().unwrap_or(0);
+        tables.push(Entries {
+            id,
+            period: settings.period(),
+            capacity: settings.of_a_period(),
+            began: Duration::ZERO,
+            current: HashSet::new(),
+            parts: HashMap::new(),
+            last: HashSet::new(),
+            retired: None,
+        });
+        ReplayTable {
+            all: Arc::clone(self),
+            id,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entries>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -33,64 +55,29 @@ impl fmt::Debug for ReplayTables {
     }
 }
 
-/// A table with the clock that it goes by.
-pub(super) struct Memory {
-    pub(super) clock: Clock,
-    pub(super) table: ReplayTable,
+/// The table of one listener. What is in it outlives it while it could be fresh anywhere.
+pub(super) struct ReplayTable {
+    all: Arc<ReplayTables>,
+    id: u64,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        let clock = Clock::default();
-        let table = ReplayTable::new(clock.now());
-        Self { clock, table }
-    }
-}
-
-/// What a listener asks of a table. Listeners that share one may ask for more and for less.
-#[derive(Clone, Copy)]
-pub(super) struct Room {
-    /// How long each of its signatures is remembered at least.
-    period: Duration,
-    /// Of one bucket.
-    capacity: usize,
-}
-
-impl Room {
-    pub(super) fn of(settings: &Settings) -> Self {
-        Self {
-            period: settings.period(),
-            capacity: settings.of_a_period(),
+impl Drop for ReplayTable {
+    fn drop(&mut self) {
+        let now = self.all.clock.now();
+        let mut tables = self.all.lock();
+        for table in &mut *tables {
+            if table.id == self.id {
+                table.retired = Some(now);
+            }
         }
+        forget(&mut tables, now);
     }
-}
-
-/// Which signatures were seen. Its time is that of `Clock`.
-pub(super) struct ReplayTable(Mutex<Buckets>);
-
-struct Buckets {
-    began: Duration,
-    current: Bucket,
-    /// How many of `current` are of each principal.
-    parts: HashMap<Box<str>, usize>,
-    last: Bucket,
-}
-
-#[derive(Default)]
-struct Bucket {
-    seen: HashSet<Seen>,
-    /// The longest that one of them is remembered.
-    period: Duration,
 }
 
 impl ReplayTable {
-    fn new(now: Duration) -> Self {
-        Self(Mutex::new(Buckets {
-            began: now,
-            current: Bucket::default(),
-            parts: HashMap::new(),
-            last: Bucket::default(),
-        }))
+    /// Now, by the clock of the tables.
+    pub(super) fn now(&self) -> Duration {
+        self.all.clock.now()
     }
 
     /// Remembers one of a principal that was not seen. A principal always gets its own share, so that one
@@ -98,58 +85,101 @@ impl ReplayTable {
     pub(super) fn enter(
         &self,
         (principal, share): (&str, Share),
-        room: Room,
         seen: Seen,
         now: Duration,
     ) -> Result<(), Refusal> {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let period = buckets.rotate(room, now);
-        if buckets.last.seen.contains(&seen) || buckets.current.seen.contains(&seen) {
+        let mut tables = self.all.lock();
+        let period = forget(&mut tables, now);
+        let live = tables.iter_mut().filter(|table| table.retired.is_none());
+        live.for_each(|table| table.rotate(now, period));
+        if tables.iter().any(|table| table.contains(&seen)) {
             return Err(Refusal::Replayed);
         }
-        let part = buckets.parts.get(principal).copied().unwrap_or(0);
-        let entries = buckets.current.seen.len();
-        let shared = entries < room.capacity && part < share.most;
-        let own = entries < room.capacity.saturating_mul(2) && part < share.own;
-        if !shared && !own {
-            let end = buckets.began + period;
-            let left = end.saturating_sub(now).as_secs() + 1;
-            return Err(Refusal::TableFull(left));
+        match tables.iter_mut().find(|table| table.id == self.id) {
+            Some(own) => own.enter((principal, share), seen, now, period),
+            // It stays until it is dropped.
+            None => Err(Refusal::TableFull(1)),
         }
-        match buckets.parts.get_mut(principal) {
-            Some(part) => *part += 1,
-            None => drop(buckets.parts.insert(principal.into(), 1)),
-        }
-        buckets.current.seen.insert(seen);
-        Ok(())
     }
 }
 
-impl Buckets {
-    /// Forgets what is no longer fresh anywhere, and says how long the current bucket lasts: as long as the
-    /// longest memory that is in it or in the one before.
-    fn rotate(&mut self, room: Room, now: Duration) -> Duration {
+/// What one listener has accepted.
+struct Entries {
+    id: u64,
+    /// How long each of them is remembered at least, by the listener's own settings.
+    period: Duration,
+    /// Of one bucket.
+    capacity: usize,
+    began: Duration,
+    current: HashSet<Seen>,
+    /// How many of `current` are of each principal.
+    parts: HashMap<Box<str>, usize>,
+    last: HashSet<Seen>,
+    /// When its listener went.
+    retired: Option<Duration>,
+}
+
+/// Drops tables of listeners that went whose entries are stale everywhere; how long entries last: what one
+/// listener has accepted may be fresh at another for longer.
+fn forget(tables: &mut Vec<Entries>, now: Duration) -> Duration {
+    let live = tables.iter().filter(|table| table.retired.is_none());
+    let longest = live.map(|table| table.period).max().unwrap_or_default();
+    tables.retain(|table| match table.retired {
+        None => true,
+        Some(_) if table.current.is_empty() && table.last.is_empty() => false,
+        Some(at) => now < at + longest.max(table.period),
+    });
+    longest
+}
+
+impl Entries {
+    fn contains(&self, seen: &Seen) -> bool {
+        self.last.contains(seen) || self.current.contains(seen)
+    }
+
+    fn rotate(&mut self, now: Duration, period: Duration) {
         let age = now.saturating_sub(self.began);
-        let period = self.current.period.max(self.last.period);
-        // At first there is nothing to forget.
-        if period.is_zero() || age >= period {
-            let current = std::mem::take(&mut self.current);
-            // After two periods of silence nothing of them counts.
-            self.last = if age < period * 2 {
-                current
-            } else {
-                Bucket::default()
-            };
-            self.parts.clear();
-            self.began = now;
+        if age < period {
+            return;
         }
-        self.current.period = self.current.period.max(room.period);
-        self.current.period.max(self.last.period)
+        let current = std::mem::take(&mut self.current);
+        // After two periods of silence nothing of them counts.
+        self.last = if age < period * 2 {
+            current
+        } else {
+            HashSet::new()
+        };
+        self.parts.clear();
+        self.began = now;
+    }
+
+    fn enter(
+        &mut self,
+        (principal, share): (&str, Share),
+        seen: Seen,
+        now: Duration,
+        period: Duration,
+    ) -> Result<(), Refusal> {
+        let part = self.parts.get(principal).copied().unwrap_or(0);
+        let entries = self.current.len();
+        let shared = entries < self.capacity && part < share.most;
+        let own = entries < self.capacity.saturating_mul(2) && part < share.own;
+        if !shared && !own {
+            let left = (self.began + period).saturating_sub(now).as_secs() + 1;
+            return Err(Refusal::TableFull(left));
+        }
+        match self.parts.get_mut(principal) {
+            Some(part) => *part += 1,
+            None => drop(self.parts.insert(principal.into(), 1)),
+        }
+        self.current.insert(seen);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::signature::settings::SignatureMode;
 
@@ -162,23 +192,31 @@ mod tests {
     impl Table {
         fn enter(&self, principal: &str, seen: Seen, now: Duration) -> Result<(), Refusal> {
             let share = self.1.share(self.2);
-            self.0
-                .enter((principal, share), Room::of(&self.1), seen, now)
+            self.0.enter((principal, share), seen, now)
         }
     }
 
-    /// A table of so many entries, half of them in a period.
-    fn table(replay_table: usize, principals: usize) -> Table {
-        let settings = Settings {
+    fn settings(replay_table: usize, max_age: Duration) -> Settings {
+        Settings {
             mode: SignatureMode::Require,
             keys: "clients.jwks".into(),
             require: Vec::new(),
             cover: Vec::new(),
-            max_age: Duration::from_secs(6),
+            max_age,
             skew: Duration::from_secs(3),
             replay_table,
-        };
-        Table(ReplayTable::new(START), settings, principals)
+        }
+    }
+
+    fn among(all: &Arc<ReplayTables>, settings: Settings) -> Table {
+        Table(all.table(&settings), settings, 1)
+    }
+
+    /// A table of so many entries, half of them in a period.
+    fn table(replay_table: usize, principals: usize) -> Table {
+        let settings = settings(replay_table, Duration::from_secs(6));
+        let table = Arc::<ReplayTables>::default().table(&settings);
+        Table(table, settings, principals)
     }
 
     #[test]
@@ -269,21 +307,59 @@ mod tests {
         assert_eq!(admitted.count(), 8);
     }
 
-    /// Listeners of one table may differ, and settings change.
     #[test]
-    fn the_longest_memory_decides_while_one_of_it_is_there() {
-        let mut table = table(100, 1);
-        table.1.max_age = Duration::from_secs(96);
-        assert_eq!(table.enter("a", [1; 16], START), Ok(()));
-        table.1.max_age = Duration::from_secs(6);
+    fn what_one_listener_accepted_is_a_replay_at_another_for_as_long_as_it_is_fresh_there() {
+        let all = Arc::default();
+        let short = among(&all, settings(100, Duration::from_secs(6)));
+        let long = among(&all, settings(100, Duration::from_secs(96)));
+        assert_eq!(short.enter("a", [1; 16], START), Ok(()));
         for second in 1..100 {
             let now = START + Duration::from_secs(second);
-            let again = table.enter("a", [1; 16], now);
+            // It goes on serving others meanwhile.
+            let other = Seen::from([u8::try_from(second).unwrap() + 100; 16]);
+            let _ = short.enter("b", other, now);
+            let again = long.enter("a", [1; 16], now);
             assert_eq!(again, Err(Refusal::Replayed), "{second}");
         }
-        // It lasts two periods at most, and afterwards the shorter one counts.
-        let later = START + Duration::from_secs(201);
-        assert_eq!(table.enter("a", [2; 16], later), Ok(()));
-        assert_eq!(table.enter("a", [2; 16], later + PERIOD * 2), Ok(()));
+    }
+
+    #[test]
+    fn each_listener_has_its_own_room() {
+        let all = Arc::default();
+        let busy = among(&all, settings(1000, Duration::from_secs(6)));
+        let small = among(&all, settings(4, Duration::from_secs(6)));
+        for entry in 0..200_u8 {
+            assert_eq!(busy.enter("a", [entry; 16], START), Ok(()));
+        }
+        for entry in [201, 202] {
+            assert_eq!(small.enter("a", [entry; 16], START), Ok(()));
+        }
+        let full = small.enter("a", [203; 16], START);
+        assert_eq!(full, Err(Refusal::TableFull(11)));
+    }
+
+    #[test]
+    fn a_reload_forgets_nothing_that_is_fresh_and_refuses_nothing_that_is_new() {
+        let all = Arc::default();
+        let now = Clock::default().now();
+        let before = among(&all, settings(1000, Duration::from_secs(6)));
+        for entry in 0..100_u8 {
+            assert_eq!(before.enter("a", [entry; 16], now), Ok(()));
+        }
+        let after = among(&all, settings(8, Duration::from_secs(50)));
+        drop(before);
+        let later = now + Duration::from_secs(40);
+        assert_eq!(after.enter("a", [1; 16], later), Err(Refusal::Replayed));
+        assert_eq!(after.enter("a", [200; 16], later), Ok(()));
+        assert_eq!(all.lock().len(), 2);
+        let stale = now + Duration::from_mins(2);
+        assert_eq!(after.enter("a", [201; 16], stale), Ok(()));
+        assert_eq!(
+            all.lock().len(),
+            1,
+            "what is stale everywhere is given back"
+        );
+        drop(among(&all, settings(8, Duration::from_secs(50))));
+        assert_eq!(all.lock().len(), 1, "one that saw nothing leaves nothing");
     }
 }

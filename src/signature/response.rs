@@ -50,9 +50,9 @@ impl ResponseSigner {
         Ok(true)
     }
 
-    /// What is too open about its keys.
+    /// What was too open about its keys when they were read.
     pub fn warnings(&self) -> Vec<String> {
-        signer::exposed(&self.settings)
+        self.current.load().warnings.clone()
     }
 
     /// What it is read from.

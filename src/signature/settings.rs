@@ -72,10 +72,12 @@ impl Settings {
         }
     }
 
-    /// Requests a second that the table has room for.
-    pub fn rate(&self) -> f64 {
+    /// Requests a second that the table has room for, beside listeners with `others`: what one of them has
+    /// accepted is remembered for as long as it is fresh at any.
+    pub fn rate<'a>(&self, others: impl Iterator<Item = &'a Self>) -> f64 {
+        let longest = others.map(Self::period).max().unwrap_or_default();
         let entries = u32::try_from(self.of_a_period()).unwrap_or(u32::MAX);
-        f64::from(entries) / self.period().as_secs_f64()
+        f64::from(entries) / self.period().max(longest).as_secs_f64()
     }
 }
 

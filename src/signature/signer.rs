@@ -52,6 +52,8 @@ pub(super) struct Signer {
     key_ids: [String; 2],
     /// Of the model that is served, `sha256:…`.
     pub(super) model: Option<String>,
+    /// What was too open about its keys when they were read.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Signer {
@@ -86,6 +88,7 @@ impl Signer {
             ml_dsa,
             algorithm,
             model,
+            warnings: exposed(settings),
         })
     }
 
@@ -159,7 +162,7 @@ fn private_key(path: &Path) -> Result<PrivatePkcs8KeyDer<'static>, SignerError> 
 }
 
 /// A warning about each key that others may read, or write as its group.
-pub(super) fn exposed(settings: &ResponseSettings) -> Vec<String> {
+fn exposed(settings: &ResponseSettings) -> Vec<String> {
     let of_key = |path: &Path| {
         let (who, mode) = match exposure(path)? {
             Exposure::Writable(mode) => ("written by everybody", mode),

@@ -13,7 +13,7 @@ use super::digest::BodyDigest;
 use super::input::{Signature, signatures};
 use super::keys::{Key, KeyError, KeySet};
 use super::message::Message;
-use super::replay::{Memory, ReplayTables, Room, Seen};
+use super::replay::{ReplayTable, ReplayTables, Seen};
 use super::settings::{Settings, SignatureKind, SignatureMode};
 use super::verdict::Refusal;
 use strum::VariantNames as _;
@@ -25,8 +25,8 @@ const CONTENT_DIGEST: &str = "content-digest";
 pub struct Verifier {
     settings: Settings,
     keys: ArcSwap<KeySet>,
-    /// Shared with every listener that knows these keys.
-    seen: Arc<Memory>,
+    /// What it has accepted; the other listeners look there too.
+    seen: ReplayTable,
     accept: String,
 }
 
@@ -39,15 +39,15 @@ pub(crate) struct Verified {
 
 impl Verifier {
     /// Reads the keys. What was seen of them before, and is elsewhere, counts here.
-    pub fn load(settings: &Settings, replays: &ReplayTables) -> Result<Self, KeyError> {
+    pub fn load(settings: &Settings, replays: &Arc<ReplayTables>) -> Result<Self, KeyError> {
         let keys = KeySet::load(&settings.keys, &settings.require)?;
         Ok(Self::new(settings, keys, replays))
     }
 
-    fn new(settings: &Settings, keys: KeySet, replays: &ReplayTables) -> Self {
+    fn new(settings: &Settings, keys: KeySet, replays: &Arc<ReplayTables>) -> Self {
         Self {
             keys: ArcSwap::from_pointee(keys),
-            seen: replays.of(&settings.keys),
+            seen: replays.table(settings),
             accept: accept(settings),
             settings: settings.clone(),
         }
@@ -90,7 +90,7 @@ impl Verifier {
 
     /// Verifies a head.
     pub(crate) fn verify(&self, message: &Message<'_>) -> Result<Verified, Refusal> {
-        self.verify_at(message, self.seen.clock.now())
+        self.verify_at(message, self.seen.now())
     }
 
     fn verify_at(&self, message: &Message<'_>, now: Duration) -> Result<Verified, Refusal> {
@@ -119,8 +119,7 @@ impl Verifier {
         if let Some((signature, _)) = signed.first() {
             let seen = seen(principal, &signature.nonce);
             let share = self.settings.share(keys.principals());
-            let room = Room::of(&self.settings);
-            self.seen.table.enter((principal, share), room, seen, now)?;
+            self.seen.enter((principal, share), seen, now)?;
         }
         Ok(Verified {
             principal: principal.to_owned(),

@@ -1,14 +1,13 @@
 //! For the fuzzer: a client that signed one request, and a listener that verifies any.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, ML_DSA_65_SIGNING, PqdsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use super::{
-    CONTENT_DIGEST, KeySet, Message, ReplayTables, Settings, SignatureKind, SignatureMode, Verifier,
-};
+use super::{CONTENT_DIGEST, KeySet, Message, Settings, SignatureKind, SignatureMode, Verifier};
 
 /// What the client signed: the components, and the body `hello`.
 pub const SIGNED: [(&str, &str); 5] = [
@@ -83,7 +82,7 @@ impl Client {
             replay_table: 100,
         };
         let keys = KeySet::parse(&settings.keys, self.jwks.as_bytes(), &settings.require).ok()?;
-        let verifier = Verifier::new(&settings, keys, &ReplayTables::default());
+        let verifier = Verifier::new(&settings, keys, &Arc::default());
         let outcome = |()| match verifier.verify_at(message, Duration::from_secs(NOW)) {
             Ok(verified) => Outcome {
                 result: "ok",

@@ -61,7 +61,7 @@ impl Client {
         };
         let text = self.jwks();
         let keys = KeySet::parse(Path::new("k"), text.as_bytes(), &settings.require).unwrap();
-        Verifier::new(&settings, keys, &ReplayTables::default())
+        Verifier::new(&settings, keys, &Arc::default())
     }
 
     /// Signs as RFC 9421 says, in a way of its own: the base is written by hand.
@@ -164,7 +164,7 @@ fn the_part_of_a_principal_follows_the_keys_in_use() {
     let mut settings = one.verifier().settings.clone();
     settings.keys = dir.path().join("clients.jwks");
     std::fs::write(&settings.keys, one.jwks()).unwrap();
-    let verifier = Verifier::load(&settings, &ReplayTables::default()).unwrap();
+    let verifier = Verifier::load(&settings, &Arc::default()).unwrap();
     let verify = |client: &Client, nonce: usize| {
         let mut draft = draft();
         for params in [&mut draft.classical, &mut draft.pq] {

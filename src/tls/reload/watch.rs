@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -76,8 +76,11 @@ impl DirectoryWatch {
         Some(spawn_blocking(move || {
             let _setting = setting;
             // Another still sets them.
-            if let Ok(mut watched) = watched.try_lock() {
-                watched.arm();
+            match watched.try_lock() {
+                Ok(mut watched) => watched.arm(),
+                // One that panicked left a list of directories, which is set anew.
+                Err(TryLockError::Poisoned(watched)) => watched.into_inner().arm(),
+                Err(TryLockError::WouldBlock) => {}
             }
         }))
     }
