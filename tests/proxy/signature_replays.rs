@@ -38,11 +38,11 @@ async fn a_reload_forgets_no_signature() {
 
 #[tokio::test]
 async fn listeners_with_the_same_keys_remember_together() {
-    let (signer, stranger) = (Signer::new(), Signer::new());
-    for (other, code) in [(&signer, 401), (&stranger, 200)] {
+    let (signer, elsewhere) = (Signer::new(), Signer::new());
+    for other in [&signer, &elsewhere] {
         let section = signer.section("require");
         let setup = Setup::in_front_of(echo_app().await).listener(&section);
-        // The same keys in another file are other keys.
+        // The same keys may be in another file.
         let of_other = other.section("require");
         std::fs::write(other.file(), signer.set()).unwrap();
         let mut sidecar = setup.second_listener(&of_other).start();
@@ -51,6 +51,6 @@ async fn listeners_with_the_same_keys_remember_together() {
         let page = status(&sidecar).await;
         let second = page["listeners"][1]["addresses"][0].as_str().unwrap();
         sidecar.address = second.parse().unwrap();
-        assert_eq!(post(&sidecar, "http1", &fields, b"hello").await.0, code);
+        assert_eq!(post(&sidecar, "http1", &fields, b"hello").await.0, 401);
     }
 }
