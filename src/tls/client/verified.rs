@@ -27,7 +27,8 @@ pub(super) struct Verified(Mutex<VecDeque<Chain>>);
 pub(super) struct Facts {
     /// Whose it is.
     pub(super) peer: Option<Arc<PeerIdentity>>,
-    /// When the first of its certificates ends, unix seconds; `None` if one of them cannot be read.
+    /// When the first of its certificates ends, unix seconds; the server's own, if another cannot be read; `None` if
+    /// that cannot.
     pub(super) end: Option<i64>,
     /// When it is to be verified again.
     pub(super) until: i64,
@@ -46,13 +47,15 @@ struct Chain {
 impl Facts {
     /// Those of a chain that was verified at `since`.
     fn of(leaf: &[u8], others: &[CertificateDer<'_>], since: i64) -> Self {
-        let ends = std::iter::once(leaf).chain(others.iter().map(|der| &**der));
-        let end = first_end(ends);
+        let all = std::iter::once(leaf).chain(others.iter().map(|der| &**der));
         let latest = since.saturating_add(LIFETIME.cast_signed());
+        let end = first_end(all);
         Self {
             peer: PeerIdentity::of(leaf).map(Arc::new),
-            end,
-            until: end.map_or(since, |end| end.min(latest)),
+            end: end.or_else(|| first_end(std::iter::once(leaf))),
+            // A server may send a certificate that nobody needs and only webpki can read. How long the others hold
+            // is not known then, so the next handshake is verified again.
+            until: end.map_or(since.saturating_sub(1), |end| end.min(latest)),
         }
     }
 }
@@ -97,7 +100,7 @@ impl Verified {
         now: i64,
     ) {
         let facts = Facts::of(leaf, others, now);
-        if facts.end.is_none() {
+        if facts.until < now {
             return;
         }
         let added = Chain {
@@ -212,8 +215,18 @@ mod tests {
         let unreadable = CertificateDer::from(vec![0x30, 0]);
         verified.add(&unreadable, &[], &own, 7);
         assert_eq!(verified.chains().len(), 0);
-        let facts = verified.facts(&[unreadable], 7).unwrap();
-        assert_eq!((facts.end, facts.until, facts.peer), (None, 7, None));
+        let facts = verified
+            .facts(std::slice::from_ref(&unreadable), 7)
+            .unwrap();
+        assert_eq!((facts.end, facts.until, facts.peer), (None, 6, None));
+        // Behind one that can be read: that one has not ended, and no ticket counts.
+        let (leaf, end) = (certificate(1, 2027), 1_798_761_600);
+        let facts = verified
+            .facts(&[leaf.clone(), unreadable.clone()], 7)
+            .unwrap();
+        assert_eq!((facts.end, facts.until), (Some(end), 6));
+        verified.add(&leaf, &[unreadable], &own, 7);
+        assert_eq!(verified.chains().len(), 0);
         assert!(verified.facts(&[], 7).is_none());
         let now = 1_800_000_000;
         let all: Vec<_> = (1..=MOST as u64 + 1)
