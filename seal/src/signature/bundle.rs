@@ -1,17 +1,23 @@
 //! A Sigstore bundle 0.3 with one DSSE signature and a public key's name. Exactly one signature: the
 //! format forbids more, so two algorithms are two bundles.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Error;
 use super::keys::{Signer, Verifier, hint};
+use crate::shown::Shown;
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-/// Bytes of a bundle, at most: a statement of 300,000 files.
-pub const MAX_BUNDLE: u64 = 64 << 20;
+/// Bytes of a bundle, at most: a statement of 75,000 files. Two of them, and what they hold, are read before a
+/// signature is verified, where a container may have little memory beside the model's.
+pub const MAX_BUNDLE: u64 = 16 << 20;
 
 /// What was read of a bundle; nothing of it is verified.
 #[derive(Debug, Eq, PartialEq)]
@@ -24,10 +30,11 @@ pub struct Bundle {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Text {
+struct Text<'a> {
     media_type: String,
     verification_material: Material,
-    dsse_envelope: Envelope,
+    #[serde(borrow)]
+    dsse_envelope: Envelope<'a>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -35,7 +42,23 @@ struct Text {
 struct Material {
     public_key: PublicKey,
     #[serde(default)]
-    tlog_entries: Vec<serde_json::Value>,
+    tlog_entries: Unread,
+}
+
+/// A list that nobody looks at, written empty. Of what a stranger sends nothing is kept.
+#[derive(Default)]
+struct Unread;
+
+impl Serialize for Unread {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq([(); 0])
+    }
+}
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<IgnoredAny>::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -47,10 +70,43 @@ struct PublicKey {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Envelope {
-    payload: String,
+struct Envelope<'a> {
+    #[serde(borrow)]
+    payload: Cow<'a, str>,
     payload_type: String,
-    signatures: Vec<Signature>,
+    signatures: Signatures,
+}
+
+/// The first signature, and how many there are.
+struct Signatures(Option<Signature>, usize);
+
+impl Serialize for Signatures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signatures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Signatures;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of signatures")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Signatures, A::Error> {
+                let first = list.next_element()?;
+                let mut count = usize::from(first.is_some());
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Signatures(first, count))
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -70,15 +126,18 @@ pub fn write(payload: &[u8], signer: &Signer) -> Result<String, Error> {
             public_key: PublicKey {
                 hint: hint(&signer.public_pem()?),
             },
-            tlog_entries: Vec::new(),
+            tlog_entries: Unread,
         },
         dsse_envelope: Envelope {
-            payload: STANDARD.encode(payload),
+            payload: STANDARD.encode(payload).into(),
             payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: vec![Signature {
-                sig: STANDARD.encode(signature),
-                keyid: String::new(),
-            }],
+            signatures: Signatures(
+                Some(Signature {
+                    sig: STANDARD.encode(signature),
+                    keyid: String::new(),
+                }),
+                1,
+            ),
         },
     };
     serde_json::to_string(&text).map_err(|error| Error::Bundle(error.to_string()))
@@ -88,8 +147,8 @@ impl Bundle {
     /// Of a file's bytes.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Bundle(why.to_owned());
-        let text: Text =
-            serde_json::from_slice(bytes).map_err(|error| Error::Bundle(error.to_string()))?;
+        let text: Text<'_> = serde_json::from_slice(bytes)
+            .map_err(|error| Error::Bundle(Shown::text(&error.to_string()).to_string()))?;
         if text.media_type != MEDIA_TYPE {
             return Err(wrong("its mediaType is not that of a Sigstore bundle 0.3"));
         }
@@ -97,10 +156,10 @@ impl Bundle {
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(wrong("its payload is not application/vnd.in-toto+json"));
         }
-        let [signature] = envelope.signatures.as_slice() else {
+        let Signatures(Some(signature), 1) = &envelope.signatures else {
             return Err(Error::Bundle(format!(
                 "it has {} signatures, and one is allowed",
-                envelope.signatures.len()
+                envelope.signatures.1
             )));
         };
         let bytes = |text: &str| {
@@ -188,5 +247,27 @@ mod tests {
         let more = text.replacen('{', "{\"more\":1,", 1);
         let error = Bundle::read(more.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("unknown field `more`"), "{error}");
+    }
+
+    /// Of what a stranger writes little is kept before it is refused, and little is said.
+    #[test]
+    fn long_lists_and_names_cost_little() {
+        let signer = Signer::generate(Kind::Ecdsa).unwrap();
+        let text = write(b"{}", &signer).unwrap();
+        let entries = vec!["0"; 100_000].join(",");
+        let long = text.replace(
+            "\"tlogEntries\":[]",
+            &format!("\"tlogEntries\":[{entries}]"),
+        );
+        assert!(long.len() > 200_000);
+        Bundle::read(long.as_bytes()).unwrap();
+        let one = "{\"sig\":\"\",\"keyid\":\"\"}";
+        let many = vec![one; 100_000].join(",");
+        let many = text.replace("\"signatures\":[", &format!("\"signatures\":[{many},"));
+        let error = Bundle::read(many.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("100001 signatures"), "{error}");
+        let named = text.replacen('{', &format!("{{\"{}\u{1b}\":1,", "x".repeat(1 << 20)), 1);
+        let error = Bundle::read(named.as_bytes()).unwrap_err().to_string();
+        assert!(error.len() < 4096, "{} bytes", error.len());
     }
 }

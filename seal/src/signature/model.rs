@@ -231,6 +231,13 @@ pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
 /// The bytes of a bundle's file.
 pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
     let cannot = failed("read", path);
+    // A pipe in its place would be waited for without end.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let path = Shown::from(path);
+        return Err(Error::Refused(format!(
+            "{path}: not a regular file, so no bundle"
+        )));
+    }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let path = Shown::from(path);
@@ -247,7 +254,7 @@ pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
     if bytes.len() as u64 > MAX_BUNDLE {
         let path = Shown::from(path);
         return Err(Error::Refused(format!(
-            "{path}: larger than 64 MiB, so no bundle"
+            "{path}: larger than 16 MiB, so no bundle"
         )));
     }
     Ok(bytes)

@@ -40,6 +40,18 @@ fn every_change_of_a_file_is_found_by_either_method() {
     }
 }
 
+/// It would be waited for without end.
+#[test]
+fn a_pipe_in_place_of_a_signature_is_refused() {
+    let stage = signed("");
+    fs::remove_file(stage.path("model/model.sig")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(stage.path("model/model.sig"))
+        .status();
+    assert!(made.unwrap().success());
+    stage.refused(VERIFY, 1, "model/model.sig: not a regular file");
+}
+
 #[test]
 fn one_signature_of_two_is_refused() {
     let stage = signed("");
