@@ -105,7 +105,7 @@ struct Bounded(Zeroizing<Vec<u8>>);
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if (self.0.len() + bytes.len()) as u64 > MAX_BUNDLE {
-            return Err(io::Error::other("a bundle larger than 16 MiB"));
+            return Err(io::Error::other("a bundle larger than 64 MiB"));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())

@@ -15,9 +15,8 @@ use crate::shown::Shown;
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-/// Bytes of a bundle, at most: a statement of 75,000 files. Two of them, and what they hold, are read before a
-/// signature is verified, where a container may have little memory beside the model's.
-pub const MAX_BUNDLE: u64 = 16 << 20;
+/// Bytes of a bundle, at most: a statement of 300,000 files.
+pub const MAX_BUNDLE: u64 = 64 << 20;
 
 /// What was read of a bundle; nothing of it is verified.
 #[derive(Debug, Eq, PartialEq)]

@@ -254,7 +254,7 @@ pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
     if bytes.len() as u64 > MAX_BUNDLE {
         let path = Shown::from(path);
         return Err(Error::Refused(format!(
-            "{path}: larger than 16 MiB, so no bundle"
+            "{path}: larger than 64 MiB, so no bundle"
         )));
     }
     Ok(bytes)
