@@ -1,5 +1,5 @@
-"""What TLS adds to gradients: `just training-figures`. Two ranks of PyTorch all-reduce over a link of 1 Gbit/s, in plaintext, with
-classical and with hybrid key exchange, in another order in each round. Bytes are counted by the link's queue, headers of TCP and IP
+"""What TLS adds to gradients: `just training-figures`. Ranks of PyTorch (TRAINING_RANKS, two by default) all-reduce over
+links of 1 Gbit/s, in plaintext, with classical and with hybrid key exchange, in another order in each round. Bytes are counted by the link's queue, headers of TCP and IP
 included, after segmentation: counters of the interface count what the kernel has not cut into packets yet."""
 
 import json
@@ -14,6 +14,7 @@ from harness import Skip, equal, run_cases
 from pods import Pods, needs
 
 ROUNDS = 4
+RANKS = int(os.environ.get("TRAINING_RANKS", "2"))
 GROUPS = {"classical-only": "X25519", "hybrid-required": "X25519MLKEM768"}
 TIMES = 6
 
@@ -23,7 +24,7 @@ import torch
 import torch.distributed as dist
 
 torch.set_num_threads(1)
-dist.init_process_group("gloo", rank=int(os.environ["RANK"]), world_size=2)
+dist.init_process_group("gloo", rank=int(os.environ["RANK"]), world_size={RANKS})
 seconds, total = [], 0.0
 for step in range({TIMES}):
     gradient = torch.full((16 << 20,), 1.0 + step + dist.get_rank())
@@ -49,7 +50,7 @@ def all_reduce(policy):
     root = torch_root()
     with open(f"{root}/all_reduce.py", "w", encoding="utf-8") as file:
         file.write(ALL_REDUCE)
-    with Pods(2) as pods:
+    with Pods(RANKS) as pods:
         for pod in pods.all:
             pod.run("tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", "1gbit", "burst", "256kb", "latency", "100ms")
             if policy:
