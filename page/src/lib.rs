@@ -2,6 +2,8 @@
 
 mod html;
 mod node;
+mod printable;
 
 pub use html::{escape, page};
 pub use node::{Node, Tile};
+pub use printable::{is_printable, printable};
