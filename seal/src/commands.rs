@@ -20,7 +20,6 @@ pub use self::rewrap::{reseal, rewrap};
 pub use self::seal::seal;
 pub use self::sign::{sign, verify};
 use crate::error::{Error, failed};
-use crate::shown::Shown;
 use crate::signature::bundle::MAX_BUNDLE;
 
 /// What a sealed file's name ends with.
@@ -77,21 +76,6 @@ fn input(path: &Path) -> Result<File, Error> {
         return standard_input();
     }
     File::open(path).map_err(failed("read", path))
-}
-
-/// A file that can be read at any place, and its bytes.
-fn regular(path: &Path) -> Result<(File, u64), Error> {
-    let cannot = failed("read", path);
-    let metadata = std::fs::metadata(path).map_err(&cannot)?;
-    if !metadata.is_file() {
-        let path = Shown::from(path);
-        return Err(Error::Refused(format!(
-            "{path}: not a regular file, and a pipe cannot be read at any place: copy it to a file"
-        )));
-    }
-    let file = File::open(path).map_err(&cannot)?;
-    let length = file.metadata().map_err(&cannot)?.len();
-    Ok((file, length))
 }
 
 /// One line for the operator, on standard error: standard output may be the payload.

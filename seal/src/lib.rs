@@ -15,6 +15,7 @@ pub mod flow;
 pub mod identity;
 pub mod memory;
 pub mod progress;
+pub mod regular;
 pub mod run;
 pub mod sealed;
 mod secret;

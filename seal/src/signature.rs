@@ -53,3 +53,8 @@ pub enum Error {
     #[error("{0}")]
     Key(String),
 }
+
+/// What a reader of JSON says, which repeats names that a stranger may have chosen.
+fn said(cause: &serde_json::Error) -> String {
+    Shown::text(&cause.to_string()).to_string()
+}

@@ -8,13 +8,13 @@ use std::io::Write;
 use serde::Serialize;
 
 use self::tensors::{Listed, Tensor};
-use super::regular;
 use crate::age;
 use crate::age::header::Header;
 use crate::age::payload::{NONCE, plain_length};
 use crate::args::InspectArgs;
 use crate::error::{Error, failed, sealed};
 use crate::identity;
+use crate::regular::regular;
 use crate::sealed::{Opened, head};
 use crate::shown::{Shown, size};
 

@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::seal::beside;
-use super::{AGE, regular, say};
+use super::{AGE, say};
 use crate::age::header::Header;
 use crate::age::keys::{Identity, Recipient};
 use crate::args::RewrapArgs;
@@ -14,6 +14,7 @@ use crate::error::{Error, failed, sealed};
 use crate::identity;
 use crate::memory::{require_room, threads};
 use crate::progress::Progress;
+use crate::regular::regular;
 use crate::sealed::{self as engine, Opened, Output, PLAIN_GROUP, Plaintext, head};
 use crate::shown::Shown;
 use crate::source::StreamSource;

@@ -9,9 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Error;
 use super::keys::{Signer, Verifier, hint};
-use crate::shown::Shown;
+use super::{Error, said};
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -146,8 +145,8 @@ impl Bundle {
     /// Of a file's bytes.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Bundle(why.to_owned());
-        let text: Text<'_> = serde_json::from_slice(bytes)
-            .map_err(|error| Error::Bundle(Shown::text(&error.to_string()).to_string()))?;
+        let text: Text<'_> =
+            serde_json::from_slice(bytes).map_err(|error| Error::Bundle(said(&error)))?;
         if text.media_type != MEDIA_TYPE {
             return Err(wrong("its mediaType is not that of a Sigstore bundle 0.3"));
         }

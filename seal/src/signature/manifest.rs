@@ -6,7 +6,7 @@ mod statement;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::statement::{Predicate, Resource, Serialization, Statement, Subject};
-use super::Error;
+use super::{Error, said};
 use crate::digest::{Method, Piece, Sha256, from_hex, hex, sha256};
 use crate::shown::Shown;
 use crate::tree::{is_safe, parts};
@@ -87,8 +87,8 @@ impl Manifest {
     /// Of bytes whose signatures were verified.
     pub fn read(payload: &[u8]) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Statement(why.to_owned());
-        let statement: Statement = serde_json::from_slice(payload)
-            .map_err(|error| Error::Statement(Shown::text(&error.to_string()).to_string()))?;
+        let statement: Statement =
+            serde_json::from_slice(payload).map_err(|error| Error::Statement(said(&error)))?;
         if statement.kind != STATEMENT || statement.predicate_type != PREDICATE {
             return Err(wrong("another type of statement or predicate"));
         }

@@ -15,6 +15,7 @@ use crate::digest::{FileDigest, Method, Piece};
 use crate::error::{Error, failed};
 use crate::identity::read_limited;
 use crate::progress::Progress;
+use crate::regular::regular;
 use crate::shown::Shown;
 use crate::tree::{self, Entry, GIT};
 
@@ -231,21 +232,14 @@ pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
 /// The bytes of a bundle's file.
 pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
     let cannot = failed("read", path);
-    // A pipe in its place would be waited for without end.
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        let path = Shown::from(path);
-        return Err(Error::Refused(format!(
-            "{path}: not a regular file, so no bundle"
-        )));
-    }
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let (file, _) = match regular(path) {
+        Err(Error::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             let path = Shown::from(path);
             return Err(Error::Refused(format!(
                 "{path}: missing: a model is signed twice, ECDSA and ML-DSA, and both signatures have to be there"
             )));
         }
-        opened => opened.map_err(&cannot)?,
+        opened => opened?,
     };
     let mut bytes = Vec::new();
     file.take(MAX_BUNDLE + 1)

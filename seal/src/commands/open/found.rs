@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::super::{regular, say};
+use super::super::say;
 use crate::age::keys::Identity;
 use crate::error::Error;
+use crate::regular::regular;
 use crate::sealed::{Opened, Output, Watch, head};
 use crate::shown::Shown;
 use crate::signature::manifest::list;
