@@ -27,9 +27,11 @@ const NO_ORIGIN: &str =
     "this port is a forward proxy: it takes CONNECT HOST:PORT and GET http://HOST:PORT/";
 const ONLY_CONNECT: &str = "this port leads to a tunnel: it takes CONNECT HOST:PORT only";
 
-/// Why an app named no target.
-enum Unnamed {
+/// Why there is no target.
+pub(super) enum Unnamed {
+    /// None that is allowed.
     Refused(OriginError),
+    /// The app said nothing in time; how its connection ends.
     Ended(Outcome),
 }
 
@@ -44,16 +46,16 @@ impl EgressFrontend {
         self.settings.destination.capture()
     }
 
-    /// Where a connection goes: what the app says, if that is wanted and allowed; or how the connection of an app
-    /// ends that says nothing. Until it has said so it makes room for others.
+    /// Where a connection goes: what the app says, if that is wanted and allowed. Until it has said so it makes
+    /// room for others.
     pub(super) async fn destination(
         &self,
         client: &mut H1<App>,
         closed: &mut Closed<'_>,
         (drain, activity): (&Watch, &Activity),
-    ) -> Result<Result<Asked, Outcome>, OriginError> {
+    ) -> Result<Asked, Unnamed> {
         if let Destination::Target(target) = &self.settings.destination {
-            return Ok(Ok(Asked::For(target.clone())));
+            return Ok(Asked::For(target.clone()));
         }
         let from = closed.client;
         let naming = async {
@@ -75,20 +77,16 @@ impl EgressFrontend {
                 () = begun_too_late(drain) => Err(Unnamed::Ended(Outcome::Drained)),
             }
         };
-        let asked = match tokio::time::timeout(HEAD_TIMEOUT, naming).await {
-            Ok(Ok(asked)) => asked,
-            Ok(Err(Unnamed::Refused(error))) => return Err(error),
-            Ok(Err(Unnamed::Ended(outcome))) => return Ok(Err(outcome)),
-            Err(_) => return Ok(Err(Outcome::Timeout)),
-        };
+        let asked = tokio::time::timeout(HEAD_TIMEOUT, naming).await;
+        let asked = asked.unwrap_or(Err(Unnamed::Ended(Outcome::Timeout)))?;
         let (Asked::For(target) | Asked::Request(target)) = &asked else {
-            return Ok(Ok(asked));
+            return Ok(asked);
         };
         closed.named = Some(target.to_string());
         if self.allows(target) {
-            return Ok(Ok(asked));
+            return Ok(asked);
         }
-        Err(OriginError::TargetRefused(target.to_string()))
+        Err(OriginError::TargetRefused(target.to_string()).into())
     }
 
     /// What the app says, in its own way.

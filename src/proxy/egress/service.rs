@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::app::App;
+use super::capture::Unnamed;
 use super::frontend::EgressFrontend;
 use super::http::HttpSide;
 use super::log::Closed;
@@ -99,9 +100,10 @@ impl EgressFrontend {
         closed: &mut Closed<'_>,
         (drain, activity): (&Watch, &Activity),
     ) -> Result<Begun<Reached<impl Sized + use<>>>, OriginError> {
-        let asked = match self.destination(client, closed, (drain, activity)).await? {
+        let asked = match self.destination(client, closed, (drain, activity)).await {
             Ok(asked) => asked,
-            Err(outcome) => return Ok(Begun::Gone(outcome)),
+            Err(Unnamed::Ended(outcome)) => return Ok(Begun::Gone(outcome)),
+            Err(Unnamed::Refused(error)) => return Err(error),
         };
         // Nothing tells an idle connection from one that waits: from now on all of them have work.
         if !activity.begin() {
