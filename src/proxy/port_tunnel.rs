@@ -148,7 +148,7 @@ pub(crate) fn serve<S: ClientStream>(
         log.opened(address);
         connect::established(&mut client);
         client.start_tunnel();
-        let outcome = tunnel::run(&mut client, &mut up.0, &context).await;
+        let outcome = tunnel::run(&mut client, &mut up.stream, &context).await;
         up.end(outcome, &context).await;
         let sent = match outcome {
             Outcome::ClientGone => return outcome,

@@ -77,7 +77,7 @@ pub(crate) fn relay<S: ClientStream>(
         let outcome = match connect(&context, preface).await {
             Ok(socket) => {
                 let mut up = OpenEnd::new(socket);
-                let outcome = run(&mut client, &mut up.0, &context).await;
+                let outcome = run(&mut client, &mut up.stream, &context).await;
                 up.end(outcome, &context).await;
                 outcome
             }
@@ -97,30 +97,36 @@ pub(crate) fn relay<S: ClientStream>(
 
 /// The app's end of a relay. Its close is a reset, unless both directions came to an orderly end: plaintext has no
 /// close_notify, so that an upload that was cut would look like a whole one.
-pub(super) struct OpenEnd(pub(super) H1<Socket>, bool);
+pub(super) struct OpenEnd {
+    pub(super) stream: H1<Socket>,
+    orderly: bool,
+}
 
 impl OpenEnd {
     pub(super) fn new(socket: Socket) -> Self {
-        let mut up = H1::new(socket);
-        up.start_tunnel();
-        Self(up, false)
+        let mut stream = H1::new(socket);
+        stream.start_tunnel();
+        Self {
+            stream,
+            orderly: false,
+        }
     }
 
     /// Closes it after a relay that ended with `outcome`.
     pub(super) async fn end(mut self, outcome: Outcome, context: &Context) {
         match outcome {
-            Outcome::Closed => self.1 = true,
+            Outcome::Closed => self.orderly = true,
             Outcome::UpstreamBroken => {}
             // What came before the cut belongs to the app.
-            _ => delivered(|| self.0.stream().unacknowledged(), &context.drain).await,
+            _ => delivered(|| self.stream.stream().unacknowledged(), &context.drain).await,
         }
     }
 }
 
 impl Drop for OpenEnd {
     fn drop(&mut self) {
-        if !self.1 {
-            self.0.stream().reset_at_close();
+        if !self.orderly {
+            self.stream.stream().reset_at_close();
         }
     }
 }
