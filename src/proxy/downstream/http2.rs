@@ -46,6 +46,7 @@ const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 /// Streams reset before they were looked at (CVE-2023-44487), and resets we had to send.
 const MAX_PENDING_RESETS: usize = 32;
 const MAX_LOCAL_RESETS: usize = 256;
+
 /// Serves a connection to its end.
 pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
 where

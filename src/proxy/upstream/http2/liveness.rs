@@ -51,30 +51,23 @@ impl Liveness {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
-    use tokio::task::JoinHandle;
     use tokio::time::sleep;
 
     use super::*;
 
-    /// A connection whose far end answers, until it is told to swallow what comes.
-    async fn connection() -> (Liveness, JoinHandle<DuplexStream>) {
-        let (near, far) = duplex(64 * 1024);
-        let server = tokio::spawn(async move {
-            let mut connection = h2::server::handshake(far).await.unwrap();
-            while connection.accept().await.is_some() {}
-            panic!("the client has ended");
-        });
+    /// The pings of a connection over this pipe, which lasts as long as the test.
+    async fn over(near: DuplexStream) -> Liveness {
         let (sender, mut connection) = h2::client::handshake(near).await.unwrap();
         let pings = connection.ping_pong().unwrap();
         tokio::spawn(async move {
             let _ = connection.await;
             drop(sender);
         });
-        (Liveness::new(pings), server)
+        Liveness::new(pings)
     }
 
     /// Looks every second for so long; after how many seconds the server was given up.
@@ -90,7 +83,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_replies_is_kept() {
-        let (mut liveness, _server) = connection().await;
+        let (near, far) = duplex(64 * 1024);
+        tokio::spawn(async move {
+            let mut connection = h2::server::handshake(far).await.unwrap();
+            while connection.accept().await.is_some() {}
+        });
+        let mut liveness = over(near).await;
         assert_eq!(watch(&mut liveness, true, false, 300).await, None);
     }
 
@@ -98,9 +96,7 @@ mod tests {
     async fn a_server_that_swallows_what_it_is_sent_is_given_up_while_it_owes_something() {
         let (near, mut far) = duplex(64 * 1024);
         tokio::spawn(async move { while far.read_u8().await.is_ok() {} });
-        let (_sender, mut connection) = h2::client::handshake(near).await.unwrap();
-        let mut liveness = Liveness::new(connection.ping_pong().unwrap());
-        tokio::spawn(connection);
+        let mut liveness = over(near).await;
         assert_eq!(watch(&mut liveness, false, false, 300).await, None, "idle");
         assert_eq!(watch(&mut liveness, true, true, 300).await, None, "heard");
         let lost = watch(&mut liveness, true, false, 60).await;
