@@ -4,13 +4,7 @@ use hybridge::config::{Config, Environment, Flags};
 use hybridge::inject::{Decision, NamespaceDefaults, Settings, plan, remove};
 use serde_json::{Value, json};
 
-use crate::support::{annotated, inject, refuse, sidecar, sidecar_env, vllm};
-
-fn with(annotations: &[(&str, &str)]) -> Value {
-    annotations
-        .iter()
-        .fold(vllm(), |pod, (name, value)| annotated(pod, name, value))
-}
+use crate::support::{annotated, inject, refuse, sidecar, sidecar_env, vllm, with};
 
 const REQUIRED: &[(&str, &str)] = &[
     ("client-auth", "required"),

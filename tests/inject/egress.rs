@@ -1,24 +1,11 @@
 //! The other half of a connection: what the sidecar is told, which files it gets, what the app learns, and
 //! pods in which that is not possible.
 
-use hybridge::config::{Config, Environment, Flags};
+use hybridge::config::Config;
 use hybridge::inject::{Decision, NamespaceDefaults, Settings, plan, remove};
 use serde_json::{Value, json};
 
-use crate::support::{annotated, apply, inject, pod, refuse, sidecar, sidecar_env, vllm};
-
-fn config(pod: &Value) -> Config {
-    let env = sidecar(pod)["env"].as_array().unwrap().iter();
-    // As the kubelet expands them.
-    let env: Environment = env
-        .map(|entry| {
-            let value = entry["value"].as_str().unwrap_or("10.1.2.3");
-            let name = entry["name"].as_str().unwrap();
-            (name.to_owned(), value.replace("$$(", "$("))
-        })
-        .collect();
-    Config::load(&Flags::default(), &env).unwrap().config
-}
+use crate::support::{annotated, apply, config, inject, pod, refuse, sidecar, sidecar_env, vllm};
 
 fn sources(pod: &Value) -> &Value {
     &pod["spec"]["volumes"][0]["projected"]["sources"]

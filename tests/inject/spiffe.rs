@@ -2,33 +2,14 @@
 
 use std::path::Path;
 
-use hybridge::config::{Config, Environment, Flags};
-use hybridge::inject::{Decision, NamespaceDefaults, Settings, plan, remove};
-use serde_json::{Value, json};
+use hybridge::inject::{NamespaceDefaults, Settings, remove};
+use serde_json::json;
 
-use crate::support::{annotated, inject, refuse, sidecar, sidecar_env, vllm};
-
-fn with(annotations: &[(&str, &str)]) -> Value {
-    annotations
-        .iter()
-        .fold(vllm(), |pod, (name, value)| annotated(pod, name, value))
-}
+use crate::support::{annotated, config, inject, placed, refuse, sidecar, sidecar_env, with};
 
 const AGENT: (&str, &str) = ("spiffe", "csi/csi.spiffe.io");
 const REQUIRED: (&str, &str) = ("client-auth", "required");
 const RULE: (&str, &str) = ("allow-uri", "spiffe://example.org/ns/ai/**");
-
-fn config(pod: &Value) -> Config {
-    let env = sidecar(pod)["env"].as_array().unwrap().clone();
-    let env: Environment = env
-        .iter()
-        .map(|entry| {
-            let value = entry["value"].as_str().unwrap_or("10.1.2.3");
-            (entry["name"].as_str().unwrap().to_owned(), value.to_owned())
-        })
-        .collect();
-    Config::load(&Flags::default(), &env).unwrap().config
-}
 
 #[test]
 fn the_sidecar_asks_the_agent_for_everything_and_mounts_only_its_socket() {
@@ -151,15 +132,6 @@ fn what_contradicts_or_cannot_be_mounted_is_refused_with_the_remedy() {
 
 #[test]
 fn the_nearest_word_counts() {
-    let placed = |defaults: &str, annotations: &[(&str, &str)]| {
-        let settings = Settings {
-            namespace_defaults: Some(NamespaceDefaults::parse(defaults).unwrap()),
-            ..Settings::default()
-        };
-        let mut pod = with(annotations);
-        pod["metadata"]["namespace"] = json!("ai");
-        plan(&pod, Decision::Namespace, &settings)
-    };
     let files = "ai: {tls-secret: a, client-auth: required, client-ca: configmap/a, allow-uri: 'spiffe://example.org/**'}";
     let own = placed(files, &[AGENT]).unwrap();
     assert_eq!(sidecar_env(own.patched(), "HYBRIDGE_CLIENT_CA"), None);

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hybridge::inject::{Decision, Deny, Plan, Settings, plan};
+use hybridge::config::{Config, Environment, Flags};
+use hybridge::inject::{Decision, Deny, NamespaceDefaults, Plan, Settings, plan};
 use serde_json::{Value, json};
 
 pub(crate) fn dir(name: &str) -> PathBuf {
@@ -80,6 +81,38 @@ pub(crate) fn annotated(mut pod: Value, name: &str, value: &str) -> Value {
 }
 
 /// The injected sidecar of a patched pod.
+/// The usual pod with these annotations.
+pub(crate) fn with(annotations: &[(&str, &str)]) -> Value {
+    annotations
+        .iter()
+        .fold(vllm(), |pod, (name, value)| annotated(pod, name, value))
+}
+
+/// The same in namespace `ai`, for whose pods the operator wrote these defaults.
+pub(crate) fn placed(defaults: &str, annotations: &[(&str, &str)]) -> Result<Plan, Deny> {
+    let settings = Settings {
+        namespace_defaults: Some(NamespaceDefaults::parse(defaults).unwrap()),
+        ..Settings::default()
+    };
+    let mut pod = with(annotations);
+    pod["metadata"]["namespace"] = json!("ai");
+    plan(&pod, Decision::Namespace, &settings)
+}
+
+/// What the sidecar of an injected pod makes of its variables.
+pub(crate) fn config(pod: &Value) -> Config {
+    let env = sidecar(pod)["env"].as_array().unwrap().iter();
+    // As the kubelet expands them.
+    let env: Environment = env
+        .map(|entry| {
+            let value = entry["value"].as_str().unwrap_or("10.1.2.3");
+            let name = entry["name"].as_str().unwrap();
+            (name.to_owned(), value.replace("$$(", "$("))
+        })
+        .collect();
+    Config::load(&Flags::default(), &env).unwrap().config
+}
+
 pub(crate) fn sidecar(pod: &Value) -> &Value {
     pod["spec"]["initContainers"]
         .as_array()

@@ -1,35 +1,15 @@
 //! Pods whose sidecar sends spans to a collector: what it is told, and which collectors are refused.
 
-use hybridge::config::{Config, Environment, Flags};
-use hybridge::inject::{Decision, NamespaceDefaults, Settings, plan, remove};
-use serde_json::{Value, json};
+use hybridge::inject::{NamespaceDefaults, Settings, remove};
+use serde_json::json;
 
-use crate::support::{annotated, inject, pod, refuse, sidecar, sidecar_env, vllm};
-
-fn with(annotations: &[(&str, &str)]) -> Value {
-    annotations
-        .iter()
-        .fold(vllm(), |pod, (name, value)| annotated(pod, name, value))
-}
+use crate::support::{config, inject, placed, pod, refuse, sidecar_env, vllm, with};
 
 const BEHIND_TLS: &[(&str, &str)] = &[
     ("traces-endpoint", "https://otel:4318"),
     ("traces-ca", "configmap/otel-ca"),
 ];
 const IN_THE_POD: (&str, &str) = ("traces-endpoint", "http://127.0.0.1:4318");
-
-fn config(pod: &Value) -> Config {
-    let env = sidecar(pod)["env"].as_array().unwrap().iter();
-    // As the kubelet expands them.
-    let env: Environment = env
-        .map(|entry| {
-            let value = entry["value"].as_str().unwrap_or("10.1.2.3");
-            let name = entry["name"].as_str().unwrap();
-            (name.to_owned(), value.replace("$$(", "$("))
-        })
-        .collect();
-    Config::load(&Flags::default(), &env).unwrap().config
-}
 
 #[test]
 fn the_sidecar_sends_spans_to_a_collector_that_its_ca_certifies() {
@@ -163,14 +143,7 @@ fn only_what_comes_in_has_spans() {
 #[test]
 fn a_namespace_says_it_for_its_pods() {
     let placed = |defaults: &str, annotations: &[(&str, &str)]| {
-        let settings = Settings {
-            namespace_defaults: Some(NamespaceDefaults::parse(defaults).unwrap()),
-            ..Settings::default()
-        };
-        let mut pod = with(annotations);
-        pod["metadata"]["namespace"] = json!("ai");
-        let plan = plan(&pod, Decision::Namespace, &settings).unwrap();
-        config(plan.patched()).traces
+        config(placed(defaults, annotations).unwrap().patched()).traces
     };
     let all = "ai: {traces-endpoint: 'https://otel:4318', traces-ca: configmap/otel-ca, traces-sample: '0.5'}";
     let usual = placed(all, &[]).unwrap();
