@@ -6,6 +6,16 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// A request whose upstream fails.
+async fn fails(process: &Process) {
+    let mut client = process.connect(&["http/1.1"]).await;
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    within(client.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
 /// Runs the binary in front of an address where nobody listens, asks it three times, ends it.
 async fn log_of_a_failing_upstream(format: &str) -> String {
     let nobody = {
@@ -18,12 +28,7 @@ async fn log_of_a_failing_upstream(format: &str) -> String {
     let setup = Setup::in_front_of(nobody).process(&settings);
     let process = Process::start(&setup).await;
     for _ in 0..3 {
-        let mut client = process.connect(&["http/1.1"]).await;
-        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-        client.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        within(client.read_to_string(&mut answer)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+        fails(&process).await;
     }
     process.signal(Signal::TERM);
     process.ended().await.1
@@ -59,12 +64,7 @@ async fn an_app_that_takes_tls_alone_is_named() {
     })
     .await;
     let process = Process::start(&Setup::in_front_of(app)).await;
-    let mut client = process.connect(&["http/1.1"]).await;
-    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    client.write_all(request).await.unwrap();
-    let mut answer = String::new();
-    within(client.read_to_string(&mut answer)).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    fails(&process).await;
     process
         .logs("it is a TLS alert: the app takes TLS alone")
         .await;

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 
 use hybridge::tls::reload::{FileObserver, FileReloader, OtherFiles, Reread, Watched};
 
+use super::unwatched::two_pairs;
 use super::*;
 
 const IMPATIENT_TO_THE_END: ReloadSettings = ReloadSettings {
@@ -48,14 +49,7 @@ impl Drop for Leased {
 
 #[tokio::test]
 async fn a_pair_that_does_not_answer_is_a_failure_and_holds_up_no_other() {
-    let pki = TestPki::new(Algorithm::EcdsaP256);
-    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let files = dirs
-        .each_ref()
-        .map(|dir| pki.leaf(&["first.test"]).write_to(dir.path()));
-    let stores = files
-        .each_ref()
-        .map(|files| Arc::new(CredentialStore::load(&files.cert, &files.key).unwrap()));
+    let (pki, dirs, files, stores) = two_pairs();
     let leased = Leased::new(&files[0].cert);
     let (handle, counted) = run(stores.to_vec(), IMPATIENT_TO_THE_END);
     let outcomes = handle.reload_now().await.unwrap();

@@ -133,8 +133,13 @@ async fn an_expired_certificate_in_use_outweighs_all_else() {
     );
 }
 
-#[tokio::test]
-async fn stores_are_answered_for_in_their_order_and_do_not_wait_for_each_other() {
+/// Two pairs for one name, each in a directory of its own, and what holds them.
+pub(super) fn two_pairs() -> (
+    TestPki,
+    [TempDir; 2],
+    [PairFiles; 2],
+    [Arc<CredentialStore>; 2],
+) {
     let pki = TestPki::new(Algorithm::EcdsaP256);
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let files = dirs
@@ -143,6 +148,12 @@ async fn stores_are_answered_for_in_their_order_and_do_not_wait_for_each_other()
     let stores = files
         .each_ref()
         .map(|files| Arc::new(CredentialStore::load(&files.cert, &files.key).unwrap()));
+    (pki, dirs, files, stores)
+}
+
+#[tokio::test]
+async fn stores_are_answered_for_in_their_order_and_do_not_wait_for_each_other() {
+    let (pki, dirs, files, stores) = two_pairs();
     let (handle, counted) = run(stores.to_vec(), WATCH_ONLY);
     handle.reload_now().await.unwrap();
     // The first settles for as long as it may; the second must not wait for it.
