@@ -69,7 +69,7 @@ pub(super) struct Target {
 /// One generation.
 pub(super) struct Generation {
     base: ClientConfig,
-    verifier: Verifier,
+    verified: Arc<Verified>,
     resumption: bool,
     targets: Mutex<HashMap<Box<str>, Target>>,
     digest: [u8; 32],
@@ -91,11 +91,12 @@ impl Generation {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let chains = chains.build().map_err(|cause| refused(cause.to_string()))?;
         let verifier = Verifier::new(chains, settings.peer_ids.clone());
+        let verified = Arc::clone(verifier.verified());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(VERSIONS)
             .map_err(|cause| refused(cause.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier.clone()));
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let credentials = match (&settings.pair, &texts.pair) {
             (Some((cert, key)), Some(text)) => {
                 let (by, now) = (ShownBy::Client, SystemTime::now());
@@ -120,7 +121,7 @@ impl Generation {
         base.resumption = Resumption::disabled();
         Ok(Self {
             base,
-            verifier,
+            verified,
             resumption: settings.resumption,
             targets: Mutex::default(),
             digest: texts.digest(),
@@ -148,8 +149,8 @@ impl Generation {
         &self.warnings
     }
 
-    /// The config of a target, with its own tickets and verified certificates: those of servers that share
-    /// a name are of no use to one another. The same for a protocol inside TLS, if it is chosen for each connection.
+    /// The config of a target, with its own tickets: those of servers that share a name are of no use to one
+    /// another. The same for a protocol inside TLS, if it is chosen for each connection.
     pub(super) fn config(&self, target: &str, alpn: Option<&str>) -> Target {
         let both = alpn.map(|alpn| format!("{target} {alpn}"));
         let target = both.as_deref().unwrap_or(target);
@@ -161,10 +162,7 @@ impl Generation {
         if let Some(alpn) = alpn {
             config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         }
-        let (sessions, verifier) = (Arc::new(Sessions::default()), self.verifier.anew());
-        let verified = Arc::clone(verifier.verified());
-        let mut with = config.dangerous();
-        with.set_certificate_verifier(Arc::new(verifier));
+        let sessions = Arc::<Sessions>::default();
         if self.resumption {
             config.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions))
                 .tls12_resumption(Tls12Resumption::Disabled);
@@ -172,7 +170,7 @@ impl Generation {
         let made = Target {
             config: Arc::new(config),
             sessions,
-            verified,
+            verified: Arc::clone(&self.verified),
         };
         if targets.len() >= MOST_TARGETS
             && let Some(any) = targets.keys().next().cloned()

@@ -71,7 +71,7 @@ where
         Err(_) => Err(ClientError::Timeout),
     };
     match outcome {
-        Ok(conn) => progress.finish(io, conn, &peer.with, counters),
+        Ok(conn) => progress.finish(io, conn, &peer, counters),
         Err(error) => Err(progress.fail(error)),
     }
 }
@@ -162,16 +162,16 @@ impl Progress {
         mut self,
         io: IO,
         conn: UnbufferedClientConnection,
-        with: &Target,
+        peer: &Peer,
         counters: Counters,
     ) -> Result<(TlsStream<IO>, Session), Box<Failure>> {
         let internal = |what: &str| ClientError::Internal(what.to_owned());
         let (chain, now) = (conn.peer_certificates().unwrap_or_default(), now());
-        let facts = with.verified.facts(chain, now);
+        let facts = peer.with.verified.facts(chain, &peer.name, now);
         let Some(mut session) = self.session(&conn, facts.as_ref()) else {
             return Err(self.fail(internal("the session has no facts")));
         };
-        if let Err(ended) = still_verified(session.kind, facts.as_ref(), &with.sessions, now) {
+        if let Err(ended) = still_verified(session.kind, facts.as_ref(), &peer.with.sessions, now) {
             return Err(self.fail(ended));
         }
         let Some(keys) = establish(conn, counters.tickets) else {

@@ -210,16 +210,14 @@ async fn a_certificate_that_was_verified_is_of_no_use_without_its_key() {
     let (ours, ..) = begun(&client, &shows(made.cert.der(), &other)).await;
     let error = ours.map(|_| ()).unwrap_err().error;
     assert_eq!(error.reason(), "server_untrusted", "{error}");
-    // Another certificate is another matter too, and another target has verified nothing.
+    // Another certificate is another matter too, and so is another name; another target of the name is not.
     let stranger = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (ours, ..) = begun(&client, &shows(stranger.cert.der(), &stranger.signing_key)).await;
     let error = ours.map(|_| ()).unwrap_err().error;
     assert_eq!(error.reason(), "server_untrusted", "{error}");
     let elsewhere = client.peer("localhost:444", name.clone(), None);
-    assert!(
-        !elsewhere
-            .with
-            .verified
-            .holds(made.cert.der(), &[], &name, now)
-    );
+    let verified = elsewhere.with.verified;
+    assert!(verified.holds(made.cert.der(), &[], &name, now));
+    let other = ServerName::try_from("other.example.org").unwrap();
+    assert!(!verified.holds(made.cert.der(), &[], &other, now));
 }

@@ -1,10 +1,12 @@
-//! The certificates of one target that were verified: a server that shows the same ones again is not verified
+//! The servers' certificates that were verified: a server that shows the same ones again is not verified
 //! again before they, or twelve hours, end. What it signs with its key is verified each time.
 //!
-//! webpki's verdict depends on nothing else: the CAs, the name and the rules are those of one generation and
-//! one target, there are no revocation lists, and what held at two times held between them.
+//! webpki's verdict depends on nothing else: the CAs and the rules are those of one generation, there are no
+//! revocation lists, and what held for a name at two times held between them.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -14,13 +16,25 @@ use x509_parser::prelude::FromDer;
 use crate::tls::identity::PeerIdentity;
 use crate::tls::tickets::LIFETIME;
 
-/// Chains that are kept for a target, and their bytes; the oldest goes.
-const MOST: usize = 32;
-const MOST_BYTES: usize = 64 * 1024;
+/// What the chains of one egress take, whatever the number of its targets; any of them makes room.
+const MOST_BYTES: usize = 1 << 20;
+/// A chain beyond this is verified each time: it would take the place of too many others.
+const MOST_BYTES_OF_ONE: usize = 64 * 1024;
 
-/// The certificates of one target that were verified.
+/// The certificates that were verified with the CAs of one generation.
 #[derive(Debug, Default)]
-pub(super) struct Verified(Mutex<VecDeque<Chain>>);
+pub(super) struct Verified {
+    chains: Mutex<Chains>,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Chains {
+    /// By the hash of certificates and name. Nobody else can choose two with the same one; if two have it, the
+    /// later one is kept.
+    by_hash: HashMap<u64, Chain>,
+    bytes: usize,
+}
 
 /// What is known of a chain.
 #[derive(Clone, Debug)]
@@ -61,19 +75,67 @@ impl Facts {
 }
 
 impl Chain {
-    fn is(&self, leaf: &[u8], others: &[CertificateDer<'_>]) -> bool {
-        *self.leaf == *leaf && self.others == others
+    fn is(&self, leaf: &[u8], others: &[CertificateDer<'_>], name: &ServerName<'_>) -> bool {
+        *self.leaf == *leaf && self.others == others && self.name == *name
     }
 
+    /// What it takes, about: the names of the leaf are held once more, as text.
     fn bytes(&self) -> usize {
-        let others = self.others.iter().map(|der| der.len());
-        self.leaf.len() + others.sum::<usize>()
+        let der = |der: &CertificateDer<'_>| der.len() + size_of_val(der);
+        let others = self.others.iter().map(der);
+        2 * self.leaf.len() + others.sum::<usize>() + self.name.to_str().len() + size_of::<Self>()
+    }
+}
+
+impl Chains {
+    fn add(&mut self, hash: u64, chain: Chain) {
+        self.remove(hash);
+        let bytes = chain.bytes();
+        if bytes > MOST_BYTES_OF_ONE {
+            return;
+        }
+        while self.bytes + bytes > MOST_BYTES
+            && let Some(any) = self.by_hash.keys().next().copied()
+        {
+            self.remove(any);
+        }
+        self.bytes += bytes;
+        self.by_hash.insert(hash, chain);
+    }
+
+    fn remove(&mut self, hash: u64) {
+        if let Some(chain) = self.by_hash.remove(&hash) {
+            self.bytes -= chain.bytes();
+        }
     }
 }
 
 impl Verified {
-    fn chains(&self) -> MutexGuard<'_, VecDeque<Chain>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn chains(&self) -> MutexGuard<'_, Chains> {
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hash(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> u64 {
+        self.hasher.hash_one((leaf, others, name))
+    }
+
+    /// What is kept of this chain for this name.
+    fn kept<T>(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        read: impl FnOnce(&Chain) -> T,
+    ) -> Option<T> {
+        let hash = self.hash(leaf, others, name);
+        let chains = self.chains();
+        let chain = chains.by_hash.get(&hash)?;
+        chain.is(leaf, others, name).then(|| read(chain))
     }
 
     /// Whether this chain was verified for this name, and that holds at `now`.
@@ -84,11 +146,8 @@ impl Verified {
         name: &ServerName<'_>,
         now: i64,
     ) -> bool {
-        self.chains().iter().any(|chain| {
-            chain.is(leaf, others)
-                && chain.name == *name
-                && (chain.since..=chain.facts.until).contains(&now)
-        })
+        let holds = |chain: &Chain| (chain.since..=chain.facts.until).contains(&now);
+        self.kept(leaf, others, name, holds).unwrap_or(false)
     }
 
     /// This chain was verified for this name at `now`.
@@ -110,20 +169,19 @@ impl Verified {
             since: now,
             facts,
         };
-        let mut chains = self.chains();
-        chains.retain(|chain| !chain.is(leaf, others) || chain.name != added.name);
-        chains.push_back(added);
-        while chains.len() > MOST || chains.iter().map(Chain::bytes).sum::<usize>() > MOST_BYTES {
-            chains.pop_front();
-        }
+        self.chains().add(self.hash(leaf, others, name), added);
     }
 
-    /// What is known of a chain that was verified, at `now` if it is not kept; `None` if there is none.
-    pub(super) fn facts(&self, chain: &[CertificateDer<'_>], now: i64) -> Option<Facts> {
+    /// What is known of a chain that was verified for this name, at `now` if it is not kept; `None` if there is
+    /// none.
+    pub(super) fn facts(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: i64,
+    ) -> Option<Facts> {
         let (leaf, others) = chain.split_first()?;
-        let known = self.chains();
-        let known = known.iter().find(|chain| chain.is(leaf, others));
-        let known = known.map(|chain| chain.facts.clone());
+        let known = self.kept(leaf, others, name, |chain| chain.facts.clone());
         Some(known.unwrap_or_else(|| Facts::of(leaf, others, now)))
     }
 }
@@ -137,113 +195,4 @@ fn first_end<'a>(mut chain: impl Iterator<Item = &'a [u8]>) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-
-    use super::*;
-
-    const NAME: &str = "store.example.org";
-
-    fn certificate(serial: u64, last_year: i32) -> CertificateDer<'static> {
-        let mut params = CertificateParams::new([NAME.to_owned()]).unwrap();
-        params.serial_number = Some(serial.into());
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(last_year, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        params.self_signed(&key).unwrap().der().clone()
-    }
-
-    fn name(text: &'static str) -> ServerName<'static> {
-        ServerName::try_from(text).unwrap()
-    }
-
-    #[test]
-    fn only_the_same_certificates_for_the_same_name_hold_and_only_for_twelve_hours() {
-        let (verified, leaf, other) = (
-            Verified::default(),
-            certificate(1, 2100),
-            certificate(2, 2100),
-        );
-        let (now, own) = (1_800_000_000, name(NAME));
-        let later = now + LIFETIME.cast_signed();
-        assert!(!verified.holds(&leaf, &[], &own, now));
-        verified.add(&leaf, std::slice::from_ref(&other), &own, now);
-        let others = std::slice::from_ref(&other);
-        for (leaf, others, of, at, expected) in [
-            (&leaf, others, &own, now, true),
-            (&leaf, others, &own, later, true),
-            (&leaf, others, &own, later + 1, false),
-            // The clock was set back: it may not be valid yet.
-            (&leaf, others, &own, now - 1, false),
-            (&leaf, &[][..], &own, now, false),
-            (&other, others, &own, now, false),
-            (&leaf, others, &name("other.example.org"), now, false),
-        ] {
-            assert_eq!(
-                verified.holds(leaf, others, of, at),
-                expected,
-                "{of:?} {at}"
-            );
-        }
-        // Verified again, for as long again, and kept once.
-        verified.add(&leaf, others, &own, later + 1);
-        assert!(verified.holds(&leaf, others, &own, later + 1));
-        assert!(!verified.holds(&leaf, others, &own, later));
-        assert_eq!(verified.chains().len(), 1);
-    }
-
-    #[test]
-    fn nothing_holds_past_the_first_certificate_that_ends() {
-        let (verified, leaf, ca) = (
-            Verified::default(),
-            certificate(1, 2100),
-            certificate(2, 2027),
-        );
-        let (end, own) = (1_798_761_600, name(NAME));
-        let chain = [leaf.clone(), ca.clone()];
-        let facts = verified.facts(&chain, end - 60).unwrap();
-        assert_eq!((facts.end, facts.until), (Some(end), end));
-        verified.add(&leaf, std::slice::from_ref(&ca), &own, end - 60);
-        assert!(verified.holds(&leaf, std::slice::from_ref(&ca), &own, end));
-        assert!(!verified.holds(&leaf, &[ca], &own, end + 1));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_not_kept_and_the_oldest_goes() {
-        let (verified, own) = (Verified::default(), name(NAME));
-        let unreadable = CertificateDer::from(vec![0x30, 0]);
-        verified.add(&unreadable, &[], &own, 7);
-        assert_eq!(verified.chains().len(), 0);
-        let facts = verified
-            .facts(std::slice::from_ref(&unreadable), 7)
-            .unwrap();
-        assert_eq!((facts.end, facts.until, facts.peer), (None, 6, None));
-        // Behind one that can be read: that one has not ended, and no ticket counts.
-        let (leaf, end) = (certificate(1, 2027), 1_798_761_600);
-        let facts = verified
-            .facts(&[leaf.clone(), unreadable.clone()], 7)
-            .unwrap();
-        assert_eq!((facts.end, facts.until), (Some(end), 6));
-        verified.add(&leaf, &[unreadable], &own, 7);
-        assert_eq!(verified.chains().len(), 0);
-        assert!(verified.facts(&[], 7).is_none());
-        let now = 1_800_000_000;
-        let all: Vec<_> = (1..=MOST as u64 + 1)
-            .map(|serial| certificate(serial, 2100))
-            .collect();
-        for leaf in &all {
-            verified.add(leaf, &[], &own, now);
-        }
-        let held = |leaf| verified.holds(leaf, &[], &own, now);
-        assert_eq!(all.iter().filter(|leaf| held(leaf)).count(), MOST);
-        assert!(!held(&all[0]));
-        // As many bytes as the limit: everything else goes.
-        let many = vec![all[0].clone(); MOST_BYTES / all[0].len() - 1];
-        verified.add(&all[0], &many, &own, now);
-        assert!(verified.chains().len() <= 2);
-        let too_many = vec![all[0].clone(); MOST_BYTES / all[0].len() + 1];
-        verified.add(&all[0], &too_many, &own, now);
-        assert_eq!(verified.chains().len(), 0);
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 use super::verified::Verified;
 use crate::tls::identity::{PeerIdentity, Rules};
 
-/// Verification by webpki, and instead of its look at the name the rules, if there are any; of one target.
+/// Verification by webpki, and instead of its look at the name the rules, if there are any; of one generation.
 #[derive(Clone, Debug)]
 pub(super) struct Verifier {
     chains: Arc<WebPkiServerVerifier>,
@@ -32,14 +32,6 @@ impl Verifier {
             chains,
             peer_ids: Arc::new(peer_ids),
             verified: Arc::default(),
-        }
-    }
-
-    /// The same for a target of its own, which has verified nothing.
-    pub(super) fn anew(&self) -> Self {
-        Self {
-            verified: Arc::default(),
-            ..self.clone()
         }
     }
 
