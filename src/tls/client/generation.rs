@@ -12,7 +12,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::cas::{ClientTlsError, of_file, of_system};
-use super::sessions::Sessions;
+use super::sessions::{ConnectionTickets, Sessions};
 use super::settings::{CaSource, Settings};
 use super::verified::Verified;
 use super::verifier::Verifier;
@@ -62,8 +62,23 @@ impl Texts {
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) config: Arc<ClientConfig>,
-    pub(super) sessions: Arc<Sessions>,
+    /// `None` if sessions are not resumed.
+    pub(super) sessions: Option<Arc<Sessions>>,
     pub(super) verified: Arc<Verified>,
+}
+
+impl Target {
+    /// The config of one connection, and its view of the tickets.
+    pub(super) fn of_connection(&self) -> (Arc<ClientConfig>, Option<Arc<ConnectionTickets>>) {
+        let Some(sessions) = &self.sessions else {
+            return (Arc::clone(&self.config), None);
+        };
+        let tickets = Arc::new(ConnectionTickets::of(sessions));
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::store(Arc::<ConnectionTickets>::clone(&tickets))
+            .tls12_resumption(Tls12Resumption::Disabled);
+        (Arc::new(config), Some(tickets))
+    }
 }
 
 /// One generation.
@@ -162,14 +177,9 @@ impl Generation {
         if let Some(alpn) = alpn {
             config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         }
-        let sessions = Arc::<Sessions>::default();
-        if self.resumption {
-            config.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions))
-                .tls12_resumption(Tls12Resumption::Disabled);
-        }
         let made = Target {
             config: Arc::new(config),
-            sessions,
+            sessions: self.resumption.then(Arc::default),
             verified: Arc::clone(&self.verified),
         };
         if targets.len() >= MOST_TARGETS

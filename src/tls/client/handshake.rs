@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::error::ClientError;
 use super::generation::Target;
-use super::sessions::{Sessions, now};
+use super::sessions::{ConnectionTickets, now};
 use super::verified::Facts;
 use crate::io::{Traffic, TrafficCounters};
 use crate::tls::handshake::flight::Flight;
@@ -83,6 +83,7 @@ struct Progress {
     records: usize,
     flight: Flight,
     begun: Option<Instant>,
+    tickets: Option<Arc<ConnectionTickets>>,
     offer: Option<Offer>,
     /// A HelloRetryRequest came.
     retried: bool,
@@ -99,7 +100,8 @@ impl Progress {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         self.begun = Some(Instant::now());
-        let config = Arc::clone(&peer.with.config);
+        let (config, tickets) = peer.with.of_connection();
+        self.tickets = tickets;
         let new = || UnbufferedClientConnection::new(config, peer.name.clone());
         let mut conn = self.timed(|_| new())?;
         self.timed(|flight| flight.advance(&mut conn))?;
@@ -171,7 +173,11 @@ impl Progress {
         let Some(mut session) = self.session(&conn, facts.as_ref()) else {
             return Err(self.fail(internal("the session has no facts")));
         };
-        if let Err(ended) = still_verified(session.kind, facts.as_ref(), &peer.with.sessions, now) {
+        if session.kind != HandshakeKind::Resumed {
+            if let (Some(tickets), Some(facts)) = (&self.tickets, &facts) {
+                tickets.verified(facts.until);
+            }
+        } else if let Err(ended) = still_verified(facts.as_ref(), now) {
             return Err(self.fail(ended));
         }
         let Some(keys) = establish(conn, counters.tickets) else {
@@ -224,22 +230,14 @@ impl Progress {
 }
 
 /// A handshake that resumes verifies nothing: what was verified before must not have ended.
-fn still_verified(
-    kind: HandshakeKind,
-    server: Option<&Facts>,
-    sessions: &Sessions,
-    now: i64,
-) -> Result<(), ClientError> {
-    if kind != HandshakeKind::Resumed {
-        sessions.verified(server.map_or(now, |server| server.until), now);
-    } else if server
-        .and_then(|server| server.end)
-        .is_none_or(|end| end < now)
-    {
-        let ended = "or a CA above it has expired since it was verified";
-        return Err(ClientError::ServerExpired(ended.to_owned()));
+fn still_verified(server: Option<&Facts>, now: i64) -> Result<(), ClientError> {
+    match server.and_then(|server| server.end) {
+        Some(end) if end >= now => Ok(()),
+        _ => {
+            let ended = "or a CA above it has expired since it was verified";
+            Err(ClientError::ServerExpired(ended.to_owned()))
+        }
     }
-    Ok(())
 }
 
 /// Takes the keys over from rustls.

@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use prometheus::IntCounter;
-use rcgen::{CertifiedKey as Made, KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey as Made, KeyPair, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
 };
@@ -89,16 +90,20 @@ fn shows(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
 
 /// A client that trusts this certificate.
 fn trusts(made: &Made<KeyPair>) -> ClientTls {
+    trusting(&made.cert.pem(), false)
+}
+
+fn trusting(cas: &str, resumption: bool) -> ClientTls {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.crt");
-    std::fs::write(&ca, made.cert.pem()).unwrap();
+    std::fs::write(&ca, cas).unwrap();
     ClientTls::load(&Settings {
         policy: TlsPolicy::new(Mode::HybridRequired, None, None).unwrap(),
         ca: CaSource::File(ca),
         peer_ids: Rules::default(),
         pair: None,
         alpn: Vec::new(),
-        resumption: false,
+        resumption,
         handshake_timeout: Duration::from_secs(10),
     })
     .unwrap()
@@ -220,4 +225,39 @@ async fn a_certificate_that_was_verified_is_of_no_use_without_its_key() {
     assert!(verified.holds(made.cert.der(), &[], &name, now));
     let other = ServerName::try_from("other.example.org").unwrap();
     assert!(!verified.holds(made.cert.der(), &[], &other, now));
+}
+
+/// Two servers behind one target: the tickets of each count as long as its own certificate.
+#[tokio::test]
+async fn each_ticket_ends_with_the_certificate_of_its_own_server() {
+    let made = |end: i64| {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = OffsetDateTime::from_unix_timestamp(end).unwrap();
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap(), key)
+    };
+    let now = sessions::now();
+    let ends = [now + 3600, now + 7200];
+    let servers = ends.map(made);
+    let cas: String = servers.iter().map(|(cert, _)| cert.pem()).collect();
+    let client = trusting(&cas, true);
+    let mut received = [0; 4];
+    // The connections overlap: the ticket of the first comes when the second is already verified.
+    let mut open = Vec::new();
+    for (cert, key) in &servers {
+        let (ours, theirs, _) = begun(&client, &shows(cert.der(), key)).await;
+        let mut ours = ours.unwrap().0;
+        ours.flush().await.unwrap();
+        open.push((ours, theirs.await.unwrap().unwrap()));
+    }
+    for (ours, theirs) in &mut open {
+        theirs.write_all(b"ping").await.unwrap();
+        theirs.flush().await.unwrap();
+        ours.read_exact(&mut received).await.unwrap();
+    }
+    let name = ServerName::try_from("localhost").unwrap();
+    let peer = client.peer("localhost:443", name, None);
+    let mut kept = peer.with.sessions.unwrap().ends();
+    kept.dedup();
+    assert_eq!(kept, ends);
 }
