@@ -16,8 +16,8 @@ pub use command::command;
 pub use error::Error;
 pub use manifest::{YamlError, offline};
 pub use plan::{
-    Decision, Defaults, Deny, INJECT_LABEL, NAMESPACE_LABEL, NamespaceDefaults, Plan, Settings,
-    Step, annotation_table, plan, remove,
+    ANNOTATIONS, Decision, Defaults, Deny, INJECT_LABEL, NAMESPACE_LABEL, NamespaceDefaults, Plan,
+    Settings, Step, plan, remove,
 };
 pub use webhook::{BODY_LIMIT, ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, Server, Webhook};
 

@@ -1,25 +1,37 @@
 //! Documents and the Helm chart name the annotations that the code knows.
 
+use hybridge::inject::ANNOTATIONS;
+
 #[test]
 fn the_annotations_table_of_the_documentation_is_the_codes() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kubernetes.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let table = hybridge::inject::annotation_table::markdown();
-    assert!(
-        text.contains(&table),
-        "docs/kubernetes.md should contain:\n{table}"
-    );
+    let (_, table) = text
+        .split_once("| annotation | default | meaning |\n|---|---|---|\n")
+        .unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split(" | ").collect::<Vec<_>>());
+    let names: Vec<_> = cells
+        .map(|row| {
+            assert_eq!(row.len(), 3, "{row:?}");
+            row[0]
+                .strip_prefix("| `hybridge.dev/")
+                .unwrap()
+                .trim_end_matches('`')
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(names, ANNOTATIONS);
 }
 
 /// The chart cannot read the table: its schema and the policy on namespaces repeat the names.
 #[test]
 fn the_chart_knows_the_annotations_that_a_namespace_may_have() {
     let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s/chart");
-    let names: Vec<String> = hybridge::inject::annotation_table::TABLE
+    let names: Vec<String> = ANNOTATIONS
         .iter()
-        .map(|row| row.name)
-        .filter(|name| *name != "status")
-        .map(str::to_owned)
+        .filter(|name| **name != "status")
+        .map(|name| (*name).to_owned())
         .collect();
     let schema: serde_json::Value =
         serde_json::from_slice(&std::fs::read(chart.join("values.schema.json")).unwrap()).unwrap();

@@ -1,5 +1,5 @@
 //! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
-//! with the right one named. Names and meanings are in `annotation_table`.
+//! with the right one named. Names are in `known_annotations`, meanings in `docs/kubernetes.md`.
 
 mod clients;
 mod egress;

@@ -1,7 +1,6 @@
 //! The planner: one pod in, JSON Patch operations out. A pure function over raw JSON that does no input or
 //! output; `manifest` and `webhook` both call it, so the same pod gives the same result in both.
 
-pub mod annotation_table;
 mod annotations;
 mod argv;
 mod bind;
@@ -33,6 +32,7 @@ mod trace;
 
 pub use deny::Deny;
 pub use insertion::plan;
+pub use known_annotations::ANNOTATIONS;
 pub use labels::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
 pub use outcome::Plan;
 pub use removal::remove;
