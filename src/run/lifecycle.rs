@@ -19,8 +19,6 @@ const DRAIN_WAITER_GRACE: Duration = Duration::from_secs(1);
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 /// How long the last spans may take to reach the collector.
 const LAST_SPANS: Duration = Duration::from_secs(2);
-/// What the end may take beyond the drain and all of those.
-const END_GRACE: Duration = Duration::from_secs(8);
 
 /// Said when a drain begins.
 const DRAINING: &str = "draining";
@@ -119,16 +117,8 @@ impl Sidecar {
         }
         let delay = self.config.drain.delay;
         let refuse_at = refuse_at.unwrap_or_else(|| self.enter_lame_duck(delay, DRAINING));
-        service_manager::stopping(self.drain.open(), self.longest_drain(refuse_at));
-        self.shut_down(signals, commands, refuse_at).await
-    }
-
-    /// What a drain takes at most.
-    fn longest_drain(&self, refuse_at: Instant) -> Duration {
-        let delay = refuse_at.saturating_duration_since(Instant::now());
-        let spans = self.config.traces.as_ref();
-        let spans = spans.map_or(Duration::ZERO, |_| LAST_SPANS);
-        delay + self.config.drain.timeout + DRAIN_WAITER_GRACE + ABORT_GRACE + spans + END_GRACE
+        service_manager::stopping(self.drain.open());
+        service_manager::extended(self.shut_down(signals, commands, refuse_at)).await
     }
 
     /// Drains without a signal, and returns when it is over.
