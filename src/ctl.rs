@@ -19,6 +19,7 @@ pub use self::error::Error;
 use self::error::{MAX_ANSWER, TIMEOUT};
 use crate::cli::Action;
 use crate::redact::one_line;
+use crate::worker;
 
 /// Characters of a refusal that are shown: the reasons why a sidecar is not ready, with their paths.
 const MAX_MESSAGE: usize = 4000;
@@ -88,11 +89,8 @@ fn request(
     path: &'static str,
 ) -> Result<(StatusCode, Bytes), Error> {
     let unreachable = |source| Error::Unreachable { admin, source };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(unreachable)?;
-    runtime.block_on(async {
+    let runtime = worker::runtime().map_err(unreachable)?;
+    worker::run(runtime, async {
         tokio::time::timeout(TIMEOUT, exchange(admin, method, path))
             .await
             .map_err(|_| Error::Timeout { admin })?

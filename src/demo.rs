@@ -38,7 +38,7 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
     }
     let certificates = Certificates::make(&[addresses.listen, addresses.classical_listen])?;
     let runtime = worker::runtime().map_err(run::Error::Runtime)?;
-    runtime.block_on(async {
+    worker::run(runtime, async {
         let stub = Stub::bind().map_err(Error::Stub)?;
         let text = configuration(addresses, stub.address(), &certificates);
         let config = Config::parse("demo", &text)?;
@@ -60,7 +60,7 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
 /// The stub without a sidecar, until a signal; process 1 of a container has no default action for one.
 fn serve_stub(address: SocketAddr) -> Result<(), Error> {
     let runtime = worker::runtime().map_err(run::Error::Runtime)?;
-    runtime.block_on(async {
+    worker::run(runtime, async {
         let stub = Stub::bind_to(address).map_err(Error::Stub)?;
         let mut signals = Signals::install().map_err(run::Error::Signals)?;
         say(&format!("stub model server: http://{}", stub.address()))?;

@@ -30,8 +30,6 @@ mod tunnel_end;
 mod watchers;
 mod workload;
 
-use std::time::Duration;
-
 pub use self::error::Error;
 pub use self::inspect::{budget, describe_certificates};
 pub use self::lifecycle::{End, Signals};
@@ -47,18 +45,12 @@ use crate::worker;
 /// `started` is called once, when everything listens.
 pub fn run(config: Config, source: Source, started: fn()) -> Result<End, Error> {
     let runtime = worker::runtime().map_err(Error::Runtime)?;
-    let end = runtime.block_on(async {
+    worker::run(runtime, async {
         // Before anything else: as PID 1 a signal without a handler is lost.
         let signals = Signals::install().map_err(Error::Signals)?;
         let sidecar = Sidecar::start_from(config, source)?;
         service_manager::ready(sidecar.listeners());
         started();
         Ok(sidecar.until_signalled(signals).await)
-    });
-    // A look at a certificate file that hangs must not hold up the end.
-    runtime.shutdown_timeout(BLOCKING_TASK_GRACE);
-    end
+    })
 }
-
-/// How long the end waits for tasks that block a thread.
-const BLOCKING_TASK_GRACE: Duration = Duration::from_millis(500);

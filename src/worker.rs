@@ -5,19 +5,37 @@
 //! SO_REUSEPORT, so the kernel does not choose; it would count packets' hashes, not work.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::panics::{self, OnPanic};
 
+/// How long the end of a command waits for tasks that block a thread.
+const BLOCKING_TASK_GRACE: Duration = Duration::from_millis(500);
+
 /// A runtime for one worker; it needs no work stealing.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+/// A runtime with a thread for each core, for many short requests.
+pub(crate) fn threads() -> io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build()
+}
+
+/// Runs a command to its end, with all that it started. A look-up of a name or a look at a file that hangs in the
+/// system must not hold up that end: dropping the runtime would wait for it.
+pub(crate) fn run<T>(runtime: Runtime, command: impl Future<Output = T>) -> T {
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(command)));
+    runtime.shutdown_timeout(BLOCKING_TASK_GRACE);
+    ended.unwrap_or_else(|cause| panic::resume_unwind(cause))
 }
 
 /// Open work of one worker: connections, and the streams of those that have several.
@@ -168,6 +186,37 @@ mod tests {
         drive(&runtime, ended, &panicked);
         assert_eq!(count.load(Ordering::Relaxed), 1);
         assert_eq!(runtime.block_on(task).unwrap(), 7);
+    }
+
+    #[test]
+    fn what_hangs_in_the_system_does_not_hold_up_the_end_of_a_command() {
+        for builds in [runtime, threads] {
+            let (release, hanging) = std::sync::mpsc::channel::<()>();
+            let (begun, begins) = oneshot::channel();
+            let ended = run(builds().unwrap(), async {
+                tokio::task::spawn_blocking(move || {
+                    let _ = begun.send(());
+                    let _ = hanging.recv();
+                });
+                begins.await.unwrap();
+                7
+            });
+            assert_eq!(ended, 7);
+            // It hung until here.
+            release.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_command_is_its_end_too() {
+        let (_hangs, hanging) = std::sync::mpsc::channel::<()>();
+        let panicked = panics::caught_call(|| {
+            run(runtime().unwrap(), async {
+                tokio::task::spawn_blocking(move || hanging.recv());
+                panic!("as asked");
+            })
+        });
+        assert_eq!(panicked, Err(panics::Panicked));
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use crate::config::{LogFormat, LogSettings, check_log_level};
 use crate::inject::manifest::offline;
 use crate::inject::webhook::Server;
 use crate::run::init_logging;
+use crate::worker;
 
 /// Runs `hybridge inject`. Blocks; `serve` returns after a signal and its drain.
 pub fn command(args: &InjectArgs) -> Result<(), Error> {
@@ -59,11 +60,8 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
         let what = what.to_owned();
         move |source| Error::Serve { what, source }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(failed("cannot start"))?;
-    runtime.block_on(async {
+    let runtime = worker::threads().map_err(failed("cannot start"))?;
+    worker::run(runtime, async {
         let mut signals = Signals::new().map_err(failed("cannot install signal handlers"))?;
         let server = Server::bind(args).await?;
         tracing::info!(webhook = %args.listen, admin = %args.admin, "serving the webhook");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::runtime::Builder;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -18,6 +17,7 @@ use crate::log_limit::LogLimit;
 use crate::metrics::SpanMetrics;
 use crate::panics;
 use crate::tls::client::{ClientTls, ClientTlsError};
+use crate::worker;
 
 /// How long a span waits for others to share a request with.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -57,8 +57,7 @@ impl Exporter {
             attempts: 0,
             warnings: LogLimit::new(WARNINGS, 1),
         };
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(ExporterError::Thread)?;
+        let runtime = worker::runtime().map_err(ExporterError::Thread)?;
         let woken = Arc::clone(&wake);
         let thread = std::thread::Builder::new().name("traces".to_owned());
         let spawned = thread.spawn(move || {

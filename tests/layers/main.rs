@@ -9,6 +9,7 @@ mod inject;
 mod length;
 mod loadtest;
 mod proxy;
+mod runtimes;
 mod source;
 
 use std::collections::BTreeSet;
@@ -60,7 +61,15 @@ const BELOW: [(&str, &[&str]); 29] = [
     ),
     (
         "traces",
-        &["build", "io", "log_limit", "metrics", "panics", "tls"],
+        &[
+            "build",
+            "io",
+            "log_limit",
+            "metrics",
+            "panics",
+            "tls",
+            "worker",
+        ],
     ),
     ("census", &["tls"]),
     ("spiffe", &["redact"]),

@@ -4,10 +4,9 @@ use std::sync::atomic::Ordering;
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
 use super::provenance::command_line;
-use super::runtime::runtime;
 use super::setup::Setup;
 use super::terminal::{conclude, print, say};
-use super::{output, overrides};
+use super::{output, overrides, runtime};
 use crate::cli::{Check, Common};
 use crate::error::{Error, Result};
 use crate::plan::{self, Role, Speaks};
@@ -26,7 +25,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
     let out = output::folder(&common.output, "check.md")?;
     let setup = Setup::of(&plan, common)?;
     let mut tally = Tally::default();
-    let (outcome, stopped) = runtime()?.block_on(async {
+    let (outcome, stopped) = runtime::run(async {
         let mut interrupts = on_interrupt();
         let prepared = async {
             let (servers, targets) = setup.targets(&plan).await?;

@@ -8,7 +8,7 @@ use super::interrupt::{INTERRUPTED, on_interrupt};
 use super::limits::check_limits;
 use super::provenance::provenance;
 use super::rendering::write_report;
-use super::runtime::{listen, runtime};
+use super::runtime::{self, listen};
 use super::setup::{Setup, choose_groups, parse_shard};
 use super::terminal::{conclude, print, say};
 use super::{output, overrides, start};
@@ -113,7 +113,7 @@ fn measure(
             drawn_seed()
         }
     });
-    runtime()?.block_on(async {
+    runtime::run(async {
         let mut interrupts = on_interrupt();
         let prepared = async {
             if let Some(address) = backend {

@@ -26,7 +26,7 @@ use crate::results::{Results, file, merge};
 use crate::{primitives, report, session, stub};
 use limits::check_limits;
 pub use rendering::write_report;
-use runtime::{listen, runtime};
+use runtime::listen;
 use terminal::{conclude, print, say};
 
 /// Runs a command; the exit code where it is not an error.
@@ -130,15 +130,7 @@ fn merge_shards(arguments: &Merge) -> Result<u8> {
 
 fn serve_forward(arguments: &Forward) -> Result<u8> {
     machine::raise_open_files();
-    // One thread, as a proxy with one worker.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|source| Error::System {
-        what: "no runtime",
-        source,
-    })?;
-    runtime.block_on(async {
+    runtime::run_on_one_thread(async {
         let listener = listen(&arguments.listen).await?;
         say(&format!(
             "forwards {} to {}",
@@ -155,7 +147,7 @@ fn serve_forward(arguments: &Forward) -> Result<u8> {
 
 fn serve_backend(arguments: &Backend) -> Result<u8> {
     machine::raise_open_files();
-    runtime()?.block_on(async {
+    runtime::run(async {
         let http = listen(&arguments.listen).await?;
         let blocks = match &arguments.blocks {
             Some(address) => Some(listen(address).await?),
