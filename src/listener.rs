@@ -131,6 +131,15 @@ impl Listener {
         }
     }
 
+    /// Says of connections that were accepted and nobody serves any more. Those in the kernel's queue are reset by
+    /// it, unseen.
+    pub fn log_unserved(name: &str, sockets: &[Bound]) {
+        let clients = sockets.iter().flat_map(|bound| &bound.waiting);
+        for (_, client) in clients {
+            tracing::info!(listener = %name, %client, "connection closed before it had a permit");
+        }
+    }
+
     /// Gives its sockets up, the connection that it accepted and had no permit for with the one it came by.
     pub fn into_sockets(mut self) -> Vec<Bound> {
         let accepted_by = self.next.saturating_sub(1);
@@ -138,6 +147,11 @@ impl Listener {
             bound.waiting.extend(self.waiting.take());
         }
         self.sockets
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The addresses of TCP as bound: port 0 has become a real one.

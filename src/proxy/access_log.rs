@@ -105,13 +105,15 @@ impl AccessLog {
     fn record(&self, closed: &Closed, outcome: Outcome) {
         self.metrics.closed(outcome.as_str());
         let Some(session) = &closed.session else {
-            // Debug: a flood of a full listener must not fill the log.
-            return tracing::debug!(
+            // Only what a shutdown cut: a flood of a full listener must not fill the log.
+            return log_admitted!(
+                info,
+                (outcome == Outcome::Cut).then_some(0),
+                "connection closed",
                 listener = %self.listener,
                 client = %closed.client,
                 proxy = closed.proxy.map(tracing::field::display),
-                outcome = outcome.as_str(),
-                "connection closed"
+                outcome = outcome.as_str()
             );
         };
         let peer = session.peer.as_ref();

@@ -108,7 +108,10 @@ impl<S: Serve> Dispatcher<S> {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut end => return,
+                () = &mut end => {
+                    let name = self.listener.name().to_owned();
+                    return Listener::log_unserved(&name, &self.listener.into_sockets());
+                }
                 back = self.stopped.asked() => {
                     // Nobody waits for them any more if the process ends meanwhile.
                     let _ = back.send(self.listener);

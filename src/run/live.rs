@@ -135,6 +135,8 @@ impl<S: Side> Live<S> {
 impl Stopping {
     /// Its connections end as those of a process that ends: each at its own end, all after `patience`.
     pub(super) fn drain(self, whole: &Drain, patience: Duration) {
+        // Those that waited, too: its successor has taken what it serves.
+        Listener::log_unserved(&self.name, &self.sockets);
         let (name, drain, whole) = (self.name, self.drain, whole.clone());
         drain.advance(Phase::Draining);
         tokio::spawn(async move {

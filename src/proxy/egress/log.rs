@@ -164,13 +164,15 @@ impl<'a> Closed<'a> {
         let log = self.log;
         log.metrics.closed(outcome.as_str());
         let Some(session) = &self.session else {
-            return tracing::debug!(
+            return log_admitted!(
+                info,
+                (outcome == Outcome::Cut).then_some(0),
+                "connection closed",
                 listener = %log.listener,
                 role = "egress",
                 client = %Client(self.client),
                 target = self.target(),
-                outcome = outcome.as_str(),
-                "connection closed"
+                outcome = outcome.as_str()
             );
         };
         macro_rules! line {

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{DRAIN, address, client, generation, reload};
+use super::{DRAIN, address, client, generation, reload, streaming};
 use crate::support::client::{read_until, stream};
 use crate::support::http::nobody;
 use crate::support::process::Process;
 use crate::support::stage::Stage;
 use crate::support::{Setup, client_config, connect, eventually, within};
+use rustix::process::Signal;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,6 +82,56 @@ async fn no_connection_is_refused_while_the_configuration_is_reloaded() {
     assert_eq!(address(&process, "listeners", "other").await, None);
 }
 
+const UNSERVED: &str = "connection closed before it had a permit";
+
+/// A listener that goes, or ends with the process: one connection waits for a permit, another for its client's
+/// hello.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_at_a_listener_that_goes_is_said() {
+    for removed in [true, false] {
+        let stage = Stage::new().await;
+        let setup = Setup::in_front_of(stage.address)
+            .process("[drain]\ndelay = \"0s\"\ntimeout = \"2s\"")
+            .limits("max-connections = 1")
+            .second_listener("");
+        let process = Process::start(&setup).await;
+        let _held = streaming(&process, process.address).await;
+        let waits = TcpStream::connect(process.address).await.unwrap();
+        let second = address(&process, "listeners", "second").await.unwrap();
+        let mut begins = TcpStream::connect(second).await.unwrap();
+        begins.write_all(&[22, 3, 1, 2]).await.unwrap();
+        for stream in [&waits, &begins] {
+            let (server, client) = (stream.peer_addr().unwrap(), stream.local_addr().unwrap());
+            eventually("the connection to be accepted", async || {
+                is_accepted(server.port(), client.port())
+            })
+            .await;
+        }
+        if removed {
+            let elsewhere = "listen = \"127.0.0.2:0\"\nupstream";
+            let toml = setup.toml(&process.dir);
+            let toml = toml.replace("listen = \"127.0.0.1:0\"\nupstream", elsewhere);
+            let toml = toml.replace("\"test\"", "\"one\"");
+            reload(&process, &toml.replace("\"second\"", "\"two\""));
+        } else {
+            process.signal(Signal::TERM);
+        }
+        let of = |listener: &str, stream: &TcpStream| {
+            format!(
+                "listener={listener} client={}",
+                stream.local_addr().unwrap()
+            )
+        };
+        let said = format!("INFO message=\"{UNSERVED}\" {}", of("test", &waits));
+        process.logs(&said).await;
+        let said = format!(
+            "INFO message=\"connection closed\" {} outcome=\"cut\"",
+            of("second", &begins)
+        );
+        process.logs(&said).await;
+    }
+}
+
 /// One that was accepted and waits for a permit goes with its socket to the next owner.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_full_listener_accepted_is_served_by_one_of_another_name() {
@@ -110,6 +161,7 @@ async fn what_a_full_listener_accepted_is_served_by_one_of_another_name() {
 
     reload(&process, &toml("other", 4));
     process.logs("added=other").await;
+    assert!(!process.log().contains(UNSERVED), "{}", process.log());
     for waiting in [accepted, queued] {
         let config = Arc::new(client_config(&process.ca, &["http/1.1"]));
         let name = ServerName::try_from("localhost").unwrap();
