@@ -140,6 +140,7 @@ impl Trust {
             warnings,
             ca_keys: keys,
             list_validity,
+            read_at: now,
         })
     }
 }

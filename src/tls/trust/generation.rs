@@ -53,6 +53,8 @@ pub struct Trust {
     pub(super) ca_keys: Vec<String>,
     /// Of the revocation list that has to be replaced first.
     pub(super) list_validity: Option<(i64, i64)>,
+    /// Unix seconds: by that time warnings were made.
+    pub(super) read_at: i64,
 }
 
 impl Trust {
@@ -87,6 +89,7 @@ impl Trust {
             warnings,
             ca_keys: keys,
             list_validity,
+            read_at: now,
         })
     }
 
@@ -99,6 +102,7 @@ impl Trust {
             warnings: Vec::new(),
             ca_keys: Vec::new(),
             list_validity: None,
+            read_at: 0,
         }
     }
 

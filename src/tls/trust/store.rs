@@ -59,10 +59,22 @@ impl TrustStore {
     }
 
     fn using(settings: &Settings, trust: Trust) -> Self {
-        Self {
+        let store = Self {
             settings: settings.clone(),
             current: Arc::new(ArcSwap::from_pointee(trust)),
             failure: StandingFailure::default(),
+        };
+        store.say_no_list_twice();
+        store
+    }
+
+    /// A list that had ended when it was read is one of [`Trust::warnings`], which are logged with it: the daily
+    /// error about it is not due on the same day.
+    fn say_no_list_twice(&self) {
+        let trust = self.current.load();
+        let ended = |validity: &(i64, i64)| validity.1 < trust.read_at;
+        if let Some(validity) = trust.list_validity.filter(ended) {
+            let _ = self.failure.expiry().due(validity, trust.read_at);
         }
     }
 
@@ -148,6 +160,7 @@ impl TrustStore {
 
     pub(crate) fn publish(&self, trust: Trust) {
         self.current.store(Arc::new(trust));
+        self.say_no_list_twice();
     }
 }
 
@@ -156,5 +169,78 @@ impl fmt::Debug for TrustStore {
         f.debug_struct("TrustStore")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+        KeyIdMethod, KeyPair, KeyUsagePurpose, SerialNumber,
+    };
+    use time::{Duration, OffsetDateTime};
+
+    use super::*;
+    use crate::tls::identity::Rules;
+    use crate::tls::policy::Profile;
+    use crate::tls::trust::{ClientAuth, Signatures};
+
+    const DAY: i64 = 86_400;
+
+    #[test]
+    fn a_list_that_had_ended_when_it_was_read_is_said_once_a_day() {
+        let (dir, now) = (tempfile::tempdir().unwrap(), OffsetDateTime::now_utc());
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        let ca = dir.path().join("ca.crt");
+        std::fs::write(&ca, params.self_signed(&key).unwrap().pem()).unwrap();
+        let issuer = Issuer::new(params, key);
+        let crl = dir.path().join("clients.crl");
+        let write = |next_update| {
+            let list = CertificateRevocationListParams {
+                this_update: next_update - Duration::days(2),
+                next_update,
+                crl_number: SerialNumber::from_slice(&[1]),
+                issuing_distribution_point: None,
+                revoked_certs: Vec::new(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            let list = list.signed_by(&issuer).unwrap();
+            std::fs::write(&crl, list.pem().unwrap()).unwrap();
+        };
+        write(now - Duration::hours(1));
+        let store = TrustStore::load(&Settings {
+            mode: ClientAuth::Required,
+            ca,
+            crl: Some(crl.clone()),
+            rules: Rules::default(),
+            signatures: Signatures::Any,
+            profile: Profile::Off,
+        });
+        let (store, now) = (store.unwrap(), now.unix_timestamp());
+        assert_eq!(store.current().warnings().len(), 1);
+        let due = |now| {
+            let validity = store.current().list_validity.unwrap();
+            store.failure.expiry().due(validity, now)
+        };
+        assert!(due(now + 60).is_none());
+        assert!(due(now + DAY + 60).is_some());
+        // The same when the reloader reads another one, and not of one that has yet to end.
+        write(OffsetDateTime::now_utc() - Duration::minutes(30));
+        let Attempt::Loaded(trust) = store.attempt() else {
+            unreachable!("the file is another one");
+        };
+        store.publish(*trust);
+        assert!(due(now + 120).is_none());
+        write(OffsetDateTime::now_utc() + Duration::minutes(30));
+        let Attempt::Loaded(trust) = store.attempt() else {
+            unreachable!("the file is another one");
+        };
+        store.publish(*trust);
+        assert!(store.current().warnings().is_empty());
+        assert!(due(now + 180).is_some(), "ends soon");
     }
 }
