@@ -12,7 +12,7 @@
 //! - [`signature`]: who signed a request. [`spiffe`]: the client of a Workload API. [`traces`]: spans of
 //!   requests, and their way to a collector.
 //! - [`metrics`], [`drain`], [`io`], [`budget`], [`fairness`], [`panics`], [`log_limit`], [`proxy_protocol`],
-//!   [`redact`], `secret_file`, `json`: leaves that import nothing above them.
+//!   `secret_file`, `json`: leaves that import nothing above them.
 //!
 //! `docs/architecture.md` says where to change what.
 #![forbid(unsafe_code)]
@@ -39,7 +39,6 @@ pub mod panics;
 pub mod probes;
 pub mod proxy;
 pub mod proxy_protocol;
-pub mod redact;
 mod regular_file;
 pub mod run;
 mod secret_file;
@@ -51,3 +50,5 @@ mod time;
 pub mod tls;
 pub mod traces;
 pub mod worker;
+
+pub use hybridge_redact as redact;

@@ -16,6 +16,7 @@ fn the_map_names_files_that_exist() {
             "seal/",
             "page/",
             "pkcs11/",
+            "redact/",
             "tests/",
             "docs/",
             "config/",

@@ -31,7 +31,7 @@ const WIRING: [&str; 10] = [
 ];
 
 /// What each part below may import of the crate, itself aside.
-const BELOW: [(&str, &[&str]); 29] = [
+const BELOW: [(&str, &[&str]); 28] = [
     ("counted", &[]),
     ("json", &["redact"]),
     (
@@ -106,7 +106,6 @@ const BELOW: [(&str, &[&str]); 29] = [
     ("io", &[]),
     ("budget", &[]),
     ("build", &[]),
-    ("redact", &[]),
     ("regular_file", &[]),
     ("suggest", &[]),
     ("time", &[]),
