@@ -1,10 +1,12 @@
 //! Reads the versions of the cryptographic libraries out of the lock file for `build_info`.
 
-use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+use std::{env, fs};
 
 fn main() {
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+    // Read when it runs, not when it is compiled: target/ may be that of a folder that has moved.
+    let folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let lock = PathBuf::from(folder).join("Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock.display());
     let lock = fs::read_to_string(lock).unwrap_or_default();
     for (variable, name) in [

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod architecture;
+mod build_script;
 mod circles;
 mod inject;
 mod length;
