@@ -1,27 +1,19 @@
 //! What a server presents, to clients of three kinds: those that verify every signature, classical ones
 //! only, or ML-DSA only. Nothing is verified here: a scan looks at private CAs too.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod handshake;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::SignatureScheme;
 use serde::Serialize;
 
-use crate::certificate::{Certificate, describe};
+use self::handshake::{MAX_CHAIN, Seen, handshake};
+use crate::certificate::{Certificate, describe, hex};
 use crate::dial::Dial;
 use crate::groups::{self, Kind, Known};
-use crate::session::Session;
 use crate::target::Target;
-
-/// How long tickets are waited for after a handshake.
-const TICKETS: Duration = Duration::from_millis(200);
-/// Certificates of a chain that are reported.
-const MAX_CHAIN: usize = 16;
 
 /// What the server presented.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -40,6 +32,89 @@ pub struct Certificates {
     pub asks_client: bool,
     /// Session tickets after the first handshake.
     pub tickets: u32,
+    /// Which of these is a certificate that was sent and cannot be read.
+    pub unreadable: Vec<Place>,
+}
+
+/// Where a certificate stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The leaf to a client that takes every scheme. Without it the chain is empty.
+    Leaf,
+    /// One behind that leaf, which the chain goes without.
+    Issuer,
+    /// The leaf for clients with classical schemes only.
+    Classical,
+    /// The leaf for clients with ML-DSA only.
+    MlDsa,
+}
+
+impl Place {
+    /// Whose certificate that is.
+    fn said(self) -> &'static str {
+        match self {
+            Self::Leaf => "the server's certificate",
+            Self::Issuer => "a certificate behind the server's",
+            Self::Classical => "the server's certificate for clients with classical schemes only",
+            Self::MlDsa => "the server's certificate for clients with ML-DSA only",
+        }
+    }
+}
+
+impl Certificates {
+    /// The server's own, if it was seen and can be read.
+    pub fn leaf(&self) -> Option<&Certificate> {
+        self.chain.first()
+    }
+
+    /// Whether the server presented nothing that was seen.
+    pub fn are_unseen(&self) -> bool {
+        self.chain.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// Whether one that stands there cannot be read.
+    pub fn is_unreadable(&self, place: Place) -> bool {
+        self.unreadable.contains(&place)
+    }
+
+    /// What a certificate says. Of one that cannot be read there is a note, and where it stood.
+    fn read(&mut self, der: &[u8], place: Place, notes: &mut Vec<String>) -> Option<Certificate> {
+        let found = describe(der);
+        if found.is_none() {
+            notes.push(format!(
+                "{} cannot be read: {} bytes with SHA-256 {}",
+                place.said(),
+                der.len(),
+                hex(digest(&SHA256, der).as_ref())
+            ));
+            if !self.is_unreadable(place) {
+                self.unreadable.push(place);
+            }
+        }
+        found
+    }
+
+    /// The chain of a handshake: none of it if the leaf cannot be read, or its issuer would stand in its place.
+    fn read_chain(&mut self, seen: &Seen, notes: &mut Vec<String>) {
+        let Some((leaf, issuers)) = seen.ders.split_first() else {
+            return;
+        };
+        let Some(leaf) = self.read(leaf, Place::Leaf, notes) else {
+            return;
+        };
+        self.chain.push(leaf);
+        for der in issuers {
+            let issuer = self.read(der, Place::Issuer, notes);
+            self.chain.extend(issuer);
+        }
+        if seen.sent > seen.ders.len() {
+            notes.push(format!(
+                "the server sent {} certificates, of which {MAX_CHAIN} were looked at",
+                seen.sent
+            ));
+        }
+    }
 }
 
 /// Three handshakes, with those of the known groups that the server accepts; it accepts none of TLS 1.3 if
@@ -78,24 +153,28 @@ pub fn collect(
         }
     };
     let mut found = Certificates {
-        chain: first.chain(),
         scheme: first.scheme.map(|scheme| scheme_name(scheme).to_owned()),
-        suite: first.suite,
+        suite: first.suite.clone(),
         asks_client: first.asks_client,
         tickets: first.tickets,
         ..Certificates::default()
     };
+    found.read_chain(&first, notes);
     if only_tls12 {
         return found;
     }
     let leaf = |schemes: &[SignatureScheme]| {
         let seen = handshake(schemes).ok()?;
         seen.scheme?;
-        seen.chain().into_iter().next()
+        seen.ders.into_iter().next()
     };
-    let classical = leaf(CLASSICAL);
-    found.ml_dsa = leaf(&ML_DSA);
-    found.classical = classical.filter(|leaf| Some(leaf) != found.chain.first());
+    // The same one is no other.
+    if let Some(der) = leaf(CLASSICAL).filter(|der| Some(der) != first.ders.first()) {
+        found.classical = found.read(&der, Place::Classical, notes);
+    }
+    if let Some(der) = leaf(&ML_DSA) {
+        found.ml_dsa = found.read(&der, Place::MlDsa, notes);
+    }
     found
 }
 
@@ -136,141 +215,5 @@ fn scheme_name(scheme: SignatureScheme) -> &'static str {
     }
 }
 
-/// What one handshake showed.
-#[derive(Debug, Default)]
-struct Seen {
-    ders: Vec<Vec<u8>>,
-    scheme: Option<SignatureScheme>,
-    suite: Option<String>,
-    asks_client: bool,
-    tickets: u32,
-}
-
-impl Seen {
-    fn chain(&self) -> Vec<Certificate> {
-        self.ders.iter().filter_map(|der| describe(der)).collect()
-    }
-}
-
-/// A handshake in which every chain is taken and none is trusted: nothing is sent on the connection.
-fn handshake(
-    target: &Target,
-    dial: Dial,
-    schemes: &[SignatureScheme],
-    (provider, only_tls12): (&Arc<CryptoProvider>, bool),
-) -> Result<Seen, String> {
-    let witness = Arc::new(Witness {
-        seen: Mutex::default(),
-        schemes: schemes.to_vec(),
-    });
-    let versions: &[_] = if only_tls12 {
-        &[&rustls::version::TLS12]
-    } else {
-        &[&rustls::version::TLS13]
-    };
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(versions)
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&witness) as _)
-        .with_client_cert_resolver(Arc::clone(&witness) as _);
-    config.resumption = Resumption::disabled();
-    let name = ServerName::try_from(target.host.clone()).map_err(|error| error.to_string())?;
-    let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| e.to_string())?;
-    let stream = dial.connect().ok_or("the connection fails")?;
-    let mut session = Session::new(tls, stream);
-    let ended = session.handshake(dial.timeout);
-    if ended.is_ok() {
-        // None is an answer too.
-        let _ = session.until(TICKETS.min(dial.timeout), "no ticket", |session| {
-            session.tls.tls13_tickets_received() > 0
-        });
-    }
-    session.close();
-    let tls = session.tls;
-    let mut seen = std::mem::take(&mut *witness.lock());
-    if seen.ders.is_empty() {
-        return Err(ended
-            .err()
-            .unwrap_or_else(|| "the server sent none".to_owned()));
-    }
-    seen.suite = tls
-        .negotiated_cipher_suite()
-        .and_then(|suite| suite.suite().as_str().map(str::to_owned));
-    seen.tickets = tls.tls13_tickets_received();
-    Ok(seen)
-}
-
-/// Keeps what the server presents and takes all of it.
-#[derive(Debug)]
-struct Witness {
-    seen: Mutex<Seen>,
-    schemes: Vec<SignatureScheme>,
-}
-
-impl Witness {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn signed(&self, scheme: SignatureScheme) -> Result<HandshakeSignatureValid, Error> {
-        // rustls leaves it to the verifier whether the scheme was offered.
-        if !self.schemes.contains(&scheme) {
-            return Err(Error::General("a scheme that was not offered".to_owned()));
-        }
-        self.lock().scheme = Some(scheme);
-        Ok(HandshakeSignatureValid::assertion())
-    }
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let all = std::iter::once(end_entity).chain(intermediates);
-        self.lock().ders = all.take(MAX_CHAIN).map(|der| der.to_vec()).collect();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signed(dss.scheme)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signed(dss.scheme)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes.clone()
-    }
-}
-
-impl ResolvesClientCert for Witness {
-    fn resolve(
-        &self,
-        _root_hint_subjects: &[&[u8]],
-        _sigschemes: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        self.lock().asks_client = true;
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
-}
+#[cfg(test)]
+mod tests;

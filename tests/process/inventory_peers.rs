@@ -250,3 +250,53 @@ async fn the_page_says_what_to_do_first_and_by_when() {
         "it needs something else"
     );
 }
+
+/// A CA must not look like the server's certificate because the one before it cannot be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_leaf_is_said_in_every_output() {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "the CA above");
+    let ca = parameters.self_signed(&key).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let chain = vec![b"no DER".to_vec().into(), ca.der().clone()];
+    let certified = rustls::sign::CertifiedKey::new(chain, key);
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = rustls::ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(
+            certified,
+        )));
+    let config = std::sync::Arc::new(config);
+    let address = server(move |mut stream| {
+        let config = std::sync::Arc::clone(&config);
+        thread::spawn(move || {
+            let mut tls = rustls::ServerConnection::new(config).unwrap();
+            while tls.complete_io(&mut stream).is_ok_and(|(read, _)| read > 0) {}
+        });
+    });
+    let note = "the server's certificate cannot be read: 6 bytes with SHA-256 ";
+    for format in ["table", "html", "json", "cbom"] {
+        let target = address.to_string();
+        let arguments = ["scan", &target, "--timeout", "2", "--format", format];
+        let output = hybridge(&arguments).await;
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(!said.contains("the CA above"), "{said}");
+        assert!(said.contains(note), "{said}");
+        match format {
+            "table" => assert!(
+                said.contains("  certificate   cannot be read, see the note\n"),
+                "{said}"
+            ),
+            "html" => assert!(said.contains(">cannot be read, see the note<"), "{said}"),
+            "json" => assert!(said.contains("\"chain\": []"), "{said}"),
+            _ => assert!(said.contains("\"hybridge:note\""), "{said}"),
+        }
+    }
+}

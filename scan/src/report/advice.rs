@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::args::ScanArgs;
+use crate::certificates::Place;
 use crate::oids::is_post_quantum;
 use crate::survey::Survey;
 
@@ -141,9 +142,11 @@ pub(super) fn advice(endpoints: &[(&str, &Survey)], assumptions: Assumptions) ->
             "Plan certificates that outlive ECDSA and RSA",
             "no certificate for clients with ML-DSA; forged signatures need a quantum computer at the time of the connection, so this comes after key exchange".to_owned(),
             |survey| {
-                let leaf = survey.certificates.chain.first();
-                survey.certificates.ml_dsa.is_none()
-                    && leaf.is_some_and(|leaf| !is_post_quantum(&leaf.key))
+                let seen = &survey.certificates;
+                // What cannot be read may be the certificate that is wanted.
+                let without = seen.ml_dsa.is_none() && !seen.is_unreadable(Place::MlDsa);
+                let leaf = seen.leaf();
+                without && leaf.is_some_and(|leaf| !is_post_quantum(&leaf.key))
             },
         ),
     ];

@@ -40,6 +40,8 @@ fn service(target: &str, survey: &Survey) -> Service {
         ("enforced", hybrid.enforced),
     ];
     properties.extend(meanings.into_iter().filter_map(hybrid_is));
+    let notes = survey.notes.iter().cloned();
+    properties.extend(notes.map(|note| ("hybridge:note".to_owned(), note)));
     let certificates = seen.chain.iter().chain(&seen.ml_dsa).chain(&seen.classical);
     let suite = seen.suite.iter().map(|name| name.replace("TLS13_", "TLS_"));
     Service {

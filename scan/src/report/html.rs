@@ -2,8 +2,9 @@
 
 use hybridge_page::{Node, Tile};
 
+use crate::certificates::Place;
 use crate::report::advice::span;
-use crate::report::table::{date, meanings};
+use crate::report::table::{UNREADABLE, date, meanings};
 use crate::report::{Endpoint, Report};
 use crate::survey::{Order, Survey};
 
@@ -174,16 +175,18 @@ fn groups(survey: &Survey) -> String {
 }
 
 fn certificate(survey: &Survey) -> String {
-    let Some(leaf) = survey.certificates.chain.first() else {
-        return "not seen".to_owned();
+    let certificates = &survey.certificates;
+    let mut said = match certificates.leaf() {
+        Some(leaf) => format!(
+            "{}, {}, until {}",
+            leaf.subject,
+            leaf.key,
+            date(leaf.not_after)
+        ),
+        None if certificates.is_unreadable(Place::Leaf) => UNREADABLE.to_owned(),
+        None => return "not seen".to_owned(),
     };
-    let mut said = format!(
-        "{}, {}, until {}",
-        leaf.subject,
-        leaf.key,
-        date(leaf.not_after)
-    );
-    if survey.certificates.ml_dsa.is_some() {
+    if certificates.ml_dsa.is_some() {
         said += "; ML-DSA for clients that ask for it";
     }
     said

@@ -2,8 +2,12 @@
 
 use std::io::{self, Write};
 
+use crate::certificates::{Certificates, Place};
 use crate::report::{Endpoint, Report};
 use crate::survey::{Order, Survey};
+
+/// What stands for a certificate that was sent and says nothing.
+pub(crate) const UNREADABLE: &str = "cannot be read, see the note";
 
 /// Writes it.
 pub fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -87,7 +91,10 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  versions      TLS {}", survey.versions.join(", "))?;
     }
     let certificates = &survey.certificates;
-    if let Some(leaf) = certificates.chain.first() {
+    if certificates.is_unreadable(Place::Leaf) {
+        writeln!(out, "  certificate   {UNREADABLE}")?;
+    }
+    if let Some(leaf) = certificates.leaf() {
         let scheme = certificates.scheme.as_deref().unwrap_or("none");
         writeln!(
             out,
@@ -99,8 +106,9 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
         for issuer in certificates.chain.iter().skip(1) {
             writeln!(out, "                {}, {}", issuer.subject, issuer.key)?;
         }
-        let ready = certificates.ml_dsa.as_ref().map_or("no", |_| "yes");
-        writeln!(out, "  ML-DSA ready  {ready}")?;
+    }
+    if !certificates.are_unseen() {
+        writeln!(out, "  ML-DSA ready  {}", ready(certificates))?;
     }
     if certificates.asks_client {
         writeln!(out, "  clients       are asked for a certificate")?;
@@ -115,6 +123,15 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  note          {note}")?;
     }
     writeln!(out)
+}
+
+/// Whether clients with ML-DSA only have a certificate.
+fn ready(certificates: &Certificates) -> &'static str {
+    match &certificates.ml_dsa {
+        Some(_) => "yes",
+        None if certificates.is_unreadable(Place::MlDsa) => "not known, see the note",
+        None => "no",
+    }
 }
 
 /// The day of a moment in seconds since 1970.
