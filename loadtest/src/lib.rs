@@ -14,6 +14,7 @@ pub mod net;
 pub mod observe;
 pub mod plan;
 pub mod primitives;
+mod regular;
 pub mod report;
 pub mod results;
 pub mod rng;

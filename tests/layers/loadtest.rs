@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::circles::Graph;
 
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "error",
+    "regular",
     "secret",
     "rng",
     "versions",

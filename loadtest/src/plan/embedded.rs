@@ -5,6 +5,10 @@ use std::path::Path;
 use super::Plan;
 use super::file::parse;
 use crate::error::{Error, Result};
+use crate::regular;
+
+/// Bytes of a plan's file.
+const LARGEST: u64 = 1 << 20;
 
 pub(super) const EMBEDDED: [(&str, &str); 15] = [
     ("quick", include_str!("../../plans/quick.toml")),
@@ -55,6 +59,5 @@ pub fn load(name: &str) -> Result<Plan> {
             known.join(", ")
         )));
     }
-    let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
-    parse(name, &text)
+    parse(name, &regular::text(path, LARGEST)?)
 }

@@ -18,12 +18,13 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
                      of one plan";
         Error::Usage(words.into())
     };
+    let runs: Vec<Results> = runs.iter().map(Results::for_markdown).collect();
     let (first, others) = runs.split_first().ok_or_else(nothing)?;
     let mut nodes = vec![Node::Heading(1, "Runs compared".into())];
     nodes.push(Node::List(
         names
             .iter()
-            .zip(runs)
+            .zip(&runs)
             .enumerate()
             .map(|(index, (name, run))| describe(index, name, run))
             .collect(),
@@ -59,7 +60,7 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
             "Figures beyond the spread: {marked} of {compared}."
         )),
     );
-    let left_out = left_out(runs);
+    let left_out = left_out(&runs);
     if !left_out.is_empty() {
         nodes.extend([
             Node::Heading(2, "Not compared".into()),

@@ -51,8 +51,8 @@ fn row(assessed: AssessedCase<'_>, figure: &Figure) -> [String; 18] {
         case.load.connections().to_string(),
         rate,
         case.link.rtt_us.to_string(),
-        figure.names.baseline.clone(),
-        figure.names.subject.clone(),
+        name(&figure.names.baseline),
+        name(&figure.names.subject),
         figure.metric.name().to_owned(),
         figure.metric.unit().to_owned(),
         figure.baseline.mean.to_string(),
@@ -69,11 +69,21 @@ fn row(assessed: AssessedCase<'_>, figure: &Figure) -> [String; 18] {
     ]
 }
 
+/// A name that a spreadsheet does not take for a formula.
+fn name(of: &str) -> String {
+    let apostrophe = if of.starts_with(['=', '+', '-', '@']) {
+        "'"
+    } else {
+        ""
+    };
+    format!("{apostrophe}{of}")
+}
+
 fn line(fields: &[String]) -> String {
     let quoted: Vec<String> = fields
         .iter()
         .map(|field| {
-            if field.contains([',', '"', '\n']) {
+            if field.contains([',', '"', '\n', '\r']) {
                 format!("\"{}\"", field.replace('"', "\"\""))
             } else {
                 field.clone()

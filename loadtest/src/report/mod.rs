@@ -34,7 +34,7 @@ pub fn html(results: &Results) -> String {
 
 /// The report as Markdown; charts stand in the HTML only.
 pub fn markdown(results: &Results) -> String {
-    render(&document::document(results))
+    render(&document::document(&results.for_markdown()))
 }
 
 /// What a terminal shows at the end: what must be known first, the verdict and the paragraph.
@@ -74,12 +74,21 @@ pub(crate) fn render(nodes: &[Node]) -> String {
                     text += &format!("*{caption}: drawn in report.html.*\n\n");
                 }
             }
-            Node::Code(code) => text += &format!("```toml\n{}\n```\n\n", code.trim_end()),
+            Node::Code(code) => {
+                let fence = fence(code);
+                text += &format!("{fence}toml\n{}\n{fence}\n\n", code.trim_end());
+            }
         }
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// Longer than anything of its kind in the code, which would end the block.
+fn fence(code: &str) -> String {
+    let runs = code.split(|c| c != '`').map(str::len);
+    "`".repeat(runs.max().unwrap_or(0).max(2) + 1)
 }
 
 fn table(text: &mut String, head: &[String], rows: &[Vec<String>]) {

@@ -14,6 +14,9 @@ const BOTTOM: f64 = 48.0;
 /// Labels of an axis are this far from each other at least.
 const APART: f64 = 26.0;
 
+/// Marks of an axis, at most.
+const MARKS: usize = 100;
+
 /// How values are laid out along an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scale {
@@ -76,7 +79,9 @@ impl Scale {
             }
             Self::Log { low, high } => {
                 let mut ticks = vec![low];
-                while let Some(last) = ticks.last().copied().filter(|last| last * 1.5 < high) {
+                let more = |ticks: &[f64]| ticks.last().copied().filter(|last| last * 1.5 < high);
+                // Values that no decade tells apart would have marks without end.
+                while let Some(last) = more(&ticks).filter(|_| ticks.len() < MARKS) {
                     ticks.push(step_above(last * 1.5));
                 }
                 ticks

@@ -4,11 +4,15 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
+use super::texts::shown;
 use super::{Results, SCHEMA};
 use crate::error::{Error, Result};
+use crate::regular;
 
-/// No block counts more, of bytes or of anything else; sums of what is read cannot overflow.
-const LARGEST: u64 = 1 << 48;
+/// Bytes of a file: that of a whole recorded run has one and a half million.
+const LARGEST: u64 = 64 << 20;
 
 /// Writes into a neighbour and renames it: a full disk leaves the older file as it was.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -49,49 +53,34 @@ pub fn load(path: &Path) -> Result<Results> {
     } else {
         path.to_owned()
     };
-    let text = fs::read(&path).map_err(|source| Error::read(&path, source))?;
-    parse(&path, &text)
+    parse(&path, &regular::read(&path, LARGEST)?)
 }
 
+/// A file may be a stranger's: it is bounded before anything is computed from it, and its words are made fit for a
+/// terminal here, for every command.
 fn parse(path: &Path, text: &[u8]) -> Result<Results> {
-    let refuse = |message: String| Error::Results {
+    #[derive(Deserialize)]
+    struct Version {
+        #[serde(default)]
+        schema: String,
+    }
+    let refuse = |message: &str| Error::Results {
         path: path.to_owned(),
-        message,
+        message: shown(message),
     };
-    let value: serde_json::Value =
-        serde_json::from_slice(text).map_err(|error| refuse(format!("not JSON: {error}")))?;
-    let schema = value
-        .get("schema")
-        .and_then(|schema| schema.as_str())
-        .unwrap_or("none");
+    // Nothing else is kept of it: another version may have other fields.
+    let Version { schema } = serde_json::from_slice(text)
+        .map_err(|error| refuse(&format!("not JSON with a schema: {error}")))?;
     if schema != SCHEMA {
-        return Err(refuse(format!(
-            "its schema is \"{schema}\", expected \"{SCHEMA}\"; render it with the version that wrote it"
+        let schema = if schema.is_empty() { "none" } else { &schema };
+        return Err(refuse(&format!(
+            "render it with the version that wrote it: expected the schema \"{SCHEMA}\", its own is \"{schema}\""
         )));
     }
-    let results: Results =
-        serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
-    for block in results.cases.iter().flat_map(|case| &case.blocks) {
-        if let Some(count) = block.counts().into_iter().find(|count| *count > LARGEST) {
-            return Err(refuse(format!(
-                "a damaged count: {count} in one block of target {}",
-                block.target
-            )));
-        }
-        for packed in [
-            Some(&block.latency),
-            block.first.as_ref(),
-            block.gap.as_ref(),
-            block.late.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            packed
-                .histogram()
-                .map_err(|error| refuse(format!("a damaged histogram: {error}")))?;
-        }
-    }
+    let mut results: Results =
+        serde_json::from_slice(text).map_err(|error| refuse(&error.to_string()))?;
+    results.make_printable().map_err(|why| refuse(&why))?;
+    results.check_bounds().map_err(|why| refuse(&why))?;
     Ok(results)
 }
 

@@ -1,6 +1,7 @@
 //! The result file: everything measured, block by block, with what is needed to assess it and to repeat it.
 //! What a report says is computed from here and nothing else. Reading and writing are in `file`.
 
+mod bounds;
 pub mod conditions;
 pub mod file;
 pub mod findings;
@@ -8,6 +9,7 @@ pub mod histogram;
 pub mod merge;
 pub mod shard;
 pub mod tally;
+mod texts;
 
 use std::collections::BTreeMap;
 

@@ -14,8 +14,12 @@ use crate::net::dial::{Dialer, Endpoint, Expect, Tls};
 use crate::net::served::Served;
 use crate::observe::{Probe, metrics};
 use crate::plan::{Role, Speaks, Target};
+use crate::regular;
 use crate::results::ByteCheck;
 use crate::tls::{ClientIdentity, Group, Trust};
+
+/// Bytes of a file that holds a process id.
+const PID_FILE: u64 = 4 << 10;
 
 /// A target that can be dialled and observed.
 #[derive(Clone, Debug)]
@@ -188,7 +192,7 @@ fn pid(target: &Target) -> Result<Option<u32>> {
 
 /// The running process a file names; `whose` is for messages.
 pub fn pid_in(path: &Path, whose: &str) -> Result<u32> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+    let text = regular::text(path, PID_FILE)?;
     let pid = text
         .trim()
         .parse()

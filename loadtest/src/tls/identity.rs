@@ -9,6 +9,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::error::{Error, Result};
+use crate::regular;
+
+/// Bytes of a file with a chain or a key.
+const LARGEST: u64 = 1 << 20;
 
 /// A chain and its key, loaded once for all connections.
 #[derive(Clone, Debug)]
@@ -17,7 +21,7 @@ pub struct ClientIdentity(Arc<SingleCertAndKey>);
 impl ClientIdentity {
     /// Reads two PEM files; `whose` is for messages.
     pub fn load(certificate: &Path, key: &Path, whose: &str) -> Result<Self> {
-        let read = |path: &Path| std::fs::read(path).map_err(|source| Error::read(path, source));
+        let read = |path: &Path| regular::read(path, LARGEST);
         let wrong = |path: &Path, message: String| {
             Error::Usage(format!("{whose}: {}: {message}", path.display()))
         };

@@ -14,7 +14,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, Result};
+use crate::regular;
 
+/// Bytes of a file of CAs.
+const LARGEST: u64 = 16 << 20;
 const SYSTEM_BUNDLES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -40,7 +43,7 @@ impl Trust {
                     )
                 })?,
         };
-        let pem = std::fs::read(path).map_err(|source| Error::read(path, source))?;
+        let pem = regular::read(path, LARGEST)?;
         Self::from_pem(&pem)
             .map_err(|message| Error::Usage(format!("CA file {}: {message}", path.display())))
     }

@@ -17,6 +17,7 @@ mod own_servers;
 mod relay;
 mod shards;
 mod spin;
+mod stranger;
 mod zero_baseline;
 
 #[path = "../support/mod.rs"]

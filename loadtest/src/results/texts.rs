@@ -1,0 +1,138 @@
+//! The texts of a result file, which may be a stranger's: where they are, how long they may be, and what of them a
+//! terminal and a page are shown.
+
+use std::collections::BTreeMap;
+
+use hybridge_page::printable;
+
+use super::Results;
+
+/// What a text is, which says how long it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A word or a line, such as a target's name.
+    Line,
+    /// Some sentences, such as a warning.
+    Words,
+    /// The plan, line by line.
+    Plan,
+}
+
+impl Kind {
+    /// Bytes of such a text, at most.
+    fn most(self) -> usize {
+        match self {
+            Self::Line => 1 << 10,
+            Self::Words => 16 << 10,
+            Self::Plan => 1 << 20,
+        }
+    }
+}
+
+/// Of an error's text, which may repeat what a stranger wrote.
+const SHOWN: usize = 300;
+
+/// The beginning of a text, without what moves a terminal's cursor or begins a line.
+pub(super) fn shown(text: &str) -> String {
+    let mut said: String = text.chars().take(SHOWN).map(printable).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        said.push_str("...");
+    }
+    said
+}
+
+impl Results {
+    /// Hands every text to `change`. Names that belong together are changed alike, so that they go on doing so.
+    pub(crate) fn each_text(&mut self, change: &mut dyn FnMut(Kind, &mut String)) {
+        let p = &mut self.provenance;
+        let machine = &mut p.machine;
+        for line in [
+            &mut p.started,
+            &mut p.version,
+            &mut p.profile,
+            &mut p.plan_name,
+            &mut p.shard,
+            &mut machine.cpu,
+            &mut machine.kernel,
+        ] {
+            change(Kind::Line, line);
+        }
+        for line in machine.cpu_flags.iter_mut().chain(&mut p.command) {
+            change(Kind::Line, line);
+        }
+        change(Kind::Words, &mut p.pinning);
+        change(Kind::Plan, &mut p.plan);
+        p.versions = std::mem::take(&mut p.versions)
+            .into_iter()
+            .map(|(mut name, mut version)| {
+                change(Kind::Line, &mut name);
+                change(Kind::Line, &mut version);
+                (name, version)
+            })
+            .collect::<BTreeMap<_, _>>();
+        for target in &mut self.targets {
+            change(Kind::Line, &mut target.name);
+            change(Kind::Line, &mut target.url);
+            let lines = [
+                &mut target.server_name,
+                &mut target.metrics,
+                &mut target.listener,
+            ];
+            for line in lines.into_iter().flatten() {
+                change(Kind::Line, line);
+            }
+        }
+        for block in self.cases.iter_mut().flat_map(|case| &mut case.blocks) {
+            change(Kind::Line, &mut block.target);
+        }
+        for check in &mut self.checks {
+            change(Kind::Line, &mut check.target);
+            change(Kind::Line, &mut check.what);
+        }
+        for words in self.warnings.iter_mut().chain(&mut self.skipped) {
+            change(Kind::Words, words);
+        }
+    }
+
+    /// Refuses texts that are too long, and takes what drives a terminal out of the others.
+    pub(super) fn make_printable(&mut self) -> Result<(), String> {
+        let mut too_long = None;
+        self.each_text(&mut |kind, text| {
+            if text.len() > kind.most() {
+                too_long.get_or_insert_with(|| (shown(text), kind.most()));
+            }
+            let is_kept = |c: char| kind == Kind::Plan && matches!(c, '\n' | '\t' | '\r');
+            *text = text
+                .chars()
+                .map(|c| if is_kept(c) { c } else { printable(c) })
+                .collect();
+        });
+        match too_long {
+            Some((text, most)) => Err(format!("a text of more than {most} bytes: {text}")),
+            None => Ok(()),
+        }
+    }
+
+    /// The same results with names and words that Markdown shows as they are: no markup, no link, no HTML. The plan
+    /// stands in a block of code.
+    pub(crate) fn for_markdown(&self) -> Self {
+        let mut own = self.clone();
+        own.each_text(&mut |kind, text| {
+            if kind == Kind::Plan || !text.contains(MARKUP) {
+                return;
+            }
+            let mut escaped = String::with_capacity(text.len() + 8);
+            for c in text.chars() {
+                if MARKUP.contains(&c) {
+                    escaped.push('\\');
+                }
+                escaped.push(c);
+            }
+            *text = escaped;
+        });
+        own
+    }
+}
+
+/// What begins HTML, links and emphasis, and the backslash, which takes that away. A `|` is the table's to escape.
+const MARKUP: [char; 6] = ['\\', '<', '[', ']', '*', '~'];
