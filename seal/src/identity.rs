@@ -1,7 +1,7 @@
 //! Identities and recipients as the command line names them: text, a file, or, inside a confidential
 //! pod, a URL of its own loopback address. An identity never stands in an argument or a message.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
@@ -13,12 +13,13 @@ use zeroize::Zeroizing;
 use crate::age::keys::{Identity, NotRecipient, Recipient};
 use crate::error::{Error, failed};
 use crate::memory;
+use crate::regular::file_or_pipe;
 use crate::secret;
 use crate::shown::Shown;
 
 /// Bytes of a file or an answer with identities or recipients, at most.
 const MAX_FILE: u64 = 4 << 20;
-/// Until the answer of a loopback URL is whole.
+/// Until the answer of a loopback URL, or what a pipe gives, is whole.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every recipient of `-r`, each named once.
@@ -148,7 +149,7 @@ pub fn check_mode(path: &Path) -> Result<(), Error> {
 /// The text of a file that holds keys.
 pub fn read_limited(path: &Path) -> Result<Zeroizing<String>, Error> {
     let cannot = failed("read", path);
-    let file = File::open(path).map_err(&cannot)?;
+    let file = file_or_pipe(path, PATIENCE)?;
     let text = secret::read(file, MAX_FILE, || Ok(())).map_err(&cannot)?;
     text.ok_or_else(|| {
         let path = Shown::from(path);

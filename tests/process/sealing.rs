@@ -2,6 +2,7 @@
 //! what each says and leaves when something is wrong.
 
 mod classical;
+mod hostile;
 mod identities;
 mod killed;
 mod partial;

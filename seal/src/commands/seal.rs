@@ -1,6 +1,5 @@
 //! `hybridge seal`: a file, a directory or a pipe, each file for itself. Signed first, if asked.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{AGE, input, is_stream, say, standard_output};
@@ -12,6 +11,7 @@ use crate::error::{Error, failed};
 use crate::identity;
 use crate::memory::{require_room, threads};
 use crate::progress::Progress;
+use crate::regular::regular;
 use crate::sealed::{self as engine, Output, PLAIN_GROUP};
 use crate::shown::Shown;
 use crate::signature::keys::{Kind, Signer};
@@ -172,7 +172,7 @@ impl Job {
         staged: &StagedDirectory,
         progress: &Progress,
     ) -> Result<Vec<Piece>, Error> {
-        let input = File::open(&file.path).map_err(failed("read", &file.path))?;
+        let (input, _) = regular(&file.path)?;
         let (output, target) = staged.file(&format!("{}{AGE}", file.name))?;
         let source = FileSource::new(&input, 0, file.size, PLAIN_GROUP);
         let mut digest = FileDigest::new(Method::Files);

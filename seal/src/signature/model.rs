@@ -1,7 +1,6 @@
 //! A model on disk: hashed by threads, and compared with what was signed.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -45,10 +44,11 @@ impl Model {
                 is_directory: true,
             });
         }
+        let (_, size) = regular(path)?;
         let file = Entry {
             name: SINGLE.to_owned(),
             path: path.to_owned(),
-            size: metadata.len(),
+            size,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -192,12 +192,20 @@ pub fn check_method(method: Method, files: &[Entry]) -> Result<(), Error> {
 fn hash_file(file: &Entry, method: Method, progress: &Progress) -> Result<Vec<Piece>, Error> {
     let mut digest = FileDigest::new(method);
     let cannot = failed("read", &file.path);
-    let mut from = File::open(&file.path).map_err(&cannot)?;
+    let (mut from, _) = regular(&file.path)?;
+    let mut left = file.size;
     let mut buffer = vec![0; 256 << 10];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(digest.finish()),
             Ok(bytes) => {
+                // One that is written to meanwhile need not end.
+                left = left.checked_sub(bytes as u64).ok_or_else(|| {
+                    cannot(io::Error::other(format!(
+                        "it is longer than {} bytes, the size that it had: it grew while it was read, or has no size",
+                        file.size
+                    )))
+                })?;
                 let bytes = buffer.get(..bytes).unwrap_or_default();
                 digest.update(bytes);
                 progress.add(bytes.len());
