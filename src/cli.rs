@@ -65,6 +65,9 @@ pub enum Command {
     Man(ManPages),
 }
 
+/// What serves traffic does not know the sealing, and reads the same bundles.
+const _: () = assert!(crate::signature::MAX_BUNDLE == hybridge_seal::signature::bundle::MAX_BUNDLE);
+
 const PRECEDENCE: &str = "\
 Every option is also an environment variable: --head-timeout is HYBRIDGE_HEAD_TIMEOUT. A flag wins \
 over the environment, the environment over the file, the file over the default; an empty variable \

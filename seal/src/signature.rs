@@ -1,6 +1,7 @@
 //! Signed models: the format of OpenSSF model signing 1.0, twice over the same payload. One bundle has an
 //! ECDSA signature, which every verifier of that format knows, the other one of ML-DSA.
 
+pub mod both;
 pub mod bundle;
 pub mod keys;
 pub mod manifest;

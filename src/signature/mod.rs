@@ -25,6 +25,7 @@ pub use self::replay::ReplayTables;
 pub use self::response::ResponseSigner;
 pub(crate) use self::response::{ContentDigest, Draft, Receipt, SIGNATURE_FIELDS};
 pub use self::settings::{ResponseSettings, Settings, SignatureKind, SignatureMode};
+pub(crate) use self::signer::MAX_BUNDLE;
 pub use self::signer::SignerError;
 pub(crate) use self::verdict::Refusal;
 pub use self::verify::Verifier;

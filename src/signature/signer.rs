@@ -26,8 +26,8 @@ use crate::secret_file::{Exposure, exposure};
 
 /// Bytes of a file with a private key.
 const MAX_KEY: u64 = 64 << 10;
-/// Bytes of a bundle, which lists every file of a model.
-const MAX_BUNDLE: u64 = 64 << 20;
+/// Bytes of a bundle, which lists every file of a model: as `hybridge sign` writes it.
+pub(crate) const MAX_BUNDLE: u64 = 64 << 20;
 const ML_DSA: [(&PqdsaSigningAlgorithm, &str, &str); 3] = [
     (&ML_DSA_65_SIGNING, "ml-dsa-65", "ML-DSA-65"),
     (&ML_DSA_44_SIGNING, "ml-dsa-44", "ML-DSA-44"),

@@ -1,7 +1,7 @@
 //! `hybridge sign` and `hybridge verify`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::args::{MethodName, SignArgs, VerifyArgs};
 use crate::digest::Method;
@@ -10,7 +10,7 @@ use crate::memory::threads;
 use crate::shown::Shown;
 use crate::signature::keys::Kind;
 use crate::signature::model::{self, Model, refused};
-use crate::signature::{CLASSICAL, POST_QUANTUM, bundle};
+use crate::signature::{CLASSICAL, POST_QUANTUM, both, bundle};
 use crate::staging::{StagedFile, partial_name};
 
 use super::say;
@@ -71,15 +71,8 @@ pub fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error> {
     }
     let mut model = Model::find(&args.model)?;
     let bundles = model.bundles();
-    let mut texts = Vec::new();
-    for (path, _) in bundles.iter().zip(&verifiers) {
-        texts.push(model::read_bundle(path)?);
-    }
-    let given = bundles.iter().zip(&texts).zip(&verifiers);
-    let given: Vec<(&Path, &[u8], _)> = given
-        .map(|((path, text), key)| (path.as_path(), text.as_slice(), key))
-        .collect();
-    let manifest = model::verified(&given)?;
+    let paths = bundles.iter().map(PathBuf::as_path);
+    let manifest = both::verified(paths.zip(&verifiers), both::read_bundle)?;
     manifest
         .require_name(args.name.as_deref())
         .map_err(refused(&args.model))?;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::bundle::{Bundle, MAX_BUNDLE};
 use super::keys::{Kind, Signer, Verifier};
 use super::manifest::{Manifest, SINGLE, list};
 use super::{CLASSICAL, POST_QUANTUM};
@@ -235,55 +234,4 @@ pub fn signer(kind: Kind, path: &Path) -> Result<Signer, Error> {
 /// A public key's file.
 pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
     Verifier::parse(kind, &read_limited(path)?).map_err(refused(path))
-}
-
-/// The bytes of a bundle's file.
-pub fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
-    let cannot = failed("read", path);
-    let (file, _) = match regular(path) {
-        Err(Error::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
-            let path = Shown::from(path);
-            return Err(Error::Refused(format!(
-                "{path}: missing: a model is signed twice, ECDSA and ML-DSA, and both signatures have to be there"
-            )));
-        }
-        opened => opened?,
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_BUNDLE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(&cannot)?;
-    if bytes.len() as u64 > MAX_BUNDLE {
-        let path = Shown::from(path);
-        return Err(Error::Refused(format!(
-            "{path}: larger than 64 MiB, so no bundle"
-        )));
-    }
-    Ok(bytes)
-}
-
-/// The manifest that every given bundle signs. One bundle alone is the caller's weakening.
-pub fn verified(bundles: &[(&Path, &[u8], &Verifier)]) -> Result<Manifest, Error> {
-    let mut read = Vec::new();
-    for (path, bytes, verifier) in bundles {
-        read.push((
-            *path,
-            Bundle::read(bytes).map_err(refused(path))?,
-            *verifier,
-        ));
-    }
-    let Some((first, bundle, _)) = read.first() else {
-        return Err(Error::Usage("no signature to verify".to_owned()));
-    };
-    // Before anything else: what is not the same is not two signatures of one thing.
-    if read
-        .iter()
-        .any(|(_, other, _)| other.payload != bundle.payload)
-    {
-        return Err(refused(first)(super::Error::PayloadsDiffer));
-    }
-    for (path, bundle, verifier) in &read {
-        bundle.verify(verifier).map_err(refused(path))?;
-    }
-    Manifest::read(&bundle.payload).map_err(refused(first))
 }

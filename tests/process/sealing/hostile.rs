@@ -1,11 +1,72 @@
-//! What others may put in the place of models, keys and bundles: no command waits for it.
+//! What others may put in the place of models, keys and bundles: no command waits for it or fills the memory.
 
+use std::process::{Command, Stdio};
+
+use hybridge_seal::signature::bundle;
+use hybridge_seal::signature::keys::Kind;
+use hybridge_seal::signature::model::signer;
 use rustix::fs::{CWD, Mode, mkfifoat};
 
-use super::Stage;
+use super::{Ran, Stage};
 
 const SIGN: &str = "--key sign/ec.key --pq-key sign/mldsa.key";
 const VERIFY: &str = "--public-key sign/ec.pub --pq-public-key sign/mldsa.pub";
+const TWO: [&str; 2] = ["model/model.sig", "model/model.sig.mldsa"];
+
+/// With at most 256 MiB of addresses, its code included.
+fn confined(stage: &Stage, line: &str) -> Ran {
+    let program = env!("CARGO_BIN_EXE_hybridge");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -v 262144; exec {program} {line}")]);
+    let command = command.current_dir(stage.path(".")).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: output.stdout,
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Two bundles as large as they may be were in memory at once, each as text and as payload.
+#[test]
+fn two_bundles_of_the_largest_size_are_verified_one_after_the_other() {
+    let stage = Stage::new();
+    let payload = vec![b' '; 47 << 20];
+    for (kind, key, name) in [
+        (Kind::Ecdsa, "sign/ec.key", TWO[0]),
+        (Kind::MlDsa, "sign/mldsa.key", TWO[1]),
+    ] {
+        let signer = signer(kind, &stage.path(key)).unwrap();
+        let text = bundle::write(&payload, &signer).unwrap();
+        assert!(text.len() > 60 << 20);
+        stage.write(name, text.as_bytes());
+    }
+    let ran = confined(&stage, &format!("verify model {VERIFY}"));
+    let says = "model.sig: the signed statement is not of model signing 1.0: ";
+    assert!(ran.err.contains(says), "{}", ran.err);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+}
+
+#[test]
+fn a_bundle_of_long_lists_costs_little_memory() {
+    let stage = Stage::new();
+    stage.ok(&format!("sign model {SIGN}"));
+    let text = String::from_utf8(stage.read(TWO[0])).unwrap();
+    let entries = format!("\"tlogEntries\":[{}0]", "0,".repeat(30 << 20));
+    let one = "{\"sig\":\"\",\"keyid\":\"\"},";
+    let signatures = format!("\"signatures\":[{}", one.repeat((60 << 20) / one.len()));
+    let empty = "\"tlogEntries\":[]";
+    for (from, to, code, says) in [
+        (empty, entries, 0, ""),
+        ("\"signatures\":[", signatures, 1, "and one is allowed"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        stage.write(TWO[0], text.replace(from, &to).as_bytes());
+        let ran = confined(&stage, &format!("verify model {VERIFY}"));
+        assert!(ran.err.contains(says), "{}", ran.err);
+        assert_eq!(ran.code, code, "{}", ran.err);
+    }
+}
 
 /// Nobody writes into the pipe, and the device never ends.
 #[test]

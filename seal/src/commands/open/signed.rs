@@ -11,8 +11,9 @@ use super::found::Sealed;
 use crate::error::{Error, failed};
 use crate::sealed::Output;
 use crate::shown::Shown;
+use crate::signature::both;
 use crate::signature::manifest::Manifest;
-use crate::signature::model::{self, refused};
+use crate::signature::model::refused;
 
 impl Job<'_> {
     /// What both bundles sign. They are opened and verified before anything is written.
@@ -23,15 +24,8 @@ impl Job<'_> {
             );
             return Ok(None);
         };
-        let mut texts = Vec::new();
-        for path in bundles {
-            texts.push(self.small(path)?);
-        }
-        let given = bundles.iter().zip(&texts).zip(verifiers);
-        let given: Vec<_> = given
-            .map(|((path, text), key)| (path.as_path(), text.as_slice(), key))
-            .collect();
-        let manifest = model::verified(&given)?;
+        let paths = bundles.iter().map(PathBuf::as_path);
+        let manifest = both::verified(paths.zip(verifiers), |path| self.small(path))?;
         let wanted = self.args.name.as_deref();
         let from = &self.args.from;
         manifest.require_name(wanted).map_err(refused(from))?;
