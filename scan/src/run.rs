@@ -224,8 +224,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Error> {
     let read = if file == Path::new("-") {
         io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes)
     } else {
-        let opened = std::fs::File::open(file);
-        opened.and_then(|file| file.take(MAX_INPUT + 1).read_to_end(&mut bytes))
+        open(file).and_then(|file| file.take(MAX_INPUT + 1).read_to_end(&mut bytes))
     };
     read.map_err(|source| Error::File {
         file: file.display().to_string(),
@@ -238,6 +237,16 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Error> {
         ));
     }
     Ok(bytes)
+}
+
+/// Opening a pipe waits for its writer, and a device never ends.
+fn open(file: &Path) -> io::Result<std::fs::File> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(io::Error::other(
+            "it is not a regular file; `-` reads standard input",
+        ));
+    }
+    std::fs::File::open(file)
 }
 
 fn content(file: &Path, why: String) -> Error {

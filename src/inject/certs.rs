@@ -17,7 +17,10 @@ use crate::certgen::webhook::{IssuedPair, entries, unexpired_cas};
 use crate::certgen::{CertgenError, Name, NameError};
 use crate::counted::counted;
 use crate::redact::one_line;
+use crate::regular_file;
 
+/// Bytes of a file with a certificate or a Secret.
+const LARGEST: u64 = 4 << 20;
 /// Names of the webhooks inside the configuration, as in k8s/injector/webhook.yaml.
 pub const WEBHOOKS: [&str; 3] = [
     "namespace.hybridge.dev",
@@ -167,7 +170,7 @@ fn refuse_existing(dir: &Path, rotates: bool) -> Result<(), CertsError> {
 
 /// The PEM text of a file, or of `data.tls.crt` (`ca.crt` for a CA) when the file is a Secret.
 fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CertsError::Read {
+    let text = regular_file::text(path, LARGEST).map_err(|source| CertsError::Read {
         path: path.to_owned(),
         source,
     })?;

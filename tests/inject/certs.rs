@@ -164,6 +164,14 @@ fn certificates_under_older_labels_are_checked_too() {
 }
 
 #[test]
+fn a_device_is_no_file_with_a_certificate() {
+    let said = run(&["--check", "/dev/zero"], now())
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("it is not a regular file"), "{said}");
+}
+
+#[test]
 fn a_file_without_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();
     for text in [

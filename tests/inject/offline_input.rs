@@ -76,3 +76,33 @@ fn a_notice_that_cannot_be_written_keeps_no_manifest_back() {
     );
     assert!(result.is_ok() && out == text.as_bytes());
 }
+
+/// Nobody writes into the pipe, and the device never ends; what never ends on standard input is cut.
+#[test]
+fn what_never_ends_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    let of = |words: &[&str], stdin: &mut dyn std::io::Read| {
+        let words = ["inject"].iter().chain(words);
+        let args = Cli::try_parse_from(words).unwrap().inject.offline;
+        let error = run_args(&args, &mut std::io::BufReader::new(stdin)).result;
+        error.unwrap_err().to_string()
+    };
+    let none = &mut std::io::empty();
+    let said = of(&["-f", pipe], none);
+    assert!(said.ends_with("`-` reads standard input"), "{said}");
+    let said = of(&["-f", "/dev/zero"], none);
+    assert!(said.ends_with("it is not a regular file"), "{said}");
+    let said = of(&["-f", "-"], &mut std::io::repeat(b' '));
+    assert!(
+        said.ends_with("it is larger than 64 MiB, the most that is read"),
+        "{said}"
+    );
+    for defaults in [pipe, "/dev/zero"] {
+        let said = hybridge::inject::NamespaceDefaults::load(defaults).unwrap_err();
+        assert_eq!(said, "it is not a regular file");
+    }
+}

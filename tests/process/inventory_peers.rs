@@ -300,3 +300,28 @@ async fn an_unreadable_leaf_is_said_in_every_output() {
         }
     }
 }
+
+/// Nobody writes into the pipe, and the device never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_a_regular_file_or_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    for name in [pipe.to_str().unwrap(), "/dev/zero"] {
+        for arguments in [
+            ["scan", "--targets", name],
+            ["scan", "--kubectl", name],
+            ["scan", "--baseline", name],
+        ] {
+            let output = hybridge(&arguments).await;
+            let said = String::from_utf8(output.stderr).unwrap();
+            let says = format!("{name}: it is not a regular file; `-` reads standard input");
+            assert!(said.contains(&says), "{said}");
+            assert_eq!(output.status.code(), Some(64), "{said}");
+        }
+        let output = hybridge(&["probe", "https://127.0.0.1:1", "--ca", name]).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("it is not a regular file"), "{said}");
+    }
+}

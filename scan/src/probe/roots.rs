@@ -1,7 +1,7 @@
 //! The CAs that a probe trusts.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -28,7 +28,7 @@ pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Stri
     };
     let shown = path.display().to_string();
     let mut text = Vec::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
+    let read = open(&path).and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
     read.map_err(|error| format!("{shown}: {error}"))?;
     if text.len() as u64 == AUTHORITIES {
         return Err(format!("{shown}: larger than {} MiB", AUTHORITIES >> 20));
@@ -43,6 +43,14 @@ pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Stri
         return Err(format!("{shown}: no certificate in it"));
     }
     Ok((roots, shown))
+}
+
+/// Opening a pipe waits for its writer, and a device never ends.
+fn open(path: &Path) -> io::Result<fs::File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    fs::File::open(path)
 }
 
 /// Whose choice a file of CAs is.

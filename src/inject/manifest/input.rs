@@ -1,12 +1,17 @@
 //! Reading files of manifests, or standard input.
 
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::inject::error::Error;
+use crate::regular_file;
 
 /// Standard input.
 const STANDARD: &str = "-";
+
+/// Bytes of an input, at most: an API server takes 3 MiB of one object.
+pub(super) const LARGEST: u64 = 64 << 20;
 
 /// Refuses to read standard input twice: the second time it is empty.
 pub(crate) fn require_once<'a>(files: impl Iterator<Item = &'a Path>) -> Result<(), Error> {
@@ -27,12 +32,15 @@ pub(crate) fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> 
     };
     let is_standard = path == Path::new(STANDARD);
     let text = if is_standard {
-        let mut text = String::new();
-        stdin.read_to_string(&mut text).map_err(failed)?;
-        text
+        regular_file::bounded(stdin, LARGEST)
+    } else if is_pipe(path) {
+        Err(io::Error::other(
+            "it is a pipe, whose writer may not come: `-` reads standard input",
+        ))
     } else {
-        std::fs::read_to_string(path).map_err(failed)?
-    };
+        regular_file::text(path, LARGEST)
+    }
+    .map_err(failed)?;
     if text.trim_start_matches('\u{feff}').trim().is_empty() {
         return Err(Error::Empty {
             path: path.into(),
@@ -44,4 +52,8 @@ pub(crate) fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> 
         });
     }
     Ok(text)
+}
+
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
