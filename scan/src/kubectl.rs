@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::json;
 use crate::printable::printable;
 use crate::target::Target;
 
@@ -19,8 +20,7 @@ pub struct Found {
 
 /// Reads a List or one object.
 pub fn read(text: &str) -> Result<Found, String> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| format!("no JSON of kubectl: line {}", error.line()))?;
+    let value = json::read(text).map_err(|error| format!("no JSON of kubectl: {error}"))?;
     let mut found = Found::default();
     match value.get("items") {
         Some(Value::Array(items)) => items.iter().for_each(|item| found.object(item)),

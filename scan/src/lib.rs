@@ -13,6 +13,7 @@ pub mod dial;
 pub mod doctor;
 pub mod groups;
 pub mod hello;
+mod json;
 pub mod kubectl;
 pub mod oids;
 pub mod printable;
