@@ -9,12 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::sketch::{Entry, Key};
 use super::{Census, Window};
+use crate::tls::credentials::rfc3339;
 
 /// What a listener has counted.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Report {
     /// When the older window began, in seconds since 1970.
     pub since: u64,
+    /// The same by RFC 3339.
+    #[serde(default)]
+    pub since_time: String,
     /// Connections that were served.
     pub served: u64,
     /// Those that listed no hybrid group.
@@ -44,6 +48,9 @@ pub struct Client {
     pub failed: u64,
     /// In seconds since 1970.
     pub last_seen: u64,
+    /// The same by RFC 3339.
+    #[serde(default)]
+    pub last_seen_time: String,
 }
 
 impl Census {
@@ -77,8 +84,10 @@ impl Census {
             let seen = (entry.count, entry.last_seen);
             (Reverse(seen), entry.key.ja4.to_string())
         });
+        let since = unix(both().map(|window| window.begun).min().unwrap_or_default());
         Report {
-            since: unix(both().map(|window| window.begun).min().unwrap_or_default()),
+            since,
+            since_time: rfc3339(since.cast_signed()),
             served: sum(|window| window.served) + self.served.load(Ordering::Relaxed),
             classical: sum(|window| window.classical),
             failed: sum(|window| window.failed),
@@ -91,6 +100,7 @@ impl Census {
 }
 
 fn client(entry: Entry, unix: impl Fn(u64) -> u64) -> Client {
+    let last_seen = unix(entry.last_seen);
     Client {
         ja4: entry.key.ja4.to_string(),
         source: entry.key.source.map(|source| source.to_string()),
@@ -99,7 +109,8 @@ fn client(entry: Entry, unix: impl Fn(u64) -> u64) -> Client {
         count: entry.count,
         error: entry.error,
         failed: entry.failed,
-        last_seen: unix(entry.last_seen),
+        last_seen,
+        last_seen_time: rfc3339(last_seen.cast_signed()),
     }
 }
 

@@ -85,6 +85,11 @@ async fn the_census_says_whom_requiring_hybrid_would_refuse() {
     );
     let client = &report["clients"][0];
     assert_eq!(client["count"], 3);
+    for (of, name) in [(report, "since"), (client, "last_seen")] {
+        let seconds = of[name].as_i64().unwrap();
+        let time = hybridge::tls::credentials::rfc3339(seconds);
+        assert_eq!(of[format!("{name}_time")], time, "{page}");
+    }
     let fingerprint = client["ja4"].as_str().unwrap();
 
     let status: Value = serde_json::from_str(&process.admin("/status").await.1).unwrap();
