@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::counted::counted;
 
 /// How long a stop may go on from each message, and how often there is one.
-const EXTENSION: Duration = Duration::from_secs(60);
+const EXTENSION: Duration = Duration::from_mins(1);
 const REPEATED: Duration = Duration::from_secs(30);
 
 /// Every address listens.
