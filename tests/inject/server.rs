@@ -248,6 +248,20 @@ fn a_renewed_certificate_is_served_without_a_restart() {
     ask(&mut server.connect());
 }
 
+#[test]
+fn a_certificate_that_cannot_be_reloaded_is_failing_until_it_is_mended() {
+    let server = Running::start();
+    let failing = |count: u8| {
+        let line = format!("\nhybridge_credential_reloads_failing {count}\n");
+        server.admin("/metrics").contains(&line)
+    };
+    assert!(failing(0));
+    std::fs::write(server.dir.path().join("tls.crt"), "no certificate").unwrap();
+    eventually("the failure is on the page", || failing(1));
+    write_certificate(server.dir.path());
+    eventually("it is mended", || failing(0));
+}
+
 /// More silent clients than either port has permits: reviews and probes go on.
 #[test]
 fn silent_clients_stop_neither_reviews_nor_probes() {

@@ -46,16 +46,23 @@ impl AdminState {
         match path {
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
-            "/metrics" => match self.metrics.render() {
-                Ok(body) => Response::new(Bytes::from(body)),
-                Err(_) => text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the metrics cannot be rendered\n",
-                ),
-            },
+            "/metrics" => self.metrics_page(),
             _ => text(
                 StatusCode::NOT_FOUND,
                 "paths are /livez, /readyz and /metrics\n",
+            ),
+        }
+    }
+
+    fn metrics_page(&self) -> Response<Bytes> {
+        // It has no configuration to read again.
+        let failing = usize::from(self.store.last_error().is_some());
+        self.metrics.set_failing(failing, false);
+        match self.metrics.render() {
+            Ok(body) => Response::new(Bytes::from(body)),
+            Err(_) => text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the metrics cannot be rendered\n",
             ),
         }
     }
