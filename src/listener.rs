@@ -25,6 +25,7 @@ pub(crate) use self::address::Client;
 use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
 pub use self::bind::{BindError, Bound};
+pub use self::reach::Accepting;
 pub(crate) use self::reach::{overlap, reaches};
 pub(crate) use self::same_path::same_socket;
 pub use self::unix::UnixSockets;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::listener::Accepting;
 use crate::metrics::Metrics;
 use crate::proxy::{OwnPorts, UpstreamPermits};
 use crate::signature::ReplayTables;
@@ -17,6 +18,8 @@ pub(super) struct Base {
     pub(super) permits: Arc<UpstreamPermits>,
     /// What no tunnel leads to.
     pub(super) own_ports: Arc<OwnPorts>,
+    /// Where listeners accept: no spans go there.
+    pub(super) accepting: Arc<Accepting>,
     /// Where spans go.
     pub(super) traces: Arc<Traces>,
     /// Signatures of requests that were seen.

@@ -1,24 +1,25 @@
-//! What no tunnel leads to: the ports of this process, and those of the app's probes.
+//! What no tunnel leads to: the ports of this process, and those of the app's probes. And where no spans go.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::base::Base;
 use super::sides::Sides;
 use crate::config::Config;
 use crate::probes::ProbeTable;
-use crate::proxy::OwnPorts;
 
 /// Starts what a plan starts. No tunnel leads to a port of it, from before it is bound on.
 pub(super) fn refused_while(
-    own: &OwnPorts,
+    base: &Base,
     (config, probes): (&Config, &ProbeTable),
     (sides, admin): (&mut Sides, &[SocketAddr]),
     start: impl FnOnce(&mut Sides),
 ) {
-    let written = written(config, probes);
+    let (own, written) = (&base.own_ports, written(config, probes));
     own.set(&written | &bound(sides, admin));
     start(sides);
     own.set(&written | &bound(sides, admin));
+    base.accepting.set(sides.of_listeners().copied().collect());
 }
 
 /// The ports of everything that a configuration opens, as it writes them, and of the app's probes.

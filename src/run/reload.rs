@@ -152,7 +152,7 @@ impl Sidecar {
         use_exporter(traces, &self.base);
         let (steps, shared) = ((listeners, egresses), (&self.base, &self.drain));
         own_ports::refused_while(
-            &self.base.own_ports,
+            &self.base,
             (&config, &probes),
             (&mut self.sides, &self.admin_addresses),
             |sides| sides.start(steps, &budget.connections, &mut stopping, shared),

@@ -66,6 +66,7 @@ impl Sidecar {
             workers: Arc::new(workers),
             permits: UpstreamPermits::new(budget.upstream_sockets()),
             own_ports: Arc::default(),
+            accepting: Arc::default(),
             traces: Arc::default(),
             replays: Arc::default(),
         };
@@ -89,7 +90,7 @@ impl Sidecar {
         let mut sides = Sides::default();
         let (steps, shared) = ((plan.listeners, plan.egresses), (&base, &drain));
         own_ports::refused_while(
-            &base.own_ports,
+            &base,
             (&plan.config, &plan.probes),
             (&mut sides, &admin_addresses),
             |sides| sides.start(steps, &plan.budget.connections, &mut [], shared),

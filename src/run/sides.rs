@@ -133,9 +133,13 @@ impl Sides {
 
     /// Where all of them listen.
     pub(super) fn all_addresses(&self) -> impl Iterator<Item = &SocketAddr> {
-        let listeners = self.listeners.iter().flat_map(|live| &live.addresses);
         let egresses = self.egresses.iter().flat_map(|live| &live.addresses);
-        listeners.chain(egresses)
+        self.of_listeners().chain(egresses)
+    }
+
+    /// Where the listeners do.
+    pub(super) fn of_listeners(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.listeners.iter().flat_map(|live| &live.addresses)
     }
 
     /// How many there are.

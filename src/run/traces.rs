@@ -25,7 +25,8 @@ pub(super) fn change(config: &Config, base: &Base) -> Result<Change, Error> {
     let started = config
         .traces
         .as_ref()
-        .map(|settings| Exporter::start(settings, &base.metrics.spans()).map_err(Error::Traces));
+        .map(|settings| Exporter::start(settings, &base.metrics.spans(), &base.accepting))
+        .map(|started| started.map_err(Error::Traces));
     Ok(Change::To(started.transpose()?.map(Arc::new)))
 }
 

@@ -1,6 +1,8 @@
 //! One HTTP/1.1 connection to the collector, kept while it works.
 
 use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,11 +13,12 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
 use super::endpoint::Endpoint;
 use crate::build::VERSIONS;
 use crate::io::TrafficCounters;
+use crate::listener::Accepting;
 use crate::metrics::SpanMetrics;
 use crate::tls::client::{self, ClientTls, Counters, TicketCounters};
 
@@ -28,6 +31,8 @@ pub(super) struct Client {
     tls: Option<Arc<ClientTls>>,
     counters: Counters,
     open: Option<SendRequest<Full<Bytes>>>,
+    /// Where our listeners accept: a request there with spans would make spans.
+    accepting: Arc<Accepting>,
 }
 
 /// Why a batch did not arrive.
@@ -56,6 +61,7 @@ impl Client {
         endpoint: &Endpoint,
         tls: Option<Arc<ClientTls>>,
         metrics: &SpanMetrics,
+        accepting: &Arc<Accepting>,
     ) -> Self {
         let counter = || metrics.unscraped.clone();
         Self {
@@ -74,6 +80,7 @@ impl Client {
                 },
             },
             open: None,
+            accepting: Arc::clone(accepting),
         }
     }
 
@@ -125,10 +132,39 @@ impl Client {
         })
     }
 
+    /// The first of its addresses that answers, unless one of them is our own.
+    async fn reach(&self, host: &str) -> Result<TcpStream, String> {
+        let failed = |error: io::Error| format!("no connection: {error}");
+        let own = |address: SocketAddr| {
+            format!(
+                "{address} is an address that a listener of this process accepts on: each request with spans would make spans; name the collector itself in traces.endpoint"
+            )
+        };
+        let addresses = lookup_host((host, self.endpoint.port())).await;
+        let mut last = "no connection: its name has no address".to_owned();
+        for address in addresses.map_err(failed)? {
+            if self.accepting.meets(address) {
+                return Err(own(address));
+            }
+            let stream = match TcpStream::connect(address).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    last = failed(error);
+                    continue;
+                }
+            };
+            let from = stream.local_addr().map_err(failed)?;
+            if self.accepting.is_at(address, from) {
+                return Err(own(address));
+            }
+            return Ok(stream);
+        }
+        Err(last)
+    }
+
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
-        let (host, port) = (self.endpoint.host(), self.endpoint.port());
-        let stream = TcpStream::connect((host, port)).await;
-        let stream = stream.map_err(|error| format!("no connection: {error}"))?;
+        let host = self.endpoint.host();
+        let stream = self.reach(host).await?;
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             return begin(stream).await;

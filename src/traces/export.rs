@@ -13,6 +13,7 @@ use super::encode;
 use super::queue::{BATCH, Exporter, Flush};
 use super::settings::Settings;
 use super::span::Ended;
+use crate::listener::Accepting;
 use crate::log_limit::LogLimit;
 use crate::metrics::SpanMetrics;
 use crate::panics;
@@ -40,7 +41,11 @@ pub enum ExporterError {
 
 impl Exporter {
     /// Starts the thread. The collector need not be there yet.
-    pub fn start(settings: &Settings, metrics: &SpanMetrics) -> Result<Self, ExporterError> {
+    pub fn start(
+        settings: &Settings,
+        metrics: &SpanMetrics,
+        accepting: &Arc<Accepting>,
+    ) -> Result<Self, ExporterError> {
         let tls = settings.tls.as_ref().map(ClientTls::load);
         let tls = tls.transpose().map_err(ExporterError::Tls)?.map(Arc::new);
         let (sender, queue) = mpsc::channel(settings.queue);
@@ -48,7 +53,7 @@ impl Exporter {
         let wake = Arc::new(Notify::new());
         let worthwhile = BATCH.min(settings.queue / 2).max(1);
         let run = Run {
-            client: Client::new(&settings.endpoint, tls.clone(), metrics),
+            client: Client::new(&settings.endpoint, tls.clone(), metrics, accepting),
             settings: settings.clone(),
             metrics: metrics.clone(),
             queue,

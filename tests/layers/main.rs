@@ -65,6 +65,7 @@ const BELOW: [(&str, &[&str]); 28] = [
         &[
             "build",
             "io",
+            "listener",
             "log_limit",
             "metrics",
             "panics",

@@ -52,6 +52,29 @@ async fn a_collector_that_is_down_costs_no_request_and_is_one_warning() {
     assert!(log.contains("error=\"no connection: "), "{log}");
 }
 
+/// By a name that the configuration cannot look at: each batch would be a request with a span of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_do_not_go_to_a_listener_of_the_same_process() {
+    let stage = Stage::new().await;
+    let process = Process::start(&Setup::in_front_of(stage.address).process(DRAIN)).await;
+    // Resolved as 127.0.0.1, and no address to who reads the file.
+    let own = process.address;
+    let traces = format!(
+        "{DRAIN}[traces]\nunsafe-remote-endpoint = true\nendpoint = \"http://127.1:{}\"\n",
+        own.port()
+    );
+    let setup = Setup::in_front_of(stage.address).process(&traces);
+    let file = process.dir.path().join("hybridge.toml");
+    std::fs::write(file, setup.toml(&process.dir)).unwrap();
+    process.signal(Signal::HUP);
+    process.logs("configuration reloaded").await;
+    requests(&process, 1).await;
+    let said = format!("error=\"{own} is an address that a listener of this process accepts on");
+    process.logs(&said).await;
+    let unreachable = [("reason", "unreachable")];
+    process.metric_reaches(DROPPED, &unreachable, 1.0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_was_busy_gets_the_same_spans_later() {
     let collector = Collector::new().await;
