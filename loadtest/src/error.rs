@@ -116,6 +116,11 @@ impl Error {
         }
     }
 
+    /// What `map_err` takes where the machine refuses what is needed of it.
+    pub(crate) fn system(what: &'static str) -> impl Fn(io::Error) -> Self + Copy {
+        move |source| Self::System { what, source }
+    }
+
     pub(crate) fn protocol(target: &str, message: impl Into<String>) -> Self {
         Self::Protocol {
             target: target.to_owned(),

@@ -137,10 +137,7 @@ fn serve_forward(arguments: &Forward) -> Result<u8> {
             arguments.listen, arguments.to
         ));
         let ended = forward::serve(listener, arguments.to).await;
-        ended.map_err(|source| Error::System {
-            what: "it stopped accepting",
-            source,
-        })
+        ended.map_err(Error::system("it stopped accepting"))
     })?;
     Ok(0)
 }
@@ -160,10 +157,7 @@ fn serve_backend(arguments: &Backend) -> Result<u8> {
                 tokio::try_join!(stub::serve(http), session::serve_blocks(blocks)).map(|_| ())
             }
         };
-        ended.map_err(|source| Error::System {
-            what: "the backend stopped accepting",
-            source,
-        })
+        ended.map_err(Error::system("the backend stopped accepting"))
     })?;
     Ok(0)
 }

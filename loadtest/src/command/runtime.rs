@@ -41,10 +41,7 @@ fn runtime() -> Result<Runtime> {
 
 fn built(builder: &mut Builder) -> Result<Runtime> {
     let runtime = builder.enable_all().build();
-    runtime.map_err(|source| Error::System {
-        what: "the runtime could not be started",
-        source,
-    })
+    runtime.map_err(Error::system("the runtime could not be started"))
 }
 
 pub(super) async fn listen(address: &str) -> Result<tokio::net::TcpListener> {

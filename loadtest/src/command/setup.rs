@@ -39,10 +39,7 @@ impl Setup {
             .then(|| binary::find(common.hybridge.as_deref()))
             .transpose()?;
         if !cores.generator.is_empty() {
-            machine::pin(&cores.generator).map_err(|source| Error::System {
-                what: "binding to a core",
-                source,
-            })?;
+            machine::pin(&cores.generator).map_err(Error::system("binding to a core"))?;
         }
         let resolved = plan.targets.iter().map(resolve).collect::<Result<_>>()?;
         Ok(Self {
@@ -87,10 +84,7 @@ async fn start_servers(
         targets.append(&mut started);
     }
     if needs(Speaks::Blocks) {
-        let cannot = |source| Error::System {
-            what: "the far end of raw TCP could not listen",
-            source,
-        };
+        let cannot = Error::system("the far end of raw TCP could not listen");
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(cannot)?;

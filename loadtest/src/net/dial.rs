@@ -136,10 +136,8 @@ impl Dialer {
         let socket = self.socket(socket)?;
         if !self.endpoint.rtt.is_zero() {
             let wait = async { Timer::new()?.sleep_until(begun + self.endpoint.rtt).await };
-            wait.await.map_err(|source| Error::System {
-                what: "timer for the emulated link",
-                source,
-            })?;
+            wait.await
+                .map_err(Error::system("timer for the emulated link"))?;
         }
         let connect = begun.elapsed();
         let meter = Meter::for_totals(&self.endpoint.totals);
@@ -173,10 +171,9 @@ impl Dialer {
         if !self.timed {
             return Ok(Socket::plain(tcp));
         }
-        Socket::timed(tcp).map_err(|source| Error::System {
-            what: "stamps of what a socket receives (SO_TIMESTAMPNS)",
-            source,
-        })
+        Socket::timed(tcp).map_err(Error::system(
+            "stamps of what a socket receives (SO_TIMESTAMPNS)",
+        ))
     }
 
     fn verify(&self, stream: &Stream<Socket>, group: Group, expect: Expect) -> Result<()> {

@@ -28,10 +28,7 @@ impl Awake {
                 file.write_all(&0_i32.to_ne_bytes())?;
                 Ok(Self(file))
             });
-        kept.map_err(|source| Error::System {
-            what: "--keep-awake has to write /dev/cpu_dma_latency, which root may; without it cores halt as always",
-            source,
-        })
+        kept.map_err(Error::system("--keep-awake has to write /dev/cpu_dma_latency, which root may; without it cores halt as always"))
     }
 }
 

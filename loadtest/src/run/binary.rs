@@ -18,10 +18,7 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
             )))
         };
     }
-    let own = std::env::current_exe().map_err(|source| Error::System {
-        what: "where this program lies",
-        source,
-    })?;
+    let own = std::env::current_exe().map_err(Error::system("where this program lies"))?;
     let folder = own.parent().unwrap_or(Path::new("."));
     // Test programs lie one folder deeper.
     let folder = if folder.ends_with("deps") {
@@ -76,10 +73,9 @@ fn build(folder: &Path) -> Result<()> {
         .arg(folder.parent().unwrap_or(folder))
         .current_dir(checkout)
         .status()
-        .map_err(|source| Error::System {
-            what: "cargo could not be started to build hybridge",
-            source,
-        })?;
+        .map_err(Error::system(
+            "cargo could not be started to build hybridge",
+        ))?;
     if status.success() {
         Ok(())
     } else {

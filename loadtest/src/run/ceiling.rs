@@ -41,10 +41,7 @@ impl Drop for Ceiling {
 
 impl Ceiling {
     pub async fn start() -> Result<Self> {
-        let failed = |source| Error::System {
-            what: "the generator's own stub",
-            source,
-        };
+        let failed = Error::system("the generator's own stub");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let server = tokio::spawn(stub::serve(listener));

@@ -66,10 +66,7 @@ impl Server {
                 machine::pin(cores)
             }
         };
-        let pinned = |source| Error::System {
-            what: "binding to a core",
-            source,
-        };
+        let pinned = Error::system("binding to a core");
         bind(&cores.server).map_err(pinned)?;
         let child = command
             .stdin(Stdio::null())
@@ -181,10 +178,7 @@ pub(super) fn free_ports() -> Result<[u16; 3]> {
         }
         Ok(ports)
     };
-    bind().map_err(|source| Error::System {
-        what: "no free port on 127.0.0.1",
-        source,
-    })
+    bind().map_err(Error::system("no free port on 127.0.0.1"))
 }
 
 #[cfg(test)]

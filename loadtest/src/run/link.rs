@@ -12,10 +12,9 @@ impl Run {
         if case.link.is_direct() || results.links.iter().any(|known| known.link == case.link) {
             return Ok(());
         }
-        let verified: Verification = verify(case.link).await.map_err(|source| Error::System {
-            what: "the relay could not be verified",
-            source,
-        })?;
+        let verified: Verification = verify(case.link)
+            .await
+            .map_err(Error::system("the relay could not be verified"))?;
         if verified.is_off() {
             results.warnings.push(format!(
                 "The relay for {} is off: a round trip took {:.0} us in the median, {:.0} us more than asked.",
@@ -40,10 +39,7 @@ impl Run {
         }
         let relay = Relay::start(resolved.endpoint.address, case.link)
             .await
-            .map_err(|source| Error::System {
-                what: "the relay could not listen",
-                source,
-            })?;
+            .map_err(Error::system("the relay could not listen"))?;
         resolved = resolved.via(relay.address(), case.link.rtt());
         Ok((resolved, Some(relay)))
     }

@@ -18,10 +18,7 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn start(start: Instant, time: Duration, per_second: f64) -> Result<Self> {
         let (announce, due) = mpsc::unbounded_channel();
-        let mut timer = Timer::new().map_err(|source| Error::System {
-            what: "timer for the arrival rate",
-            source,
-        })?;
+        let mut timer = Timer::new().map_err(Error::system("timer for the arrival rate"))?;
         let count = (time.as_secs_f64() * per_second).floor() as u32;
         tokio::spawn(async move {
             for arrival in 0..count {
