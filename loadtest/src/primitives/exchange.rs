@@ -1,13 +1,15 @@
 //! Key exchange: the groups of TLS through rustls, as a handshake uses them, and ML-KEM by itself.
-
-use std::time::Duration;
+#![expect(
+    clippy::expect_used,
+    reason = "fixed inputs of the tool's own; a failure is a broken build of the library"
+)]
 
 use aws_lc_rs::kem::{
     Algorithm as Kem, AlgorithmId, DecapsulationKey, ML_KEM_512, ML_KEM_768, ML_KEM_1024,
 };
 
 use super::row::{Algorithm, Row};
-use super::timing::time;
+use super::timing::{time, time_prepared};
 use crate::tls::Group;
 use crate::versions;
 
@@ -25,76 +27,52 @@ pub(super) fn all() -> Vec<Algorithm> {
     ]
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "fixed inputs of the tool's own; a failure is a broken build of the library"
-)]
 fn group(name: &'static str, group: Group) -> Algorithm {
-    Algorithm::new(name, move |budget: Duration| {
+    Algorithm::new(name, move |budget| {
         let exchange = group.exchange();
-        let share = exchange.start().expect("key generation");
-        let response = exchange
-            .start_and_complete(share.pub_key())
-            .expect("agreement");
-        let mut row = Row {
-            name: name.into(),
-            implementation: format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs")),
-            public_key: share.pub_key().len(),
-            ciphertext: Some(response.pub_key.len()),
-            ..Row::default()
-        };
-        row.keygen = Some(time(budget, || (), |()| exchange.start()));
-        row.encapsulate = Some(time(
-            budget,
-            || (),
-            |()| {
-                exchange
-                    .start_and_complete(share.pub_key())
-                    .expect("agreement")
-            },
-        ));
+        let start = || exchange.start().expect("key generation");
+        let answer = |share: &[u8]| exchange.start_and_complete(share).expect("agreement");
         let pair = || {
-            let share = exchange.start().expect("key generation");
-            let response = exchange
-                .start_and_complete(share.pub_key())
-                .expect("agreement");
+            let share = start();
+            let response = answer(share.pub_key());
             (share, response.pub_key)
         };
-        row.decapsulate = Some(time(budget, pair, |(share, response)| {
-            share.complete(&response).expect("agreement")
-        }));
-        row
+        let (share, response) = pair();
+        Row {
+            name: name.into(),
+            implementation: format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs")),
+            keygen: Some(time(budget, start)),
+            encapsulate: Some(time(budget, || answer(share.pub_key()))),
+            decapsulate: Some(time_prepared(budget, pair, |(share, response)| {
+                share.complete(&response).expect("agreement")
+            })),
+            public_key: share.pub_key().len(),
+            ciphertext: Some(response.len()),
+            ..Row::default()
+        }
     })
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "fixed inputs of the tool's own; a failure is a broken build of the library"
-)]
 fn kem(name: &'static str, kem: &'static Kem<AlgorithmId>) -> Algorithm {
-    Algorithm::new(name, move |budget: Duration| {
-        let private = DecapsulationKey::generate(kem).expect("key generation");
+    Algorithm::new(name, move |budget| {
+        let generate = || DecapsulationKey::generate(kem).expect("key generation");
+        let private = generate();
         let public = private.encapsulation_key().expect("public key");
-        let (ciphertext, ours) = public.encapsulate().expect("encapsulation");
-        let bytes = ciphertext.as_ref().to_vec();
-        let theirs = private
-            .decapsulate(bytes.as_slice().into())
-            .expect("decapsulation");
+        let encapsulate = || public.encapsulate().expect("encapsulation");
+        let (ciphertext, ours) = encapsulate();
+        let bytes = ciphertext.as_ref();
+        let decapsulate = || private.decapsulate(bytes.into()).expect("decapsulation");
         assert_eq!(
             ours.as_ref(),
-            theirs.as_ref(),
+            decapsulate().as_ref(),
             "{name}: both sides hold the same secret"
         );
         Row {
             name: name.into(),
             implementation: versions::of("aws-lc-rs"),
-            keygen: Some(time(budget, || (), |()| DecapsulationKey::generate(kem))),
-            encapsulate: Some(time(budget, || (), |()| public.encapsulate())),
-            decapsulate: Some(time(
-                budget,
-                || (),
-                |()| private.decapsulate(bytes.as_slice().into()),
-            )),
+            keygen: Some(time(budget, generate)),
+            encapsulate: Some(time(budget, encapsulate)),
+            decapsulate: Some(time(budget, decapsulate)),
             public_key: public.key_bytes().expect("public key").as_ref().len(),
             ciphertext: Some(bytes.len()),
             ..Row::default()

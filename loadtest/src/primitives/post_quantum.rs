@@ -1,8 +1,11 @@
 //! Signatures aws-lc-rs does not have: FN-DSA (Falcon; crate fn-dsa by its designer) and SLH-DSA (FIPS 205).
-
-use std::time::Duration;
+#![expect(
+    clippy::expect_used,
+    reason = "fixed inputs of the tool's own; a failure is a broken build of the library"
+)]
 
 use fips205::traits::{KeyGen, SerDes, Signer, Verifier};
+use fips205::{slh_dsa_sha2_128f, slh_dsa_sha2_128s, slh_dsa_sha2_192s, slh_dsa_sha2_256s};
 use fn_dsa::{
     CryptoRng, DOMAIN_NONE, FN_DSA_LOGN_512, FN_DSA_LOGN_1024, HASH_ID_RAW, KeyPairGenerator,
     KeyPairGeneratorStandard, RngCore, RngError, SigningKey, SigningKeyStandard, VerifyingKey,
@@ -10,30 +13,16 @@ use fn_dsa::{
 };
 
 use super::row::{Algorithm, Row};
-use super::signing::MESSAGE;
-use super::timing::time;
-use crate::versions;
+use super::signing::{MESSAGE, row};
 
 pub(super) fn all() -> Vec<Algorithm> {
     vec![
-        Algorithm::new("Falcon-512", |t| {
-            falcon("Falcon-512 (FN-DSA)", FN_DSA_LOGN_512, t)
-        }),
-        Algorithm::new("Falcon-1024", |t| {
-            falcon("Falcon-1024 (FN-DSA)", FN_DSA_LOGN_1024, t)
-        }),
-        Algorithm::new("SLH-DSA-SHA2-128s", |t| {
-            slh_dsa::<fips205::slh_dsa_sha2_128s::KG>("SLH-DSA-SHA2-128s", t)
-        }),
-        Algorithm::new("SLH-DSA-SHA2-128f", |t| {
-            slh_dsa::<fips205::slh_dsa_sha2_128f::KG>("SLH-DSA-SHA2-128f", t)
-        }),
-        Algorithm::new("SLH-DSA-SHA2-192s", |t| {
-            slh_dsa::<fips205::slh_dsa_sha2_192s::KG>("SLH-DSA-SHA2-192s", t)
-        }),
-        Algorithm::new("SLH-DSA-SHA2-256s", |t| {
-            slh_dsa::<fips205::slh_dsa_sha2_256s::KG>("SLH-DSA-SHA2-256s", t)
-        }),
+        falcon("Falcon-512", FN_DSA_LOGN_512),
+        falcon("Falcon-1024", FN_DSA_LOGN_1024),
+        slh_dsa::<slh_dsa_sha2_128s::KG>("SLH-DSA-SHA2-128s"),
+        slh_dsa::<slh_dsa_sha2_128f::KG>("SLH-DSA-SHA2-128f"),
+        slh_dsa::<slh_dsa_sha2_192s::KG>("SLH-DSA-SHA2-192s"),
+        slh_dsa::<slh_dsa_sha2_256s::KG>("SLH-DSA-SHA2-256s"),
     ]
 }
 
@@ -55,10 +44,7 @@ impl RngCore for SystemRng {
         u64::from_le_bytes(bytes)
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "the interface has no error, and without randomness there is no key"
-    )]
+    /// Without an error, as the interface has it: without randomness there is no key.
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes).expect("the system's random numbers");
     }
@@ -69,58 +55,40 @@ impl RngCore for SystemRng {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "fixed inputs of the tool's own; a failure is a broken build of the library"
-)]
-fn falcon(name: &str, degree: u32, budget: Duration) -> Row {
-    let generate = || {
-        let mut keys = (
-            vec![0; sign_key_size(degree)],
-            vec![0; vrfy_key_size(degree)],
-        );
-        KeyPairGeneratorStandard::default().keygen(
-            degree,
-            &mut SystemRng,
-            &mut keys.0,
-            &mut keys.1,
-        );
-        keys
+fn falcon(name: &'static str, degree: u32) -> Algorithm {
+    let generate = move || {
+        let mut private = vec![0; sign_key_size(degree)];
+        let mut public = vec![0; vrfy_key_size(degree)];
+        let mut generator = KeyPairGeneratorStandard::default();
+        generator.keygen(degree, &mut SystemRng, &mut private, &mut public);
+        (private, public)
     };
-    let (private, public) = generate();
-    let mut signer = SigningKeyStandard::decode(&private).expect("signing key");
-    let verifier = VerifyingKeyStandard::decode(&public).expect("verifying key");
-    let mut sign = || {
-        let mut signature = vec![0; signature_size(degree)];
-        signer.sign(
-            &mut SystemRng,
-            &DOMAIN_NONE,
-            &HASH_ID_RAW,
-            &MESSAGE,
-            &mut signature,
-        );
-        signature
-    };
-    let signature = sign();
-    let verify = || verifier.verify(&signature, &DOMAIN_NONE, &HASH_ID_RAW, &MESSAGE);
-    assert!(verify(), "{name}: its own signature verifies");
-    Row {
-        name: name.into(),
-        implementation: versions::of("fn-dsa"),
-        keygen: Some(time(budget, || (), |()| generate())),
-        sign: Some(time(budget, || (), |()| sign())),
-        verify: Some(time(budget, || (), |()| verify())),
-        public_key: public.len(),
-        signature: Some(signature.len()),
-        ..Row::default()
-    }
+    Algorithm::new(name, move |budget| {
+        let (private, public) = generate();
+        let mut signer = SigningKeyStandard::decode(&private).expect("signing key");
+        let verifier = VerifyingKeyStandard::decode(&public).expect("verifying key");
+        let sign = || {
+            let mut signature = vec![0; signature_size(degree)];
+            signer.sign(
+                &mut SystemRng,
+                &DOMAIN_NONE,
+                &HASH_ID_RAW,
+                &MESSAGE,
+                &mut signature,
+            );
+            signature
+        };
+        let verify =
+            |signature: &Vec<u8>| verifier.verify(signature, &DOMAIN_NONE, &HASH_ID_RAW, &MESSAGE);
+        let name = format!("{name} (FN-DSA)");
+        Row {
+            public_key: public.len(),
+            ..row(&name, "fn-dsa", budget, generate, sign, verify)
+        }
+    })
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "fixed inputs of the tool's own; a failure is a broken build of the library"
-)]
-fn slh_dsa<K>(name: &str, budget: Duration) -> Row
+fn slh_dsa<K>(name: &'static str) -> Algorithm
 where
     K: KeyGen,
     K::PrivateKey: Signer,
@@ -128,25 +96,14 @@ where
     K::PublicKey: Verifier<Signature = <K::PrivateKey as Signer>::Signature> + SerDes + Clone,
     <K::PublicKey as SerDes>::ByteArray: AsRef<[u8]>,
 {
-    let (public, private) = K::try_keygen().expect("key generation");
-    let sign = || private.try_sign(&MESSAGE, b"", true).expect("signature");
-    let signature = sign();
-    assert!(
-        public.verify(&MESSAGE, &signature, b""),
-        "{name}: its own signature verifies"
-    );
-    Row {
-        name: name.into(),
-        implementation: versions::of("fips205"),
-        keygen: Some(time(budget, || (), |()| K::try_keygen())),
-        sign: Some(time(budget, || (), |()| sign())),
-        verify: Some(time(
-            budget,
-            || (),
-            |()| public.verify(&MESSAGE, &signature, b""),
-        )),
-        public_key: public.clone().into_bytes().as_ref().len(),
-        signature: Some(signature.as_ref().len()),
-        ..Row::default()
-    }
+    Algorithm::new(name, move |budget| {
+        let generate = || K::try_keygen().expect("key generation");
+        let (public, private) = generate();
+        let sign = || private.try_sign(&MESSAGE, b"", true).expect("signature");
+        let verify = |signature: &_| public.verify(&MESSAGE, signature, b"");
+        Row {
+            public_key: public.clone().into_bytes().as_ref().len(),
+            ..row(name, "fips205", budget, generate, sign, verify)
+        }
+    })
 }

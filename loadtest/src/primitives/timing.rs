@@ -17,8 +17,13 @@ pub struct Figure {
     pub calls: usize,
 }
 
-/// Calls `prepare` untimed and `operate` timed, for about `time`; a tenth of that first to warm up.
-pub(super) fn time<T, R>(
+/// Calls `operate` for about `time`; a tenth of that first to warm up.
+pub(super) fn time<R>(time: Duration, mut operate: impl FnMut() -> R) -> Figure {
+    time_prepared(time, || (), |()| operate())
+}
+
+/// As [`time`], with what `prepare` makes before each call, untimed.
+pub(super) fn time_prepared<T, R>(
     time: Duration,
     mut prepare: impl FnMut() -> T,
     mut operate: impl FnMut(T) -> R,
