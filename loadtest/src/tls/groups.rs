@@ -5,101 +5,64 @@ use std::str::FromStr;
 
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::kx_group;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::secp384r1mlkem1024::SECP384R1MLKEM1024;
 
 /// A group this tool can offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Group(&'static Entry);
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Entry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct Group {
     name: &'static str,
     number: u16,
-    hybrid: bool,
 }
 
-const ENTRIES: [Entry; 8] = [
-    Entry {
-        name: "X25519MLKEM768",
-        number: 0x11ec,
-        hybrid: true,
-    },
-    Entry {
-        name: "SecP256r1MLKEM768",
-        number: 0x11eb,
-        hybrid: true,
-    },
-    Entry {
-        name: "SecP384r1MLKEM1024",
-        number: 0x11ed,
-        hybrid: true,
-    },
-    Entry {
-        name: "MLKEM768",
-        number: 0x0201,
-        hybrid: false,
-    },
-    Entry {
-        name: "MLKEM1024",
-        number: 0x0202,
-        hybrid: false,
-    },
-    Entry {
-        name: "X25519",
-        number: 0x001d,
-        hybrid: false,
-    },
-    Entry {
-        name: "secp256r1",
-        number: 0x0017,
-        hybrid: false,
-    },
-    Entry {
-        name: "secp384r1",
-        number: 0x0018,
-        hybrid: false,
-    },
-];
-
 impl Group {
-    pub const X25519MLKEM768: Self = Self(&ENTRIES[0]);
-    pub const SECP256R1MLKEM768: Self = Self(&ENTRIES[1]);
-    pub const SECP384R1MLKEM1024: Self = Self(&ENTRIES[2]);
-    pub const X25519: Self = Self(&ENTRIES[5]);
-    pub const SECP256R1: Self = Self(&ENTRIES[6]);
-    pub const SECP384R1: Self = Self(&ENTRIES[7]);
+    pub const X25519MLKEM768: Self = Self::new("X25519MLKEM768", 0x11ec);
+    pub const SECP256R1MLKEM768: Self = Self::new("SecP256r1MLKEM768", 0x11eb);
+    pub const SECP384R1MLKEM1024: Self = Self::new("SecP384r1MLKEM1024", 0x11ed);
+    const MLKEM768: Self = Self::new("MLKEM768", 0x0201);
+    const MLKEM1024: Self = Self::new("MLKEM1024", 0x0202);
+    pub const X25519: Self = Self::new("X25519", 0x001d);
+    pub const SECP256R1: Self = Self::new("secp256r1", 0x0017);
+    pub const SECP384R1: Self = Self::new("secp384r1", 0x0018);
     pub const ALL: [Self; 8] = [
-        Self(&ENTRIES[0]),
-        Self(&ENTRIES[1]),
-        Self(&ENTRIES[2]),
-        Self(&ENTRIES[3]),
-        Self(&ENTRIES[4]),
-        Self(&ENTRIES[5]),
-        Self(&ENTRIES[6]),
-        Self(&ENTRIES[7]),
+        Self::X25519MLKEM768,
+        Self::SECP256R1MLKEM768,
+        Self::SECP384R1MLKEM1024,
+        Self::MLKEM768,
+        Self::MLKEM1024,
+        Self::X25519,
+        Self::SECP256R1,
+        Self::SECP384R1,
     ];
+
+    const fn new(name: &'static str, number: u16) -> Self {
+        Self { name, number }
+    }
 
     /// The IANA name.
     pub fn name(self) -> &'static str {
-        self.0.name
+        self.name
     }
 
     /// The code point on the wire.
     pub fn number(self) -> u16 {
-        self.0.number
+        self.number
     }
 
     /// Classical and post-quantum combined, as against one of the two.
     pub fn is_hybrid(self) -> bool {
-        self.0.hybrid
+        matches!(
+            self,
+            Self::X25519MLKEM768 | Self::SECP256R1MLKEM768 | Self::SECP384R1MLKEM1024
+        )
     }
 
     /// The implementation a client offers.
     pub fn exchange(self) -> &'static dyn SupportedKxGroup {
-        match self.0.number {
+        match self.number {
             0x11eb => kx_group::SECP256R1MLKEM768,
             0x11ed => SECP384R1MLKEM1024,
             0x0201 => kx_group::MLKEM768,
@@ -114,21 +77,20 @@ impl Group {
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.name)
     }
 }
 
 impl From<Group> for String {
     fn from(group: Group) -> Self {
-        group.0.name.to_owned()
+        group.name.to_owned()
     }
 }
 
-impl TryFrom<String> for Group {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        name.parse()
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
     }
 }
 
