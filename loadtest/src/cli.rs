@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::limit::Limit;
 use crate::tls::Group;
-pub use capacity::{Amount, Capacity, Percent, Positive};
+pub use capacity::Capacity;
 
 /// What hybrid post-quantum TLS costs, measured in pairs.
 #[derive(Debug, Parser)]
@@ -111,8 +111,8 @@ pub struct Check {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
     /// Exit with 1 where more than this share of the intervals leaves out zero, in per cent
-    #[arg(long, value_name = "PERCENT", default_value = "8")]
-    pub at_most: Percent,
+    #[arg(long, value_name = "PERCENT", default_value = "8", value_parser = capacity::percent)]
+    pub at_most: f64,
     #[command(flatten)]
     pub overrides: Overrides,
     #[command(flatten)]

@@ -1,7 +1,6 @@
 //! Arguments of `capacity`, and the numbers that they are.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 
@@ -18,29 +17,29 @@ pub struct Capacity {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub pods: Option<u32>,
     /// Full handshakes of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0")]
-    pub handshakes: Amount,
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
+    pub handshakes: f64,
     /// Resumed handshakes of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0")]
-    pub resumed: Amount,
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
+    pub resumed: f64,
     /// HTTP/1.1 requests of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0")]
-    pub requests: Amount,
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
+    pub requests: f64,
     /// HTTP/2 requests of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0")]
-    pub http2_requests: Amount,
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
+    pub http2_requests: f64,
     /// Tokens of a pod, a second, all streams together
-    #[arg(long, value_name = "RATE", default_value = "0")]
-    pub tokens: Amount,
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
+    pub tokens: f64,
     /// Open connections of a pod
-    #[arg(long, value_name = "N", default_value = "0")]
-    pub connections: Amount,
+    #[arg(long, value_name = "N", default_value = "0", value_parser = amount)]
+    pub connections: f64,
     /// Tokens a second of one stream, for the streams of a core
-    #[arg(long, value_name = "RATE", default_value = "50")]
-    pub tokens_per_stream: Positive,
+    #[arg(long, value_name = "RATE", default_value = "50", value_parser = positive)]
+    pub tokens_per_stream: f64,
     /// CPU limit of a pod's sidecar, cores
-    #[arg(long, value_name = "CORES", default_value = "1")]
-    pub cpu_limit: Positive,
+    #[arg(long, value_name = "CORES", default_value = "1", value_parser = positive)]
+    pub cpu_limit: f64,
     /// Per cent of the limit that the autoscaler aims at
     #[arg(long, value_name = "PERCENT", default_value_t = 70, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub utilisation: u8,
@@ -53,79 +52,31 @@ impl Capacity {
     /// What each pod gets.
     pub fn load(&self) -> Load {
         Load {
-            handshakes: self.handshakes.get(),
-            resumed: self.resumed.get(),
-            requests: self.requests.get(),
-            http2_requests: self.http2_requests.get(),
-            tokens: self.tokens.get(),
-            connections: self.connections.get(),
+            handshakes: self.handshakes,
+            resumed: self.resumed,
+            requests: self.requests,
+            http2_requests: self.http2_requests,
+            tokens: self.tokens,
+            connections: self.connections,
         }
     }
 }
 
 /// A finite number from zero up.
-#[derive(Clone, Copy, Debug)]
-pub struct Amount(f64);
+fn amount(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok();
+    let value = value.filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    value.ok_or_else(|| "expected a number from 0 up, such as 2.5".to_owned())
+}
 
 /// A finite number above zero.
-#[derive(Clone, Copy, Debug)]
-pub struct Positive(f64);
+fn positive(text: &str) -> Result<f64, String> {
+    let value = Some(amount(text)?).filter(|value| *value > 0.0);
+    value.ok_or_else(|| "expected a number above 0, such as 0.5".to_owned())
+}
 
 /// A number from 0 to 100.
-#[derive(Clone, Copy, Debug)]
-pub struct Percent(f64);
-
-impl Percent {
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl Amount {
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl Positive {
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl FromStr for Amount {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let value = text.parse().ok();
-        let value = value.filter(|value: &f64| value.is_finite() && *value >= 0.0);
-        let expected = || "expected a number from 0 up, such as 2.5".to_owned();
-        value.map(Self).ok_or_else(expected)
-    }
-}
-
-impl FromStr for Percent {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected a number from 0 to 100, such as 8".to_owned();
-        let Amount(value) = text.parse().map_err(|_| expected())?;
-        Some(value)
-            .filter(|value| *value <= 100.0)
-            .map(Self)
-            .ok_or_else(expected)
-    }
-}
-
-impl FromStr for Positive {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let Amount(value) = text.parse()?;
-        let expected = || "expected a number above 0, such as 0.5".to_owned();
-        Some(value)
-            .filter(|value| *value > 0.0)
-            .map(Self)
-            .ok_or_else(expected)
-    }
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let value = amount(text).ok().filter(|value| *value <= 100.0);
+    value.ok_or_else(|| "expected a number from 0 to 100, such as 8".to_owned())
 }

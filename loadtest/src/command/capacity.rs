@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Capacity) -> Result<u8> {
     let mut out = text::per_core(
         &costs,
         &results.provenance.machine,
-        arguments.tokens_per_stream.get(),
+        arguments.tokens_per_stream,
     );
     let load = arguments.load();
     if let Some(pods) = arguments.pods {
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Capacity) -> Result<u8> {
         let fleet = text::Fleet {
             pods,
             load,
-            limit: arguments.cpu_limit.get(),
+            limit: arguments.cpu_limit,
             utilisation: f64::from(arguments.utilisation) / 100.0,
         };
         out.push_str(&text::fleet(&fleet, &load.needs(&costs)?));

@@ -59,10 +59,10 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
         return Ok(INTERRUPTED);
     }
     let share = tally.total().percent();
-    if tally.total().intervals == 0 || share > arguments.at_most.get() {
+    if tally.total().intervals == 0 || share > arguments.at_most {
         say(&format!(
             "hybridge-loadtest: {share:.1} % of the intervals leave out zero, --at-most is {}",
-            arguments.at_most.get()
+            arguments.at_most
         ));
         return conclude(printed, 1);
     }
