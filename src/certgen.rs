@@ -65,7 +65,6 @@ pub struct Args {
 /// A new CA and a server certificate it issued, as PEM. Keys are PKCS#8, wiped when dropped.
 pub struct Generated {
     pub ca_cert: String,
-    pub ca_key: Zeroizing<String>,
     pub cert: String,
     pub key: Zeroizing<String>,
 }
@@ -101,7 +100,6 @@ pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
     let Leaf { cert, key } = ca.issue(request, OffsetDateTime::now_utc())?;
     Ok(Generated {
         ca_cert: ca.cert_pem().to_owned(),
-        ca_key: ca.key_pem(),
         cert,
         key,
     })

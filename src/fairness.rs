@@ -70,21 +70,6 @@ impl FairSet {
         }
     }
 
-    /// Tells one member to go; whether there was one.
-    pub fn evict(&self) -> bool {
-        evict(&mut self.table())
-    }
-
-    /// Members at present.
-    pub fn len(&self) -> usize {
-        self.table().len()
-    }
-
-    /// Whether nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn table(&self) -> MutexGuard<'_, Table<oneshot::Sender<()>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,7 +118,7 @@ mod tests {
         let mut members: Vec<_> = (0..3).map(|_| enter(&set, "192.0.2.1")).collect();
         assert!(!members.iter_mut().any(must_go));
         drop(members);
-        assert!(set.is_empty());
+        assert!(set.table().len() == 0);
         assert!(set.table().holds_nothing());
     }
 
@@ -150,10 +135,10 @@ mod tests {
         assert!(must_go(&mut flood[1]));
         assert!(!must_go(&mut flood[2]) && !must_go(&mut next));
         assert!(!must_go(&mut honest) && !must_go(&mut other));
-        assert_eq!(set.len(), 4);
+        assert_eq!(set.table().len(), 4);
         // A connection that was told to go and goes takes nobody's place away.
         drop(flood);
-        assert_eq!(set.len(), 3);
+        assert_eq!(set.table().len(), 3);
     }
 
     #[test]
@@ -179,11 +164,11 @@ mod tests {
     #[test]
     fn another_limit_may_decide_that_the_set_is_full() {
         let set = FairSet::new(usize::MAX);
-        assert!(!set.evict());
+        assert!(!evict(&mut set.table()));
         let (mut one, mut other) = (enter(&set, "192.0.2.1"), enter(&set, "192.0.2.2"));
-        assert!(set.evict());
+        assert!(evict(&mut set.table()));
         assert!(must_go(&mut one) && !must_go(&mut other));
-        assert!(set.evict() && !set.evict());
+        assert!(evict(&mut set.table()) && !evict(&mut set.table()));
         assert!(must_go(&mut other));
     }
 
@@ -210,7 +195,7 @@ mod tests {
             let gone = members.iter_mut().position(|(_, member)| must_go(member));
             assert_eq!(gone, expected);
             gone.map(|index| members.remove(index));
-            assert_eq!(set.len(), members.len());
+            assert_eq!(set.table().len(), members.len());
         }
     }
 }

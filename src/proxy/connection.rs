@@ -14,7 +14,7 @@ use crate::census::Census;
 use crate::drain::{Phase, Watch};
 use crate::io::{TrafficCounters, Transport};
 use crate::listener::Activity;
-use crate::metrics::{ListenerMetrics, PanickedTask, StreamMetrics};
+use crate::metrics::{PanickedTask, StreamMetrics};
 use crate::panics::{self, OnPanic};
 pub use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::{AccessLog, Closed};
@@ -105,16 +105,6 @@ impl Service {
             scheduler: RequestScheduler::start(Arc::clone(&of_scheduler)),
             handshakes: front.tls.queue(workers, of_scheduler),
         }
-    }
-
-    /// The listener's metrics.
-    pub fn metrics(&self) -> &ListenerMetrics {
-        &self.front.log.metrics
-    }
-
-    /// The listener's name.
-    pub fn name(&self) -> &str {
-        &self.front.log.listener
     }
 
     /// Serves one connection from accepted to closed; `drain` is held until then.

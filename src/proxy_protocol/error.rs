@@ -47,13 +47,4 @@ pub enum HeaderError {
 impl HeaderError {
     /// Every label.
     pub const REASONS: [&'static str; 2] = ["proxy_header_missing", "proxy_header_invalid"];
-
-    /// The metric label and log field.
-    pub fn reason(self) -> &'static str {
-        let [missing, invalid] = Self::REASONS;
-        match self {
-            Self::Missing => missing,
-            _ => invalid,
-        }
-    }
 }

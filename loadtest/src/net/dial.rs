@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::counts::{Bytes, Counter, Meter};
+use super::counts::{Counter, Meter};
 use super::served::Served;
 use super::socket::Socket;
 use super::stream::Stream;
@@ -77,11 +77,8 @@ pub struct Dialer {
 #[derive(Debug)]
 pub struct Dialed {
     pub stream: Stream<Socket>,
-    /// TCP connect, the emulated round trip included.
-    pub connect: Duration,
     /// First byte of the ClientHello to the client's Finished sent; zero without TLS.
     pub handshake: Duration,
-    pub bytes: Bytes,
 }
 
 impl Dialer {
@@ -139,15 +136,12 @@ impl Dialer {
             wait.await
                 .map_err(Error::system("timer for the emulated link"))?;
         }
-        let connect = begun.elapsed();
         let meter = Meter::for_totals(&self.endpoint.totals);
         let (Some(tls), Some(config)) = (&self.endpoint.tls, &self.config) else {
             let stream = Stream::plain(socket, meter);
             return Ok(Dialed {
                 stream,
-                connect,
                 handshake: Duration::ZERO,
-                bytes: Bytes::default(),
             });
         };
         let start = Instant::now();
@@ -158,13 +152,7 @@ impl Dialer {
             .map_err(|error| self.failed(&explain(&error, tls.expect)))?;
         let handshake = start.elapsed();
         self.verify(&stream, tls.expect, expect)?;
-        let bytes = stream.meter().read();
-        Ok(Dialed {
-            stream,
-            connect,
-            handshake,
-            bytes,
-        })
+        Ok(Dialed { stream, handshake })
     }
 
     fn socket(&self, tcp: TcpStream) -> Result<Socket> {

@@ -56,11 +56,6 @@ impl Progress {
         };
     }
 
-    /// A case that is left out after all.
-    pub fn skip(&mut self, planned: Duration) {
-        self.planned = self.planned.saturating_sub(planned);
-    }
-
     /// Before a block.
     pub fn step(&mut self, case: &Case, target: &str) {
         let title = case.title();
@@ -146,7 +141,5 @@ mod tests {
         progress.done(second, second * 10);
         // Nine more of ten seconds each; the other case, of which nothing is known, as planned or shorter.
         assert!((90..=100).contains(&progress.remaining().as_secs()));
-        progress.skip(second * 10);
-        assert!((85..=95).contains(&progress.remaining().as_secs()));
     }
 }

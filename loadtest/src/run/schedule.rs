@@ -44,9 +44,3 @@ impl Schedule {
         left
     }
 }
-
-impl std::fmt::Debug for Schedule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Schedule")
-    }
-}

@@ -23,11 +23,6 @@ pub struct Settings {
 impl Settings {
     /// The most pairs beside the first.
     pub const MOST: usize = MOST_PAIRS;
-
-    /// Whether the pair of a listener depends on the client.
-    pub fn is_plain(&self) -> bool {
-        self.further.is_empty() && self.unknown_name == UnknownName::Default
-    }
 }
 
 /// One pair.
