@@ -35,6 +35,19 @@ pub enum Node {
     Code(String),
 }
 
+impl Node {
+    /// A table of these columns.
+    pub fn table(
+        head: impl IntoIterator<Item = impl Into<String>>,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Self {
+        Self::Table {
+            head: head.into_iter().map(Into::into).collect(),
+            rows: rows.into_iter().collect(),
+        }
+    }
+}
+
 /// One large number: what of, how much, and how sure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tile {

@@ -73,10 +73,7 @@ fn costs<'a>(
         cells.push(row.implementation.clone());
         cells
     });
-    Node::Table {
-        head,
-        rows: rows.collect(),
-    }
+    Node::table(head, rows)
 }
 
 fn sizes(primitives: &Primitives) -> Node {
@@ -95,8 +92,5 @@ fn sizes(primitives: &Primitives) -> Node {
         "ciphertext or server share",
         "signature",
     ];
-    Node::Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-    }
+    Node::table(head, rows)
 }

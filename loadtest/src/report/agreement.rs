@@ -17,11 +17,8 @@ pub fn markdown(tally: &Tally, command: &str) -> String {
             format!("{} %", number(count.percent())),
         ]
     };
-    let table = |head: &str, rows: Vec<Vec<String>>| Node::Table {
-        head: [head, "intervals", "leave out zero", "share"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows,
+    let table = |head: &str, rows: Vec<Vec<String>>| {
+        Node::table([head, "intervals", "leave out zero", "share"], rows)
     };
     let mut cases: Vec<_> = tally
         .by_case()

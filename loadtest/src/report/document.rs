@@ -167,10 +167,7 @@ fn glance(assessed: &Assessed<'_>, cases: &[AssessedCase<'_>]) -> Node {
         "server CPU",
         "bytes on the wire",
     ];
-    Node::Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows,
-    }
+    Node::table(head, rows)
 }
 
 /// The report's title.
@@ -212,10 +209,8 @@ fn case_nodes(results: &Results, case: AssessedCase<'_>) -> Vec<Node> {
             "difference",
             "in words",
             "pairs",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        nodes.push(Node::Table { head, rows });
+        ];
+        nodes.push(Node::table(head, rows));
     }
     nodes
 }

@@ -126,7 +126,7 @@ pub fn section(results: &Results) -> Vec<Node> {
              Below 1 is cheaper than what it is compared with; in brackets the 95 % interval."
                 .into(),
         ),
-        Node::Table { head: head.map(str::to_owned).to_vec(), rows },
+        Node::table(head, rows),
     ]
 }
 

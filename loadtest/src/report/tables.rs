@@ -40,10 +40,7 @@ pub(super) fn distributions(results: &Results) -> Node {
         "max",
         "failed or unserved",
     ];
-    Node::Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows,
-    }
+    Node::table(head, rows)
 }
 
 /// Who was the limit: cores kept busy by the server and by the generator.
@@ -91,10 +88,7 @@ pub(super) fn load(results: &Results) -> Node {
         "server, most memory",
         "rounds under pressure",
     ];
-    Node::Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows,
-    }
+    Node::table(head, rows)
 }
 
 pub(super) fn checks(results: &Results) -> Vec<Node> {
@@ -124,15 +118,10 @@ pub(super) fn checks(results: &Results) -> Vec<Node> {
         "client",
         "server's metrics",
         "server minus client",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    ];
     vec![
         Node::Heading(2, "Bytes: the client's count against the server's".into()),
-        Node::Table {
-            head,
-            rows: rows.collect(),
-        },
+        Node::table(head, rows),
     ]
 }
 
@@ -188,9 +177,6 @@ pub(super) fn rounds(results: &Results) -> Vec<Node> {
              to the run. The ceiling is plain HTTP to a stub of the generator's own, just before the round."
                 .into(),
         ),
-        Node::Table {
-            head: head.map(str::to_owned).to_vec(),
-            rows: rows.collect(),
-        },
+        Node::table(head, rows),
     ]
 }
