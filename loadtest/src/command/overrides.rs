@@ -2,7 +2,7 @@
 
 use crate::cli::Overrides;
 use crate::error::{Error, Result};
-use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
+use crate::net::link::{Link, parse_duration, parse_size};
 use crate::plan::file::{check, check_rates};
 use crate::plan::{Case, Load, Plan, Scenario};
 
@@ -18,9 +18,9 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
             .map_err(|message| wrong("--scenario", message))?;
         plan.cases.retain(|case| wanted.contains(&case.scenario));
     }
-    if let Some(links) =
-        links(flags).map_err(|message| Error::Usage(format!("--rtt, --bandwidth: {message}")))?
-    {
+    if !flags.rtt.is_empty() || !flags.bandwidth.is_empty() {
+        let links = Link::combinations(&flags.rtt, &flags.bandwidth)
+            .map_err(|message| wrong("--rtt, --bandwidth", message))?;
         replace(plan, &links, |case, link| case.link = *link);
     }
     let targets_say = plan
@@ -78,32 +78,6 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
     })
 }
 
-fn links(flags: &Overrides) -> std::result::Result<Option<Vec<Link>>, String> {
-    if flags.rtt.is_empty() && flags.bandwidth.is_empty() {
-        return Ok(None);
-    }
-    let zero = vec!["0".to_owned()];
-    let mut links = Vec::new();
-    for rtt in if flags.rtt.is_empty() {
-        &zero
-    } else {
-        &flags.rtt
-    } {
-        for bandwidth in if flags.bandwidth.is_empty() {
-            &zero
-        } else {
-            &flags.bandwidth
-        } {
-            let rtt_us = parse_duration(rtt)?.as_micros() as u64;
-            links.push(Link {
-                rtt_us,
-                bits_per_second: parse_bandwidth(bandwidth)?,
-            });
-        }
-    }
-    Ok(Some(links))
-}
-
 fn loads(flags: &Overrides, targets_say: bool) -> std::result::Result<Option<Vec<Load>>, String> {
     if flags
         .connections
@@ -121,35 +95,8 @@ fn loads(flags: &Overrides, targets_say: bool) -> std::result::Result<Option<Vec
     } else {
         flags.connections.clone()
     };
-    let open = |rate: &f64| {
-        counts
-            .iter()
-            .map(|count| Load::Open {
-                per_second: *rate,
-                connections: *count,
-            })
-            .collect()
-    };
-    Ok(
-        match (flags.rate.is_empty(), flags.connections.is_empty()) {
-            (true, true) => None,
-            (true, false) => Some(
-                counts
-                    .iter()
-                    .map(|count| Load::Closed {
-                        connections: *count,
-                    })
-                    .collect(),
-            ),
-            (false, _) => Some(
-                flags
-                    .rate
-                    .iter()
-                    .flat_map(|rate| -> Vec<Load> { open(rate) })
-                    .collect(),
-            ),
-        },
-    )
+    let given = !flags.rate.is_empty() || !flags.connections.is_empty();
+    Ok(given.then(|| Load::combinations(&flags.rate, &counts)))
 }
 
 /// Each case once with every value; cases that become the same are kept once.

@@ -16,6 +16,23 @@ pub struct Link {
 }
 
 impl Link {
+    /// Every round trip with every bandwidth, as they are written; none is 0.
+    pub fn combinations(rtts: &[String], bandwidths: &[String]) -> Result<Vec<Self>, String> {
+        let zero = ["0".to_owned()];
+        let [rtts, bandwidths] =
+            [rtts, bandwidths].map(|values| if values.is_empty() { &zero } else { values });
+        let mut links = Vec::new();
+        for rtt in rtts {
+            for bandwidth in bandwidths {
+                links.push(Self {
+                    rtt_us: parse_duration(rtt)?.as_micros() as u64,
+                    bits_per_second: parse_bandwidth(bandwidth)?,
+                });
+            }
+        }
+        Ok(links)
+    }
+
     pub fn is_direct(&self) -> bool {
         *self == Self::default()
     }

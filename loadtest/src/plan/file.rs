@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::syntax::{CaseFile, File, TargetFile};
 use super::{Case, Load, Plan, Role, Target};
 use crate::error::{Error, Result};
-use crate::net::link::{Link, parse_bandwidth, parse_duration, parse_size};
+use crate::net::link::{Link, parse_duration, parse_size};
 use crate::tls::Group;
 
 /// Parses and expands a plan; `name` is for messages.
@@ -121,24 +121,10 @@ fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String
     let defaults = case.scenario.defaults();
     let connections = connections(file, case)?;
     check_rates(case.rate.as_deref().unwrap_or_default())?;
-    let loads: Vec<Load> = match &case.rate {
-        None => connections
-            .into_iter()
-            .map(|connections| Load::Closed { connections })
-            .collect(),
-        Some(rates) if rates.is_empty() => {
-            return Err("rate is empty; write at least one, or leave it out".into());
-        }
-        Some(rates) => rates
-            .iter()
-            .flat_map(|rate| {
-                connections.iter().map(|count| Load::Open {
-                    per_second: *rate,
-                    connections: *count,
-                })
-            })
-            .collect(),
-    };
+    if case.rate.as_ref().is_some_and(Vec::is_empty) {
+        return Err("rate is empty; write at least one, or leave it out".into());
+    }
+    let loads = Load::combinations(case.rate.as_deref().unwrap_or_default(), &connections);
     let size = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), parse_size);
     let time =
         |text: &Option<String>, default: &str| parse_duration(text.as_deref().unwrap_or(default));
@@ -229,28 +215,17 @@ fn streams(case: &CaseFile) -> std::result::Result<u32, String> {
 }
 
 fn links(case: &CaseFile) -> std::result::Result<Vec<Link>, String> {
-    let zero = || vec!["0".to_owned()];
-    let mut links = Vec::new();
-    let (rtts, bandwidths) = (
-        case.rtt.clone().unwrap_or_else(zero),
-        case.bandwidth.clone().unwrap_or_else(zero),
-    );
-    for (name, values) in [("rtt", &rtts), ("bandwidth", &bandwidths)] {
-        if values.is_empty() {
+    for (name, values) in [("rtt", &case.rtt), ("bandwidth", &case.bandwidth)] {
+        if values.as_ref().is_some_and(Vec::is_empty) {
             return Err(format!(
                 "{name} is empty; write at least one value, or leave it out"
             ));
         }
     }
-    for rtt in rtts {
-        for bandwidth in bandwidths.clone() {
-            links.push(Link {
-                rtt_us: parse_duration(&rtt)?.as_micros() as u64,
-                bits_per_second: parse_bandwidth(&bandwidth)?,
-            });
-        }
-    }
-    Ok(links)
+    Link::combinations(
+        case.rtt.as_deref().unwrap_or_default(),
+        case.bandwidth.as_deref().unwrap_or_default(),
+    )
 }
 
 /// Refuses a plan in which there would be nothing to compare, or two things of one name.

@@ -114,6 +114,23 @@ pub enum Load {
 }
 
 impl Load {
+    /// Every number of connections with every rate, or back to back where there is no rate.
+    pub fn combinations(rates: &[f64], connections: &[u32]) -> Vec<Self> {
+        let connections = || connections.iter().copied();
+        let open = |per_second: &f64| {
+            let per_second = *per_second;
+            connections().map(move |connections| Self::Open {
+                per_second,
+                connections,
+            })
+        };
+        if rates.is_empty() {
+            let closed = |connections| Self::Closed { connections };
+            return connections().map(closed).collect();
+        }
+        rates.iter().flat_map(open).collect()
+    }
+
     pub fn connections(&self) -> u32 {
         match self {
             Self::Closed { connections } | Self::Open { connections, .. } => *connections,
