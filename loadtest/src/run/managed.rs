@@ -28,16 +28,8 @@ pub async fn demo(binary: &Path, cores: &Cores) -> Result<(Server, Vec<Resolved>
     let mut server = Server::start("hybridge demo", command, cores, None)?;
     let ca = server.ca()?;
     server.listening(&[hybrid, classical, admin]).await?;
-    let pid = server.pid();
-    let listeners = [
-        ("hybrid", Role::Subject, hybrid),
-        ("classical", Role::Baseline, classical),
-    ];
-    let mut targets = Vec::new();
-    for (name, role, port) in listeners {
-        let url = format!("https://127.0.0.1:{port}");
-        targets.push(resolve(&target(name, role, url, ca.clone(), pid, admin))?);
-    }
+    let ports = [hybrid, classical, admin];
+    let targets = targets(&server, &ca, "https", ["hybrid", "classical"], ports)?;
     Ok((server, targets))
 }
 
@@ -65,38 +57,36 @@ pub async fn tcp(binary: &Path, cores: &Cores, upstream: u16) -> Result<(Server,
     command.arg("run").arg("--config").arg(&path);
     let mut server = Server::start("hybridge run", command, cores, Some(folder))?;
     server.listening(&[hybrid, classical, admin]).await?;
-    let pid = server.pid();
-    let listeners = [
-        ("hybrid-tcp", Role::Subject, hybrid),
-        ("classical-tcp", Role::Baseline, classical),
-    ];
-    let mut targets = Vec::new();
-    for (name, role, port) in listeners {
-        targets.push(resolve(&target(
-            name,
-            role,
-            format!("tls://127.0.0.1:{port}"),
-            ca.clone(),
-            pid,
-            admin,
-        ))?);
-    }
+    let ports = [hybrid, classical, admin];
+    let names = ["hybrid-tcp", "classical-tcp"];
+    let targets = targets(&server, &ca, "tls", names, ports)?;
     Ok((server, targets))
 }
 
-fn target(name: &str, role: Role, url: String, ca: PathBuf, pid: u32, admin: u16) -> Target {
-    let groups = match role {
-        Role::Subject => vec![Group::X25519MLKEM768, Group::X25519],
-        Role::Baseline => vec![Group::X25519],
+/// The two listeners of a server that is observed through its admin port, the last of the three.
+fn targets(
+    server: &Server,
+    ca: &Path,
+    scheme: &str,
+    names: [&str; 2],
+    [hybrid, classical, admin]: [u16; 3],
+) -> Result<Vec<Resolved>> {
+    let both = vec![Group::X25519MLKEM768, Group::X25519];
+    let listeners = [
+        (names[0], Role::Subject, hybrid, both),
+        (names[1], Role::Baseline, classical, vec![Group::X25519]),
+    ];
+    let target = |(name, role, port, groups): (&str, _, u16, _)| {
+        resolve(&Target {
+            ca: Some(ca.to_owned()),
+            server_name: Some("localhost".into()),
+            pid: Some(server.pid()),
+            metrics: Some(format!("http://127.0.0.1:{admin}/metrics")),
+            listener: Some(name.to_owned()),
+            ..Target::new(name, format!("{scheme}://127.0.0.1:{port}"), role, groups)
+        })
     };
-    Target {
-        ca: Some(ca),
-        server_name: Some("localhost".into()),
-        pid: Some(pid),
-        metrics: Some(format!("http://127.0.0.1:{admin}/metrics")),
-        listener: Some(name.to_owned()),
-        ..Target::new(name, url, role, groups)
-    }
+    listeners.into_iter().map(target).collect()
 }
 
 /// A CA and a P-256 leaf for localhost, as the demo makes them.
