@@ -149,22 +149,31 @@ impl Session {
     }
 
     async fn perform(&mut self, due: Instant, sample: &mut Sample) -> Result<Outcome> {
-        let scenario = self.case.scenario;
-        if scenario == Scenario::Mix {
-            return self.mixed(due, sample).await;
-        }
-        if scenario.is_handshake() {
-            return self.handshake(due, self.expect).await;
-        }
-        if matches!(
-            scenario,
-            Scenario::RequestPerConnection | Scenario::ModelCheckpoint | Scenario::FederatedRound
-        ) {
-            return self.fresh(due).await;
+        let (scenario, up, down) = (self.case.scenario, self.case.up, self.case.down);
+        // Seven requests in ten, two short token streams, and an upload or a fresh connection.
+        let draw = if scenario == Scenario::Mix {
+            self.rng.below(20)
+        } else {
+            0
+        };
+        match scenario {
+            Scenario::Mix if draw == 0 => return self.fresh(due, &[(0, down)]).await,
+            Scenario::RequestPerConnection | Scenario::ModelCheckpoint => {
+                return self.fresh(due, &[(up, down)]).await;
+            }
+            // A federated client takes the model, gives its update, leaves.
+            Scenario::FederatedRound => return self.fresh(due, &[(0, down), (up, 0)]).await,
+            scenario if scenario.is_handshake() => return self.handshake(due).await,
+            _ => {}
         }
         self.ensure_open().await?;
         let before = self.counted();
-        let units = self.exchange(sample).await?;
+        let units = match draw {
+            0 => self.exchange(sample).await?,
+            1 => self.request(up, 0).await?,
+            2..=5 => self.tokens(self.case.tokens, sample).await?,
+            _ => self.request(0, down).await?,
+        };
         let bytes = self.counted_since(&before);
         Ok(Outcome {
             latency: due.elapsed(),
@@ -173,30 +182,9 @@ impl Session {
         })
     }
 
-    /// Seven requests in ten, two short token streams, and an upload or a fresh connection.
-    async fn mixed(&mut self, due: Instant, sample: &mut Sample) -> Result<Outcome> {
-        let draw = self.rng.below(20);
-        if draw == 0 {
-            return self.fresh_request(due, 0, self.case.down).await;
-        }
-        self.ensure_open().await?;
-        let before = self.counted();
-        let (up, down) = (self.case.up, self.case.down);
-        let units = match draw {
-            1 => self.request(up, 0).await?,
-            2..=5 => self.tokens(self.case.tokens, sample).await?,
-            _ => self.request(0, down).await?,
-        };
-        Ok(Outcome {
-            latency: due.elapsed(),
-            units,
-            bytes: self.counted_since(&before),
-        })
-    }
-
-    async fn handshake(&mut self, due: Instant, expect: Expect) -> Result<Outcome> {
+    async fn handshake(&mut self, due: Instant) -> Result<Outcome> {
         let late = due.elapsed();
-        let dialed = self.dialer.dial(expect).await?;
+        let dialed = self.dialer.dial(self.expect).await?;
         // The scheduled wait counts, the TCP connect does not: the handshake is what is measured.
         let latency = late + dialed.handshake;
         let meter = Arc::clone(dialed.stream.meter());
@@ -206,15 +194,6 @@ impl Session {
             units: 0,
             bytes: meter.read(),
         })
-    }
-
-    /// A connection for this operation only.
-    async fn fresh(&mut self, due: Instant) -> Result<Outcome> {
-        let (up, down) = (self.case.up, self.case.down);
-        match self.case.scenario {
-            Scenario::FederatedRound => self.federated(due).await,
-            _ => self.fresh_request(due, up, down).await,
-        }
     }
 
     async fn connect(&mut self) -> Result<()> {
