@@ -60,11 +60,7 @@ fn measure_primitives(arguments: &Primitives) -> Result<u8> {
 }
 
 fn render(arguments: &Report) -> Result<u8> {
-    let results = arguments
-        .results
-        .iter()
-        .map(|path| file::load(path))
-        .collect::<Result<Vec<_>>>()?;
+    let results = load(&arguments.results)?;
     let folder = arguments
         .out
         .clone()
@@ -101,6 +97,10 @@ fn render(arguments: &Report) -> Result<u8> {
     conclude(printed, code)
 }
 
+fn load(paths: &[PathBuf]) -> Result<Vec<Results>> {
+    paths.iter().map(|path| file::load(path)).collect()
+}
+
 /// Where a result file lies; the folder itself where that was named.
 fn folder_of(results: &Path) -> PathBuf {
     match results.parent() {
@@ -111,11 +111,7 @@ fn folder_of(results: &Path) -> PathBuf {
 }
 
 fn merge_shards(arguments: &Merge) -> Result<u8> {
-    let shards = arguments
-        .results
-        .iter()
-        .map(|path| file::load(path))
-        .collect::<Result<Vec<_>>>()?;
+    let shards = load(&arguments.results)?;
     let whole = merge::merge(shards)?;
     let out = output::folder(&arguments.output, "results.json")?;
     file::save(&out.join("results.json"), &whole)?;

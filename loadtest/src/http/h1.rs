@@ -95,6 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
         self.stream.flush().await
     }
 
+    /// Reads the head of a response that must come.
+    pub async fn response(&mut self) -> io::Result<Head> {
+        let head = self.head(false).await?;
+        head.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+    }
+
     /// Reads the next message head; none where the peer closed between messages.
     pub async fn head(&mut self, request: bool) -> io::Result<Option<Head>> {
         loop {

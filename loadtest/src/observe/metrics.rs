@@ -27,7 +27,7 @@ pub async fn scrape(address: SocketAddr) -> io::Result<Samples> {
         let mut h1 = H1::new(stream);
         let head = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
         h1.send(head.as_bytes(), 0).await?;
-        let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let head = h1.response().await?;
         if head.status != 200 {
             return Err(io::Error::other(format!(
                 "/metrics answered {}",

@@ -26,11 +26,12 @@ const MODELS: &str = "/v1/models";
 /// What the targets have of what the cases need; each target's endpoint is told. The returned lines say what is asked
 /// for instead of what.
 pub async fn look(targets: &mut [Resolved], cases: &[Case]) -> Vec<String> {
-    let mut found = Vec::new();
-    for target in targets
-        .iter()
+    let mut targets: Vec<_> = targets
+        .iter_mut()
         .filter(|target| target.speaks == Speaks::Http)
-    {
+        .collect();
+    let mut found = Vec::new();
+    for target in &targets {
         found.push(of(target, cases).await);
     }
     let lacks_blob = found.iter().any(|(served, _)| !served.blob);
@@ -38,14 +39,7 @@ pub async fn look(targets: &mut [Resolved], cases: &[Case]) -> Vec<String> {
         .into_iter()
         .find(|page| found.iter().all(|(_, pages)| pages.contains(page)));
     let page = common.filter(|_| lacks_blob).map(str::to_owned);
-    let mut found = found.into_iter();
-    for target in targets
-        .iter_mut()
-        .filter(|target| target.speaks == Speaks::Http)
-    {
-        let Some((mut served, _)) = found.next() else {
-            break;
-        };
+    for (target, (mut served, _)) in targets.iter_mut().zip(found) {
         served.page.clone_from(&page);
         // Sizes must be the same on both sides.
         served.blob &= !lacks_blob;
@@ -225,7 +219,7 @@ async fn exchange(target: &Resolved, request: &str, filler: u64) -> io::Result<(
     let probe = async {
         let mut h1 = H1::new(connect(target, vec!["http/1.1"]).await?);
         h1.send(request.as_bytes(), filler).await?;
-        let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let head = h1.response().await?;
         let (mut body, mut kept) = (head.body, Vec::new());
         while let Some(piece) = h1.piece(&mut body).await? {
             if kept.len() < MOST {

@@ -8,7 +8,7 @@ use super::block::block_of;
 use super::load::{Crew, FAILURES_IN_A_ROW};
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
-use crate::net::dial::{Dialed, Dialer, Expect};
+use crate::net::dial::{Dialer, Expect};
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::Case;
@@ -64,8 +64,7 @@ pub async fn block(case: &Arc<Case>, crew: &mut Crew, pair: u32) -> Result<Block
 }
 
 async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<Socket>>> {
-    let Dialed { stream, .. } = dialer.dial(Expect::Full).await?;
-    let mut h1 = H1::new(stream);
+    let mut h1 = H1::new(dialer.dial(Expect::Full).await?.stream);
     let endpoint = dialer.endpoint();
     let blob = format!("/blob/{}", case.down);
     let head = format!(
@@ -75,10 +74,7 @@ async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<Socket>>> {
     );
     let request = async {
         h1.send(head.as_bytes(), 0).await?;
-        let head = h1
-            .head(false)
-            .await?
-            .ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        let head = h1.response().await?;
         h1.drain(head.body).await
     };
     request

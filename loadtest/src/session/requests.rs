@@ -75,10 +75,7 @@ impl Session {
         };
         let done = async {
             h1.send(head.as_bytes(), up).await?;
-            let head = h1
-                .head(false)
-                .await?
-                .ok_or(std::io::ErrorKind::UnexpectedEof)?;
+            let head = h1.response().await?;
             let got = h1.drain(head.body).await?;
             match head.status {
                 200 if paged && up == 0 => Ok(got),

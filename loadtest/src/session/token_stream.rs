@@ -28,7 +28,7 @@ pub(super) async fn run(
     let start = stamp::now();
     let request = request(authority, wanted);
     h1.send(request.as_bytes(), 0).await?;
-    let head = h1.head(false).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let head = h1.response().await?;
     if head.status != 200 {
         return Err(io::Error::other(format!(
             "/v1/chat/completions answered {}",
