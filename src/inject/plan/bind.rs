@@ -164,10 +164,7 @@ fn move_unknown(edit: &mut Edit<'_>, container: &Value, trace: &mut Trace) -> Re
         );
         return edit.set_flag(flag, LOOPBACK, trace);
     }
-    Err(Deny::new(
-        Reason::UnknownServer,
-        format!(
+    Err(Reason::UnknownServer.deny(format!(
             "container {name:?} runs a server that is not known, so nothing moves it to 127.0.0.1, and on 0.0.0.0 it would not start, because the sidecar holds its port. Name the variable of its listen address in annotation hybridge.dev/bind-env, set hybridge.dev/bind: none if it listens on 127.0.0.1 already, use hybridge.dev/mode: explicit, or label the pod hybridge.dev/inject: disabled if it serves no clients"
-        ),
-    ))
+        )))
 }

@@ -14,14 +14,6 @@ pub struct Deny {
 }
 
 impl Deny {
-    /// A message may repeat what a manifest says, but nothing that may be a key.
-    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: scrub(&message.into()).into_owned(),
-        }
-    }
-
     /// The label value for metrics and the audit annotation.
     pub fn reason(&self) -> &'static str {
         self.reason.as_str()
@@ -56,6 +48,14 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// A message may repeat what a manifest says, but nothing that may be a key.
+    pub(crate) fn deny(self, message: impl Into<String>) -> Deny {
+        Deny {
+            reason: self,
+            message: scrub(&message.into()).into_owned(),
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         self.into()
     }

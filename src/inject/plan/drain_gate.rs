@@ -32,13 +32,10 @@ pub(crate) fn timeout(pod: &Value, request: &Request, trace: &mut Trace) -> Resu
     };
     let sum = seconds.saturating_add(reserve);
     if seconds >= grace {
-        return Err(Deny::new(
-            Reason::DrainExceedsGrace,
-            format!(
+        return Err(Reason::DrainExceedsGrace.deny(format!(
                 "annotation hybridge.dev/drain-timeout {seconds}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
                 remedy(grace, reserve)
-            ),
-        ));
+            )));
     }
     if sum > grace {
         trace.warn(format!("drain-timeout {seconds}s leaves the app {}s to stop before terminationGracePeriodSeconds {grace} ends; {sum} would leave room", grace - seconds));
@@ -61,12 +58,9 @@ pub(crate) fn delay(pod: &Value, request: &Request, timeout: u64) -> Result<u64,
     let of_job = policy.is_some_and(|policy| policy != "Always");
     let grace = grace(pod);
     match request.drain_delay {
-        Some(seconds) if seconds >= grace => Err(Deny::new(
-            Reason::DrainExceedsGrace,
-            format!(
+        Some(seconds) if seconds >= grace => Err(Reason::DrainExceedsGrace.deny(format!(
                 "drain-delay {seconds}s is not below terminationGracePeriodSeconds {grace}; raise that, or set annotation hybridge.dev/drain-delay lower"
-            ),
-        )),
+            ))),
         Some(seconds) => Ok(seconds),
         None if of_job => Ok(0),
         None => Ok(request.usual_delay.unwrap_or(USUAL_DELAY).min(timeout)),

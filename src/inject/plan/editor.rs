@@ -119,10 +119,7 @@ impl Editor {
 
     fn apply(&mut self, op: PatchOperation) -> Result<(), Deny> {
         json_patch::patch(&mut self.pod, std::slice::from_ref(&op)).map_err(|error| {
-            Deny::new(
-                Reason::Malformed,
-                format!("this pod cannot be changed: {error}"),
-            )
+            Reason::Malformed.deny(format!("this pod cannot be changed: {error}"))
         })?;
         self.ops.push(op);
         Ok(())

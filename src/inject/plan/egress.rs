@@ -71,25 +71,19 @@ pub(crate) fn check(
             None
         };
         if let Some(whose) = taken {
-            return Err(Deny::new(
-                Reason::PortConflict,
-                format!(
+            return Err(Reason::PortConflict.deny(format!(
                     "annotation hybridge.dev/egress: {} listens on port {port}, which is {whose}; choose another",
                     entry.name
-                ),
-            ));
+                )));
         }
         let listener = exposed
             .iter()
             .any(|e| entry.name == format!("port-{}", e.listen));
         if listener || ["admin", "tunnel"].contains(&entry.name.as_str()) {
-            return Err(Deny::new(
-                Reason::AnnotationValue,
-                format!(
+            return Err(Reason::AnnotationValue.deny(format!(
                     "annotation hybridge.dev/egress: {:?} is the name of a port of the sidecar in metrics and logs; choose another",
                     entry.name
-                ),
-            ));
+                )));
         }
         if port < 1024 {
             trace.warn(format!("egress {} listens on port {port}, below 1024, and the sidecar has no capability: the node must set net.ipv4.ip_unprivileged_port_start=0 (containerd 2 and CRI-O do), or choose a higher port", entry.name));
@@ -109,13 +103,10 @@ fn tunnel_port(pod: &Value) -> Result<(), Deny> {
         });
     match taken {
         None => Ok(()),
-        Some(slot) => Err(Deny::new(
-            Reason::PortConflict,
-            format!(
+        Some(slot) => Err(Reason::PortConflict.deny(format!(
                 "container {:?} declares port {TUNNEL_PORT}, where the sidecar takes tunnels (annotation hybridge.dev/tunnel); move it to another",
                 slot.name()
-            ),
-        )),
+            ))),
     }
 }
 
@@ -127,12 +118,9 @@ fn nothing_for_ingress(pod: &Value) -> Result<(), Deny> {
     };
     match OF_INGRESS.iter().find(own) {
         None => Ok(()),
-        Some(name) => Err(Deny::new(
-            Reason::AnnotationValue,
-            format!(
+        Some(name) => Err(Reason::AnnotationValue.deny(format!(
                 "annotation hybridge.dev/{name} has no effect: no port of this pod is behind TLS, only its own connections are (hybridge.dev/egress); name the app's port in hybridge.dev/ports, or remove it"
-            ),
-        )),
+            ))),
     }
 }
 
@@ -189,13 +177,10 @@ fn another_value(slot: &Slot<'_>, variable: &str, found: &Value) -> Deny {
         None if found.get("valueFrom").is_some() => "a value from elsewhere (valueFrom)",
         None => "an empty value",
     };
-    Deny::new(
-        Reason::AnnotationValue,
-        format!(
+    Reason::AnnotationValue.deny(format!(
             "annotation hybridge.dev/egress-env sets {variable}, and container {:?} has {has} for it; remove the variable there, or take it out of the annotation",
             slot.name()
-        ),
-    )
+        ))
 }
 
 /// Takes out of the app's containers what the annotation put there.

@@ -39,12 +39,9 @@ pub(crate) fn verdict(pod: &Value, decision: Decision) -> Result<Verdict, Deny> 
         (Some("enabled"), _) => Ok(Verdict::Inject(
             "the pod's label hybridge.dev/inject is enabled",
         )),
-        (Some("disabled"), Decision::Enforced) => Err(Deny::new(
-            Reason::LabelValue,
-            format!(
+        (Some("disabled"), Decision::Enforced) => Err(Reason::LabelValue.deny(format!(
                 "label {INJECT_LABEL}: disabled is not accepted here: the namespace's label {NAMESPACE_LABEL} is enforced; remove the pod's label"
-            ),
-        )),
+            ))),
         (Some("disabled"), _) => Ok(Verdict::Skip(
             "the pod's label hybridge.dev/inject is disabled",
         )),
@@ -55,12 +52,9 @@ pub(crate) fn verdict(pod: &Value, decision: Decision) -> Result<Verdict, Deny> 
         (None, Decision::Object) => Ok(Verdict::Skip(
             "the pod has no label hybridge.dev/inject: enabled",
         )),
-        (Some(other), _) => Err(Deny::new(
-            Reason::LabelValue,
-            format!(
+        (Some(other), _) => Err(Reason::LabelValue.deny(format!(
                 "label {INJECT_LABEL}: {other:?} is not understood; use \"enabled\" or \"disabled\""
-            ),
-        )),
+            ))),
     }
 }
 
@@ -68,7 +62,7 @@ fn refuse_unknown(pod: &Value) -> Result<(), Deny> {
     let labels = pod::metadata(pod, "labels").into_iter().flatten();
     for (key, _) in labels {
         if key.starts_with(PREFIX) && key != INJECT_LABEL {
-            return Err(Deny::new(Reason::UnknownLabel, unknown_message(key)));
+            return Err(Reason::UnknownLabel.deny(unknown_message(key)));
         }
     }
     Ok(())

@@ -114,10 +114,7 @@ fn check_string_map(pod: &Value, key: &str) -> Result<(), Deny> {
 }
 
 fn malformed(what: &str) -> Deny {
-    Deny::new(
-        Reason::Malformed,
-        format!("this is not a valid pod: {what}"),
-    )
+    Reason::Malformed.deny(format!("this is not a valid pod: {what}"))
 }
 
 /// The list under `key`, empty when absent, null or of another type.

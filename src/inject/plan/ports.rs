@@ -81,10 +81,7 @@ fn has_none(pod: &Value, request: &Request) -> Result<bool, Deny> {
             if request.egress.is_some() {
                 return Ok(true);
             }
-            Err(Deny::new(
-                Reason::PortsRequired,
-                "annotation hybridge.dev/ports is none, which leaves the sidecar nothing to do; add hybridge.dev/egress or hybridge.dev/tunnel: enabled, or label the pod hybridge.dev/inject: disabled",
-            ))
+            Err(Reason::PortsRequired.deny("annotation hybridge.dev/ports is none, which leaves the sidecar nothing to do; add hybridge.dev/egress or hybridge.dev/tunnel: enabled, or label the pod hybridge.dev/inject: disabled"))
         }
         Some(_) => Ok(false),
         None => Ok(request.egress.is_some()
@@ -94,23 +91,22 @@ fn has_none(pod: &Value, request: &Request) -> Result<bool, Deny> {
 }
 
 fn conflict(message: String) -> Deny {
-    Deny::new(Reason::PortConflict, message)
+    Reason::PortConflict.deny(message)
 }
 
 fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
     if item.bytes().all(|b| b.is_ascii_digit()) {
         return item.parse().ok().filter(|n| *n != 0).ok_or_else(|| {
-            Deny::new(
-                Reason::AnnotationValue,
-                format!("annotation hybridge.dev/ports: {item} is not a port from 1 to 65535"),
-            )
+            Reason::AnnotationValue.deny(format!(
+                "annotation hybridge.dev/ports: {item} is not a port from 1 to 65535"
+            ))
         });
     }
     let mut named = candidates(pod)
         .flat_map(|slot| pod::tcp_ports(slot.value))
         .filter(|port| port.name == Some(item));
     let found = named.next().ok_or_else(|| {
-        Deny::new(Reason::AnnotationValue, format!("annotation hybridge.dev/ports: no container declares a TCP port named {item:?}; declared are {}", declared_text(pod)))
+        Reason::AnnotationValue.deny(format!("annotation hybridge.dev/ports: no container declares a TCP port named {item:?}; declared are {}", declared_text(pod)))
     })?;
     Ok(found.number)
 }
@@ -129,20 +125,14 @@ fn candidates(pod: &Value) -> impl Iterator<Item = Slot<'_>> {
 fn refuse_owner(slot: &Slot<'_>, port: u16, explicit: bool) -> Result<(), Deny> {
     let name = slot.name();
     if let Some(why) = catalog::serves_nobody(slot.value) {
-        return Err(Deny::new(
-            Reason::NoServer,
-            format!(
+        return Err(Reason::NoServer.deny(format!(
                 "container {name:?} serves no clients ({why}); label its pod hybridge.dev/inject: disabled"
-            ),
-        ));
+            )));
     }
     if slot.is_native_sidecar() && !explicit {
-        return Err(Deny::new(
-            Reason::NotMovable,
-            format!(
+        return Err(Reason::NotMovable.deny(format!(
                 "port {port} is owned by the native sidecar {name:?}, which cannot be moved to loopback; use annotation hybridge.dev/mode: explicit, or move it to 127.0.0.1 and another port yourself and name the app's port in hybridge.dev/ports"
-            ),
-        ));
+            )));
     }
     Ok(())
 }
@@ -181,12 +171,12 @@ fn only_port(pod: &Value, request: &Request, previous: &[u16]) -> Result<u16, De
     match ports.as_slice() {
         [only] => Ok(*only),
         [] => undeclared_port(pod).ok_or_else(|| {
-            Deny::new(Reason::PortsRequired, "no container declares a TCP port; name the app's port in annotation hybridge.dev/ports, or label the pod hybridge.dev/inject: disabled if it serves no clients")
+            Reason::PortsRequired.deny("no container declares a TCP port; name the app's port in annotation hybridge.dev/ports, or label the pod hybridge.dev/inject: disabled if it serves no clients")
         }),
         // A sidecar that came later must not turn an earlier choice into a refusal.
         _ => match previous {
             [chosen] if ports.contains(chosen) => Ok(*chosen),
-            _ => Err(Deny::new(Reason::PortsRequired, format!(
+            _ => Err(Reason::PortsRequired.deny(format!(
                 "the pod declares several TCP ports ({}); name those to put behind TLS in annotation hybridge.dev/ports{}",
                 declared_text(pod),
                 if request.egress.is_some() { ", or none" } else { "" }
@@ -234,13 +224,10 @@ fn owner(pod: &Value, port: u16) -> Result<Slot<'_>, Deny> {
         .collect();
     match known.as_slice() {
         [one] => Ok(**one),
-        _ => Err(Deny::new(
-            Reason::PortsRequired,
-            format!(
+        _ => Err(Reason::PortsRequired.deny(format!(
                 "no container declares port {port}, and the pod has {} that could own it; add it to the ports of the right container",
                 all.len()
-            ),
-        )),
+            ))),
     }
 }
 

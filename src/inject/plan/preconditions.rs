@@ -36,10 +36,7 @@ fn flag(pod: &Value, key: &str) -> bool {
 
 fn host_network(pod: &Value) -> Result<(), Deny> {
     if flag(pod, "hostNetwork") {
-        return Err(Deny::new(
-            Reason::HostNetwork,
-            "the pod uses hostNetwork: its loopback is the node's, so every process of the node could reach the app in plaintext; remove hostNetwork or label the pod hybridge.dev/inject: disabled",
-        ));
+        return Err(Reason::HostNetwork.deny("the pod uses hostNetwork: its loopback is the node's, so every process of the node could reach the app in plaintext; remove hostNetwork or label the pod hybridge.dev/inject: disabled"));
     }
     Ok(())
 }
@@ -51,10 +48,7 @@ fn windows(pod: &Value) -> Result<(), Deny> {
         .get("nodeSelector")
         .and_then(|s| pod::string(s, "kubernetes.io/os"));
     if os == Some("windows") || selector == Some("windows") {
-        return Err(Deny::new(
-            Reason::Windows,
-            "the pod runs on Windows, the sidecar on Linux only; label the pod hybridge.dev/inject: disabled",
-        ));
+        return Err(Reason::Windows.deny("the pod runs on Windows, the sidecar on Linux only; label the pod hybridge.dev/inject: disabled"));
     }
     Ok(())
 }
@@ -70,21 +64,15 @@ fn shared_pid(pod: &Value, request: &Request, trace: &mut Trace) -> Result<(), D
         trace.warn(format!("{key} is accepted by annotation: processes of the same user can read the TLS key through /proc"));
         return Ok(());
     }
-    Err(Deny::new(
-        Reason::SharedPid,
-        format!(
+    Err(Reason::SharedPid.deny(format!(
             "the pod sets {key}: other processes could read the TLS key through /proc; remove it, or accept that with annotation hybridge.dev/allow-shared-pid: \"true\""
-        ),
-    ))
+        )))
 }
 
 fn queue_proxy(pod: &Value, request: &Request) -> Result<(), Deny> {
     let knative = pod::slots(pod, List::App).any(|slot| slot.name() == "queue-proxy");
     if knative && request.mode != Mode::Explicit {
-        return Err(Deny::new(
-            Reason::QueueProxy,
-            "the pod has Knative's queue-proxy, which must stay the first to receive requests: TLS in front of it breaks the activator's probes; use annotation hybridge.dev/mode: explicit",
-        ));
+        return Err(Reason::QueueProxy.deny("the pod has Knative's queue-proxy, which must stay the first to receive requests: TLS in front of it breaks the activator's probes; use annotation hybridge.dev/mode: explicit"));
     }
     Ok(())
 }
@@ -115,14 +103,11 @@ fn tls_volume(pod: &Value) -> Result<(), Deny> {
                 .any(|m| pod::name(m) == TLS_VOLUME)
         });
     match foreign {
-        Some(slot) => Err(Deny::new(
-            Reason::TlsVolumeShared,
-            format!(
+        Some(slot) => Err(Reason::TlsVolumeShared.deny(format!(
                 "container {:?} mounts volume {}, which holds the TLS key and belongs only to the sidecar; give the container a volume of its own",
                 slot.name(),
                 TLS_VOLUME
-            ),
-        )),
+            ))),
         None => Ok(()),
     }
 }
@@ -132,24 +117,18 @@ fn native(pod: &Value, settings: &Settings, trace: &mut Trace) -> Result<(), Den
         return Ok(());
     }
     if !settings.plain_container {
-        return Err(Deny::new(
-            Reason::NativeUnsupported,
-            format!(
+        return Err(Reason::NativeUnsupported.deny(format!(
                 "the cluster is 1.{}: native sidecars, which start before and stop after the app, need 1.29; upgrade, or run the injector with --plain-container and accept its limits",
                 settings.kubernetes_version
-            ),
-        ));
+            )));
     }
     let policy = pod::string(pod::spec(pod), "restartPolicy");
     if policy.is_some_and(|p| p != "Always") {
-        return Err(Deny::new(
-            Reason::NativeUnsupported,
-            format!(
+        return Err(Reason::NativeUnsupported.deny(format!(
                 "the cluster is 1.{} and the pod has restartPolicy {}: a plain sidecar container would keep the Job from finishing; native sidecars need 1.29",
                 settings.kubernetes_version,
                 policy.unwrap_or_default()
-            ),
-        ));
+            )));
     }
     trace.warn("plain container: the app may start before the sidecar, and at deletion both stop at once; streams that outlive the sidecar are cut");
     Ok(())

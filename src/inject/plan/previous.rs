@@ -48,12 +48,9 @@ pub(crate) fn read(pod: &Value, settings: &Settings) -> Result<Previous, Deny> {
 }
 
 fn taken(what: &str, name: &str) -> Deny {
-    Deny::new(
-        Reason::NameTaken,
-        format!(
+    Reason::NameTaken.deny(format!(
             "{what} named {name:?} that this injector did not make; rename it, or label the pod hybridge.dev/inject: disabled if the sidecar was written by hand"
-        ),
-    )
+        ))
 }
 
 fn status_ports(status: &str) -> Vec<u16> {

@@ -152,13 +152,10 @@ impl Rewriter<'_> {
         self.refuse_https(field, action)?;
         let original = check(key, action, port, path, timeout(handler));
         if !original.is_http_clean() {
-            return Err(Deny::new(
-                Reason::ProbeTable,
-                format!(
+            return Err(Reason::ProbeTable.deny(format!(
                     "{field} of container {:?} has a path or header that cannot be sent as it is; encode spaces and control characters",
                     self.slot.name()
-                ),
-            ));
+                )));
         }
         Ok(Some(original))
     }
@@ -176,7 +173,7 @@ impl Rewriter<'_> {
             Value::String(name) => named(name),
             other => pod::port_number(other),
         };
-        number.ok_or_else(|| Deny::new(Reason::ProbePort, format!(
+        number.ok_or_else(|| Reason::ProbePort.deny(format!(
             "{field} of container {:?} asks port {value}, which is neither a port number nor a port name of that container", self.slot.name()
         )))
     }
@@ -185,23 +182,17 @@ impl Rewriter<'_> {
         if action.get("scheme").and_then(Value::as_str) != Some("HTTPS") {
             return Ok(());
         }
-        Err(Deny::new(
-            Reason::AppServesTls,
-            format!(
+        Err(Reason::AppServesTls.deny(format!(
                 "{field} of container {:?} uses scheme HTTPS: the app serves TLS itself; let it serve plaintext and the probe use HTTP, hybridge adds the TLS",
                 self.slot.name()
-            ),
-        ))
+            )))
     }
 
     fn lost(&self, field: &str, path: &str) -> Deny {
-        Deny::new(
-            Reason::ProbeTable,
-            format!(
+        Reason::ProbeTable.deny(format!(
                 "{field} of container {:?} already asks {path}, but the sidecar's probe table does not say which probe it is; restore the original probe",
                 self.slot.name()
-            ),
-        )
+            ))
     }
 }
 

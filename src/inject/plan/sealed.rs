@@ -58,36 +58,27 @@ fn check(pod: &Value, sealed: &Sealed) -> Result<(), Deny> {
         .iter()
         .any(|volume| pod::name(volume) == sealed.volume)
     {
-        return Err(Deny::new(
-            Reason::AnnotationValue,
-            format!(
+        return Err(Reason::AnnotationValue.deny(format!(
                 "annotation hybridge.dev/sealed names volume {:?}, which the pod does not have; add it to spec.volumes",
                 sealed.volume
-            ),
-        ));
+            )));
     }
     for slot in pod::all_slots(pod).filter(|slot| slot.name() != OPENER) {
         for mount in pod::array(slot.value, "volumeMounts") {
             let at = pod::string(mount, "mountPath").map(|path| path.trim_end_matches('/'));
             if pod::name(mount) == SEALED_KEYS_VOLUME {
-                return Err(Deny::new(
-                    Reason::TlsVolumeShared,
-                    format!(
+                return Err(Reason::TlsVolumeShared.deny(format!(
                         "container {:?} mounts volume {SEALED_KEYS_VOLUME}, which holds the identity and belongs only to {OPENER}; give the container a volume of its own",
                         slot.name()
-                    ),
-                ));
+                    )));
             }
             if at == Some(&sealed.mount) && pod::name(mount) != OPENED_VOLUME {
-                return Err(Deny::new(
-                    Reason::AnnotationValue,
-                    format!(
+                return Err(Reason::AnnotationValue.deny(format!(
                         "annotation hybridge.dev/sealed puts the model at {}, where container {:?} mounts volume {:?}; choose another path or remove that mount",
                         sealed.mount,
                         slot.name(),
                         pod::name(mount)
-                    ),
-                ));
+                    )));
             }
         }
     }

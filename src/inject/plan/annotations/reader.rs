@@ -27,7 +27,7 @@ impl Reader<'_> {
         let annotations = pod::metadata(self.pod, "annotations").into_iter().flatten();
         for (key, _) in annotations {
             if let Some(name) = key.strip_prefix(PREFIX).filter(|name| !is_known(name)) {
-                return Err(Deny::new(Reason::UnknownAnnotation, unknown_message(name)));
+                return Err(Reason::UnknownAnnotation.deny(unknown_message(name)));
             }
         }
         Ok(())
@@ -169,8 +169,5 @@ pub(crate) fn spelling(value: &impl ValueEnum) -> String {
 
 /// Refuses the value of an annotation.
 pub(super) fn wrong(name: &str, what: &str) -> Deny {
-    Deny::new(
-        Reason::AnnotationValue,
-        format!("annotation {PREFIX}{name} {what}"),
-    )
+    Reason::AnnotationValue.deny(format!("annotation {PREFIX}{name} {what}"))
 }

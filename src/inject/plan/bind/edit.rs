@@ -46,13 +46,10 @@ impl Edit<'_> {
             .iter()
             .any(|e| pod::string(e, "name") == Some(variable) && e.get("valueFrom").is_some());
         if computed {
-            return Err(Deny::new(
-                Reason::NotMovable,
-                format!(
+            return Err(Reason::NotMovable.deny(format!(
                     "container {:?} takes {variable} from elsewhere (valueFrom); add --host {LOOPBACK} there and set annotation hybridge.dev/bind: none",
                     pod::name(container)
-                ),
-            ));
+                )));
         }
         let current = pod::env(container, variable).unwrap_or_default().to_owned();
         let flag = format!("--host {address}");

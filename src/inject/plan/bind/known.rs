@@ -126,7 +126,7 @@ impl Mover<'_> {
 
     fn not_movable(&self, what: &str) -> Deny {
         let name = pod::name(self.container);
-        Deny::new(Reason::NotMovable, format!("container {name:?} {what}"))
+        Reason::NotMovable.deny(format!("container {name:?} {what}"))
     }
 
     /// A script is not rewritten: it must have the loopback address already.

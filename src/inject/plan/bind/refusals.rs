@@ -23,13 +23,10 @@ pub(super) fn refuse_tls_app(container: &Value) -> Result<(), Deny> {
         .map(|word| word.split('=').next().unwrap_or_default())
         .find(|word| FLAGS.contains(word));
     match flag {
-        Some(flag) => Err(Deny::new(
-            Reason::AppServesTls,
-            format!(
+        Some(flag) => Err(Reason::AppServesTls.deny(format!(
                 "container {:?} serves TLS itself ({flag}); remove that, hybridge speaks plaintext to the app on loopback",
                 pod::name(container)
-            ),
-        )),
+            ))),
         None => Ok(()),
     }
 }
@@ -42,25 +39,19 @@ pub(super) fn refuse_other_ports(
 ) -> Result<(), Deny> {
     let name = pod::name(container);
     if let Some(path) = flag_value(container, "--uds") {
-        return Err(Deny::new(
-            Reason::NotMovable,
-            format!(
+        return Err(Reason::NotMovable.deny(format!(
                 "container {name:?} listens on the Unix socket {path} (--uds) and on no port; remove --uds"
-            ),
-        ));
+            )));
     }
     let own = listeners::by_flags(server, container);
     match ports.iter().find(|port| !own.contains(port)) {
         Some(port) if !own.is_empty() => {
             let list: Vec<String> = own.iter().map(u16::to_string).collect();
-            Err(Deny::new(
-                Reason::PortConflict,
-                format!(
+            Err(Reason::PortConflict.deny(format!(
                     "container {name:?} is to be reached on port {port}, but its command line makes {} listen on {}; declare that as containerPort, and name it where hybridge.dev/ports is given",
                     server.title,
                     list.join(", ")
-                ),
-            ))
+                )))
         }
         _ => Ok(()),
     }
