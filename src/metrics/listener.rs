@@ -94,15 +94,20 @@ impl Metrics {
 impl ListenerMetrics {
     /// Makes the closed sets visible from the start, so that a rate has its zero.
     pub fn announce(&self, failures: &[&str], outcomes: &[&str], upstream: &[&str]) {
-        let start = |family: &IntCounterVec, values: &[&str]| {
-            for value in values {
-                family.with_label_values(&[&self.name, *value]);
-            }
-        };
-        start(&self.all.handshakes.failed, failures);
-        start(&self.all.connections.closed, outcomes);
-        start(&self.all.requests.upstream_failures, upstream);
-        start(&self.all.connections.shed, ShedReason::VARIANTS);
+        self.start(&self.all.handshakes.failed, failures);
+        self.start(&self.all.connections.closed, outcomes);
+        self.start(&self.all.requests.upstream_failures, upstream);
+        self.start(&self.all.connections.shed, ShedReason::VARIANTS);
+    }
+
+    fn start(&self, family: &IntCounterVec, values: &[&str]) {
+        for value in values {
+            family.with_label_values(&[&self.name, *value]);
+        }
+    }
+
+    fn count(&self, family: &IntCounterVec, value: &str) {
+        family.with_label_values(&[&self.name, value]).inc();
     }
 
     /// The same for one way a handshake can go.
@@ -145,29 +150,17 @@ impl ListenerMetrics {
 
     /// Counts a handshake that did not complete.
     pub fn handshake_failed(&self, reason: &str) {
-        self.all
-            .handshakes
-            .failed
-            .with_label_values(&[&self.name, reason])
-            .inc();
+        self.count(&self.all.handshakes.failed, reason);
     }
 
     /// Counts a closed connection.
     pub fn closed(&self, outcome: &str) {
-        self.all
-            .connections
-            .closed
-            .with_label_values(&[&self.name, outcome])
-            .inc();
+        self.count(&self.all.connections.closed, outcome);
     }
 
     /// Counts a connection that was ended to make room for another.
     pub fn shed(&self, reason: ShedReason) {
-        self.all
-            .connections
-            .shed
-            .with_label_values(&[&self.name, reason.as_str()])
-            .inc();
+        self.count(&self.all.connections.shed, reason.as_str());
     }
 
     /// Counts a panic.
@@ -177,11 +170,7 @@ impl ListenerMetrics {
 
     /// Counts a failure of the upstream's side.
     pub fn upstream_failed(&self, reason: &str) {
-        self.all
-            .requests
-            .upstream_failures
-            .with_label_values(&[&self.name, reason])
-            .inc();
+        self.count(&self.all.requests.upstream_failures, reason);
     }
 
     /// What measures this listener's streams.
@@ -199,22 +188,18 @@ impl ListenerMetrics {
 
     /// Makes the places of signatures of responses visible from the start.
     pub fn announce_signed_responses(&self) {
-        for place in ["header", "trailer", "comment", "none"] {
-            let family = &self.all.requests.signed_responses;
-            family.with_label_values(&[&self.name, place]);
-        }
+        let places = ["header", "trailer", "comment", "none"];
+        self.start(&self.all.requests.signed_responses, &places);
     }
 
     /// Counts a response by where its signatures are.
     pub fn response_signed(&self, place: &str) {
-        let family = &self.all.requests.signed_responses;
-        family.with_label_values(&[&self.name, place]).inc();
+        self.count(&self.all.requests.signed_responses, place);
     }
 
     /// Counts a request whose signatures were checked.
     pub fn signature(&self, result: &str) {
-        let family = &self.all.requests.signatures;
-        family.with_label_values(&[&self.name, result]).inc();
+        self.count(&self.all.requests.signatures, result);
     }
 
     /// Records the head of a response.
@@ -233,30 +218,16 @@ impl ListenerMetrics {
     /// Makes the closed sets of client certificates visible from the start.
     pub fn announce_clients(&self, results: &[&str], algorithms: &[&str]) {
         let clients = &self.all.clients;
-        for result in results {
-            clients
-                .certificates
-                .with_label_values(&[&self.name, *result]);
-        }
-        for algorithm in algorithms {
-            clients
-                .algorithms
-                .with_label_values(&[&self.name, *algorithm]);
-        }
+        self.start(&clients.certificates, results);
+        self.start(&clients.algorithms, algorithms);
     }
 
     /// Counts what came of a client's certificate, and of an accepted one the algorithm of its key.
     pub fn client_certificate(&self, result: &str, algorithm: Option<&str>) {
         let clients = &self.all.clients;
-        clients
-            .certificates
-            .with_label_values(&[&self.name, result])
-            .inc();
+        self.count(&clients.certificates, result);
         if let Some(algorithm) = algorithm {
-            clients
-                .algorithms
-                .with_label_values(&[&self.name, algorithm])
-                .inc();
+            self.count(&clients.algorithms, algorithm);
         }
     }
 
