@@ -21,9 +21,13 @@ pub struct ReloadError {
 
 impl ReloadError {
     pub(super) fn not_yet() -> Self {
+        Self::now("internal", "no certificate has been loaded yet".into())
+    }
+
+    fn now(reason: &'static str, message: String) -> Self {
         Self {
-            reason: "internal",
-            message: "no certificate has been loaded yet".into(),
+            reason,
+            message,
             since: unix_seconds(SystemTime::now()),
         }
     }
@@ -55,43 +59,30 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(error: &CredentialError, digest: Option<PairDigest>) -> Self {
         Self {
-            error: ReloadError {
-                reason: error.reason(),
-                message: scrub(&error.to_string()).into_owned(),
-                since: unix_seconds(SystemTime::now()),
-            },
             digest,
-            reported: Instant::now(),
             may_be_half_written: error.may_be_half_written(),
+            ..Self::without_files(error.reason(), scrub(&error.to_string()).into_owned())
         }
     }
 
     /// The look at the files was given up.
     pub(super) fn of_silence(cert: &str, patience: Duration) -> Self {
-        Self {
-            error: ReloadError {
-                reason: "timeout",
-                message: format!(
-                    "certificate file {cert} and its key could not be read within {} s: look at the file system that they are on, or at the token that holds the key",
-                    patience.as_secs()
-                ),
-                since: unix_seconds(SystemTime::now()),
-            },
-            digest: None,
-            reported: Instant::now(),
-            may_be_half_written: false,
-        }
+        let message = format!(
+            "certificate file {cert} and its key could not be read within {} s: look at the file system that they are on, or at the token that holds the key",
+            patience.as_secs()
+        );
+        Self::without_files("timeout", message)
     }
 
     /// The look at the files panicked. What the panic said is not repeated: it may hold what was read.
     pub(super) fn of_panic() -> Self {
+        let message = "the look at the certificate files ended by a fault of this program";
+        Self::without_files("internal", message.to_owned())
+    }
+
+    fn without_files(reason: &'static str, message: String) -> Self {
         Self {
-            error: ReloadError {
-                reason: "internal",
-                message: "the look at the certificate files ended by a fault of this program"
-                    .to_owned(),
-                since: unix_seconds(SystemTime::now()),
-            },
+            error: ReloadError::now(reason, message),
             digest: None,
             reported: Instant::now(),
             may_be_half_written: false,
