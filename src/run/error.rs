@@ -6,11 +6,7 @@ use thiserror::Error;
 
 use crate::listener::{Address, BindError};
 use crate::probes::ProbeTableError;
-use crate::signature::{KeyError, SignerError};
 use crate::tls::client::ClientTlsError;
-use crate::tls::credentials::CredentialError;
-use crate::tls::tickets::TicketKeyError;
-use crate::tls::trust::TrustError;
 use crate::traces::ExporterError;
 
 /// Why a run did not start.
@@ -19,14 +15,6 @@ pub enum Error {
     /// An address could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A certificate or key is of no use.
-    #[error("listener `{listener}`: {source}")]
-    Credentials {
-        /// The listener's name.
-        listener: String,
-        /// What is wrong with which file.
-        source: Box<CredentialError>,
-    },
     /// What an egress makes its connections with is of no use.
     #[error("egress `{egress}`: {source}")]
     Egress {
@@ -49,6 +37,14 @@ pub enum Error {
         /// The address of that.
         held: Address,
     },
+    /// What a listener has in files, or of its agent, is of no use.
+    #[error("listener `{listener}`: {source}")]
+    Listener {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with which file.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -61,38 +57,6 @@ pub enum Error {
     /// Signal handlers could not be installed.
     #[error("cannot install signal handlers: {0}")]
     Signals(#[source] std::io::Error),
-    /// The keys of clients that sign are of no use.
-    #[error("listener `{listener}`: {source}")]
-    SignatureKeys {
-        /// The listener's name.
-        listener: String,
-        /// What is wrong with which file.
-        source: Box<KeyError>,
-    },
-    /// The keys that sign responses are of no use.
-    #[error("listener `{listener}`: {source}")]
-    ResponseKeys {
-        /// The listener's name.
-        listener: String,
-        /// What is wrong with which file.
-        source: Box<SignerError>,
-    },
-    /// The ticket keys are of no use.
-    #[error("listener `{listener}`: {source}")]
-    TicketKeys {
-        /// The listener's name.
-        listener: String,
-        /// What is wrong with which file.
-        source: Box<TicketKeyError>,
-    },
-    /// The CAs for clients are of no use.
-    #[error("listener `{listener}`: {source}")]
-    Trust {
-        /// The listener's name.
-        listener: String,
-        /// What is wrong with which file.
-        source: Box<TrustError>,
-    },
     /// Traces cannot be exported.
     #[error("traces: {0}")]
     Traces(#[source] ExporterError),
@@ -117,19 +81,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says of an error whose it is.
+    pub(super) fn of_listener<E>(name: &str) -> impl Fn(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Self::Listener {
+            listener: name.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
     /// Whether the configuration is to blame (exit code 64) rather than the world (1).
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Credentials { .. }
-                | Self::Egress { .. }
+            Self::Egress { .. }
+                | Self::Listener { .. }
                 | Self::Probes(_)
-                | Self::ResponseKeys { .. }
-                | Self::SignatureKeys { .. }
-                | Self::TicketKeys { .. }
                 | Self::Traces(ExporterError::Tls(_))
                 | Self::Tls { .. }
-                | Self::Trust { .. }
                 | Self::TunnelTo { .. }
         )
     }

@@ -11,8 +11,8 @@ use crate::signature::{self, ReplayTables, ResponseSigner, Verifier};
 use crate::tls::certificates::CertificateSet;
 use crate::tls::policy::Profile;
 use crate::tls::reload::CredentialStore;
-use crate::tls::tickets::{TicketKeyError, TicketKeyStore};
-use crate::tls::trust::{LastBundles, TrustError, TrustStore};
+use crate::tls::tickets::TicketKeyStore;
+use crate::tls::trust::{LastBundles, TrustStore};
 
 /// What the listener of that name has in use.
 #[derive(Default)]
@@ -41,22 +41,14 @@ pub(super) fn trust_store(
     };
     if tls.spiffe.is_some() {
         let store = TrustStore::of_bundles(settings, bundles, NO_ANSWER);
-        return store.map(Some).map_err(untrusted(name));
+        return store.map(Some).map_err(Error::of_listener(name));
     }
     match TrustStore::load(settings) {
         Err(error) if tls.wait_for_certificate && !before.trust => {
             tracing::warn!(listener = %name, %error, "no usable authorities for clients yet, every client certificate is refused");
             Ok(Some(TrustStore::waiting(settings, &error)))
         }
-        loaded => loaded.map(Some).map_err(untrusted(name)),
-    }
-}
-
-fn untrusted(listener: &str) -> impl FnOnce(TrustError) -> Error {
-    let listener = listener.to_owned();
-    move |source| Error::Trust {
-        listener,
-        source: Box::new(source),
+        loaded => loaded.map(Some).map_err(Error::of_listener(name)),
     }
 }
 
@@ -64,7 +56,7 @@ fn untrusted(listener: &str) -> impl FnOnce(TrustError) -> Error {
 pub(super) fn trust(name: &str, tls: &crate::tls::Settings) -> Result<Option<TrustStore>, Error> {
     let settings = tls.client_auth.as_ref().filter(|_| tls.spiffe.is_none());
     let trust = settings.map(TrustStore::load).transpose();
-    trust.map_err(untrusted(name))
+    trust.map_err(Error::of_listener(name))
 }
 
 /// What verifies the signatures of requests, if they are asked for; as `check` looks at it too.
@@ -74,12 +66,8 @@ pub(super) fn signature(
     replays: &Arc<ReplayTables>,
 ) -> Result<Option<Arc<Verifier>>, Error> {
     let verifier = settings.map(|settings| Verifier::load(settings, replays));
-    let verifier = verifier.transpose();
-    let verifier = verifier.map_err(|source| Error::SignatureKeys {
-        listener: name.to_owned(),
-        source: Box::new(source),
-    });
-    Ok(verifier?.map(Arc::new))
+    let verifier = verifier.transpose().map_err(Error::of_listener(name))?;
+    Ok(verifier.map(Arc::new))
 }
 
 /// Who signs responses, if they are signed; as `check` looks at it too.
@@ -88,11 +76,8 @@ pub(super) fn responses(
     settings: Option<&signature::ResponseSettings>,
 ) -> Result<Option<Arc<ResponseSigner>>, Error> {
     let signer = settings.map(ResponseSigner::load).transpose();
-    let signer = signer.map_err(|source| Error::ResponseKeys {
-        listener: name.to_owned(),
-        source: Box::new(source),
-    });
-    Ok(signer?.map(Arc::new))
+    let signer = signer.map_err(Error::of_listener(name))?;
+    Ok(signer.map(Arc::new))
 }
 
 /// The keys of a listener's tickets, if they come from a file. Where a certificate may be waited for, so
@@ -102,16 +87,18 @@ pub(super) fn ticket_key_store(
     tls: &crate::tls::Settings,
     before: &Before,
 ) -> Result<Option<Arc<TicketKeyStore>>, Error> {
-    match (ticket_keys(name, tls), &tls.ticket_keys) {
-        (Err(Error::TicketKeys { source, .. }), Some(path))
-            if tls.wait_for_certificate && !before.ticket_keys =>
-        {
-            tracing::warn!(listener = %name, error = %source, "no usable ticket keys yet, this process makes its own");
-            let waiting = TicketKeyStore::waiting(path, &source);
-            waiting.map(Arc::new).map(Some).map_err(refused(name))
+    let Some(path) = &tls.ticket_keys else {
+        return Ok(None);
+    };
+    let keys = match TicketKeyStore::load(path) {
+        Err(error) if tls.wait_for_certificate && !before.ticket_keys => {
+            tracing::warn!(listener = %name, %error, "no usable ticket keys yet, this process makes its own");
+            TicketKeyStore::waiting(path, &error)
         }
-        (keys, _) => keys,
-    }
+        loaded => loaded,
+    };
+    let keys = keys.map_err(Error::of_listener(name))?;
+    Ok(Some(Arc::new(keys)))
 }
 
 /// The keys as `check` looks at them: nothing to wait for.
@@ -120,16 +107,8 @@ pub(super) fn ticket_keys(
     tls: &crate::tls::Settings,
 ) -> Result<Option<Arc<TicketKeyStore>>, Error> {
     let keys = tls.ticket_keys.as_deref().map(TicketKeyStore::load);
-    let keys = keys.transpose().map_err(refused(name))?;
+    let keys = keys.transpose().map_err(Error::of_listener(name))?;
     Ok(keys.map(Arc::new))
-}
-
-fn refused(listener: &str) -> impl FnOnce(TicketKeyError) -> Error {
-    let listener = listener.to_owned();
-    move |source| Error::TicketKeys {
-        listener,
-        source: Box::new(source),
-    }
 }
 
 /// Every pair of a listener. Those that cannot be used may be waited for.
@@ -161,10 +140,7 @@ fn set_of_pairs(
 ) -> Result<CertificateSet, Error> {
     if tls.spiffe.is_some() {
         let store = CredentialStore::given(&tls.cert, tls.profile, given);
-        let store = store.map_err(|source| Error::Credentials {
-            listener: name.to_owned(),
-            source: Box::new(source),
-        })?;
+        let store = store.map_err(Error::of_listener(name))?;
         let settings = tls.certificates.clone();
         return Ok(CertificateSet::new(Arc::new(store), [], settings));
     }
@@ -191,17 +167,12 @@ fn credential_store(
     profile: Profile,
     wait: bool,
 ) -> Result<CredentialStore, Error> {
-    let refused = |source| Error::Credentials {
-        listener: name.to_owned(),
-        source: Box::new(source),
-    };
-    match CredentialStore::load(cert, key).and_then(|store| store.held_to(profile)) {
-        Ok(store) => Ok(store),
+    let store = match CredentialStore::load(cert, key).and_then(|store| store.held_to(profile)) {
         Err(error) if wait => {
             tracing::warn!(listener = %name, reason = error.reason(), %error, "no usable certificate yet, every handshake is refused");
-            let waiting = CredentialStore::waiting(cert, key, &error);
-            waiting.held_to(profile).map_err(refused)
+            CredentialStore::waiting(cert, key, &error).held_to(profile)
         }
-        Err(source) => Err(refused(source)),
-    }
+        store => store,
+    };
+    store.map_err(Error::of_listener(name))
 }
