@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hybridge_redact::Shown;
 use thiserror::Error;
 
 /// Why a run or a report could not be completed.
@@ -12,13 +13,13 @@ use thiserror::Error;
 pub enum Error {
     #[error("{0}")]
     Usage(String),
-    #[error("plan {name}: {message}")]
+    #[error("plan {}: {message}", Shown::path(Path::new(.name)))]
     Plan { name: String, message: String },
-    #[error("{path} is not a result file this version reads: {message}")]
+    #[error("{} is not a result file this version reads: {message}", Shown::path(.path))]
     Results { path: PathBuf, message: String },
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {}: {source}", Shown::path(.path))]
     Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {path}: {source}; free some space or choose another --out")]
+    #[error("cannot write {}: {source}; free some space or choose another --out", Shown::path(.path))]
     Write { path: PathBuf, source: io::Error },
     #[error(
         "target {target} does not answer at {address}: {source}; is it running and is the port right?"

@@ -3,6 +3,7 @@
 //! [`Shown`] holds such a text inside an error; [`scrub`] is the last look at a message before it leaves.
 
 mod age;
+mod arguments;
 mod base64;
 mod directory;
 mod hex;
@@ -19,6 +20,7 @@ use std::path::Path;
 use base64::{hides, is_base64, pieces, words};
 use printable::printable;
 
+pub use arguments::{clean, refuse_key_text};
 pub use printable::{is_printable, lines, one_line};
 
 /// Shortest text that is taken for base64 throughout.

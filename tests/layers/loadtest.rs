@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::circles::Graph;
 
 const ROOMS: [&str; 20] = [
+    "terminal",
     "error",
     "regular",
-    "secret",
     "rng",
     "versions",
     "stats",

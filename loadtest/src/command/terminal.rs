@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::error::{Error, Result};
+pub(super) use crate::terminal::say;
 
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout();
@@ -22,11 +23,6 @@ pub(super) fn conclude(printed: Result<()>, code: u8) -> Result<u8> {
         }
         printed => printed.map(|()| code),
     }
-}
-
-pub(super) fn say(text: &str) {
-    // A closed standard error must not end the run.
-    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 #[cfg(test)]

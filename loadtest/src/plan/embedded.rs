@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use hybridge_redact::Shown;
+
 use super::Plan;
 use super::file::parse;
 use crate::error::{Error, Result};
@@ -55,7 +57,8 @@ pub fn load(name: &str) -> Result<Plan> {
     if !path.exists() {
         let known: Vec<_> = EMBEDDED.iter().map(|(known, _)| *known).collect();
         return Err(Error::Usage(format!(
-            "no plan \"{name}\": neither a file nor one of {}",
+            "no plan \"{}\": neither a file nor one of {}",
+            Shown::path(path),
             known.join(", ")
         )));
     }

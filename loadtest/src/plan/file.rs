@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use hybridge_redact::scrub;
+
 use super::syntax::{CaseFile, File, TargetFile};
 use super::{Case, Load, Plan, Role, Target};
 use crate::error::{Error, Result};
@@ -15,7 +17,7 @@ pub fn parse(name: &str, text: &str) -> Result<Plan> {
         name: name.to_owned(),
         message,
     };
-    let file: File = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+    let file: File = toml::from_str(text).map_err(|error| fail(syntax(text, &error)))?;
     let targets = file
         .target
         .iter()
@@ -41,6 +43,14 @@ pub fn parse(name: &str, text: &str) -> Result<Plan> {
     };
     check(&plan).map_err(fail)?;
     Ok(plan)
+}
+
+/// What the reader of TOML says, with the line; not the line itself, where a key may stand.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let message = scrub(error.message()).replace('\n', ", ");
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    format!("line {}: {message}", before.matches('\n').count() + 1)
 }
 
 fn target(file: &TargetFile) -> std::result::Result<Target, String> {

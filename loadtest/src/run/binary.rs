@@ -1,10 +1,10 @@
 //! Where the `hybridge` program is: named, beside this one, or to be built from the checkout this one lies in.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Result};
+use crate::terminal::say;
 
 /// The `hybridge` program: the one named, or beside this one, or built from the checkout this one was built in.
 pub fn find(named: Option<&Path>) -> Result<PathBuf> {
@@ -91,9 +91,4 @@ fn no_binary(path: &Path) -> Error {
          `cargo build --release`, or name running targets with --hybrid and --classical",
         path.display()
     ))
-}
-
-fn say(text: &str) {
-    // A closed standard error must not end the run.
-    writeln!(std::io::stderr(), "{text}").ok();
 }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use crate::plan::Case;
+use crate::terminal::shown;
 
 const WIDTH: usize = 24;
 
@@ -67,7 +68,7 @@ impl Progress {
             );
             write(&format!(
                 "\r\x1b[2K{}",
-                text.chars().take(110).collect::<String>()
+                shown(&text).chars().take(110).collect::<String>()
             ));
         } else if self.shown && title != self.last_title {
             write(&format!("{} remaining: {title}\n", show(self.remaining())));

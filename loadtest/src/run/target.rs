@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hybridge_redact::Shown;
 use rustls::pki_types::ServerName;
 
 use crate::error::{Error, Result};
@@ -124,8 +125,9 @@ fn tls(target: &Target, authority: &str) -> Result<Tls> {
     let name = target.server_name.as_deref().unwrap_or(host);
     let server_name = ServerName::try_from(name.to_owned()).map_err(|_| {
         Error::Usage(format!(
-            "target {}: \"{name}\" is not a server name; set server_name",
-            target.name
+            "target {}: \"{}\" is not a server name; set server_name",
+            target.name,
+            Shown::from(name)
         ))
     })?;
     let trust = Trust::load(target.ca.as_deref())?;
@@ -152,7 +154,8 @@ fn split_url(target: &Target) -> Result<(&str, String)> {
         let example = "write such as https://127.0.0.1:8443";
         Error::Usage(format!(
             "target {}: URL \"{}\" {message}; {example}",
-            target.name, target.url
+            target.name,
+            Shown::from(target.url.as_str())
         ))
     };
     let (scheme, rest) = target
@@ -193,14 +196,16 @@ fn pid(target: &Target) -> Result<Option<u32>> {
 /// The running process a file names; `whose` is for messages.
 pub fn pid_in(path: &Path, whose: &str) -> Result<u32> {
     let text = regular::text(path, PID_FILE)?;
-    let pid = text
-        .trim()
-        .parse()
-        .map_err(|_| Error::Usage(format!("{whose}: {} holds no process id", path.display())))?;
+    let pid = text.trim().parse().map_err(|_| {
+        Error::Usage(format!(
+            "{whose}: {} holds no process id",
+            Shown::path(path)
+        ))
+    })?;
     if !Path::new(&format!("/proc/{pid}")).exists() {
         return Err(Error::Usage(format!(
             "{whose}: no process {pid} (from {})",
-            path.display()
+            Shown::path(path)
         )));
     }
     Ok(pid)
@@ -209,14 +214,15 @@ pub fn pid_in(path: &Path, whose: &str) -> Result<u32> {
 fn metrics_address(url: &str) -> Result<SocketAddr> {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let authority = rest.split('/').next().unwrap_or(rest);
+    let shown = Shown::from(url);
     let mut found = authority.to_socket_addrs().map_err(|error| {
         Error::Usage(format!(
-            "metrics address \"{url}\": {error}; write such as http://127.0.0.1:9443/metrics"
+            "metrics address \"{shown}\": {error}; write such as http://127.0.0.1:9443/metrics"
         ))
     })?;
     found
         .next()
-        .ok_or_else(|| Error::Usage(format!("metrics address \"{url}\" does not resolve")))
+        .ok_or_else(|| Error::Usage(format!("metrics address \"{shown}\" does not resolve")))
 }
 
 /// What client and server had counted for a target at one moment.

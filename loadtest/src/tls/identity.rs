@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hybridge_redact::Shown;
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,7 +24,7 @@ impl ClientIdentity {
     pub fn load(certificate: &Path, key: &Path, whose: &str) -> Result<Self> {
         let read = |path: &Path| regular::read(path, LARGEST);
         let wrong = |path: &Path, message: String| {
-            Error::Usage(format!("{whose}: {}: {message}", path.display()))
+            Error::Usage(format!("{whose}: {}: {message}", Shown::path(path)))
         };
         let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
             .collect::<std::result::Result<Vec<_>, _>>()
@@ -35,7 +36,7 @@ impl ClientIdentity {
             .map_err(|_| wrong(key, "holds no PRIVATE KEY block".into()))?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let pair = CertifiedKey::from_der(chain, private, &provider).map_err(|error| {
-            let message = format!("not the key of {}: {error}", certificate.display());
+            let message = format!("not the key of {}: {error}", Shown::path(certificate));
             wrong(key, message)
         })?;
         Ok(Self(Arc::new(SingleCertAndKey::from(pair))))

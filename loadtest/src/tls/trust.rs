@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hybridge_redact::Shown;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -45,7 +46,7 @@ impl Trust {
         };
         let pem = regular::read(path, LARGEST)?;
         Self::from_pem(&pem)
-            .map_err(|message| Error::Usage(format!("CA file {}: {message}", path.display())))
+            .map_err(|message| Error::Usage(format!("CA file {}: {message}", Shown::path(path))))
     }
 
     /// The same, of PEM text in memory.

@@ -15,6 +15,7 @@ mod merging;
 mod model_server;
 mod own_servers;
 mod relay;
+mod secrets;
 mod shards;
 mod spin;
 mod stranger;
