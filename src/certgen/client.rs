@@ -1,7 +1,6 @@
 //! The name of a client that a certificate is issued for: a URI such as a SPIFFE ID, a DNS name or an
 //! IP address (RFC 5280 section 4.2.1.6, X509-SVID section 2).
 
-use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -15,9 +14,11 @@ use crate::tls::identity::Rules;
 const LONGEST_STEM: usize = 160;
 
 /// One subject alternative name of a client.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, strum::Display)]
 pub enum Client {
+    #[strum(to_string = "{0}")]
     Uri(String),
+    #[strum(to_string = "{0}")]
     Name(Name),
 }
 
@@ -97,15 +98,6 @@ impl FromStr for Client {
         let rule = Rules::default().add_uri(text);
         rule.map_err(|problem| refused(problem.to_string()))?;
         Ok(Self::Uri(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Uri(uri) => f.write_str(uri),
-            Self::Name(name) => name.fmt(f),
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! A name a server certificate is issued for: a DNS name, with a wildcard or without, or an IP address.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -9,9 +8,11 @@ use rustls::pki_types::DnsName;
 use crate::redact::Shown;
 
 /// One subject alternative name (RFC 5280, section 4.2.1.6).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, strum::Display)]
 pub enum Name {
+    #[strum(to_string = "{0}")]
     Address(IpAddr),
+    #[strum(to_string = "{0}")]
     Dns(String),
 }
 
@@ -44,15 +45,6 @@ impl FromStr for Name {
         match DnsName::try_from(host) {
             Ok(_) => Ok(Self::Dns(text.to_ascii_lowercase())),
             Err(_) => Err(NameError(text.into())),
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Dns(name) => name.fmt(f),
         }
     }
 }

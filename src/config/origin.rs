@@ -1,18 +1,20 @@
 //! Where a value was written: what a message names first.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::key::Key;
 
 /// Where a value was written.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, strum::Display)]
 pub enum Origin {
     /// Nowhere: it is the default.
+    #[strum(to_string = "default")]
     Default,
     /// In the environment.
+    #[strum(to_string = "{0}")]
     Environment(Box<str>),
     /// In the file.
+    #[strum(to_string = "{path}:{line}: {key}")]
     File {
         /// The file as the operator named it.
         path: Arc<str>,
@@ -22,6 +24,7 @@ pub enum Origin {
         key: Box<str>,
     },
     /// On the command line, by the flag without dashes.
+    #[strum(to_string = "--{0}")]
     Flag(Box<str>),
 }
 
@@ -52,17 +55,6 @@ impl Origin {
                 key: key.into(),
             },
             other => other.clone(),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Environment(variable) => f.write_str(variable),
-            Self::File { path, line, key } => write!(f, "{path}:{line}: {key}"),
-            Self::Flag(flag) => write!(f, "--{flag}"),
         }
     }
 }

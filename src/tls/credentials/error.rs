@@ -1,6 +1,6 @@
 //! Every way a certificate and key can be unusable: what is wrong, in which file and place, and the remedy.
 
-use std::{fmt, io};
+use std::io;
 
 use crate::redact::Shown;
 use crate::tls::pem::{PemError, Position};
@@ -9,23 +9,16 @@ use crate::tls::policy::{Profile, Requirement};
 use super::validity::rfc3339;
 
 /// Which of the two files an error speaks of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
 pub enum Role {
+    #[strum(to_string = "certificate file")]
     Certificate,
+    #[strum(to_string = "private key file")]
     Key,
+    #[strum(to_string = "revocation list")]
     RevocationList,
+    #[strum(to_string = "file of ticket keys")]
     TicketKeys,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Certificate => "certificate file",
-            Self::Key => "private key file",
-            Self::RevocationList => "revocation list",
-            Self::TicketKeys => "file of ticket keys",
-        })
-    }
 }
 
 /// Why a certificate and its private key cannot be served.
@@ -220,23 +213,16 @@ fn wanted(role: Role) -> &'static str {
 }
 
 /// What a file without a single PEM block seems to be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
 pub enum NotPem {
     /// Starts like a DER structure.
+    #[strum(
+        to_string = "it looks like binary DER or PKCS#12, convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
+    )]
     Der,
     /// Anything else.
+    #[strum(to_string = "there is no `-----BEGIN …-----` line in it")]
     Other,
-}
-
-impl fmt::Display for NotPem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Der => {
-                "it looks like binary DER or PKCS#12, convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
-            }
-            Self::Other => "there is no `-----BEGIN …-----` line in it",
-        })
-    }
 }
 
 impl CredentialError {
