@@ -7,6 +7,7 @@ mod agent_lists;
 mod any_of;
 mod bundles;
 mod cas;
+mod choice;
 mod domains;
 mod error;
 mod generation;

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, Error};
+
+use super::choice::{Choice, Chosen};
 
 #[derive(Debug)]
 pub(super) struct AnyOf {
@@ -25,7 +26,7 @@ impl AnyOf {
         if others.is_empty() {
             return first;
         }
-        Arc::new(Self { first, others })
+        Arc::new(Chosen(Self { first, others }))
     }
 }
 
@@ -41,16 +42,12 @@ fn is_of_another_issuer(error: &Error) -> bool {
     )
 }
 
-impl ClientCertVerifier for AnyOf {
-    fn client_auth_mandatory(&self) -> bool {
-        self.first.client_auth_mandatory()
+impl Choice for AnyOf {
+    fn asked(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.first)
     }
 
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -73,27 +70,5 @@ impl ClientCertVerifier for AnyOf {
             }
         }
         verified
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.first.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.first.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.first.supported_verify_schemes()
     }
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::agent_lists::{AgentLists, OfDomain};
 use super::any_of::AnyOf;
 use super::cas::{self, ParsedCas};
+use super::choice::Chosen;
 use super::domains::Domains;
 use super::error::TrustError;
 use super::generation::{Trust, Unlisted, add_part, chains, digest_of_rules, finished};
@@ -134,7 +135,7 @@ impl Trust {
             return Ok(Self::nobody(settings));
         };
         Ok(Self {
-            chains: Arc::new(Domains::new(own, verifiers.collect())),
+            chains: Arc::new(Chosen(Domains::new(own, verifiers.collect()))),
             rules: settings.rules.clone(),
             digest: finished(context),
             warnings,

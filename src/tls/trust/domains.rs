@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, Error};
 
+use super::choice::Choice;
 use crate::tls::identity::{SvidError, svid, trust_domain};
 
 #[derive(Debug)]
@@ -34,16 +34,12 @@ impl Domains {
     }
 }
 
-impl ClientCertVerifier for Domains {
-    fn client_auth_mandatory(&self) -> bool {
-        self.own.client_auth_mandatory()
+impl Choice for Domains {
+    fn asked(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.own)
     }
 
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -60,27 +56,5 @@ impl ClientCertVerifier for Domains {
         let unknown = Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let verifier = verifier.ok_or(unknown)?;
         verifier.verify_client_cert(end_entity, intermediates, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.own.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.own.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.own.supported_verify_schemes()
     }
 }

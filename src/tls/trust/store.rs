@@ -10,6 +10,7 @@ use rustls::server::danger::ClientCertVerifier;
 use tracing::{error, warn};
 
 use super::bundles::LastBundles;
+use super::choice::Chosen;
 use super::error::TrustError;
 use super::generation::{Texts, Trust};
 use super::settings::Settings;
@@ -111,7 +112,7 @@ impl TrustStore {
 
     /// Verifies what clients present, by what is in use then.
     pub(crate) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
-        Arc::new(Verifier::new(Arc::clone(&self.current)))
+        Arc::new(Chosen(Verifier::new(Arc::clone(&self.current))))
     }
 
     /// Says once a day that a revocation list ends soon, or has ended.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, Error};
 
+use super::choice::Choice;
 use super::generation::Trust;
 use super::noted::Noted;
 use crate::tls::identity::PeerIdentity;
@@ -25,22 +25,12 @@ impl Verifier {
     }
 }
 
-impl ClientCertVerifier for Verifier {
-    fn offer_client_auth(&self) -> bool {
-        self.current.load().chains.offer_client_auth()
+impl Choice for Verifier {
+    fn asked(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.current.load().chains)
     }
 
-    fn client_auth_mandatory(&self) -> bool {
-        self.current.load().chains.client_auth_mandatory()
-    }
-
-    /// None: Go and others withhold their certificate if no CA named issued it, even where an
-    /// intermediate of theirs leads to one (RFC 8446 §4.2.4 lets a server name none).
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -63,34 +53,6 @@ impl ClientCertVerifier for Verifier {
             let denied = CertificateError::ApplicationVerificationFailure;
             Err(Error::InvalidCertificate(denied))
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.current
-            .load()
-            .chains
-            .verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.current
-            .load()
-            .chains
-            .verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.current.load().chains.supported_verify_schemes()
     }
 }
 
