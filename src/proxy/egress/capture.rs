@@ -93,13 +93,13 @@ impl EgressFrontend {
     async fn named(&self, client: &mut H1<App>, from: SocketAddr) -> Result<Asked, OriginError> {
         let (status, reason) = match self.capture() {
             Capture::Redirect => {
+                let original = client.stream().original_destination();
+                let original = original.ok_or(OriginError::NoDestination)?;
                 if let Some(outgoing) = &self.origin.outgoing
-                    && outgoing.contains(from)
+                    && outgoing.contains(from, original)
                 {
                     return Err(OriginError::Redirected(from));
                 }
-                let original = client.stream().original_destination();
-                let original = original.ok_or(OriginError::NoDestination)?;
                 return Ok(Asked::For(original.into()));
             }
             Capture::Socks5 => {
