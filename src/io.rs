@@ -1,6 +1,7 @@
 //! Bytes: where they are read from, how they are counted, and how a stream of them ends.
 //! Imports nothing of ours.
 
+mod local_port;
 mod unacknowledged;
 
 use std::io;
@@ -14,6 +15,8 @@ use prometheus::IntCounter;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+pub use self::local_port::explained;
 
 /// A stream that is asked for bytes without lending it a buffer while there are none.
 pub trait ByteSource {

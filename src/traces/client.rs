@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, lookup_host};
 
 use super::endpoint::Endpoint;
 use crate::build::VERSIONS;
-use crate::io::TrafficCounters;
+use crate::io::{TrafficCounters, explained};
 use crate::listener::Accepting;
 use crate::metrics::SpanMetrics;
 use crate::tls::client::{self, ClientTls, Counters, TicketCounters};
@@ -149,7 +149,7 @@ impl Client {
             let stream = match TcpStream::connect(address).await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    last = failed(error);
+                    last = failed(explained(error));
                     continue;
                 }
             };

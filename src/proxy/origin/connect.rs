@@ -18,7 +18,7 @@ use super::resolve::resolve;
 use super::seen::TargetsSeen;
 use super::stream::ServerStream;
 use super::target::Target;
-use crate::io::TrafficCounters;
+use crate::io::{TrafficCounters, explained};
 use crate::listener::reaches;
 use crate::metrics::{EgressMetrics, ListenerMetrics};
 use crate::proxy::handshake_sample::sample;
@@ -148,13 +148,13 @@ impl Origin {
     }
 
     async fn open(&self, to: SocketAddr) -> io::Result<(TcpStream, Option<Under<'_>>)> {
-        match &self.outgoing {
-            None => Ok((TcpStream::connect(to).await?, None)),
-            Some(outgoing) => {
-                let (stream, under) = Box::pin(outgoing.connect(to)).await?;
-                Ok((stream, Some(under)))
-            }
-        }
+        let connected = match &self.outgoing {
+            None => TcpStream::connect(to).await.map(|stream| (stream, None)),
+            Some(outgoing) => Box::pin(outgoing.connect(to))
+                .await
+                .map(|(stream, under)| (stream, Some(under))),
+        };
+        connected.map_err(explained)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::permits::SocketPermit;
-use crate::io::{ByteSource, Transport as _};
+use crate::io::{ByteSource, Transport as _, explained};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::KeptStream;
 use crate::proxy::settings::UpstreamAddr;
@@ -41,7 +41,7 @@ impl Socket {
     pub(super) async fn connect(address: &UpstreamAddr, permit: SocketPermit) -> io::Result<Self> {
         let kind = match address {
             UpstreamAddr::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
+                let stream = TcpStream::connect(address).await.map_err(explained)?;
                 stream.set_nodelay(true)?;
                 without_pacing(&stream, address.ip());
                 Kind::Tcp(stream)
