@@ -8,6 +8,7 @@ mod frames;
 mod grammar;
 mod interim;
 mod memory;
+mod pings;
 mod refusals;
 mod signed;
 mod upstreams;
