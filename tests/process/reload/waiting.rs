@@ -66,3 +66,37 @@ async fn a_file_that_cannot_be_used_refuses_the_configuration_and_nothing_in_use
     generation(&process, 2).await;
     assert!(is_served(&process, &batch).await);
 }
+
+/// One pair of a listener is waited for, the other serves: only the first may be missing at a reload.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_that_serves_is_not_waited_for_because_another_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing").display().to_string();
+    let upstream = answering(ANSWER).await;
+    let pairs = format!(
+        "wait-for-certificate = true\n[[listener.tls.certificate]]\ncert = \"{missing}/tls.crt\"\nkey = \"{missing}/tls.key\"\nnames = [\"other.example.org\"]"
+    );
+    let with = |limits: &str| Setup::in_front_of(upstream).tls(&pairs).limits(limits);
+    let process = Process::start(&with("")).await;
+    let served = async || {
+        let connected = Client::new().connect(process.address).await.unwrap();
+        connected.exchange(REQUEST).await.is_ok()
+    };
+    assert!(served().await);
+    // What is waited for may be waited for on.
+    reload(&process, &with("max-streams = 7").toml(&process.dir));
+    generation(&process, 2).await;
+    assert!(served().await);
+    // What serves may not be missing.
+    let dir = process.dir.path().display();
+    let there = with("max-streams = 8").toml(&process.dir);
+    let toml = there.replace(&format!("{dir}/tls.crt"), &format!("{dir}/none.crt"));
+    reload(&process, &toml);
+    let failed = [("result", "failed")];
+    let reloads = "hybridge_config_reloads_total";
+    process.metric_is(reloads, &failed, 1.0).await;
+    let now = configuration(&process).await;
+    assert_eq!(now["generation"], 2, "{now}");
+    assert!(now["error"].to_string().contains("none.crt"), "{now}");
+    assert!(served().await);
+}
