@@ -272,3 +272,6 @@ pub(super) fn files(settings: &ResponseSettings) -> Vec<PathBuf> {
     let keys = key_files(settings);
     keys.into_iter().chain(settings.model.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,3 +132,31 @@ fn is_only_a_look(kind: EventKind) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_while_watches_are_set_is_not_the_last_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let panics = AtomicBool::new(true);
+        let watch = DirectoryWatch::new(move || {
+            assert!(!panics.swap(false, Ordering::Relaxed), "as asked");
+            BTreeSet::from([path.clone()])
+        });
+        assert!(watch.arm().unwrap().await.unwrap_err().is_panic());
+        assert!(watch.watched.is_poisoned());
+        watch.arm().unwrap().await.unwrap();
+        let armed = watch.changed.notified().now_or_never();
+        assert!(armed.is_some(), "a change before the watch counts");
+        std::fs::write(dir.path().join("tls.crt"), "another").unwrap();
+        timeout(Duration::from_mins(1), watch.changed())
+            .await
+            .unwrap();
+    }
+}
