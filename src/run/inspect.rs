@@ -11,7 +11,9 @@ use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
 use crate::config::Config;
+use crate::tls::client::ClientTls;
 use crate::tls::credentials::{Warning, rfc3339, unix_seconds};
+use crate::traces::ExporterError;
 
 /// Loads every certificate of a configuration and describes it, as TOML comments; and warnings.
 pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), Error> {
@@ -92,6 +94,16 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
         }
     }
     describe_egresses(config, &mut text, &mut warnings)?;
+    let collector = config
+        .traces
+        .as_ref()
+        .and_then(|traces| traces.tls.as_ref());
+    if let Some(settings) = collector {
+        let loaded = ClientTls::load(settings).map_err(ExporterError::Tls);
+        let loaded = loaded.map_err(Error::Traces)?;
+        let of_collector = loaded.warnings().into_iter();
+        warnings.extend(of_collector.map(|warning| format!("traces: {warning}")));
+    }
     Ok((text, warnings))
 }
 

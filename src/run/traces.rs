@@ -35,6 +35,10 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
     let Change::To(exporter) = change else {
         return;
     };
+    let tls = exporter.as_deref().and_then(Exporter::tls);
+    for warning in tls.iter().flat_map(|tls| tls.warnings()) {
+        tracing::warn!("traces: {warning}");
+    }
     if let Some(settings) = exporter.as_deref().map(Exporter::settings) {
         tracing::info!(
             endpoint = %settings.endpoint.origin(),

@@ -2,6 +2,7 @@
 //! go the way of the server's side (`stream`).
 
 mod cas;
+mod chains;
 mod error;
 mod generation;
 mod handshake;

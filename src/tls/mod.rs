@@ -1,5 +1,6 @@
 //! TLS 1.3, terminated (`server`) and originated (`client`): policy, credentials, handshake, stream. Knows nothing of HTTP.
 
+pub mod cas;
 pub mod certificates;
 pub mod client;
 pub mod credentials;

@@ -6,7 +6,6 @@
 mod agent_lists;
 mod any_of;
 mod bundles;
-mod cas;
 mod choice;
 mod domains;
 mod error;

@@ -17,6 +17,7 @@ mod client_certificates_revoked;
 mod client_certificates_signatures;
 mod early_data;
 mod egress;
+mod egress_cas;
 mod egress_verification;
 mod handshake_evidence;
 mod handshake_failures;

@@ -1,14 +1,14 @@
 //! Who certifies the servers: the certificates of a file, or the host's own bundle.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::SectionKind;
+use zeroize::Zeroizing;
 
-use crate::redact::Shown;
-use crate::tls::credentials::{CredentialError, Role, read_trusted};
-use crate::tls::pem::{self, PemError, Position};
+use super::settings::CaSource;
+use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
+use crate::tls::credentials::{CredentialError, Role, read_trusted, unix_seconds};
 
 /// Why CAs or a certificate of ours cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -17,40 +17,9 @@ pub enum ClientTlsError {
     /// The file of CAs cannot be read.
     #[error("ca: {0}")]
     File(Box<CredentialError>),
-    /// It is no PEM.
-    #[error("ca: {path}: {cause}")]
-    Pem {
-        /// The file.
-        path: Shown,
-        /// What is wrong.
-        cause: PemError,
-    },
-    /// It holds something else.
-    #[error("ca: {path}: {at} is no certificate of a CA: {cause}")]
-    Certificate {
-        /// The file.
-        path: Shown,
-        /// The block.
-        at: Position,
-        /// What is wrong.
-        cause: String,
-    },
-    /// It holds a private key.
-    #[error("ca: {path}: {at} is a private key: write only the certificates of the CAs")]
-    PrivateKey {
-        /// The file.
-        path: Shown,
-        /// The block.
-        at: Position,
-    },
-    /// It holds nothing.
-    #[error(
-        "ca: {path} holds no certificate: write the PEM certificates of the CAs that certify the servers"
-    )]
-    Empty {
-        /// The file.
-        path: Shown,
-    },
+    /// They cannot be used.
+    #[error("ca: {0}")]
+    Ca(#[from] CaError),
     /// The host has no bundle.
     #[error(
         "ca `system`: this host has no bundle of CAs{0}: mount one, set SSL_CERT_FILE to it, or name a file"
@@ -64,60 +33,63 @@ pub enum ClientTlsError {
     Refused(String),
 }
 
-/// The certificates of a PEM file.
-pub(super) fn of_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientTlsError> {
-    let text = read_trusted(Role::Certificate, path);
-    let text = text.map_err(|cause| ClientTlsError::File(Box::new(cause)))?;
-    let malformed = |cause| ClientTlsError::Pem {
-        path: path.into(),
-        cause,
-    };
-    let mut all = Vec::new();
-    for block in pem::blocks(&text).map_err(malformed)? {
-        match block.decode().map_err(malformed)? {
-            Some((SectionKind::Certificate, der)) => {
-                let der = CertificateDer::from(der);
-                let added = RootCertStore::empty().add(der.clone());
-                added.map_err(|cause| ClientTlsError::Certificate {
-                    path: path.into(),
-                    at: block.at,
-                    cause: cause.to_string(),
-                })?;
-                all.push(der);
+/// What is read, and checked only if it is something new.
+pub(super) enum CaTexts {
+    File(PathBuf, Zeroizing<Vec<u8>>),
+    Host(Vec<CertificateDer<'static>>),
+}
+
+impl CaTexts {
+    pub(super) fn read(source: &CaSource) -> Result<Self, ClientTlsError> {
+        match source {
+            CaSource::File(path) => {
+                let text = read_trusted(Role::Certificate, path);
+                let text = text.map_err(|cause| ClientTlsError::File(Box::new(cause)))?;
+                Ok(Self::File(path.clone(), text))
             }
-            Some((
-                SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
-                _,
-            )) => {
-                return Err(ClientTlsError::PrivateKey {
-                    path: path.into(),
-                    at: block.at,
-                });
-            }
-            _ => {
-                return Err(ClientTlsError::Certificate {
-                    path: path.into(),
-                    at: block.at,
-                    cause: format!("it is `{}`", block.label),
-                });
+            CaSource::System => {
+                let found = rustls_native_certs::load_native_certs();
+                if found.certs.is_empty() {
+                    let cause = found.errors.first().map(|cause| format!(" ({cause})"));
+                    return Err(ClientTlsError::NoBundle(cause.unwrap_or_default()));
+                }
+                Ok(Self::Host(found.certs))
             }
         }
     }
-    if all.is_empty() {
-        return Err(ClientTlsError::Empty { path: path.into() });
-    }
-    Ok(all)
-}
 
-/// The certificates of the host's bundle. One that cannot be read is left out, as other programs do.
-pub(super) fn of_system() -> Result<Vec<CertificateDer<'static>>, ClientTlsError> {
-    let found = rustls_native_certs::load_native_certs();
-    let usable = |der: &CertificateDer<'static>| RootCertStore::empty().add(der.clone()).is_ok();
-    let all: Vec<_> = found.certs.into_iter().filter(usable).collect();
-    if all.is_empty() {
-        let cause = found.errors.first();
-        let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
-        return Err(ClientTlsError::NoBundle(cause));
+    /// Each part that decides, for a digest.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        match self {
+            Self::File(_, text) => vec![text],
+            Self::Host(certificates) => certificates.iter().map(|der| &**der).collect(),
+        }
     }
-    Ok(all)
+
+    /// The CAs, each one checked. One of the host's own bundle that cannot be used is left out, as other programs
+    /// do, and its warnings are nobody's here.
+    pub(super) fn parse(&self, by_uri: bool) -> Result<ParsedCas, ClientTlsError> {
+        let now = unix_seconds(SystemTime::now());
+        let certifies = Certifies::Servers { by_uri };
+        let certificates = match self {
+            Self::File(path, text) => return Ok(cas::parse(path, text, now, certifies)?),
+            Self::Host(certificates) => certificates,
+        };
+        let mut parsed = ParsedCas::none(certifies);
+        let mut left_out = Vec::new();
+        for (index, der) in certificates.iter().enumerate() {
+            left_out.extend(parsed.add_of_host(index + 1, der.clone(), now).err());
+        }
+        let first = left_out.first();
+        if parsed.count() == 0 {
+            let cause = first.map(|cause| format!(" ({cause})"));
+            return Err(ClientTlsError::NoBundle(cause.unwrap_or_default()));
+        }
+        parsed.warnings.clear();
+        parsed.warnings.extend(first.map(|first| {
+            let count = left_out.len();
+            format!("ca `system`: left out of the host's bundle because they cannot be used: {count}; the first: {first}")
+        }));
+        Ok(parsed)
+    }
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier};
-use rustls::pki_types::CertificateDer;
+use rustls::ClientConfig;
+use rustls::client::{Resumption, Tls12Resumption};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, RootCertStore};
 
-use super::cas::{ClientTlsError, of_file, of_system};
+use super::cas::{CaTexts, ClientTlsError};
+use super::chains::Chains;
 use super::sessions::{ConnectionTickets, Sessions};
-use super::settings::{CaSource, Settings};
+use super::settings::Settings;
 use super::verified::Verified;
 use super::verifier::Verifier;
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, ShownBy};
@@ -24,7 +24,7 @@ const MOST_TARGETS: usize = 1024;
 
 /// What is read from files.
 pub(super) struct Texts {
-    cas: Vec<CertificateDer<'static>>,
+    cas: CaTexts,
     pair: Option<PairText>,
 }
 
@@ -33,10 +33,7 @@ impl Texts {
         let pair = settings.pair.as_ref();
         let pair = pair.map(|(cert, key)| PairText::read(cert, key));
         Ok(Self {
-            cas: match &settings.ca {
-                CaSource::File(path) => of_file(path)?,
-                CaSource::System => of_system()?,
-            },
+            cas: CaTexts::read(&settings.ca)?,
             pair: pair
                 .transpose()
                 .map_err(|cause| ClientTlsError::Pair(Box::new(cause)))?,
@@ -45,7 +42,7 @@ impl Texts {
 
     fn digest(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
-        for ca in &self.cas {
+        for ca in self.cas.parts() {
             context.update(&ca.len().to_be_bytes());
             context.update(ca);
         }
@@ -97,14 +94,9 @@ impl Generation {
     pub(super) fn new(settings: &Settings, texts: &Texts) -> Result<Self, ClientTlsError> {
         let refused = |cause: String| ClientTlsError::Refused(cause);
         let provider = Arc::new(settings.policy.client_provider());
-        let mut roots = RootCertStore::empty();
-        for ca in &texts.cas {
-            let added = roots.add(ca.clone());
-            added.map_err(|cause| refused(cause.to_string()))?;
-        }
-        let chains =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let chains = chains.build().map_err(|cause| refused(cause.to_string()))?;
+        let cas = texts.cas.parse(!settings.peer_ids.is_empty())?;
+        let (count, mut warnings) = (cas.count(), cas.warnings);
+        let chains = Chains::new(cas.roots, cas.pins, &provider).map_err(refused)?;
         let verifier = Verifier::new(chains, settings.peer_ids.clone());
         let verified = Arc::clone(verifier.verified());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -134,14 +126,16 @@ impl Generation {
         // Records are protected here, not by rustls: see `stream`.
         base.enable_secret_extraction = true;
         base.resumption = Resumption::disabled();
+        let of_pair = credentials.iter().flat_map(Credentials::warnings);
+        warnings.extend(of_pair.map(ToString::to_string));
         Ok(Self {
             base,
             verified,
             resumption: settings.resumption,
             targets: Mutex::default(),
             digest: texts.digest(),
-            cas: texts.cas.len(),
-            warnings: credentials.iter().flat_map(warnings).collect(),
+            cas: count,
+            warnings,
             facts: credentials.map(|pair| pair.facts().clone()),
         })
     }
@@ -190,8 +184,4 @@ impl Generation {
         targets.insert(target.into(), made.clone());
         made
     }
-}
-
-fn warnings(pair: &Credentials) -> Vec<String> {
-    pair.warnings().iter().map(ToString::to_string).collect()
 }

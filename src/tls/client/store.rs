@@ -65,7 +65,7 @@ impl ClientTls {
         self.current.load().ca_count()
     }
 
-    /// What the operator should hear of the pair.
+    /// What the operator should hear of CAs and pair.
     pub fn warnings(&self) -> Vec<String> {
         self.current.load().warnings().to_vec()
     }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
+use super::chains::Chains;
 use super::verified::Verified;
 use crate::tls::identity::{PeerIdentity, Rules};
 
 /// Verification by webpki, and instead of its look at the name the rules, if there are any; of one generation.
 #[derive(Clone, Debug)]
 pub(super) struct Verifier {
-    chains: Arc<WebPkiServerVerifier>,
+    chains: Arc<Chains>,
     peer_ids: Arc<Rules>,
     verified: Arc<Verified>,
 }
@@ -27,9 +27,9 @@ pub(super) struct OtherIdentity {
 }
 
 impl Verifier {
-    pub(super) fn new(chains: Arc<WebPkiServerVerifier>, peer_ids: Rules) -> Self {
+    pub(super) fn new(chains: Chains, peer_ids: Rules) -> Self {
         Self {
-            chains,
+            chains: Arc::new(chains),
             peer_ids: Arc::new(peer_ids),
             verified: Arc::default(),
         }
@@ -48,13 +48,9 @@ impl Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.chains.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let verified =
+            self.chains
+                .verify(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
             // webpki checks the name last: everything else is as it should be.
             Ok(_)
@@ -110,11 +106,12 @@ impl ServerCertVerifier for Verifier {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, cert, dss)
+        // Only TLS 1.3 is offered.
+        Err(Error::General("a signature of TLS 1.2".to_owned()))
     }
 
     fn verify_tls13_signature(
@@ -123,11 +120,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, cert, dss)
+        self.chains.verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.chains.schemes()
     }
 }
 

@@ -139,6 +139,9 @@ impl Watched {
                     authorities = store.ca_count(),
                     "authorities for the collector of traces reloaded"
                 );
+                for warning in store.warnings() {
+                    warn!("traces: {warning}");
+                }
             }
             Self::Other(other) => {
                 let in_use = other.read.in_use();

@@ -7,14 +7,8 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::revocation::{self, Known};
+use crate::tls::cas::Signer;
 use crate::tls::credentials::SIZE_LIMIT;
-
-/// The name and the public key of a CA that may sign lists.
-pub(super) struct Signer {
-    /// In DER.
-    pub(super) name: Vec<u8>,
-    pub(super) key: Vec<u8>,
-}
 
 /// The lists of one answer.
 #[derive(Default)]

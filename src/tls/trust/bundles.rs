@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 
 use super::agent_lists::{AgentLists, OfDomain};
 use super::any_of::AnyOf;
-use super::cas::{self, ParsedCas};
 use super::choice::Chosen;
 use super::domains::Domains;
 use super::error::TrustError;
 use super::generation::{Trust, Unlisted, add_part, chains, digest_of_rules, finished};
 use super::settings::Settings;
+use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
 use crate::tls::credentials::unix_seconds;
 
 /// The CAs of one trust domain.
@@ -86,7 +86,8 @@ impl Trust {
     ) -> Result<Self, TrustError> {
         let now = unix_seconds(SystemTime::now());
         let lists = AgentLists::parse(lists, now).map_err(TrustError::AgentList)?;
-        let parse = |pem: &[u8]| cas::parse(&settings.ca, pem, now, settings.profile);
+        let certifies = Certifies::Clients(settings.profile);
+        let parse = |pem: &[u8]| cas::parse(&settings.ca, pem, now, certifies);
         let mut warnings = lists.warnings.clone();
         let mut domains = vec![(own, parse(&own.pem)?)];
         for bundle in in_order(federated) {
@@ -169,9 +170,10 @@ fn of_domain(
     let mut verifiers = verifiers.into_iter();
     match verifiers.next() {
         Some(first) => Ok(AnyOf::over(first, verifiers.collect())),
-        None => Err(TrustError::Empty {
+        None => Err(TrustError::Ca(CaError::Empty {
             path: settings.ca.as_path().into(),
-        }),
+            certifies: Certifies::Clients(settings.profile),
+        })),
     }
 }
 

@@ -9,11 +9,11 @@ use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
-use super::cas::{self, ParsedCas};
 use super::error::TrustError;
 use super::nobody::Nobody;
 use super::revocation::Revocation;
 use super::settings::{ClientAuth, Settings};
+use crate::tls::cas::{self, Certifies, ParsedCas};
 use crate::tls::credentials::{Role, hex, read_trusted, unix_seconds};
 use crate::tls::identity::{PeerIdentity, Rules};
 use zeroize::Zeroizing;
@@ -65,7 +65,12 @@ impl Trust {
             mut warnings,
             keys,
             ..
-        } = cas::parse(&settings.ca, &texts.ca, now, settings.profile)?;
+        } = cas::parse(
+            &settings.ca,
+            &texts.ca,
+            now,
+            Certifies::Clients(settings.profile),
+        )?;
         let revocation = match (&settings.crl, &texts.crl) {
             (Some(path), Some(text)) => Some(Revocation::parse(path, text, now)?),
             _ => None,

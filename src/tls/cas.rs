@@ -1,0 +1,266 @@
+//! Certificates of CAs, each one checked before it decides about a peer: one reader for those that certify
+//! clients and those that certify servers.
+
+mod error;
+
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::SectionKind;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, NameConstraints};
+use x509_parser::prelude::FromDer;
+
+pub use self::error::CaError;
+use crate::redact::Shown;
+use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
+use crate::tls::pem::{self, Block, PemError};
+use crate::tls::policy::Profile;
+
+/// Whom CAs certify.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certifies {
+    /// Clients, of a listener held to this profile.
+    Clients(Profile),
+    /// Servers of an egress or of a collector.
+    Servers {
+        /// They are known by the URI in their certificate, whatever their name.
+        by_uri: bool,
+    },
+}
+
+/// The name and the public key of a CA that may sign revocation lists.
+pub(in crate::tls) struct Signer {
+    /// In DER.
+    pub(in crate::tls) name: Vec<u8>,
+    pub(in crate::tls) key: Vec<u8>,
+}
+
+/// What was read.
+pub(in crate::tls) struct ParsedCas {
+    pub(in crate::tls) roots: RootCertStore,
+    /// Certificates of servers that are no CA and that nobody else certifies: each counts for itself only.
+    pub(in crate::tls) pins: Vec<CertificateDer<'static>>,
+    /// What is worth a warning.
+    pub(in crate::tls) warnings: Vec<String>,
+    /// The algorithms of the CAs' keys.
+    pub(in crate::tls) keys: Vec<String>,
+    /// Who may sign revocation lists, in the order of `roots`.
+    pub(in crate::tls) signers: Vec<Signer>,
+    certifies: Certifies,
+}
+
+/// The certificates of a file at `now` (unix seconds).
+pub(in crate::tls) fn parse(
+    path: &Path,
+    text: &[u8],
+    now: i64,
+    certifies: Certifies,
+) -> Result<ParsedCas, CaError> {
+    let malformed = |cause| CaError::Pem {
+        path: path.into(),
+        cause,
+    };
+    let mut parsed = ParsedCas::none(certifies);
+    for block in pem::blocks(text).map_err(malformed)? {
+        let der = decode(path, &block, malformed)?;
+        let ca = Ca {
+            place: place(path, &block),
+            certifies,
+            now,
+        };
+        parsed.add(&ca, der)?;
+    }
+    if parsed.count() == 0 {
+        let path = path.into();
+        return Err(CaError::Empty { path, certifies });
+    }
+    Ok(parsed)
+}
+
+fn place(path: &Path, block: &Block) -> String {
+    format!("{}: {}", Shown::path(path), block.at)
+}
+
+fn decode(
+    path: &Path,
+    block: &Block,
+    malformed: impl Fn(PemError) -> CaError,
+) -> Result<CertificateDer<'static>, CaError> {
+    let place = || place(path, block);
+    match block.decode().map_err(malformed)? {
+        Some((SectionKind::Certificate, der)) => Ok(der.into()),
+        Some((
+            SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
+            _,
+        )) => Err(CaError::PrivateKey { place: place() }),
+        _ => Err(CaError::Certificate {
+            place: place(),
+            cause: format!("it is `{}`", block.label),
+        }),
+    }
+}
+
+impl ParsedCas {
+    pub(in crate::tls) fn none(certifies: Certifies) -> Self {
+        Self {
+            roots: RootCertStore::empty(),
+            pins: Vec::new(),
+            warnings: Vec::new(),
+            keys: Vec::new(),
+            signers: Vec::new(),
+            certifies,
+        }
+    }
+
+    /// How many certificates count.
+    pub(in crate::tls) fn count(&self) -> usize {
+        self.roots.len() + self.pins.len()
+    }
+
+    /// One more of the host's own bundle, `number`th there.
+    pub(in crate::tls) fn add_of_host(
+        &mut self,
+        number: usize,
+        der: CertificateDer<'static>,
+        now: i64,
+    ) -> Result<(), CaError> {
+        let ca = Ca {
+            place: format!("certificate {number} of the host's bundle"),
+            certifies: self.certifies,
+            now,
+        };
+        self.add(&ca, der)
+    }
+
+    fn add(&mut self, ca: &Ca, der: CertificateDer<'static>) -> Result<(), CaError> {
+        let (_, certificate) =
+            X509Certificate::from_der(&der).map_err(|cause| ca.malformed(cause.to_string()))?;
+        let is_ca = ca.is_ca(&certificate)?;
+        let warnings = if is_ca {
+            ca.check(&certificate)?
+        } else {
+            ca.check_pin(&certificate)?
+        };
+        if is_ca {
+            let added = self.roots.add(der.clone());
+            added.map_err(|cause| ca.malformed(cause.to_string()))?;
+            self.keys.push(describe_key(certificate.public_key()));
+            self.signers.push(Signer {
+                name: certificate.subject().as_raw().to_vec(),
+                key: certificate.public_key().subject_public_key.data.to_vec(),
+            });
+        } else {
+            let usable = RootCertStore::empty().add(der.clone());
+            usable.map_err(|cause| ca.malformed(cause.to_string()))?;
+            self.pins.push(der);
+        }
+        self.warnings.extend(warnings);
+        Ok(())
+    }
+}
+
+/// A certificate under test.
+struct Ca {
+    /// How messages call it.
+    place: String,
+    certifies: Certifies,
+    now: i64,
+}
+
+impl Ca {
+    fn is_ca(&self, certificate: &X509Certificate<'_>) -> Result<bool, CaError> {
+        let constraints = certificate.basic_constraints();
+        let constraints = constraints.map_err(|cause| self.malformed(cause.to_string()))?;
+        Ok(constraints.is_some_and(|constraints| constraints.value.ca))
+    }
+
+    /// What is worth a warning of a CA that can be used.
+    fn check(&self, certificate: &X509Certificate<'_>) -> Result<Vec<String>, CaError> {
+        let (place, subject) = (&self.place, name_text(certificate.subject()));
+        let mut warnings = Vec::new();
+        let names = certificate.name_constraints();
+        let names = names.map_err(|cause| self.malformed(cause.to_string()))?;
+        if let Some(constraint) = names.and_then(|names| uri_constraint(names.value)) {
+            if self.certifies != (Certifies::Servers { by_uri: false }) {
+                return Err(CaError::UriConstraint {
+                    place: place.clone(),
+                    subject,
+                    constraint,
+                    certifies: self.certifies,
+                });
+            }
+            warnings.push(format!("ca: {place}, `{subject}`, has a name constraint on URIs ({constraint}), which cannot be verified: a server below it with a URI in its certificate is refused"));
+        }
+        if let Certifies::Clients(profile) = self.certifies {
+            let key = describe_key(certificate.public_key());
+            if !profile.admits_key(&key) {
+                return Err(CaError::Profile {
+                    place: place.clone(),
+                    subject,
+                    key,
+                    profile,
+                });
+            }
+        }
+        let (setting, still) = match self.certifies {
+            Certifies::Clients(_) => ("client-ca", "its clients are still let in"),
+            Certifies::Servers { .. } => ("ca", "the servers that it certifies are still trusted"),
+        };
+        let expired = self.expired(certificate).map(|until| {
+            format!("{setting}: {place}, `{subject}`, expired at {until}, and {still}: remove it")
+        });
+        warnings.extend(expired);
+        Ok(warnings)
+    }
+
+    /// The same of a certificate that is no CA. A trust anchor is a name and a key for the verifier, so that a leaf
+    /// would certify anybody; one of a server that nobody else certifies counts for itself, which is what a
+    /// self-signed certificate is written down for.
+    fn check_pin(&self, certificate: &X509Certificate<'_>) -> Result<Vec<String>, CaError> {
+        let (place, subject) = (&self.place, name_text(certificate.subject()));
+        let names = certificate.subject_alternative_name();
+        let names = names.map_err(|cause| self.malformed(cause.to_string()))?;
+        let of_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
+        let of_servers = matches!(self.certifies, Certifies::Servers { .. });
+        if !of_servers || !of_itself || names.is_none() {
+            return Err(CaError::NotACa {
+                place: place.clone(),
+                subject,
+                certifies: self.certifies,
+                of_itself,
+            });
+        }
+        let expired = self.expired(certificate).map(|until| {
+            format!("ca: {place}, `{subject}`, expired at {until}, and the server that shows it is refused: replace it")
+        });
+        Ok(expired.into_iter().collect())
+    }
+
+    /// Since when it no longer counts.
+    fn expired(&self, certificate: &X509Certificate<'_>) -> Option<String> {
+        let until = certificate.validity().not_after.timestamp();
+        (until < self.now).then(|| rfc3339(until))
+    }
+
+    fn malformed(&self, cause: String) -> CaError {
+        CaError::Certificate {
+            place: self.place.clone(),
+            cause,
+        }
+    }
+}
+
+/// The first constraint on URIs: the verifier refuses any certificate with a URI below such a CA.
+fn uri_constraint(constraints: &NameConstraints<'_>) -> Option<String> {
+    let permitted = constraints.permitted_subtrees.iter().flatten();
+    let excluded = constraints.excluded_subtrees.iter().flatten();
+    let mut words = permitted
+        .map(|tree| ("permitted", tree))
+        .chain(excluded.map(|tree| ("excluded", tree)));
+    words.find_map(|(word, tree)| match &tree.base {
+        GeneralName::URI(uri) => Some(format!("{word};URI:{}", printable(uri))),
+        _ => None,
+    })
+}
