@@ -6,6 +6,7 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible, PeerMisbehave
 use thiserror::Error;
 
 use crate::proxy_protocol::HeaderError;
+use crate::tls::unverified::cause;
 
 /// Why a handshake did not complete.
 #[derive(Debug, Error)]
@@ -32,7 +33,7 @@ pub enum HandshakeError {
     #[error("the client's certificate, or a CA above it, is revoked")]
     ClientCertificateRevoked,
     /// A certificate that `client-ca` does not vouch for.
-    #[error("the client's certificate cannot be verified with `client-ca`: {0}")]
+    #[error("the client's certificate cannot be verified with `client-ca`: {}", cause(.0))]
     ClientCertificateUntrusted(CertificateError),
     /// A certificate that is not for clients.
     #[error("the client's certificate is not for client authentication (extended key usage)")]

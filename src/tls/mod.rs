@@ -27,6 +27,7 @@ mod standing;
 pub mod stream;
 pub mod tickets;
 pub mod trust;
+mod unverified;
 pub mod workload;
 
 use std::path::PathBuf;

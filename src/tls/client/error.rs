@@ -6,6 +6,7 @@ use rustls::{
 use thiserror::Error;
 
 use super::verifier::OtherIdentity;
+use crate::tls::unverified::{self, cause};
 
 /// Why a handshake with a server did not complete, or was taken back by it.
 #[derive(Debug, Error)]
@@ -54,7 +55,7 @@ pub enum ClientError {
     ServerIdMismatch(String),
     /// The certificate is for other names.
     #[error(
-        "the server's certificate is for another name: {0}; set server-name if that is the one"
+        "the server's certificate is for another name: {}; set server-name if that is the one", cause(.0)
     )]
     ServerNameMismatch(CertificateError),
     /// The server does not accept what we showed it.
@@ -69,7 +70,7 @@ pub enum ClientError {
     #[error("the server's certificate, or a CA above it, is revoked")]
     ServerRevoked,
     /// `ca` does not vouch for the certificate.
-    #[error("the server's certificate cannot be verified with `ca`: {0}")]
+    #[error("the server's certificate cannot be verified with `ca`: {}", cause(.0))]
     ServerUntrusted(CertificateError),
     /// The deadline passed.
     #[error("the handshake did not complete in time")]
@@ -191,10 +192,14 @@ fn certificate(cause: CertificateError) -> ClientError {
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => ClientError::ServerExpired(match cause {
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("is not valid yet ({cause})")
+            CertificateError::NotValidYet => "is not valid yet".to_owned(),
+            CertificateError::NotValidYetContext { .. } => {
+                format!("is valid {} only", unverified::cause(&cause))
             }
-            cause => format!("has expired ({cause})"),
+            CertificateError::ExpiredContext { .. } => {
+                format!("has expired {}", unverified::cause(&cause))
+            }
+            _ => "has expired".to_owned(),
         }),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             ClientError::ServerNameMismatch(cause)

@@ -8,7 +8,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use prometheus::IntCounter;
-use rcgen::{CertificateParams, CertifiedKey as Made, KeyPair, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey as Made, GeneralSubtree, IsCa, Issuer,
+    KeyPair, NameConstraints, generate_simple_self_signed,
+};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -260,4 +263,50 @@ async fn each_ticket_ends_with_the_certificate_of_its_own_server() {
     let mut kept = peer.with.sessions.unwrap().ends();
     kept.dedup();
     assert_eq!(kept, ends);
+}
+
+/// webpki has cases that rustls has none for, and both print their names.
+#[tokio::test]
+async fn why_a_certificate_is_not_verified_is_said_in_words() {
+    let ended = OffsetDateTime::from_unix_timestamp(1_600_000_000).unwrap();
+    let issue = |constraint: Option<&str>, names: &[&str], not_after: Option<OffsetDateTime>| {
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.name_constraints = constraint.map(|name| NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName(name.to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
+        let key = KeyPair::generate().unwrap();
+        let pem = ca.self_signed(&key).unwrap().pem();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = not_after.unwrap_or(params.not_after);
+        let own = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&own, &Issuer::new(ca, key)).unwrap();
+        (pem, cert, own)
+    };
+    let (_, stranger, key) = issue(None, &["localhost"], None);
+    let (other, ..) = issue(Some("example.org"), &["localhost"], None);
+    for ((cas, cert, key), says) in [
+        (
+            (other, stranger, key),
+            "the server's certificate cannot be verified with `ca`: no CA there certifies it",
+        ),
+        (
+            issue(Some("example.org"), &["localhost"], None),
+            "the server's certificate cannot be verified with `ca`: its names are not among those that a CA above it may certify (name constraints; those on URIs cannot be verified and admit none)",
+        ),
+        (
+            issue(None, &["a.example"], None),
+            "the server's certificate is for another name: it is for `a.example`, and `localhost` is wanted; set server-name if that is the one",
+        ),
+        (
+            issue(None, &["localhost"], Some(ended)),
+            "the server's certificate has expired at 2020-09-13T12:26:40Z: renew it there",
+        ),
+    ] {
+        let client = trusting(&cas, false);
+        let (ours, ..) = begun(&client, &shows(cert.der(), &key)).await;
+        assert_eq!(ours.map(|_| ()).unwrap_err().error.to_string(), says);
+    }
 }
