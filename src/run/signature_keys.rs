@@ -26,6 +26,10 @@ impl Reread for ClientKeys {
     fn in_use(&self) -> Vec<String> {
         self.0.key_ids()
     }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What signs responses.
@@ -47,6 +51,10 @@ impl Reread for ResponseKeys {
 
     fn in_use(&self) -> Vec<String> {
         self.0.key_ids().to_vec()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.0.warnings()
     }
 }
 

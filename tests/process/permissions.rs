@@ -121,3 +121,27 @@ async fn what_is_in_use_stays_when_everybody_may_write_the_file() {
         .await;
     assert!(answer.starts_with(b"HTTP/1.1 200"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_responses_that_everybody_may_read_after_a_rotation_are_a_warning() {
+    let dir = files();
+    let keys = dir.path().join("sign");
+    let setup = Setup::in_front_of("127.0.0.1:9").listener(&format!(
+        "[listener.signature]\nresponses = \"{}\"",
+        keys.display()
+    ));
+    let process = Process::start(&setup).await;
+    let key = keys.join("ec.key");
+    let warning = format!("{} may be read by everybody (mode 0644)", key.display());
+    assert!(!process.log().contains(&warning), "{}", process.log());
+    let new = dir.path().join("new");
+    let (code, said) = hybridge(&["keys", "sign", "--out", new.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    mode(&new.join("ec.key"), 0o644);
+    for name in ["ec.key", "mldsa.key"] {
+        fs::rename(new.join(name), keys.join(name)).unwrap();
+    }
+    process.signal(Signal::HUP);
+    process.logs(&warning).await;
+    process.logs("\"keys reloaded\"").await;
+}

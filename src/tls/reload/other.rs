@@ -19,6 +19,9 @@ pub trait Reread: fmt::Debug + Send + Sync {
 
     /// The names of what is in use, none of them secret.
     fn in_use(&self) -> Vec<String>;
+
+    /// What is worth a warning of it.
+    fn warnings(&self) -> Vec<String>;
 }
 
 /// Such a thing, and the failure that stands.

@@ -146,6 +146,9 @@ impl Watched {
             Self::Other(other) => {
                 let in_use = other.read.in_use();
                 info!(setting = other.read.setting(), ?in_use, "keys reloaded");
+                for warning in other.read.warnings() {
+                    warn!("{warning}");
+                }
             }
         }
     }

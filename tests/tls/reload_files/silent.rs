@@ -107,6 +107,10 @@ impl Reread for Slow {
     fn in_use(&self) -> Vec<String> {
         Vec::new()
     }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 fn slow(word: Option<mpsc::Receiver<()>>) -> (Arc<OtherFiles>, Arc<Mutex<usize>>) {
