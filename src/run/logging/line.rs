@@ -15,7 +15,7 @@ use crate::config::LogFormat;
 use crate::redact::is_printable;
 
 /// Fields whose value is a list.
-const LISTS: [&str; 1] = ["addresses"];
+const LISTS: [&str; 3] = ["addresses", "in_use", "opening"];
 
 /// Writes events in one of the two formats.
 pub(super) struct Lines {
@@ -131,8 +131,11 @@ fn rounded(name: &str, value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-/// The items of a list that `Debug` wrote as `[a, b]`.
+/// The items of a list that `Debug` wrote as `[a, b]`, or as `["a", "b"]` if they are strings.
 fn list(debug: &str) -> Value {
+    if let Ok(strings) = serde_json::from_str::<Vec<String>>(debug) {
+        return Value::from(strings);
+    }
     let inside = debug
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))

@@ -138,6 +138,7 @@ fn lists_keep_the_brackets_of_their_items() {
     for (debug, expected) in [
         ("[]", json!([])),
         ("[127.0.0.1:1]", json!(["127.0.0.1:1"])),
+        (r#"["a", "b\", \"c"]"#, json!(["a", "b\", \"c"])),
         ("[[::1]:1]", json!(["[::1]:1"])),
         ("[[::1]:1, [::]:2]", json!(["[::1]:1", "[::]:2"])),
     ] {
@@ -175,4 +176,22 @@ fn what_a_terminal_would_obey_is_escaped_in_both_formats() {
             assert_eq!(value, hostile, "{name}");
         }
     }
+}
+
+/// Each field that is logged as a list is one in JSON.
+#[test]
+fn every_list_of_the_log_is_known() {
+    let strings = ["a\"b".to_owned(), "c".to_owned()];
+    let line = logged(LogFormat::Json, || {
+        tracing::info!(in_use = ?strings, opening = ?strings, addresses = ?strings, "keys reloaded");
+    });
+    let value: Value = serde_json::from_str(&line).unwrap();
+    for name in ["in_use", "opening", "addresses"] {
+        assert_eq!(value[name], json!(["a\"b", "c"]), "{line}");
+    }
+    let line = logged(
+        LogFormat::Text,
+        || tracing::info!(in_use = ?["a", "b"], "keys reloaded"),
+    );
+    assert!(line.ends_with(" in_use=\"[a, b]\"\n"), "{line}");
 }
