@@ -17,7 +17,7 @@ use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::egress::{EgressFrontend, EgressService};
 use crate::tls::client::ClientTls;
 use crate::tls::credentials::rfc3339;
-use crate::tls::reload::Watched;
+use crate::tls::reload::{Source, Watched};
 use crate::worker::Worker;
 
 /// An egress with everything loaded. Its clones are the same one.
@@ -69,7 +69,8 @@ impl ReadyEgress {
     }
 
     pub(super) fn watched(&self) -> Watched {
-        Watched::Client(Arc::clone(self.front.tls()))
+        let tls = Source::Client(Arc::clone(self.front.tls()));
+        Watched::of_listener(self.name(), tls)
     }
 
     pub(super) fn observed(&self) -> (Arc<ClientTls>, Arc<ListenerMetrics>) {

@@ -20,7 +20,7 @@ use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::connection::{Frontend, Service};
 use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::rfc3339;
-use crate::tls::reload::{CredentialStore, Watched};
+use crate::tls::reload::{CredentialStore, Source, Watched};
 use crate::tls::trust::TrustStore;
 use crate::tls::workload::WorkloadStores;
 use crate::worker::Worker;
@@ -150,10 +150,11 @@ impl Ready {
             .trust
             .clone()
             .filter(|_| self.config.tls.spiffe.is_none());
-        let trust = of_files.map(Watched::ClientCas);
-        let keys = self.kept.ticket_keys.clone().map(Watched::TicketKeys);
-        let of_signatures = self.kept.signature_keys.iter().cloned().map(Watched::Other);
-        trust.into_iter().chain(keys).chain(of_signatures)
+        let trust = of_files.map(Source::ClientCas);
+        let keys = self.kept.ticket_keys.clone().map(Source::TicketKeys);
+        let of_signatures = self.kept.signature_keys.iter().cloned().map(Source::Other);
+        let all = trust.into_iter().chain(keys).chain(of_signatures);
+        all.map(|source| Watched::of_listener(self.name(), source))
     }
 
     pub(super) fn status(&self, addresses: Vec<SocketAddr>) -> admin::ListenerStatus {

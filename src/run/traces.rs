@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::base::Base;
 use super::error::Error;
 use crate::config::Config;
-use crate::tls::reload::Watched;
+use crate::tls::reload::{Source, Watched};
 use crate::traces::Exporter;
 
 /// What a configuration changes.
@@ -53,5 +53,6 @@ pub(super) fn use_exporter(change: Change, base: &Base) {
 /// The CAs of the collector.
 pub(super) fn watched(base: &Base) -> Option<Watched> {
     let exporter = base.traces.current()?;
-    exporter.tls().cloned().map(Watched::Collector)
+    let tls = exporter.tls().cloned().map(Source::Collector)?;
+    Some(Watched::of_process(tls))
 }

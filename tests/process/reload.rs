@@ -5,6 +5,7 @@ mod agent;
 mod broken;
 mod expiry;
 mod failing;
+mod named;
 mod sockets;
 mod traces;
 mod unix;

@@ -1,8 +1,9 @@
 //! What one origin of TLS connections is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::redact::Shown;
 use crate::tls::identity::Rules;
 use crate::tls::policy::TlsPolicy;
 
@@ -13,6 +14,16 @@ pub enum CaSource {
     File(PathBuf),
     /// The host's own bundle.
     System,
+}
+
+impl CaSource {
+    /// What messages call it.
+    pub(in crate::tls) fn shown(&self) -> Shown {
+        match self {
+            Self::File(path) => Shown::path(path),
+            Self::System => Shown::path(Path::new("system")),
+        }
+    }
 }
 
 /// What one origin of TLS connections is told.

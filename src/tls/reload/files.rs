@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::settings::{ReloadSettings, SETTLE_STEP};
+use super::source::Look;
 use super::turn::{Found, Looks};
 use super::watch::DirectoryWatch;
-use super::watched::{Look, Watched};
+use super::watched::Watched;
 use crate::panics;
 use crate::redact::Shown;
 use crate::tls::credentials::{directory_of, volume_root};

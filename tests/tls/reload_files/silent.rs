@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use hybridge::tls::reload::{FileObserver, FileReloader, OtherFiles, Reread, Watched};
+use hybridge::tls::reload::{FileObserver, FileReloader, OtherFiles, Reread, Source, Watched};
 
 use super::unwatched::two_pairs;
 use super::*;
@@ -127,7 +127,8 @@ fn slow(word: Option<mpsc::Receiver<()>>) -> (Arc<OtherFiles>, Arc<Mutex<usize>>
 async fn a_file_that_does_not_answer_is_a_failure_and_holds_up_no_other() {
     let (say, word) = mpsc::channel();
     let ((hangs, reads), (beside, reads_beside)) = (slow(Some(word)), slow(None));
-    let both = || [&hangs, &beside].map(|file| Watched::Other(Arc::clone(file)));
+    let both =
+        || [&hangs, &beside].map(|file| Watched::of_process(Source::Other(Arc::clone(file))));
     let reloader = || FileReloader::new(both().to_vec(), IMPATIENT_TO_THE_END, Arc::new(Deaf)).0;
     let first = tokio::spawn(reloader().run());
     until(|| hangs.last_error().is_some()).await;

@@ -1,0 +1,116 @@
+//! What the reloader of files keeps up to date: where it is read from, and how it is read again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::other::OtherFiles;
+use crate::tls::client::{self, CaSource, ClientTls};
+use crate::tls::standing::StandingFailure;
+use crate::tls::tickets::{self, TicketKeyStore};
+use crate::tls::trust::{self, TrustStore};
+
+/// What was read from files.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// CAs and revocation lists.
+    ClientCas(Arc<TrustStore>),
+    /// Keys of session tickets.
+    TicketKeys(Arc<TicketKeyStore>),
+    /// CAs for servers, and the pair shown to them.
+    Client(Arc<ClientTls>),
+    /// CAs for the collector of traces.
+    Collector(Arc<ClientTls>),
+    /// What another part of the program reads.
+    Other(Arc<OtherFiles>),
+}
+
+/// What one look at the files came to.
+pub(super) enum Look {
+    Unchanged,
+    Loaded,
+    Failed(String),
+}
+
+impl Source {
+    /// The setting that names the file.
+    pub(super) fn setting(&self) -> &'static str {
+        match self {
+            Self::ClientCas(_) => "client-ca",
+            Self::TicketKeys(_) => "ticket-keys",
+            Self::Client(_) => "egress.tls",
+            Self::Collector(_) => "traces.ca",
+            Self::Other(other) => other.read.setting(),
+        }
+    }
+
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::ClientCas(store) => {
+                let settings = store.settings();
+                let files = std::iter::once(&settings.ca).chain(&settings.crl);
+                files.cloned().collect()
+            }
+            Self::TicketKeys(store) => vec![store.path().to_owned()],
+            Self::Client(store) | Self::Collector(store) => client_files(store),
+            Self::Other(other) => other.read.files(),
+        }
+    }
+
+    /// The failure that stands.
+    pub(super) fn failure(&self) -> &StandingFailure {
+        match self {
+            Self::ClientCas(store) => &store.failure,
+            Self::TicketKeys(store) => &store.failure,
+            Self::Client(store) | Self::Collector(store) => &store.failure,
+            Self::Other(other) => &other.failure,
+        }
+    }
+
+    /// Reads, checks and, if it is something else, uses what the files hold.
+    pub(super) fn look(&self) -> Look {
+        match self {
+            Self::ClientCas(store) => match store.attempt() {
+                trust::Attempt::Unchanged => Look::Unchanged,
+                trust::Attempt::Loaded(trust) => {
+                    store.publish(*trust);
+                    Look::Loaded
+                }
+                trust::Attempt::Failed(error) => Look::Failed(error.to_string()),
+            },
+            Self::TicketKeys(store) => match store.attempt() {
+                tickets::Attempt::Unchanged => Look::Unchanged,
+                tickets::Attempt::Loaded => Look::Loaded,
+                tickets::Attempt::Failed(error) => Look::Failed(error.to_string()),
+            },
+            Self::Client(store) | Self::Collector(store) => match store.attempt() {
+                client::Attempt::Unchanged => Look::Unchanged,
+                client::Attempt::Loaded => Look::Loaded,
+                client::Attempt::Failed(error) => Look::Failed(error.to_string()),
+            },
+            Self::Other(other) => match other.read.reread() {
+                Ok(false) => Look::Unchanged,
+                Ok(true) => Look::Loaded,
+                Err(message) => Look::Failed(message),
+            },
+        }
+    }
+
+    /// Says once a day that what is in use ends soon, or has ended.
+    pub(super) fn warn_of_expiry(&self) {
+        match self {
+            Self::ClientCas(store) => store.warn_of_lists(),
+            Self::Client(store) => store.warn_of_expiry(),
+            Self::TicketKeys(_) | Self::Collector(_) | Self::Other(_) => {}
+        }
+    }
+}
+
+fn client_files(store: &ClientTls) -> Vec<PathBuf> {
+    let settings = store.settings();
+    let ca = match &settings.ca {
+        CaSource::File(path) => Some(path),
+        CaSource::System => None,
+    };
+    let pair = settings.pair.iter().flat_map(|(cert, key)| [cert, key]);
+    ca.into_iter().chain(pair).cloned().collect()
+}
