@@ -59,7 +59,9 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let of_trust = of_trust.warnings().iter();
             warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
         }
-        signature(name, listener.signature.as_ref(), &Arc::default())?;
+        let verifier = signature(name, listener.signature.as_ref(), &Arc::default())?;
+        let of_keys = verifier.iter().flat_map(|verifier| verifier.warnings());
+        warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
         if let Some(settings) = &listener.signature {
             let _ = writeln!(
                 text,

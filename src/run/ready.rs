@@ -93,7 +93,7 @@ impl Ready {
             certificates,
             trust,
             ticket_keys,
-            responses,
+            signature_keys,
             ..
         } = &self.kept;
         expiry(families, certificates);
@@ -108,8 +108,10 @@ impl Ready {
                 tracing::warn!(listener = %name, "{warning}");
             }
         }
-        let of_responses = responses.as_ref().map(|signer| signer.warnings());
-        for warning in of_responses.into_iter().flatten() {
+        let of_signatures = signature_keys
+            .iter()
+            .flat_map(|keys| keys.read().warnings());
+        for warning in of_signatures {
             tracing::warn!(listener = %name, "{warning}");
         }
         if let Some(warning) = ticket_keys.as_ref().and_then(|keys| keys.warning()) {

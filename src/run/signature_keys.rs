@@ -28,7 +28,7 @@ impl Reread for ClientKeys {
     }
 
     fn warnings(&self) -> Vec<String> {
-        Vec::new()
+        self.0.warnings()
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! OKP Ed25519 (RFC 8037), EC P-256 (RFC 7518), AKP ML-DSA (RFC 9964). A private key is refused.
 
+mod error;
+mod left_out;
 mod material;
 
 use std::collections::{HashMap, HashSet};
@@ -14,11 +16,11 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey, VerificationAlgorithm,
 };
 use serde::Deserialize;
-use thiserror::Error;
 
+pub use self::error::KeyError;
+use self::left_out::LeftOut;
 use self::material::{decode, small_order};
 use super::settings::SignatureKind;
-use crate::redact::Shown;
 use crate::regular_file;
 use crate::secret_file::{Exposure, exposure};
 
@@ -28,60 +30,6 @@ const MAX_FILE: u64 = 4 << 20;
 const LISTED: usize = 100;
 /// Characters of a name that becomes a field's value.
 const MAX_NAME: usize = 256;
-
-/// Why a file of keys cannot be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// It cannot be read.
-    #[error("signature keys {path}: {cause}: make it a readable file with a JWK set")]
-    Unreadable {
-        /// The file.
-        path: Shown,
-        /// Why.
-        cause: io::Error,
-    },
-    /// Everybody may write it.
-    #[error(
-        "signature keys {path} may be written by everybody (mode {mode:04o}), who could let anyone sign: `chmod o-w`"
-    )]
-    Writable {
-        /// The file.
-        path: Shown,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// It is no JWK set.
-    #[error(
-        "signature keys {path}: line {line}: not a JWK set: write {{\"keys\": [...]}}, each key with kty, kid and principal"
-    )]
-    NotASet {
-        /// The file.
-        path: Shown,
-        /// Where reading stopped.
-        line: usize,
-    },
-    /// One key cannot be used.
-    #[error("signature keys {path}: key {number} ({kid}): {problem}")]
-    Key {
-        /// The file.
-        path: Shown,
-        /// Counted from 1.
-        number: usize,
-        /// Its `kid`.
-        kid: Shown,
-        /// What is wrong, and the remedy.
-        problem: &'static str,
-    },
-    /// No principal has every key that is required.
-    #[error(
-        "signature keys {path}: no principal has a key of each kind that signature.require asks for: nobody could sign a request; add the keys, or require less"
-    )]
-    Nobody {
-        /// The file.
-        path: Shown,
-    },
-}
 
 #[derive(Deserialize)]
 struct JwkSet {
@@ -104,6 +52,8 @@ struct Jwk {
     d: Option<serde::de::IgnoredAny>,
     #[serde(rename = "priv")]
     private: Option<serde::de::IgnoredAny>,
+    /// Of a symmetric key.
+    k: Option<serde::de::IgnoredAny>,
 }
 
 /// A public key and whose it is.
@@ -132,6 +82,7 @@ pub(super) struct KeySet {
     principals: usize,
     /// Of the file.
     digest: [u8; 32],
+    warning: Option<String>,
 }
 
 impl KeySet {
@@ -158,6 +109,7 @@ impl KeySet {
             line: error.line(),
         })?;
         let mut keys = HashMap::new();
+        let mut left_out = LeftOut::default();
         for (index, jwk) in set.keys.iter().enumerate() {
             let refused = |problem| KeyError::Key {
                 path: path.into(),
@@ -165,7 +117,10 @@ impl KeySet {
                 kid: jwk.kid.as_str().into(),
                 problem,
             };
-            let key = key(jwk).map_err(refused)?;
+            let Some(key) = key(jwk).map_err(refused)? else {
+                left_out.add(index + 1, &jwk.kid, &jwk.kty);
+                continue;
+            };
             if keys.insert(jwk.kid.clone(), key).is_some() {
                 return Err(refused("another key has the same kid: give each its own"));
             }
@@ -178,7 +133,10 @@ impl KeySet {
             })
         };
         if !keys.values().any(|key| has_all(&key.principal)) {
-            return Err(KeyError::Nobody { path: path.into() });
+            return Err(KeyError::Nobody {
+                path: path.into(),
+                left_out: left_out.to_string(),
+            });
         }
         let mut digest = [0; 32];
         digest.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, text).as_ref());
@@ -188,6 +146,7 @@ impl KeySet {
             keys,
             principals,
             digest,
+            warning: left_out.warning(path),
         })
     }
 
@@ -203,6 +162,11 @@ impl KeySet {
     /// Whether it is of the same file.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.digest == other.digest
+    }
+
+    /// About keys that do not count.
+    pub(super) fn warning(&self) -> Option<&String> {
+        self.warning.as_ref()
     }
 
     pub(super) fn ids(&self) -> Vec<String> {
@@ -223,23 +187,26 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn key(jwk: &Jwk) -> Result<Key, &'static str> {
-    if jwk.d.is_some() || jwk.private.is_some() {
+/// `None`: of a kind that is not known (RFC 7517 section 5).
+fn key(jwk: &Jwk) -> Result<Option<Key>, &'static str> {
+    if jwk.d.is_some() || jwk.private.is_some() || jwk.k.is_some() {
         return Err("it is a private key: only its owner may have it; put the public key here");
     }
+    let Some((kind, algorithm, verification, bytes)) = material(jwk)? else {
+        return Ok(None);
+    };
     for name in [&jwk.kid, &jwk.principal] {
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(|b| b.is_ascii_graphic()) {
             return Err("kid and principal must be visible ASCII of 1 to 256 characters");
         }
     }
-    let (kind, algorithm, verification, bytes) = material(jwk)?;
-    Ok(Key {
+    Ok(Some(Key {
         principal: jwk.principal.clone(),
         kind,
         algorithm,
         verification,
         bytes,
-    })
+    }))
 }
 
 type Material = (
@@ -249,10 +216,10 @@ type Material = (
     Vec<u8>,
 );
 
-fn material(jwk: &Jwk) -> Result<Material, &'static str> {
+fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
     let name = jwk.crv.as_deref().or(jwk.alg.as_deref());
     let classical = SignatureKind::Classical;
-    Ok(match (jwk.kty.as_str(), name) {
+    Ok(Some(match (jwk.kty.as_str(), name) {
         ("OKP", Some("Ed25519")) => {
             let point = decode(jwk.x.as_ref(), 32)?;
             if small_order(&point) {
@@ -282,11 +249,13 @@ fn material(jwk: &Jwk) -> Result<Material, &'static str> {
                     Some("ML-DSA-44") => ("ml-dsa-44", &ML_DSA_44, 1312),
                     Some("ML-DSA-65") => ("ml-dsa-65", &ML_DSA_65, 1952),
                     Some("ML-DSA-87") => ("ml-dsa-87", &ML_DSA_87, 2592),
-                    _ => return Err("alg must be ML-DSA-44, ML-DSA-65 or ML-DSA-87"),
+                    Some(_) => return Ok(None),
+                    None => return Err("alg must be ML-DSA-44, ML-DSA-65 or ML-DSA-87"),
                 };
             let bytes = decode(jwk.public.as_ref(), length)?;
             (SignatureKind::MlDsa, algorithm, verification, bytes)
         }
-        _ => return Err("known are OKP with Ed25519, EC with P-256 and AKP with ML-DSA"),
-    })
+        ("OKP" | "EC", None) => return Err("crv must be Ed25519 for OKP, P-256 for EC"),
+        _ => return Ok(None),
+    }))
 }

@@ -73,6 +73,11 @@ impl Verifier {
         self.keys.load().ids()
     }
 
+    /// About keys of the file that do not count.
+    pub fn warnings(&self) -> Vec<String> {
+        self.keys.load().warning().cloned().into_iter().collect()
+    }
+
     /// Whether what does not verify is refused.
     pub(crate) fn refuses(&self) -> bool {
         self.settings.mode == SignatureMode::Require

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod left_out;
 mod vectors;
 
 use std::path::Path;
@@ -305,8 +306,19 @@ fn keys_that_cannot_be_used_are_refused_with_a_reason() {
             good.replace("\"pub\":\"", "\"pub\":\"AAAA"),
             "another length",
         ),
-        (good.replace("ML-DSA-65", "ML-DSA-66"), "alg must be"),
-        (good.replace("Ed25519", "X25519"), "known are OKP"),
+        (
+            good.replace("ML-DSA-65", "ML-DSA-66"),
+            "or require less; left out, because their kind is not known: key 2 (pq, kty AKP); known are OKP with Ed25519",
+        ),
+        (good.replace("\"alg\"", "\"alk\""), "alg must be"),
+        (
+            good.replace("Ed25519", "X25519"),
+            "key 1 (ed, kty OKP); known are OKP",
+        ),
+        (
+            good.replace("\"x\":", "\"k\":\"secret\",\"x\":"),
+            "it is a private key",
+        ),
         (
             good.replacen("batch", "other", 1),
             "no principal has a key of each kind",
