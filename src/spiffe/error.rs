@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::redact::scrub;
+use crate::redact::{is_printable, scrub};
 
 /// `PERMISSION_DENIED` of gRPC.
 const PERMISSION_DENIED: u32 = 7;
@@ -52,7 +52,7 @@ impl Error {
     /// Of the fields `grpc-status` and `grpc-message`.
     pub(super) fn of_status(code: u32, message: &str) -> Self {
         let message: String = message.chars().take(LONGEST_TEXT).collect();
-        let message = scrub(&message).replace(char::is_control, " ");
+        let message = scrub(&message).replace(|c: char| !is_printable(c), " ");
         match code {
             PERMISSION_DENIED => Self::Denied(message),
             0 => Self::Ended,
@@ -70,5 +70,19 @@ impl From<h2::Error> for Error {
     fn from(error: h2::Error) -> Self {
         let text: String = error.to_string().chars().take(LONGEST_TEXT).collect();
         Self::Protocol(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_agent_says_is_shown_without_marks_that_reorder_it() {
+        let said = Error::of_status(PERMISSION_DENIED, "no\u{202e} identity\n\u{1b}[2J");
+        assert_eq!(
+            said.to_string(),
+            Error::Denied("no  identity  [2J".to_owned()).to_string()
+        );
     }
 }

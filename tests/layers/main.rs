@@ -54,6 +54,7 @@ const BELOW: [(&str, &[&str]); 28] = [
             "metrics",
             "panics",
             "proxy_protocol",
+            "redact",
             "signature",
             "tls",
             "traces",

@@ -14,6 +14,7 @@ use crate::proxy::codec::h1::request::no_fields;
 use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::message::{Frame, Framing, MessageStream as _};
 use crate::proxy::origin::{OriginError, ServerStream, Target};
+use crate::redact::is_printable;
 
 /// How long the far side may take: its own attempt to connect is among it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -83,7 +84,7 @@ async fn response(server: &mut H1<ServerStream>) -> Result<(), (u16, String)> {
 fn printable(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     let line = said.lines().next().unwrap_or_default();
-    let shown = line.chars().filter(|c| !c.is_control());
+    let shown = line.chars().filter(|c| is_printable(*c));
     shown.take(LONGEST_CAUSE).collect()
 }
 
@@ -94,6 +95,7 @@ mod tests {
     #[test]
     fn what_a_far_side_says_is_one_line_of_text() {
         assert_eq!(printable(b"no\x1b[2J way\r\nsecret"), "no[2J way");
+        assert_eq!(printable("a\u{202e}b\u{2066}c".as_bytes()), "abc");
         assert_eq!(printable(&[b'x'; 5000]).len(), LONGEST_CAUSE);
         assert_eq!(printable(b""), "");
     }

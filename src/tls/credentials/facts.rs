@@ -10,6 +10,7 @@ use x509_parser::x509::X509Name;
 
 use super::algorithm;
 use super::block::Entry;
+use crate::redact::is_printable;
 
 /// The certificate that is served, the first of its file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -94,10 +95,10 @@ pub(crate) fn name_text(name: &X509Name<'_>) -> String {
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
-            printable.extend(c.escape_default());
-        } else {
+        if is_printable(c) {
             printable.push(c);
+        } else {
+            printable.extend(c.escape_default());
         }
     }
     printable
@@ -139,4 +140,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         hex.extend(char::from_digit(digit.into(), 16));
     }
     hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_without_marks_that_reorder_it() {
+        assert_eq!(printable("a\u{202e}b\nc"), "a\\u{202e}b\\nc");
+    }
 }
