@@ -20,16 +20,25 @@ pub(super) fn is_identity(text: &str) -> bool {
 /// Where `text` has identities.
 pub(super) fn identities(text: &str) -> Vec<Range<usize>> {
     let upper = text.to_ascii_uppercase();
-    let found = upper.match_indices(IDENTITY).map(|(at, _)| {
+    let mut keys: Vec<Range<usize>> = Vec::new();
+    for (at, _) in upper.match_indices(IDENTITY) {
+        // A prefix inside a key begins no other.
+        if keys.last().is_some_and(|key| key.contains(&at)) {
+            continue;
+        }
         let behind = upper.get(at + IDENTITY.len()..).unwrap_or_default();
         let key = behind
             .bytes()
             .take_while(|b| b.is_ascii_alphanumeric() || *b == b'-');
-        at..at + IDENTITY.len() + key.count()
-    });
-    let keys = found.filter(|range| range.len() >= IDENTITY.len() + SHORTEST);
-    let keys: Vec<_> = keys.collect();
-    let apart = |word: &Range<usize>| !keys.iter().any(|key| key.contains(&word.start));
+        keys.push(at..at + IDENTITY.len() + key.count());
+    }
+    keys.retain(|range| range.len() >= IDENTITY.len() + SHORTEST);
+    let apart = |word: &Range<usize>| {
+        let before = keys.partition_point(|key| key.start <= word.start);
+        !before
+            .checked_sub(1)
+            .is_some_and(|last| keys[last].contains(&word.start))
+    };
     let words: Vec<_> = words(text).filter(apart).collect();
     keys.into_iter().chain(words).collect()
 }

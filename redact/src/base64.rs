@@ -9,25 +9,13 @@ const PIECES: [(usize, usize); 3] = [(16, 8), (24, 10), (32, 12)];
 /// Longest word with digits that is shown: a SHA-256 in hexadecimal, with room to spare.
 const LONGEST_WORD: usize = 80;
 
-/// Where `text` has a piece of a key, with the lines around it that belong to it.
+/// Where `text` has a piece of a key, with the lines around it that belong to it. A piece is a line itself.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let words = words(text);
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        if !hides(&text[word.clone()]) {
-            continue;
-        }
-        let belongs = |range: &&Range<usize>| is_line(&text[(*range).clone()]);
-        let before = words[..index].iter().rev().take_while(belongs).last();
-        let after = words[index + 1..].iter().take_while(belongs).last();
-        let start = before.unwrap_or(word).start;
-        let end = after.unwrap_or(word).end;
-        match ranges.last_mut() {
-            Some(last) if last.end >= start => last.end = last.end.max(end),
-            _ => ranges.push(start..end),
-        }
-    }
-    ranges.into_iter()
+    let lines = words.split(|word| !is_line(&text[word.clone()]));
+    let keys = lines.filter(|lines| lines.iter().any(|word| hides(&text[word.clone()])));
+    let ranges = keys.filter_map(|lines| Some(lines.first()?.start..lines.last()?.end));
+    ranges.collect::<Vec<_>>().into_iter()
 }
 
 /// The longest stretches of base64 characters.

@@ -11,11 +11,13 @@ const MOST: usize = 32;
 
 /// The part of `range` after the directories that exist; `range` itself if none does.
 pub(super) fn beyond(text: &str, range: Range<usize>) -> Range<usize> {
-    let before = text[..range.start].char_indices().rev();
-    let start = before.take_while(|(_, c)| !is_delimiter(*c)).last();
-    let start = start.map_or(range.start, |(at, _)| at);
-    let behind = text[range.end..].find(|c| c == '/' || is_delimiter(c));
-    let end = behind.map_or(text.len(), |at| range.end + at);
+    // No further than a path may reach: many ranges may stand in one long word.
+    let before = text[..range.start].char_indices().rev().take(LONGEST);
+    let before = before.take_while(|(_, c)| !is_delimiter(*c)).last();
+    let start = before.map_or(range.start, |(at, _)| at);
+    let mut behind = text[range.end..].char_indices().take(LONGEST);
+    let behind = behind.find(|(_, c)| *c == '/' || is_delimiter(*c));
+    let end = behind.map_or(text.len(), |(at, _)| range.end + at);
     // The scheme of a URI may stand before the path.
     let slash = text[start..range.end].find('/').map(|at| start + at);
     let slash = slash.filter(|at| *at <= range.start);

@@ -3,6 +3,7 @@
 //! [`Shown`] holds such a text inside an error; [`scrub`] is the last look at a message before it leaves.
 
 mod age;
+mod ahead;
 mod arguments;
 mod base64;
 mod directory;
@@ -29,6 +30,8 @@ const SHORTEST_TEXT: usize = 32;
 const LONGEST_VALUE: usize = 60;
 /// Bytes of a path that are shown.
 const LONGEST_PATH: usize = 512;
+/// Ranges of a text that may be directories: the others are hidden, because each costs system calls.
+const MOST_LOOKED_UP: usize = 32;
 /// What stands in the place of a user and a password.
 const USERINFO: &str = "(userinfo, not shown)";
 /// What stands in the place of the query or the fragment of a URL.
@@ -278,9 +281,12 @@ fn random(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
         let mut words = words(rest).into_iter();
         words.any(|word| hides(&rest[word])) || !hex::pieces(rest).is_empty()
     };
-    let found = pieces(text).chain(hex::pieces(text));
-    found.filter_map(move |range| {
-        let rest = directory::beyond(text, range.clone());
+    let found = pieces(text).chain(hex::pieces(text)).enumerate();
+    found.filter_map(move |(before, range)| {
+        let rest = match before {
+            0..MOST_LOOKED_UP => directory::beyond(text, range.clone()),
+            _ => range.clone(),
+        };
         (rest == range || is_left(&text[rest.clone()])).then_some(rest)
     })
 }

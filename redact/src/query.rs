@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use super::ahead::Ahead;
 use super::userinfo::{after_schemes, is_end};
 
-/// How what was hidden before ends.
+/// How what was hidden before ends, and bytes that it has at most.
 const HIDDEN: &str = "not shown)";
+const LONGEST_HIDDEN: usize = 64;
 
 /// Where a value has them: from behind the mark to its end.
 pub(super) fn of_value(text: &str) -> Option<Range<usize>> {
@@ -15,27 +17,33 @@ pub(super) fn of_value(text: &str) -> Option<Range<usize>> {
         None if is_pkcs11(text) || !text.contains('=') => return None,
         None => text.find('?')?,
     };
-    within(text, start..text.len())
+    let mark = start + text[start..].find(is_mark)?;
+    within(text, mark, text.len())
 }
 
 /// The same of the URLs in a message, each up to a space or a quotation mark.
 pub(super) fn of_message(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
-    after_schemes(text).filter_map(|start| {
-        let rest = &text[start..];
-        within(text, start..start + rest.find(is_end).unwrap_or(rest.len()))
-    })
+    let mut ends = Ahead::new(text, is_end);
+    let mut marks = Ahead::new(text, is_mark);
+    after_schemes(text).filter_map(move |start| within(text, marks.from(start), ends.from(start)))
 }
 
-/// Behind the first mark, if there is anything. What is hidden already stays as it is.
-fn within(text: &str, url: Range<usize>) -> Option<Range<usize>> {
-    let from = url.start + text[url.clone()].find(['?', '#'])? + 1;
-    let behind = &text[from..];
-    let is_hidden = behind.starts_with('(')
-        && behind
-            .split_inclusive(')')
-            .next()
-            .is_some_and(|first| first.ends_with(HIDDEN));
-    (from < url.end && !is_hidden).then_some(from..url.end)
+fn is_mark(c: char) -> bool {
+    matches!(c, '?' | '#')
+}
+
+/// Behind the mark up to the URL's end, if there is anything. What is hidden already stays as it is.
+fn within(text: &str, mark: usize, end: usize) -> Option<Range<usize>> {
+    let from = mark + 1;
+    if from >= end {
+        return None;
+    }
+    let behind = &text.as_bytes()[from..];
+    let mut first = behind.iter().take(LONGEST_HIDDEN);
+    let closing = first.position(|byte| *byte == b')');
+    let is_hidden = behind.starts_with(b"(")
+        && closing.is_some_and(|at| behind[..=at].ends_with(HIDDEN.as_bytes()));
+    (!is_hidden).then_some(from..end)
 }
 
 fn is_pkcs11(text: &str) -> bool {

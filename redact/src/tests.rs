@@ -340,3 +340,37 @@ proptest! {
         prop_assert!(without_userinfo_of(&clean, &arguments).len() < 2000);
     }
 }
+
+/// From each of 60,000 places these were looked through to their ends: hours, where one pass takes a second. The bound
+/// is no measurement.
+#[test]
+fn a_long_text_is_looked_through_once() {
+    let (told, done) = std::sync::mpsc::channel();
+    let texts = ["://", "x://:a ", "://a:b?(", "\"x://a@b:y/\"", "x://%25?#"]
+        .map(|unit| unit.repeat(400_000 / unit.len()))
+        .map(|text| [format!("`{text}@`"), text]);
+    let working = std::thread::spawn(move || {
+        for text in texts.iter().flatten() {
+            let _shown = Shown::from(text.as_str());
+            drop(scrub(text));
+        }
+        told.send(()).unwrap();
+    });
+    done.recv_timeout(std::time::Duration::from_mins(1))
+        .unwrap();
+    working.join().unwrap();
+}
+
+#[test]
+fn many_pieces_of_keys_in_one_word_are_hidden() {
+    let piece = "AbC1dEf2GhI3jKl4MnO5";
+    let hexadecimal = "0123456789abcdef".repeat(3);
+    for (unit, secret) in [
+        (format!("{piece} "), piece),
+        (format!("{hexadecimal}."), hexadecimal.as_str()),
+        ("AGE-SECRET-KEY-".to_owned(), "KEY-AGE"),
+    ] {
+        let clean = scrub(&unit.repeat(200)).into_owned();
+        assert!(!clean.contains(secret), "{clean}");
+    }
+}

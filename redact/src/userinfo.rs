@@ -3,24 +3,29 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use super::ahead::{Ahead, Last};
+
 /// What is not before a host: an image is named NAME:TAG@sha256:DIGEST.
 const DIGESTS: [&str; 2] = ["sha256:", "sha512:"];
 
 /// Where a message has the userinfo of a URL, or of HOST:PORT in quotes.
 pub(super) fn of_message(text: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<_> = after_schemes(text)
-        .filter_map(|start| {
-            let line = text[start..].lines().next().unwrap_or_default();
-            let piece = &line[..line.find(is_end).unwrap_or(line.len())];
-            let end = before_host(piece).or_else(|| {
-                // A password may have a quote or a space in it; what is before that is no host and port.
-                let (_, port) = piece.rsplit_once(':')?;
-                let is_password = !piece.contains('/') && port.parse::<u16>().is_err();
-                line.find('@').filter(|_| is_password)
-            });
-            Some(start..start + end?)
-        })
-        .collect();
+    let mut ends = Ahead::new(text, is_end);
+    let mut lines = Ahead::new(text, |c| c == '\n');
+    let mut ats = Ahead::new(text, |c| c == '@');
+    let mut last = Last::default();
+    let mut found = Vec::new();
+    for start in after_schemes(text) {
+        let piece = start..ends.from(start);
+        let end = before_host(text, &piece, last.at(text, &piece)).or_else(|| {
+            // A password may have a quote or a space in it; what is before that is no host and port.
+            let whole = Some(&text[piece.clone()]).filter(|whole| !whole.contains('/'));
+            let (_, port) = whole?.rsplit_once(':')?;
+            let is_password = port.parse::<u16>().is_err();
+            Some(ats.from(start)).filter(|at| is_password && *at < lines.from(start))
+        });
+        found.extend(end.map(|end| start..end));
+    }
     for piece in quoted(text) {
         let value = of_value(&text[piece.clone()]);
         let moved = |range: Range<usize>| piece.start + range.start..piece.start + range.end;
@@ -32,9 +37,9 @@ pub(super) fn of_message(text: &str) -> Vec<Range<usize>> {
 /// The same in a value, all of which is one address, or a list of them.
 pub(super) fn of_value(text: &str) -> Vec<Range<usize>> {
     if text.contains("://") {
-        let found = after_schemes(text);
-        return found
-            .filter_map(|start| Some(start..start + before_host(&text[start..])?))
+        let last = text.rfind('@');
+        return after_schemes(text)
+            .filter_map(|start| Some(start..before_host(text, &(start..text.len()), last)?))
             .collect();
     }
     let Some((user, host)) = text.rsplit_once('@') else {
@@ -69,15 +74,18 @@ fn quoted(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the userinfo of an authority, with its path, ends. A password may have a slash in it; what is
-/// before that is then no host and port.
-fn before_host(rest: &str) -> Option<usize> {
+/// Where the userinfo of an authority, with its path, ends in `piece`, whose last `@` is at `last`. A password may
+/// have a slash in it; what is before that is then no host and port.
+fn before_host(text: &str, piece: &Range<usize>, last: Option<usize>) -> Option<usize> {
+    let rest = &text[piece.clone()];
+    // Ends at the next scheme at the latest, so that all of them are looked through once.
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    authority.rfind('@').or_else(|| {
+    let own = authority.rfind('@').map(|at| piece.start + at);
+    own.or_else(|| {
         let (host, port) = authority.rsplit_once(':')?;
         let is_port = authority.ends_with(']') || port.parse::<u16>().is_ok() && is_own(host);
-        let at = rest.rfind('@')?;
-        let is_digest = DIGESTS.iter().any(|mark| rest[at + 1..].starts_with(mark));
+        let at = last.filter(|at| *at >= piece.start)?;
+        let is_digest = DIGESTS.iter().any(|mark| text[at + 1..].starts_with(mark));
         (!is_port && !is_digest).then_some(at)
     })
 }
