@@ -1,6 +1,9 @@
 //! "Did you mean …?": the one rule by which a message suggests a known name, with its threshold.
 //! A suggestion that misleads is worse than none, so what is far from every name gets none.
 
+/// Edits that are allowed at most.
+const MOST_EDITS: usize = 3;
+
 /// Names used elsewhere, each with the name it has here. Spelling as [`normalised`].
 pub(crate) type Aliases = &'static [(&'static str, &'static str)];
 
@@ -13,8 +16,11 @@ pub(crate) fn suggest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let given = normalised(given);
+    let length = given.chars().count();
     candidates
         .into_iter()
+        // A long text is not compared: each character too many is an edit.
+        .filter(|name| name.chars().count().abs_diff(length) <= MOST_EDITS)
         .map(|name| {
             let distance = strsim::damerau_levenshtein(&given, &normalised(name));
             (distance, name)
@@ -49,7 +55,7 @@ fn allowed(given: &str, name: &str) -> usize {
         0..=2 => 0,
         3..=5 => 1,
         6..=10 => 2,
-        _ => 3,
+        _ => MOST_EDITS,
     }
 }
 

@@ -255,3 +255,28 @@ fn reviews_are_counted_by_result_and_reason() {
         "a series that did not begin at zero"
     );
 }
+
+/// What a stranger writes costs one pass and a short response, however long it is.
+#[test]
+fn a_long_value_is_refused_in_a_short_message() {
+    let fixture = Fixture::new();
+    let ports: Vec<String> = (1024..5700).map(|port: u16| port.to_string()).collect();
+    let declared: Vec<Value> = (1024..5700)
+        .map(|port| json!({"containerPort": port}))
+        .collect();
+    let rules: Vec<String> = (0..7600).map(|n| format!("spiffe://a/b{n}")).collect();
+    for (name, value, said) in [
+        ("policy", "://".repeat(42_000), "…\\\"; use one of hybrid"),
+        ("allow-uri", rules.join(","), "has no effect alone"),
+        ("ports", ports.join(","), "has 4676 entries"),
+        ("ports", "none-such".to_owned(), "and 4656 more"),
+    ] {
+        let mut pod = vllm();
+        pod["spec"]["containers"][0]["ports"] = json!(declared);
+        pod["metadata"]["annotations"] = json!({format!("hybridge.dev/{name}"): value});
+        let response = fixture.review(NAMESPACE_PATH, &review_of(&pod));
+        let message = response["status"]["message"].to_string();
+        assert!(message.contains(said), "{message}");
+        assert!(message.len() < 5_000, "{message}");
+    }
+}

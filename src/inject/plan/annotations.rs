@@ -15,7 +15,7 @@ mod tunnel;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use self::reader::{Reader, wrong};
+use self::reader::{Reader, refuse_many, wrong};
 use super::deny::Deny;
 use super::pod;
 use super::quantity::Quantity;
@@ -153,10 +153,12 @@ pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
     let agent = spiffe::parse(&read)?;
     let clients = clients::parse(&read, agent.is_some())?;
     let tunnel = tunnel::parse(&read, clients.as_ref())?;
+    let ports = read.list("ports")?;
+    refuse_many("ports", ports.as_deref().unwrap_or_default())?;
     let own_drain = read.own("drain-timeout").is_some();
     let own_delay = read.own("drain-delay").is_some();
     let request = Request {
-        ports: read.list("ports")?,
+        ports,
         mode: read.choice("mode", Mode::Takeover)?,
         listen_ports: read.listen_ports()?,
         protocol,

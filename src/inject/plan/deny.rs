@@ -5,6 +5,9 @@ use thiserror::Error;
 
 use crate::redact::scrub;
 
+/// Characters of a message: more than any remedy needs.
+const LONGEST: usize = 4096;
+
 /// A refusal. The message names the thing, its value and the remedy; the API server shows it to the user.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{message}")]
@@ -48,11 +51,16 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// A message may repeat what a manifest says, but nothing that may be a key.
+    /// A message may repeat what a manifest says, but nothing that may be a key, and not at any length.
     pub(crate) fn deny(self, message: impl Into<String>) -> Deny {
+        let mut message = scrub(&message.into()).into_owned();
+        if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+            message.truncate(end);
+            message.push('…');
+        }
         Deny {
             reason: self,
-            message: scrub(&message.into()).into_owned(),
+            message,
         }
     }
 

@@ -1,6 +1,9 @@
 //! Which ports go behind TLS, which container owns each, and where the sidecar listens for it.
 
+mod owners;
 mod warnings;
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -9,7 +12,11 @@ use super::catalog;
 use super::deny::{Deny, Reason};
 use super::names::{ADMIN_PORT, NAME};
 use super::pod::{self, List, Place, Slot};
+use owners::Owners;
 pub(crate) use warnings::warn;
+
+/// Declared ports that a message lists.
+const MOST_SHOWN: usize = 20;
 
 /// One port of the app and where the sidecar serves it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,10 +37,13 @@ pub(crate) fn choose(
         return Ok(Vec::new());
     }
     let numbers = match &request.ports {
-        Some(wanted) => wanted
-            .iter()
-            .map(|item| resolve(pod, item))
-            .collect::<Result<_, _>>()?,
+        Some(wanted) => {
+            let named = named(pod);
+            let wanted = wanted.iter();
+            wanted
+                .map(|item| resolve(pod, &named, item))
+                .collect::<Result<_, _>>()?
+        }
         None => vec![only_port(pod, request, previous)?],
     };
     refuse_repeats(&numbers)?;
@@ -45,6 +55,8 @@ pub(crate) fn choose(
             numbers.len()
         )));
     }
+    let owners = Owners::of(&candidates(pod).collect::<Vec<_>>());
+    let mut serving: Vec<Place> = Vec::new();
     let exposed = numbers
         .iter()
         .enumerate()
@@ -57,8 +69,11 @@ pub(crate) fn choose(
             let listen = listen.ok_or_else(|| {
                 conflict("there is no port left after hybridge.dev/listen-port".into())
             })?;
-            let slot = owner(pod, app)?;
-            refuse_owner(&slot, app, explicit)?;
+            let slot = owners.owner(app)?;
+            if !serving.contains(&slot.place()) {
+                refuse_owner(&slot, app, explicit)?;
+                serving.push(slot.place());
+            }
             Ok(Exposed {
                 app,
                 listen,
@@ -94,7 +109,18 @@ fn conflict(message: String) -> Deny {
     Reason::PortConflict.deny(message)
 }
 
-fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
+/// The ports that have names; of two with one name the first counts.
+fn named(pod: &Value) -> HashMap<&str, u16> {
+    let mut named = HashMap::new();
+    for port in candidates(pod).flat_map(|slot| pod::tcp_ports(slot.value)) {
+        if let Some(name) = port.name {
+            named.entry(name).or_insert(port.number);
+        }
+    }
+    named
+}
+
+fn resolve(pod: &Value, named: &HashMap<&str, u16>, item: &str) -> Result<u16, Deny> {
     if item.bytes().all(|b| b.is_ascii_digit()) {
         return item.parse().ok().filter(|n| *n != 0).ok_or_else(|| {
             Reason::AnnotationValue.deny(format!(
@@ -102,13 +128,9 @@ fn resolve(pod: &Value, item: &str) -> Result<u16, Deny> {
             ))
         });
     }
-    let mut named = candidates(pod)
-        .flat_map(|slot| pod::tcp_ports(slot.value))
-        .filter(|port| port.name == Some(item));
-    let found = named.next().ok_or_else(|| {
+    named.get(item).copied().ok_or_else(|| {
         Reason::AnnotationValue.deny(format!("annotation hybridge.dev/ports: no container declares a TCP port named {item:?}; declared are {}", declared_text(pod)))
-    })?;
-    Ok(found.number)
+    })
 }
 
 /// Containers that may own a port: the app's and native sidecars of others, such as a router in front of
@@ -148,21 +170,19 @@ fn declared(pod: &Value) -> Vec<u16> {
 }
 
 fn declared_text(pod: &Value) -> String {
-    let ports: Vec<String> = candidates(pod)
-        .flat_map(|slot| {
-            let owner = slot.name().to_owned();
-            pod::tcp_ports(slot.value)
-                .into_iter()
-                .map(move |port| match port.name {
-                    Some(name) => format!("{} ({name}, {owner})", port.number),
-                    None => format!("{} ({owner})", port.number),
-                })
+    let mut ports = candidates(pod).flat_map(|slot| {
+        let owner = pod::name(slot.value);
+        let ports = pod::tcp_ports(slot.value).into_iter();
+        ports.map(move |port| match port.name {
+            Some(name) => format!("{} ({name}, {owner})", port.number),
+            None => format!("{} ({owner})", port.number),
         })
-        .collect();
-    if ports.is_empty() {
-        "none".into()
-    } else {
-        ports.join(", ")
+    });
+    let shown: Vec<String> = ports.by_ref().take(MOST_SHOWN).collect();
+    match (shown.is_empty(), ports.count()) {
+        (true, _) => "none".into(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -197,38 +217,6 @@ fn undeclared_port(pod: &Value) -> Option<u16> {
         [only] => Some(*only),
         _ => None,
     })
-}
-
-fn owner(pod: &Value, port: u16) -> Result<Slot<'_>, Deny> {
-    let declaring: Vec<_> = candidates(pod)
-        .filter(|slot| pod::tcp_ports(slot.value).iter().any(|p| p.number == port))
-        .collect();
-    match declaring.as_slice() {
-        [one] => return Ok(*one),
-        [a, b, ..] => {
-            return Err(conflict(format!(
-                "containers {:?} and {:?} both declare port {port}; one pod has one port {port}",
-                a.name(),
-                b.name()
-            )));
-        }
-        [] => {}
-    }
-    let all: Vec<_> = candidates(pod).collect();
-    if let [only] = all.as_slice() {
-        return Ok(*only);
-    }
-    let known: Vec<_> = all
-        .iter()
-        .filter(|slot| catalog::recognise(slot.value).is_some())
-        .collect();
-    match known.as_slice() {
-        [one] => Ok(**one),
-        _ => Err(Reason::PortsRequired.deny(format!(
-                "no container declares port {port}, and the pod has {} that could own it; add it to the ports of the right container",
-                all.len()
-            ))),
-    }
 }
 
 fn refuse_repeats(numbers: &[u16]) -> Result<(), Deny> {

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use super::reader::{Reader, wrong};
+use super::reader::{Reader, quoted, wrong};
 use super::source::{self, Source};
 use crate::inject::plan::deny::Deny;
 use crate::tls::identity::{RuleError, Rules};
@@ -101,8 +101,9 @@ fn rules(read: &Reader<'_>) -> Result<Vec<(&'static str, String)>, Deny> {
             continue;
         };
         for rule in &given {
-            add(&mut Rules::default(), rule)
-                .map_err(|problem| wrong(name, &format!("has {rule:?}, which {problem}")))?;
+            add(&mut Rules::default(), rule).map_err(|problem| {
+                wrong(name, &format!("has {}, which {problem}", quoted(rule)))
+            })?;
         }
         found.push((name, given.join(",")));
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use super::egress_env;
-use super::reader::{Reader, wrong};
+use super::reader::{Reader, quoted, refuse_many, wrong};
 use super::source::{self, Source};
 use crate::inject::plan::deny::Deny;
 use crate::inject::plan::settings::Settings;
@@ -82,6 +82,7 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
             None => Ok(None),
         };
     };
+    refuse_many(EGRESS, &items)?;
     let capture = capture(read)?;
     let entries = items.iter().map(|item| entry(item, capture.is_some()));
     let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
@@ -114,7 +115,7 @@ fn entry(item: &str, captured: bool) -> Result<Entry, Deny> {
     } else {
         "write NAME=LISTEN->TARGET, such as store=127.0.0.1:9000->store.example.org:443"
     };
-    let refused = |what: &str| wrong(EGRESS, &format!("has {item:?}{what}; {form}"));
+    let refused = |what: &str| wrong(EGRESS, &format!("has {}{what}; {form}", quoted(item)));
     let (name, rest) = item.split_once('=').ok_or_else(|| refused(""))?;
     let (listen, target) = match rest.split_once("->") {
         Some((listen, target)) => (listen, Some(target.trim())),
@@ -224,7 +225,8 @@ fn capture(read: &Reader<'_>) -> Result<Option<Capture>, Deny> {
     let rules = read.list(ALLOWED)?;
     for rule in rules.iter().flatten() {
         if let Some(problem) = parse_as::<TargetRule>(rule) {
-            return Err(wrong(ALLOWED, &format!("has {rule:?}, which {problem}")));
+            let rule = quoted(rule);
+            return Err(wrong(ALLOWED, &format!("has {rule}, which {problem}")));
         }
     }
     match (name, rules) {
@@ -281,7 +283,7 @@ fn peer_ids(read: &Reader<'_>) -> Result<Option<String>, Deny> {
     for id in &given {
         Rules::default()
             .add_uri(id)
-            .map_err(|problem| wrong(PEER_IDS, &format!("has {id:?}, which {problem}")))?;
+            .map_err(|problem| wrong(PEER_IDS, &format!("has {}, which {problem}", quoted(id))))?;
     }
     Ok(Some(given.join(",")))
 }

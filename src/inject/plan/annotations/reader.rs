@@ -11,8 +11,14 @@ use crate::inject::plan::names::PREFIX;
 use crate::inject::plan::pod;
 use crate::inject::plan::quantity::Quantity;
 use crate::inject::plan::settings::{self, Defaults};
+use crate::redact::scrub;
 use crate::time::parse_duration;
 use crate::tls::policy::Mode as KeyExchange;
+
+/// Characters of a value that a refusal repeats.
+const LONGEST_VALUE: usize = 200;
+/// Places where one sidecar listens at most. Each costs memory, and no pod has nearly as many.
+const MOST_LISTENERS: usize = 256;
 
 /// Where a value is looked for: the pod, its namespace, the cluster.
 pub(super) struct Reader<'a> {
@@ -54,7 +60,9 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Deny> {
         self.text(name)
-            .map(|text| parse(text).ok_or_else(|| wrong(name, &format!("is {text:?}; {what}"))))
+            .map(|text| {
+                parse(text).ok_or_else(|| wrong(name, &format!("is {}; {what}", quoted(text))))
+            })
             .transpose()
     }
 
@@ -165,6 +173,29 @@ pub(crate) fn spelling(value: &impl ValueEnum) -> String {
         .to_possible_value()
         .map(|v| v.get_name().to_owned())
         .unwrap_or_default()
+}
+
+/// A value as a message repeats it: without what may be a key, and not at any length.
+pub(super) fn quoted(text: &str) -> String {
+    let clean = scrub(text);
+    match clean.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &clean[..end])),
+        None => format!("{clean:?}"),
+    }
+}
+
+/// Refuses more entries than a sidecar has listeners for.
+pub(super) fn refuse_many(name: &str, entries: &[String]) -> Result<(), Deny> {
+    if entries.len() <= MOST_LISTENERS {
+        return Ok(());
+    }
+    Err(wrong(
+        name,
+        &format!(
+            "has {} entries, and a sidecar listens at {MOST_LISTENERS} places at most; leave out what nobody connects to",
+            entries.len()
+        ),
+    ))
 }
 
 /// Refuses the value of an annotation.

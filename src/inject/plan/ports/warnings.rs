@@ -19,7 +19,10 @@ fn undeclared(pod: &Value, request: &Request, exposed: &[Exposed], trace: &mut T
     if request.ports.is_none() || known.is_empty() {
         return;
     }
-    for e in exposed.iter().filter(|e| !known.contains(&e.app)) {
+    for e in exposed
+        .iter()
+        .filter(|e| !known.binary_search(&e.app).is_ok())
+    {
         trace.warn(format!(
             "annotation hybridge.dev/ports names {}, which no container declares; declared are {}: nothing answers there unless the app listens on it",
             e.app,
