@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{self, Reviews, Work};
+use super::connection::{self, Reviews};
 use super::respond::Webhook;
+use super::work::Work;
 use crate::drain::{Drain, Watch};
 use crate::inject::error::Error;
 use crate::io::TrafficCounters;

@@ -1,11 +1,10 @@
 //! One connection of the webhook: HTTP/1.1 or HTTP/2 over any byte stream, with limits on what a client
-//! can hold: time for a head, time for a body, memory for large bodies, time for the plan.
+//! can hold: time for a head, time for a body, memory for all bodies, time for the plan.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -18,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::large::{LargeBodies, Room};
+use super::bodies::{Bodies, Room};
 use super::respond::{BODY_LIMIT, Refusal, Webhook};
+use super::work::Work;
 use crate::drain::{Phase, Watch};
 use crate::listener::Activity;
 use crate::tls::handshake::Alpn;
@@ -37,30 +37,40 @@ const DISCARD_LIMIT: usize = 4 * BODY_LIMIT;
 const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 /// For one plan; usual is well under a millisecond.
 const PLAN_BUDGET: Duration = Duration::from_secs(1);
-/// Bodies above this share the memory for large ones; usual is 4 to 12 KiB.
+/// Bodies above this are large; usual is 4 to 12 KiB.
 const SMALL_BODY: usize = 128 << 10;
-/// Bytes of large bodies that are still on their way, all together.
-const LARGE_BODIES: usize = 4 * BODY_LIMIT;
-/// Large bodies that are planned at once.
+/// Bytes of bodies that are on their way or wait for their plan, all together.
+const BODIES: usize = 4 * BODY_LIMIT;
+/// Bodies that are planned at once: a large one must not hold up the others.
+const SMALL_PLANS: usize = 8;
 const LARGE_PLANS: usize = 4;
-/// Streams of one HTTP/2 connection.
-const MAX_STREAMS: u32 = 64;
+/// Streams of one HTTP/2 connection. The API server opens another one when it needs more.
+const MAX_STREAMS: u32 = 16;
+/// Bytes of bodies that a client may send and nobody has read yet, of a stream and of a connection.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 128 << 10;
+/// Bytes of the fields of a request.
+const MAX_FIELDS: u32 = 8 << 10;
+/// Bytes that HTTP/1.1 reads ahead, the head of a request among them.
+const READ_AHEAD: usize = 64 << 10;
 
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Reviews {
     webhook: Webhook,
-    arriving: LargeBodies,
+    bodies: Bodies,
     /// For bodies that are there: what waits for its client takes none of them.
-    plans: Arc<Semaphore>,
+    small_plans: Arc<Semaphore>,
+    large_plans: Arc<Semaphore>,
 }
 
 impl Reviews {
     pub(crate) fn new(webhook: Webhook) -> Arc<Self> {
         Arc::new(Self {
             webhook,
-            arriving: LargeBodies::new(LARGE_BODIES),
-            plans: Arc::new(Semaphore::new(LARGE_PLANS)),
+            bodies: Bodies::new(BODIES),
+            small_plans: Arc::new(Semaphore::new(SMALL_PLANS)),
+            large_plans: Arc::new(Semaphore::new(LARGE_PLANS)),
         })
     }
 
@@ -70,15 +80,15 @@ impl Reviews {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
         let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
-            Ok(Ok(body)) => self.plan(head, body).await,
+            Ok(Ok((body, room))) => self.plan(head, body, room).await,
             Ok(Err(refusal)) => self.webhook.refuse(&refusal),
             Err(_) => self.webhook.refuse(&slow_body()),
         };
         Ok(response.map(Full::new))
     }
 
-    /// Reads a body up to the limit; beyond the usual size it may have to give way to others.
-    async fn read(&self, body: Incoming) -> Result<Bytes, Refusal> {
+    /// Reads a body up to the limit; it may have to give way to others.
+    async fn read(&self, body: Incoming) -> Result<(Bytes, Room<'_>), Refusal> {
         let mut body = pin!(body);
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             discard(body).await;
@@ -89,18 +99,15 @@ impl Reviews {
             reason: "broken_body",
             message: "the body broke off".into(),
         };
-        let (mut text, mut room): (BytesMut, Option<Room<'_>>) = (BytesMut::new(), None);
+        let (mut text, room) = (BytesMut::new(), self.bodies.enter());
         loop {
-            let frame = match &room {
-                None => body.frame().await,
-                Some(room) => tokio::select! {
-                    biased;
-                    frame = body.frame() => frame,
-                    () = room.evicted() => return Err(slow_body()),
-                },
+            let frame = tokio::select! {
+                biased;
+                frame = body.frame() => frame,
+                () = room.evicted() => return Err(slow_body()),
             };
             let Some(frame) = frame else {
-                return Ok(text.freeze());
+                return Ok((text.freeze(), room));
             };
             let Ok(data) = frame.map_err(|_| broken())?.into_data() else {
                 continue;
@@ -110,36 +117,39 @@ impl Reviews {
                 discard(body).await;
                 return Err(Refusal::body_too_large());
             }
-            match &room {
-                Some(room) => room.grow(data.len()),
-                None if text.len() + data.len() > SMALL_BODY => {
-                    let entered = self.arriving.enter();
-                    entered.grow(text.len() + data.len());
-                    room = Some(entered);
-                }
-                None => {}
-            }
+            let held = text.capacity();
             text.extend_from_slice(&data);
+            room.grow(text.capacity() - held);
         }
     }
 
-    /// Small pods are planned in place; a large one must not hold up the others.
-    async fn plan(self: &Arc<Self>, head: http::request::Parts, body: Bytes) -> Response<Bytes> {
-        if body.len() <= SMALL_BODY {
-            return self.respond(&head, &body);
-        }
+    /// Plans on a thread of its own: no pod, however it is written, holds up the workers, which answer probes too.
+    async fn plan(
+        self: &Arc<Self>,
+        head: http::request::Parts,
+        body: Bytes,
+        room: Room<'_>,
+    ) -> Response<Bytes> {
+        let plans = match body.len() {
+            0..=SMALL_BODY => &self.small_plans,
+            _ => &self.large_plans,
+        };
         let planned = async {
-            let permit = Arc::clone(&self.plans).acquire_owned().await;
+            let permit = tokio::select! {
+                biased;
+                permit = Arc::clone(plans).acquire_owned() => permit.ok()?,
+                () = room.evicted() => return None,
+            };
             let this = Arc::clone(self);
             // The thread goes on when the budget is used up, so it keeps the permit.
-            tokio::task::spawn_blocking(move || {
+            let planning = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 this.respond(&head, &body)
-            })
-            .await
+            });
+            planning.await.ok()
         };
         match timeout(PLAN_BUDGET, planned).await {
-            Ok(Ok(response)) => response,
+            Ok(Some(response)) => response,
             _ => self.webhook.refuse(&Refusal {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 reason: "budget",
@@ -179,40 +189,6 @@ async fn discard(mut body: Pin<&mut Incoming>) {
     let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-/// The requests of one connection that are under way: without one it may have to make room.
-pub(crate) struct Work {
-    activity: Arc<Activity>,
-    open: AtomicUsize,
-}
-
-impl Work {
-    pub(crate) fn new(activity: Arc<Activity>) -> Self {
-        activity.idle(Instant::now());
-        Self {
-            activity,
-            open: AtomicUsize::new(0),
-        }
-    }
-
-    /// One request, until dropped.
-    fn request(self: &Arc<Self>) -> OpenRequest {
-        if self.open.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.activity.begin();
-        }
-        OpenRequest(Arc::clone(self))
-    }
-}
-
-struct OpenRequest(Arc<Work>);
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.activity.idle(Instant::now());
-        }
-    }
-}
-
 /// Serves a connection until the client closes it, a drain ends it or it has to make room.
 pub(crate) async fn serve<IO>(
     io: IO,
@@ -239,12 +215,13 @@ pub(crate) async fn serve<IO>(
             let mut builder = http1::Builder::new();
             builder
                 .timer(TokioTimer::new())
+                .max_buf_size(READ_AHEAD)
                 .header_read_timeout(HEAD_TIMEOUT);
             let connection = pin!(builder.serve_connection(io, service));
             let _ = until_drained(
                 connection,
                 watch,
-                &work.activity,
+                work.activity(),
                 http1::Connection::graceful_shutdown,
             )
             .await;
@@ -254,12 +231,15 @@ pub(crate) async fn serve<IO>(
             builder
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_STREAMS)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_header_list_size(MAX_FIELDS)
                 .keep_alive_interval(Duration::from_secs(30));
             let connection = pin!(builder.serve_connection(io, service));
             let _ = until_drained(
                 connection,
                 watch,
-                &work.activity,
+                work.activity(),
                 http2::Connection::graceful_shutdown,
             )
             .await;
@@ -288,3 +268,6 @@ where
     }
     connection.await
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,12 @@
 
 mod accept;
 mod admin;
+mod bodies;
 mod connection;
-mod large;
 mod respond;
 mod review;
 mod server;
+mod work;
 
 pub use respond::{BODY_LIMIT, ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, Webhook};
 pub use server::Server;

@@ -1,14 +1,14 @@
-//! Memory for large bodies that are still on their way. A body that waits for its client must not hold up
-//! one that is there: what is bounded is bytes, and the oldest gives way.
+//! Memory for the bodies of requests, from the first byte to the plan. A body that waits for its client must not
+//! hold up one that is there: what is bounded is bytes, and the oldest gives way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The large bodies of all connections.
+/// The bodies of all connections.
 #[derive(Debug)]
-pub(super) struct LargeBodies {
+pub(super) struct Bodies {
     /// Bytes of all of them together.
     limit: usize,
     held: Mutex<Held>,
@@ -22,7 +22,7 @@ struct Held {
     bodies: BTreeMap<u64, (usize, Arc<Notify>)>,
 }
 
-impl LargeBodies {
+impl Bodies {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -51,7 +51,7 @@ impl LargeBodies {
 
 /// The room of one body, until dropped.
 pub(super) struct Room<'a> {
-    bodies: &'a LargeBodies,
+    bodies: &'a Bodies,
     number: u64,
     evicted: Arc<Notify>,
 }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_oldest_gives_way() {
-        let bodies = LargeBodies::new(100);
+        let bodies = Bodies::new(100);
         let (first, second, third) = (bodies.enter(), bodies.enter(), bodies.enter());
         first.grow(60);
         drop(first);

@@ -1,0 +1,65 @@
+//! Limits on memory and time, over connections in memory and with a clock that goes on only when nothing else does.
+#![allow(clippy::unwrap_used)]
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
+
+use super::*;
+use crate::inject::plan::Settings;
+use crate::metrics::Metrics;
+
+fn reviews() -> Arc<Reviews> {
+    let metrics = Metrics::new().unwrap();
+    Reviews::new(Webhook::new(Settings::default(), &metrics).unwrap())
+}
+
+/// A client that announces a body of so many bytes and sends some of them.
+async fn client(reviews: &Arc<Reviews>, announced: usize, sent: usize) -> DuplexStream {
+    let (mut client, server) = duplex(1 << 20);
+    let reviews = Arc::clone(reviews);
+    let service = service_fn(move |request| Arc::clone(&reviews).respond_to(request));
+    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+    let head = format!(
+        "POST /inject/object HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {announced}\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(&vec![b' '; sent]).await.unwrap();
+    client
+}
+
+async fn status(mut client: DuplexStream) -> String {
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
+    response["HTTP/1.1 ".len()..][..3].to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_bodies_on_their_way_share_the_memory_too() {
+    let reviews = reviews();
+    let began = Instant::now();
+    let mut clients = Vec::new();
+    for _ in 0..BODIES / 100_000 + 20 {
+        clients.push(client(&reviews, 120_000, 100_000).await);
+    }
+    let last = clients.pop().unwrap();
+    assert_eq!(status(clients.remove(0)).await, "408");
+    assert!(began.elapsed() < BODY_TIMEOUT, "{:?}", began.elapsed());
+    // The youngest has all the time that there is.
+    assert_eq!(status(last).await, "408");
+    assert!(began.elapsed() >= BODY_TIMEOUT, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_plan_of_a_small_pod_has_a_budget() {
+    let reviews = reviews();
+    assert_eq!(status(client(&reviews, 10, 10).await).await, "400");
+    let all = u32::try_from(SMALL_PLANS).unwrap();
+    let plans = Arc::clone(&reviews.small_plans);
+    let _busy = plans.acquire_many_owned(all).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(status(client(&reviews, 10, 10).await).await, "500");
+    assert!(began.elapsed() >= PLAN_BUDGET, "{:?}", began.elapsed());
+    // A large one has places of its own.
+    let large = SMALL_BODY + 1;
+    assert_eq!(status(client(&reviews, large, large).await).await, "400");
+}

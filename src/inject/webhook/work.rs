@@ -1,0 +1,45 @@
+//! What a connection is busy with.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::listener::Activity;
+
+/// The requests of one connection that are under way: without one it may have to make room.
+pub(crate) struct Work {
+    activity: Arc<Activity>,
+    open: AtomicUsize,
+}
+
+impl Work {
+    pub(crate) fn new(activity: Arc<Activity>) -> Self {
+        activity.idle(Instant::now());
+        Self {
+            activity,
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// One request, until dropped.
+    pub(super) fn request(self: &Arc<Self>) -> OpenRequest {
+        if self.open.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.activity.begin();
+        }
+        OpenRequest(Arc::clone(self))
+    }
+}
+
+pub(super) struct OpenRequest(Arc<Work>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.activity.idle(Instant::now());
+        }
+    }
+}
