@@ -49,6 +49,15 @@ pub enum Error {
         #[source]
         source: YamlError,
     },
+    /// A file with a character that ends lines for kubectl alone.
+    #[error("{path}: {source}")]
+    LineBreak {
+        /// The file, `-` for standard input.
+        path: Shown,
+        /// Which, and in which line.
+        #[source]
+        source: YamlError,
+    },
     /// At least one pod was refused; nothing was printed that could be applied.
     #[error("{refused} of {} refused:\n{details}", counted(*objects, "workload"))]
     Refused {
@@ -119,7 +128,8 @@ impl Error {
             | Self::Read { .. }
             | Self::Empty { .. }
             | Self::NoObjects
-            | Self::Document { .. } => 64,
+            | Self::Document { .. }
+            | Self::LineBreak { .. } => 64,
             Self::Certs(error) => error.exit_code(),
             _ => 1,
         }

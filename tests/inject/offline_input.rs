@@ -106,3 +106,19 @@ fn what_never_ends_is_refused() {
         assert_eq!(said, "it is not a regular file");
     }
 }
+
+/// In a comment for one reader of YAML, and an object for kubectl.
+#[test]
+fn a_line_that_only_kubectl_ends_hides_no_pod() {
+    for c in ['\u{85}', '\u{2028}', '\u{2029}'] {
+        let text = format!("# notes{c}apiVersion: v1{c}kind: Pod\n{DEPLOYMENT}");
+        for flags in [&[][..], &["--check"]] {
+            let ran = run(flags, &text);
+            let error = ran.result.unwrap_err();
+            assert!(error.to_string().contains("in line 1"), "{error}");
+            assert_eq!((error.exit_code(), ran.out.as_str()), (64, ""));
+        }
+        let json = format!("{{\"kind\": \"ConfigMap\", \"data\": {{\"a\": \"{c}\"}}}}\n");
+        assert_eq!(run(&[], &json).out, json);
+    }
+}

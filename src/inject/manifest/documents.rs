@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use serde_json::{Deserializer, Value};
 
+use super::line_breaks;
 use super::yaml;
 use super::yaml_error::YamlError;
 use crate::json;
@@ -83,6 +84,19 @@ pub(crate) fn split(text: &str) -> Vec<Document<'_>> {
         }
         None => documents,
     }
+}
+
+/// Refuses a file with lines that only kubectl ends, except inside JSON, where such a character is text.
+pub(super) fn refuse_line_breaks(text: &str) -> Result<(), YamlError> {
+    let refused = line_breaks::refuse(text, 0);
+    if refused.is_ok() || !opens_json(text) {
+        return refused;
+    }
+    let documents = split(text);
+    let values = documents.iter().take_while(|document| {
+        document.is_json() && json::read(document.content().as_bytes()).is_ok()
+    });
+    line_breaks::refuse(text, values.map(|value| value.raw.len()).sum())
 }
 
 /// Whether kubectl takes a file for a stream of JSON: it does so by how the file begins, comments included.
@@ -181,5 +195,30 @@ mod tests {
         assert_eq!(continue_(files[7]), [false]);
         // kubectl takes it for YAML and reads the first: it must not be injected as if it read both.
         assert_eq!(continue_(files[8]), [false]);
+    }
+    #[test]
+    fn lines_that_only_kubectl_ends_are_refused_except_in_json() {
+        for (c, name, escape) in line_breaks::BREAKS {
+            for text in [
+                format!("a: 1\n# note{c}kind: Pod\n"),
+                format!("a: 1\nb: \"x{c}y\"\n"),
+                format!("{{\"a\": 1}}\n# {c}\n---\n"),
+                format!("{{\"a\": 1}}\n{c}{{\"a\": 2}}"),
+                format!("# {{\n{{\"a\": \"{c}\"}}"),
+            ] {
+                let error = refuse_line_breaks(&text).err();
+                let said = error.map(|error| error.to_string()).unwrap_or_default();
+                let expected = format!("{name} in line 2 ends");
+                assert!(
+                    said.contains(&expected) && said.contains(escape),
+                    "{text:?}: {said}"
+                );
+            }
+            let json = format!("{{\"a\": \"{c}\"}}");
+            assert!(refuse_line_breaks(&json).is_ok());
+            assert!(yaml::read(&json).is_err());
+            let escaped = line_breaks::escaped(&json).into_owned();
+            assert_eq!(escaped, format!("{{\"a\": \"{escape}\"}}"));
+        }
     }
 }

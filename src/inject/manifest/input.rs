@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use super::documents;
 use crate::inject::error::Error;
 use crate::regular_file;
 
@@ -51,6 +52,10 @@ pub(crate) fn read(path: &Path, stdin: &mut impl Read) -> Result<String, Error> 
             },
         });
     }
+    documents::refuse_line_breaks(&text).map_err(|source| Error::LineBreak {
+        path: path.into(),
+        source,
+    })?;
     Ok(text)
 }
 

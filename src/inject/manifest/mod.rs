@@ -3,6 +3,7 @@
 pub(crate) mod documents;
 pub(crate) mod input;
 mod kinds;
+mod line_breaks;
 pub(crate) mod lists;
 mod namespace_file;
 pub mod offline;

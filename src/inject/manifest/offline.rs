@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::documents::{self, Document};
 use super::input;
+use super::line_breaks;
 use super::lists::{self, Items};
 use super::unseen::{self, Unseen};
 use super::workloads;
@@ -182,7 +183,10 @@ fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings)
 fn emit(document: Document<'_>, value: &Value) -> String {
     let preamble = document.preamble();
     if document.is_json() {
-        return format!("{preamble}{value:#}\n");
+        return format!(
+            "{preamble}{}\n",
+            line_breaks::escaped(&format!("{value:#}"))
+        );
     }
     let separator = if document.opens_inline() { "---\n" } else { "" };
     format!("{preamble}{separator}{}", yaml_out::write(value))

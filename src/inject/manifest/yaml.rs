@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::{Map, Value};
 
+use super::line_breaks;
 use super::scalar::Scalar;
 use super::yaml_error::YamlError;
 
@@ -21,6 +22,7 @@ const TAB: &str = "':' must be followed by a valid YAML whitespace";
 
 /// Reads one document; an empty one is `Value::Null`.
 pub(crate) fn read(text: &str) -> Result<Value, YamlError> {
+    line_breaks::refuse(text, 0)?;
     let mut text = Cow::Borrowed(text);
     let mut tabs = 0;
     loop {

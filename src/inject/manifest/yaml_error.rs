@@ -21,6 +21,18 @@ pub enum YamlError {
     /// A text that its tag does not fit.
     #[error("{0} in YAML stands before a text that is none")]
     Tag(&'static str),
+    /// A line ends for kubectl where none ends for other readers.
+    #[error(
+        "{name} in line {line} ends a line for kubectl and for no other reader; remove it, or write {escape} inside double quotes"
+    )]
+    LineBreak {
+        /// Of the character.
+        name: &'static str,
+        /// Counted from 1.
+        line: usize,
+        /// How it is written.
+        escape: &'static str,
+    },
     /// Too deep or too large.
     #[error("the document is too {0}")]
     TooBig(&'static str),
