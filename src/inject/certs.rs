@@ -21,12 +21,17 @@ use crate::regular_file;
 
 /// Bytes of a file with a certificate or a Secret.
 const LARGEST: u64 = 4 << 20;
-/// Names of the webhooks inside the configuration, as in k8s/injector/webhook.yaml.
+/// Names of the webhooks inside the configuration, as in k8s/injector/webhook.yaml. The chart's fourth entry has its
+/// bundle from the chart's values: a patch that named it would add it where it is not.
 pub const WEBHOOKS: [&str; 3] = [
     "namespace.hybridge.dev",
     "object.hybridge.dev",
     "enforced.hybridge.dev",
 ];
+
+/// Files that are written.
+const SECRET: &str = "secret.yaml";
+const BUNDLE: &str = "ca-bundle.yaml";
 
 /// Failure of `hybridge inject certs`.
 #[derive(Debug, Error)]
@@ -63,6 +68,14 @@ pub enum CertsError {
         /// The Secret of earlier certificates.
         path: PathBuf,
     },
+    /// The bundle of the CA in use would be replaced, and the Secret that renews it is not there.
+    #[error(
+        "{path} is there and holds the CA that is trusted: to rotate, add --previous-ca with the Secret in use (kubectl get secret NAME -o yaml), and old and new CA are both trusted; to begin anew, remove it"
+    )]
+    BundleExists {
+        /// The bundle of earlier certificates.
+        path: PathBuf,
+    },
     /// A file is neither a PEM certificate nor a Secret that holds one.
     #[error("{path} holds no certificate: give PEM, or the Secret as YAML with data.tls.crt")]
     NoCertificate {
@@ -85,6 +98,7 @@ impl CertsError {
         match self {
             Self::Name { .. }
             | Self::Exists { .. }
+            | Self::BundleExists { .. }
             | Self::NoCertificate { .. }
             | Self::Read { .. } => 64,
             _ => 1,
@@ -120,8 +134,8 @@ pub fn run(args: &CertsArgs, now: OffsetDateTime, out: &mut impl Write) -> Resul
     match &args.dir {
         Some(dir) => {
             let files = [
-                NewFile::secret("secret.yaml", &secret),
-                NewFile::secret("ca-bundle.yaml", &bundle),
+                NewFile::secret(SECRET, &secret),
+                NewFile::secret(BUNDLE, &bundle),
             ];
             files::write(dir, &files, true)?;
             Ok(())
@@ -159,13 +173,18 @@ fn bundle(pair: &IssuedPair, args: &CertsArgs, previous: &str) -> Value {
     })
 }
 
-/// Refuses to replace a Secret unless its CA goes on being trusted.
+/// Refuses to replace a Secret or a bundle unless its CA goes on being trusted. What cannot be looked at may be there.
 fn refuse_existing(dir: &Path, rotates: bool) -> Result<(), CertsError> {
-    let path = dir.join("secret.yaml");
-    if path.exists() && !rotates {
-        return Err(CertsError::Exists { path });
+    let is_there = |path: &Path| {
+        let looked = path.symlink_metadata();
+        !looked.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let (secret, bundle) = (dir.join(SECRET), dir.join(BUNDLE));
+    match (rotates, is_there(&secret), is_there(&bundle)) {
+        (false, true, _) => Err(CertsError::Exists { path: secret }),
+        (false, false, true) => Err(CertsError::BundleExists { path: bundle }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The PEM text of a file, or of `data.tls.crt` (`ca.crt` for a CA) when the file is a Secret.

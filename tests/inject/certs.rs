@@ -184,3 +184,28 @@ fn a_file_without_certificate_is_named() {
         assert!(matches!(error, CertsError::NoCertificate { .. }), "{error}");
     }
 }
+
+/// The bundle that is trusted, alone or as a link that leads nowhere, is replaced by a rotation only.
+#[test]
+fn a_bundle_without_its_secret_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (secret, bundle) = (
+        dir.path().join("secret.yaml"),
+        dir.path().join("ca-bundle.yaml"),
+    );
+    let into = ["--dir", dir.path().to_str().unwrap()];
+    run(&into, now()).unwrap();
+    let trusted = std::fs::read(&bundle).unwrap();
+    let moved = dir.path().join("moved.yaml");
+    std::fs::rename(&secret, &moved).unwrap();
+    let error = run(&into, now()).unwrap_err();
+    assert!(error.to_string().contains("--previous-ca"), "{error}");
+    assert!(matches!(error, CertsError::BundleExists { .. }));
+    assert_eq!(std::fs::read(&bundle).unwrap(), trusted);
+    std::os::unix::fs::symlink("/nowhere", &secret).unwrap();
+    assert!(matches!(run(&into, now()), Err(CertsError::Exists { .. })));
+    std::fs::remove_file(&secret).unwrap();
+    let rotation = ["--previous-ca", moved.to_str().unwrap()];
+    run(&[into, rotation].concat(), now()).unwrap();
+    assert!(secret.exists());
+}
