@@ -2,10 +2,11 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hybridge::certgen::{self, Algorithm, Request};
-use hybridge::inject::cluster::check;
+use hybridge::inject::cluster::{check, status};
 use serde_json::{Value, json};
 
-use crate::cluster::run;
+use crate::cluster::{namespace, placed, run};
+use crate::support::pod;
 
 /// A CA in base64, as an installation has it.
 fn bundle() -> String {
@@ -136,4 +137,47 @@ fn check_fails_for_what_is_there_and_protects_nothing() {
             "{said}: {text}"
         );
     }
+}
+
+/// As the chart writes it for a release in another namespace, with `enforcedNamespaces`.
+#[test]
+fn the_webhook_configuration_says_where_the_injector_is_and_what_it_sees() {
+    let mut objects = installation("registry.example/hybridge:1");
+    let outside = json!(["kube-system", "kube-public", "kube-node-lease", "pq"]);
+    for (index, path) in ["namespace", "object", "enforced", "enforced"]
+        .iter()
+        .enumerate()
+    {
+        let by_name = match index {
+            3 => json!({"operator": "In", "values": ["bank"]}),
+            _ => json!({"operator": "NotIn", "values": outside}),
+        };
+        let hook = &mut objects[0]["webhooks"][index];
+        hook["clientConfig"]["service"] = json!({"name": "hybridge-injector", "namespace": "pq", "path": format!("/inject/{path}")});
+        hook["namespaceSelector"] = json!({"matchExpressions": [by_name]});
+        hook["namespaceSelector"]["matchExpressions"][0]["key"] =
+            json!("kubernetes.io/metadata.name");
+    }
+    // A namesake in another namespace is not the injector.
+    let (text, good) = run(check, &objects);
+    assert!(
+        !good && text.contains("FAIL  0 replicas of the injector available"),
+        "{text}"
+    );
+    assert!(text.contains("kubectl -n pq get pods"), "{text}");
+    let mut real = objects[1].clone();
+    real["metadata"]["namespace"] = json!("pq");
+    objects.insert(2, real);
+    assert!(run(check, &objects).1);
+
+    objects.extend(["bank", "pq", "hybridge-system"].map(|name| namespace(name, Some("disabled"))));
+    let plain = pod("unknown-server");
+    objects.push(placed(plain.clone(), "bank", "a"));
+    let (text, good) = run(status, &objects);
+    assert!(!good && text.contains("missing    bank/a"), "{text}");
+    let (text, good) = run(check, &objects);
+    assert!(!good && text.contains("in bank would be refused"), "{text}");
+    objects.pop();
+    objects.push(placed(plain, "pq", "a"));
+    assert!(run(status, &objects).1);
 }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::installed::INJECTOR;
 use super::objects::{Cluster, is_wanted, namespace};
 use super::owners::Owners;
 use super::protection::{bundle_fault, narrowed, policy_fault, sees_new_pods};
@@ -15,7 +16,6 @@ use crate::inject::plan::Settings;
 use crate::inject::plan::plan;
 use crate::inject::plan::pod;
 
-const INJECTOR: &str = "hybridge-injector";
 /// Entries of the webhook configuration; the chart adds another one for namespaces that it names.
 const ENTRIES: [&str; 3] = [
     "namespace.hybridge.dev",
@@ -115,7 +115,9 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         "every entry fails closed",
         "failurePolicy must be Fail, or pods are created without TLS while no injector answers",
     );
-    let deployment = cluster.named("Deployment", INJECTOR);
+    // One of that name elsewhere reviews no pod.
+    let place = &cluster.installed.namespace;
+    let deployment = cluster.placed("Deployment", place, INJECTOR);
     let available = deployment
         .and_then(|d| d.pointer("/status/availableReplicas"))
         .and_then(Value::as_u64)
@@ -126,7 +128,7 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
             "{} of the injector available",
             counted(available, "replica")
         ),
-        "two keep pods creatable while a node goes; kubectl -n hybridge-system get pods",
+        &format!("two keep pods creatable while a node goes; kubectl -n {place} get pods"),
     );
     for policy in POLICIES {
         lines.expect_none(

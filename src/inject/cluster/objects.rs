@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::installed::Installed;
 use crate::inject::cli::ClusterArgs;
 use crate::inject::error::Error;
 use crate::inject::manifest::lists::{self, Item, Items};
@@ -19,6 +20,8 @@ use crate::redact::Shown;
 pub(super) struct Cluster {
     pub(super) objects: Vec<Value>,
     pub(super) namespaces: BTreeMap<String, Option<String>>,
+    /// What the webhook configuration says, or would say.
+    pub(super) installed: Installed,
     /// Lists that could not be read whole.
     pub(super) odd: Vec<String>,
 }
@@ -59,6 +62,7 @@ impl Cluster {
             .map(|object| (name(object).to_owned(), label(object, NAMESPACE_LABEL)))
             .collect();
         Ok(Self {
+            installed: Installed::of(&objects),
             objects,
             namespaces,
             odd,
@@ -77,15 +81,22 @@ impl Cluster {
             .find(|object| pod::string(object, "kind") == Some(kind) && name(object) == wanted)
     }
 
+    /// The same in a namespace.
+    pub(super) fn placed(&self, kind: &str, place: &str, wanted: &str) -> Option<&Value> {
+        self.objects.iter().find(|object| {
+            pod::string(object, "kind") == Some(kind)
+                && name(object) == wanted
+                && namespace(object) == place
+        })
+    }
+
     /// How the webhook decides on pods of this namespace; `None` where it never does.
     pub(super) fn decision(&self, namespace: &str) -> Option<Decision> {
-        const NEVER: [&str; 4] = [
-            "kube-system",
-            "kube-public",
-            "kube-node-lease",
-            "hybridge-system",
-        ];
-        if NEVER.contains(&namespace) {
+        let is_in = |names: &[String]| names.iter().any(|name| name == namespace);
+        if is_in(&self.installed.enforced) {
+            return Some(Decision::Enforced);
+        }
+        if is_in(&self.installed.outside) {
             return None;
         }
         match self.namespaces.get(namespace).and_then(Option::as_deref) {
