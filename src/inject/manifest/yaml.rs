@@ -15,6 +15,8 @@ use super::yaml_error::YamlError;
 const MAX_DEPTH: usize = 100;
 /// More nodes, aliases expanded, are refused.
 const MAX_NODES: usize = 1_000_000;
+/// More bytes in copies, which anchors and aliases make, are refused.
+const MAX_COPIED: usize = 64 << 20;
 /// How often a document is read again because of a tab behind a colon.
 const MAX_TABS: usize = 1_000;
 /// What the parser says of a tab between `:` and a letter or digit.
@@ -65,6 +67,7 @@ struct Builder {
     stack: Vec<Open>,
     anchors: HashMap<usize, Value>,
     nodes: usize,
+    copied: usize,
     root: Option<Value>,
 }
 
@@ -103,12 +106,11 @@ impl Builder {
             Event::MappingStart(anchor, _) => self.open(anchor, Node::Mapping(Mapping::default())),
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
-                let value = self
-                    .anchors
-                    .get(&anchor)
-                    .cloned()
-                    .ok_or(YamlError::NotJson("an alias to an enclosing node"))?;
-                self.count(size(&value))?;
+                let enclosing = YamlError::NotJson("an alias to an enclosing node");
+                let (nodes, bytes) = self.anchors.get(&anchor).map_or((0, 0), size);
+                self.count(nodes)?;
+                self.count_copied(bytes)?;
+                let value = self.anchors.get(&anchor).cloned().ok_or(enclosing)?;
                 self.finish(value, 0)
             }
             Event::DocumentStart(_) if self.root.is_some() => {
@@ -143,7 +145,7 @@ impl Builder {
         }
         self.count(1)?;
         if anchor != 0 {
-            self.anchors.insert(anchor, scalar.clone().value()?);
+            self.keep(anchor, &scalar.clone().value()?)?;
         }
         self.key(scalar.key()?)
     }
@@ -190,7 +192,7 @@ impl Builder {
     fn finish(&mut self, value: Value, anchor: usize) -> Result<(), YamlError> {
         self.count(1)?;
         if anchor != 0 {
-            self.anchors.insert(anchor, value.clone());
+            self.keep(anchor, &value)?;
         }
         match self.stack.last_mut().map(|open| &mut open.node) {
             None => self.root = Some(value),
@@ -207,6 +209,21 @@ impl Builder {
         Ok(())
     }
 
+    fn keep(&mut self, anchor: usize, value: &Value) -> Result<(), YamlError> {
+        self.count_copied(size(value).1)?;
+        self.anchors.insert(anchor, value.clone());
+        Ok(())
+    }
+
+    fn count_copied(&mut self, bytes: usize) -> Result<(), YamlError> {
+        self.copied = self.copied.saturating_add(bytes);
+        if self.copied > MAX_COPIED {
+            Err(YamlError::TooBig("large"))
+        } else {
+            Ok(())
+        }
+    }
+
     fn count(&mut self, nodes: usize) -> Result<(), YamlError> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES {
@@ -217,11 +234,18 @@ impl Builder {
     }
 }
 
-fn size(value: &Value) -> usize {
+/// Nodes and bytes of a value, as much as a copy of it takes.
+fn size(value: &Value) -> (usize, usize) {
+    let node = (1, size_of::<Value>());
+    let sum = |(nodes, bytes), (more, text)| (nodes + more, bytes + text);
     match value {
-        Value::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(size).sum::<usize>(),
-        _ => 1,
+        Value::String(text) => (1, node.1 + text.len()),
+        Value::Array(items) => items.iter().map(size).fold(node, sum),
+        Value::Object(map) => {
+            let keys = map.keys().map(|key| (0, key.len()));
+            map.values().map(size).chain(keys).fold(node, sum)
+        }
+        _ => node,
     }
 }
 

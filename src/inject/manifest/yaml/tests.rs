@@ -67,3 +67,16 @@ fn an_alias_bomb_is_refused() {
     }
     assert!(matches!(read(&text), Err(YamlError::TooBig("large"))));
 }
+
+#[test]
+fn a_long_text_with_many_aliases_is_refused() {
+    let long = "x".repeat(100_000);
+    let few = format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(9));
+    assert_eq!(value(&few)["b"][8], long);
+    let many = format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(1_000));
+    assert!(matches!(read(&many), Err(YamlError::TooBig("large"))));
+    // An anchor keeps a copy of all that is in it.
+    let nested = (0..90).map(|n| format!("&a{n} [")).collect::<String>();
+    let nested = format!("{nested}{}{}", "x".repeat(1_000_000), "]".repeat(90));
+    assert!(matches!(read(&nested), Err(YamlError::TooBig("large"))));
+}
