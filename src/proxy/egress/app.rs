@@ -16,7 +16,8 @@ use crate::io::{ByteSource, Closing, Transport};
 const SMALL_READ: usize = 2 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 
-/// An app's connection.
+/// An app's connection. Its close is a reset unless it came to an orderly end: plaintext has no close_notify, so that
+/// an answer which a drain, a second signal or a panic cut would look like a whole one.
 pub(super) struct App {
     stream: TcpStream,
     /// The last read filled its room: bulk is flowing.
@@ -27,6 +28,8 @@ pub(super) struct App {
     begins_tls: bool,
     /// Read already, to see what the app speaks.
     begun: BytesMut,
+    /// The end of our direction was sent behind complete messages, or there were none to be cut.
+    orderly: bool,
 }
 
 /// What an app speaks, by its first bytes.
@@ -66,6 +69,7 @@ impl App {
             unread: true,
             begins_tls: false,
             begun: BytesMut::new(),
+            orderly: false,
         }
     }
 
@@ -122,11 +126,18 @@ impl App {
         self.begins_tls
     }
 
-    /// The next close is a reset: the app must not take the end for an orderly one. Plaintext has no
-    /// close_notify, so that a truncated answer would look like a whole one.
-    pub(super) fn reset_at_close(&self) {
-        // A socket that refuses it is gone already.
-        let _ = self.stream.set_zero_linger();
+    /// Nothing was begun that its close could cut.
+    pub(super) fn has_begun_nothing(&mut self) {
+        self.orderly = true;
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if !self.orderly {
+            // A socket that refuses it is gone already.
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }
 
@@ -205,9 +216,9 @@ impl AsyncWrite for App {
 impl Closing for App {
     fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
         if whole {
-            return Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.orderly = true;
         }
-        self.reset_at_close();
         Poll::Ready(Ok(()))
     }
 

@@ -131,12 +131,12 @@ impl EgressFrontend {
         Ok(())
     }
 
-    /// Tells the app that it is not, in its own words or by a reset. What it still sends is taken in
+    /// Tells the app that it is not, in its own words or by the reset of its close. What it still sends is taken in
     /// until it has read them: a socket closed with bytes unread is reset, and they are lost.
     pub(super) async fn refuse(&self, client: &mut H1<App>, error: &OriginError, drain: &Watch) {
         let told = match self.capture() {
             _ if matches!(error, OriginError::Capture(_) | OriginError::Gone) => Ok(()),
-            Capture::None | Capture::Redirect => return client.stream().reset_at_close(),
+            Capture::None | Capture::Redirect => return,
             Capture::Socks5 => {
                 let told = socks::reply(client.stream_mut(), Reply::of(error)).await;
                 told.map_err(MessageError::Io)

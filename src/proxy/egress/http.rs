@@ -117,9 +117,11 @@ impl HttpSide {
             }
         };
         let begins = match begins {
-            Ok(Begins::Gone) => return closed.ended(Outcome::Closed, &drain),
-            Ok(begins) => begins,
-            Err(outcome) => return closed.ended(outcome, &drain),
+            Ok(begins) if begins != Begins::Gone => begins,
+            nothing => {
+                app.has_begun_nothing();
+                return closed.ended(nothing.err().unwrap_or(Outcome::Closed), &drain);
+            }
         };
         if begins == Begins::Tls {
             front.log.double_tls(accepted.client, closed.target());

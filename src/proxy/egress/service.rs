@@ -162,8 +162,8 @@ impl EgressService {
                 return closed.ended(outcome.await, &drain);
             }
             Some(Ok(Begun::Gone(outcome))) => {
-                if outcome == Outcome::Shed {
-                    client.stream().reset_at_close();
+                if outcome != Outcome::Shed {
+                    client.stream_mut().has_begun_nothing();
                 }
                 return closed.ended(outcome, &drain);
             }
@@ -171,10 +171,7 @@ impl EgressService {
                 front.refuse(&mut client, &error, &drain).await;
                 return closed.failed(&error);
             }
-            None => {
-                client.stream().reset_at_close();
-                return closed.ended(Outcome::Cut, &drain);
-            }
+            None => return closed.ended(Outcome::Cut, &drain),
         };
         let Reached {
             mut server,
@@ -200,9 +197,6 @@ impl EgressService {
         let refused = server.stream_mut().settle();
         if outcome == Outcome::UpstreamBroken && refused.is_none() {
             front.log.metrics.upstream_failed(BROKEN_BODY);
-        }
-        if outcome != Outcome::Closed {
-            client.stream().reset_at_close();
         }
         // The server hears at once how it ended; the app when it has everything that came.
         drop(server);
