@@ -76,6 +76,7 @@ pub struct Listener {
     next: usize,
     back_off: Duration,
     warnings: LogLimit,
+    lost_lines: Arc<LogLimit>,
 }
 
 /// The counters of a listener of that name.
@@ -129,6 +130,7 @@ impl Listener {
             next: 0,
             back_off: BACK_OFF_MIN,
             warnings: LogLimit::new(WARN_EVERY, 1),
+            lost_lines: Arc::new(LogLimit::new(WARN_EVERY, 1)),
         }
     }
 
@@ -216,6 +218,7 @@ impl Listener {
         Lost {
             listener: Arc::clone(&self.name),
             metrics: self.metrics.clone(),
+            lines: Arc::clone(&self.lost_lines),
         }
     }
 
@@ -250,13 +253,16 @@ impl Listener {
 pub struct Lost {
     listener: Arc<str>,
     metrics: ListenerSockets,
+    lines: Arc<LogLimit>,
 }
 
 impl Lost {
     /// Counts and logs it.
     pub fn count(&self, error: &io::Error) {
         self.metrics.accept_failed(accept_reason(error));
-        tracing::warn!(listener = %self.listener, %error, "connection dropped: its socket cannot be watched");
+        if let Some(suppressed) = self.lines.admit() {
+            tracing::warn!(listener = %self.listener, %error, suppressed, "connection dropped: its socket cannot be watched");
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! A panic is a fault of this program, and evidence: it is counted and logged as one line, and ends
-//! nothing but the work it happened in. Imports nothing of ours.
+//! nothing but the work it happened in.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
+
+use crate::log_limit::{LogLimit, log_admitted};
 
 /// Work ended by a panic. What it said is not kept: it may hold a peer's bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,6 +49,9 @@ pub fn log_them() {
     panic::set_hook(Box::new(log));
 }
 
+/// Metrics count all of them: a client that has found one must not fill the disk.
+static LINES: LogLimit = LogLimit::new(Duration::from_secs(1), 10);
+
 thread_local! {
     /// This thread is writing the line of a panic.
     static LOGGING: Cell<bool> = const { Cell::new(false) };
@@ -57,11 +63,13 @@ fn log(info: &PanicHookInfo<'_>) {
         return;
     }
     let thread = std::thread::current();
-    tracing::error!(
+    log_admitted!(
+        error,
+        LINES.admit(),
+        "panic: a fault of this program, please report it",
         location = info.location().map(Location::to_string),
         panic = static_message(info.payload()),
-        thread = thread.name(),
-        "panic: a fault of this program, please report it"
+        thread = thread.name()
     );
     LOGGING.set(false);
 }

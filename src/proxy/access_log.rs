@@ -1,9 +1,12 @@
 //! The end of a connection as evidence: a metric and a log line, whatever ended it.
 
+mod span;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(super) use self::span::ConnectionSpan;
 use crate::drain::Watch;
 use crate::io::{TrafficCounters, TrafficTotals};
 use crate::log_limit::{LogLimit, log_admitted};
@@ -13,7 +16,6 @@ use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{Failure, Session};
 use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::Offer;
-use crate::traces::{ConnectionTraces, Span, SpanEnd};
 
 /// Where the connections of one listener become metrics and log lines.
 pub(super) struct AccessLog {
@@ -24,10 +26,12 @@ pub(super) struct AccessLog {
     shed_lines: LogLimit,
     /// Of handshakes that failed, for each reason.
     failure_lines: [LogLimit; HandshakeError::REASONS.len()],
+    /// Of connections after their handshake, for each outcome.
+    ended_lines: [LogLimit; Outcome::ALL.len()],
 }
 
-/// Lines about handshakes that failed for one reason: a flood of them must not fill the disk.
-const FAILURE_LINES: (Duration, u32) = (Duration::from_secs(1), 10);
+/// Lines for one reason or outcome: clients cause as many as they like, and must not fill the disk.
+const LINES: (Duration, u32) = (Duration::from_secs(1), 10);
 
 /// What comes of the certificate of a client that is served: accepted, or it had none.
 pub(super) const SERVED: [&str; 2] = ["accepted", "none"];
@@ -45,15 +49,14 @@ impl AccessLog {
     }
 
     pub(super) fn new(listener: &str, policy: &'static str, metrics: ListenerMetrics) -> Self {
+        let limit = |_| LogLimit::new(LINES.0, LINES.1);
         Self {
             listener: listener.to_owned(),
             policy,
             metrics: Arc::new(metrics),
             shed_lines: LogLimit::default(),
-            failure_lines: std::array::from_fn(|_| {
-                let (interval, lines) = FAILURE_LINES;
-                LogLimit::new(interval, lines)
-            }),
+            failure_lines: std::array::from_fn(limit),
+            ended_lines: std::array::from_fn(limit),
         }
     }
 
@@ -101,6 +104,16 @@ impl AccessLog {
         self.failure_lines.get(index?)
     }
 
+    /// Whether a connection that ended like this becomes a line above debug, and how many did not since the last.
+    fn admit_end(&self, outcome: Outcome) -> Option<u64> {
+        let notable = matches!(
+            outcome,
+            Outcome::Internal | Outcome::Cut | Outcome::ProtocolError | Outcome::UpstreamBroken
+        );
+        let lines = self.ended_lines.get(outcome as usize);
+        lines.filter(|_| notable).and_then(LogLimit::admit)
+    }
+
     /// The one place where a connection becomes a metric and a log line.
     fn record(&self, closed: &Closed, outcome: Outcome) {
         self.metrics.closed(outcome.as_str());
@@ -108,7 +121,7 @@ impl AccessLog {
             // Only what a shutdown cut: a flood of a full listener must not fill the log.
             return log_admitted!(
                 info,
-                (outcome == Outcome::Cut).then_some(0),
+                self.admit_end(outcome),
                 "connection closed",
                 listener = %self.listener,
                 client = %closed.client,
@@ -118,7 +131,7 @@ impl AccessLog {
         };
         let peer = session.peer.as_ref();
         macro_rules! line {
-            ($level:ident) => {
+            ($level:ident, $suppressed:expr) => {
                 tracing::$level!(
                     listener = %self.listener,
                     client = %closed.client,
@@ -140,14 +153,15 @@ impl AccessLog {
                     payload_bytes_in = closed.traffic.payload_in,
                     payload_bytes_out = closed.traffic.payload_out,
                     open_seconds = closed.at.elapsed().as_secs_f64(),
+                    suppressed = Some($suppressed).filter(|count| *count > 0),
                     "connection closed"
                 )
             };
         }
-        match outcome {
-            Outcome::Internal => line!(error),
-            Outcome::Cut | Outcome::ProtocolError | Outcome::UpstreamBroken => line!(info),
-            _ => line!(debug),
+        match (outcome, self.admit_end(outcome)) {
+            (Outcome::Internal, Some(suppressed)) => line!(error, suppressed),
+            (_, Some(suppressed)) => line!(info, suppressed),
+            (_, None) => line!(debug, 0_u64),
         }
     }
 }
@@ -159,38 +173,6 @@ pub(crate) fn shed_reason(error: &HandshakeError) -> Option<ShedReason> {
         HandshakeError::ShedByRate => Some(ShedReason::HandshakeRate),
         HandshakeError::ShedFromQueue => Some(ShedReason::QueuedHandshakes),
         _ => None,
-    }
-}
-
-/// The span of a connection that is served as a whole.
-pub(super) struct ConnectionSpan {
-    traces: ConnectionTraces,
-    span: Span,
-    since: Instant,
-}
-
-impl ConnectionSpan {
-    #[cold]
-    pub(super) fn begin(traces: ConnectionTraces) -> Option<Box<Self>> {
-        let (span, since) = (traces.whole()?, Instant::now());
-        Some(Box::new(Self {
-            traces,
-            span,
-            since,
-        }))
-    }
-
-    #[cold]
-    fn end(self, outcome: Outcome) {
-        let failed = matches!(
-            outcome,
-            Outcome::Cut | Outcome::Internal | Outcome::UpstreamBroken
-        );
-        let end = SpanEnd::Connection {
-            outcome: outcome.as_str(),
-            failed,
-        };
-        self.traces.end(&self.span, self.since.elapsed(), end);
     }
 }
 

@@ -3,6 +3,7 @@
 //! that are refused have ten lines a second for each reason: clients cause as many as they like.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::log_limit::{LogLimit, log_admitted};
@@ -21,7 +22,7 @@ pub(crate) struct FailureLog {
     listener: String,
     upstream: String,
     lines: Vec<LogLimit>,
-    /// Of heads, of tunnels, and then of signatures by their reasons.
+    /// Of heads, of HTTP/2 connections, of tunnels, and then of signatures by their reasons.
     refusals: Vec<LogLimit>,
 }
 
@@ -51,6 +52,18 @@ impl FailureLog {
             listener = %self.listener,
             %reason,
             status
+        );
+    }
+
+    /// A client broke HTTP/2 in a way that ends its connection.
+    pub(crate) fn connection_refused(&self, client: IpAddr, reason: &dyn fmt::Display) {
+        log_admitted!(
+            info,
+            self.admit_refusal(HTTP2),
+            "HTTP/2 connection refused",
+            listener = %self.listener,
+            %client,
+            %reason
         );
     }
 
@@ -98,11 +111,13 @@ impl FailureLog {
 
 /// Stands for every reason of a head.
 const HEAD: &str = "head";
+/// Stands for every reason of an HTTP/2 connection.
+const HTTP2: &str = "http2";
 /// Stands for every reason of a tunnel.
 pub(crate) const TUNNEL: &str = "tunnel";
 
 fn refusals() -> impl Iterator<Item = &'static str> {
-    [HEAD, TUNNEL].into_iter().chain(Verifier::results())
+    [HEAD, HTTP2, TUNNEL].into_iter().chain(Verifier::results())
 }
 
 /// Every reason, of upstreams on this host and of servers elsewhere.

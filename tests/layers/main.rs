@@ -96,7 +96,7 @@ const BELOW: [(&str, &[&str]); 28] = [
     ),
     ("fairness", &[]),
     ("log_limit", &[]),
-    ("panics", &[]),
+    ("panics", &["log_limit"]),
     ("probes", &["redact"]),
     ("signature", &["redact", "regular_file", "secret_file"]),
     ("secret_file", &[]),

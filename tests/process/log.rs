@@ -1,7 +1,11 @@
 //! The log of the built binary as a collector reads it: what each line names, and that all of it parses.
 
+use crate::support::egress::app;
+use crate::support::openssl::server::{Act, Server};
+use crate::support::pki::TestPki;
 use crate::support::process::Process;
 use crate::support::{Setup, read_head, upstream, within};
+use hybridge::certgen::Algorithm;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -123,4 +127,74 @@ async fn a_log_that_nobody_reads_ends_no_connection() {
         within(client.read_to_string(&mut response)).await.unwrap();
         assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     }
+}
+
+/// Lines at info or above that say this.
+fn loud(log: &str, said: &[&str]) -> usize {
+    let lines = log.lines().filter(|line| !line.contains("level=DEBUG"));
+    lines
+        .filter(|line| said.iter().all(|text| line.contains(text)))
+        .count()
+}
+
+/// A client causes as many of these as it likes: the rest is counted, and logged at debug.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_clients_cause_are_bounded_for_each_outcome() {
+    const CONNECTIONS: usize = 120;
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let cutting = Server::new(&pki.leaf(&["localhost"])).act(Act::Cut(1));
+    let cutting = cutting.listen();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    std::fs::write(&ca, pki.ca_pem()).unwrap();
+    let egress = format!(
+        "[[egress]]\nname = \"out\"\nlisten = \"127.0.0.1:0\"\ntarget = \"localhost:{}\"\ntls.ca = \"{}\"",
+        cutting.address.port(),
+        ca.display()
+    );
+    let upstream = crate::support::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    let process = Process::start(&Setup::in_front_of(upstream).process(&egress)).await;
+    let status: Value = serde_json::from_str(&process.admin("/status").await.1).unwrap();
+    let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
+    let out = out.parse().unwrap();
+    let began = std::time::Instant::now();
+    for _ in 0..CONNECTIONS {
+        let mut client = process.connect(&["h2"]).await;
+        // DATA on stream 0 (RFC 9113 section 6.1).
+        let broken = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\0\0\0x";
+        client.write_all(broken).await.unwrap();
+        let _ = within(client.read_to_end(&mut Vec::new())).await;
+        assert!(app(out, b"").await.reset);
+    }
+    for outcome in ["protocol_error", "upstream_broken"] {
+        let label = [("outcome", outcome)];
+        process
+            .metric_reaches("hybridge_connections_total", &label, CONNECTIONS as f64)
+            .await;
+    }
+    // Ten a second, as the documents say; of an egress five in ten seconds.
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    let most = 10 * seconds;
+    assert!(most < CONNECTIONS, "too slow to tell: {seconds} s");
+    let log = process.log();
+    for said in [
+        &["\"connection closed\"", "protocol_error"][..],
+        &["\"HTTP/2 connection refused\"", "client=127.0.0.1"],
+        &[
+            "\"connection closed\"",
+            "role=\"egress\"",
+            "upstream_broken",
+        ],
+    ] {
+        let lines = loud(&log, said);
+        assert!((1..=most).contains(&lines), "{lines} of {said:?}");
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let mut client = process.connect(&["http/1.1"]).await;
+    client.write_all(b"no request\r\n\r\n").await.unwrap();
+    let _ = within(client.read_to_end(&mut Vec::new())).await;
+    crate::support::eventually("the number of those left out", async || {
+        loud(&process.log(), &["protocol_error", " suppressed="]) > 0
+    })
+    .await;
 }

@@ -10,6 +10,7 @@ use crate::drain::{Drain, Watch};
 use crate::inject::error::Error;
 use crate::io::TrafficCounters;
 use crate::listener::{Accepted, Listener};
+use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::panics;
 use crate::proxy::connection::{Open, sample, shed_reason, traffic_counters};
@@ -30,6 +31,9 @@ const SHED: &str = "shed";
 const INTERNAL: &str = "internal";
 /// From the accepted connection to the finished handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Lines about clients without a handshake, of which anybody causes as many as they like.
+static NO_HANDSHAKE: LogLimit = LogLimit::new(Duration::from_secs(1), 10);
 
 /// What every connection of the webhook shares.
 pub(crate) struct Shared {
@@ -137,7 +141,14 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
                 shared.metrics.shed(reason);
             }
             shared.metrics.closed(HANDSHAKE_FAILED);
-            tracing::info!(%client, reason, error = %failure.error, "no handshake");
+            log_admitted!(
+                info,
+                NO_HANDSHAKE.admit(),
+                "no handshake",
+                %client,
+                reason,
+                error = %failure.error
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Sockets and TLS are in `accept`, time limits in `connection`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -13,6 +14,7 @@ use super::review::{self, ALLOWED, BadReview, Outcome};
 use crate::inject::plan::Decision;
 use crate::inject::plan::Settings;
 use crate::inject::plan::deny::Reason;
+use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{Injections, Metrics};
 use crate::redact::scrub;
 
@@ -25,6 +27,9 @@ pub const OBJECT_PATH: &str = "/inject/object";
 
 /// Path for namespaces whose pods may not opt out.
 pub const ENFORCED_PATH: &str = "/inject/enforced";
+
+/// Lines about requests that are refused, of which anybody causes as many as they like.
+static REFUSED: LogLimit = LogLimit::new(Duration::from_secs(1), 10);
 
 /// The webhook: settings and the counter.
 #[derive(Clone, Debug)]
@@ -94,10 +99,12 @@ impl Webhook {
     /// The response to a request that cannot be reviewed; counts it.
     pub(crate) fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
         self.injections.count("error", refusal.reason);
-        tracing::info!(
+        log_admitted!(
+            info,
+            REFUSED.admit(),
+            "refused a request",
             status = refusal.status.as_u16(),
-            reason = refusal.reason,
-            "refused a request"
+            reason = refusal.reason
         );
         let mut response = Response::new(Bytes::from(format!("{}\n", scrub(&refusal.message))));
         *response.status_mut() = refusal.status;

@@ -79,6 +79,11 @@ impl ForwardedHeaders {
         self.lines.is_empty()
     }
 
+    /// The client's address.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// The group of the key exchange.
     pub(crate) fn group(&self) -> &'static str {
         self.group

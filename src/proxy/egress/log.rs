@@ -24,6 +24,8 @@ pub(super) struct EgressLog {
     pub(super) metrics: Arc<ListenerMetrics>,
     /// Of connections that failed, for each reason.
     lines: [LogLimit; REASONS],
+    /// Of connections that ended after their handshake, for each outcome.
+    ended_lines: [LogLimit; Outcome::ALL.len()],
     /// Of apps that speak TLS themselves.
     double_tls: LogLimit,
 }
@@ -47,6 +49,7 @@ impl EgressLog {
             target,
             metrics: Arc::clone(metrics),
             lines: std::array::from_fn(|_| limit()),
+            ended_lines: std::array::from_fn(|_| limit()),
             double_tls: limit(),
         }
     }
@@ -56,6 +59,16 @@ impl EgressLog {
         let all = OriginError::REASONS.iter().chain(&ClientError::REASONS);
         let index = all.into_iter().position(|known| *known == reason)?;
         self.lines.get(index)?.admit()
+    }
+
+    /// The same for a connection that ended like this, if that is worth a line.
+    fn admit_end(&self, outcome: Outcome) -> Option<u64> {
+        let notable = matches!(
+            outcome,
+            Outcome::Internal | Outcome::Cut | Outcome::UpstreamBroken
+        );
+        let lines = self.ended_lines.get(outcome as usize);
+        lines.filter(|_| notable).and_then(LogLimit::admit)
     }
 
     /// The app speaks TLS itself: it goes through, twice encrypted, and is worth a word.
@@ -166,7 +179,7 @@ impl<'a> Closed<'a> {
         let Some(session) = &self.session else {
             return log_admitted!(
                 info,
-                (outcome == Outcome::Cut).then_some(0),
+                log.admit_end(outcome),
                 "connection closed",
                 listener = %log.listener,
                 role = "egress",
@@ -176,7 +189,7 @@ impl<'a> Closed<'a> {
             );
         };
         macro_rules! line {
-            ($level:ident) => {
+            ($level:ident, $suppressed:expr) => {
                 tracing::$level!(
                     listener = %log.listener,
                     role = "egress",
@@ -202,14 +215,15 @@ impl<'a> Closed<'a> {
                     payload_bytes_in = self.traffic.payload_in,
                     payload_bytes_out = self.traffic.payload_out,
                     open_seconds = self.at.elapsed().as_secs_f64(),
+                    suppressed = Some($suppressed).filter(|count| *count > 0),
                     "connection closed"
                 )
             };
         }
-        match outcome {
-            Outcome::Internal => line!(error),
-            Outcome::Cut | Outcome::UpstreamBroken => line!(info),
-            _ => line!(debug),
+        match (outcome, log.admit_end(outcome)) {
+            (Outcome::Internal, Some(suppressed)) => line!(error, suppressed),
+            (_, Some(suppressed)) => line!(info, suppressed),
+            (_, None) => line!(debug, 0_u64),
         }
     }
 }

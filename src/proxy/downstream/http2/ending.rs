@@ -37,7 +37,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
             Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
             Err(error) => {
-                tracing::info!(listener = %self.context.listener(), reason = %error, "HTTP/2 connection refused");
+                let client = self.context.identity.client();
+                self.context.failures.connection_refused(client, &error);
                 Outcome::ProtocolError
             }
         }
