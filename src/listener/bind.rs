@@ -3,16 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use rustix::net::listen;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Settings;
 use super::address::{Address, NO_ADDRESS};
 use super::unix::UnixSocket;
+use crate::io::keepalive;
 
 /// An address that cannot be bound.
 #[derive(Debug, Error)]
@@ -40,11 +40,6 @@ pub enum BindError {
         source: io::Error,
     },
 }
-
-/// When TCP begins to ask a silent peer whether it is there, how often, and how many times.
-const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-const KEEPALIVE_TIMES: u32 = 4;
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -168,11 +163,7 @@ fn listening(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit these on Linux, which saves their system calls.
     socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_TIMES);
-    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_keepalive(&keepalive())?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     TcpListener::from_std(socket.into())

@@ -92,7 +92,7 @@ const BELOW: [(&str, &[&str]); 28] = [
     ),
     (
         "listener",
-        &["drain", "fairness", "log_limit", "metrics", "panics"],
+        &["drain", "fairness", "io", "log_limit", "metrics", "panics"],
     ),
     ("fairness", &[]),
     ("log_limit", &[]),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::error::{OriginError, Tried};
@@ -18,7 +18,7 @@ use super::resolve::resolve;
 use super::seen::TargetsSeen;
 use super::stream::ServerStream;
 use super::target::Target;
-use crate::io::{TrafficCounters, explained};
+use crate::io::{TrafficCounters, explained, keepalive};
 use crate::listener::reaches;
 use crate::metrics::{EgressMetrics, ListenerMetrics};
 use crate::proxy::handshake_sample::sample;
@@ -183,20 +183,10 @@ impl Origin {
     }
 }
 
-/// When TCP begins to ask a silent peer whether it is there, how often, and how many times: as for
-/// clients of a listener, because silence is no error here either.
-const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-const KEEPALIVE_TIMES: u32 = 4;
-
 /// Small records leave at once, and a peer that is gone is noticed. A refusal leaves the host's choice.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_TIMES);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive());
 }
 
 enum Unreached {

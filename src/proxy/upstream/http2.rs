@@ -228,7 +228,7 @@ fn bounded(window: usize) -> u32 {
 }
 
 async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
-    let group = socket.group();
+    let (group, watched) = (socket.group(), socket.may_lose_its_peer());
     let socket = CoalescingWriter::new(socket);
     let (turns, heard) = (socket.handle(), socket.heard());
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
@@ -253,8 +253,8 @@ async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError
         Poll::Pending => Poll::Pending,
     })
     .await?;
-    let liveness = group.and_then(|_| connection.ping_pong());
-    let liveness = liveness.map(|pings| Mutex::new(Liveness::new(pings)));
+    let pings = connection.ping_pong().filter(|_| watched);
+    let liveness = pings.map(|pings| Mutex::new(Liveness::new(pings)));
     let closed = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&closed);
     // Ends when the server closes, or when the last sender is gone.

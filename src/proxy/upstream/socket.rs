@@ -1,7 +1,6 @@
 //! A socket to the upstream: TCP, Unix, or TLS to a server elsewhere.
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::permits::SocketPermit;
-use crate::io::{ByteSource, Transport as _, explained};
+use crate::io::{ByteSource, Transport as _, explained, keepalive};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::KeptStream;
 use crate::proxy::settings::UpstreamAddr;
@@ -43,7 +42,10 @@ impl Socket {
             UpstreamAddr::Tcp(address) => {
                 let stream = TcpStream::connect(address).await.map_err(explained)?;
                 stream.set_nodelay(true)?;
-                without_pacing(&stream, address.ip());
+                match address.ip().to_canonical().is_loopback() {
+                    true => without_pacing(&stream),
+                    false => SockRef::from(&stream).set_tcp_keepalive(&keepalive())?,
+                }
                 Kind::Tcp(stream)
             }
             UpstreamAddr::Unix(path) => Kind::Unix(UnixStream::connect(path).await?),
@@ -79,6 +81,15 @@ impl Socket {
         match &self.kind {
             Kind::Tcp(stream) => stream.unacknowledged(),
             Kind::Unix(_) | Kind::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Whether its peer may go without a word: the kernel tells of the end of one on this host.
+    pub(super) fn may_lose_its_peer(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(stream) => SockRef::from(stream).keepalive().unwrap_or(false),
+            Kind::Unix(_) => false,
+            Kind::Tls(_) => true,
         }
     }
 
@@ -138,11 +149,9 @@ impl Socket {
 
 /// On loopback there is no path to probe and nobody to be fair to: an algorithm that paces, which the
 /// host may use by default, only sends late and in small pieces. Reno is in every kernel.
-fn without_pacing(stream: &TcpStream, peer: IpAddr) {
-    if peer.is_loopback() {
-        // A refusal leaves the host's choice, which works too.
-        let _ = rustix::net::sockopt::set_tcp_congestion(stream, "reno");
-    }
+fn without_pacing(stream: &TcpStream) {
+    // A refusal leaves the host's choice, which works too.
+    let _ = rustix::net::sockopt::set_tcp_congestion(stream, "reno");
 }
 
 impl ByteSource for Socket {
@@ -221,6 +230,38 @@ impl AsyncWrite for Socket {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Tls(stream) => Pin::new(&mut ***stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::net::TcpListener;
+
+    use super::super::permits::{Priority, UpstreamPermits};
+    use super::*;
+
+    /// The unspecified address leads to this host too, and by its number it is no loopback: a peer elsewhere
+    /// without a network.
+    #[tokio::test]
+    async fn a_peer_that_may_vanish_is_asked_whether_it_is_there() {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let permits = UpstreamPermits::new(None);
+        for (address, asked) in [("0.0.0.0", true), ("127.0.0.1", false)] {
+            let address = UpstreamAddr::Tcp(format!("{address}:{port}").parse().unwrap());
+            let permit = permits.socket(Priority::First, Duration::ZERO).await;
+            let socket = Socket::connect(&address, permit.ok().unwrap()).await;
+            let socket = socket.unwrap();
+            assert_eq!(socket.may_lose_its_peer(), asked);
+            let Kind::Tcp(stream) = &socket.kind else {
+                continue;
+            };
+            let stream = SockRef::from(stream);
+            assert_eq!(stream.keepalive().unwrap(), asked);
+            let minute = stream.tcp_keepalive_time().unwrap() == Duration::from_mins(1);
+            assert_eq!(minute, asked);
         }
     }
 }
