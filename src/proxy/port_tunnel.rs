@@ -3,6 +3,7 @@
 
 mod reach;
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use self::reach::OutOfReach;
 pub use self::reach::OwnPorts;
 use crate::io::ClientStream;
 use crate::log_limit::log_admitted;
-use crate::proxy::arrival::overdue;
+use crate::proxy::arrival::{begun_too_late, overdue};
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::connect::{self, Asked};
 use crate::proxy::context::Context;
@@ -101,26 +102,14 @@ pub(crate) fn serve<S: ClientStream>(
 ) -> impl Future<Output = Outcome> + Send {
     let mut client = H1::new(stream);
     async move {
-        // A client that has not said where to makes room when the listener is full.
-        context.activity.idle(Instant::now().into_std());
-        let patience = context.settings.head_timeout;
-        let asked = tokio::select! {
-            () = context.activity.shed() => return Outcome::Shed,
-            // It asked for nothing: a drain does not wait for it.
-            () = overdue(&context.drain) => {
-                let (outcome, now) = (Outcome::Drained, Instant::now());
+        let asked = match asked(&mut client, &context).await {
+            Ok(Asked::Gone) => return Outcome::ClientGone,
+            // Nothing tells an idle tunnel from one that waits: all of them have work.
+            Ok(asked) if context.activity.begin() => asked,
+            unasked => {
+                let (outcome, now) = (unasked.err().unwrap_or(Outcome::Shed), Instant::now());
                 return end(&mut client, Sent::Whole, outcome, now, &context.drain).await;
             }
-            asked = timeout(patience, connect::asked(&mut client)) => asked,
-        };
-        // Nothing tells an idle tunnel from one that waits: all of them have work.
-        if !context.activity.begin() {
-            return Outcome::Shed;
-        }
-        let asked = match asked {
-            Ok(Asked::Gone) => return Outcome::ClientGone,
-            Ok(asked) => asked,
-            Err(_) => return Outcome::Timeout,
         };
         let target = match &asked {
             Asked::For(target) | Asked::Request(target) => Some(target.to_string()),
@@ -157,6 +146,34 @@ pub(crate) fn serve<S: ClientStream>(
         };
         end(&mut client, sent, outcome, Instant::now(), &context.drain).await
     }
+}
+
+/// The client's first head, or why nobody waits for it any longer. Until it is here, the client makes room when the
+/// listener is full.
+async fn asked<S: ClientStream>(client: &mut H1<S>, context: &Context) -> Result<Asked, Outcome> {
+    let (activity, drain) = (&context.activity, &context.drain);
+    activity.idle(Instant::now().into_std());
+    let asking = async {
+        tokio::select! {
+            biased;
+            begun = poll_fn(|cx| client.poll_readable(cx)) => {
+                if begun.is_err() {
+                    return Ok(Asked::Gone);
+                }
+            }
+            () = activity.shed() => return Err(Outcome::Shed),
+            // It asked for nothing: a drain does not wait for it.
+            () = overdue(drain) => return Err(Outcome::Drained),
+        }
+        tokio::select! {
+            biased;
+            asked = connect::asked(client) => Ok(asked),
+            () = activity.shed() => Err(Outcome::Shed),
+            () = begun_too_late(drain) => Err(Outcome::Drained),
+        }
+    };
+    let asked = timeout(context.settings.head_timeout, asking).await;
+    asked.unwrap_or(Err(Outcome::Timeout))
 }
 
 /// A connection to what the client named. It is reset if anything but an orderly end closes it.

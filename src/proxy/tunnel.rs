@@ -72,7 +72,8 @@ pub(crate) fn relay<S: ClientStream>(
     async move {
         // Nothing tells an idle tunnel from one that waits: all of them have work.
         if !context.activity.begin() {
-            return Outcome::Shed;
+            let (outcome, now) = (Outcome::Shed, Instant::now());
+            return end(&mut client, Sent::Whole, outcome, now, &context.drain).await;
         }
         let outcome = match connect(&context, preface).await {
             Ok(socket) => {

@@ -118,6 +118,25 @@ async fn an_idle_connection_makes_room_for_a_newcomer() {
     sidecar.metric_is(closed, &[("outcome", "shed")], 3.0).await;
 }
 
+/// The same before HTTP/2 has begun, when there is no GOAWAY to send.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http2_client_without_a_preface_is_shed_in_order() {
+    let sidecar = Setup::in_front_of(answering(EMPTY).await)
+        .limits("max-connections = 1")
+        .start();
+    let mut silent = sidecar.connect(&["h2"]).await;
+    let mut sent = Vec::new();
+    let (ended, _newcomer) = within(async {
+        tokio::join!(
+            silent.read_to_end(&mut sent),
+            sidecar.connect(&["http/1.1"])
+        )
+    })
+    .await;
+    // A close_notify: rustls reports anything else as an error.
+    ended.unwrap();
+}
+
 /// A request head that trickles in is no work: a client that sends one byte a minute cannot fill a listener.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_trickles_in_makes_room() {

@@ -297,3 +297,46 @@ async fn a_silent_client_is_no_work_of_a_drain() {
     assert!(matches!(end, End::Drained), "{end:?}");
     let _ = within(silent.read_to_end(&mut Vec::new())).await;
 }
+
+/// A client that makes room before its tunnel stands is told so inside TLS, like every other client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_tunnel_is_shed_in_order() {
+    for said in ["", "CONNECT localhost:80"] {
+        let far = far("unsafe-open-tunnel = true\nlimits.max-connections = 1", "");
+        let config = || client_config(&far.ca, &["http/1.1"]);
+        let mut first = within(connect(far.address, config())).await.unwrap();
+        first.write_all(said.as_bytes()).await.unwrap();
+        far.metric_reaches(HANDSHAKES, &[], 1.0).await;
+        let mut sent = Vec::new();
+        let both = async {
+            let newcomer = connect(far.address, config());
+            tokio::join!(first.read_to_end(&mut sent), newcomer)
+        };
+        let (ended, newcomer) = within(both).await;
+        // A close_notify: rustls reports anything else as an error.
+        ended.unwrap();
+        newcomer.unwrap();
+    }
+}
+
+/// What a client has begun to ask for is answered although a drain has begun meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_head_has_some_seconds_of_a_drain() {
+    let mut far = far("unsafe-open-tunnel = true", "");
+    let served = echo().await.port();
+    let config = client_config(&far.ca, &["http/1.1"]);
+    let mut client = within(connect(far.address, config)).await.unwrap();
+    let head = format!("CONNECT localhost:{served} HTTP/1.1\r\nhost: a\r\n\r\n");
+    let (begun, rest) = head.split_at(20);
+    client.write_all(begun.as_bytes()).await.unwrap();
+    let came = [("direction", "in")];
+    far.metric_reaches(PAYLOAD, &came, 20.0).await;
+    let ending = tokio::spawn(far.running.take().unwrap().shutdown());
+    tokio::time::sleep(Duration::from_millis(1700)).await;
+    client.write_all(rest.as_bytes()).await.unwrap();
+    let mut start = [0; 12];
+    within(client.read_exact(&mut start)).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+    drop(client);
+    assert!(matches!(within(ending).await.unwrap(), End::Drained));
+}

@@ -72,13 +72,10 @@ where
     let preface = tokio::time::timeout(settings.head_timeout, builder.handshake(stream));
     let preface = tokio::select! {
         biased;
-        preface = preface => preface,
-        () = context.activity.shed() => return Outcome::Shed,
+        preface = preface => preface.map_err(|_| Outcome::Timeout),
+        () = context.activity.shed() => Err(Outcome::Shed),
         // It asked for nothing: a drain does not wait for it.
-        () = overdue(&drain) => {
-            let (outcome, now) = (Outcome::Drained, Instant::now());
-            return end(&mut socket, Sent::Whole, outcome, now, &drain).await;
-        }
+        () = overdue(&drain) => Err(Outcome::Drained),
     };
     let (outcome, since) = match preface {
         Ok(Ok(connection)) => {
@@ -87,7 +84,7 @@ where
         }
         Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
         Ok(Err(_)) => (Outcome::ProtocolError, Instant::now()),
-        Err(_) => (Outcome::Timeout, Instant::now()),
+        Err(outcome) => (outcome, Instant::now()),
     };
     match outcome {
         Outcome::ClientGone => outcome,
