@@ -7,6 +7,7 @@ mod egress;
 mod failing;
 mod pages;
 mod status;
+mod unread;
 mod waiters;
 
 pub use self::configuration::Configuration;

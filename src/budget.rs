@@ -249,6 +249,10 @@ impl fmt::Display for Budget {
             mib(memory_of(connections, IDLE_CONNECTION_MEMORY)),
             mib(self.most_memory()),
         )?;
+        writeln!(
+            f,
+            "# socket buffers of the kernel come on top: for each socket up to the third numbers of net.ipv4.tcp_wmem and net.ipv4.tcp_rmem, 4 and 6 MiB by default; for the host up to net.ipv4.tcp_mem",
+        )?;
         self.warnings()
             .iter()
             .try_for_each(|line| writeln!(f, "# warning: {line}"))

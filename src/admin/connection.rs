@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout;
 
+use super::unread::Bounded;
 use crate::listener::{Accepted, Activity, Settings, UnixSockets};
 
 /// Connections from the network and, apart from these, from this host. Probes, scrapers and an operator
@@ -63,7 +64,7 @@ pub(crate) async fn serve<F>(
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(TokioIo::new(Bounded::new(stream)), service)
                 .await;
         }
     };

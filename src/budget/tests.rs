@@ -44,6 +44,11 @@ fn descriptors_that_are_left_bound_the_connections_of_all_listeners() {
         assert!(warnings[0].contains(number), "{warnings:?}");
     }
     assert!(budget.to_string().contains("# warning: max-connections"));
+    assert!(
+        budget
+            .to_string()
+            .contains("# socket buffers of the kernel come on top")
+    );
     assert_eq!(budget.upstream_sockets(), Some(1024 - 200 - 412 - 64));
     assert!(
         budget

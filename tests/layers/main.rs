@@ -38,7 +38,7 @@ const BELOW: [(&str, &[&str]); 28] = [
     (
         "admin",
         &[
-            "budget", "build", "census", "drain", "listener", "metrics", "panics", "probes",
+            "budget", "build", "census", "drain", "io", "listener", "metrics", "panics", "probes",
             "proxy", "time", "tls", "traces",
         ],
     ),
