@@ -299,3 +299,39 @@ async fn answers_without_a_body_end_with_their_head_over_http2() {
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
+
+/// A 204 has neither content nor a content-length, whatever the app sends (RFC 9110 section 8.6).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_204_ends_with_its_head() {
+    let app = h2_app(|_, mut respond| async move {
+        let mut response = h2_response(204);
+        let length = HeaderValue::from_static("2");
+        response.headers_mut().insert("content-length", length);
+        let mut stream = respond.send_response(response, false).unwrap();
+        send_h2(&mut stream, Bytes::from_static(b"ok"), true)
+            .await
+            .unwrap();
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app)
+        .listener("upstream-http = \"http2\"")
+        .start();
+    let mut client = sidecar.http2().await;
+    for _ in 0..2 {
+        let request = h2_request("GET", "/").body(()).unwrap();
+        let (response, _) = client.send_request(request, true).unwrap();
+        let response = within(response).await.unwrap();
+        assert_eq!(response.status(), 204);
+        assert!(!response.headers().contains_key("content-length"));
+        let mut body = response.into_body();
+        let (content, trailers) = within(read_h2(&mut body)).await.unwrap();
+        assert_eq!((content, trailers), (Vec::new(), None));
+        client = within(client.ready()).await.unwrap();
+    }
+    let response = sidecar
+        .exchange(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await;
+    let response = String::from_utf8(response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 204 "), "{response}");
+    assert!(response.ends_with("\r\n\r\n") && !response.contains("content-length"));
+}

@@ -2,8 +2,8 @@
 //! whichever protocol it came by.
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Response, StatusCode};
 
 use super::http1::Http1Response;
 use super::http2::Http2Response;
@@ -172,6 +172,11 @@ impl UpstreamResponse for Http2Response {
     fn to_http2(&mut self, is_head: bool) -> Result<Http2Head, HeadError> {
         let mut response = std::mem::take(&mut self.response);
         strip_hop_by_hop(response.headers_mut());
+        if response.status() == StatusCode::NO_CONTENT {
+            // Neither of the two is for the client, whatever the server sends (RFC 9110 §8.6 and §15.3.5).
+            response.headers_mut().remove(CONTENT_LENGTH);
+            self.stream.end_with_head();
+        }
         if let Some(group) = self.group() {
             headers::put_evidence(response.headers_mut(), group);
         }

@@ -14,6 +14,8 @@ pub(crate) struct OpenedStream {
     sender: Sender,
     /// There once the response head is.
     receiver: Option<RecvStream>,
+    /// The response has no body, whatever the server sends.
+    bodiless: bool,
 }
 
 impl OpenedStream {
@@ -22,12 +24,19 @@ impl OpenedStream {
         Self {
             sender: Sender::new(stream, ended, None),
             receiver: None,
+            bodiless: false,
         }
     }
 
     /// The response's head is here; its body follows.
     pub(crate) fn start_body(&mut self, receiver: RecvStream) {
         self.receiver = Some(receiver);
+    }
+
+    /// The response ends with its head; what follows is dropped.
+    pub(crate) fn end_with_head(&mut self) {
+        self.receiver = None;
+        self.bodiless = true;
     }
 
     /// Tells the server that nobody waits any more.
@@ -39,7 +48,10 @@ impl OpenedStream {
 impl MessageStream for OpenedStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
         let Some(receiver) = &mut self.receiver else {
-            return Poll::Ready(Err(MessageError::Ended));
+            return Poll::Ready(match self.bodiless {
+                true => Ok(None),
+                false => Err(MessageError::Ended),
+            });
         };
         let frame = ready!(poll_frame(receiver, cx))?;
         if let Some(Frame::Data(data)) = &frame {
@@ -49,9 +61,8 @@ impl MessageStream for OpenedStream {
     }
 
     fn at_end(&self) -> bool {
-        self.receiver
-            .as_ref()
-            .is_some_and(RecvStream::is_end_stream)
+        let ended = |receiver: &RecvStream| receiver.is_end_stream();
+        self.bodiless || self.receiver.as_ref().is_some_and(ended)
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
