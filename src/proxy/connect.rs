@@ -8,13 +8,15 @@ use bytes::Bytes;
 
 use crate::io::Duplex;
 use crate::proxy::codec::h1::connection::{H1, ReadError};
-use crate::proxy::codec::h1::request::absolute_authority;
+use crate::proxy::codec::h1::head_error::HeadError;
+use crate::proxy::codec::h1::request::{absolute_authority, validate_connect};
 use crate::proxy::codec::message::{Framing, MessageError, MessageStream as _};
 use crate::proxy::origin::Target;
 
 /// As for every request of an app.
 const LONGEST_HEAD: usize = 64 * 1024;
 const MOST_FIELDS: usize = 100;
+const MALFORMED: &str = "the head is malformed";
 
 /// What comes of a client's first head.
 pub(crate) enum Asked {
@@ -34,7 +36,7 @@ pub(crate) enum Asked {
 pub(crate) async fn asked<S: Duplex>(app: &mut H1<S>) -> Asked {
     let length = match poll_fn(|cx| app.poll_head(cx, LONGEST_HEAD)).await {
         Ok(length) => length,
-        Err(ReadError::Head(error)) => return Asked::Else(error.status(), "the head is malformed"),
+        Err(ReadError::Head(error)) => return Asked::Else(error.status(), MALFORMED),
         Err(ReadError::Closed | ReadError::Broken) => return Asked::Gone,
     };
     let asked = parse(app.head(length));
@@ -51,7 +53,7 @@ fn parse(head: &[u8]) -> Asked {
     match request.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => return Asked::Else(431, "too many fields"),
-        _ => return Asked::Else(400, "the head is malformed"),
+        _ => return Asked::Else(400, MALFORMED),
     }
     if request.method != Some("CONNECT") {
         return match request.path.and_then(absolute_authority) {
@@ -66,13 +68,13 @@ fn parse(head: &[u8]) -> Asked {
             None => Asked::Origin,
         };
     }
-    // A tunnel has no body: what is announced would be taken for its first bytes.
-    let framed = request.headers.iter().any(|field| {
-        let is = |name| field.name.eq_ignore_ascii_case(name);
-        is("transfer-encoding") || is("content-length")
-    });
-    if framed {
-        return Asked::Else(400, "a CONNECT has no body");
+    if let Err(error) = validate_connect(&request) {
+        let reason = match error {
+            HeadError::ConnectBody => "a CONNECT has no body",
+            HeadError::Host => "a missing, repeated or malformed host",
+            _ => MALFORMED,
+        };
+        return Asked::Else(400, reason);
     }
     let target = request.path.and_then(|path| path.parse().ok());
     target.map_or(Asked::Else(400, "the target is not HOST:PORT"), Asked::For)
@@ -135,6 +137,27 @@ mod tests {
         }
         let head = b"CONNECT train:443 HTTP/1.1\r\nhost: train:443\r\n\r\n";
         assert!(matches!(parse(head), Asked::For(_)));
+    }
+
+    #[test]
+    fn a_connect_has_one_valid_host() {
+        for (version, fields, taken) in [
+            ("1.1", "host: train:443\r\n", true),
+            ("1.1", "Host:\r\n", true),
+            ("1.0", "", true),
+            ("1.1", "", false),
+            ("1.1", "host: a\r\nhost: a\r\n", false),
+            ("1.0", "host: a\r\nhost: b\r\n", false),
+            ("1.1", "host: a b\u{80}\r\n", false),
+            ("1.0", "host: a/b\r\n", false),
+        ] {
+            let head = format!("CONNECT train:443 HTTP/{version}\r\n{fields}\r\n");
+            let asked = parse(head.as_bytes());
+            match taken {
+                true => assert!(matches!(asked, Asked::For(_)), "{fields}"),
+                false => assert!(matches!(asked, Asked::Else(400, _)), "{fields}"),
+            }
+        }
     }
 
     #[test]

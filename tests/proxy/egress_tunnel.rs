@@ -209,6 +209,10 @@ async fn what_is_no_connect_gets_a_status_and_costs_no_panic() {
             format!("CONNECT localhost:{served} HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"),
             "400",
         ),
+        (
+            format!("CONNECT localhost:{served} HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"),
+            "400",
+        ),
         ("GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "400"),
         (
             "GET http://a/ HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),

@@ -13,6 +13,8 @@ pub(crate) enum HeadError {
     BothFramings,
     #[error("CONNECT is not served")]
     Connect,
+    #[error("a CONNECT has no body")]
+    ConnectBody,
     #[error("a content-length that is no number, or two of them")]
     ContentLength,
     #[error("a missing, repeated or malformed host")]

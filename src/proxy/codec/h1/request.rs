@@ -43,6 +43,23 @@ pub(crate) struct RequestHead<'b> {
     nominated: Vec<&'b [u8]>,
 }
 
+/// What the fields of a CONNECT must say, as those of every request; and it has no body (RFC 9110 §9.3.6): what is
+/// announced would be taken for the first bytes of the tunnel.
+pub(crate) fn validate_connect(request: &httparse::Request<'_, '_>) -> Result<(), HeadError> {
+    let minor = request.version.ok_or(HeadError::Malformed)?;
+    let mut facts = FieldSummary::default();
+    for field in &*request.headers {
+        facts.absorb_field(field)?;
+    }
+    if facts.framing(minor)? != Framing::None {
+        return Err(HeadError::ConnectBody);
+    }
+    match facts.host(minor)? {
+        Some(host) if !valid_host(host) => Err(HeadError::Host),
+        _ => Ok(()),
+    }
+}
+
 /// Slot for one field of a head.
 pub(crate) type Field<'b> = MaybeUninit<httparse::Header<'b>>;
 
@@ -80,10 +97,7 @@ impl<'b> RequestHead<'b> {
         }
         let framing = facts.framing(minor)?;
         let (target, authority) = split_target(method, target)?;
-        if minor == 1 && facts.hosts != 1 || facts.hosts > 1 {
-            return Err(HeadError::Host);
-        }
-        let host = authority.map(str::as_bytes).or(facts.host);
+        let host = authority.map(str::as_bytes).or(facts.host(minor)?);
         if host.is_some_and(|host| !valid_host(host)) {
             return Err(HeadError::Host);
         }

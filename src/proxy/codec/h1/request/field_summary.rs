@@ -10,8 +10,8 @@ use crate::proxy::codec::message::Framing;
 pub(in crate::proxy::codec::h1) struct FieldSummary<'b> {
     pub(super) length: Option<u64>,
     pub(in crate::proxy::codec::h1) chunked: bool,
-    pub(super) host: Option<&'b [u8]>,
-    pub(super) hosts: usize,
+    host: Option<&'b [u8]>,
+    hosts: usize,
     pub(in crate::proxy::codec::h1) close: bool,
     pub(super) keep: bool,
     pub(in crate::proxy::codec::h1) upgrade: bool,
@@ -76,6 +76,14 @@ impl<'b> FieldSummary<'b> {
             (Some(_), true) => Err(HeadError::BothFramings),
             (length, _) => Ok(length),
         }
+    }
+
+    /// The one host that HTTP/1.1 asks for (RFC 9112 §3.2).
+    pub(super) fn host(&self, minor: u8) -> Result<Option<&'b [u8]>, HeadError> {
+        if minor == 1 && self.hosts != 1 || self.hosts > 1 {
+            return Err(HeadError::Host);
+        }
+        Ok(self.host)
     }
 
     pub(super) fn framing(&self, minor: u8) -> Result<Framing, HeadError> {
