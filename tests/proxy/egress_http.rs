@@ -357,3 +357,22 @@ async fn a_forward_proxy_takes_requests_in_absolute_form() {
     let response = request(&mut stream, &asked).await;
     assert_eq!(response.body, b"Bad Gateway (server_untrusted)\n");
 }
+
+/// Without a length an orderly end would be the response's: an app that ends its direction early counts as gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_ends_its_direction_early_is_reset() {
+    let waiting = upstream(|mut stream: TcpStream| async move {
+        let _ = read_head(&mut stream).await;
+        let begun = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+        let _ = stream.write_all(begun.as_bytes()).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let far = bare(waiting.await);
+    let egress = to(&far, "");
+    let ended = app(egress.address, b"GET / HTTP/1.0\r\nhost: a\r\n\r\n").await;
+    assert!(ended.reset, "{ended:?}");
+    let outcome = [("outcome", "client_gone")];
+    egress
+        .metric_reaches("hybridge_connections_total", &outcome, 1.0)
+        .await;
+}
