@@ -10,7 +10,7 @@ use super::loading::{certificates, responses, signature, ticket_keys, trust};
 use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::budget::{Asked, Budget, Demand, Resources};
-use crate::config::Config;
+use crate::config::{Config, ListenerConfig};
 use crate::tls::client::ClientTls;
 use crate::tls::credentials::{Warning, rfc3339, unix_seconds};
 use crate::traces::ExporterError;
@@ -59,21 +59,7 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let of_trust = of_trust.warnings().iter();
             warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
         }
-        let verifier = signature(name, listener.signature.as_ref(), &Arc::default())?;
-        let of_keys = verifier.iter().flat_map(|verifier| verifier.warnings());
-        warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
-        if let Some(settings) = &listener.signature {
-            let _ = writeln!(
-                text,
-                "# signatures of `{name}`: replay-table has room for {:.0} requests a second",
-                settings.rate(
-                    config
-                        .listeners
-                        .iter()
-                        .filter_map(|other| other.signature.as_ref())
-                )
-            );
-        }
+        describe_signatures(config, listener, &mut text, &mut warnings)?;
         if let Some(signer) = responses(name, listener.responses.as_ref())? {
             let of_signer = signer.warnings().into_iter();
             warnings.extend(of_signer.map(|warning| format!("listener `{name}`: {warning}")));
@@ -96,17 +82,50 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
         }
     }
     describe_egresses(config, &mut text, &mut warnings)?;
-    let collector = config
+    warnings.extend(collector_warnings(config)?);
+    Ok((text, warnings))
+}
+
+/// Loads the keys of a listener's clients.
+fn describe_signatures(
+    config: &Config,
+    listener: &ListenerConfig,
+    text: &mut String,
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
+    let name = &listener.socket.name;
+    let verifier = signature(name, listener.signature.as_ref(), &Arc::default())?;
+    let of_keys = verifier.iter().flat_map(|verifier| verifier.warnings());
+    warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
+    if let Some(settings) = &listener.signature {
+        let _ = writeln!(
+            text,
+            "# signatures of `{name}`: replay-table has room for {:.0} requests a second",
+            settings.rate(
+                config
+                    .listeners
+                    .iter()
+                    .filter_map(|other| other.signature.as_ref())
+            )
+        );
+    }
+    Ok(())
+}
+
+/// Loads the CAs of the collector of traces, if there are any.
+fn collector_warnings(config: &Config) -> Result<Vec<String>, Error> {
+    let tls = config
         .traces
         .as_ref()
         .and_then(|traces| traces.tls.as_ref());
-    if let Some(settings) = collector {
-        let loaded = ClientTls::load(settings).map_err(ExporterError::Tls);
-        let loaded = loaded.map_err(Error::Traces)?;
-        let of_collector = loaded.warnings().into_iter();
-        warnings.extend(of_collector.map(|warning| format!("traces: {warning}")));
-    }
-    Ok((text, warnings))
+    let Some(settings) = tls else {
+        return Ok(Vec::new());
+    };
+    let loaded = ClientTls::load(settings).map_err(ExporterError::Tls);
+    let warnings = loaded.map_err(Error::Traces)?.warnings().into_iter();
+    Ok(warnings
+        .map(|warning| format!("traces: {warning}"))
+        .collect())
 }
 
 /// The same for the egresses.
