@@ -213,6 +213,7 @@ fn finish(out: &Path, mut results: Results, limits: &[Limit], outcome: Result<()
             .warnings
             .insert(0, format!("The run ended early: {error}"));
     }
+    results.hide_secrets();
     if results.cases.is_empty() {
         outcome?;
         if results.provenance.interrupted {

@@ -9,13 +9,14 @@ use crate::results::Provenance;
 use crate::run::Shard;
 use crate::run::cores::Cores;
 use crate::run::target::Resolved;
+use crate::terminal::shown;
 use crate::versions;
 
-/// The command as it was given; what is no UTF-8 is shown as such.
+/// The command as it was given, without secrets; what is no UTF-8 is shown as such.
 pub(super) fn command_line() -> Vec<String> {
     std::env::args_os()
         .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned())
+        .map(|argument| shown(&argument.to_string_lossy()))
         .collect()
 }
 

@@ -38,9 +38,11 @@ pub fn save(path: &Path, results: &Results) -> Result<()> {
     write(path, &to_json(results)?)
 }
 
-/// The file's text.
+/// The file's text, without secrets.
 pub fn to_json(results: &Results) -> Result<Vec<u8>> {
-    let mut json = serde_json::to_vec_pretty(results)
+    let mut kept = results.clone();
+    kept.hide_secrets();
+    let mut json = serde_json::to_vec_pretty(&kept)
         .map_err(|error| Error::Process(format!("results cannot be written as JSON: {error}")))?;
     json.push(b'\n');
     Ok(json)

@@ -1,9 +1,11 @@
 //! The texts of a result file, which may be a stranger's: where they are, how long they may be, and what of them a
 //! terminal and a page are shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hybridge_page::printable;
+use hybridge_redact::clean;
 
 use super::Results;
 
@@ -111,6 +113,16 @@ impl Results {
             Some((text, most)) => Err(format!("a text of more than {most} bytes: {text}")),
             None => Ok(()),
         }
+    }
+
+    /// Takes out what may be a key or a password: an argument, a comment of the plan or an error may hold one, and
+    /// results are handed round.
+    pub(crate) fn hide_secrets(&mut self) {
+        self.each_text(&mut |_, text| {
+            if let Cow::Owned(hidden) = clean(text) {
+                *text = hidden;
+            }
+        });
     }
 
     /// The same results with names and words that Markdown shows as they are: no markup, no link, no HTML. The plan

@@ -1,6 +1,7 @@
 //! A whole run: verify the links, take the cases in turn, alternate the targets in short blocks, keep what was
 //! measured whatever happens. One block is in `load`, starting servers in `managed`.
 
+mod address;
 pub mod awake;
 pub mod binary;
 mod block;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hybridge_redact::Shown;
 use rustls::pki_types::ServerName;
 
+use super::address::{metrics_address, split_url};
 use crate::error::{Error, Result};
 use crate::net::counts::Counter;
 use crate::net::dial::{Dialer, Endpoint, Expect, Tls};
@@ -148,44 +149,6 @@ fn tls(target: &Target, authority: &str) -> Result<Tls> {
     })
 }
 
-/// Scheme and `host:port` of a target's URL.
-fn split_url(target: &Target) -> Result<(&str, String)> {
-    let wrong = |message: &str| {
-        let example = "write such as https://127.0.0.1:8443";
-        Error::Usage(format!(
-            "target {}: URL \"{}\" {message}; {example}",
-            target.name,
-            Shown::from(target.url.as_str())
-        ))
-    };
-    let (scheme, rest) = target
-        .url
-        .split_once("://")
-        .ok_or_else(|| wrong("has no scheme"))?;
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !path.is_empty() {
-        return Err(wrong("has a path; the scenarios choose their own"));
-    }
-    let port = match scheme {
-        "https" => 443,
-        "http" => 80,
-        "tls" => 0,
-        _ => {
-            return Err(wrong(
-                "has an unknown scheme; known are https, http and tls",
-            ));
-        }
-    };
-    let has_port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    match (has_port, port) {
-        (true, _) => Ok((scheme, authority.to_owned())),
-        (false, 0) => Err(wrong("needs a port")),
-        (false, port) => Ok((scheme, format!("{authority}:{port}"))),
-    }
-}
-
 fn pid(target: &Target) -> Result<Option<u32>> {
     match &target.pid_file {
         None => Ok(target.pid),
@@ -209,20 +172,6 @@ pub fn pid_in(path: &Path, whose: &str) -> Result<u32> {
         )));
     }
     Ok(pid)
-}
-
-fn metrics_address(url: &str) -> Result<SocketAddr> {
-    let rest = url.strip_prefix("http://").unwrap_or(url);
-    let authority = rest.split('/').next().unwrap_or(rest);
-    let shown = Shown::from(url);
-    let mut found = authority.to_socket_addrs().map_err(|error| {
-        Error::Usage(format!(
-            "metrics address \"{shown}\": {error}; write such as http://127.0.0.1:9443/metrics"
-        ))
-    })?;
-    found
-        .next()
-        .ok_or_else(|| Error::Usage(format!("metrics address \"{shown}\" does not resolve")))
 }
 
 /// What client and server had counted for a target at one moment.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::support::program::tool;
+use crate::support::program::{Place, assert_told, tool};
 
 /// A private key as PEM, and its base64 without line ends.
 fn key() -> (String, String) {
@@ -150,6 +150,28 @@ fn no_key_comes_back_out_of_an_argument() {
         "backend",
     );
     refuses(folder.path(), &["forward", "--to", line], &body, "forward");
+}
+
+/// Results are handed round: neither the file nor a report has what an argument or a comment of the plan had.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_password_is_kept_with_the_results() {
+    let place = Place::new().await;
+    let plan = place.plan(2);
+    let text = std::fs::read_to_string(&plan).unwrap();
+    let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    std::fs::write(&plan, format!("# https://me:s3cr3t@proxy.example/\n{text}")).unwrap();
+    let note = format!("from=https://me:s3cr3t@host.example/?token=s3cr3t, {hex}");
+    let arguments = ["run", &plan, "--out", "out", "--quiet", "--note", &note];
+    let output = tool(place.folder.path(), &arguments);
+    assert_told(&output, 0, &["wrote results.json"]);
+    for name in ["results.json", "report.md", "report.html", "figures.csv"] {
+        let kept = std::fs::read_to_string(place.path(&format!("out/{name}"))).unwrap();
+        assert!(!kept.contains("s3cr3t"), "{name}");
+        assert!(!kept.contains(&hex[..20]), "{name}");
+        if name != "figures.csv" {
+            assert!(kept.contains("host.example"), "{name}");
+        }
+    }
 }
 
 #[test]
