@@ -9,6 +9,9 @@ use tokio::time::timeout;
 
 use crate::http::h1::H1;
 
+/// Bytes of a scrape, at most: that of a large fleet's sidecar has some hundred thousand.
+const LARGEST: usize = 8 << 20;
+
 /// All samples of a scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<Sample>);
@@ -36,6 +39,9 @@ pub async fn scrape(address: SocketAddr) -> io::Result<Samples> {
         }
         let (mut body, mut text) = (head.body, Vec::new());
         while let Some(piece) = h1.piece(&mut body).await? {
+            if text.len() + piece.len() > LARGEST {
+                return Err(io::Error::other("/metrics is larger than 8 MiB"));
+            }
             text.extend_from_slice(piece);
         }
         Ok(Samples::parse(&String::from_utf8_lossy(&text)))
@@ -91,7 +97,28 @@ impl Samples {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[tokio::test]
+    async fn a_scrape_that_does_not_end_is_given_up() {
+        use tokio::io::AsyncWriteExt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let endless = tokio::spawn(async move {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            peer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut sent = 0;
+            while peer.write_all(&[b'x'; 65_536]).await.is_ok() {
+                sent += 65_536;
+            }
+            sent
+        });
+        let error = scrape(address).await.unwrap_err();
+        assert_eq!(error.to_string(), "/metrics is larger than 8 MiB");
+        // What was read, and what two sockets hold.
+        assert!(endless.await.unwrap() < 4 * LARGEST);
+    }
 
     #[test]
     fn series_are_summed_by_label() {

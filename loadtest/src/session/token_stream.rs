@@ -42,7 +42,7 @@ pub(super) async fn run(
     let mut ways = Vec::with_capacity(wanted.tokens as usize);
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = stamp::now();
-        let found = events.push(piece);
+        let found = events.push(piece)?;
         // The way ends at the client's socket: what this process is busy with is no delay of the proxy.
         let arrived = h1.stream.io().arrived().unwrap_or(now);
         for token in found {
@@ -107,6 +107,9 @@ struct Token {
     stamped: bool,
 }
 
+/// Bytes of a line of the stream, and of an event's data, at most.
+const LARGEST_EVENT: usize = 1 << 20;
+
 /// Counts events with data as they become whole; `[DONE]` and comments are none, nor is an event without content.
 #[derive(Debug, Default)]
 struct Events {
@@ -118,7 +121,7 @@ struct Events {
 
 impl Events {
     /// The tokens that become whole.
-    fn push(&mut self, piece: &[u8]) -> Vec<Token> {
+    fn push(&mut self, piece: &[u8]) -> io::Result<Vec<Token>> {
         let mut found = Vec::new();
         for byte in piece {
             match byte {
@@ -126,8 +129,13 @@ impl Events {
                 b'\r' => {}
                 byte => self.line.push(*byte),
             }
+            if self.line.len() + self.data.len() > LARGEST_EVENT {
+                return Err(io::Error::other(
+                    "an event of the stream is larger than 1 MiB",
+                ));
+            }
         }
-        found
+        Ok(found)
     }
 
     /// The token that the line made whole.
@@ -168,6 +176,7 @@ fn is_token(data: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -193,15 +202,33 @@ mod tests {
             {\"content\":\"b\"}}]}\r\n\r\ndata: [DONE]\n\n";
         for cut in [1, 3, 1000] {
             let mut events = Events::default();
-            let found: usize = wire.chunks(cut).map(|piece| events.push(piece).len()).sum();
+            let found: usize = wire
+                .chunks(cut)
+                .map(|piece| events.push(piece).unwrap().len())
+                .sum();
             assert_eq!(found, 2, "cut into {cut}");
         }
     }
 
     #[test]
+    fn an_event_that_does_not_end_is_given_up() {
+        let long = [b'x'; 1000];
+        let mut line = Events::default();
+        assert!((0..2000).any(|_| line.push(&long).is_err()));
+        let mut data = Events::default();
+        let lines = [b"data:", &long[..], b"\n"].concat();
+        assert!((0..2000).any(|_| data.push(&lines).is_err()));
+        let mut tokens = Events::default();
+        let events = [&lines[..], b"\n"].concat();
+        assert!((0..2000).all(|_| tokens.push(&events).is_ok()));
+    }
+
+    #[test]
     fn a_stamp_belongs_to_the_token_of_its_event() {
         let stamped = format!("id: {}\ndata: x\n\n", stamp::stamp());
-        let found = Events::default().push(format!("{stamped}data: y\n\n{stamped}").as_bytes());
+        let found = Events::default()
+            .push(format!("{stamped}data: y\n\n{stamped}").as_bytes())
+            .unwrap();
         let known: Vec<_> = found.iter().map(|token| token.sent.is_some()).collect();
         assert_eq!(known, [true, false, true]);
     }

@@ -17,6 +17,9 @@ use crate::http::h1::{Body, H1, Head};
 use crate::net::stamp::stamp;
 use crate::net::timer::Timer;
 
+/// Bytes of a question, at most.
+const LARGEST_QUESTION: usize = 1 << 20;
+
 const TOKEN: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\
                      \"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"}}]}\n\n";
 
@@ -60,10 +63,7 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(h1: &mut H1<S>, head: &Head)
                 h1.send(&response("application/octet-stream", length), length)
                     .await
             }
-            Err(_) => {
-                h1.send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", 0)
-                    .await
-            }
+            Err(_) => refuse(h1, "400 Bad Request").await,
         };
     }
     let text = if head.target == "/sink" {
@@ -74,6 +74,11 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(h1: &mut H1<S>, head: &Head)
     let head = response("application/json", text.len() as u64);
     h1.send(&[head.as_slice(), text.as_bytes()].concat(), 0)
         .await
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(h1: &mut H1<S>, status: &str) -> io::Result<()> {
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+    h1.send(head.as_bytes(), 0).await
 }
 
 fn response(kind: &str, length: u64) -> Vec<u8> {
@@ -87,7 +92,13 @@ async fn stream_tokens<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let mut text = Vec::new();
     while let Some(piece) = h1.piece(&mut body).await? {
-        text.extend_from_slice(piece);
+        // Read to its end all the same: a client that is still writing would not see the answer.
+        if text.len() <= LARGEST_QUESTION {
+            text.extend_from_slice(piece);
+        }
+    }
+    if text.len() > LARGEST_QUESTION {
+        return refuse(h1, "413 Content Too Large").await;
     }
     let parameters: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
     let tokens = parameters

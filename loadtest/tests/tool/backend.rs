@@ -56,6 +56,32 @@ async fn one_port_answers_both_versions_of_http() {
     }
 }
 
+/// What the backend of a process of its own answers to one question.
+async fn asked(length: usize, question: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(stub::serve(listener));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let body = format!("{question}{}", " ".repeat(length - question.len()));
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    server.abort();
+    answer
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_long_is_refused() {
+    let answer = asked(3 << 20, "{\"max_tokens\":1}").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = asked(1 << 20, "{\"max_tokens\":1}").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
 #[tokio::test]
 async fn streams_share_their_connection_and_its_bytes() {
     for scenario in [
