@@ -6,13 +6,15 @@ use std::net::SocketAddr;
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::accept::accept;
+
 /// As much as a proxy reads of a bulk at once.
 const BUFFER: usize = 64 * 1024;
 
 /// Forwards each connection until both directions have ended.
 pub async fn serve(listener: TcpListener, to: SocketAddr) -> io::Result<()> {
     loop {
-        let (client, _) = listener.accept().await?;
+        let client = accept(&listener).await?;
         tokio::spawn(async move {
             // The load test sees a connection that broke.
             let _ = forward(client, to).await;

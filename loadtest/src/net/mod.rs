@@ -1,5 +1,6 @@
 //! Bytes on the wire: counted streams, dialling a target, the relay that emulates a link. No HTTP here.
 
+pub mod accept;
 pub mod counts;
 pub mod dial;
 pub mod forward;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::accept::accept;
 use super::link::Link;
 use super::timer::Timer;
 
@@ -30,7 +31,7 @@ impl Relay {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
+            while let Ok(client) = accept(&listener).await {
                 // A refused or reset connection ends here as it would on a wire: the client sees it closed.
                 tokio::spawn(async move { carry(client, target, link).await.ok() });
             }

@@ -6,6 +6,8 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpListener;
 
+use crate::net::accept::accept;
+
 const PIECE: usize = 64 * 1024;
 static ZEROS: [u8; PIECE] = [0; PIECE];
 
@@ -35,8 +37,9 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
 /// The far end: serves exchanges on every connection until dropped.
 pub async fn serve(listener: TcpListener) -> io::Result<()> {
     loop {
-        let (mut peer, _) = listener.accept().await?;
-        peer.set_nodelay(true)?;
+        let mut peer = accept(&listener).await?;
+        // One that has gone already has none to set.
+        peer.set_nodelay(true).ok();
         // A connection that ends is the client's business.
         tokio::spawn(async move { while respond(&mut peer).await.is_ok() {} });
     }

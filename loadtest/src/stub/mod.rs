@@ -14,11 +14,15 @@ use tokio::net::TcpListener;
 use small::SMALL;
 
 use crate::http::h1::{Body, H1, Head};
+use crate::net::accept::accept;
 use crate::net::stamp::stamp;
 use crate::net::timer::Timer;
 
 /// Bytes of a question, at most.
 const LARGEST_QUESTION: usize = 1 << 20;
+/// As `hybridge demo` has them.
+const MAX_TOKENS: u64 = 1_000_000;
+const MAX_INTERVAL_MS: f64 = 3_600_000.0;
 
 const TOKEN: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\
                      \"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"}}]}\n\n";
@@ -26,8 +30,9 @@ const TOKEN: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk
 /// Serves connections until dropped.
 pub async fn serve(listener: TcpListener) -> io::Result<()> {
     loop {
-        let (peer, _) = listener.accept().await?;
-        peer.set_nodelay(true)?;
+        let peer = accept(&listener).await?;
+        // One that has gone already has none to set.
+        peer.set_nodelay(true).ok();
         // A connection that ends is the client's business.
         tokio::spawn(async move { serve_connection(peer).await.ok() });
     }
@@ -105,18 +110,21 @@ async fn stream_tokens<S: AsyncRead + AsyncWrite + Unpin>(
         .get("max_tokens")
         .and_then(serde_json::Value::as_u64)
         .unwrap_or(16)
-        .min(1_000_000);
+        .min(MAX_TOKENS) as u32;
     let pause = parameters
         .get("hybridge_interval_ms")
         .and_then(serde_json::Value::as_f64)
         .unwrap_or(0.0);
-    let pause = Duration::try_from_secs_f64(pause / 1000.0).unwrap_or_default();
+    if !(0.0..=MAX_INTERVAL_MS).contains(&pause) {
+        return refuse(h1, "400 Bad Request").await;
+    }
+    let pause = Duration::from_secs_f64(pause / 1000.0);
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     h1.send(head.as_bytes(), 0).await?;
     let (mut timer, start) = (Timer::new()?, Instant::now());
     for token in 0..tokens {
-        timer.sleep_until(start + pause * token as u32).await?;
+        timer.sleep_until(start + pause * token).await?;
         let event = format!("id: {}\n{TOKEN}", stamp());
         let chunk = format!("{:x}\r\n{event}\r\n", event.len());
         h1.send(chunk.as_bytes(), 0).await?;

@@ -1,9 +1,11 @@
 //! The backend of the peers plans speaks HTTP/1.1 and HTTP/2 on one port; streams share a connection.
 
+use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Pki, case, endpoint, serve, target};
+use crate::support::program::BIN;
+use crate::support::{Pki, case, endpoint, serve, target, unused_address};
 use hybridge_loadtest::plan::{Case, Load, Role, Scenario};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::run::load::Crew;
@@ -80,6 +82,51 @@ async fn a_question_that_is_too_long_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let answer = asked(1 << 20, "{\"max_tokens\":1}").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn an_interval_that_is_none_is_refused() {
+    for interval in ["1e22", "1e300", "-1"] {
+        let question = format!("{{\"max_tokens\":3,\"hybridge_interval_ms\":{interval}}}");
+        let answer = asked(100, &question).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{interval}: {answer}");
+    }
+}
+
+/// Out of open files, a server waits until there are some again.
+#[test]
+fn running_out_of_open_files_ends_no_server() {
+    for arguments in ["backend --listen", "forward --to 127.0.0.1:1 --listen"] {
+        let address = unused_address();
+        let command = format!("ulimit -n 24; exec {BIN} {arguments} {address}");
+        let mut server = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let said = server.stderr.take().unwrap();
+        std::io::BufReader::new(said).read_line(&mut line).unwrap();
+        let held: Vec<_> = (0..60)
+            .map_while(|_| std::net::TcpStream::connect(address).ok())
+            .collect();
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(server.try_wait().unwrap(), None, "{arguments}: {line}");
+        assert!(held.len() > 24, "{arguments}: {}", held.len());
+        drop(held);
+        std::thread::sleep(Duration::from_millis(300));
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        if arguments.starts_with("backend") {
+            stream.read_to_end(&mut answer).unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 200 "), "{answer:?}");
+        }
+        assert_eq!(server.try_wait().unwrap(), None, "{arguments}");
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
 }
 
 #[tokio::test]
