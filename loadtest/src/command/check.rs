@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
     let setup = Setup::of(&plan, common)?;
     let mut tally = Tally::default();
     let (outcome, stopped) = runtime::run(async {
-        let mut interrupts = on_interrupt();
+        let mut interrupts = on_interrupt(&plan);
         let prepared = async {
             let (servers, targets) = setup.targets(&plan).await?;
             let targets = twins(&targets);

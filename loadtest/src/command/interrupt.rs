@@ -1,19 +1,24 @@
 //! Ctrl-C and SIGTERM: before the first block the first ends the program; then it ends the run after the block under way,
-//! the second at once; what was measured is kept.
+//! the second at once, as does a block that does not end; what was measured is kept.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::terminal::say;
 use crate::error::Result;
+use crate::plan::{Case, Plan};
 use crate::run::Stop;
 
 /// Exit code after an interrupt, as shells know it.
 pub(super) const INTERRUPTED: u8 = 130;
+
+/// What a block may take longer than it should once its end was asked for.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What was asked to end.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl Interrupts {
         }
     }
 
-    /// The second signal.
+    /// The second signal, or a block that has not ended long after the first.
     pub(super) async fn at_once(&mut self) {
         if (&mut self.second).await.is_err() {
             std::future::pending::<()>().await;
@@ -51,8 +56,10 @@ impl Interrupts {
     }
 }
 
-/// Waits for the signals.
-pub(super) fn on_interrupt() -> Interrupts {
+/// Waits for the signals; a block of the plan takes so long at most.
+pub(super) fn on_interrupt(plan: &Plan) -> Interrupts {
+    let block = plan.cases.iter().map(Case::block).max();
+    let patience = block.unwrap_or_default() + GRACE;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     let (once, first) = oneshot::channel();
@@ -75,7 +82,8 @@ pub(super) fn on_interrupt() -> Interrupts {
                 return;
             }
             say("\nstopping after this block; what was measured is kept (again to stop at once)");
-            next().await;
+            // A target that has gone silent would hold up the block.
+            drop(tokio::time::timeout(patience, next()).await);
             // A run that has just ended needs no word.
             again.send(()).ok();
         });

@@ -114,7 +114,7 @@ fn measure(
         }
     });
     runtime::run(async {
-        let mut interrupts = on_interrupt();
+        let mut interrupts = on_interrupt(&plan);
         let prepared = async {
             if let Some(address) = backend {
                 tokio::spawn(stub::serve(listen(address).await?));

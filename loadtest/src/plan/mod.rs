@@ -160,6 +160,12 @@ impl Target {
     }
 }
 
+/// Bytes a second that a server manages at least, for all its connections together.
+const SLOW: u64 = 10 << 20;
+/// Bounds of the patience with an operation.
+const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 fn one() -> u32 {
     1
 }
@@ -213,6 +219,22 @@ impl Case {
             return Duration::from_millis(300 + u64::from(self.load.connections()));
         }
         Duration::from_millis(self.block_ms + self.warmup_ms) + self.link.rtt() * 4
+    }
+
+    /// How long an operation may take: ten times what it should, and half a minute at least. One that takes longer
+    /// has failed.
+    pub fn patience(&self) -> Duration {
+        let together = u64::from(self.load.connections()) * u64::from(self.streams);
+        let bytes = self.up.saturating_add(self.down).saturating_mul(together);
+        let rate = match self.link.bits_per_second {
+            0 => SLOW,
+            bits => (bits / 8).clamp(1, SLOW),
+        };
+        let tokens = self.token_interval_us.saturating_mul(self.tokens.into());
+        let expected = Duration::from_secs(bytes / rate)
+            .saturating_add(Duration::from_micros(tokens))
+            .saturating_add(self.link.rtt() * 10);
+        expected.saturating_mul(10).clamp(SHORTEST, LONGEST)
     }
 
     /// The same with another number of connections.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::asked::Asked;
 use super::target::Resolved;
 use crate::http::grpc::grpc_request;
 use crate::http::h1::H1;
@@ -17,8 +18,6 @@ use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::{Case, Scenario, Speaks};
 
-/// A model may have to be loaded before its first token.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Most servers respond to one of these.
 const PAGES: [&str; 4] = ["/v1/models", "/health", "/healthz", "/"];
 const MODELS: &str = "/v1/models";
@@ -156,6 +155,7 @@ async fn of(target: &Resolved, cases: &[Case]) -> (Served, Vec<&'static str>) {
     };
     let mut served = Served::default();
     let mut pages = Vec::new();
+    let target = &Asked::new(target);
     if any(|needs| needs.request || needs.blob) {
         let blob = exchange(target, &get("/blob/7"), 0).await;
         served.blob = blob.is_ok_and(|(status, body)| status == 200 && body.len() == 7);
@@ -173,7 +173,7 @@ async fn of(target: &Resolved, cases: &[Case]) -> (Served, Vec<&'static str>) {
     if any(|needs| needs.sink) {
         let head = format!(
             "POST /sink HTTP/1.1\r\nhost: {}\r\ncontent-length: 7\r\n\r\n",
-            target.endpoint.authority
+            target.target.endpoint.authority
         );
         served.sink = exchange(target, &head, 7)
             .await
@@ -183,14 +183,16 @@ async fn of(target: &Resolved, cases: &[Case]) -> (Served, Vec<&'static str>) {
         served.model = streaming_model(target, &get(MODELS)).await;
     }
     if any(|needs| needs.http2) {
-        let h2 = timeout(PATIENCE, http2(target)).await;
-        (served.http2, served.grpc) = h2.unwrap_or((false, false));
+        let h2 = target.answer("a question over HTTP/2", async {
+            Ok(http2(target.target).await)
+        });
+        (served.http2, served.grpc) = h2.await.unwrap_or((false, false));
     }
     (served, pages)
 }
 
 /// The model whose completions are streamed; the first of those listed, or the demo's.
-async fn streaming_model(target: &Resolved, get_models: &str) -> Option<String> {
+async fn streaming_model(target: &Asked<'_>, get_models: &str) -> Option<String> {
     let listed = exchange(target, get_models, 0).await.ok();
     let model = listed
         .and_then(|(_, body)| serde_json::from_slice::<serde_json::Value>(&body).ok())
@@ -205,7 +207,7 @@ async fn streaming_model(target: &Resolved, get_models: &str) -> Option<String> 
     .to_string();
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        target.endpoint.authority,
+        target.target.endpoint.authority,
         body.len()
     );
     let (status, streamed) = exchange(target, &request, 0).await.ok()?;
@@ -214,10 +216,10 @@ async fn streaming_model(target: &Resolved, get_models: &str) -> Option<String> 
 }
 
 /// One request on a connection of its own: status and body, of which a mebibyte at most is kept.
-async fn exchange(target: &Resolved, request: &str, filler: u64) -> io::Result<(u16, Vec<u8>)> {
+async fn exchange(target: &Asked<'_>, request: &str, filler: u64) -> io::Result<(u16, Vec<u8>)> {
     const MOST: usize = 1 << 20;
     let probe = async {
-        let mut h1 = H1::new(connect(target, vec!["http/1.1"]).await?);
+        let mut h1 = H1::new(connect(target.target, vec!["http/1.1"]).await?);
         h1.send(request.as_bytes(), filler).await?;
         let head = h1.response().await?;
         let (mut body, mut kept) = (head.body, Vec::new());
@@ -230,7 +232,10 @@ async fn exchange(target: &Resolved, request: &str, filler: u64) -> io::Result<(
         drop(timeout(Duration::from_secs(1), h1.stream.close()).await);
         Ok((head.status, kept))
     };
-    timeout(PATIENCE, probe).await.map_err(io::Error::from)?
+    let line = request.lines().next().unwrap_or_default();
+    target
+        .answer(line.trim_end_matches(" HTTP/1.1"), probe)
+        .await
 }
 
 async fn connect(target: &Resolved, alpn: Vec<&'static str>) -> io::Result<Stream<Socket>> {

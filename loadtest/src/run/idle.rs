@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::block::block_of;
-use super::load::{Crew, FAILURES_IN_A_ROW};
+use super::load::Crew;
+use super::working::FAILURES_IN_A_ROW;
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::net::dial::{Dialer, Expect};
@@ -77,8 +78,9 @@ async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<Socket>>> {
         let head = h1.response().await?;
         h1.drain(head.body).await
     };
-    request
-        .await
+    let answered = tokio::time::timeout(case.patience(), request).await;
+    answered
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
         .map_err(|error| Error::protocol(&endpoint.name, error.to_string()))?;
     Ok(h1)
 }

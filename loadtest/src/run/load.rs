@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::schedule::{Due, Schedule};
+use super::schedule::Schedule;
 use super::target::Resolved;
+use super::working::{FAILURES_IN_A_ROW, Pace, worked};
 use crate::error::{Error, Result};
 use crate::http::h1::H1;
 use crate::net::socket::Socket;
@@ -20,8 +22,6 @@ use crate::session::{Sample, Session};
 
 /// At most this many connections are opened at the same time.
 const OPENING: usize = 128;
-/// A session that fails so often in a row, or overall one operation in ten, means that the server is gone.
-pub(super) const FAILURES_IN_A_ROW: u64 = 5;
 
 /// Connections held open until a case ends.
 pub type Held = Vec<H1<Stream<Socket>>>;
@@ -38,6 +38,8 @@ pub struct Crew {
     pub held: Held,
     /// Attempts to open a connection of the block under way that failed.
     unopened: u64,
+    /// How long an operation may take.
+    pub patience: Duration,
 }
 
 impl Crew {
@@ -49,6 +51,7 @@ impl Crew {
             rng: Rng::new(rng.draw()),
             held: Held::new(),
             unopened: 0,
+            patience: case.patience(),
         }
     }
 
@@ -59,7 +62,7 @@ impl Crew {
         while !rest.is_empty() {
             let mut opening = JoinSet::new();
             for session in rest.drain(rest.len().saturating_sub(OPENING)..) {
-                opening.spawn(opened(session));
+                opening.spawn(opened(session, self.patience));
             }
             while let Some(opened) = opening.join_next().await {
                 let (session, failed) = opened
@@ -82,11 +85,15 @@ impl Crew {
         let Some(session) = sessions.first_mut() else {
             return Ok(());
         };
-        let done = session
-            .operate(Instant::now(), &mut Sample::default())
-            .await;
-        session.close().await;
-        done
+        let mut sample = Sample::default();
+        let operation = session.operate(Instant::now(), &mut sample);
+        match timeout(self.patience, operation).await {
+            Ok(done) => {
+                session.close().await;
+                done
+            }
+            Err(_) => Err(session.abandon()),
+        }
     }
 
     /// After a block: its connections are closed in order, the next block draws its own.
@@ -103,7 +110,7 @@ impl Crew {
         self.rest().await;
         for mut h1 in self.held.drain(..) {
             // Closing is courtesy here: memory was measured, bytes were counted.
-            drop(tokio::time::timeout(Duration::from_secs(1), h1.stream.close()).await);
+            drop(timeout(Duration::from_secs(1), h1.stream.close()).await);
         }
     }
 
@@ -117,14 +124,11 @@ impl Crew {
         };
         let mut working = JoinSet::new();
         for session in self.sessions.drain(..) {
-            match &schedule {
-                None => working.spawn(closed(session, deadline)),
-                Some(schedule) => working.spawn(open(
-                    session,
-                    Arc::clone(&schedule.due),
-                    deadline + time * 4,
-                )),
+            let pace = match &schedule {
+                None => Pace::Closed(deadline),
+                Some(schedule) => Pace::Open(Arc::clone(&schedule.due), deadline + time * 4),
             };
+            working.spawn(worked(session, pace, self.patience));
         }
         let mut whole = Sample::default();
         let mut failure = None;
@@ -191,10 +195,13 @@ fn sessions(case: &Arc<Case>, target: &Resolved, rng: &mut Rng) -> Result<Vec<Se
 
 /// Opens what a session keeps. One connection that fails is counted and tried again, as within a block; only a target
 /// that refuses several in a row has failed.
-async fn opened(mut session: Session) -> Result<(Session, u64)> {
+async fn opened(mut session: Session, patience: Duration) -> Result<(Session, u64)> {
     let mut failed = 0;
     loop {
-        match session.prepare().await {
+        let Ok(prepared) = timeout(patience, session.prepare()).await else {
+            return Err(session.abandon());
+        };
+        match prepared {
             Ok(()) => return Ok((session, failed)),
             Err(error) => {
                 failed += 1;
@@ -203,63 +210,5 @@ async fn opened(mut session: Session) -> Result<(Session, u64)> {
                 }
             }
         }
-    }
-}
-
-type Worked = (Session, Sample, Option<Error>);
-
-async fn closed(mut session: Session, deadline: Instant) -> Worked {
-    let mut sample = Sample::default();
-    let mut troubles = Troubles::default();
-    let begun = session.stagger_start(&mut sample).await;
-    if troubles.note(begun, &mut sample) {
-        return (session, sample, troubles.last);
-    }
-    loop {
-        let done = session.operate(Instant::now(), &mut sample).await;
-        if troubles.note(done, &mut sample) || Instant::now() >= deadline {
-            return (session, sample, troubles.last);
-        }
-    }
-}
-
-async fn open(mut session: Session, due: Due, give_up: Instant) -> Worked {
-    let mut sample = Sample::default();
-    let mut troubles = Troubles::default();
-    loop {
-        let Some(moment) = due.lock().await.recv().await else {
-            return (session, sample, troubles.last);
-        };
-        if Instant::now() > give_up {
-            sample.unserved += 1;
-            // Its wait so far is the least it would have taken.
-            sample.latency.push(moment.elapsed().as_nanos() as u64);
-            continue;
-        }
-        let done = session.operate(moment, &mut sample).await;
-        if troubles.note(done, &mut sample) {
-            return (session, sample, troubles.last);
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Troubles {
-    last: Option<Error>,
-    in_a_row: u64,
-}
-
-impl Troubles {
-    /// True when the session should stop.
-    fn note(&mut self, done: Result<()>, sample: &mut Sample) -> bool {
-        let Err(error) = done else {
-            self.in_a_row = 0;
-            return false;
-        };
-        sample.errors += 1;
-        self.in_a_row += 1;
-        let fatal = error.is_fatal();
-        self.last = Some(error);
-        fatal || self.in_a_row >= FAILURES_IN_A_ROW
     }
 }

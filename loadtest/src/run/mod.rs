@@ -2,6 +2,7 @@
 //! measured whatever happens. One block is in `load`, starting servers in `managed`.
 
 mod address;
+mod asked;
 pub mod awake;
 pub mod binary;
 mod block;
@@ -18,6 +19,7 @@ pub mod progress;
 mod refusal;
 mod schedule;
 pub mod target;
+mod working;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

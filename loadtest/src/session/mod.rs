@@ -148,6 +148,13 @@ impl Session {
         }
     }
 
+    /// Gives up an operation that does not end, and the connection with it.
+    pub fn abandon(&mut self) -> Error {
+        self.open = Open::Nothing;
+        let name = &self.dialer.endpoint().name;
+        Error::protocol(name, "an operation was given up, it did not end")
+    }
+
     async fn perform(&mut self, due: Instant, sample: &mut Sample) -> Result<Outcome> {
         let (scenario, up, down) = (self.case.scenario, self.case.up, self.case.down);
         // Seven requests in ten, two short token streams, and an upload or a fresh connection.

@@ -9,12 +9,12 @@ use crate::support::fixture;
 use crate::support::program::{BIN, Place, assert_told, tool};
 use hybridge_loadtest::results::file;
 
-fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-fn code_of(child: &mut Child) -> Option<i32> {
+pub(crate) fn code_of(child: &mut Child) -> Option<i32> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(status) = child.try_wait().unwrap() {

@@ -17,6 +17,7 @@ mod own_servers;
 mod relay;
 mod secrets;
 mod shards;
+mod silent;
 mod spin;
 mod stranger;
 mod zero_baseline;
