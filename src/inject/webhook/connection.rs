@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::bodies::{Bodies, Room};
 use super::respond::{BODY_LIMIT, Refusal, Webhook};
+use super::values::{MOST_VALUES, Values};
 use super::work::Work;
 use crate::drain::{Phase, Watch};
 use crate::listener::Activity;
@@ -44,6 +45,8 @@ const BODIES: usize = 4 * BODY_LIMIT;
 /// Bodies that are planned at once: a large one must not hold up the others.
 const SMALL_PLANS: usize = 8;
 const LARGE_PLANS: usize = 4;
+/// Values of all reviews that are planned at once: they take some 80 MB.
+const PLANNED_VALUES: usize = 2 * MOST_VALUES;
 /// Streams of one HTTP/2 connection. The API server opens another one when it needs more.
 const MAX_STREAMS: u32 = 16;
 /// Bytes of bodies that a client may send and nobody has read yet, of a stream and of a connection.
@@ -62,6 +65,7 @@ pub(crate) struct Reviews {
     /// For bodies that are there: what waits for its client takes none of them.
     small_plans: Arc<Semaphore>,
     large_plans: Arc<Semaphore>,
+    values: Arc<Semaphore>,
 }
 
 impl Reviews {
@@ -71,6 +75,7 @@ impl Reviews {
             bodies: Bodies::new(BODIES),
             small_plans: Arc::new(Semaphore::new(SMALL_PLANS)),
             large_plans: Arc::new(Semaphore::new(LARGE_PLANS)),
+            values: Arc::new(Semaphore::new(PLANNED_VALUES)),
         })
     }
 
@@ -80,15 +85,15 @@ impl Reviews {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
         let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
-            Ok(Ok((body, room))) => self.plan(head, body, room).await,
+            Ok(Ok(body)) => self.plan(head, body).await,
             Ok(Err(refusal)) => self.webhook.refuse(&refusal),
-            Err(_) => self.webhook.refuse(&slow_body()),
+            Err(_) => self.webhook.refuse(&Refusal::slow_body()),
         };
         Ok(response.map(Full::new))
     }
 
     /// Reads a body up to the limit; it may have to give way to others.
-    async fn read(&self, body: Incoming) -> Result<(Bytes, Room<'_>), Refusal> {
+    async fn read(&self, body: Incoming) -> Result<Arrived<'_>, Refusal> {
         let mut body = pin!(body);
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             discard(body).await;
@@ -100,14 +105,16 @@ impl Reviews {
             message: "the body broke off".into(),
         };
         let (mut text, room) = (BytesMut::new(), self.bodies.enter());
+        let (mut counted, mut values) = (Values::default(), 0);
         loop {
             let frame = tokio::select! {
                 biased;
                 frame = body.frame() => frame,
-                () = room.evicted() => return Err(slow_body()),
+                () = room.evicted() => return Err(Refusal::slow_body()),
             };
             let Some(frame) = frame else {
-                return Ok((text.freeze(), room));
+                let text = text.freeze();
+                return Ok(Arrived { text, values, room });
             };
             let Ok(data) = frame.map_err(|_| broken())?.into_data() else {
                 continue;
@@ -116,6 +123,12 @@ impl Reviews {
                 drop((text, room));
                 discard(body).await;
                 return Err(Refusal::body_too_large());
+            }
+            values = counted.add(&data);
+            if values > MOST_VALUES {
+                drop((text, room));
+                discard(body).await;
+                return Err(Refusal::too_many_values());
             }
             let held = text.capacity();
             text.extend_from_slice(&data);
@@ -127,24 +140,30 @@ impl Reviews {
     async fn plan(
         self: &Arc<Self>,
         head: http::request::Parts,
-        body: Bytes,
-        room: Room<'_>,
+        body: Arrived<'_>,
     ) -> Response<Bytes> {
-        let plans = match body.len() {
+        let Arrived { text, values, room } = body;
+        let plans = match text.len() {
             0..=SMALL_BODY => &self.small_plans,
             _ => &self.large_plans,
+        };
+        let permits = async {
+            let place = Arc::clone(plans).acquire_owned().await.ok()?;
+            let values = u32::try_from(values).ok()?;
+            let values = Arc::clone(&self.values).acquire_many_owned(values);
+            Some((place, values.await.ok()?))
         };
         let planned = async {
             let permit = tokio::select! {
                 biased;
-                permit = Arc::clone(plans).acquire_owned() => permit.ok()?,
+                permit = permits => permit?,
                 () = room.evicted() => return None,
             };
             let this = Arc::clone(self);
             // The thread goes on when the budget is used up, so it keeps the permit.
             let planning = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                this.respond(&head, &body)
+                this.respond(&head, &text)
             });
             planning.await.ok()
         };
@@ -165,12 +184,11 @@ impl Reviews {
     }
 }
 
-fn slow_body() -> Refusal {
-    Refusal {
-        status: StatusCode::REQUEST_TIMEOUT,
-        reason: "slow_body",
-        message: "the body did not arrive in time".into(),
-    }
+/// A body that is there, and its room.
+struct Arrived<'a> {
+    text: Bytes,
+    values: usize,
+    room: Room<'a>,
 }
 
 /// Reads on and keeps nothing, within bounds.

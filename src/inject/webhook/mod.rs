@@ -7,6 +7,7 @@ mod connection;
 mod respond;
 mod review;
 mod server;
+mod values;
 mod work;
 
 pub use respond::{BODY_LIMIT, ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, Webhook};

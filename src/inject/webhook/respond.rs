@@ -11,6 +11,7 @@ use serde_json::Value;
 use strum::VariantNames;
 
 use super::review::{self, ALLOWED, BadReview, Outcome};
+use super::values::MOST_VALUES;
 use crate::inject::plan::Decision;
 use crate::inject::plan::Settings;
 use crate::inject::plan::deny::Reason;
@@ -131,6 +132,24 @@ impl Refusal {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             reason: "body_too_large",
             message: format!("the body is larger than {BODY_LIMIT} bytes"),
+        }
+    }
+
+    pub(crate) fn too_many_values() -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            reason: "bad_review",
+            message: format!(
+                "the review has more than {MOST_VALUES} values, more than any pod needs; make its lists and maps shorter"
+            ),
+        }
+    }
+
+    pub(crate) fn slow_body() -> Self {
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            reason: "slow_body",
+            message: "the body did not arrive in time".into(),
         }
     }
 }

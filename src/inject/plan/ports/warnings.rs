@@ -21,7 +21,7 @@ fn undeclared(pod: &Value, request: &Request, exposed: &[Exposed], trace: &mut T
     }
     for e in exposed
         .iter()
-        .filter(|e| !known.binary_search(&e.app).is_ok())
+        .filter(|e| known.binary_search(&e.app).is_err())
     {
         trace.warn(format!(
             "annotation hybridge.dev/ports names {}, which no container declares; declared are {}: nothing answers there unless the app listens on it",

@@ -27,6 +27,14 @@ async fn client(reviews: &Arc<Reviews>, announced: usize, sent: usize) -> Duplex
     client
 }
 
+/// A client with a whole body of so many lists, behind a text with what would be some.
+async fn listing(reviews: &Arc<Reviews>, lists: usize) -> DuplexStream {
+    let body = format!("\"[[[\"{}", "[".repeat(lists));
+    let mut client = client(reviews, body.len(), 0).await;
+    client.write_all(body.as_bytes()).await.unwrap();
+    client
+}
+
 async fn status(mut client: DuplexStream) -> String {
     let mut response = String::new();
     client.read_to_string(&mut response).await.unwrap();
@@ -62,4 +70,22 @@ async fn the_plan_of_a_small_pod_has_a_budget() {
     // A large one has places of its own.
     let large = SMALL_BODY + 1;
     assert_eq!(status(client(&reviews, large, large).await).await, "400");
+}
+
+/// Small on the wire, large in memory.
+#[tokio::test(start_paused = true)]
+async fn values_are_counted_before_they_take_memory() {
+    let reviews = reviews();
+    let mut refused = String::new();
+    let mut client = listing(&reviews, MOST_VALUES + 1).await;
+    client.read_to_string(&mut refused).await.unwrap();
+    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+    assert!(refused.contains("more than 50000 values"), "{refused}");
+
+    let most = u32::try_from(PLANNED_VALUES - 10).unwrap();
+    let values = Arc::clone(&reviews.values);
+    let _busy = values.acquire_many_owned(most).await.unwrap();
+    assert_eq!(status(listing(&reviews, 10).await).await, "400");
+    // Waits for the others, within the budget.
+    assert_eq!(status(listing(&reviews, 11).await).await, "500");
 }
