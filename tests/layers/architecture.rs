@@ -17,6 +17,7 @@ fn the_map_names_files_that_exist() {
             "page/",
             "pkcs11/",
             "redact/",
+            "groups/",
             "tests/",
             "docs/",
             "config/",

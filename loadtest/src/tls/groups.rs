@@ -8,8 +8,6 @@ use rustls::crypto::aws_lc_rs::kx_group;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::secp384r1mlkem1024::SECP384R1MLKEM1024;
-
 /// A group this tool can offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "String")]
@@ -64,7 +62,7 @@ impl Group {
     pub fn exchange(self) -> &'static dyn SupportedKxGroup {
         match self.number {
             0x11eb => kx_group::SECP256R1MLKEM768,
-            0x11ed => SECP384R1MLKEM1024,
+            0x11ed => hybridge_groups::SECP384R1_MLKEM1024,
             0x0201 => kx_group::MLKEM768,
             0x0202 => kx_group::MLKEM1024,
             0x001d => kx_group::X25519,

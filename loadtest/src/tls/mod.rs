@@ -3,7 +3,6 @@
 
 pub mod groups;
 mod identity;
-mod secp384r1mlkem1024;
 pub mod trust;
 
 use std::sync::Arc;
