@@ -7,7 +7,6 @@ use crate::signature::{ResponseSigner, Verifier};
 use crate::tls::reload::{OtherFiles, Reread};
 
 /// Whose signatures of requests count.
-#[derive(Debug)]
 struct ClientKeys(Arc<Verifier>);
 
 impl Reread for ClientKeys {
@@ -33,7 +32,6 @@ impl Reread for ClientKeys {
 }
 
 /// What signs responses.
-#[derive(Debug)]
 struct ResponseKeys(Arc<ResponseSigner>);
 
 impl Reread for ResponseKeys {

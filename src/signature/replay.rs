@@ -5,7 +5,6 @@
 //! others of the process, and after a reload too.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,12 +45,6 @@ impl ReplayTables {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entries>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for ReplayTables {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplayTables").finish_non_exhaustive()
     }
 }
 

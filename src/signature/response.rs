@@ -25,7 +25,6 @@ pub(crate) const SIGNATURE_FIELDS: [&str; 3] = [DIGEST, INPUT, SIGNATURE];
 const TRAILERS: &str = "content-digest, signature-input, signature";
 
 /// Signs the responses of one listener.
-#[derive(Debug)]
 pub struct ResponseSigner {
     settings: ResponseSettings,
     current: ArcSwap<Signer>,
@@ -119,7 +118,6 @@ impl Lines {
 }
 
 /// What a response says of its request.
-#[derive(Debug)]
 pub(crate) struct Receipt {
     signer: Arc<Signer>,
     of_request: Lines,
@@ -169,7 +167,6 @@ impl Receipt {
 }
 
 /// A response whose head is known.
-#[derive(Debug)]
 pub(crate) struct Draft {
     signer: Arc<Signer>,
     lines: Lines,

@@ -1,7 +1,6 @@
 //! The two keys that sign responses, and what a receipt repeats of a model: one directory, as
 //! `hybridge keys sign` makes it.
 
-use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -132,14 +131,6 @@ impl Signer {
 
     pub(super) fn key_ids(&self) -> &[String; 2] {
         &self.key_ids
-    }
-}
-
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer")
-            .field("key_ids", &self.key_ids)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Verifies the signatures of a request: all of them verify, are of one principal, and belong together.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,14 +218,6 @@ fn accept(settings: &Settings) -> String {
         format!("{label}=({cover});created")
     });
     labels.collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(any(fuzzing, test))]

@@ -40,7 +40,7 @@ pub struct Workload<'a> {
 }
 
 /// The stores of a listener that an agent fills.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WorkloadStores {
     credentials: Arc<CredentialStore>,
     trust: Option<Arc<TrustStore>>,

@@ -1,6 +1,5 @@
 //! What the connections of one origin are made with, as they read it and the reloader replaces it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -123,13 +122,5 @@ impl ClientTls {
             }
             Err(error) => Attempt::Failed(error),
         }
-    }
-}
-
-impl fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,12 @@
 //! Files that other parts of the program read, kept up to date with those of TLS.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::tls::standing::StandingFailure;
 
 /// Something in use that was read from files.
-pub trait Reread: fmt::Debug + Send + Sync {
+pub trait Reread: Send + Sync {
     /// The setting that names them.
     fn setting(&self) -> &'static str;
 
@@ -25,7 +24,6 @@ pub trait Reread: fmt::Debug + Send + Sync {
 }
 
 /// Such a thing, and the failure that stands.
-#[derive(Debug)]
 pub struct OtherFiles {
     pub(super) read: Box<dyn Reread>,
     pub(super) failure: StandingFailure,

@@ -10,7 +10,7 @@ use crate::tls::tickets::{self, TicketKeyStore};
 use crate::tls::trust::{self, TrustStore};
 
 /// What was read from files.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Source {
     /// CAs and revocation lists.
     ClientCas(Arc<TrustStore>),

@@ -11,7 +11,7 @@ use crate::tls::credentials::rfc3339;
 use crate::tls::standing::StandingFailure;
 
 /// Something in use that was read from files, and who uses it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Watched {
     source: Source,
     /// The listener or egress; `None`: the process.

@@ -1,7 +1,6 @@
 //! One generation of trust from what an agent sends: a bundle for each trust domain, and revocation lists.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -55,12 +54,6 @@ impl LastBundles {
     pub(super) fn trust(&self, settings: &Settings) -> Result<Option<Trust>, TrustError> {
         let last = self.0.load_full();
         last.map(|last| last.trust(settings)).transpose()
-    }
-}
-
-impl fmt::Debug for LastBundles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LastBundles").finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The CAs and rules in use, as handshakes read them and the reloader replaces them: one value,
 //! so that no handshake meets new CAs with old rules.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -162,14 +161,6 @@ impl TrustStore {
     pub(crate) fn publish(&self, trust: Trust) {
         self.current.store(Arc::new(trust));
         self.say_no_list_twice();
-    }
-}
-
-impl fmt::Debug for TrustStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrustStore")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
     }
 }
 
