@@ -1,17 +1,14 @@
 //! JSON of which every key counts: one that stands twice in an object is refused, where serde_json keeps the last.
 
-use std::fmt;
-
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Of a key that an error names, at most.
 const NAMED: usize = 63;
 
 /// Reads a text. An error names the line and, of a doubled key, its name.
 pub(crate) fn read(text: &str) -> Result<Value, String> {
-    match serde_json::from_str(text) {
-        Ok(Unique(value)) => Ok(value),
+    match hybridge_json::read(text.as_bytes(), twice) {
+        Ok(value) => Ok(value),
         // Only a doubled key is an error of this kind: everything else that is JSON is taken.
         Err(error) if error.is_data() => {
             let said = error.to_string();
@@ -22,73 +19,9 @@ pub(crate) fn read(text: &str) -> Result<Value, String> {
     }
 }
 
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any).map(Self)
-    }
-}
-
-struct Any;
-
-impl<'de> Visitor<'de> for Any {
-    type Value = Value;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Unique(value)) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(values.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut values = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if values.contains_key(&key) {
-                return Err(de::Error::custom(format!(
-                    "{} stands twice in an object: leave one of them",
-                    named(&key)
-                )));
-            }
-            let Unique(value) = map.next_value()?;
-            values.insert(key, value);
-        }
-        Ok(values.into())
-    }
+fn twice(key: &str) -> String {
+    let key = named(key);
+    format!("{key} stands twice in an object: leave one of them")
 }
 
 /// The key, if it looks like one.

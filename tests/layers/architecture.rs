@@ -18,6 +18,7 @@ fn the_map_names_files_that_exist() {
             "pkcs11/",
             "redact/",
             "groups/",
+            "json/",
             "tests/",
             "docs/",
             "config/",

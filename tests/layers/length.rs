@@ -22,6 +22,7 @@ fn no_file_is_longer_than_one_can_read() {
         "page/src",
         "redact/src",
         "groups/src",
+        "json/src",
         "tests",
         "loadtest/tests",
         "seal/tests",
