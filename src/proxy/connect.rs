@@ -153,9 +153,10 @@ mod tests {
         ] {
             let head = format!("CONNECT train:443 HTTP/{version}\r\n{fields}\r\n");
             let asked = parse(head.as_bytes());
-            match taken {
-                true => assert!(matches!(asked, Asked::For(_)), "{fields}"),
-                false => assert!(matches!(asked, Asked::Else(400, _)), "{fields}"),
+            if taken {
+                assert!(matches!(asked, Asked::For(_)), "{fields}");
+            } else {
+                assert!(matches!(asked, Asked::Else(400, _)), "{fields}");
             }
         }
     }

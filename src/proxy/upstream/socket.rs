@@ -42,9 +42,10 @@ impl Socket {
             UpstreamAddr::Tcp(address) => {
                 let stream = TcpStream::connect(address).await.map_err(explained)?;
                 stream.set_nodelay(true)?;
-                match address.ip().to_canonical().is_loopback() {
-                    true => without_pacing(&stream),
-                    false => SockRef::from(&stream).set_tcp_keepalive(&keepalive())?,
+                if address.ip().to_canonical().is_loopback() {
+                    without_pacing(&stream);
+                } else {
+                    SockRef::from(&stream).set_tcp_keepalive(&keepalive())?;
                 }
                 Kind::Tcp(stream)
             }

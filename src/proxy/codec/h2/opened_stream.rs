@@ -48,9 +48,10 @@ impl OpenedStream {
 impl MessageStream for OpenedStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
         let Some(receiver) = &mut self.receiver else {
-            return Poll::Ready(match self.bodiless {
-                true => Ok(None),
-                false => Err(MessageError::Ended),
+            return Poll::Ready(if self.bodiless {
+                Ok(None)
+            } else {
+                Err(MessageError::Ended)
             });
         };
         let frame = ready!(poll_frame(receiver, cx))?;
