@@ -6,4 +6,4 @@ mod printable;
 
 pub use html::{escape, page};
 pub use node::{Node, Tile};
-pub use printable::{is_printable, printable};
+pub use printable::{is_printable, printable, printable_json};

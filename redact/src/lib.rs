@@ -22,7 +22,7 @@ use base64::{hides, is_base64, pieces, words};
 use printable::printable;
 
 pub use arguments::{clean, refuse_key_text};
-pub use printable::{is_printable, lines, one_line};
+pub use printable::{is_printable, lines, one_line, printable_json};
 
 /// Shortest text that is taken for base64 throughout.
 const SHORTEST_TEXT: usize = 32;

@@ -1,7 +1,7 @@
 //! What a terminal shows as text: no control characters.
 
-pub use hybridge_page::is_printable;
 pub(super) use hybridge_page::printable;
+pub use hybridge_page::{is_printable, printable_json};
 
 /// A line that holds words of others, such as the names of a cluster's objects, for a terminal.
 pub fn one_line(line: &str) -> String {

@@ -9,7 +9,7 @@ use super::error::Error;
 use crate::census::{Client, Report};
 use crate::cli::Census;
 use crate::counted::counted;
-use crate::redact::Shown;
+use crate::redact::{Shown, printable_json};
 use crate::tls::credentials::rfc3339;
 
 /// Kinds of client that are listed as text.
@@ -42,8 +42,8 @@ pub(super) fn write(mut page: Page, args: &Census, out: &mut impl Write) -> Resu
         }
     }
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &page).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        let json = serde_json::to_string_pretty(&page).map_err(std::io::Error::from)?;
+        writeln!(out, "{}", printable_json(&json))?;
         return Ok(());
     }
     for (index, listener) in page.listeners.iter().enumerate() {
@@ -156,4 +156,31 @@ fn row(client: &Client, report: &Report) -> String {
 fn percent(part: u64, whole: u64) -> String {
     let share = part as f64 / whole.max(1) as f64;
     format!("{:.1}", 100.0 * share.min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::redact::is_printable;
+
+    #[test]
+    fn nothing_in_the_json_drives_a_terminal() {
+        let page = serde_json::json!({"listeners": [
+            {"listener": "a\u{9b}31m\u{202e}\u{2028}", "policy": "x", "census": null}]});
+        let page: Page = serde_json::from_value(page).unwrap();
+        let args = Census {
+            listener: None,
+            json: true,
+        };
+        let mut out = Vec::new();
+        write(page, &args, &mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert!(
+            said.chars().all(|c| c == '\n' || is_printable(c)),
+            "{said:?}"
+        );
+        let back: Page = serde_json::from_str(&said).unwrap();
+        assert_eq!(back.listeners[0].name, "a\u{9b}31m\u{202e}\u{2028}");
+    }
 }

@@ -16,6 +16,7 @@ use self::certificate::{Facts, certificate};
 use self::egress::Egress;
 use self::observed::{Handshakes, handshakes, listed, named, scheme};
 use super::error::Error;
+use crate::redact::printable_json;
 use crate::tls::credentials::unix_seconds;
 
 /// The page `/status`, as far as a bill needs it.
@@ -69,8 +70,8 @@ pub(super) fn write(
     let egresses = status.egresses.iter();
     services.extend(egresses.map(|egress| egress.service(&status.version)));
     let bill = cbom::bill(&services, version, unix_seconds(SystemTime::now()));
-    serde_json::to_writer_pretty(&mut *out, &bill).map_err(io::Error::from)?;
-    writeln!(out)?;
+    let json = serde_json::to_string_pretty(&bill).map_err(io::Error::from)?;
+    writeln!(out, "{}", printable_json(&json))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod tensors;
 
 use std::io::Write;
 
+use hybridge_page::printable_json;
 use serde::Serialize;
 
 use self::tensors::{Listed, Tensor};
@@ -77,9 +78,9 @@ pub fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Error> {
         return Err(sealed(path)(age::Error::Truncated { at: length }));
     }
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &report)
-            .map_err(|error| Error::Output(error.into()))?;
-        return writeln!(out).map_err(Error::Output);
+        let json =
+            serde_json::to_string_pretty(&report).map_err(|error| Error::Output(error.into()))?;
+        return writeln!(out, "{}", printable_json(&json)).map_err(Error::Output);
     }
     write(&report, &header, out).map_err(Error::Output)
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
-use crate::redact::is_printable;
+use crate::redact::{is_printable, printable_json};
 
 /// Fields whose value is a list.
 const LISTS: [&str; 3] = ["addresses", "in_use", "opening"];
@@ -174,22 +174,9 @@ fn word(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
     }
 }
 
-/// A value as JSON. Controls that JSON permits as they are (U+007F to U+009F) and marks of direction are escaped too:
-/// a terminal would obey them.
+/// A value as JSON, without what a terminal would obey.
 fn json(writer: &mut Writer<'_>, value: &Value) -> fmt::Result {
-    let text = value.to_string();
-    if text.chars().all(is_printable) {
-        return writer.write_str(&text);
-    }
-    for c in text.chars() {
-        if is_printable(c) {
-            writer.write_char(c)?;
-        } else {
-            // All of them are in the first plane.
-            write!(writer, "\\u{:04x}", u32::from(c))?;
-        }
-    }
-    Ok(())
+    writer.write_str(&printable_json(&value.to_string()))
 }
 
 fn object(writer: &mut Writer<'_>, entries: impl Iterator<Item = Entry>) -> fmt::Result {

@@ -6,6 +6,17 @@ use std::path::Path;
 use super::Stage;
 
 #[test]
+fn nothing_in_the_json_of_inspect_drives_a_terminal() {
+    let stage = Stage::new();
+    stage.write("plain", b"x");
+    stage.ok("seal plain a\u{9b}\u{202e}.age -r id/recipient.txt");
+    let said = stage.ok("inspect a\u{9b}\u{202e}.age --json").out;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("a\\u009b\\u202e.age"), "{said:?}");
+    assert!(!said.contains(['\u{9b}', '\u{202e}']), "{said:?}");
+}
+
+#[test]
 fn a_signature_is_demanded_or_its_absence_spelled_out() {
     let stage = Stage::new();
     stage.ok("seal model sealed -r id/recipient.txt");
