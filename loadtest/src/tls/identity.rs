@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
+use super::older;
 use crate::error::{Error, Result};
 use crate::regular;
 
@@ -26,7 +27,9 @@ impl ClientIdentity {
         let wrong = |path: &Path, message: String| {
             Error::Usage(format!("{whose}: {}: {message}", Shown::path(path)))
         };
-        let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        let text = read(certificate)?;
+        older::refuse(&text).map_err(|message| wrong(certificate, message))?;
+        let chain = CertificateDer::pem_slice_iter(&text)
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|error| wrong(certificate, format!("not PEM: {error}")))?;
         if chain.is_empty() {
@@ -77,6 +80,19 @@ mod tests {
                 .to_string();
             assert!(said.contains("target a: "), "{said}");
             assert!(said.contains(what), "{said}");
+        }
+        for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
+            let old = folder.path().join("old.pem");
+            let good = std::fs::read_to_string(&cert).unwrap();
+            let both = format!("{good}{}", good.replace("CERTIFICATE", label));
+            std::fs::write(&old, both).unwrap();
+            for refused in [
+                ClientIdentity::load(&old, &key, "target a").map(drop),
+                super::super::Trust::load(Some(&old)).map(drop),
+            ] {
+                let said = refused.unwrap_err().to_string();
+                assert!(said.contains(&format!("holds a block `{label}`")), "{said}");
+            }
         }
         let missing = folder.path().join("none");
         assert!(ClientIdentity::load(&missing, &key, "target a").is_err());

@@ -3,6 +3,7 @@
 
 pub mod groups;
 mod identity;
+mod older;
 pub mod trust;
 
 use std::sync::Arc;

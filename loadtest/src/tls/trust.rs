@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::older;
 use crate::error::{Error, Result};
 use crate::regular;
 
@@ -45,7 +46,10 @@ impl Trust {
                 })?,
         };
         let pem = regular::read(path, LARGEST)?;
-        Self::from_pem(&pem)
+        // The system's own is used as far as it can be.
+        let refused = ca.map_or(Ok(()), |_| older::refuse(&pem));
+        refused
+            .and_then(|()| Self::from_pem(&pem))
             .map_err(|message| Error::Usage(format!("CA file {}: {message}", Shown::path(path))))
     }
 

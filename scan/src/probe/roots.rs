@@ -62,7 +62,19 @@ enum Bundle {
     System,
 }
 
+/// Older labels of a certificate, which the reader of PEM passes over without a word.
+const OLDER: [&str; 2] = ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+
 fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Result<(), String> {
+    if of == Bundle::Named {
+        let words = String::from_utf8_lossy(text);
+        let is_there = |label: &&&str| words.contains(&format!("-----BEGIN {label}-----"));
+        if let Some(label) = OLDER.iter().find(is_there) {
+            return Err(format!(
+                "{shown}: a block `{label}`, an older form: write it anew with `openssl x509 -in FILE -out NEW`"
+            ));
+        }
+    }
     for certificate in CertificateDer::pem_slice_iter(text) {
         let said = match certificate.map(|certificate| roots.add(certificate)) {
             Ok(Ok(())) => continue,
@@ -80,6 +92,24 @@ fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Resu
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_older_label_is_refused_by_name_and_not_passed_over() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let good = rcgen::CertificateParams::default();
+        let good = good.self_signed(&key).unwrap().pem();
+        for label in OLDER {
+            let text = format!("{good}{}", good.replace("CERTIFICATE", label));
+            let mut roots = RootCertStore::empty();
+            let error = fill(&mut roots, text.as_bytes(), "x", Bundle::Named).unwrap_err();
+            assert!(
+                error.starts_with(&format!("x: a block `{label}`")),
+                "{error}"
+            );
+            fill(&mut roots, text.as_bytes(), "x", Bundle::System).unwrap();
+            assert_eq!(roots.len(), 1);
+        }
+    }
 
     #[test]
     fn one_unreadable_block_of_the_system_leaves_the_others() {
