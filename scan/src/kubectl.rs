@@ -1,6 +1,8 @@
 //! Targets in cluster objects, as `kubectl get services,ingresses,gateways,endpointslices -A -o json`
 //! prints them. Offline: nothing asks an API server. What is not tried is listed with the reason.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::json;
@@ -67,28 +69,32 @@ impl Found {
     }
 
     fn ingress(&mut self, object: &Value, what: &str) {
-        let (mut secured, mut every) = (Vec::new(), false);
+        let (mut secured, mut every) = (HashSet::new(), false);
+        let mut wildcards = Vec::new();
         for section in list(object, "/spec/tls") {
             let hosts = list(section, "/hosts");
             // Without hosts the section is for all of them.
             every |= hosts.is_empty();
             for host in hosts.iter().filter_map(Value::as_str) {
-                secured.push(host);
+                secured.insert(host);
+                wildcards.extend(host.strip_prefix("*."));
                 self.add(what, host, Some(443));
             }
         }
         // A host that a wildcard covers is tried in its place.
         let hosts = list(object, "/spec/rules").iter();
         let hosts = hosts.filter_map(|rule| text(rule, "/host"));
-        let hosts: Vec<_> = hosts.filter(|host| !host.contains('*')).collect();
-        let stood_for = |name: &&&str| hosts.iter().any(|host| covers(name, host));
-        self.unreached -= secured.iter().filter(stood_for).count();
+        let hosts = hosts.filter(|host| !host.contains('*'));
+        let parents: HashSet<_> = hosts.filter_map(parent).collect();
+        let stood_for = wildcards.iter().filter(|name| parents.contains(**name));
+        self.unreached -= stood_for.count();
+        let wildcards: HashSet<_> = wildcards.into_iter().collect();
         for rule in list(object, "/spec/rules") {
             let host = text(rule, "/host").unwrap_or("*");
             if secured.contains(&host) {
                 continue;
             }
-            if every || secured.iter().any(|name| covers(name, host)) {
+            if every || parent(host).is_some_and(|parent| wildcards.contains(parent)) {
                 self.add(what, host, Some(443));
             } else {
                 self.skip(what, &format!("host {host} has no TLS section"));
@@ -172,11 +178,9 @@ impl Found {
     }
 }
 
-/// Whether a wildcard stands for a host: for one label.
-fn covers(name: &str, host: &str) -> bool {
-    let parent = host.split_once('.').map(|(_, parent)| parent);
-    name.strip_prefix("*.")
-        .is_some_and(|rest| parent == Some(rest))
+/// What a wildcard that stands for a host has behind `*.`: it stands for one label.
+fn parent(host: &str) -> Option<&str> {
+    host.split_once('.').map(|(_, parent)| parent)
 }
 
 /// By name, by appProtocol, or by one of the usual numbers.
@@ -204,79 +208,4 @@ fn shown(port: Option<u64>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OBJECTS: &str = r#"{"kind": "List", "items": [
-        {"kind": "Service", "metadata": {"name": "api", "namespace": "llm"}, "spec": {"ports": [
-            {"name": "https", "port": 9000}, {"name": "http", "port": 80}, {"port": 8443}]}},
-        {"kind": "Ingress", "metadata": {"name": "web", "namespace": "llm"}, "spec": {
-            "tls": [{"hosts": ["chat.example", "*.wild.example"]}],
-            "rules": [{"host": "chat.example"}, {"host": "a.wild.example"}, {"host": "plain.example"}]}},
-        {"kind": "Ingress", "metadata": {"name": "all", "namespace": "llm"}, "spec": {
-            "tls": [{"secretName": "tls"}], "rules": [{"host": "every.example"}]}},
-        {"kind": "Gateway", "metadata": {"name": "gw"}, "spec": {"listeners": [
-            {"protocol": "HTTPS", "port": 443, "hostname": "*.example"},
-            {"protocol": "TLS", "port": 8443}]}, "status": {"addresses": [{"value": "10.0.0.9"}]}},
-        {"kind": "EndpointSlice", "metadata": {"name": "s"}, "ports": [{"name": "tls", "port": 6001}],
-            "endpoints": [{"addresses": ["fd00::7"]}]},
-        {"kind": "Pod", "metadata": {"name": "p"}}, 7]}"#;
-
-    #[test]
-    fn every_object_is_a_target_or_a_line() {
-        let found = read(OBJECTS).unwrap_or_else(|error| panic!("{error}"));
-        let targets: Vec<String> = found.targets.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            targets,
-            [
-                "api.llm.svc:9000",
-                "api.llm.svc:8443",
-                "chat.example:443",
-                "a.wild.example:443",
-                "every.example:443",
-                "10.0.0.9:8443",
-                "[fd00::7]:6001"
-            ]
-        );
-        // A host of the Ingress stands for its wildcard; none of the Gateway does.
-        assert_eq!(found.unreached, 1);
-        assert_eq!(
-            found.not_tried,
-            [
-                "Service llm/api: port 80 is not named as TLS",
-                "Ingress llm/web: *.wild.example is a wildcard",
-                "Ingress llm/web: host plain.example has no TLS section",
-                "Gateway default/gw: *.example is a wildcard",
-                "Pod default/p: this kind names no endpoint that a scan knows",
-                "an item without a kind default/?: this kind names no endpoint that a scan knows",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_object_that_names_nothing_is_a_line_too() {
-        let objects = r#"{"items": [
-            {"kind": "Service", "metadata": {"name": "headless"}, "spec": {"clusterIP": "None"}},
-            {"kind": "Ingress", "metadata": {"name": "d"}, "spec": {"defaultBackend": {}}},
-            {"kind": "Gateway", "metadata": {"name": "g"}, "spec": {"listeners": []}},
-            {"kind": "EndpointSlice", "metadata": {"name": "s"}, "ports": null},
-            {"kind": "Service", "metadata": {"name": "p\\u001b[2J"}, "spec": {"ports": [
-                {"name": "https", "port": -1}, {"name": "https", "port": "443"}]}},
-            {"kind": "Gateway", "metadata": {"name": "two"}, "spec": {"listeners": [
-                {"protocol": "TLS", "port": 443}]}, "status": {"addresses": [
-                {"value": "10.0.0.1"}, {"value": "10.0.0.2"}]}}]}"#;
-        let found = read(objects).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(found.targets.len(), 2, "{found:?}");
-        assert_eq!(found.not_tried.len(), 6, "{found:?}");
-        assert_eq!(found.unreached, 2, "{found:?}");
-        let mut lines = found.not_tried.iter();
-        assert!(lines.all(|line| !line.contains('\u{1b}')), "{found:?}");
-    }
-
-    #[test]
-    fn what_is_no_list_is_refused() {
-        assert!(read("{").is_err());
-        assert!(read("{}").is_err());
-        assert!(read(r#"{"items": 7}"#).is_err());
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ pub mod html;
 pub mod requirement;
 pub mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -200,11 +200,9 @@ impl Baseline {
     /// What is worse now, a line each. An endpoint that is new or could not be examined before is none; one
     /// that is missing now is.
     pub fn regressions(&self, report: &Report) -> Vec<String> {
-        let scanned = |target: &String| {
-            let mut endpoints = report.endpoints.iter();
-            endpoints.any(|endpoint| endpoint.target == *target)
-        };
-        let missing = self.0.keys().filter(|target| !scanned(target));
+        let endpoints = report.endpoints.iter();
+        let scanned: HashSet<_> = endpoints.map(|endpoint| &endpoint.target).collect();
+        let missing = self.0.keys().filter(|target| !scanned.contains(target));
         let mut worse: Vec<_> = missing
             .map(|target| format!("{}: in the baseline, and not scanned", printable(target)))
             .collect();

@@ -1,0 +1,95 @@
+//! Which objects are targets, which are lines, and what is refused.
+
+use super::*;
+
+const OBJECTS: &str = r#"{"kind": "List", "items": [
+    {"kind": "Service", "metadata": {"name": "api", "namespace": "llm"}, "spec": {"ports": [
+        {"name": "https", "port": 9000}, {"name": "http", "port": 80}, {"port": 8443}]}},
+    {"kind": "Ingress", "metadata": {"name": "web", "namespace": "llm"}, "spec": {
+        "tls": [{"hosts": ["chat.example", "*.wild.example"]}],
+        "rules": [{"host": "chat.example"}, {"host": "a.wild.example"}, {"host": "plain.example"}]}},
+    {"kind": "Ingress", "metadata": {"name": "all", "namespace": "llm"}, "spec": {
+        "tls": [{"secretName": "tls"}], "rules": [{"host": "every.example"}]}},
+    {"kind": "Gateway", "metadata": {"name": "gw"}, "spec": {"listeners": [
+        {"protocol": "HTTPS", "port": 443, "hostname": "*.example"},
+        {"protocol": "TLS", "port": 8443}]}, "status": {"addresses": [{"value": "10.0.0.9"}]}},
+    {"kind": "EndpointSlice", "metadata": {"name": "s"}, "ports": [{"name": "tls", "port": 6001}],
+        "endpoints": [{"addresses": ["fd00::7"]}]},
+    {"kind": "Pod", "metadata": {"name": "p"}}, 7]}"#;
+
+#[test]
+fn every_object_is_a_target_or_a_line() {
+    let found = read(OBJECTS).unwrap_or_else(|error| panic!("{error}"));
+    let targets: Vec<String> = found.targets.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        targets,
+        [
+            "api.llm.svc:9000",
+            "api.llm.svc:8443",
+            "chat.example:443",
+            "a.wild.example:443",
+            "every.example:443",
+            "10.0.0.9:8443",
+            "[fd00::7]:6001"
+        ]
+    );
+    // A host of the Ingress stands for its wildcard; none of the Gateway does.
+    assert_eq!(found.unreached, 1);
+    assert_eq!(
+        found.not_tried,
+        [
+            "Service llm/api: port 80 is not named as TLS",
+            "Ingress llm/web: *.wild.example is a wildcard",
+            "Ingress llm/web: host plain.example has no TLS section",
+            "Gateway default/gw: *.example is a wildcard",
+            "Pod default/p: this kind names no endpoint that a scan knows",
+            "an item without a kind default/?: this kind names no endpoint that a scan knows",
+        ]
+    );
+}
+
+#[test]
+fn an_object_that_names_nothing_is_a_line_too() {
+    let objects = r#"{"items": [
+        {"kind": "Service", "metadata": {"name": "headless"}, "spec": {"clusterIP": "None"}},
+        {"kind": "Ingress", "metadata": {"name": "d"}, "spec": {"defaultBackend": {}}},
+        {"kind": "Gateway", "metadata": {"name": "g"}, "spec": {"listeners": []}},
+        {"kind": "EndpointSlice", "metadata": {"name": "s"}, "ports": null},
+        {"kind": "Service", "metadata": {"name": "p\\u001b[2J"}, "spec": {"ports": [
+            {"name": "https", "port": -1}, {"name": "https", "port": "443"}]}},
+        {"kind": "Gateway", "metadata": {"name": "two"}, "spec": {"listeners": [
+            {"protocol": "TLS", "port": 443}]}, "status": {"addresses": [
+            {"value": "10.0.0.1"}, {"value": "10.0.0.2"}]}}]}"#;
+    let found = read(objects).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(found.targets.len(), 2, "{found:?}");
+    assert_eq!(found.not_tried.len(), 6, "{found:?}");
+    assert_eq!(found.unreached, 2, "{found:?}");
+    let mut lines = found.not_tried.iter();
+    assert!(lines.all(|line| !line.contains('\u{1b}')), "{found:?}");
+}
+
+#[test]
+fn many_wildcards_and_hosts_are_read_at_once() {
+    let list = |make: &dyn Fn(usize) -> String| {
+        let all: Vec<String> = (0..30_000).map(make).collect();
+        all.join(",")
+    };
+    let objects = format!(
+        r#"{{"kind": "Ingress", "metadata": {{"name": "w"}}, "spec": {{
+            "tls": [{{"hosts": [{}]}}], "rules": [{}]}}}}"#,
+        list(&|n| format!("\"*.{n}.example\"")),
+        list(&|n| format!("{{\"host\": \"a.{n}.example\"}}"))
+    );
+    let begun = std::time::Instant::now();
+    let found = read(&objects).unwrap_or_else(|error| panic!("{error}"));
+    // Each with each took more than a minute without optimisation.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(15));
+    assert_eq!((found.targets.len(), found.unreached), (30_000, 0));
+}
+
+#[test]
+fn what_is_no_list_is_refused() {
+    assert!(read("{").is_err());
+    assert!(read("{}").is_err());
+    assert!(read(r#"{"items": 7}"#).is_err());
+}
