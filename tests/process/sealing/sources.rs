@@ -5,15 +5,23 @@ use std::path::Path;
 
 use super::Stage;
 
+/// The names of tensors are chosen by the file's maker.
 #[test]
 fn nothing_in_the_json_of_inspect_drives_a_terminal() {
     let stage = Stage::new();
-    stage.write("plain", b"x");
-    stage.ok("seal plain a\u{9b}\u{202e}.age -r id/recipient.txt");
-    let said = stage.ok("inspect a\u{9b}\u{202e}.age --json").out;
+    let name = "w\u{9b}31m\u{202e}\u{2028}";
+    let header =
+        format!("{{\"{name}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}}}");
+    let length = (header.len() as u64).to_le_bytes();
+    stage.write("named", &[&length, header.as_bytes(), b"x"].concat());
+    stage.ok("seal named a.age -r id/recipient.txt");
+    let said = stage.ok("inspect a.age -i id/identity.txt --json").out;
     let said = String::from_utf8(said).unwrap();
-    assert!(said.contains("a\\u009b\\u202e.age"), "{said:?}");
-    assert!(!said.contains(['\u{9b}', '\u{202e}']), "{said:?}");
+    assert!(said.contains("w\\u009b31m\\u202e\\u2028"), "{said:?}");
+    assert!(
+        !said.contains(['\u{9b}', '\u{202e}', '\u{2028}']),
+        "{said:?}"
+    );
 }
 
 #[test]
