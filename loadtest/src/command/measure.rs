@@ -139,7 +139,8 @@ fn measure(
             start::wait_for(common.start_at).await?;
             Ok((servers, targets, ceiling, results))
         };
-        let Some((servers, targets, ceiling, mut results)) = interrupts.before(prepared).await?
+        let Some((servers, targets, ceiling, mut results)) =
+            Box::pin(interrupts.before(prepared)).await?
         else {
             return Ok(INTERRUPTED);
         };

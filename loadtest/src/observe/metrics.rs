@@ -109,7 +109,7 @@ mod tests {
             let (mut peer, _) = listener.accept().await.unwrap();
             peer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
             let mut sent = 0;
-            while peer.write_all(&[b'x'; 65_536]).await.is_ok() {
+            while peer.write_all(&vec![b'x'; 65_536]).await.is_ok() {
                 sent += 65_536;
             }
             sent

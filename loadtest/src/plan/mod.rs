@@ -164,7 +164,7 @@ impl Target {
 const SLOW: u64 = 10 << 20;
 /// Bounds of the patience with an operation.
 const SHORTEST: Duration = Duration::from_secs(30);
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const LONGEST: Duration = Duration::from_hours(24);
 
 fn one() -> u32 {
     1
