@@ -9,8 +9,6 @@
 //! Use: one [`FairSet`] for each bounded thing, shared by the workers. [`FairSet::enter`] when a
 //! connection begins to wait for its client, drop the [`Member`] when it stops waiting, and poll
 //! [`Member::poll_evicted`] behind the socket: a client whose bytes are there has not kept us waiting.
-//! Where another limit decides that the set is full, give it `usize::MAX` and call
-//! [`FairSet::evict`].
 
 mod rate;
 mod source;
