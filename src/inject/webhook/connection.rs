@@ -165,7 +165,7 @@ impl Reviews {
                 let _permit = permit;
                 this.respond(&head, &text)
             });
-            planning.await.ok()
+            Some(planning.await.unwrap_or_else(|_| self.webhook.failed()))
         };
         match timeout(PLAN_BUDGET, planned).await {
             Ok(Some(response)) => response,

@@ -89,12 +89,17 @@ impl Webhook {
                 reason: "bad_review",
                 message: bad.to_string(),
             }),
-            Err(_) => self.refuse(&Refusal {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                reason: "panic",
-                message: "the planner failed on this pod; its log says where".into(),
-            }),
+            Err(_) => self.failed(),
         }
+    }
+
+    /// The response to a pod whose plan ended by a panic.
+    pub(crate) fn failed(&self) -> Response<Bytes> {
+        self.refuse(&Refusal {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            reason: "panic",
+            message: "the planner failed on this pod; its log says where".into(),
+        })
     }
 
     /// The response to a request that cannot be reviewed; counts it.

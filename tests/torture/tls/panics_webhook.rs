@@ -33,11 +33,14 @@ async fn connect(address: SocketAddr, ca: &str) -> TlsStream<TcpStream> {
     within(connecting).await.unwrap()
 }
 
-/// A path that the webhook refuses, which it says in its log.
-async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
-    stream
-        .write_all(b"GET /unknown HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await?;
+/// A path that the webhook does not have.
+const UNKNOWN: &[u8] = b"GET /unknown HTTP/1.1\r\nhost: a\r\n\r\n";
+/// A body that the connection's own task refuses, which it says in its log.
+const TOO_LARGE: &[u8] = b"POST /mutate HTTP/1.1\r\nhost: a\r\n\
+    content-type: application/json\r\ncontent-length: 99999999\r\n\r\n";
+
+async fn ask(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> std::io::Result<String> {
+    stream.write_all(request).await?;
     Ok(within(read_response(stream, false)).await?.head)
 }
 
@@ -75,12 +78,12 @@ async fn trial() {
     let mut ending = connect(webhook, pki.ca_pem()).await;
     {
         let (_log, _guard) = Panicking::at("refused a request");
-        assert!(ask(&mut ending).await.is_err());
+        assert!(ask(&mut ending, TOO_LARGE).await.is_err());
         let page = metrics(admin).await;
         let counted = "hybridge_panics_total{task=\"connection\"} 1";
         assert!(page.contains(counted), "{page}");
     }
-    let head = ask(&mut other).await.unwrap();
+    let head = ask(&mut other, UNKNOWN).await.unwrap();
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     drop(stop);
     within(running).await.unwrap();
