@@ -3,6 +3,7 @@
 mod token;
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::thread::sleep;
@@ -61,6 +62,11 @@ impl Module {
         let mut loaded = lock(&LOADED);
         if let Some(module) = loaded.iter().find(|module| module.path == name) {
             return Ok(Arc::clone(module));
+        }
+        // To load a pipe would wait for its writer. A name without a folder is looked for by the loader.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let cause = "it is not a regular file".to_owned();
+            return Err(Error::Load { path: name, cause });
         }
         let library = Pkcs11::new(path).map_err(|error| Error::Load {
             path: name.clone(),
@@ -226,4 +232,17 @@ pub(crate) fn said(uri: &Uri) -> impl Fn(Pkcs11Error) -> Error + use<> {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_a_file_is_loaded() {
+        let refused = Module::load(Path::new("/dev/null")).err().unwrap();
+        let expected = "it is not a regular file";
+        assert!(matches!(refused, Error::Load { cause, .. } if cause == expected));
+    }
 }

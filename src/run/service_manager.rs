@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use crate::counted::counted;
 
-/// How long a stop may go on from each message, and how often there is one.
+/// How long a start or a stop may go on from each message, and how often there is one.
 const EXTENSION: Duration = Duration::from_mins(1);
-const REPEATED: Duration = Duration::from_secs(30);
+pub(super) const REPEATED: Duration = Duration::from_secs(30);
 
 /// Every address listens.
 pub(super) fn ready(listeners: usize) {
@@ -39,7 +39,12 @@ pub(super) fn stopping(open: usize) {
 /// Asks for more time, again and again, while `ending` goes on. The message has 32 bits of microseconds, 71
 /// minutes, and a drain may take longer.
 pub(super) async fn extended<T>(ending: impl Future<Output = T>) -> T {
-    repeated(ending, || tell(&[extension()])).await
+    repeated(ending, extend).await
+}
+
+/// Asks for more time once.
+pub(super) fn extend() {
+    tell(&[extension()]);
 }
 
 async fn repeated<T>(ending: impl Future<Output = T>, mut ask: impl FnMut()) -> T {
