@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
+use super::QUERY;
 use super::ahead::Ahead;
 use super::userinfo::{after_schemes, is_end};
 
-/// How what was hidden before ends, and bytes that it has at most.
-const HIDDEN: &str = "not shown)";
-const LONGEST_HIDDEN: usize = 64;
+/// Characters behind what is hidden already that are looked at.
+const LONGEST_PUNCTUATION: usize = 4;
 
 /// Where a value has them: from behind the mark to its end.
 pub(super) fn of_value(text: &str) -> Option<Range<usize>> {
@@ -25,7 +25,14 @@ pub(super) fn of_value(text: &str) -> Option<Range<usize>> {
 pub(super) fn of_message(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut ends = Ahead::new(text, is_end);
     let mut marks = Ahead::new(text, is_mark);
-    after_schemes(text).filter_map(move |start| within(text, marks.from(start), ends.from(start)))
+    after_schemes(text).filter_map(move |start| {
+        let (mark, mut end) = (marks.from(start), ends.from(start));
+        if mark < end && text[mark + 1..].starts_with(QUERY) {
+            // There is a space in it.
+            end = ends.from(mark + 1 + QUERY.len());
+        }
+        within(text, mark, end)
+    })
 }
 
 fn is_mark(c: char) -> bool {
@@ -38,12 +45,21 @@ fn within(text: &str, mark: usize, end: usize) -> Option<Range<usize>> {
     if from >= end {
         return None;
     }
-    let behind = &text.as_bytes()[from..];
-    let mut first = behind.iter().take(LONGEST_HIDDEN);
-    let closing = first.position(|byte| *byte == b')');
-    let is_hidden = behind.starts_with(b"(")
-        && closing.is_some_and(|at| behind[..=at].ends_with(HIDDEN.as_bytes()));
+    // What stands behind a URL in a sentence is none of it.
+    let is_hidden = text[from..].strip_prefix(QUERY).is_some_and(|behind| {
+        let mut behind = behind.chars();
+        behind
+            .by_ref()
+            .take(LONGEST_PUNCTUATION)
+            .find(|c| !is_punctuation(*c))
+            .or_else(|| behind.next())
+            .is_none_or(is_end)
+    });
     (!is_hidden).then_some(from..end)
+}
+
+fn is_punctuation(c: char) -> bool {
+    matches!(c, ')' | ']' | '}' | '>' | ',' | ';' | ':' | '.')
 }
 
 fn is_pkcs11(text: &str) -> bool {

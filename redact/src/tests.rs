@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod credentials;
+
 #[test]
 fn what_operators_write_is_shown() {
     for text in [
@@ -346,9 +348,17 @@ proptest! {
 #[test]
 fn a_long_text_is_looked_through_once() {
     let (told, done) = std::sync::mpsc::channel();
-    let texts = ["://", "x://:a ", "://a:b?(", "\"x://a@b:y/\"", "x://%25?#"]
-        .map(|unit| unit.repeat(400_000 / unit.len()))
-        .map(|text| [format!("`{text}@`"), text]);
+    let texts = [
+        "://",
+        "x://:a ",
+        "://a:b?(",
+        "\"x://a@b:y/\"",
+        "x://%25?#",
+        "x://a@b:y",
+        "x://?(query, not shown)))",
+    ]
+    .map(|unit| unit.repeat(400_000 / unit.len()))
+    .map(|text| [format!("`{text}@`"), text]);
     let working = std::thread::spawn(move || {
         for text in texts.iter().flatten() {
             let _shown = Shown::from(text.as_str());

@@ -80,14 +80,20 @@ fn before_host(text: &str, piece: &Range<usize>, last: Option<usize>) -> Option<
     let rest = &text[piece.clone()];
     // Ends at the next scheme at the latest, so that all of them are looked through once.
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let own = authority.rfind('@').map(|at| piece.start + at);
-    own.or_else(|| {
-        let (host, port) = authority.rsplit_once(':')?;
-        let is_port = authority.ends_with(']') || port.parse::<u16>().is_ok() && is_own(host);
-        let at = last.filter(|at| *at >= piece.start)?;
-        let is_digest = DIGESTS.iter().any(|mark| text[at + 1..].starts_with(mark));
-        (!is_port && !is_digest).then_some(at)
-    })
+    let own = authority.rfind('@');
+    if let Some(at) = own {
+        // Behind the name of an account, `me@example.com:pa/ss@host`, a password may begin as a port does not.
+        let behind = &authority[at + 1..];
+        let port = behind.rsplit_once(':').map(|(_, port)| port);
+        let is_host = behind.ends_with(']') || port.is_none_or(|port| port.parse::<u16>().is_ok());
+        let own = Some(piece.start + at);
+        return if is_host { own } else { last.max(own) };
+    }
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_port = authority.ends_with(']') || port.parse::<u16>().is_ok() && is_own(host);
+    let at = last.filter(|at| *at >= piece.start)?;
+    let is_digest = DIGESTS.iter().any(|mark| text[at + 1..].starts_with(mark));
+    (!is_port && !is_digest).then_some(at)
 }
 
 /// Whether it is a host for sure: before any other name a number may begin a password, `user:12/secret@host`.
