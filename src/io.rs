@@ -32,6 +32,11 @@ pub(crate) fn keepalive() -> TcpKeepalive {
         .with_retries(KEEPALIVE_TIMES)
 }
 
+/// How long what was written to a peer may stay unacknowledged: as long as keep-alive asks a silent one. While
+/// something is unacknowledged, the kernel sends no keep-alive, and by itself it gives up after 15 minutes.
+pub(crate) const UNACKNOWLEDGED_FOR: Duration =
+    KEEPALIVE_AFTER.saturating_add(KEEPALIVE_EVERY.saturating_mul(KEEPALIVE_TIMES));
+
 /// A stream that is asked for bytes without lending it a buffer while there are none.
 pub trait ByteSource {
     /// Appends what has arrived to `buf`; 0 at the end of the stream. Nothing is reserved while

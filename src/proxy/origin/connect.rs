@@ -129,7 +129,7 @@ impl Origin {
             let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             match tokio::time::timeout(share, self.open(*address)).await {
                 Ok(Ok((stream, under))) => {
-                    prepare(&stream);
+                    prepare(&stream, *address);
                     return Ok((stream, under, *address));
                 }
                 Ok(Err(error)) => failed = Some(Unreached::Failed(error)),
@@ -183,13 +183,37 @@ impl Origin {
     }
 }
 
-/// Small records leave at once, and a peer that is gone is noticed. A refusal leaves the host's choice.
-fn prepare(stream: &TcpStream) {
+/// Small records leave at once, and a peer elsewhere that is gone is noticed. A refusal leaves the host's choice.
+fn prepare(stream: &TcpStream, to: SocketAddr) {
     let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive());
+    if !to.ip().to_canonical().is_loopback() {
+        let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive());
+    }
 }
 
 enum Unreached {
     Failed(io::Error),
     Timeout,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_server_elsewhere_is_asked_whether_it_is_there() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for (to, asked) in [
+            ("127.0.0.1:1", false),
+            ("[::1]:1", false),
+            ("192.0.2.1:1", true),
+        ] {
+            let stream = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            prepare(&stream, to.parse().unwrap());
+            assert_eq!(SockRef::from(&stream).keepalive().unwrap(), asked, "{to}");
+        }
+    }
 }

@@ -53,6 +53,11 @@ impl ServerStream {
         self.tls.traffic()
     }
 
+    /// The socket below.
+    pub(crate) fn get_ref(&self) -> &TcpStream {
+        self.tls.get_ref()
+    }
+
     /// Session tickets received.
     pub(crate) fn tickets(&self) -> u64 {
         self.tls.tickets()

@@ -229,6 +229,9 @@ fn bounded(window: usize) -> u32 {
 
 async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
     let (group, watched) = (socket.group(), socket.may_lose_its_peer());
+    if watched {
+        socket.limit_unacknowledged();
+    }
     let socket = CoalescingWriter::new(socket);
     let (turns, heard) = (socket.handle(), socket.heard());
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);

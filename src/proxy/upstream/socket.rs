@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::permits::SocketPermit;
-use crate::io::{ByteSource, Transport as _, explained, keepalive};
+use crate::io::{ByteSource, Transport as _, UNACKNOWLEDGED_FOR, explained, keepalive};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::KeptStream;
 use crate::proxy::settings::UpstreamAddr;
@@ -87,10 +87,24 @@ impl Socket {
 
     /// Whether its peer may go without a word: the kernel tells of the end of one on this host.
     pub(super) fn may_lose_its_peer(&self) -> bool {
+        let tcp = self.tcp().map(SockRef::from);
+        tcp.is_some_and(|tcp| tcp.keepalive().unwrap_or(false))
+    }
+
+    /// Ends it when its peer acknowledges nothing for so long. Only for a peer that always reads, as one of HTTP/2
+    /// does: TCP counts a closed window in.
+    pub(super) fn limit_unacknowledged(&self) {
+        if let Some(tcp) = self.tcp() {
+            // A socket that refuses it is gone already.
+            let _ = SockRef::from(tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR));
+        }
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
         match &self.kind {
-            Kind::Tcp(stream) => SockRef::from(stream).keepalive().unwrap_or(false),
-            Kind::Unix(_) => false,
-            Kind::Tls(_) => true,
+            Kind::Tcp(stream) => Some(stream),
+            Kind::Unix(_) => None,
+            Kind::Tls(stream) => Some(stream.get_ref()),
         }
     }
 
@@ -263,6 +277,10 @@ mod tests {
             assert_eq!(stream.keepalive().unwrap(), asked);
             let minute = stream.tcp_keepalive_time().unwrap() == Duration::from_mins(1);
             assert_eq!(minute, asked);
+            assert_eq!(stream.tcp_user_timeout().unwrap(), None);
+            socket.limit_unacknowledged();
+            let limit = stream.tcp_user_timeout().unwrap();
+            assert_eq!(limit, Some(Duration::from_mins(2)));
         }
     }
 }
