@@ -173,8 +173,16 @@ impl UpstreamResponse for Http2Response {
         let mut response = std::mem::take(&mut self.response);
         strip_hop_by_hop(response.headers_mut());
         if response.status() == StatusCode::NO_CONTENT {
-            // Neither of the two is for the client, whatever the server sends (RFC 9110 §8.6 and §15.3.5).
+            // A 204 has no length (RFC 9110 §8.6).
             response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        if is_head
+            || matches!(
+                response.status(),
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+            )
+        {
+            // None has content, whatever the server sends (RFC 9110 §9.3.2 and §15.4.5).
             self.stream.end_with_head();
         }
         if let Some(group) = self.group() {
