@@ -206,7 +206,7 @@ impl Admin {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
             ),
-            (&Method::GET, probe) => self.probe(probe, activity).await,
+            (&Method::GET | &Method::HEAD, probe) => self.probe(probe, activity).await,
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
         }
     }

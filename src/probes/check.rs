@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request};
+use httparse::Status;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -162,14 +163,21 @@ fn accept_status(status: u16) -> Result<(), CheckError> {
     }
 }
 
-/// The status of a response head, once its first line is complete.
-fn status_of(head: &[u8]) -> Result<Option<u16>, CheckError> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    match response.parse(head) {
-        // What follows the status line does not matter, and some heads have many lines.
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => Ok(response.code),
-        Err(_) => Err(CheckError::NotHttp),
+/// The status of the final response, once its first line is complete; interim ones come before it (RFC 9110 §15.2).
+fn status_of(mut heads: &[u8]) -> Result<Option<u16>, CheckError> {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(heads);
+        match (response.code, parsed) {
+            (Some(100 | 102..=199), Ok(Status::Complete(length))) => {
+                heads = heads.get(length..).unwrap_or_default();
+            }
+            (Some(100 | 102..=199), Ok(Status::Partial)) => return Ok(None),
+            // What follows the status line does not matter, and some heads have many lines.
+            (code, Ok(_) | Err(httparse::Error::TooManyHeaders)) => return Ok(code),
+            (_, Err(_)) => return Err(CheckError::NotHttp),
+        }
     }
 }
 

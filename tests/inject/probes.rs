@@ -64,6 +64,30 @@ async fn an_http_probe_sends_its_path_and_headers_and_takes_200_to_399() {
 }
 
 #[tokio::test]
+async fn an_interim_response_is_not_the_answer() {
+    for (answer, well) in [
+        (
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            true,
+        ),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n",
+            true,
+        ),
+        (
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 Busy\r\n\r\n",
+            false,
+        ),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", false),
+        ("HTTP/1.1 103 Early Hints\r\n\r\n", false),
+    ] {
+        let (address, _) = app(answer).await;
+        let checked = probe(address, json!({"kind": "http"})).check().await;
+        assert_eq!(checked.is_ok(), well, "{answer}: {checked:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_status_and_no_http_are_failures_that_say_so() {
     let (address, _) = app("HTTP/1.1 503 Busy\r\n\r\n").await;
     assert!(matches!(
