@@ -5,6 +5,9 @@ use rustls::pki_types::UnixTime;
 
 use crate::tls::credentials::rfc3339;
 
+/// Names of a certificate in a message.
+const MAX_NAMES: usize = 5;
+
 /// The cause in a message.
 pub(super) fn cause(error: &CertificateError) -> String {
     use CertificateError as E;
@@ -67,9 +70,22 @@ fn other_name(expected: &str, presented: &[String]) -> String {
     if presented.is_empty() {
         return format!("it has no name, and `{expected}` is wanted");
     }
-    let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-    let names = names.join(", ");
+    let names = first_names(presented, ", ", |name| bare(name));
     format!("it is for {names}, and `{expected}` is wanted")
+}
+
+/// Some of the names that a peer chose, as a line of the log has room for: certificates can have thousands.
+pub(super) fn first_names(
+    names: &[String],
+    joint: &str,
+    shown: impl Fn(&String) -> String,
+) -> String {
+    let first: Vec<_> = names.iter().take(MAX_NAMES).map(shown).collect();
+    let first = first.join(joint);
+    match names.len().saturating_sub(MAX_NAMES) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// The name in `DnsName("localhost")`.
@@ -130,5 +146,18 @@ mod tests {
             other_name("b.example", &presented),
             "it is for `a.example`, `127.0.0.1`, and `b.example` is wanted"
         );
+    }
+
+    #[test]
+    fn a_certificate_of_many_names_leaves_a_short_line() {
+        let names: Vec<_> = (0..600)
+            .map(|i| format!("DnsName(\"{i}.example\")"))
+            .collect();
+        assert_eq!(
+            other_name("b.example", &names),
+            "it is for `0.example`, `1.example`, `2.example`, `3.example`, `4.example` and 595 more, and `b.example` is wanted"
+        );
+        let five = first_names(names.get(..5).unwrap_or_default(), " and ", String::clone);
+        assert!(five.ends_with("and DnsName(\"4.example\")"), "{five}");
     }
 }

@@ -9,6 +9,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 use super::chains::Chains;
 use super::verified::Verified;
 use crate::tls::identity::{PeerIdentity, Rules};
+use crate::tls::unverified::first_names;
 
 /// Verification by webpki, and instead of its look at the name the rules, if there are any; of one generation.
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ impl Verifier {
         let other = OtherIdentity {
             presented: match identity.uris.as_slice() {
                 [] => format!("{identity}, without a URI"),
-                uris => uris.join(" and "),
+                uris => first_names(uris, " and ", String::clone),
             },
             expected: self.peer_ids.uris().collect::<Vec<_>>().join(", "),
         };
