@@ -11,6 +11,7 @@ use rustls::pki_types::pem::SectionKind;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints};
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Version;
 
 pub use self::error::CaError;
 use crate::redact::Shown;
@@ -171,9 +172,20 @@ struct Ca {
 
 impl Ca {
     fn is_ca(&self, certificate: &X509Certificate<'_>) -> Result<bool, CaError> {
+        if self.is_old_root(certificate) {
+            return Ok(true);
+        }
         let constraints = certificate.basic_constraints();
         let constraints = constraints.map_err(|cause| self.malformed(cause.to_string()))?;
         Ok(constraints.is_some_and(|constraints| constraints.value.ca))
+    }
+
+    /// A self-signed certificate of X.509 version 1, which has no place for basicConstraints: what `openssl x509 -req
+    /// -signkey` makes. Private PKIs have roots like that, and it is a trust anchor for the verifier.
+    fn is_old_root(&self, certificate: &X509Certificate<'_>) -> bool {
+        matches!(self.certifies, Certifies::Servers { .. })
+            && certificate.version() == X509Version::V1
+            && certificate.subject().as_raw() == certificate.issuer().as_raw()
     }
 
     /// What is worth a warning of a CA that can be used.
@@ -203,6 +215,9 @@ impl Ca {
                     profile,
                 });
             }
+        }
+        if self.is_old_root(certificate) {
+            warnings.push(format!("ca: {place}, `{subject}`, is of X.509 version 1, which does not say whether it is a CA: anyone who has its key can certify any server; make it again with basicConstraints"));
         }
         let (setting, still) = match self.certifies {
             Certifies::Clients(_) => ("client-ca", "its clients are still let in"),

@@ -3,7 +3,12 @@
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
 use hybridge::run;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::x509::{X509, X509Builder};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType,
+};
 use time::{Duration, OffsetDateTime};
 
 use crate::support::egress::{app, egress};
@@ -96,6 +101,46 @@ fn a_certificate_that_is_no_ca_and_not_that_of_one_server_is_refused() {
         checked(&leaf.key, "").unwrap_err(),
         "ca: FILE: PEM block 1 (line 1) is a private key: write only the certificates of the CAs"
     );
+}
+
+/// The same name and key in version 1, signed by itself.
+fn version_1(params: &CertificateParams, key: &KeyPair) -> String {
+    let made = X509::from_pem(params.self_signed(key).unwrap().pem().as_bytes()).unwrap();
+    let own = PKey::private_key_from_pem(key.serialize_pem().as_bytes()).unwrap();
+    let mut old = X509Builder::new().unwrap();
+    old.set_serial_number(made.serial_number()).unwrap();
+    old.set_subject_name(made.subject_name()).unwrap();
+    old.set_issuer_name(made.subject_name()).unwrap();
+    old.set_not_before(made.not_before()).unwrap();
+    old.set_not_after(made.not_after()).unwrap();
+    old.set_pubkey(&own).unwrap();
+    old.sign(&own, MessageDigest::sha256()).unwrap();
+    String::from_utf8(old.build().to_pem().unwrap()).unwrap()
+}
+
+/// What `openssl x509 -req -signkey` makes, as private PKIs have it.
+#[tokio::test]
+async fn a_root_of_version_1_certifies_servers_with_a_warning() {
+    let mut issuer = CertificateParams::default();
+    issuer.distinguished_name = DistinguishedName::new();
+    let name = &mut issuer.distinguished_name;
+    name.push(DnType::CommonName, "old root");
+    let key = KeyPair::generate().unwrap();
+    let root = version_1(&issuer, &key);
+    let warnings = checked(&root, "").unwrap();
+    assert_eq!(
+        warnings,
+        [
+            "ca: FILE: PEM block 1 (line 1), `CN=old root`, is of X.509 version 1, which does not say whether it is a CA: anyone who has its key can certify any server; make it again with basicConstraints"
+        ]
+    );
+    let issued = Server::new(&below(&server(&[dns("localhost")]), issuer, key)).listen();
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    for cas in [root.clone(), pki.ca_pem().to_owned() + &root] {
+        let target = format!("localhost:{}", issued.address.port());
+        let egress = egress(&target, &cas, "", "");
+        assert_eq!(app(egress.address, b"ping").await.received, b"ping");
+    }
 }
 
 /// What many write down for a server of their own; for the verifier it is a name and a key like that of a CA.
