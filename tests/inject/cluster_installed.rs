@@ -181,3 +181,27 @@ fn the_webhook_configuration_says_where_the_injector_is_and_what_it_sees() {
     objects.push(placed(plain, "pq", "a"));
     assert!(run(status, &objects).1);
 }
+
+/// What one entry leaves out another may see.
+#[test]
+fn a_namespace_is_never_seen_only_where_every_entry_leaves_it_out() {
+    let mut objects = installation("registry.example/hybridge:1");
+    objects.push(namespace("lab", Some("enforced")));
+    objects.push(placed(pod("unknown-server"), "lab", "a"));
+    let hooks = objects[0]["webhooks"].as_array().unwrap().len();
+    assert!(hooks > 1, "{hooks}");
+    for (leaving_out, is_seen) in [(1, true), (hooks, false)] {
+        for index in 0..hooks {
+            let name = if index < leaving_out {
+                "lab"
+            } else {
+                "kube-system"
+            };
+            objects[0]["webhooks"][index]["namespaceSelector"] = json!({"matchExpressions": [
+                {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [name]}
+            ]});
+        }
+        let (text, _) = run(status, &objects);
+        assert_eq!(text.contains("missing    lab/a"), is_seen, "{text}");
+    }
+}

@@ -19,7 +19,7 @@ const OUTSIDE: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 pub(super) struct Installed {
     /// Of the injector.
     pub(super) namespace: String,
-    /// Namespaces that are never injected.
+    /// Namespaces that no entry sees: nothing in them is injected.
     pub(super) outside: Vec<String>,
     /// Namespaces in which every pod is injected, by their names.
     pub(super) enforced: Vec<String>,
@@ -41,7 +41,9 @@ impl Installed {
             .filter_map(|hook| of_service(hook, "namespace"));
         let namespace = places.next().unwrap_or_else(|| NAMESPACE.to_owned());
         let mut outside: Vec<String> = hooks.iter().flat_map(|hook| names(hook, "NotIn")).collect();
-        if outside.is_empty() {
+        let is_written = !outside.is_empty();
+        outside.retain(|name| hooks.iter().all(|hook| leaves_out(hook, name)));
+        if !is_written {
             outside = OUTSIDE.map(str::to_owned).to_vec();
             outside.push(namespace.clone());
         }
@@ -54,6 +56,13 @@ impl Installed {
             outside,
         }
     }
+}
+
+/// Whether an entry does not see a namespace because of its name.
+fn leaves_out(hook: &Value, namespace: &str) -> bool {
+    let chosen = names(hook, "In");
+    let is_another = !chosen.is_empty() && !chosen.iter().any(|name| name == namespace);
+    is_another || names(hook, "NotIn").iter().any(|name| name == namespace)
 }
 
 /// The names that an entry selects namespaces by.
