@@ -16,6 +16,7 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey, VerificationAlgorithm,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 pub use self::error::KeyError;
 use self::left_out::LeftOut;
@@ -36,24 +37,30 @@ struct JwkSet {
     keys: Vec<Jwk>,
 }
 
+/// Members of any type: the keys of others are not held to what ours have.
 #[derive(Deserialize)]
 struct Jwk {
-    kty: String,
-    #[serde(default)]
-    kid: String,
-    #[serde(default)]
-    principal: String,
-    crv: Option<String>,
-    alg: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
+    kty: Option<Value>,
+    kid: Option<Value>,
+    principal: Option<Value>,
+    #[serde(rename = "use")]
+    purpose: Option<Value>,
+    crv: Option<Value>,
+    alg: Option<Value>,
+    x: Option<Value>,
+    y: Option<Value>,
     #[serde(rename = "pub")]
-    public: Option<String>,
+    public: Option<Value>,
     d: Option<serde::de::IgnoredAny>,
     #[serde(rename = "priv")]
     private: Option<serde::de::IgnoredAny>,
     /// Of a symmetric key.
     k: Option<serde::de::IgnoredAny>,
+}
+
+/// The text of a member; nothing where it is something else.
+fn word(member: &Option<Value>) -> &str {
+    member.as_ref().and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A public key and whose it is.
@@ -114,14 +121,17 @@ impl KeySet {
             let refused = |problem| KeyError::Key {
                 path: path.into(),
                 number: index + 1,
-                kid: jwk.kid.as_str().into(),
+                kid: Some(word(&jwk.kid))
+                    .filter(|kid| !kid.is_empty())
+                    .unwrap_or("no kid")
+                    .into(),
                 problem,
             };
             let Some(key) = key(jwk).map_err(refused)? else {
-                left_out.add(index + 1, &jwk.kid, &jwk.kty);
+                left_out.add(index + 1, word(&jwk.kid), word(&jwk.kty));
                 continue;
             };
-            if keys.insert(jwk.kid.clone(), key).is_some() {
+            if keys.insert(word(&jwk.kid).to_owned(), key).is_some() {
                 return Err(refused("another key has the same kid: give each its own"));
             }
         }
@@ -187,21 +197,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// `None`: of a kind that is not known (RFC 7517 section 5).
+/// `None`: nobody's, not for signatures, or of a kind that is not known (RFC 7517 section 5).
 fn key(jwk: &Jwk) -> Result<Option<Key>, &'static str> {
     if jwk.d.is_some() || jwk.private.is_some() || jwk.k.is_some() {
         return Err("it is a private key: only its owner may have it; put the public key here");
     }
+    if jwk.principal.is_none() || jwk.purpose.as_ref().is_some_and(|purpose| purpose != "sig") {
+        return Ok(None);
+    }
     let Some((kind, algorithm, verification, bytes)) = material(jwk)? else {
         return Ok(None);
     };
-    for name in [&jwk.kid, &jwk.principal] {
+    for name in [word(&jwk.kid), word(&jwk.principal)] {
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(|b| b.is_ascii_graphic()) {
             return Err("kid and principal must be visible ASCII of 1 to 256 characters");
         }
     }
     Ok(Some(Key {
-        principal: jwk.principal.clone(),
+        principal: word(&jwk.principal).to_owned(),
         kind,
         algorithm,
         verification,
@@ -217,11 +230,12 @@ type Material = (
 );
 
 fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
-    let name = jwk.crv.as_deref().or(jwk.alg.as_deref());
+    let name = jwk.crv.as_ref().or(jwk.alg.as_ref());
+    let name = name.map(|name| name.as_str().unwrap_or_default());
     let classical = SignatureKind::Classical;
-    Ok(Some(match (jwk.kty.as_str(), name) {
+    Ok(Some(match (word(&jwk.kty), name) {
         ("OKP", Some("Ed25519")) => {
-            let point = decode(jwk.x.as_ref(), 32)?;
+            let point = decode(&jwk.x, 32)?;
             if small_order(&point) {
                 return Err(
                     "its point has a small order, so that anybody can sign: make a new key",
@@ -231,8 +245,8 @@ fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
         }
         ("EC", Some("P-256")) => {
             let mut point = vec![4];
-            point.extend(decode(jwk.x.as_ref(), 32)?);
-            point.extend(decode(jwk.y.as_ref(), 32)?);
+            point.extend(decode(&jwk.x, 32)?);
+            point.extend(decode(&jwk.y, 32)?);
             if ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).is_err() {
                 return Err("its x and y are no point of P-256: copy both from the key");
             }
@@ -245,14 +259,14 @@ fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
         }
         ("AKP", _) => {
             let (algorithm, verification, length): (_, &dyn VerificationAlgorithm, _) =
-                match jwk.alg.as_deref() {
+                match jwk.alg.as_ref().map(|alg| alg.as_str().unwrap_or_default()) {
                     Some("ML-DSA-44") => ("ml-dsa-44", &ML_DSA_44, 1312),
                     Some("ML-DSA-65") => ("ml-dsa-65", &ML_DSA_65, 1952),
                     Some("ML-DSA-87") => ("ml-dsa-87", &ML_DSA_87, 2592),
                     Some(_) => return Ok(None),
                     None => return Err("alg must be ML-DSA-44, ML-DSA-65 or ML-DSA-87"),
                 };
-            let bytes = decode(jwk.public.as_ref(), length)?;
+            let bytes = decode(&jwk.public, length)?;
             (SignatureKind::MlDsa, algorithm, verification, bytes)
         }
         ("OKP" | "EC", None) => return Err("crv must be Ed25519 for OKP, P-256 for EC"),

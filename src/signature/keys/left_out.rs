@@ -1,5 +1,5 @@
-//! Keys of a set that do not count because their kind is not known: another reader of the same set may know it
-//! (RFC 7517 section 5).
+//! Keys of a set that do not count: nobody's here, not for signatures, or of a kind that is not known. They are of
+//! another reader of the same set (RFC 7517 section 5).
 
 use std::fmt;
 use std::path::Path;
@@ -21,8 +21,15 @@ impl LeftOut {
     pub(super) fn add(&mut self, number: usize, kid: &str, kty: &str) {
         self.count += 1;
         if self.named.len() < NAMED {
-            let (kid, kty) = (Shown::from(kid), Shown::from(kty));
-            self.named.push(format!("key {number} ({kid}, kty {kty})"));
+            let kid = (!kid.is_empty()).then(|| Shown::from(kid).to_string());
+            let kty = (!kty.is_empty()).then(|| format!("kty {}", Shown::from(kty)));
+            let known: Vec<_> = kid.into_iter().chain(kty).collect();
+            let known = if known.is_empty() {
+                "no kid and no kty".to_owned()
+            } else {
+                known.join(", ")
+            };
+            self.named.push(format!("key {number} ({known})"));
         }
     }
 
@@ -40,7 +47,10 @@ impl fmt::Display for LeftOut {
         }
         let more = self.count - self.named.len();
         let named = self.named.join(", ");
-        write!(f, "; left out, because their kind is not known: {named}")?;
+        write!(
+            f,
+            "; left out, because they have no principal, are not for signatures (use) or their kind is not known: {named}"
+        )?;
         if more > 0 {
             write!(f, " and {more} more")?;
         }

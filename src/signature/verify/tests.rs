@@ -308,7 +308,7 @@ fn keys_that_cannot_be_used_are_refused_with_a_reason() {
         ),
         (
             good.replace("ML-DSA-65", "ML-DSA-66"),
-            "or require less; left out, because their kind is not known: key 2 (pq, kty AKP); known are OKP with Ed25519",
+            "or require less; left out, because they have no principal, are not for signatures (use) or their kind is not known: key 2 (pq, kty AKP); known are OKP with Ed25519",
         ),
         (good.replace("\"alg\"", "\"alk\""), "alg must be"),
         (
