@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::interrupt::{INTERRUPTED, on_interrupt};
 use super::limits::check_limits;
-use super::provenance::provenance;
+use super::provenance::{notes, provenance};
 use super::rendering::write_report;
 use super::runtime::{self, listen};
 use super::setup::{Setup, choose_groups, parse_shard};
@@ -103,6 +103,11 @@ fn measure(
     let shard = parse_shard(&common.shard, common.job_index)?;
     // Refused now, waited for when all is ready.
     start::until(common.start_at)?;
+    Results::check_planned(&plan, notes(common)).map_err(|why| {
+        Error::Usage(format!(
+            "the results of this plan and its notes could not be read again: {why}; use fewer or shorter ones"
+        ))
+    })?;
     let out = output::folder(&common.output, "results.json")?;
     let own_servers = plan.targets.is_empty();
     let setup = Setup::of(&plan, common)?;

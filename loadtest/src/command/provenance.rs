@@ -20,6 +20,15 @@ pub(super) fn command_line() -> Vec<String> {
         .collect()
 }
 
+/// Those of `--note`.
+pub(super) fn notes(common: &Common) -> BTreeMap<String, String> {
+    let split = |note: &String| {
+        let (name, text) = note.split_once('=').unwrap_or((note, ""));
+        (name.to_owned(), text.to_owned())
+    };
+    common.note.iter().map(split).collect()
+}
+
 pub(super) async fn provenance(
     plan: &Plan,
     common: &Common,
@@ -29,10 +38,7 @@ pub(super) async fn provenance(
 ) -> Provenance {
     let client = format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs"));
     let mut versions = BTreeMap::from([("client".to_owned(), client)]);
-    for note in &common.note {
-        let (name, text) = note.split_once('=').unwrap_or((note, ""));
-        versions.insert(name.to_owned(), text.to_owned());
-    }
+    versions.extend(notes(common));
     for target in targets {
         let Some(address) = target.probe.metrics else {
             continue;

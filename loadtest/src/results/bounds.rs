@@ -1,20 +1,56 @@
 //! How much a result file may hold: what is read may be a stranger's, and every figure is computed from every block.
 
+use std::collections::BTreeMap;
+
 use super::{CaseResult, Results};
-use crate::plan::Load;
+use crate::plan::{Load, Plan};
 
 /// No block counts more, of bytes or of anything else; sums of what is read cannot overflow.
 const LARGEST: u64 = 1 << 48;
 /// No duration, share or rate of a file is larger.
 const LONGEST: f64 = 1e12;
-const TARGETS: usize = 32;
+const TARGETS: usize = 256;
 const CASES: usize = 1_000;
 /// Of one case, and of all.
-const BLOCKS: (usize, usize) = (10_000, 100_000);
+const BLOCKS: (usize, usize) = (30_000, 100_000);
 /// Warnings, checks, words of the command and the like.
-const ENTRIES: usize = 10_000;
+pub(super) const ENTRIES: usize = 10_000;
 
 impl Results {
+    /// What of a plan with these versions would be too much in a file: a run must not end in results that nobody reads.
+    pub fn check_planned(plan: &Plan, versions: BTreeMap<String, String>) -> Result<(), String> {
+        // The tool's own servers are two for a case.
+        let targets = plan.targets.len().max(2);
+        let blocks = plan
+            .cases
+            .iter()
+            .map(|case| targets.saturating_mul(case.rounds as usize));
+        is_within([
+            (targets, TARGETS, "targets"),
+            (plan.cases.len(), CASES, "cases"),
+            (
+                blocks.clone().max().unwrap_or(0),
+                BLOCKS.0,
+                "blocks (targets times rounds) in one case",
+            ),
+            (
+                blocks.fold(0, usize::saturating_add),
+                BLOCKS.1,
+                "blocks (targets times rounds)",
+            ),
+            (
+                versions.len() + targets,
+                ENTRIES,
+                "versions of targets and notes",
+            ),
+        ])?;
+        let mut planned = Self::of(plan.targets.clone());
+        planned.provenance.plan_name.clone_from(&plan.name);
+        planned.provenance.plan.clone_from(&plan.text);
+        planned.provenance.versions = versions;
+        planned.make_printable()
+    }
+
     /// What is too much or impossible in a file.
     pub(super) fn check_bounds(&self) -> Result<(), String> {
         let blocks = self.cases.iter().map(|case| case.blocks.len());
@@ -28,7 +64,7 @@ impl Results {
             p.versions.len(),
             p.machine.cpu_flags.len(),
         ];
-        for (count, most, what) in [
+        is_within([
             (self.targets.len(), TARGETS, "targets"),
             (self.cases.len(), CASES, "cases"),
             (
@@ -42,11 +78,7 @@ impl Results {
                 ENTRIES,
                 "entries in one list",
             ),
-        ] {
-            if count > most {
-                return Err(format!("{count} {what}, where {most} are read at most"));
-            }
-        }
+        ])?;
         for check in &self.checks {
             is_count([check.client, check.server], "the checks")?;
         }
@@ -92,6 +124,13 @@ impl CaseResult {
             }
         }
         Ok(())
+    }
+}
+
+fn is_within<const N: usize>(counts: [(usize, usize, &str); N]) -> Result<(), String> {
+    match counts.into_iter().find(|(count, most, _)| count > most) {
+        Some((count, most, what)) => Err(format!("{count} {what}, where {most} are read at most")),
+        None => Ok(()),
     }
 }
 

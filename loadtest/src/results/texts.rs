@@ -8,6 +8,7 @@ use hybridge_page::printable;
 use hybridge_redact::clean;
 
 use super::Results;
+use super::bounds::ENTRIES;
 
 /// What a text is, which says how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,17 @@ impl Kind {
 
 /// Of an error's text, which may repeat what a stranger wrote.
 const SHOWN: usize = 300;
+
+/// What stands where a text was cut.
+const CUT: char = '…';
+
+/// Whether a note is the public digest that its name says, and no key.
+fn is_digest(name: &str, text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    matches!(name, "commit" | "digest" | "sha256")
+        && matches!(digits.len(), 40 | 64)
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// The beginning of a text, without what moves a terminal's cursor or begins a line.
 pub(super) fn shown(text: &str) -> String {
@@ -118,11 +130,47 @@ impl Results {
     /// Takes out what may be a key or a password: an argument, a comment of the plan or an error may hold one, and
     /// results are handed round.
     pub(crate) fn hide_secrets(&mut self) {
+        let digests: Vec<_> = (self.provenance.versions)
+            .extract_if(.., |name, text| is_digest(name, text))
+            .collect();
         self.each_text(&mut |_, text| {
             if let Cow::Owned(hidden) = clean(text) {
                 *text = hidden;
             }
         });
+        self.provenance.versions.extend(digests);
+    }
+
+    /// Cuts what would be too long to be read again; the end says so.
+    pub(super) fn fit(&mut self) {
+        self.each_text(&mut |kind, text| {
+            if text.len() > kind.most() {
+                text.truncate(text.floor_char_boundary(kind.most() - CUT.len_utf8()));
+                text.push(CUT);
+            }
+        });
+        let p = &mut self.provenance;
+        while p.versions.len() > ENTRIES {
+            p.versions.pop_last();
+        }
+        let checks = self.checks.len().saturating_sub(ENTRIES);
+        if checks > 0 {
+            self.checks.truncate(ENTRIES);
+            let left_out = format!("{checks} checks of bytes are left out: there are too many.");
+            self.warnings.insert(0, left_out);
+        }
+        for list in [
+            &mut self.warnings,
+            &mut self.skipped,
+            &mut p.command,
+            &mut p.machine.cpu_flags,
+        ] {
+            if list.len() > ENTRIES {
+                let more = list.len() - (ENTRIES - 1);
+                list.truncate(ENTRIES - 1);
+                list.push(format!("{CUT} and {more} more"));
+            }
+        }
     }
 
     /// The same results with names and words that Markdown shows as they are: no markup, no link, no HTML. The plan

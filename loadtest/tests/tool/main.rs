@@ -8,6 +8,7 @@ mod capacity;
 mod cli;
 mod compared;
 mod endings;
+mod fits;
 mod golden;
 mod http2;
 mod kept;
