@@ -59,8 +59,8 @@ struct Jwk {
 }
 
 /// The text of a member; nothing where it is something else.
-fn word(member: &Option<Value>) -> &str {
-    member.as_ref().and_then(Value::as_str).unwrap_or_default()
+fn word(member: Option<&Value>) -> &str {
+    member.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A public key and whose it is.
@@ -121,17 +121,20 @@ impl KeySet {
             let refused = |problem| KeyError::Key {
                 path: path.into(),
                 number: index + 1,
-                kid: Some(word(&jwk.kid))
+                kid: Some(word(jwk.kid.as_ref()))
                     .filter(|kid| !kid.is_empty())
                     .unwrap_or("no kid")
                     .into(),
                 problem,
             };
             let Some(key) = key(jwk).map_err(refused)? else {
-                left_out.add(index + 1, word(&jwk.kid), word(&jwk.kty));
+                left_out.add(index + 1, word(jwk.kid.as_ref()), word(jwk.kty.as_ref()));
                 continue;
             };
-            if keys.insert(word(&jwk.kid).to_owned(), key).is_some() {
+            if keys
+                .insert(word(jwk.kid.as_ref()).to_owned(), key)
+                .is_some()
+            {
                 return Err(refused("another key has the same kid: give each its own"));
             }
         }
@@ -208,13 +211,13 @@ fn key(jwk: &Jwk) -> Result<Option<Key>, &'static str> {
     let Some((kind, algorithm, verification, bytes)) = material(jwk)? else {
         return Ok(None);
     };
-    for name in [word(&jwk.kid), word(&jwk.principal)] {
+    for name in [word(jwk.kid.as_ref()), word(jwk.principal.as_ref())] {
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(|b| b.is_ascii_graphic()) {
             return Err("kid and principal must be visible ASCII of 1 to 256 characters");
         }
     }
     Ok(Some(Key {
-        principal: word(&jwk.principal).to_owned(),
+        principal: word(jwk.principal.as_ref()).to_owned(),
         kind,
         algorithm,
         verification,
@@ -233,9 +236,9 @@ fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
     let name = jwk.crv.as_ref().or(jwk.alg.as_ref());
     let name = name.map(|name| name.as_str().unwrap_or_default());
     let classical = SignatureKind::Classical;
-    Ok(Some(match (word(&jwk.kty), name) {
+    Ok(Some(match (word(jwk.kty.as_ref()), name) {
         ("OKP", Some("Ed25519")) => {
-            let point = decode(&jwk.x, 32)?;
+            let point = decode(jwk.x.as_ref(), 32)?;
             if small_order(&point) {
                 return Err(
                     "its point has a small order, so that anybody can sign: make a new key",
@@ -245,8 +248,8 @@ fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
         }
         ("EC", Some("P-256")) => {
             let mut point = vec![4];
-            point.extend(decode(&jwk.x, 32)?);
-            point.extend(decode(&jwk.y, 32)?);
+            point.extend(decode(jwk.x.as_ref(), 32)?);
+            point.extend(decode(jwk.y.as_ref(), 32)?);
             if ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).is_err() {
                 return Err("its x and y are no point of P-256: copy both from the key");
             }
@@ -266,7 +269,7 @@ fn material(jwk: &Jwk) -> Result<Option<Material>, &'static str> {
                     Some(_) => return Ok(None),
                     None => return Err("alg must be ML-DSA-44, ML-DSA-65 or ML-DSA-87"),
                 };
-            let bytes = decode(&jwk.public, length)?;
+            let bytes = decode(jwk.public.as_ref(), length)?;
             (SignatureKind::MlDsa, algorithm, verification, bytes)
         }
         ("OKP" | "EC", None) => return Err("crv must be Ed25519 for OKP, P-256 for EC"),

@@ -191,13 +191,14 @@ fn a_namespace_is_never_seen_only_where_every_entry_leaves_it_out() {
     let hooks = objects[0]["webhooks"].as_array().unwrap().len();
     assert!(hooks > 1, "{hooks}");
     for (leaving_out, is_seen) in [(1, true), (hooks, false)] {
-        for index in 0..hooks {
+        let hooks = objects[0]["webhooks"].as_array_mut().unwrap();
+        for (index, hook) in hooks.iter_mut().enumerate() {
             let name = if index < leaving_out {
                 "lab"
             } else {
                 "kube-system"
             };
-            objects[0]["webhooks"][index]["namespaceSelector"] = json!({"matchExpressions": [
+            hook["namespaceSelector"] = json!({"matchExpressions": [
                 {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [name]}
             ]});
         }

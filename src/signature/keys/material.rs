@@ -34,8 +34,8 @@ pub(super) fn small_order(point: &[u8]) -> bool {
 }
 
 /// The bytes of a member, if they have the length of its algorithm.
-pub(super) fn decode(member: &Option<Value>, length: usize) -> Result<Vec<u8>, &'static str> {
-    let text = member.as_ref().and_then(Value::as_str);
+pub(super) fn decode(member: Option<&Value>, length: usize) -> Result<Vec<u8>, &'static str> {
+    let text = member.and_then(Value::as_str);
     let text = text.ok_or("its public part is missing")?;
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text);
     let bytes = bytes.map_err(|_| "its public part is not base64url without padding")?;
