@@ -175,6 +175,8 @@ pub(crate) async fn post(
     }
     let request = [(head + "\r\n").as_bytes(), body].concat();
     stream.write_all(&request).await.unwrap();
+    // A long body's last record may still be in rustls's buffer, which a read does not send.
+    stream.flush().await.unwrap();
     let response = within(read_response(&mut stream, false)).await.unwrap();
     let accept = response.field("accept-signature").map(str::to_owned);
     let body = String::from_utf8(response.body.clone()).unwrap();
