@@ -1,11 +1,13 @@
 //! The end of a connection as evidence: a metric and a log line, whatever ended it.
 
+mod end_lines;
 mod span;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(super) use self::end_lines::EndLines;
 pub(super) use self::span::ConnectionSpan;
 use crate::drain::Watch;
 use crate::io::{TrafficCounters, TrafficTotals};
@@ -26,12 +28,19 @@ pub(super) struct AccessLog {
     shed_lines: LogLimit,
     /// Of handshakes that failed, for each reason.
     failure_lines: [LogLimit; HandshakeError::REASONS.len()],
-    /// Of connections after their handshake, for each outcome.
-    ended_lines: [LogLimit; Outcome::ALL.len()],
+    ended_lines: EndLines,
 }
 
 /// Lines for one reason or outcome: clients cause as many as they like, and must not fill the disk.
 const LINES: (Duration, u32) = (Duration::from_secs(1), 10);
+
+/// Ends that are a line above debug.
+const NOTABLE: &[Outcome] = &[
+    Outcome::Internal,
+    Outcome::Cut,
+    Outcome::ProtocolError,
+    Outcome::UpstreamBroken,
+];
 
 /// What comes of the certificate of a client that is served: accepted, or it had none.
 pub(super) const SERVED: [&str; 2] = ["accepted", "none"];
@@ -56,7 +65,7 @@ impl AccessLog {
             metrics: Arc::new(metrics),
             shed_lines: LogLimit::default(),
             failure_lines: std::array::from_fn(limit),
-            ended_lines: std::array::from_fn(limit),
+            ended_lines: EndLines::new(LINES, NOTABLE),
         }
     }
 
@@ -104,16 +113,6 @@ impl AccessLog {
         self.failure_lines.get(index?)
     }
 
-    /// Whether a connection that ended like this becomes a line above debug, and how many did not since the last.
-    fn admit_end(&self, outcome: Outcome) -> Option<u64> {
-        let notable = matches!(
-            outcome,
-            Outcome::Internal | Outcome::Cut | Outcome::ProtocolError | Outcome::UpstreamBroken
-        );
-        let lines = self.ended_lines.get(outcome as usize);
-        lines.filter(|_| notable).and_then(LogLimit::admit)
-    }
-
     /// The one place where a connection becomes a metric and a log line.
     fn record(&self, closed: &Closed, outcome: Outcome) {
         self.metrics.closed(outcome.as_str());
@@ -121,7 +120,7 @@ impl AccessLog {
             // Only what a shutdown cut: a flood of a full listener must not fill the log.
             return log_admitted!(
                 info,
-                self.admit_end(outcome),
+                self.ended_lines.admit(outcome),
                 "connection closed",
                 listener = %self.listener,
                 client = %closed.client,
@@ -158,7 +157,7 @@ impl AccessLog {
                 )
             };
         }
-        match (outcome, self.admit_end(outcome)) {
+        match (outcome, self.ended_lines.admit(outcome)) {
             (Outcome::Internal, Some(suppressed)) => line!(error, suppressed),
             (_, Some(suppressed)) => line!(info, suppressed),
             (_, None) => line!(debug, 0_u64),

@@ -9,6 +9,7 @@ use crate::io::TrafficTotals;
 use crate::listener::Client;
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, PanickedTask};
+use crate::proxy::access_log::EndLines;
 use crate::proxy::error::Outcome;
 use crate::proxy::origin::OriginError;
 use crate::tls::client::{ClientError, Failure};
@@ -24,8 +25,7 @@ pub(super) struct EgressLog {
     pub(super) metrics: Arc<ListenerMetrics>,
     /// Of connections that failed, for each reason.
     lines: [LogLimit; REASONS],
-    /// Of connections that ended after their handshake, for each outcome.
-    ended_lines: [LogLimit; Outcome::ALL.len()],
+    ended_lines: EndLines,
     /// Of apps that speak TLS themselves.
     double_tls: LogLimit,
 }
@@ -34,6 +34,9 @@ const REASONS: usize = OriginError::REASONS.len() + ClientError::REASONS.len();
 
 /// Lines for one reason: a server that is down must not fill the disk.
 const LINES: (Duration, u32) = (Duration::from_secs(10), 5);
+
+/// Ends that are a line above debug.
+const NOTABLE: &[Outcome] = &[Outcome::Internal, Outcome::Cut, Outcome::UpstreamBroken];
 
 impl EgressLog {
     pub(super) fn new(
@@ -49,7 +52,7 @@ impl EgressLog {
             target,
             metrics: Arc::clone(metrics),
             lines: std::array::from_fn(|_| limit()),
-            ended_lines: std::array::from_fn(|_| limit()),
+            ended_lines: EndLines::new(LINES, NOTABLE),
             double_tls: limit(),
         }
     }
@@ -59,16 +62,6 @@ impl EgressLog {
         let all = OriginError::REASONS.iter().chain(&ClientError::REASONS);
         let index = all.into_iter().position(|known| *known == reason)?;
         self.lines.get(index)?.admit()
-    }
-
-    /// The same for a connection that ended like this, if that is worth a line.
-    fn admit_end(&self, outcome: Outcome) -> Option<u64> {
-        let notable = matches!(
-            outcome,
-            Outcome::Internal | Outcome::Cut | Outcome::UpstreamBroken
-        );
-        let lines = self.ended_lines.get(outcome as usize);
-        lines.filter(|_| notable).and_then(LogLimit::admit)
     }
 
     /// The app speaks TLS itself: it goes through, twice encrypted, and is worth a word.
@@ -179,7 +172,7 @@ impl<'a> Closed<'a> {
         let Some(session) = &self.session else {
             return log_admitted!(
                 info,
-                log.admit_end(outcome),
+                log.ended_lines.admit(outcome),
                 "connection closed",
                 listener = %log.listener,
                 role = "egress",
@@ -220,7 +213,7 @@ impl<'a> Closed<'a> {
                 )
             };
         }
-        match (outcome, log.admit_end(outcome)) {
+        match (outcome, log.ended_lines.admit(outcome)) {
             (Outcome::Internal, Some(suppressed)) => line!(error, suppressed),
             (_, Some(suppressed)) => line!(info, suppressed),
             (_, None) => line!(debug, 0_u64),
