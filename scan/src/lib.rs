@@ -18,6 +18,7 @@ pub mod kubectl;
 pub mod oids;
 pub mod printable;
 pub mod probe;
+mod regular;
 pub mod report;
 pub mod run;
 mod session;

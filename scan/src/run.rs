@@ -12,6 +12,7 @@ use crate::args::{Format, ScanArgs};
 use crate::dial::Dial;
 use crate::groups::Known;
 use crate::kubectl;
+use crate::regular;
 use crate::report::{self, Endpoint, Report, cbom, html, requirement, table};
 use crate::survey::survey;
 use crate::target::{self, Target};
@@ -224,7 +225,8 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Error> {
     let read = if file == Path::new("-") {
         io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes)
     } else {
-        open(file).and_then(|file| file.take(MAX_INPUT + 1).read_to_end(&mut bytes))
+        let opened = regular::open(file, "it is not a regular file; `-` reads standard input");
+        opened.and_then(|file| file.take(MAX_INPUT + 1).read_to_end(&mut bytes))
     };
     read.map_err(|source| Error::File {
         file: file.display().to_string(),
@@ -237,16 +239,6 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Error> {
         ));
     }
     Ok(bytes)
-}
-
-/// Opening a pipe waits for its writer, and a device never ends.
-fn open(file: &Path) -> io::Result<std::fs::File> {
-    if !std::fs::metadata(file)?.is_file() {
-        return Err(io::Error::other(
-            "it is not a regular file; `-` reads standard input",
-        ));
-    }
-    std::fs::File::open(file)
 }
 
 fn content(file: &Path, why: String) -> Error {

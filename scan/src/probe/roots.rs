@@ -1,12 +1,13 @@
 //! The CAs that a probe trusts.
 
-use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::regular;
 
 /// Where systems keep the CAs that they trust, in one file.
 const SYSTEM: [&str; 3] = [
@@ -28,7 +29,8 @@ pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Stri
     };
     let shown = path.display().to_string();
     let mut text = Vec::new();
-    let read = open(&path).and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
+    let opened = regular::open(&path, "it is not a regular file");
+    let read = opened.and_then(|file| file.take(AUTHORITIES).read_to_end(&mut text));
     read.map_err(|error| format!("{shown}: {error}"))?;
     if text.len() as u64 == AUTHORITIES {
         return Err(format!("{shown}: larger than {} MiB", AUTHORITIES >> 20));
@@ -43,14 +45,6 @@ pub(super) fn roots(file: Option<&Path>) -> Result<(RootCertStore, String), Stri
         return Err(format!("{shown}: no certificate in it"));
     }
     Ok((roots, shown))
-}
-
-/// Opening a pipe waits for its writer, and a device never ends.
-fn open(path: &Path) -> io::Result<fs::File> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    fs::File::open(path)
 }
 
 /// Whose choice a file of CAs is.
