@@ -66,13 +66,10 @@ impl Room<'_> {
         *own += bytes;
         held.bytes += bytes;
         while held.bytes > self.bodies.limit {
-            let others = held.bodies.keys().copied();
-            let Some(oldest) = others.min_by_key(|number| (*number == self.number, *number)) else {
+            let mut numbers = held.bodies.keys().copied();
+            let Some(oldest) = numbers.find(|number| *number != self.number) else {
                 return;
             };
-            if oldest == self.number {
-                return;
-            }
             if let Some((bytes, evicted)) = held.bodies.remove(&oldest) {
                 held.bytes -= bytes;
                 evicted.notify_one();
