@@ -131,7 +131,9 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
             shared.metrics.handshake(&sample(&session));
             let work = Arc::new(Work::new(Arc::clone(permit.activity())));
             let reviews = Arc::clone(&shared.reviews);
-            connection::serve(stream, session.alpn, reviews, watch, work).await;
+            let metrics = Arc::clone(&shared.metrics);
+            let panicked = Arc::new(move || metrics.panicked(PanickedTask::Stream));
+            connection::serve(stream, session.alpn, reviews, watch, work, panicked).await;
             shared.metrics.closed(CLOSED);
         }
         Err(failure) => {

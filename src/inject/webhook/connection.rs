@@ -12,17 +12,19 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::bodies::{Bodies, Room};
 use super::respond::{BODY_LIMIT, Refusal, Webhook};
+use super::streams::Streams;
 use super::values::{MOST_VALUES, Values};
 use super::work::Work;
 use crate::drain::{Phase, Watch};
 use crate::listener::Activity;
+use crate::panics::OnPanic;
 use crate::tls::handshake::Alpn;
 
 /// From the first byte of a request head to its end.
@@ -214,6 +216,7 @@ pub(crate) async fn serve<IO>(
     reviews: Arc<Reviews>,
     watch: Watch,
     work: Arc<Work>,
+    stream_panicked: OnPanic,
 ) where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -245,7 +248,7 @@ pub(crate) async fn serve<IO>(
             .await;
         }
         Alpn::Http2 => {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let mut builder = http2::Builder::new(Streams(stream_panicked));
             builder
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_STREAMS)

@@ -7,6 +7,7 @@ mod connection;
 mod respond;
 mod review;
 mod server;
+mod streams;
 mod values;
 mod work;
 

@@ -1,4 +1,4 @@
-//! A panic in a connection of the webhook: counted, and the end of no other connection.
+//! A panic in a connection or a stream of the webhook: counted, and the end of no other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::panics::Panicking;
-use crate::support::http::read_response;
+use crate::support::http::{h2_request, read_response};
 use crate::support::pki::TestPki;
 use crate::support::{client_config, within};
 
@@ -25,10 +25,10 @@ struct Serve {
     args: ServeArgs,
 }
 
-async fn connect(address: SocketAddr, ca: &str) -> TlsStream<TcpStream> {
+async fn connect(address: SocketAddr, ca: &str, alpn: &str) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let config = client_config(ca.as_bytes(), &["http/1.1"]);
+    let config = client_config(ca.as_bytes(), &[alpn]);
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
     within(connecting).await.unwrap()
 }
@@ -74,14 +74,36 @@ async fn trial() {
     let (webhook, admin) = (server.local_addr().unwrap(), server.admin_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::task::spawn_local(server.run(async move { drop(stopped.await) }));
-    let mut other = connect(webhook, pki.ca_pem()).await;
-    let mut ending = connect(webhook, pki.ca_pem()).await;
+    let mut other = connect(webhook, pki.ca_pem(), "http/1.1").await;
+    let mut ending = connect(webhook, pki.ca_pem(), "http/1.1").await;
     {
         let (_log, _guard) = Panicking::at("refused a request");
         assert!(ask(&mut ending, TOO_LARGE).await.is_err());
         let page = metrics(admin).await;
         let counted = "hybridge_panics_total{task=\"connection\"} 1";
         assert!(page.contains(counted), "{page}");
+    }
+    {
+        let (_log, _guard) = Panicking::at("refused a request");
+        let stream = connect(webhook, pki.ca_pem(), "h2").await;
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        let serving = tokio::task::spawn_local(connection);
+        let mut client = client.ready().await.unwrap();
+        let request = h2_request("POST", "/mutate")
+            .header("content-type", "application/json")
+            .header("content-length", "99999999");
+        let request = request.body(()).unwrap();
+        // The stream stays open: one that its client resets is not responded to.
+        let (response, _open) = client.send_request(request, false).unwrap();
+        assert!(within(response).await.is_err());
+        let page = metrics(admin).await;
+        let counted = "hybridge_panics_total{task=\"stream\"} 1";
+        assert!(page.contains(counted), "{page}");
+        // Streams of the same connection go on.
+        let request = h2_request("GET", "/unknown").body(()).unwrap();
+        let (response, _) = client.send_request(request, true).unwrap();
+        assert_eq!(within(response).await.unwrap().status(), 404);
+        serving.abort();
     }
     let head = ask(&mut other, UNKNOWN).await.unwrap();
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
@@ -90,6 +112,6 @@ async fn trial() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_connection_of_the_webhook_ends_no_other() {
+async fn a_panic_in_a_connection_or_stream_of_the_webhook_ends_no_other() {
     LocalSet::new().run_until(trial()).await;
 }
