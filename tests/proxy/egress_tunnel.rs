@@ -11,12 +11,13 @@ use tokio::net::TcpStream;
 
 use crate::support::egress::{app, to_the_end};
 use crate::support::http::nobody;
-use crate::support::tunnel::{NAMED, RANK, by_name, far, near, socks};
+use crate::support::tunnel::{NAMED, RANK, by_name, far, far_with, near, socks};
 use crate::support::{
     Setup, Sidecar, answering, client_config, connect, eventually, read_head, upstream, within,
 };
 
 const UPSTREAM: &str = "hybridge_upstream_failures_total";
+const CLOSED: &str = "hybridge_connections_total";
 const HANDSHAKES: &str = "hybridge_handshakes_total";
 const PAYLOAD: &str = "hybridge_payload_bytes_total";
 const MANY: usize = 2_000_000;
@@ -321,6 +322,25 @@ async fn a_client_without_a_tunnel_is_shed_in_order() {
         ended.unwrap();
         newcomer.unwrap();
     }
+}
+
+/// Neither silence nor half a head keeps a place of the tunnel's port for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_for_no_port_in_time_is_closed() {
+    let far = far_with("unsafe-open-tunnel = true", "", |config| {
+        let timeout = &mut config.listeners[0].proxy.head_timeout;
+        assert_eq!(*timeout, Duration::from_secs(30));
+        *timeout = Duration::from_millis(300);
+    });
+    for said in ["", "CONNECT localhost:80"] {
+        let config = client_config(&far.ca, &["http/1.1"]);
+        let mut client = within(connect(far.address, config)).await.unwrap();
+        client.write_all(said.as_bytes()).await.unwrap();
+        // A close_notify: rustls reports anything else as an error.
+        let sent = within(client.read_to_end(&mut Vec::new())).await;
+        assert_eq!(sent.unwrap(), 0);
+    }
+    far.metric_is(CLOSED, &[("outcome", "timeout")], 2.0).await;
 }
 
 /// What a client has begun to ask for is answered although a drain has begun meanwhile.

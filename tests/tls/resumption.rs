@@ -38,6 +38,7 @@ pub(crate) struct Served {
     pub(crate) facts: Option<String>,
     /// None where the server sends no ticket: it did not while CAs changed or time ran out.
     session: Option<SslSession>,
+    tickets: usize,
     sent: u64,
 }
 
@@ -134,6 +135,7 @@ pub(crate) async fn served(
     Ok(Served {
         resumed,
         facts: lines.find_map(|line| Some(line.strip_prefix(field)?.to_owned())),
+        tickets: finished.sessions.len(),
         session: finished.sessions.pop(),
         sent: finished.written,
     })
@@ -166,6 +168,7 @@ async fn a_client_resumes_on_every_worker_with_its_names_and_without_its_chain()
         let pair = shared.clients.chain_of(&ca_params("intermediate"), &leaf);
         let first = served(sidecar.address, presenting(&pair)).await.unwrap();
         assert!(!first.resumed);
+        assert_eq!(first.tickets, 1);
         let mut session = first.session().clone();
         let facts = first.facts.unwrap();
         assert!(facts.contains(BATCH), "{facts}");
@@ -176,6 +179,8 @@ async fn a_client_resumes_on_every_worker_with_its_names_and_without_its_chain()
             assert!(again.resumed, "{algorithm:?}");
             assert_eq!(again.facts.as_ref(), Some(&facts));
             assert!(again.sent < SMALL, "{algorithm:?} {}", again.sent);
+            // Resumed ones get a ticket too (`listener.tls.tickets`).
+            assert_eq!(again.tickets, 1, "{algorithm:?}");
             session = again.session().clone();
         }
         sidecar
