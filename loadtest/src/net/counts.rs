@@ -1,8 +1,7 @@
 //! What one connection, or all connections to one target, sent and received. Bytes are those below TLS
 //! (record headers included, TCP/IP headers not), seen from the client: up is sent, down is received.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,74 +40,65 @@ impl Bytes {
         self
     }
 
+    /// Each of them.
+    pub fn sums(mut self) -> [u64; 8] {
+        self.places().map(|sum| *sum)
+    }
+
     fn zip(&mut self, other: &Self, join: impl Fn(u64, u64) -> u64) {
-        self.handshakes = join(self.handshakes, other.handshakes);
-        self.handshake_up = join(self.handshake_up, other.handshake_up);
-        self.handshake_down = join(self.handshake_down, other.handshake_down);
-        self.tickets = join(self.tickets, other.tickets);
-        self.wire_up = join(self.wire_up, other.wire_up);
-        self.wire_down = join(self.wire_down, other.wire_down);
-        self.plain_up = join(self.plain_up, other.plain_up);
-        self.plain_down = join(self.plain_down, other.plain_down);
+        for (mine, theirs) in self.places().into_iter().zip(other.sums()) {
+            *mine = join(*mine, theirs);
+        }
+    }
+
+    fn places(&mut self) -> [&mut u64; 8] {
+        [
+            &mut self.handshakes,
+            &mut self.handshake_up,
+            &mut self.handshake_down,
+            &mut self.tickets,
+            &mut self.wire_up,
+            &mut self.wire_down,
+            &mut self.plain_up,
+            &mut self.plain_down,
+        ]
     }
 }
 
 /// The live form of [`Bytes`].
 #[derive(Debug, Default)]
-pub struct Counter {
-    handshakes: AtomicU64,
-    handshake_up: AtomicU64,
-    handshake_down: AtomicU64,
-    tickets: AtomicU64,
-    wire_up: AtomicU64,
-    wire_down: AtomicU64,
-    plain_up: AtomicU64,
-    plain_down: AtomicU64,
-}
+pub struct Counter(Mutex<Bytes>);
 
 impl Counter {
     pub fn read(&self) -> Bytes {
-        Bytes {
-            handshakes: self.handshakes.load(Relaxed),
-            handshake_up: self.handshake_up.load(Relaxed),
-            handshake_down: self.handshake_down.load(Relaxed),
-            tickets: self.tickets.load(Relaxed),
-            wire_up: self.wire_up.load(Relaxed),
-            wire_down: self.wire_down.load(Relaxed),
-            plain_up: self.plain_up.load(Relaxed),
-            plain_down: self.plain_down.load(Relaxed),
-        }
+        *self.lock()
     }
 
     pub(super) fn handshake_done(&self, up: u64, down: u64) {
-        self.handshakes.fetch_add(1, Relaxed);
-        self.handshake_up.fetch_add(up, Relaxed);
-        self.handshake_down.fetch_add(down, Relaxed);
+        let mut sums = self.lock();
+        sums.handshakes += 1;
+        sums.handshake_up += up;
+        sums.handshake_down += down;
     }
 
     pub(super) fn ticket(&self, bytes: usize) {
-        self.tickets.fetch_add(bytes as u64, Relaxed);
+        self.lock().tickets += bytes as u64;
     }
 
     pub(super) fn wire(&self, up: usize, down: usize) {
-        self.wire_up.fetch_add(up as u64, Relaxed);
-        self.wire_down.fetch_add(down as u64, Relaxed);
+        let mut sums = self.lock();
+        sums.wire_up += up as u64;
+        sums.wire_down += down as u64;
     }
 
     pub(super) fn plain(&self, up: usize, down: usize) {
-        self.plain_up.fetch_add(up as u64, Relaxed);
-        self.plain_down.fetch_add(down as u64, Relaxed);
+        let mut sums = self.lock();
+        sums.plain_up += up as u64;
+        sums.plain_down += down as u64;
     }
 
-    fn add(&self, bytes: &Bytes) {
-        self.handshakes.fetch_add(bytes.handshakes, Relaxed);
-        self.handshake_up.fetch_add(bytes.handshake_up, Relaxed);
-        self.handshake_down.fetch_add(bytes.handshake_down, Relaxed);
-        self.tickets.fetch_add(bytes.tickets, Relaxed);
-        self.wire_up.fetch_add(bytes.wire_up, Relaxed);
-        self.wire_down.fetch_add(bytes.wire_down, Relaxed);
-        self.plain_up.fetch_add(bytes.plain_up, Relaxed);
-        self.plain_down.fetch_add(bytes.plain_down, Relaxed);
+    fn lock(&self) -> MutexGuard<'_, Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,14 +106,14 @@ impl Counter {
 #[derive(Debug, Default)]
 pub struct Meter {
     counter: Counter,
-    totals: Option<Arc<Counter>>,
+    totals: Arc<Counter>,
 }
 
 impl Meter {
     pub fn for_totals(totals: &Arc<Counter>) -> Arc<Self> {
         Arc::new(Self {
             counter: Counter::default(),
-            totals: Some(Arc::clone(totals)),
+            totals: Arc::clone(totals),
         })
     }
 
@@ -138,8 +128,6 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        if let Some(totals) = &self.totals {
-            totals.add(&self.counter.read());
-        }
+        self.totals.lock().add(&self.counter.read());
     }
 }

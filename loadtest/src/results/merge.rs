@@ -139,8 +139,8 @@ fn added(mine: Load, theirs: Load) -> Load {
 }
 
 fn merge_block(mine: &mut Block, other: &Block) -> std::result::Result<(), String> {
-    let sums = mine.counts().into_iter().zip(other.counts());
-    if let Some((a, b)) = sums.into_iter().find(|(a, b)| a.checked_add(*b).is_none()) {
+    let mut sums = mine.counts().zip(other.counts());
+    if let Some((a, b)) = sums.find(|(a, b)| a.checked_add(*b).is_none()) {
         return Err(format!("counts of {a} and {b} in one block"));
     }
     mine.elapsed_s = mine.elapsed_s.max(other.elapsed_s);
