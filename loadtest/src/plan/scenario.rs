@@ -1,12 +1,13 @@
 //! The scenarios: what one operation is, what it needs of a target, which sizes it has unless told.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 /// One kind of operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
     FullHandshake,
@@ -49,48 +50,22 @@ pub struct Defaults {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 19] = [
-        Self::FullHandshake,
-        Self::HelloRetryHandshake,
-        Self::ResumedHandshake,
-        Self::H1Keepalive,
-        Self::H2Keepalive,
-        Self::RequestPerConnection,
-        Self::GrpcUnary,
-        Self::GrpcStream,
-        Self::TokenStream,
-        Self::Upload,
-        Self::Download,
-        Self::TcpUpload,
-        Self::TcpDownload,
-        Self::GradientExchange,
-        Self::TcpGradientExchange,
-        Self::ModelCheckpoint,
-        Self::FederatedRound,
-        Self::Idle,
-        Self::Mix,
-    ];
-
     /// The name plans and flags use.
     pub fn name(self) -> String {
-        serde_json::to_value(self)
-            .ok()
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// The scenario of that name.
     pub fn named(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|scenario| scenario.name() == name)
-            .ok_or_else(|| {
-                let known: Vec<_> = Self::ALL.into_iter().map(Self::name).collect();
-                format!(
-                    "unknown scenario \"{name}\"; known are {}",
-                    known.join(", ")
-                )
-            })
+        Self::from_str(name, false).map_err(|_| {
+            let known = Self::value_variants().iter();
+            let known: Vec<_> = known.map(|scenario| scenario.name()).collect();
+            format!(
+                "unknown scenario \"{name}\"; known are {}",
+                known.join(", ")
+            )
+        })
     }
 
     pub fn title(self) -> &'static str {
