@@ -1,23 +1,31 @@
 //! The model: `cores = sum(rate x cost)`, `memory = base + connections x memory of one`. Costs add up because each is CPU
 //! time of the same process, and none of it waits for another (docs/capacity.md).
 
+use clap::Args;
+
 use super::costs::{Costs, Work};
 use crate::error::{Error, Result};
 
 /// What one pod gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {
-    /// Full handshakes a second.
+    /// Full handshakes of a pod, a second
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
     pub handshakes: f64,
-    /// Resumed handshakes a second.
+    /// Resumed handshakes of a pod, a second
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
     pub resumed: f64,
-    /// HTTP/1.1 requests a second.
+    /// HTTP/1.1 requests of a pod, a second
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
     pub requests: f64,
-    /// HTTP/2 requests a second.
+    /// HTTP/2 requests of a pod, a second
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
     pub http2_requests: f64,
-    /// Tokens a second, of all streams together.
+    /// Tokens of a pod, a second, all streams together
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
     pub tokens: f64,
-    /// Open connections.
+    /// Open connections of a pod
+    #[arg(long, value_name = "N", default_value = "0", value_parser = amount)]
     pub connections: f64,
 }
 
@@ -90,4 +98,11 @@ impl Load {
 /// Pods for a load that is the fleet's, each at most this busy: `ceil(cores / (limit x utilisation))`, at least one.
 pub fn pods_for(cores: f64, limit: f64, utilisation: f64) -> f64 {
     (cores / (limit * utilisation)).ceil().max(1.0)
+}
+
+/// A finite number from zero up.
+pub fn amount(text: &str) -> std::result::Result<f64, String> {
+    let value = text.parse().ok();
+    let value = value.filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    value.ok_or_else(|| "expected a number from 0 up, such as 2.5".to_owned())
 }

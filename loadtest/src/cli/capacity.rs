@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::capacity::Load;
+use crate::capacity::{Load, model::amount};
 
 #[derive(Debug, Args)]
 pub struct Capacity {
@@ -16,24 +16,8 @@ pub struct Capacity {
     /// Pods of the fleet, each with the load below
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub pods: Option<u32>,
-    /// Full handshakes of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
-    pub handshakes: f64,
-    /// Resumed handshakes of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
-    pub resumed: f64,
-    /// HTTP/1.1 requests of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
-    pub requests: f64,
-    /// HTTP/2 requests of a pod, a second
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
-    pub http2_requests: f64,
-    /// Tokens of a pod, a second, all streams together
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = amount)]
-    pub tokens: f64,
-    /// Open connections of a pod
-    #[arg(long, value_name = "N", default_value = "0", value_parser = amount)]
-    pub connections: f64,
+    #[command(flatten)]
+    pub load: Load,
     /// Tokens a second of one stream, for the streams of a core
     #[arg(long, value_name = "RATE", default_value = "50", value_parser = positive)]
     pub tokens_per_stream: f64,
@@ -46,27 +30,6 @@ pub struct Capacity {
     /// Hold the model against this server of the results too
     #[arg(long, value_name = "NAME")]
     pub against: Option<String>,
-}
-
-impl Capacity {
-    /// What each pod gets.
-    pub fn load(&self) -> Load {
-        Load {
-            handshakes: self.handshakes,
-            resumed: self.resumed,
-            requests: self.requests,
-            http2_requests: self.http2_requests,
-            tokens: self.tokens,
-            connections: self.connections,
-        }
-    }
-}
-
-/// A finite number from zero up.
-fn amount(text: &str) -> Result<f64, String> {
-    let value = text.parse().ok();
-    let value = value.filter(|value: &f64| value.is_finite() && *value >= 0.0);
-    value.ok_or_else(|| "expected a number from 0 up, such as 2.5".to_owned())
 }
 
 /// A finite number above zero.

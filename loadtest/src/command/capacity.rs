@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Capacity) -> Result<u8> {
         &results.provenance.machine,
         arguments.tokens_per_stream,
     );
-    let load = arguments.load();
+    let load = arguments.load;
     if let Some(pods) = arguments.pods {
         if load.is_empty() {
             return Err(Error::Usage(
