@@ -99,7 +99,7 @@ fn distribution(results: &Results, case: &CaseResult) -> String {
             "ms" => "milliseconds",
             _ => "seconds",
         },
-        Some(ticks),
+        ticks,
     );
     for (series, (target, points)) in curves.iter().enumerate() {
         plot.key(series, target);
@@ -149,7 +149,7 @@ fn handshake_bytes(results: &Results) -> Option<String> {
         high: bars.len() as f64,
     };
     let y = Scale::from_zero(bars.iter().map(|(_, up, down)| up + down));
-    let mut plot = Plot::new(x, y, "", "bytes", Some(Vec::new()));
+    let mut plot = Plot::new(x, y, "", "bytes", Vec::new());
     plot.key(0, "client to server");
     plot.key(1, "server to client");
     let width = (plot.x(1.0) - plot.x(0.0)) * 0.6;
@@ -262,7 +262,7 @@ fn series_chart(
         high: ends.1 + pad,
     };
     let y_scale = Scale::from_zero(curves.iter().flatten().map(|(_, level)| level.high * scale));
-    let mut plot = Plot::new(x_scale, y_scale, x_title, y_title, Some(ticks));
+    let mut plot = Plot::new(x_scale, y_scale, x_title, y_title, ticks);
     for (series, (name, points)) in names.iter().zip(&curves).enumerate() {
         plot.key(series, name);
         plot.line(

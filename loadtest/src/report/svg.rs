@@ -64,14 +64,7 @@ impl Scale {
     fn ticks(&self) -> Vec<f64> {
         match *self {
             Self::Linear { low, high } => {
-                let raw = (high - low) / 5.0;
-                let unit = 10_f64.powf(raw.log10().floor());
-                let steps = [1.0, 2.0, 5.0, 10.0];
-                let step = unit
-                    * steps
-                        .into_iter()
-                        .find(|step| unit * step >= raw)
-                        .unwrap_or(10.0);
+                let step = step_above((high - low) / 5.0);
                 (0..8)
                     .map(|index| low + step * f64::from(index))
                     .filter(|tick| *tick <= high)
@@ -120,13 +113,13 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    /// Draws frame and axes; `x_ticks` overrides what is written below.
+    /// Draws frame and axes; `x_ticks` is what is written below.
     pub(super) fn new(
         x: Scale,
         y: Scale,
         x_title: &str,
         y_title: &str,
-        x_ticks: Option<Vec<(f64, String)>>,
+        x_ticks: Vec<(f64, String)>,
     ) -> Self {
         let mut plot = Self {
             body: String::new(),
@@ -143,13 +136,8 @@ impl Plot {
             );
             plot.text(LEFT - 6.0, at + 4.0, "end", &label);
         }
-        let ticks = x_ticks.unwrap_or_else(|| {
-            let marks = x.ticks();
-            let labels = tick_labels(&marks);
-            marks.into_iter().zip(labels).collect()
-        });
         let mut last = f64::NEG_INFINITY;
-        for (tick, label) in ticks {
+        for (tick, label) in x_ticks {
             let at = plot.x(tick);
             // Labels that would lie on each other are left out; the points are there all the same.
             if at - last < APART {
