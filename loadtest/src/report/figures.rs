@@ -200,16 +200,10 @@ impl Figure {
 
     /// `+12 µs [+9, +15]`
     pub fn difference_cell(&self) -> String {
-        let Interval {
-            mean, low, high, ..
-        } = self.difference;
-        let (factor, unit) = unit_for(self.metric.unit(), low.abs().max(high.abs()));
-        format!(
-            "{} {unit} [{}, {}]",
-            signed(mean * factor),
-            signed(low * factor),
-            signed(high * factor)
-        )
+        let d = self.difference;
+        let (factor, unit) = unit_for(self.metric.unit(), d.bound());
+        let [mean, low, high] = [d.mean, d.low, d.high].map(|value| signed(value * factor));
+        format!("{mean} {unit} [{low}, {high}]")
     }
 
     /// What the pairs say, in a few words, where only what survives counts.

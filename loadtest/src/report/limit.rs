@@ -2,7 +2,7 @@
 //! the difference is called one and its mean lies beyond the limit, in any case of the scenario.
 
 use super::figures::Assessed;
-use super::numbers::{number, signed};
+use super::numbers::signed;
 use crate::plan::Scenario;
 use crate::results::Results;
 use crate::results::findings::Metric;
@@ -160,13 +160,6 @@ fn amount(text: &str, metric: Metric) -> Option<(f64, bool)> {
         ("s", "us") => Some((value * 1e6, false)),
         (unit, own) if unit == own => Some((value, false)),
         _ => None,
-    }
-}
-
-impl std::fmt::Display for Limit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let way = if self.above { '>' } else { '<' };
-        write!(f, "{} {way} {}", self.metric.title(), number(self.value))
     }
 }
 

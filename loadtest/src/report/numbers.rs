@@ -58,8 +58,13 @@ fn group(text: &str) -> String {
 
 /// Microseconds in the unit that suits them.
 pub fn time(us: f64) -> String {
-    let (factor, unit) = unit_for("us", us.abs());
-    format!("{} {unit}", number(us * factor))
+    measured(us, "us")
+}
+
+/// The same of any unit.
+pub fn measured(value: f64, unit: &'static str) -> String {
+    let (factor, unit) = unit_for(unit, value.abs());
+    format!("{} {unit}", number(value * factor))
 }
 
 /// Factor and name of the unit in which values of this size read best.

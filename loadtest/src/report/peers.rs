@@ -4,7 +4,7 @@
 use hybridge_page::Node;
 
 use super::figures::pairings;
-use super::numbers::{number, unit_for};
+use super::numbers::measured;
 use crate::plan::Scenario;
 use crate::results::findings::{Metric, level, ratio};
 use crate::results::{CaseResult, Results};
@@ -100,8 +100,12 @@ pub fn section(results: &Results) -> Vec<Node> {
                 case.case.title(),
                 found.metric.title().into(),
                 found.subject,
-                cost(found.level, found.metric),
-                format!("{}: {}", found.best, cost(found.best_level, found.metric)),
+                measured(found.level, found.metric.unit()),
+                format!(
+                    "{}: {}",
+                    found.best,
+                    measured(found.best_level, found.metric.unit())
+                ),
                 format!(
                     "{:.2} [{:.2}, {:.2}]",
                     found.to_best.mean, found.to_best.low, found.to_best.high
@@ -159,9 +163,4 @@ pub fn paragraph(results: &Results) -> String {
         reference(results),
         sentences.join(" ")
     )
-}
-
-fn cost(value: f64, metric: Metric) -> String {
-    let (factor, unit) = unit_for(metric.unit(), value.abs());
-    format!("{} {unit}", number(value * factor))
 }
