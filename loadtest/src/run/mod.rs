@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
+use crate::observe::Probe;
 use crate::observe::conditions::Reading;
 use crate::observe::process::own_cpu_seconds;
 use crate::plan::{Case, Plan, Scenario};
@@ -233,24 +234,21 @@ impl Run {
         if !warmup.is_zero() {
             crew.work(warmup).await?;
         }
-        let probe = crew.target.probe.clone();
-        let server = if self.shard.index == 1 {
-            probe.cpu_seconds().await
+        // Of a server that several generators load, the first tells.
+        let probe = if self.shard.index == 1 {
+            crew.target.probe.clone()
         } else {
-            None
+            Probe::default()
         };
+        let server = probe.cpu_seconds().await;
         let own = own_cpu_seconds();
         let (mut sample, elapsed) = crew.work(Duration::from_millis(case.block_ms)).await?;
         let own = own_cpu_seconds() - own;
-        let mut server_cpu_s = None;
-        if let Some(before) = server {
-            server_cpu_s = probe.cpu_seconds().await.map(|after| after - before);
-        }
-        let server_rss = if self.shard.index == 1 {
-            probe.resident().await
-        } else {
-            None
+        let server_cpu_s = match server {
+            Some(before) => probe.cpu_seconds().await.map(|after| after - before),
+            None => None,
         };
+        let server_rss = probe.resident().await;
         crew.rest().await;
         sample.errors += crew.unopened();
         Ok(Block {
