@@ -42,9 +42,7 @@ pub async fn look(targets: &mut [Resolved], cases: &[Case]) -> Vec<String> {
         served.page.clone_from(&page);
         // Sizes must be the same on both sides.
         served.blob &= !lacks_blob;
-        let mut endpoint = (*target.endpoint).clone();
-        endpoint.served = served;
-        target.endpoint = Arc::new(endpoint);
+        Arc::make_mut(&mut target.endpoint).served = served;
     }
     page.map(|page| {
         format!(

@@ -36,10 +36,9 @@ impl Resolved {
     /// The same target reached through a relay.
     #[must_use]
     pub fn via(mut self, relay: SocketAddr, rtt: Duration) -> Self {
-        let mut endpoint = Endpoint::clone(&self.endpoint);
+        let endpoint = Arc::make_mut(&mut self.endpoint);
         endpoint.address = relay;
         endpoint.rtt = rtt;
-        self.endpoint = Arc::new(endpoint);
         self
     }
 
@@ -47,10 +46,9 @@ impl Resolved {
     #[must_use]
     pub fn renamed(&self, name: String, role: Role) -> Self {
         let mut twin = self.clone();
-        let mut endpoint = Endpoint::clone(&self.endpoint);
+        let endpoint = Arc::make_mut(&mut twin.endpoint);
         endpoint.name.clone_from(&name);
         endpoint.totals = Arc::new(Counter::default());
-        twin.endpoint = Arc::new(endpoint);
         twin.plan.name = name;
         twin.plan.role = role;
         twin
@@ -58,14 +56,13 @@ impl Resolved {
 
     /// Replaces the groups the client offers; the first is the one that must come out.
     pub fn offer(&mut self, groups: Vec<Group>) {
-        let mut endpoint = Endpoint::clone(&self.endpoint);
+        let endpoint = Arc::make_mut(&mut self.endpoint);
         if let (Some(tls), Some(first)) = (&mut endpoint.tls, groups.first()) {
             tls.expect = *first;
             self.plan.expect = *first;
             tls.groups.clone_from(&groups);
         }
         self.plan.groups = groups;
-        self.endpoint = Arc::new(endpoint);
     }
 
     /// One handshake, so that a wrong target is told before anything is measured.

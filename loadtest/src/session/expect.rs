@@ -12,20 +12,18 @@ pub(super) fn for_scenario(
     endpoint: &Arc<Endpoint>,
     role: Role,
 ) -> (Arc<Endpoint>, Expect) {
+    let mut endpoint = Arc::clone(endpoint);
     if scenario != Scenario::HelloRetryHandshake || role == Role::Baseline {
         let resumed = scenario == Scenario::ResumedHandshake;
-        return (
-            Arc::clone(endpoint),
-            if resumed {
-                Expect::Resumed
-            } else {
-                Expect::Full
-            },
-        );
+        let expect = if resumed {
+            Expect::Resumed
+        } else {
+            Expect::Full
+        };
+        return (endpoint, expect);
     }
-    let mut endpoint = Endpoint::clone(endpoint);
-    if let Some(tls) = &mut endpoint.tls {
+    if let Some(tls) = &mut Arc::make_mut(&mut endpoint).tls {
         tls.groups = vec![crate::tls::Group::X25519, tls.expect];
     }
-    (Arc::new(endpoint), Expect::HelloRetry)
+    (endpoint, Expect::HelloRetry)
 }
