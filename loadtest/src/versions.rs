@@ -2,6 +2,13 @@
 
 const LOCK: &str = include_str!("../../Cargo.lock");
 
+/// How this program was built.
+pub const PROFILE: &str = if cfg!(debug_assertions) {
+    "debug"
+} else {
+    "optimised"
+};
+
 /// `name version`; only the name where the lock file does not hold it.
 pub fn of(name: &str) -> String {
     let mut lines = LOCK

@@ -70,12 +70,7 @@ pub(super) async fn provenance(
             .format(&format)
             .unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        profile: if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "optimised"
-        }
-        .to_owned(),
+        profile: versions::PROFILE.to_owned(),
         command: command_line(),
         plan_name: plan.name.clone(),
         plan: plan.text.clone(),

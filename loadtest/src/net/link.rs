@@ -54,25 +54,33 @@ impl fmt::Display for Link {
 }
 
 fn show_us(us: u64) -> String {
-    if us.is_multiple_of(1000) {
-        format!("{} ms", us / 1000)
-    } else {
-        format!("{us} us")
-    }
+    whole(us, &[(1000, "ms")], "us")
 }
 
 fn show_bits(rate: u64) -> String {
-    [
+    let units = [
         (1_000_000_000, "Gbit/s"),
         (1_000_000, "Mbit/s"),
         (1_000, "kbit/s"),
-    ]
-    .into_iter()
-    .find(|(unit, _)| rate.is_multiple_of(*unit))
-    .map_or_else(
-        || format!("{rate} bit/s"),
-        |(unit, name)| format!("{} {name}", rate / unit),
+    ];
+    whole(rate, &units, "bit/s")
+}
+
+/// Bytes for people, in powers of two.
+pub fn show_size(bytes: u64) -> String {
+    whole(
+        bytes,
+        &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")],
+        "B",
     )
+}
+
+/// In the largest unit of which it is a whole number.
+fn whole(value: u64, units: &[(u64, &str)], smallest: &str) -> String {
+    let fits = |unit: &(u64, &str)| value > 0 && value.is_multiple_of(unit.0);
+    let found = units.iter().copied().find(fits);
+    let (unit, name) = found.unwrap_or((1, smallest));
+    format!("{} {name}", value / unit)
 }
 
 /// No round, pause or round-trip time of a plan is longer.

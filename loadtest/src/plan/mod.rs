@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::link::Link;
+use crate::net::link::{Link, show_size};
 use crate::tls::Group;
 pub use embedded::load;
 pub use scenario::{Scenario, Speaks};
@@ -260,15 +260,4 @@ impl Case {
             }
         }
     }
-}
-
-/// Bytes for people, in powers of two.
-pub fn show_size(bytes: u64) -> String {
-    [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-        .into_iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{bytes} B"),
-            |(unit, name)| format!("{} {name}", bytes / unit),
-        )
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observe::machine;
 use crate::results::Machine;
+use crate::versions::PROFILE;
 pub use row::Row;
 pub use timing::Figure;
 
@@ -40,12 +41,7 @@ pub fn measure(time: Duration, announce: impl Fn(&str)) -> Primitives {
     Primitives {
         schema: "hybridge-loadtest-primitives/1".into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        profile: if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "optimised"
-        }
-        .into(),
+        profile: PROFILE.into(),
         machine: machine::describe(),
         rows,
     }
