@@ -103,18 +103,8 @@ impl Bill {
                 }
                 self.dependencies.insert(reference.clone(), uses.clone());
             }
-            self.components.insert(
-                reference.clone(),
-                json!({
-                    "type": "cryptographic-asset",
-                    "bom-ref": reference,
-                    "name": format!("TLS {version}"),
-                    "cryptoProperties": {
-                        "assetType": "protocol",
-                        "protocolProperties": properties,
-                    },
-                }),
-            );
+            let crypto = json!({"assetType": "protocol", "protocolProperties": properties});
+            self.asset(&reference, &format!("TLS {version}"), &crypto);
             protocols.insert(reference);
         }
         let reference = format!("service:{name}");
@@ -178,15 +168,7 @@ impl Bill {
         if let Some(oid) = oid(name) {
             crypto["oid"] = json!(oid);
         }
-        self.components.insert(
-            reference.clone(),
-            json!({
-                "type": "cryptographic-asset",
-                "bom-ref": reference,
-                "name": name,
-                "cryptoProperties": crypto,
-            }),
-        );
+        self.asset(&reference, name, &crypto);
         let on: BTreeSet<String> = parts.iter().map(|part| self.group(part)).collect();
         if !on.is_empty() {
             self.dependencies.insert(reference.clone(), on);
@@ -213,18 +195,8 @@ impl Bill {
             properties["serialNumber"] = json!(certificate.serial);
             properties["fingerprint"] = json!({"alg": "SHA-256", "content": certificate.sha256});
         }
-        self.components.insert(
-            reference.clone(),
-            json!({
-                "type": "cryptographic-asset",
-                "bom-ref": reference,
-                "name": certificate.subject,
-                "cryptoProperties": {
-                    "assetType": "certificate",
-                    "certificateProperties": properties,
-                },
-            }),
-        );
+        let crypto = json!({"assetType": "certificate", "certificateProperties": properties});
+        self.asset(&reference, &certificate.subject, &crypto);
         let on = signature.into_iter().chain([key]).collect();
         self.dependencies.insert(reference.clone(), on);
         reference
@@ -243,17 +215,21 @@ impl Bill {
             "cryptoFunctions": ["sign", "verify"],
             "nistQuantumSecurityLevel": level,
         });
-        self.components.entry(reference.clone()).or_insert_with(|| {
-            json!({
-                "type": "cryptographic-asset",
-                "bom-ref": reference,
-                "name": name,
-                "cryptoProperties": {
-                    "assetType": "algorithm",
-                    "algorithmProperties": properties,
-                },
-            })
-        });
+        // A group of that name says more.
+        if !self.components.contains_key(&reference) {
+            let crypto = json!({"assetType": "algorithm", "algorithmProperties": properties});
+            self.asset(&reference, name, &crypto);
+        }
         reference
+    }
+
+    fn asset(&mut self, reference: &str, name: &str, crypto: &Value) {
+        let asset = json!({
+            "type": "cryptographic-asset",
+            "bom-ref": reference,
+            "name": name,
+            "cryptoProperties": crypto,
+        });
+        self.components.insert(reference.to_owned(), asset);
     }
 }
