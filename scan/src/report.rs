@@ -16,7 +16,7 @@ use crate::dial::Unreachable;
 use crate::printable::printable;
 pub use crate::report::advice::{Advice, Assumptions, Lifetime};
 pub use crate::report::dates::{DATES, Date};
-use crate::survey::Survey;
+use crate::survey::{Hybrid, Survey};
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "hybridge-scan/1";
@@ -139,21 +139,11 @@ pub struct Baseline(BTreeMap<String, Before>);
 
 #[derive(Debug, Default, Deserialize)]
 struct Before {
-    hybrid: Option<HybridBefore>,
+    hybrid: Option<Hybrid>,
     #[serde(default)]
     versions: Vec<String>,
     #[serde(default)]
     unreachable: Option<String>,
-}
-
-/// Named fields, not a map: a name that occurs twice is refused.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct HybridBefore {
-    present: bool,
-    preferred: bool,
-    held: bool,
-    enforced: bool,
 }
 
 /// Reads a JSON report.
@@ -214,14 +204,9 @@ impl Baseline {
             if before.unreachable.is_some() {
                 continue;
             }
-            let hybrid = now.hybrid;
-            let Some(had) = &before.hybrid else { continue };
-            for (name, had, is) in [
-                ("present", had.present, hybrid.present),
-                ("preferred", had.preferred, hybrid.preferred),
-                ("held", had.held, hybrid.held),
-                ("enforced", had.enforced, hybrid.enforced),
-            ] {
+            let Some(had) = before.hybrid else { continue };
+            let meanings = had.meanings().into_iter();
+            for ((name, had), (_, is)) in meanings.zip(now.hybrid.meanings()) {
                 if had && !is {
                     worse.push(format!("{}: hybrid was {name} and is not", endpoint.target));
                 }

@@ -26,20 +26,14 @@ pub fn bill(report: &Report, version: CbomVersion) -> Value {
 
 fn service(target: &str, survey: &Survey) -> Service {
     let seen = &survey.certificates;
-    let hybrid = survey.hybrid;
     let hybrid_is = |(name, is): (&str, bool)| {
         // What is not known is not said to be missing.
         let known = is || survey.complete;
         known.then(|| (format!("hybridge:hybrid:{name}"), is.to_string()))
     };
     let mut properties = vec![("hybridge:complete".to_owned(), survey.complete.to_string())];
-    let meanings = [
-        ("present", hybrid.present),
-        ("preferred", hybrid.preferred),
-        ("held", hybrid.held),
-        ("enforced", hybrid.enforced),
-    ];
-    properties.extend(meanings.into_iter().filter_map(hybrid_is));
+    let meanings = survey.hybrid.meanings().into_iter();
+    properties.extend(meanings.filter_map(hybrid_is));
     let notes = survey.notes.iter().cloned();
     properties.extend(notes.map(|note| ("hybridge:note".to_owned(), note)));
     let certificates = seen.chain.iter().chain(&seen.ml_dsa).chain(&seen.classical);

@@ -146,12 +146,8 @@ pub(crate) fn date(seconds: i64) -> String {
 pub(crate) fn meanings(survey: &Survey) -> String {
     let hybrid = survey.hybrid;
     if hybrid.present {
-        let rest = [
-            (hybrid.preferred, "preferred"),
-            (hybrid.held, "held"),
-            (hybrid.enforced, "enforced"),
-        ];
-        let rest = rest.map(|(is, name)| {
+        let [_, rest @ ..] = hybrid.meanings();
+        let rest = rest.map(|(name, is)| {
             if is {
                 name.to_owned()
             } else {

@@ -1,6 +1,6 @@
 //! What "supports hybrid" may mean, and whose order decides.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
 use crate::groups::{self, Kind};
@@ -18,8 +18,10 @@ pub enum Order {
     Unknown,
 }
 
-/// Four different things that "supports hybrid" may mean.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+/// Four different things that "supports hybrid" may mean. Read as named fields, not as a map: a name that occurs twice is
+/// refused.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Hybrid {
     /// A hybrid group is accepted.
     pub present: bool,
@@ -33,6 +35,18 @@ pub struct Hybrid {
     /// Whether the question behind `held` was asked.
     #[serde(skip)]
     pub held_is_known: bool,
+}
+
+impl Hybrid {
+    /// Each with its name.
+    pub fn meanings(self) -> [(&'static str, bool); 4] {
+        [
+            ("present", self.present),
+            ("preferred", self.preferred),
+            ("held", self.held),
+            ("enforced", self.enforced),
+        ]
+    }
 }
 
 /// How much was said in so many words.
