@@ -70,25 +70,19 @@ pub fn survey(
 ) -> Result<Survey, Unreachable> {
     let name = target.server_name();
     let all = groups::numbers();
-    let ask = |groups: &[u16], share| {
+    let ask = |version, groups: &[u16], share| {
         dial.ask(&Hello {
             name,
-            version: TLS13,
+            version,
             groups,
             share,
             padding: None,
         })
     };
     let mut notes = Vec::new();
-    let (accepted, last) = enumerate(&all, |left| ask(left, None));
+    let (accepted, last) = enumerate(&all, |left| ask(TLS13, left, None));
     let (versions, unanswered) = versions(accepted.is_empty(), |version, groups| {
-        dial.ask(&Hello {
-            name,
-            version,
-            groups,
-            share: None,
-            padding: None,
-        })
+        ask(version, groups, None)
     });
     let accepts_nothing = versions.is_empty();
     // Some servers without TLS 1.3 close the connection instead of refusing it.
@@ -116,6 +110,7 @@ pub fn survey(
         (Order::Unknown, Hybrid::default())
     } else {
         let answered = unanswered.is_empty();
+        let ask = |groups: &[u16], share| ask(TLS13, groups, share);
         classify(&accepted, &versions, Certainty { complete, answered }, ask)
     };
     if hybrid.present && !hybrid.held_is_known {
