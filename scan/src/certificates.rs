@@ -143,9 +143,8 @@ pub fn collect(
         }
     }
     let provider = Arc::new(provider);
-    let handshake =
-        |schemes: &[SignatureScheme]| handshake(target, dial, schemes, (&provider, only_tls12));
-    let first = match handshake(&[CLASSICAL, &ML_DSA].concat()) {
+    let handshake = |schemes: &[_]| handshake(target, dial, schemes, (&provider, only_tls12));
+    let first = match handshake(&[CLASSICAL, ML_DSA].concat()) {
         Ok(seen) => seen,
         Err(why) => {
             notes.push(format!("no certificate was seen: {why}"));
@@ -163,7 +162,7 @@ pub fn collect(
     if only_tls12 {
         return found;
     }
-    let leaf = |schemes: &[SignatureScheme]| {
+    let leaf = |schemes| {
         let seen = handshake(schemes).ok()?;
         seen.scheme?;
         seen.ders.into_iter().next()
@@ -172,47 +171,45 @@ pub fn collect(
     if let Some(der) = leaf(CLASSICAL).filter(|der| Some(der) != first.ders.first()) {
         found.classical = found.read(&der, Place::Classical, notes);
     }
-    if let Some(der) = leaf(&ML_DSA) {
+    if let Some(der) = leaf(ML_DSA) {
         found.ml_dsa = found.read(&der, Place::MlDsa, notes);
     }
     found
 }
 
-const ML_DSA: [SignatureScheme; 3] = [
-    SignatureScheme::ML_DSA_44,
-    SignatureScheme::ML_DSA_65,
-    SignatureScheme::ML_DSA_87,
+/// With IANA's names.
+const ML_DSA: &[(SignatureScheme, &str)] = &[
+    (SignatureScheme::ML_DSA_44, "mldsa44"),
+    (SignatureScheme::ML_DSA_65, "mldsa65"),
+    (SignatureScheme::ML_DSA_87, "mldsa87"),
 ];
-const CLASSICAL: &[SignatureScheme] = &[
-    SignatureScheme::ECDSA_NISTP256_SHA256,
-    SignatureScheme::ECDSA_NISTP384_SHA384,
-    SignatureScheme::ECDSA_NISTP521_SHA512,
-    SignatureScheme::ED25519,
-    SignatureScheme::RSA_PSS_SHA256,
-    SignatureScheme::RSA_PSS_SHA384,
-    SignatureScheme::RSA_PSS_SHA512,
-    SignatureScheme::RSA_PKCS1_SHA256,
-    SignatureScheme::RSA_PKCS1_SHA384,
-    SignatureScheme::RSA_PKCS1_SHA512,
+const CLASSICAL: &[(SignatureScheme, &str)] = &[
+    (
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+        "ecdsa_secp256r1_sha256",
+    ),
+    (
+        SignatureScheme::ECDSA_NISTP384_SHA384,
+        "ecdsa_secp384r1_sha384",
+    ),
+    (
+        SignatureScheme::ECDSA_NISTP521_SHA512,
+        "ecdsa_secp521r1_sha512",
+    ),
+    (SignatureScheme::ED25519, "ed25519"),
+    (SignatureScheme::RSA_PSS_SHA256, "rsa_pss_rsae_sha256"),
+    (SignatureScheme::RSA_PSS_SHA384, "rsa_pss_rsae_sha384"),
+    (SignatureScheme::RSA_PSS_SHA512, "rsa_pss_rsae_sha512"),
+    (SignatureScheme::RSA_PKCS1_SHA256, "rsa_pkcs1_sha256"),
+    (SignatureScheme::RSA_PKCS1_SHA384, "rsa_pkcs1_sha384"),
+    (SignatureScheme::RSA_PKCS1_SHA512, "rsa_pkcs1_sha512"),
 ];
 
 fn scheme_name(scheme: SignatureScheme) -> &'static str {
-    match scheme {
-        SignatureScheme::ECDSA_NISTP256_SHA256 => "ecdsa_secp256r1_sha256",
-        SignatureScheme::ECDSA_NISTP384_SHA384 => "ecdsa_secp384r1_sha384",
-        SignatureScheme::ECDSA_NISTP521_SHA512 => "ecdsa_secp521r1_sha512",
-        SignatureScheme::ED25519 => "ed25519",
-        SignatureScheme::RSA_PSS_SHA256 => "rsa_pss_rsae_sha256",
-        SignatureScheme::RSA_PSS_SHA384 => "rsa_pss_rsae_sha384",
-        SignatureScheme::RSA_PSS_SHA512 => "rsa_pss_rsae_sha512",
-        SignatureScheme::RSA_PKCS1_SHA256 => "rsa_pkcs1_sha256",
-        SignatureScheme::RSA_PKCS1_SHA384 => "rsa_pkcs1_sha384",
-        SignatureScheme::RSA_PKCS1_SHA512 => "rsa_pkcs1_sha512",
-        SignatureScheme::ML_DSA_44 => "mldsa44",
-        SignatureScheme::ML_DSA_65 => "mldsa65",
-        SignatureScheme::ML_DSA_87 => "mldsa87",
-        _ => "other",
-    }
+    let mut known = CLASSICAL.iter().chain(ML_DSA);
+    known
+        .find(|(known, _)| *known == scheme)
+        .map_or("other", |(_, name)| name)
 }
 
 #[cfg(test)]

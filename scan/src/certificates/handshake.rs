@@ -36,12 +36,12 @@ pub(super) struct Seen {
 pub(super) fn handshake(
     target: &Target,
     dial: Dial,
-    schemes: &[SignatureScheme],
+    schemes: &[(SignatureScheme, &str)],
     (provider, only_tls12): (&Arc<CryptoProvider>, bool),
 ) -> Result<Seen, String> {
     let witness = Arc::new(Witness {
         seen: Mutex::default(),
-        schemes: schemes.to_vec(),
+        schemes: schemes.iter().map(|(scheme, _)| *scheme).collect(),
     });
     let versions: &[_] = if only_tls12 {
         &[&rustls::version::TLS12]
