@@ -4,9 +4,9 @@ use hybridge_page::{Node, Tile};
 
 use crate::certificates::Place;
 use crate::report::advice::span;
-use crate::report::table::{UNREADABLE, date, meanings};
+use crate::report::table::{UNREADABLE, date, groups, meanings};
 use crate::report::{Endpoint, Report};
-use crate::survey::{Order, Survey};
+use crate::survey::Survey;
 
 const TITLE: &str = "TLS inventory";
 
@@ -155,23 +155,11 @@ fn examined(endpoint: &Endpoint) -> Option<Vec<String>> {
     Some(vec![
         endpoint.target.clone(),
         meanings(survey),
-        groups(survey),
+        groups(survey, "not known"),
         survey.versions.join(", "),
         certificate(survey),
         notes(survey),
     ])
-}
-
-fn groups(survey: &Survey) -> String {
-    let names = survey.groups.iter().map(|group| group.name.as_str());
-    let names = names.collect::<Vec<_>>().join(", ");
-    match survey.order {
-        _ if names.is_empty() && survey.complete => "none: TLS 1.3 is not accepted".to_owned(),
-        _ if names.is_empty() => "not known".to_owned(),
-        Order::Server => format!("{names} (the server's order)"),
-        Order::Client => format!("{names} (the client's order decides)"),
-        Order::Unknown => names,
-    }
 }
 
 fn certificate(survey: &Survey) -> String {

@@ -68,23 +68,8 @@ fn block(endpoint: &Endpoint, out: &mut impl Write) -> io::Result<()> {
 
 fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "  hybrid        {}", meanings(survey))?;
-    let names: Vec<&str> = survey
-        .groups
-        .iter()
-        .map(|group| group.name.as_str())
-        .collect();
-    let order = match survey.order {
-        Order::Server => " (the server's order)",
-        Order::Client => " (the client's order decides)",
-        Order::Unknown => "",
-    };
-    if names.is_empty() && survey.complete {
-        writeln!(out, "  groups        none: TLS 1.3 is not accepted")?;
-    } else if names.is_empty() {
-        writeln!(out, "  groups        not known, see the note")?;
-    } else {
-        writeln!(out, "  groups        {}{order}", names.join(", "))?;
-    }
+    let groups = groups(survey, "not known, see the note");
+    writeln!(out, "  groups        {groups}")?;
     if survey.versions.is_empty() {
         writeln!(out, "  versions      none of those that are asked for")?;
     } else {
@@ -131,6 +116,19 @@ fn ready(certificates: &Certificates) -> &'static str {
         Some(_) => "yes",
         None if certificates.is_unreadable(Place::MlDsa) => "not known, see the note",
         None => "no",
+    }
+}
+
+/// The groups in their order, and whose that is.
+pub(crate) fn groups(survey: &Survey, unknown: &str) -> String {
+    let names = survey.groups.iter().map(|group| group.name.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
+    match survey.order {
+        _ if names.is_empty() && survey.complete => "none: TLS 1.3 is not accepted".to_owned(),
+        _ if names.is_empty() => unknown.to_owned(),
+        Order::Server => format!("{names} (the server's order)"),
+        Order::Client => format!("{names} (the client's order decides)"),
+        Order::Unknown => names,
     }
 }
 
