@@ -1,13 +1,13 @@
 //! One certificate, as a report shows it.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::printable::printable;
 
-/// One certificate.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+/// One certificate; read as the page `/status` of a sidecar names what it says.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Certificate {
     /// Subject.
     pub subject: String,
@@ -22,8 +22,10 @@ pub struct Certificate {
     /// Seconds since 1970.
     pub not_after: i64,
     /// Algorithm of its key, with the size for RSA and the curve for EC.
+    #[serde(rename(deserialize = "key_algorithm"))]
     pub key: String,
     /// Algorithm of its issuer's signature.
+    #[serde(default, rename(deserialize = "signature_algorithm"))]
     pub signature: String,
     /// Hex.
     pub sha256: String,

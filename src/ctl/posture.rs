@@ -1,6 +1,5 @@
 //! `hybridge ctl cbom`: what a running sidecar is configured for and has negotiated, as a bill of materials.
 
-mod certificate;
 mod egress;
 mod observed;
 
@@ -12,7 +11,6 @@ use hybridge_scan::cbom::{self, Service};
 use hybridge_scan::certificate::Certificate;
 use serde::Deserialize;
 
-use self::certificate::{Facts, certificate};
 use self::egress::Egress;
 use self::observed::{Handshakes, handshakes, listed, named, scheme};
 use super::error::Error;
@@ -36,7 +34,7 @@ struct Listener {
     policy: String,
     groups: Vec<String>,
     cipher_suites: Vec<String>,
-    certificate: Option<Facts>,
+    certificate: Option<Certificate>,
     #[serde(default)]
     certificates: Vec<Pair>,
     #[serde(default)]
@@ -48,7 +46,7 @@ struct Listener {
 /// One of several certificates.
 #[derive(Deserialize)]
 struct Pair {
-    certificate: Option<Facts>,
+    certificate: Option<Certificate>,
 }
 
 #[derive(Deserialize)]
@@ -79,10 +77,11 @@ fn service(listener: &Listener, version: &str) -> Service {
     let scheme = scheme(&listener.protocol);
     let endpoints = listener.addresses.iter();
     let several = listener.certificates.iter();
-    let several = several.filter_map(|pair| pair.certificate.as_ref());
-    let mut certificates: Vec<Certificate> = several.map(certificate).collect();
+    let mut certificates: Vec<Certificate> = several
+        .filter_map(|pair| pair.certificate.clone())
+        .collect();
     if certificates.is_empty() {
-        certificates.extend(listener.certificate.as_ref().map(certificate));
+        certificates.extend(listener.certificate.clone());
     }
     Service {
         name: listener.name.clone(),

@@ -1,10 +1,10 @@
 //! An egress in the bill: what it offers to servers, and what each of them chose.
 
 use hybridge_scan::cbom::Service;
+use hybridge_scan::certificate::Certificate;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
-use super::certificate::{Facts, certificate};
 use super::observed::{Handshakes, handshakes, listed, named, scheme};
 
 /// An egress of the page `/status`.
@@ -16,7 +16,7 @@ pub(super) struct Egress {
     policy: String,
     groups: Vec<String>,
     cipher_suites: Vec<String>,
-    certificate: Option<Facts>,
+    certificate: Option<Certificate>,
     targets: Vec<Target>,
     #[serde(default)]
     handshakes: Handshakes,
@@ -42,12 +42,7 @@ impl Egress {
             groups: listed(&self.groups),
             suites: self.cipher_suites.clone(),
             schemes: Vec::new(),
-            certificates: self
-                .certificate
-                .as_ref()
-                .map(certificate)
-                .into_iter()
-                .collect(),
+            certificates: self.certificate.iter().cloned().collect(),
             properties: self.properties(version),
         }
     }
