@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -13,6 +12,7 @@ use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
 use crate::spiffe::{self, Error, Response, Svid};
 use crate::tls::credentials::rfc3339;
+use crate::tls::digest::digest_of;
 use crate::tls::reload::ReloadObserver;
 use crate::tls::workload::{Workload, WorkloadStores};
 
@@ -175,25 +175,12 @@ impl spiffe::Listener for Hearing {
 
 /// Of everything in an answer that is used. A key belongs to its certificate.
 fn digest(svid: &Svid, response: &Response) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    let mut update = |bytes: &[u8]| {
-        context.update(&bytes.len().to_be_bytes());
-        context.update(bytes);
-    };
-    update(svid.id.as_bytes());
-    update(&svid.chain);
-    update(&svid.bundle);
-    for (domain, bundle) in &response.federated {
-        update(domain.as_bytes());
-        update(bundle);
-    }
-    for list in &response.revocation_lists {
-        update(b"list");
-        update(list);
-    }
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
+    let own = [svid.id.as_bytes(), &svid.chain, &svid.bundle];
+    let federated = response.federated.iter();
+    let federated = federated.flat_map(|(domain, bundle)| [domain.as_bytes(), bundle.as_slice()]);
+    let lists = response.revocation_lists.iter();
+    let lists = lists.flat_map(|list| [b"list".as_slice(), list]);
+    digest_of(own.into_iter().chain(federated).chain(lists))
 }
 
 /// What stands against an answer without the identity that is wanted. Hints are not repeated: an agent may

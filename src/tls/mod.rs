@@ -4,6 +4,7 @@ pub mod cas;
 pub mod certificates;
 pub mod client;
 pub mod credentials;
+pub(crate) mod digest;
 pub mod error;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]

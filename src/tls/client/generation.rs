@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use rustls::ClientConfig;
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::sign::SingleCertAndKey;
@@ -17,6 +16,7 @@ use super::settings::Settings;
 use super::verified::Verified;
 use super::verifier::Verifier;
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, ShownBy};
+use crate::tls::digest::digest_of;
 use crate::tls::policy::VERSIONS;
 
 /// Targets whose tickets are kept; another one takes the place of any.
@@ -41,17 +41,9 @@ impl Texts {
     }
 
     fn digest(&self) -> [u8; 32] {
-        let mut context = Context::new(&SHA256);
-        for ca in self.cas.parts() {
-            context.update(&ca.len().to_be_bytes());
-            context.update(ca);
-        }
-        if let Some(pair) = &self.pair {
-            context.update(&pair.digest());
-        }
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
-        digest
+        let pair = self.pair.as_ref().map(PairText::digest);
+        let pair = pair.as_ref().map(<[u8; 32]>::as_slice);
+        digest_of(self.cas.parts().into_iter().chain(pair))
     }
 }
 

@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
 use super::error::{CredentialError, Role};
 use super::token::is_token;
 use crate::regular_file;
 use crate::secret_file::{Exposure, exposure};
+use crate::tls::digest::digest_of;
 
 /// A chain of ten ML-DSA-87 certificates is about 110 KiB of PEM.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -62,14 +62,7 @@ impl PairText {
     }
 
     pub(crate) fn digest(&self) -> PairDigest {
-        let mut context = Context::new(&SHA256);
-        for text in [&self.cert, &self.key] {
-            context.update(&text.len().to_be_bytes());
-            context.update(text);
-        }
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
-        digest
+        digest_of([self.cert.as_slice(), &self.key])
     }
 }
 

@@ -14,10 +14,11 @@ use super::any_of::AnyOf;
 use super::choice::Chosen;
 use super::domains::Domains;
 use super::error::TrustError;
-use super::generation::{Trust, Unlisted, add_part, chains, digest_of_rules, finished};
+use super::generation::{Trust, Unlisted, chains, rules};
 use super::settings::Settings;
 use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
 use crate::tls::credentials::unix_seconds;
+use crate::tls::digest::digest_of;
 
 /// The CAs of one trust domain.
 pub(crate) struct Bundle {
@@ -102,15 +103,12 @@ impl Trust {
                 )),
             }
         }
-        let mut context = digest_of_rules(settings);
-        for (bundle, _) in &domains {
-            add_part(&mut context, bundle.domain.as_bytes());
-            add_part(&mut context, &bundle.pem);
-        }
-        for list in lists.ders() {
-            add_part(&mut context, b"list");
-            add_part(&mut context, list);
-        }
+        let rules = rules(settings);
+        let of_domains = domains.iter().map(|(bundle, _)| bundle);
+        let of_domains = of_domains.flat_map(|of| [of.domain.as_bytes(), of.pem.as_slice()]);
+        let of_lists = lists.ders().flat_map(|list| [b"list".as_slice(), list]);
+        let of_rules = rules.iter().map(String::as_bytes);
+        let digest = digest_of(of_rules.chain(of_domains).chain(of_lists));
         let list_validity = lists.first_end;
         let signers: Vec<_> = domains
             .iter()
@@ -131,7 +129,7 @@ impl Trust {
         Ok(Self {
             chains: Arc::new(Chosen(Domains::new(own, verifiers.collect()))),
             rules: settings.rules.clone(),
-            digest: finished(context),
+            digest,
             warnings,
             ca_keys: keys,
             list_validity,

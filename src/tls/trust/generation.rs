@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -15,6 +14,7 @@ use super::revocation::Revocation;
 use super::settings::{ClientAuth, Settings};
 use crate::tls::cas::{self, Certifies, ParsedCas};
 use crate::tls::credentials::{Role, hex, read_trusted, unix_seconds};
+use crate::tls::digest::digest_of;
 use crate::tls::identity::{PeerIdentity, Rules};
 use zeroize::Zeroizing;
 
@@ -200,33 +200,26 @@ pub(super) fn chains(
 }
 
 fn digest(settings: &Settings, texts: &Texts) -> [u8; 32] {
-    let mut context = digest_of_rules(settings);
-    add_part(&mut context, &texts.ca);
     let crl = texts.crl.as_deref().map_or(&[][..], Vec::as_slice);
-    add_part(&mut context, crl);
-    finished(context)
+    let rules = rules(settings);
+    digest_of(
+        rules
+            .iter()
+            .map(String::as_bytes)
+            .chain([&texts.ca[..], crl]),
+    )
 }
 
 /// What is written down, before what is read from files or an agent.
-pub(super) fn digest_of_rules(settings: &Settings) -> Context {
-    let mut context = Context::new(&SHA256);
+pub(super) fn rules(settings: &Settings) -> [String; 4] {
     let mode: &str = settings.mode.into();
     let rules = format!("{:?}", settings.rules);
     let signatures: &str = settings.signatures.into();
-    for part in [mode, &rules, signatures, settings.profile.name()] {
-        add_part(&mut context, part.as_bytes());
-    }
-    context
-}
-
-/// With its length, so that no two lists of parts are the same bytes.
-pub(super) fn add_part(context: &mut Context, part: &[u8]) {
-    context.update(&part.len().to_be_bytes());
-    context.update(part);
-}
-
-pub(super) fn finished(context: Context) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
+    let profile = settings.profile.name();
+    [
+        mode.to_owned(),
+        rules,
+        signatures.to_owned(),
+        profile.to_owned(),
+    ]
 }
