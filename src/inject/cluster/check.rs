@@ -10,18 +10,13 @@ use super::owners::Owners;
 use super::protection::{bundle_fault, narrowed, policy_fault, sees_new_pods};
 use super::report::Report;
 use crate::counted::counted;
+use crate::inject::certs::WEBHOOKS;
 use crate::inject::manifest::workloads;
 use crate::inject::plan::NAMESPACE_LABEL;
 use crate::inject::plan::Settings;
 use crate::inject::plan::plan;
 use crate::inject::plan::pod;
 
-/// Entries of the webhook configuration; the chart adds another one for namespaces that it names.
-const ENTRIES: [&str; 3] = [
-    "namespace.hybridge.dev",
-    "object.hybridge.dev",
-    "enforced.hybridge.dev",
-];
 const POLICIES: [&str; 3] = [
     "hybridge-sidecar",
     "hybridge-running",
@@ -89,7 +84,8 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
             .any(|hook| pod::string(hook, "name") == Some(*name))
     };
     lines.expect_that(
-        ENTRIES.iter().all(has),
+        // The chart adds another one for namespaces that it names.
+        WEBHOOKS.iter().all(has),
         "the webhook configuration has its three entries",
         "apply the overlay again, or upgrade the Helm release",
     );

@@ -7,38 +7,11 @@ use super::annotations::{Egress, Request};
 use super::catalog;
 use super::deny::{Deny, Reason};
 use super::editor::Editor;
+use super::known_annotations::of_ingress;
 use super::names::{ADMIN_PORT, NAME, PREFIX, TUNNEL_PORT};
 use super::pod::{self, List, Slot};
 use super::ports::Exposed;
 use super::trace::Trace;
-
-/// What says something about connections that come in.
-const OF_INGRESS: [&str; 24] = [
-    "mode",
-    "listen-port",
-    "protocol",
-    "tls-secret",
-    "spiffe",
-    "policy",
-    "client-auth",
-    "client-ca",
-    "client-crl",
-    "allow-uri",
-    "allow-dns",
-    "allow-ip",
-    "allow-cn",
-    "allow-any",
-    "ticket-keys",
-    "identity",
-    "proxy-protocol-from",
-    "upstream-proxy-protocol",
-    "bind",
-    "bind-env",
-    "traces-endpoint",
-    "traces-ca",
-    "traces-sample",
-    "traces-service-name",
-];
 
 /// Refuses what cannot run, or has no effect, in this pod.
 pub(crate) fn check(
@@ -113,10 +86,10 @@ fn tunnel_port(pod: &Value) -> Result<(), Deny> {
 /// A namespace may say it for its other pods.
 fn nothing_for_ingress(pod: &Value) -> Result<(), Deny> {
     let annotations = pod::metadata(pod, "annotations");
-    let own = |name: &&&str| {
+    let own = |name: &&str| {
         annotations.is_some_and(|given| given.contains_key(&format!("{PREFIX}{name}")))
     };
-    match OF_INGRESS.iter().find(own) {
+    match of_ingress().find(own) {
         None => Ok(()),
         Some(name) => Err(Reason::AnnotationValue.deny(format!(
                 "annotation hybridge.dev/{name} has no effect: no port of this pod is behind TLS, only its own connections are (hybridge.dev/egress); name the app's port in hybridge.dev/ports, or remove it"
