@@ -1,7 +1,7 @@
 //! The webhook's certificates: a CA that signs one certificate and is then forgotten, and how long the
 //! certificates of a file are valid. The Secret around them is made in `inject::certs`.
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use hybridge_seal::signature::pem;
 use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
@@ -75,16 +75,7 @@ pub(crate) fn entries(text: &str) -> Option<Vec<CertEntry>> {
 pub(crate) fn unexpired_cas(text: &str, now: OffsetDateTime) -> Option<String> {
     let entries = entries(text)?.into_iter();
     let unexpired = entries.filter(|entry| entry.ends > now);
-    Some(unexpired.map(|entry| pem_block(&entry.der)).collect())
-}
-
-fn pem_block(der: &[u8]) -> String {
-    let encoded = BASE64_STANDARD.encode(der);
-    let mut block = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in encoded.as_bytes().chunks(64) {
-        block.push_str(&String::from_utf8_lossy(line));
-        block.push('\n');
-    }
-    block.push_str("-----END CERTIFICATE-----\n");
-    block
+    Some(unexpired.fold(String::new(), |all, entry| {
+        all + &pem::encode("CERTIFICATE", &entry.der)
+    }))
 }
