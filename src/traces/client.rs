@@ -1,6 +1,5 @@
 //! One HTTP/1.1 connection to the collector, kept while it works.
 
-use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 
@@ -36,24 +36,17 @@ pub(super) struct Client {
 }
 
 /// Why a batch did not arrive.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(super) enum PostError {
     /// No connection, or no whole response.
+    #[error("{0}")]
     Unreachable(String),
     /// The collector has no time for it (OTLP specification, "Retryable Response Codes").
+    #[error("it has no time: status {}", .0.as_u16())]
     Busy(StatusCode),
     /// The collector does not want it.
+    #[error("it refuses them: status {}", .0.as_u16())]
     Refused(StatusCode),
-}
-
-impl Display for PostError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unreachable(why) => f.write_str(why),
-            Self::Busy(status) => write!(f, "it has no time: status {}", status.as_u16()),
-            Self::Refused(status) => write!(f, "it refuses them: status {}", status.as_u16()),
-        }
-    }
 }
 
 impl Client {
