@@ -17,12 +17,12 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use self::error::Error;
+use self::error::named_by_flag;
 use self::files::{Certificates, in_toml};
 use self::guide::Guide;
 pub use self::stub::Stub;
 use crate::cli;
 use crate::config::{self, Config};
-use crate::listener::BindError;
 use crate::run::{self, End, Sidecar, Signals};
 use crate::worker;
 
@@ -46,7 +46,13 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
         tokio::spawn(stub.serve());
         // Signals are caught before anybody is told how to stop.
         let signals = Signals::install().map_err(run::Error::Signals)?;
-        let sidecar = Sidecar::start(config).map_err(named_by_flag)?;
+        let sidecar = Sidecar::start(config).map_err(|error| {
+            named_by_flag(error, |listener| match listener {
+                HYBRID => "--listen",
+                CLASSICAL => "--classical-listen",
+                _ => "--admin",
+            })
+        })?;
         let client = client_side::start(addresses, server(&sidecar, FROM_EGRESS), &certificates)?;
         say(&guide(&sidecar, &client, &certificates).to_string())?;
         if let End::Aborted(open) = sidecar.until_signalled(signals).await {
@@ -70,27 +76,6 @@ fn serve_stub(address: SocketAddr) -> Result<(), Error> {
         }
         Ok(())
     })
-}
-
-/// The demo has no file, and a flag of its own for the second listener.
-fn named_by_flag(error: run::Error) -> run::Error {
-    match error {
-        run::Error::Bind(BindError::InUse {
-            listener, address, ..
-        }) => {
-            let setting = match listener.as_str() {
-                HYBRID => "--listen",
-                CLASSICAL => "--classical-listen",
-                _ => "--admin",
-            };
-            run::Error::Bind(BindError::InUse {
-                listener,
-                address,
-                setting,
-            })
-        }
-        other => other,
-    }
 }
 
 fn say(text: &str) -> Result<(), Error> {

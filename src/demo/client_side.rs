@@ -3,12 +3,11 @@
 
 use std::net::SocketAddr;
 
-use super::error::Error;
+use super::error::{Error, named_by_flag};
 use super::files::{Certificates, in_toml};
 use crate::cli;
 use crate::config::Config;
-use crate::listener::BindError;
-use crate::run::{self, Sidecar};
+use crate::run::Sidecar;
 
 pub(super) const EGRESS: &str = "app";
 
@@ -18,7 +17,11 @@ pub(super) fn start(
     certificates: &Certificates,
 ) -> Result<Sidecar, Error> {
     let config = Config::parse("demo", &configuration(at, server, certificates))?;
-    Sidecar::start(config).map_err(|error| named_by_flag(error).into())
+    let flag = |listener: &str| match listener {
+        EGRESS => "--egress-listen",
+        _ => "--egress-admin",
+    };
+    Sidecar::start(config).map_err(|error| named_by_flag(error, flag).into())
 }
 
 fn configuration(at: &cli::Demo, server: SocketAddr, certificates: &Certificates) -> String {
@@ -30,22 +33,4 @@ fn configuration(at: &cli::Demo, server: SocketAddr, certificates: &Certificates
         at.egress_listen,
         in_toml(&certificates.ca),
     )
-}
-
-/// The demo has flags of its own for both addresses.
-fn named_by_flag(error: run::Error) -> run::Error {
-    match error {
-        run::Error::Bind(BindError::InUse {
-            listener, address, ..
-        }) => run::Error::Bind(BindError::InUse {
-            setting: if listener == EGRESS {
-                "--egress-listen"
-            } else {
-                "--egress-admin"
-            },
-            listener,
-            address,
-        }),
-        other => other,
-    }
 }

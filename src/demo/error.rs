@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::certgen::CertgenError;
+use crate::listener::BindError;
 use crate::{config, run};
 
 /// Why the demo did not start, or did not end well.
@@ -45,6 +46,20 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// The demo has no file, and flags of its own for its addresses.
+pub(super) fn named_by_flag(
+    mut error: run::Error,
+    flag: impl Fn(&str) -> &'static str,
+) -> run::Error {
+    if let run::Error::Bind(BindError::InUse {
+        listener, setting, ..
+    }) = &mut error
+    {
+        *setting = flag(listener);
+    }
+    error
 }
 
 impl From<CertgenError> for Error {
