@@ -23,19 +23,14 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
         leads_home(listener)?;
         let name = &listener.socket.name;
         let certificates = certificates(name, &listener.tls)?;
-        let of_pairs = certificates.warnings();
-        warnings.extend(
-            of_pairs
-                .iter()
-                .map(|warning| format!("listener `{name}`: {warning}")),
-        );
+        let mut found = certificates.warnings();
         for store in certificates.stores() {
             let Some(pair) = store.current() else {
                 continue;
             };
             let facts = pair.facts();
             let soon = Warning::of_end(store.cert_path(), facts, unix_seconds(SystemTime::now()));
-            warnings.extend(soon.map(|warning| format!("listener `{name}`: {warning}")));
+            found.extend(soon.map(|warning| warning.to_string()));
             let _ = writeln!(
                 text,
                 "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
@@ -53,26 +48,20 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
                 "# certificate of `{name}`: from the SPIFFE Workload API at unix:{socket}, not asked by this"
             );
         }
-        let trust = trust(name, &listener.tls)?;
-        if let Some(trust) = trust {
-            let of_trust = trust.current();
-            let of_trust = of_trust.warnings().iter();
-            warnings.extend(of_trust.map(|warning| format!("listener `{name}`: {warning}")));
+        if let Some(trust) = trust(name, &listener.tls)? {
+            found.extend_from_slice(trust.current().warnings());
         }
-        describe_signatures(config, listener, &mut text, &mut warnings)?;
+        describe_signatures(config, listener, &mut text, &mut found)?;
         if let Some(signer) = responses(name, listener.responses.as_ref())? {
-            let of_signer = signer.warnings().into_iter();
-            warnings.extend(of_signer.map(|warning| format!("listener `{name}`: {warning}")));
+            found.extend(signer.warnings());
             let [classical, ml_dsa] = signer.key_ids();
             let _ = writeln!(
                 text,
                 "# responses of `{name}`: signed by {classical} (ECDSA) and {ml_dsa} (ML-DSA)"
             );
         }
-        let keys = ticket_keys(name, &listener.tls)?;
-        let of_keys = keys.as_ref().and_then(|keys| keys.warning());
-        warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
-        if let Some(keys) = keys {
+        if let Some(keys) = ticket_keys(name, &listener.tls)? {
+            found.extend(keys.warning());
             let (active, others) = keys.ids();
             let count = others.len();
             let _ = writeln!(
@@ -80,6 +69,8 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
                 "# ticket keys of `{name}`: {active} encrypts, {count} more decrypt"
             );
         }
+        let found = found.into_iter();
+        warnings.extend(found.map(|warning| format!("listener `{name}`: {warning}")));
     }
     describe_egresses(config, &mut text, &mut warnings)?;
     warnings.extend(collector_warnings(config)?);
@@ -95,8 +86,7 @@ fn describe_signatures(
 ) -> Result<(), Error> {
     let name = &listener.socket.name;
     let verifier = signature(name, listener.signature.as_ref(), &Arc::default())?;
-    let of_keys = verifier.iter().flat_map(|verifier| verifier.warnings());
-    warnings.extend(of_keys.map(|warning| format!("listener `{name}`: {warning}")));
+    warnings.extend(verifier.iter().flat_map(|verifier| verifier.warnings()));
     if let Some(settings) = &listener.signature {
         let _ = writeln!(
             text,
