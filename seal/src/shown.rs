@@ -25,6 +25,12 @@ impl Shown {
         }
         Self(shown)
     }
+
+    /// Of several texts: `a, b`.
+    pub fn list(texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+        let shown = texts.into_iter().map(|text| Self::text(text.as_ref()).0);
+        shown.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Neither a control character nor one that turns the direction of writing or takes no room.

@@ -8,7 +8,7 @@ mod signed;
 use std::io::BufReader;
 use std::path::Path;
 
-use self::found::{Sealed, warn};
+use self::found::{Sealed, UNSIGNED, warn};
 use super::seal::beside;
 use super::{input, is_stream, say, standard_output};
 use crate::age::keys::Identity;
@@ -88,9 +88,8 @@ fn open_path(args: &OpenArgs) -> Result<(), Error> {
 
 /// `ec.pub` and `mldsa.pub` of a directory.
 fn verifiers(directory: &Path) -> Result<[Verifier; 2], Error> {
-    let ecdsa = model::verifier(Kind::Ecdsa, &directory.join("ec.pub"))?;
     Ok([
-        ecdsa,
+        model::verifier(Kind::Ecdsa, &directory.join("ec.pub"))?,
         model::verifier(Kind::MlDsa, &directory.join("mldsa.pub"))?,
     ])
 }
@@ -185,9 +184,7 @@ impl Job<'_> {
             warn(name, None);
         }
         if self.verifiers.is_none() {
-            say(
-                "--unsafe-unsigned: no signature is verified, and anyone who knows the recipient can have made this",
-            );
+            say(UNSIGNED);
         }
         Ok(opened)
     }

@@ -16,7 +16,7 @@ use crate::sealed::{self as engine, Output, PLAIN_GROUP};
 use crate::shown::Shown;
 use crate::signature::keys::{Kind, Signer};
 use crate::signature::manifest::{Manifest, SINGLE};
-use crate::signature::model::{self, ignored, refused};
+use crate::signature::model::{self, ignored, last_part, refused};
 use crate::signature::{CLASSICAL, POST_QUANTUM, bundle};
 use crate::source::{FileSource, Source, StreamSource};
 use crate::staging::{StagedDirectory, StagedFile, directory_of, require_apart};
@@ -50,9 +50,8 @@ pub fn seal(args: &SealArgs) -> Result<(), Error> {
 
 /// `ec.key` and `mldsa.key` of a directory.
 fn signers(directory: &Path) -> Result<[Signer; 2], Error> {
-    let ecdsa = model::signer(Kind::Ecdsa, &directory.join("ec.key"))?;
     Ok([
-        ecdsa,
+        model::signer(Kind::Ecdsa, &directory.join("ec.key"))?,
         model::signer(Kind::MlDsa, &directory.join("mldsa.key"))?,
     ])
 }
@@ -99,11 +98,7 @@ impl Job {
         })?;
         let mut bundles = Vec::new();
         if self.signers.is_some() {
-            let name = from
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = last_part(from);
             let files = [(SINGLE.to_owned(), digest.finish())];
             let texts = self.bundles(name, false, files.into_iter().collect(), from)?;
             for (text, target) in texts.iter().zip(beside(to)) {
@@ -130,14 +125,8 @@ impl Job {
             return Err(Error::Refused(format!("{from}: no file in it")));
         }
         if !ignored.is_empty() {
-            let names: Vec<_> = ignored
-                .iter()
-                .map(|name| Shown::text(name).to_string())
-                .collect();
-            say(&format!(
-                "left out, not part of the model: {}",
-                names.join(", ")
-            ));
+            let names = Shown::list(&ignored);
+            say(&format!("left out, not part of the model: {names}"));
         }
         let total: u64 = files.iter().map(|file| self.sealed(file.size)).sum();
         let gone = if self.replace { bytes_below(to) } else { 0 };
@@ -151,12 +140,7 @@ impl Job {
         }
         if self.signers.is_some() {
             let name = std::fs::canonicalize(from).map_err(failed("find", from))?;
-            let name = name
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let texts = self.bundles(name, true, digests, from)?;
+            let texts = self.bundles(last_part(&name), true, digests, from)?;
             for (text, name) in texts.iter().zip(bundles) {
                 let path = staged.path().join(format!("{name}{AGE}"));
                 self.small(text, &path, false)?.place(false)?;

@@ -78,14 +78,8 @@ pub fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error> {
         .map_err(refused(&args.model))?;
     let left_out = model.leave_out(&manifest);
     if !left_out.is_empty() {
-        let names: Vec<_> = left_out
-            .iter()
-            .map(|name| Shown::text(name).to_string())
-            .collect();
-        say(&format!(
-            "not covered by the signature: {}",
-            names.join(", ")
-        ));
+        let names = Shown::list(&left_out);
+        say(&format!("not covered by the signature: {names}"));
     }
     model.compare(&manifest, threads(args.threads))?;
     let by = if args.only_classical {

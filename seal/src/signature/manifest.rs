@@ -165,16 +165,12 @@ impl Manifest {
 
 /// `changed: a, b and 3 more`.
 pub fn list((what, names): &(&str, Vec<&str>)) -> String {
-    let named: Vec<_> = names
-        .iter()
-        .take(NAMED)
-        .map(|name| Shown::text(name).to_string())
-        .collect();
+    let named = Shown::list(names.iter().take(NAMED));
     let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{what}: {}{more}", named.join(", "))
+    format!("{what}: {named}{more}")
 }
 
 fn method(serialization: &Serialization) -> Result<Method, Error> {

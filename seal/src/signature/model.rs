@@ -59,9 +59,7 @@ impl Model {
 
     /// The last part of its path, as the statement names it.
     pub fn name(&self) -> String {
-        let whole = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let name = whole.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+        last_part(&std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()))
     }
 
     /// Where its two bundles are.
@@ -234,4 +232,10 @@ pub fn signer(kind: Kind, path: &Path) -> Result<Signer, Error> {
 /// A public key's file.
 pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
     Verifier::parse(kind, &read_limited(path)?).map_err(refused(path))
+}
+
+/// The last part of a path, as a statement names what it signs.
+pub fn last_part(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

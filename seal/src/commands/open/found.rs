@@ -11,6 +11,9 @@ use crate::sealed::{Opened, Output, Watch, head};
 use crate::shown::Shown;
 use crate::signature::manifest::list;
 
+/// What is said where nobody signed.
+pub(super) const UNSIGNED: &str = "--unsafe-unsigned: no signature is verified, and anyone who knows the recipient can have made this";
+
 /// A sealed file that the identity opens.
 pub(super) struct Sealed {
     path: PathBuf,

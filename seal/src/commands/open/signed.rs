@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::super::{Bounded, say};
 use super::Job;
-use super::found::Sealed;
+use super::found::{Sealed, UNSIGNED};
 use crate::error::{Error, failed};
 use crate::sealed::Output;
 use crate::shown::Shown;
@@ -19,9 +19,7 @@ impl Job<'_> {
     /// What both bundles sign. They are opened and verified before anything is written.
     pub(super) fn manifest(&self, bundles: &[PathBuf; 2]) -> Result<Option<Manifest>, Error> {
         let Some(verifiers) = &self.verifiers else {
-            say(
-                "--unsafe-unsigned: no signature is verified, and anyone who knows the recipient can have made this",
-            );
+            say(UNSIGNED);
             return Ok(None);
         };
         let paths = bundles.iter().map(PathBuf::as_path);
