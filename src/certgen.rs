@@ -14,7 +14,6 @@ pub(crate) mod webhook;
 use std::path::PathBuf;
 
 use time::{Duration, OffsetDateTime};
-use zeroize::Zeroizing;
 
 use files::{CA_CERT, CA_KEY, CERT, KEY, NewFile};
 use issue::{Ca, Leaf};
@@ -22,6 +21,7 @@ use issue::{Ca, Leaf};
 pub use client::{Client, ClientError};
 pub use error::CertgenError;
 pub use files::finish as finish_files;
+pub use issue::Generated;
 pub use name::{Name, NameError};
 pub use report::Report;
 pub use request::{Algorithm, MAX_DAYS, Request};
@@ -62,22 +62,6 @@ pub struct Args {
     pub force: bool,
 }
 
-/// A new CA and a server certificate it issued, as PEM. Keys are PKCS#8, wiped when dropped.
-pub struct Generated {
-    pub ca_cert: String,
-    pub cert: String,
-    pub key: Zeroizing<String>,
-}
-
-impl std::fmt::Debug for Generated {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Generated")
-            .field("ca_cert", &self.ca_cert)
-            .field("cert", &self.cert)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Makes the certificates of `args` and writes them: all of them or none.
 pub fn run(args: &Args) -> Result<Report, CertgenError> {
     let request = Request {
@@ -96,13 +80,7 @@ pub fn run(args: &Args) -> Result<Report, CertgenError> {
 
 /// A new CA and a server certificate from it, in memory.
 pub fn generate(request: &Request) -> Result<Generated, CertgenError> {
-    let ca = ca(request)?;
-    let Leaf { cert, key } = ca.issue(request, OffsetDateTime::now_utc())?;
-    Ok(Generated {
-        ca_cert: ca.cert_pem().to_owned(),
-        cert,
-        key,
-    })
+    ca(request)?.issue_beside(request, OffsetDateTime::now_utc())
 }
 
 /// A CA that outlives the certificate of `request`.

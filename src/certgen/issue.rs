@@ -32,6 +32,22 @@ pub(super) struct Leaf {
     pub(super) key: Zeroizing<String>,
 }
 
+/// A CA and a server certificate it issued, as PEM. Keys are PKCS#8, wiped when dropped.
+pub struct Generated {
+    pub ca_cert: String,
+    pub cert: String,
+    pub key: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Generated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generated")
+            .field("ca_cert", &self.ca_cert)
+            .field("cert", &self.cert)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A CA that can issue.
 pub(super) struct Ca {
     issuer: Issuer<'static, CaKey>,
@@ -121,6 +137,20 @@ impl Ca {
             purpose: ExtendedKeyUsagePurpose::ServerAuth,
         };
         self.sign(subject, request, now)
+    }
+
+    /// The same, with the certificate of the CA.
+    pub(super) fn issue_beside(
+        &self,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Generated, CertgenError> {
+        let Leaf { cert, key } = self.issue(request, now)?;
+        Ok(Generated {
+            ca_cert: self.cert_pem.clone(),
+            cert,
+            key,
+        })
     }
 
     /// A new key and a certificate for it that says who its holder is as a client; the names in `request` are

@@ -6,40 +6,25 @@ use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
-use zeroize::Zeroizing;
 
 use super::error::CertgenError;
-use super::issue::{Ca, Leaf};
+use super::issue::{Ca, Generated};
 use super::name::Name;
 use super::request::{Algorithm, Request};
 
 /// What a certificate is called in PEM, by older tools too (RFC 7468, section 5.1; OpenSSL).
 const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
-/// The certificate of a CA whose key is gone, and the certificate that it signed with its key, as PEM.
-pub(crate) struct IssuedPair {
-    pub(crate) ca: String,
-    pub(crate) chain: String,
-    pub(crate) key: Zeroizing<String>,
-}
-
-impl IssuedPair {
-    /// Certificates for `name` that are valid for `days`. The CA ends with the certificate, so that a rotation
-    /// need not trust it any longer.
-    pub(crate) fn new(name: Name, days: u32, now: OffsetDateTime) -> Result<Self, CertgenError> {
-        let request = Request {
-            names: vec![name],
-            algorithm: Algorithm::EcdsaP256,
-            days,
-        };
-        let ca = Ca::generate("hybridge webhook CA", &request, now, Duration::ZERO)?;
-        let Leaf { cert, key } = ca.issue(&request, now)?;
-        Ok(Self {
-            ca: ca.cert_pem().to_owned(),
-            chain: cert,
-            key,
-        })
-    }
+/// The certificate of a CA whose key is gone, and the certificate for `name` that it signed, valid for `days`. The CA
+/// ends with the certificate, so that a rotation need not trust it any longer.
+pub(crate) fn pair(name: Name, days: u32, now: OffsetDateTime) -> Result<Generated, CertgenError> {
+    let request = Request {
+        names: vec![name],
+        algorithm: Algorithm::EcdsaP256,
+        days,
+    };
+    let ca = Ca::generate("hybridge webhook CA", &request, now, Duration::ZERO)?;
+    ca.issue_beside(&request, now)
 }
 
 /// One certificate of a file.

@@ -13,8 +13,8 @@ use time::{Duration, OffsetDateTime};
 use super::cli::CertsArgs;
 use super::manifest::{yaml, yaml_out};
 use crate::certgen::files::{self, NewFile};
-use crate::certgen::webhook::{IssuedPair, entries, unexpired_cas};
-use crate::certgen::{CertgenError, Name, NameError};
+use crate::certgen::webhook::{self, entries, unexpired_cas};
+use crate::certgen::{CertgenError, Generated, Name, NameError};
 use crate::counted::counted;
 use crate::redact::one_line;
 use crate::regular_file;
@@ -119,7 +119,7 @@ pub fn run(args: &CertsArgs, now: OffsetDateTime, out: &mut impl Write) -> Resul
     let parsed = name
         .parse::<Name>()
         .map_err(|source| CertsError::Name { name, source })?;
-    let pair = IssuedPair::new(parsed, args.days, now)?;
+    let pair = webhook::pair(parsed, args.days, now)?;
     let previous = args
         .previous_ca
         .as_deref()
@@ -144,23 +144,23 @@ pub fn run(args: &CertsArgs, now: OffsetDateTime, out: &mut impl Write) -> Resul
     }
 }
 
-fn secret(pair: &IssuedPair, args: &CertsArgs) -> Value {
+fn secret(pair: &Generated, args: &CertsArgs) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": args.secret, "namespace": args.namespace},
         "type": "kubernetes.io/tls",
         "data": {
-            "tls.crt": BASE64_STANDARD.encode(&pair.chain),
+            "tls.crt": BASE64_STANDARD.encode(&pair.cert),
             "tls.key": BASE64_STANDARD.encode(pair.key.as_bytes()),
-            "ca.crt": BASE64_STANDARD.encode(&pair.ca),
+            "ca.crt": BASE64_STANDARD.encode(&pair.ca_cert),
         },
     })
 }
 
 /// A partial configuration, as a patch for kustomize.
-fn bundle(pair: &IssuedPair, args: &CertsArgs, previous: &str) -> Value {
-    let bundle = BASE64_STANDARD.encode(format!("{}{previous}", pair.ca));
+fn bundle(pair: &Generated, args: &CertsArgs, previous: &str) -> Value {
+    let bundle = BASE64_STANDARD.encode(format!("{}{previous}", pair.ca_cert));
     let webhooks: Vec<Value> = WEBHOOKS
         .iter()
         .map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}))

@@ -137,7 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::certgen::webhook::IssuedPair;
+    use crate::certgen::webhook::pair;
 
     #[test]
     fn a_rule_is_for_the_creation_of_pods_or_for_nothing() {
@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn a_bundle_is_a_certificate_that_has_not_ended() {
         let now = OffsetDateTime::now_utc();
-        let pair = IssuedPair::new("a.b.svc".parse().unwrap(), 1, now).unwrap();
+        let pair = pair("a.b.svc".parse().unwrap(), 1, now).unwrap();
         let of = |text: &str, now| bundle_fault(&json!({"clientConfig": {"caBundle": text}}), now);
-        let bundle = BASE64_STANDARD.encode(&pair.ca);
+        let bundle = BASE64_STANDARD.encode(&pair.ca_cert);
         assert_eq!(of(&bundle, now), None);
         let later = now + time::Duration::days(400);
         assert!(of(&bundle, later).unwrap().contains("ended"));
