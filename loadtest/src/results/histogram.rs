@@ -24,24 +24,13 @@ const HEADER: usize = 40;
 pub struct Packed(String);
 
 /// An empty histogram of this file's bounds.
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "these bounds are always accepted"
+)]
 pub fn empty() -> Histogram<u64> {
-    // The bounds are constants the constructor accepts; the default differs only in precision.
-    Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS)
-        .unwrap_or_else(|_| Histogram::default_bounds())
-}
-
-trait DefaultBounds {
-    fn default_bounds() -> Self;
-}
-
-impl DefaultBounds for Histogram<u64> {
-    #[expect(
-        clippy::expect_used,
-        reason = "three significant digits are always accepted"
-    )]
-    fn default_bounds() -> Self {
-        Self::new(3).expect("three significant digits are valid")
-    }
+    Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("these bounds are valid")
 }
 
 impl Packed {
