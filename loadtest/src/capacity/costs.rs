@@ -24,22 +24,21 @@ impl Work {
     ];
 
     pub fn title(self) -> &'static str {
-        match self {
-            Self::FullHandshake => "full handshake",
-            Self::ResumedHandshake => "resumed handshake",
-            Self::Http1Request => "HTTP/1.1 request",
-            Self::Http2Request => "HTTP/2 request",
-            Self::Token => "streamed token",
-        }
+        self.measured().0
     }
 
     pub fn scenario(self) -> Scenario {
+        self.measured().1
+    }
+
+    /// What it is called, and the scenario that measures it.
+    fn measured(self) -> (&'static str, Scenario) {
         match self {
-            Self::FullHandshake => Scenario::FullHandshake,
-            Self::ResumedHandshake => Scenario::ResumedHandshake,
-            Self::Http1Request => Scenario::H1Keepalive,
-            Self::Http2Request => Scenario::H2Keepalive,
-            Self::Token => Scenario::TokenStream,
+            Self::FullHandshake => ("full handshake", Scenario::FullHandshake),
+            Self::ResumedHandshake => ("resumed handshake", Scenario::ResumedHandshake),
+            Self::Http1Request => ("HTTP/1.1 request", Scenario::H1Keepalive),
+            Self::Http2Request => ("HTTP/2 request", Scenario::H2Keepalive),
+            Self::Token => ("streamed token", Scenario::TokenStream),
         }
     }
 

@@ -45,61 +45,36 @@ pub enum Metric {
 
 impl Metric {
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Median => "latency, median",
-            Self::P99 => "latency, p99",
-            Self::FirstToken => "time to first token, median",
-            Self::TokenGap => "gap between tokens, median",
-            Self::TokenDelay => "added latency per token, p99",
-            Self::Rate => "operations per second",
-            Self::Throughput => "throughput",
-            Self::ServerCpu => "server CPU per operation",
-            Self::ServerCpuPerToken => "server CPU per token",
-            Self::ServerCpuPerGib => "server CPU per GiB",
-            Self::Overhead => "bytes beyond the payload",
-            Self::HandshakeUp => "handshake bytes up",
-            Self::HandshakeDown => "handshake bytes down",
-            Self::Wire => "bytes on the wire per operation",
-            Self::IdleMemory => "memory per idle connection",
-        }
+        self.words().0
     }
 
     /// What conditions and CSV call it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Median => "latency",
-            Self::P99 => "p99",
-            Self::FirstToken => "first-token",
-            Self::TokenGap => "token-gap",
-            Self::TokenDelay => "token-delay",
-            Self::Rate => "rate",
-            Self::Throughput => "throughput",
-            Self::ServerCpu => "cpu-per-operation",
-            Self::ServerCpuPerToken => "cpu-per-token",
-            Self::ServerCpuPerGib => "cpu-per-gib",
-            Self::Overhead => "overhead",
-            Self::HandshakeUp => "handshake-up",
-            Self::HandshakeDown => "handshake-down",
-            Self::Wire => "bytes",
-            Self::IdleMemory => "memory",
-        }
+        self.words().1
     }
 
     pub fn unit(self) -> &'static str {
+        self.words().2
+    }
+
+    /// Title, name and unit.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Median
-            | Self::P99
-            | Self::FirstToken
-            | Self::TokenGap
-            | Self::TokenDelay
-            | Self::ServerCpu
-            | Self::ServerCpuPerToken => "us",
-            Self::Rate => "/s",
-            Self::Throughput => "MiB/s",
-            Self::ServerCpuPerGib => "ms",
-            Self::Overhead => "%",
-            Self::HandshakeUp | Self::HandshakeDown | Self::Wire => "B",
-            Self::IdleMemory => "KiB",
+            Self::Median => ("latency, median", "latency", "us"),
+            Self::P99 => ("latency, p99", "p99", "us"),
+            Self::FirstToken => ("time to first token, median", "first-token", "us"),
+            Self::TokenGap => ("gap between tokens, median", "token-gap", "us"),
+            Self::TokenDelay => ("added latency per token, p99", "token-delay", "us"),
+            Self::Rate => ("operations per second", "rate", "/s"),
+            Self::Throughput => ("throughput", "throughput", "MiB/s"),
+            Self::ServerCpu => ("server CPU per operation", "cpu-per-operation", "us"),
+            Self::ServerCpuPerToken => ("server CPU per token", "cpu-per-token", "us"),
+            Self::ServerCpuPerGib => ("server CPU per GiB", "cpu-per-gib", "ms"),
+            Self::Overhead => ("bytes beyond the payload", "overhead", "%"),
+            Self::HandshakeUp => ("handshake bytes up", "handshake-up", "B"),
+            Self::HandshakeDown => ("handshake bytes down", "handshake-down", "B"),
+            Self::Wire => ("bytes on the wire per operation", "bytes", "B"),
+            Self::IdleMemory => ("memory per idle connection", "memory", "KiB"),
         }
     }
 
