@@ -81,7 +81,7 @@ pub struct Listener {
 
 /// The counters of a listener of that name.
 pub fn counters(metrics: &Metrics, name: &str) -> ListenerSockets {
-    metrics.sockets(name, &ACCEPT_REASONS, &SHED_REASONS)
+    metrics.sockets(name, &ACCEPT_REASONS, SHED_REASONS)
 }
 
 /// A connection that was accepted.

@@ -2,13 +2,15 @@
 
 use std::io;
 
+use strum::{IntoStaticStr, VariantNames};
 use thiserror::Error;
 
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::origin::OriginError;
 
 /// A failure of the upstream's side before it answered.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum UpstreamError {
     /// The answer's head is not HTTP, or contradicts itself.
     #[error("the answer is malformed: {0}")]
@@ -30,6 +32,7 @@ pub(crate) enum UpstreamError {
     Unprocessed,
     /// Silence for the configured idle timeout.
     #[error("silent for the idle timeout")]
+    #[strum(serialize = "idle_timeout")]
     Idle,
     /// No file descriptor for a connection in time.
     #[error(
@@ -61,15 +64,8 @@ impl UpstreamError {
     /// The metric label and log field.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::BadResponse(_) => "bad_response",
-            Self::Closed => "closed",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Unreachable(_) => "unreachable",
-            Self::Unprocessed => "unprocessed",
-            Self::Idle => "idle_timeout",
-            Self::Overloaded => "overloaded",
             Self::Origin(error) => error.reason(),
+            other => other.into(),
         }
     }
 
@@ -96,7 +92,8 @@ impl From<io::Error> for UpstreamError {
 }
 
 /// How a connection ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Both sides were done.
     Closed,
@@ -123,35 +120,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Every outcome, for metrics that start at zero.
-    pub(crate) const ALL: [Self; 11] = [
-        Self::Closed,
-        Self::ClientGone,
-        Self::UpstreamBroken,
-        Self::ProtocolError,
-        Self::Timeout,
-        Self::IdleTimeout,
-        Self::Drained,
-        Self::Cut,
-        Self::HandshakeFailed,
-        Self::Shed,
-        Self::Internal,
-    ];
-
     /// The metric label and log field.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::ClientGone => "client_gone",
-            Self::UpstreamBroken => "upstream_broken",
-            Self::ProtocolError => "protocol_error",
-            Self::Timeout => "timeout",
-            Self::IdleTimeout => "idle_timeout",
-            Self::Drained => "drained",
-            Self::Cut => "cut",
-            Self::HandshakeFailed => "handshake_failed",
-            Self::Shed => "shed",
-            Self::Internal => "internal",
-        }
+        self.into()
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
+use strum::{IntoStaticStr, VariantNames};
 
 use super::wanted::Wanted;
 use crate::fairness::Source;
@@ -35,7 +36,8 @@ pub struct Activity {
 }
 
 /// What a connection was when it was told to close.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Shed {
     /// Its handshake had not completed, or no request had come yet.
     Handshake,
@@ -44,15 +46,12 @@ pub(super) enum Shed {
 }
 
 /// Every label of a shed connection.
-pub(crate) const SHED_REASONS: [&str; 2] = ["handshake", "idle"];
+pub(crate) const SHED_REASONS: &[&str] = Shed::VARIANTS;
 
 impl Shed {
     /// The label, one of `SHED_REASONS`.
     pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Handshake => "handshake",
-            Self::Idle => "idle",
-        }
+        self.into()
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use strum::VariantNames;
+
 use crate::log_limit::LogLimit;
 use crate::proxy::error::Outcome;
 
 /// Which ends are worth a line above debug, and how many lines of each are written.
 pub(in crate::proxy) struct EndLines {
     notable: &'static [Outcome],
-    of_outcome: [LogLimit; Outcome::ALL.len()],
+    of_outcome: [LogLimit; Outcome::VARIANTS.len()],
 }
 
 impl EndLines {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::server::ResolvesServerCert;
+use strum::VariantNames;
 
 use super::Frontend;
 use crate::census::{self, Census};
@@ -44,7 +45,7 @@ impl Frontend {
         tls.warm_up();
         metrics.announce(
             &HandshakeError::REASONS,
-            &Outcome::ALL.map(Outcome::as_str),
+            Outcome::VARIANTS,
             &port_tunnel::upstream_reasons(settings.protocol),
         );
         if tls.asks_clients() {

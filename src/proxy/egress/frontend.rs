@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use strum::VariantNames;
+
 use super::log::EgressLog;
 use super::settings::{Capture, Destination, Settings};
 use crate::metrics::{EgressMetrics, ListenerMetrics};
@@ -39,7 +41,7 @@ impl EgressFrontend {
         };
         metrics.announce(
             &ClientError::REASONS,
-            &Outcome::ALL.map(Outcome::as_str),
+            Outcome::VARIANTS,
             &[&OriginError::REASONS[..], of_upstream].concat(),
         );
         if let Some(facts) = tls.facts() {

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use crate::tls::client::{ClientError, Failure};
 use crate::tls::handshake::Session;
 
 /// Why there is no connection to a target.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum OriginError {
     /// The name means nothing.
     #[error("the name `{name}` does not resolve: {cause}")]
@@ -38,11 +40,13 @@ pub(crate) enum OriginError {
     TargetRefused(String),
     /// The kernel does not say where to.
     #[error("no original destination: is the nft rule in place?")]
+    #[strum(serialize = "capture")]
     NoDestination,
     /// A connection of our own came back to us.
     #[error(
         "{0} is a connection of this process itself: the rule that redirects must leave its user out (meta skuid)"
     )]
+    #[strum(serialize = "loop")]
     Redirected(SocketAddr),
     /// The far side of a tunnel does not connect.
     #[error("the far end of the tunnel at {far} refused {named}: {status} {cause}")]
@@ -58,6 +62,7 @@ pub(crate) enum OriginError {
     },
     /// The app leaves first, as a TCP health check does.
     #[error("the app went away before it named a target")]
+    #[strum(serialize = "client_gone")]
     Gone,
     /// The app does not say where to.
     #[error("the app does not speak the protocol of `capture`: {0}")]
@@ -133,18 +138,8 @@ impl OriginError {
     /// The metric label and log field.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Resolve { .. } => "resolve",
-            Self::ResolveTimeout(_) => "resolve_timeout",
-            Self::Refused(_) => "refused",
-            Self::Unreachable(..) => "unreachable",
-            Self::Timeout(_) => "timeout",
-            Self::Loop(_) | Self::Redirected(_) => "loop",
-            Self::Overloaded => "overloaded",
-            Self::Gone => "client_gone",
-            Self::TargetRefused(_) => "target_refused",
-            Self::TunnelRefused { .. } => "tunnel_refused",
-            Self::Capture(_) | Self::NoDestination => "capture",
             Self::Handshake(failure, _) => failure.error.reason(),
+            other => other.into(),
         }
     }
 }
