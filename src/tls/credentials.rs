@@ -83,7 +83,8 @@ impl Credentials {
         let now = unix_seconds(now);
         let chain = Chain::parse(cert, &text.cert, now, by)?;
         let certificates = chain.certificates();
-        let open = || TokenKey::open(key, &chain.facts.key_algorithm);
+        let algorithm = algorithm::family(&chain.facts.key_algorithm);
+        let open = || TokenKey::open(key, algorithm);
         let token = is_token(key).then(open).transpose()?;
         let signing_key = match &token {
             Some(token) => token.signing_key(),

@@ -153,3 +153,11 @@ pub(in crate::tls) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
         (KeyAlgorithm::Unsupported(oid), _) => oid,
     }
 }
+
+/// The name without the size that [`describe`] adds.
+pub(super) fn family(described: &str) -> &str {
+    match described.split_once('-') {
+        Some((RSA_NAME, _size)) => RSA_NAME,
+        _ => described,
+    }
+}
