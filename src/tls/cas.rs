@@ -5,6 +5,7 @@ mod error;
 
 use std::path::Path;
 
+use hybridge_pem::{Block, PemError};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
@@ -16,7 +17,6 @@ use x509_parser::x509::X509Version;
 pub use self::error::CaError;
 use crate::redact::Shown;
 use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
-use crate::tls::pem::{self, Block, PemError};
 use crate::tls::policy::Profile;
 
 /// Whom CAs certify.
@@ -64,7 +64,7 @@ pub(in crate::tls) fn parse(
         cause,
     };
     let mut parsed = ParsedCas::none(certifies);
-    for block in pem::blocks(text).map_err(malformed)? {
+    for block in hybridge_pem::blocks(text).map_err(malformed)? {
         let der = decode(path, &block, malformed)?;
         let ca = Ca {
             place: place(path, &block),

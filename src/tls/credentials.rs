@@ -21,13 +21,13 @@ use std::time::SystemTime;
 
 use rustls::sign::CertifiedKey;
 
-pub use crate::tls::pem::{Label, PemError, Position};
 pub use algorithm::LABELS as ALGORITHM_LABELS;
 pub(super) use algorithm::{describe as describe_key, label as algorithm_label};
 pub use error::{CredentialError, NotPem, Role};
 pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, name_text, printable};
+pub use hybridge_pem::{Label, PemError, Position};
 pub(crate) use source::{PairDigest, PairText, SIZE_LIMIT, directory_of, volume_root};
 pub(super) use source::{read_public, read_trusted};
 pub(crate) use token::{TokenKey, check as check_token, is_token};

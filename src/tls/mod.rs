@@ -12,7 +12,6 @@ pub mod fuzzing;
 pub mod handshake;
 pub mod hello;
 pub mod identity;
-mod pem;
 pub mod plaintext;
 pub mod policy;
 mod post_handshake;

@@ -19,6 +19,7 @@ fn the_map_names_files_that_exist() {
             "redact/",
             "groups/",
             "json/",
+            "pem/",
             "tests/",
             "docs/",
             "config/",

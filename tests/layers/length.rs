@@ -23,6 +23,7 @@ fn no_file_is_longer_than_one_can_read() {
         "redact/src",
         "groups/src",
         "json/src",
+        "pem/src",
         "tests",
         "loadtest/tests",
         "seal/tests",

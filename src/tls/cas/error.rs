@@ -1,8 +1,9 @@
 //! Why certificates of CAs cannot be used: what is wrong, in which file and place, and the remedy.
 
+use hybridge_pem::PemError;
+
 use super::Certifies;
 use crate::redact::Shown;
-use crate::tls::pem::PemError;
 use crate::tls::policy::{Profile, Requirement};
 
 /// Why certificates of CAs cannot be used. A `place` is a file and a block of it.

@@ -4,15 +4,14 @@
 
 use std::path::Path;
 
+use hybridge_pem::{Block, Position};
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
-use crate::tls::pem::{self, Block, Position};
-
 use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
-use super::block::{Entry, is_certificate, is_private_key, labels};
+use super::block::{Entry, labels};
 use super::error::{CredentialError, NotPem, Role};
 use super::facts::{CertificateFacts, name_text, title};
 use super::names;
@@ -83,7 +82,7 @@ impl CertificateFile<'_> {
         text: &[u8],
     ) -> Result<(Vec<Position>, Vec<CertificateDer<'static>>), CredentialError> {
         let blocks = blocks(Role::Certificate, self.path, text)?;
-        let certificates = blocks.iter().filter(|block| is_certificate(block));
+        let certificates = blocks.iter().filter(|block| block.label.is_certificate());
         let mut decoded = (Vec::new(), Vec::new());
         for block in certificates {
             let der = block.decode().map_err(|cause| CredentialError::Pem {
@@ -100,12 +99,14 @@ impl CertificateFile<'_> {
                 ));
             };
             decoded.0.push(block.at);
-            decoded.1.push(without_trust(block, der).into());
+            decoded.1.push(der.into());
         }
         match decoded.1.len() {
-            0 if blocks.iter().any(is_private_key) => Err(CredentialError::KeyInCertificateFile {
-                path: self.path.into(),
-            }),
+            0 if blocks.iter().any(|block| block.label.is_private_key()) => {
+                Err(CredentialError::KeyInCertificateFile {
+                    path: self.path.into(),
+                })
+            }
             0 => Err(self.wrong_blocks(&labels(&blocks))),
             count if count > CHAIN_LIMIT => Err(CredentialError::ChainTooLong {
                 path: self.path.into(),
@@ -193,16 +194,6 @@ impl CertificateFile<'_> {
     }
 }
 
-/// Only the certificate: OpenSSL writes its trust settings behind it (X509_CERT_AUX), which no client gets.
-fn without_trust(block: &Block, mut der: Vec<u8>) -> Vec<u8> {
-    if block.label.is("TRUSTED CERTIFICATE")
-        && let Ok((rest, _)) = X509Certificate::from_der(&der)
-    {
-        der.truncate(der.len() - rest.len());
-    }
-    der
-}
-
 /// When the server's certificate may be used, unix seconds.
 struct Validity {
     at: Position,
@@ -247,7 +238,7 @@ impl Validity {
 
 /// The blocks of a file, of which there must be one at least.
 pub(super) fn blocks(role: Role, path: &Path, text: &[u8]) -> Result<Vec<Block>, CredentialError> {
-    let blocks = pem::blocks(text).map_err(|cause| CredentialError::Pem {
+    let blocks = hybridge_pem::blocks(text).map_err(|cause| CredentialError::Pem {
         role,
         path: path.into(),
         cause,

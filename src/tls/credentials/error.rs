@@ -2,8 +2,9 @@
 
 use std::io;
 
+use hybridge_pem::{PemError, Position};
+
 use crate::redact::Shown;
-use crate::tls::pem::{PemError, Position};
 use crate::tls::policy::{Profile, Requirement};
 
 use super::validity::rfc3339;

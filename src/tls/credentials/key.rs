@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hybridge_pem::Block;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::sign::SigningKey;
 
-use crate::tls::pem::Block;
-
 use super::algorithm::{KeyAlgorithm, REMEDY};
-use super::block::{is_certificate, is_private_key, labels};
+use super::block::labels;
 use super::chain::blocks;
 use super::error::{CredentialError, Role};
 
@@ -45,11 +44,11 @@ pub(super) fn load(
 fn the_key<'a>(path: &Path, blocks: &'a [Block]) -> Result<&'a Block, CredentialError> {
     let keys: Vec<&Block> = blocks
         .iter()
-        .filter(|block| is_private_key(block))
+        .filter(|block| block.label.is_private_key())
         .collect();
     match keys.as_slice() {
         [key] => Ok(key),
-        [] if blocks.iter().any(is_certificate) => {
+        [] if blocks.iter().any(|block| block.label.is_certificate()) => {
             Err(CredentialError::CertificateInKeyFile { path: path.into() })
         }
         [] => Err(CredentialError::WrongBlocks {

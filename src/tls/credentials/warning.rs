@@ -4,14 +4,14 @@
 use std::fmt;
 use std::path::Path;
 
+use hybridge_pem::{Block, Label, Position};
 use x509_parser::certificate::X509Certificate;
 
 use crate::counted::counted;
 use crate::redact::Shown;
 use crate::secret_file::{Exposure, exposure};
-use crate::tls::pem::{self, Block, Label, Position};
 
-use super::block::{Entry, is_certificate, is_private_key};
+use super::block::Entry;
 use super::error::CredentialError;
 use super::facts::{CertificateFacts, title};
 use super::names;
@@ -222,11 +222,11 @@ pub(super) fn of_unused<'a>(
 ) -> impl Iterator<Item = Warning> + use<'a> {
     let both = cert == key;
     let in_cert = unused("certificate", cert, &text.cert, |block| {
-        is_certificate(block) || (both && is_of_key(block))
+        block.label.is_certificate() || (both && is_of_key(block))
     });
     let in_key = (!is_token(key)).then(|| {
         unused("private key", key, &text.key, |block| {
-            is_of_key(block) || (both && is_certificate(block))
+            is_of_key(block) || (both && block.label.is_certificate())
         })
     });
     let in_key = in_key.into_iter().flatten();
@@ -237,7 +237,7 @@ pub(super) fn of_unused<'a>(
 
 /// OpenSSL writes the curve of a key before it.
 fn is_of_key(block: &Block) -> bool {
-    is_private_key(block) || block.label.is("EC PARAMETERS")
+    block.label.is_private_key() || block.label.is("EC PARAMETERS")
 }
 
 fn unused(
@@ -246,7 +246,7 @@ fn unused(
     text: &[u8],
     is_used: impl Fn(&Block) -> bool,
 ) -> Vec<Warning> {
-    let blocks = pem::blocks(text).unwrap_or_default();
+    let blocks = hybridge_pem::blocks(text).unwrap_or_default();
     let unused = blocks.iter().filter(|block| !is_used(block));
     unused
         .map(|block| Warning {

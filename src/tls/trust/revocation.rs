@@ -10,7 +10,6 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::error::TrustError;
 use crate::tls::credentials::{name_text, rfc3339};
-use crate::tls::pem;
 
 /// The tag of a DER sequence, with which no PEM file begins.
 const SEQUENCE: u8 = 0x30;
@@ -40,7 +39,7 @@ impl Revocation {
             revocation.add(path, text.to_vec(), now).map_err(refused)?;
             return Ok(revocation);
         }
-        for block in pem::blocks(text).map_err(|cause| refused(cause.to_string()))? {
+        for block in hybridge_pem::blocks(text).map_err(|cause| refused(cause.to_string()))? {
             let decoded = block.decode().map_err(|cause| refused(cause.to_string()))?;
             let Some((SectionKind::Crl, der)) = decoded else {
                 let (at, label) = (block.at, block.label);

@@ -1,19 +1,25 @@
 //! PEM text into blocks that know their number and line (RFC 7468), so that an error can
-//! name the place that is wrong. Says nothing about what a block means: that is `credentials`.
+//! name the place that is wrong. The one reader of certificates and keys: others pass over what they cannot read, such as
+//! a block behind a byte order mark or a lost line break, and with it a CA that was to be trusted.
 
+mod key;
 mod label;
 
 use std::fmt;
 
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use zeroize::Zeroizing;
 
+pub use key::{KeyError, private_key};
 pub use label::Label;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// OpenSSL's own: behind the certificate follow trust settings (X509_CERT_AUX).
+const TRUSTED: &str = "TRUSTED CERTIFICATE";
 
 /// Where a block stands in its file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,38 +65,96 @@ pub enum PemError {
 }
 
 /// One `-----BEGIN …-----` to `-----END …-----`.
-pub(crate) struct Block {
-    pub(crate) at: Position,
-    pub(crate) label: Label,
+pub struct Block {
+    pub at: Position,
+    pub label: Label,
     /// The label as it stands.
     name: String,
     /// Carries `Proc-Type: 4,ENCRYPTED` (RFC 1421), the old form of an encrypted key.
-    pub(crate) encrypted: bool,
+    pub encrypted: bool,
     body: Zeroizing<Vec<u8>>,
 }
 
 impl Block {
     /// The decoded bytes and what they are; `None` for a label unknown to rustls or an encrypted body.
-    pub(crate) fn decode(&self) -> Result<Option<(SectionKind, Vec<u8>)>, PemError> {
+    pub fn decode(&self) -> Result<Option<(SectionKind, Vec<u8>)>, PemError> {
         if self.encrypted {
             return Ok(None);
         }
         let name = match self.label {
-            Label::Known("X509 CERTIFICATE" | "TRUSTED CERTIFICATE") => "CERTIFICATE",
+            label if label.is_certificate() => "CERTIFICATE",
             _ => &self.name,
         };
         let mut text = Zeroizing::new(format!("-----BEGIN {name}-----\n").into_bytes());
         text.extend_from_slice(&self.body);
         text.extend_from_slice(format!("-----END {name}-----\n").as_bytes());
         let decoded = <(SectionKind, Vec<u8>)>::pem_slice_iter(&text).next();
-        decoded
-            .transpose()
-            .map_err(|_| PemError::Undecodable { at: self.at })
+        let decoded = decoded.transpose();
+        let mut decoded = decoded.map_err(|_| PemError::Undecodable { at: self.at })?;
+        if let Some((_, der)) = &mut decoded
+            && self.label.is(TRUSTED)
+        {
+            der.truncate(element(der).unwrap_or(der.len()));
+        }
+        Ok(decoded)
     }
 }
 
+/// The length of the first element in DER (X.690, section 8.1.3).
+fn element(der: &[u8]) -> Option<usize> {
+    let (_tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let more = usize::from(*first).checked_sub(0x80);
+    let (header, length) = match more {
+        None => (2, usize::from(*first)),
+        Some(more) if more <= 4 => {
+            let octets = rest.get(..more)?;
+            let length = octets
+                .iter()
+                .fold(0, |sum, octet| sum << 8 | usize::from(*octet));
+            (2 + more, length)
+        }
+        Some(_) => return None,
+    };
+    header.checked_add(length)
+}
+
+/// A certificate and where it stands in its file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Certificate {
+    pub at: Position,
+    pub der: CertificateDer<'static>,
+}
+
+/// Every certificate in `text`, in its order, under each of the labels that certificates have. Blocks of other labels are
+/// none of them.
+pub fn certificates(text: &[u8]) -> Result<Vec<Certificate>, PemError> {
+    let blocks = blocks(text)?;
+    let certificates = blocks.iter().filter(|block| block.label.is_certificate());
+    let decoded = certificates.map(|block| match block.decode()? {
+        Some((SectionKind::Certificate, der)) => Ok(Certificate {
+            at: block.at,
+            der: der.into(),
+        }),
+        _ => Err(PemError::Undecodable { at: block.at }),
+    });
+    decoded.collect()
+}
+
+/// The certificates of a bundle that nobody here wrote, such as the system's: what cannot be read is left out, as other
+/// programs do.
+pub fn readable_certificates(text: &[u8]) -> Vec<CertificateDer<'static>> {
+    let mut starts: Vec<usize> = memchr::memmem::find_iter(text, BEGIN).collect();
+    starts.push(text.len());
+    let parts = starts
+        .windows(2)
+        .filter_map(|pair| text.get(pair[0]..pair[1]));
+    let read = parts.filter_map(|part| certificates(part).ok()).flatten();
+    read.map(|certificate| certificate.der).collect()
+}
+
 /// Splits `text` into its blocks; whatever stands between blocks is explanatory text and ignored.
-pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
+pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
     let mut scanner = Scanner::default();
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     for (index, line) in text.split(|byte| matches!(byte, b'\n')).enumerate() {
@@ -201,3 +265,6 @@ impl Block {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,9 @@ const KNOWN: [&str; 25] = [
     "X9.42 DH PARAMETERS",
 ];
 
+/// The labels of a certificate: that of RFC 7468, its former name, and OpenSSL's with trust settings behind it.
+const CERTIFICATES: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+
 /// A label that may be shown, or that there is one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Label {
@@ -42,18 +45,25 @@ pub enum Label {
 }
 
 impl Label {
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         KNOWN
             .into_iter()
             .find(|known| *known == text)
             .map_or(Self::Unknown, Self::Known)
     }
 
-    pub(crate) fn is(self, text: &str) -> bool {
+    /// Whether it is this one.
+    pub fn is(self, text: &str) -> bool {
         matches!(self, Self::Known(known) if known == text)
     }
 
-    pub(crate) fn is_private_key(self) -> bool {
+    /// Whether a certificate is below it.
+    pub fn is_certificate(self) -> bool {
+        CERTIFICATES.iter().any(|label| self.is(label))
+    }
+
+    /// Whether a private key is below it.
+    pub fn is_private_key(self) -> bool {
         matches!(self, Self::Known(text) if text.contains("PRIVATE KEY"))
     }
 }

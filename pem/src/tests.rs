@@ -1,0 +1,111 @@
+#![allow(clippy::unwrap_used)]
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
+use super::*;
+
+fn ders(text: &str) -> Vec<CertificateDer<'static>> {
+    let read = certificates(text.as_bytes()).unwrap();
+    read.into_iter()
+        .map(|certificate| certificate.der)
+        .collect()
+}
+
+fn certificate() -> String {
+    let made = rcgen::generate_simple_self_signed(vec!["x".to_owned()]);
+    made.unwrap().cert.pem()
+}
+
+#[test]
+fn certificates_are_read_under_each_label_and_behind_a_byte_order_mark() {
+    let good = certificate();
+    let der = ders(&good);
+    assert_eq!(der.len(), 1);
+    let old = good.replace("CERTIFICATE", "X509 CERTIFICATE");
+    for text in [
+        format!("\u{feff}{good}{old}"),
+        format!("some words\r\n{old}more words\n{good}").replace('\n', "\r\n"),
+    ] {
+        let read = ders(&text);
+        assert_eq!(read, [der[0].clone(), der[0].clone()], "{text}");
+    }
+}
+
+#[test]
+fn trust_settings_behind_a_certificate_are_left_out() {
+    let der = ders(&certificate()).remove(0);
+    let body = BASE64_STANDARD.encode([der.as_ref(), &[0x30, 0][..]].concat());
+    let block = |label: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+    let trusted = ders(&block(TRUSTED));
+    assert_eq!(trusted, std::slice::from_ref(&der));
+    // Under another label that is no certificate, which its reader says.
+    let other = ders(&block("CERTIFICATE"));
+    assert_eq!(other[0].len(), der.len() + 2);
+    for cut in [&[][..], &[0x30, 0x82, 1], &[0x30, 0x85, 1, 1, 1, 1, 1]] {
+        assert_eq!(element(cut), None);
+    }
+    assert_eq!(element(&[0x30, 2, 1, 1, 9]), Some(4));
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_not_passed_over() {
+    let good = certificate();
+    let together = format!("{}{good}", good.trim_end());
+    assert!(matches!(
+        certificates(together.as_bytes()),
+        Err(PemError::EndOfAnother { .. })
+    ));
+    let doubled = format!("{good}-----{good}");
+    assert!(matches!(
+        certificates(doubled.as_bytes()),
+        Err(PemError::Begin { .. })
+    ));
+    let cut = format!("{good}-----BEGIN CERTIFICATE-----\nAAAA\n");
+    assert!(matches!(
+        certificates(cut.as_bytes()),
+        Err(PemError::Unterminated { .. })
+    ));
+    let damaged = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n";
+    assert!(matches!(
+        certificates(damaged.as_bytes()),
+        Err(PemError::Undecodable { .. })
+    ));
+}
+
+#[test]
+fn of_a_bundle_of_others_is_read_what_can_be_read() {
+    let good = certificate();
+    let (begin, end) = (
+        "-----BEGIN CERTIFICATE-----\n",
+        "-----END CERTIFICATE-----\n",
+    );
+    for bad in [
+        format!("{begin}!!!!\n{end}"),
+        format!("{begin}A\n{end}"),
+        begin.to_owned(),
+        "-----BEGIN CERTIFICATE--\n".to_owned(),
+        "words, and no block\n".to_owned(),
+    ] {
+        let text = format!("\u{feff}{good}{bad}{good}");
+        assert_eq!(readable_certificates(text.as_bytes()).len(), 2, "{bad}");
+    }
+    assert!(readable_certificates(b"").is_empty());
+}
+
+#[test]
+fn a_file_has_one_private_key() {
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    private_key(format!("\u{feff}{}{key}", certificate()).as_bytes()).unwrap();
+    let of = |text: &str| private_key(text.as_bytes()).unwrap_err();
+    assert!(matches!(of(&certificate()), KeyError::Nothing));
+    let two = format!("{key}{key}");
+    assert!(matches!(of(&two), KeyError::Several { count: 2 }));
+    let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+    assert!(matches!(of(&encrypted), KeyError::Encrypted { .. }));
+    let foreign = key.replace("PRIVATE", "OPENSSH PRIVATE");
+    assert!(matches!(of(&foreign), KeyError::Form { .. }));
+    assert!(matches!(
+        of(key.trim_end_matches('\n').strip_suffix('-').unwrap()),
+        KeyError::Pem(_)
+    ));
+}
