@@ -13,6 +13,7 @@ use time::{Duration, OffsetDateTime};
 use super::cli::CertsArgs;
 use super::manifest::{yaml, yaml_out};
 use crate::certgen::files::{self, NewFile};
+pub use crate::certgen::webhook::EntryError;
 use crate::certgen::webhook::{self, entries, unexpired_cas};
 use crate::certgen::{CertgenError, Generated, Name, NameError};
 use crate::counted::counted;
@@ -82,6 +83,14 @@ pub enum CertsError {
         /// The file.
         path: PathBuf,
     },
+    /// A block of it cannot be read.
+    #[error("{path}: {cause}; nothing of this file is used")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Which block, and why.
+        cause: EntryError,
+    },
     /// A certificate ends too soon, or has ended.
     #[error("{report}renew with `hybridge inject certs --previous-ca FILE`")]
     Expiring {
@@ -100,6 +109,7 @@ impl CertsError {
             | Self::Exists { .. }
             | Self::BundleExists { .. }
             | Self::NoCertificate { .. }
+            | Self::Unreadable { .. }
             | Self::Read { .. } => 64,
             _ => 1,
         }
@@ -211,7 +221,7 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
     let mut report = String::new();
     let mut late = false;
     let text = pem_text(path, "tls.crt")?;
-    for entry in entries(&text).ok_or_else(|| no_certificate(path))? {
+    for entry in entries(&text).map_err(|cause| unusable(path, cause))? {
         let left = (entry.ends - now).whole_days();
         late |= entry.ends - now < Duration::days(warn_days.into());
         let _ = writeln!(
@@ -232,7 +242,18 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
 /// The certificates of the CA in use that have not ended, as PEM.
 fn previous_cas(path: &Path, now: OffsetDateTime) -> Result<String, CertsError> {
     let text = pem_text(path, "ca.crt")?;
-    unexpired_cas(&text, now).ok_or_else(|| no_certificate(path))
+    unexpired_cas(&text, now).map_err(|cause| unusable(path, cause))
+}
+
+/// Names the block: without it one CA fewer would be trusted, and nobody would know.
+fn unusable(path: &Path, cause: EntryError) -> CertsError {
+    match cause {
+        EntryError::Nothing => no_certificate(path),
+        cause => CertsError::Unreadable {
+            path: path.to_owned(),
+            cause,
+        },
+    }
 }
 
 fn no_certificate(path: &Path) -> CertsError {

@@ -177,11 +177,49 @@ fn a_file_without_certificate_is_named() {
     for text in [
         "",
         "a: 1",
-        "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n",
+        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
     ] {
         let path = write(dir.path(), "x", text);
         let error = run(&["--check", &path], now()).unwrap_err();
         assert!(matches!(error, CertsError::NoCertificate { .. }), "{error}");
+    }
+}
+
+/// A CA that was passed over would be missing in the bundle, and every pod refused at the next rotation.
+#[test]
+fn no_certificate_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = || {
+        let (secret, _) = made(&run(&[], now()).unwrap());
+        String::from_utf8(decode(&secret["data"]["ca.crt"])).unwrap()
+    };
+    let (first, second) = (ca(), ca());
+    let marked = write(dir.path(), "marked", &format!("\u{feff}{first}{second}"));
+    let (_, webhook) = made(&run(&["--previous-ca", &marked], now()).unwrap());
+    assert_eq!(bundle_of(&webhook, 0).len(), 3);
+    let checked = run(&["--check", &marked], now()).unwrap();
+    assert_eq!(checked.lines().count(), 2, "{checked}");
+    for (text, what) in [
+        (
+            format!("{}{second}", first.trim_end()),
+            "PEM block 1 (line 1)",
+        ),
+        (format!("{first}----------{second}"), "is not a well-formed"),
+        (
+            format!("{first}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "is no certificate",
+        ),
+        (
+            "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_owned(),
+            "PEM block 1",
+        ),
+    ] {
+        let path = write(dir.path(), "damaged", &text);
+        for option in ["--previous-ca", "--check"] {
+            let error = run(&[option, &path], now()).unwrap_err();
+            assert!(matches!(error, CertsError::Unreadable { .. }), "{error}");
+            assert!(error.to_string().contains(what), "{error}");
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn bundle_fault(hook: &Value, now: OffsetDateTime) -> Option<&'static
     }
     let pem = BASE64_STANDARD.decode(bundle.trim_ascii()).ok();
     let pem = pem.and_then(|pem| String::from_utf8(pem).ok());
-    match pem.as_deref().and_then(entries) {
+    match pem.as_deref().and_then(|pem| entries(pem).ok()) {
         None => Some("has a caBundle that is no certificate in PEM, in base64"),
         Some(all) if all.iter().all(|entry| entry.ends <= now) => {
             Some("has a caBundle whose certificates have all ended")
