@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use hybridge_redact::Shown;
 use rustls::client::ResolvesClientCert;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use super::older;
+use super::trust::ders;
 use crate::error::{Error, Result};
 use crate::regular;
 
@@ -28,15 +26,12 @@ impl ClientIdentity {
             Error::Usage(format!("{whose}: {}: {message}", Shown::path(path)))
         };
         let text = read(certificate)?;
-        older::refuse(&text).map_err(|message| wrong(certificate, message))?;
-        let chain = CertificateDer::pem_slice_iter(&text)
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|error| wrong(certificate, format!("not PEM: {error}")))?;
+        let chain = ders(&text).map_err(|message| wrong(certificate, message))?;
         if chain.is_empty() {
             return Err(wrong(certificate, "holds no CERTIFICATE block".into()));
         }
-        let private = PrivateKeyDer::from_pem_slice(&read(key)?)
-            .map_err(|_| wrong(key, "holds no PRIVATE KEY block".into()))?;
+        let private = hybridge_pem::private_key(&read(key)?)
+            .map_err(|error| wrong(key, error.to_string()))?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let pair = CertifiedKey::from_der(chain, private, &provider).map_err(|error| {
             let message = format!("not the key of {}: {error}", Shown::path(certificate));
@@ -73,7 +68,7 @@ mod tests {
         for (cert, key, what) in [
             (&cert, &other, "b.key: not the key of"),
             (&key, &key, "a.key: holds no CERTIFICATE block"),
-            (&cert, &cert, "a.crt: holds no PRIVATE KEY block"),
+            (&cert, &cert, "a.crt: it holds no private key in PEM"),
         ] {
             let said = ClientIdentity::load(cert, key, "target a")
                 .unwrap_err()
@@ -81,19 +76,29 @@ mod tests {
             assert!(said.contains("target a: "), "{said}");
             assert!(said.contains(what), "{said}");
         }
+        let good = std::fs::read_to_string(&cert).unwrap();
+        let old = folder.path().join("old.pem");
         for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
-            let old = folder.path().join("old.pem");
-            let good = std::fs::read_to_string(&cert).unwrap();
-            let both = format!("{good}{}", good.replace("CERTIFICATE", label));
+            let both = format!("\u{feff}{}{good}", good.replace("CERTIFICATE", label));
             std::fs::write(&old, both).unwrap();
-            for refused in [
-                ClientIdentity::load(&old, &key, "target a").map(drop),
-                super::super::Trust::load(Some(&old)).map(drop),
-            ] {
-                let said = refused.unwrap_err().to_string();
-                assert!(said.contains(&format!("holds a block `{label}`")), "{said}");
-            }
+            ClientIdentity::load(&old, &key, "target a").unwrap();
+            super::super::Trust::load(Some(&old)).unwrap();
         }
+        std::fs::write(&old, format!("{}{good}", good.trim_end())).unwrap();
+        for refused in [
+            ClientIdentity::load(&old, &key, "target a").map(drop),
+            super::super::Trust::load(Some(&old)).map(drop),
+        ] {
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains("PEM block 1 (line 1) begins"), "{said}");
+        }
+        let one = std::fs::read_to_string(&key).unwrap();
+        std::fs::write(&old, format!("{one}{one}")).unwrap();
+        let said = ClientIdentity::load(&cert, &old, "target a").unwrap_err();
+        assert!(
+            said.to_string().contains("it holds 2 private keys"),
+            "{said}"
+        );
         let missing = folder.path().join("none");
         assert!(ClientIdentity::load(&missing, &key, "target a").is_err());
     }

@@ -3,7 +3,6 @@
 
 pub mod groups;
 mod identity;
-mod older;
 pub mod trust;
 
 use std::sync::Arc;

@@ -10,11 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hybridge_redact::Shown;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::older;
 use crate::error::{Error, Result};
 use crate::regular;
 
@@ -46,21 +44,25 @@ impl Trust {
                 })?,
         };
         let pem = regular::read(path, LARGEST)?;
-        // The system's own is used as far as it can be.
-        let refused = ca.map_or(Ok(()), |_| older::refuse(&pem));
-        refused
-            .and_then(|()| Self::from_pem(&pem))
+        let certificates = match ca {
+            Some(_) => ders(&pem),
+            // The system's own is used as far as it can be.
+            None => Ok(hybridge_pem::readable_certificates(&pem)),
+        };
+        certificates
+            .and_then(Self::new)
             .map_err(|message| Error::Usage(format!("CA file {}: {message}", Shown::path(path))))
     }
 
     /// The same, of PEM text in memory.
     pub fn from_pem(pem: &[u8]) -> std::result::Result<Self, String> {
+        Self::new(ders(pem)?)
+    }
+
+    fn new(certificates: Vec<CertificateDer<'static>>) -> std::result::Result<Self, String> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| format!("not PEM: {error}"))?;
-            // A bundle may hold an old root webpki refuses; the others are still good.
-            let _unreadable = roots.add(certificate);
-        }
+        // A bundle may hold an old root webpki refuses; the others are still good.
+        let _unreadable = roots.add_parsable_certificates(certificates);
         if roots.is_empty() {
             return Err("holds no usable CERTIFICATE block".into());
         }
@@ -85,6 +87,15 @@ impl Trust {
     pub(super) fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
         Arc::clone(&self.0) as Arc<dyn ServerCertVerifier>
     }
+}
+
+/// The certificates of a text that somebody named: all of them, or what is wrong.
+pub(super) fn ders(pem: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, String> {
+    let read = hybridge_pem::certificates(pem).map_err(|error| error.to_string())?;
+    Ok(read
+        .into_iter()
+        .map(|certificate| certificate.der)
+        .collect())
 }
 
 struct Remembering {

@@ -3,9 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use hybridge_pem::Certificate;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::regular;
 
@@ -56,28 +55,16 @@ enum Bundle {
     System,
 }
 
-/// Older labels of a certificate, which the reader of PEM passes over without a word.
-const OLDER: [&str; 2] = ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
-
 fn fill(roots: &mut RootCertStore, text: &[u8], shown: &str, of: Bundle) -> Result<(), String> {
-    if of == Bundle::Named {
-        let words = String::from_utf8_lossy(text);
-        let is_there = |label: &&&str| words.contains(&format!("-----BEGIN {label}-----"));
-        if let Some(label) = OLDER.iter().find(is_there) {
-            return Err(format!(
-                "{shown}: a block `{label}`, an older form: write it anew with `openssl x509 -in FILE -out NEW`"
-            ));
-        }
+    if of == Bundle::System {
+        roots.add_parsable_certificates(hybridge_pem::readable_certificates(text));
+        return Ok(());
     }
-    for certificate in CertificateDer::pem_slice_iter(text) {
-        let said = match certificate.map(|certificate| roots.add(certificate)) {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => format!("{shown}: no CA: {error}"),
-            Err(_) => format!("{shown}: a PEM block that cannot be read"),
-        };
-        if of == Bundle::Named {
-            return Err(said);
-        }
+    let certificates = hybridge_pem::certificates(text);
+    let certificates = certificates.map_err(|error| format!("{shown}: {error}"))?;
+    for Certificate { at, der } in certificates {
+        let added = roots.add(der);
+        added.map_err(|error| format!("{shown}: {at}: no CA: {error}"))?;
     }
     Ok(())
 }
@@ -88,21 +75,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_label_is_refused_by_name_and_not_passed_over() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let good = rcgen::CertificateParams::default();
-        let good = good.self_signed(&key).unwrap().pem();
-        for label in OLDER {
-            let text = format!("{good}{}", good.replace("CERTIFICATE", label));
+    fn no_certificate_is_passed_over() {
+        let ca = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut parameters = rcgen::CertificateParams::default();
+            parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            parameters.self_signed(&key).unwrap().pem()
+        };
+        let (first, second) = (ca(), ca());
+        for second in [
+            second.clone(),
+            second.replace("CERTIFICATE", "X509 CERTIFICATE"),
+            second.replace("CERTIFICATE", "TRUSTED CERTIFICATE"),
+        ] {
+            let text = format!("\u{feff}{first}{second}");
             let mut roots = RootCertStore::empty();
-            let error = fill(&mut roots, text.as_bytes(), "x", Bundle::Named).unwrap_err();
-            assert!(
-                error.starts_with(&format!("x: a block `{label}`")),
-                "{error}"
-            );
-            fill(&mut roots, text.as_bytes(), "x", Bundle::System).unwrap();
-            assert_eq!(roots.len(), 1);
+            fill(&mut roots, text.as_bytes(), "x", Bundle::Named).unwrap();
+            assert_eq!(roots.len(), 2, "{second}");
         }
+        let together = format!("{}{second}", first.trim_end());
+        let mut roots = RootCertStore::empty();
+        let error = fill(&mut roots, together.as_bytes(), "x", Bundle::Named).unwrap_err();
+        assert!(error.starts_with("x: PEM block 1 (line 1)"), "{error}");
     }
 
     #[test]
