@@ -14,8 +14,10 @@ mod whole;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
@@ -31,13 +33,45 @@ struct Ran {
     err: String,
 }
 
+/// The directories `id` and `sign` of every stage, made once: path, mode, and the content of a file.
+static KEYS: LazyLock<Vec<(PathBuf, u32, Option<Vec<u8>>)>> = LazyLock::new(|| {
+    let stage = Stage::empty();
+    stage.ok("keys seal --out id");
+    stage.ok("keys sign --out sign");
+    let mode = |name: &Path| {
+        let metadata = fs::metadata(stage.directory.path().join(name)).unwrap();
+        metadata.permissions().mode()
+    };
+    let mut kept = Vec::new();
+    for directory in ["id", "sign"].map(PathBuf::from) {
+        let files = tree(&stage.directory.path().join(&directory));
+        kept.push((directory.clone(), mode(&directory), None));
+        for (name, content) in files {
+            let name = directory.join(name);
+            kept.push((name.clone(), mode(&name), Some(content)));
+        }
+    }
+    kept
+});
+
 impl Stage {
-    fn new() -> Self {
-        let stage = Self {
+    fn empty() -> Self {
+        Self {
             directory: tempfile::tempdir().unwrap(),
-        };
-        stage.ok("keys seal --out id");
-        stage.ok("keys sign --out sign");
+        }
+    }
+
+    fn new() -> Self {
+        let stage = Self::empty();
+        for (name, mode, content) in &*KEYS {
+            let path = stage.directory.path().join(name);
+            match content {
+                Some(content) => fs::write(&path, content),
+                None => fs::create_dir(&path),
+            }
+            .unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(*mode)).unwrap();
+        }
         stage.write("model/config.json", b"{}");
         stage.write("model/weights/a.safetensors", &safetensors(200_000));
         stage.write("model/empty", b"");

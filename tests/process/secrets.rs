@@ -48,6 +48,22 @@ fn there_are_thirty_ways_and_more() {
 }
 
 #[test]
+#[should_panic(expected = "repeats")]
+fn a_line_of_the_key_is_noticed() {
+    let trial = Trial::new();
+    let key = trial.pair.key.lines().nth(1).unwrap();
+    trial.assert_silent("a line", format!("it is\n {}", &key[7..30]).as_bytes());
+}
+
+#[test]
+#[should_panic(expected = "repeats")]
+fn digits_of_the_key_are_noticed() {
+    let trial = Trial::new();
+    let bytes = trial.ways.iter().find(|way| way.name == "a list of bytes");
+    trial.assert_silent("bytes", &bytes.unwrap().text.as_bytes()[30..90]);
+}
+
+#[test]
 fn a_key_as_an_argument_is_not_repeated() {
     let trial = Trial::new();
     let flags = [

@@ -1,5 +1,6 @@
 //! A key, the ways it is handed over, and what must not be said of it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -19,10 +20,16 @@ pub(super) struct Trial {
     pub(super) dir: TempDir,
     pub(super) pair: Pair,
     pub(super) ways: Vec<Handed>,
-    /// Every base64 body of the key in its forms, without line breaks.
-    pub(super) bodies: Vec<String>,
-    /// The secret number of the key in hexadecimal.
-    pub(super) scalar: String,
+    /// Every piece of a base64 body of the key in its forms, without line breaks.
+    pieces: HashSet<[u8; PIECE]>,
+    /// Every piece of the secret number of the key in hexadecimal.
+    digits: HashSet<[u8; PIECE]>,
+}
+
+/// All that can be read at one place or another. A text is compared by its own pieces: to look for each piece of
+/// a key in it takes as many passes as the key has characters.
+fn pieces(text: &[u8]) -> impl Iterator<Item = [u8; PIECE]> {
+    text.array_windows().copied()
 }
 
 impl Trial {
@@ -41,12 +48,13 @@ impl Trial {
             bodies.push(base64);
         }
         bodies.push(hexadecimal::jwk_number(&key));
+        let bodies = bodies.iter().flat_map(|body| pieces(body.as_bytes()));
         Self {
             dir,
             pair,
             ways,
-            bodies,
-            scalar: hexadecimal::scalar(&key),
+            pieces: bodies.collect(),
+            digits: pieces(hexadecimal::scalar(&key).as_bytes()).collect(),
         }
     }
 
@@ -75,11 +83,9 @@ impl Trial {
         let text = String::from_utf8_lossy(said);
         let flat = text.replace("\\n", "");
         let flat: String = flat.chars().filter(|c| !c.is_whitespace()).collect();
-        for body in &self.bodies {
-            let pieces = body.as_bytes().windows(PIECE);
-            let leaked = pieces
-                .filter_map(|piece| std::str::from_utf8(piece).ok())
-                .find(|piece| text.contains(piece) || flat.contains(piece));
+        for text in [text.as_ref(), &flat] {
+            let leaked = pieces(text.as_bytes()).find(|piece| self.pieces.contains(piece));
+            let leaked = leaked.map(|piece| String::from_utf8_lossy(&piece).into_owned());
             assert!(leaked.is_none(), "{what} repeats {leaked:?}: {text}");
         }
         let mut bare = text.to_lowercase();
@@ -87,8 +93,8 @@ impl Trial {
             bare = bare.replace(prefix, "");
         }
         bare.retain(|c| c.is_ascii_hexdigit());
-        let digits = (0..=self.scalar.len() - PIECE).map(|at| &self.scalar[at..at + PIECE]);
-        let leaked = digits.into_iter().find(|piece| bare.contains(piece));
+        let leaked = pieces(bare.as_bytes()).find(|piece| self.digits.contains(piece));
+        let leaked = leaked.map(|piece| String::from_utf8_lossy(&piece).into_owned());
         assert!(leaked.is_none(), "{what} repeats {leaked:?}: {text}");
     }
 
