@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::EgressStatus;
 use crate::metrics::Metrics;
-use crate::tls::client::CaSource;
 use crate::tls::credentials::{rfc3339, unix_seconds};
 
 /// What of an egress is worth a word and does not make it unready.
@@ -36,10 +35,7 @@ pub(super) fn describe(egress: &EgressStatus, metrics: &Metrics) -> Value {
         "policy": policy.mode().name(),
         "groups": names(&mut policy.groups().iter().map(|g| g.name())),
         "cipher_suites": names(&mut policy.suites().iter().map(|s| s.name())),
-        "ca": match &settings.ca {
-            CaSource::File(path) => path.display().to_string(),
-            CaSource::System => "system".to_owned(),
-        },
+        "ca": settings.ca.shown().to_string(),
         "authorities": egress.tls.ca_count(),
         "peer_ids": settings.peer_ids.uris().collect::<Vec<_>>(),
         "certificate": egress.tls.facts().map(|facts| {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::ListenerStatus;
 use crate::metrics::Metrics;
 use crate::proxy::OpenPeers;
+use crate::redact::Shown;
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::{CredentialStore, OtherFiles};
 use crate::tls::tickets::TicketKeyStore;
@@ -81,7 +82,7 @@ fn client_auth(trust: &TrustStore, peers: &OpenPeers) -> Value {
         .collect();
     json!({
         "mode": <&str>::from(trust.settings().mode),
-        "client_ca": trust.settings().ca,
+        "client_ca": Shown::path(&trust.settings().ca).to_string(),
         "generation": trust.current().digest(),
         "crl_next_update": trust.current().next_update().map(rfc3339),
         "error": trust.last_error().as_deref(),
@@ -94,7 +95,7 @@ fn client_auth(trust: &TrustStore, peers: &OpenPeers) -> Value {
 fn ticket_keys(keys: &TicketKeyStore) -> Value {
     let (active, others) = keys.ids();
     json!({
-        "file": keys.path(),
+        "file": Shown::path(keys.path()).to_string(),
         "active": active,
         "opening": others,
         "error": keys.last_error().as_deref(),
@@ -104,9 +105,11 @@ fn ticket_keys(keys: &TicketKeyStore) -> Value {
 /// Which keys verify requests or sign responses.
 fn signature_keys(keys: &OtherFiles) -> Value {
     let read = keys.read();
+    let files = read.files().into_iter();
+    let files = files.map(|file| Shown::path(&file).to_string());
     json!({
         "setting": read.setting(),
-        "files": read.files(),
+        "files": files.collect::<Vec<_>>(),
         "in_use": read.in_use(),
         "error": keys.last_error().as_deref(),
     })

@@ -9,7 +9,7 @@ mod tunnel;
 
 use std::fmt;
 
-use self::text::{addresses, duration, list, path, policy, quoted, socket_limits, timeout};
+use self::text::{addresses, duration, free, list, path, policy, quoted, socket_limits, timeout};
 use super::settings::{Config, ListenerConfig};
 use super::size::size_text;
 use crate::proxy::{Protocol, UpstreamAddr};
@@ -153,7 +153,7 @@ fn tls_section(f: &mut fmt::Formatter<'_>, tls: &tls::Settings) -> fmt::Result {
         let socket = format!("unix:{}", socket.display());
         writeln!(f, "  spiffe = {}", quoted(&socket))?;
         if let Some(hint) = &tls.spiffe_hint {
-            writeln!(f, "  spiffe-hint = {}", quoted(hint))?;
+            writeln!(f, "  spiffe-hint = {}", free(hint))?;
         }
     } else {
         writeln!(f, "  cert = {}", path(&tls.cert))?;

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::log_limit::LogLimit;
 use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
+use crate::redact::Shown;
 use crate::spiffe::{self, Error, Response, Svid};
 use crate::tls::credentials::rfc3339;
 use crate::tls::digest::digest_of;
@@ -189,7 +190,8 @@ fn no_identity(response: &Response, hint: Option<&str>) -> String {
     let count = response.svids.len();
     match hint {
         Some(hint) if count > 0 => format!(
-            "none of the {count} identities of the agent's answer has the hint `{hint}` (spiffe-hint)"
+            "none of the {count} identities of the agent's answer has the hint `{}` (spiffe-hint)",
+            Shown::from(hint)
         ),
         _ => "the agent's answer holds no identity".to_owned(),
     }

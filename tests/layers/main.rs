@@ -39,7 +39,7 @@ const BELOW: [(&str, &[&str]); 28] = [
         "admin",
         &[
             "budget", "build", "census", "drain", "io", "listener", "metrics", "panics", "probes",
-            "proxy", "time", "tls", "traces",
+            "proxy", "redact", "time", "tls", "traces",
         ],
     ),
     (

@@ -4,6 +4,7 @@
 mod hexadecimal;
 mod others;
 mod trial;
+mod waiting;
 mod ways;
 
 use std::fs;

@@ -42,6 +42,14 @@ pub(super) fn path(path: &Path) -> String {
     }
 }
 
+/// A text of the operator's choice, unless it may be a key.
+pub(super) fn free(text: &str) -> String {
+    match Secret::of(text) {
+        Some(_) => quoted(&Shown::from(text).to_string()),
+        None => quoted(text),
+    }
+}
+
 pub(super) fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
     toml::Value::Array(items.map(toml::Value::from).collect()).to_string()
 }

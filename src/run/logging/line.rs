@@ -1,18 +1,19 @@
 //! One event as one line: logfmt for people and collectors alike, or a JSON object. Both have the
 //! same names in the same order: `timestamp`, `level`, `message`, then the fields of the event.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
-use crate::redact::{is_printable, printable_json};
+use crate::redact::{is_printable, printable_json, scrub};
 
 /// Fields whose value is a list.
 const LISTS: [&str; 3] = ["addresses", "in_use", "opening"];
@@ -41,12 +42,20 @@ where
     ) -> fmt::Result {
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let level = event.metadata().level().as_str();
+        let level = event.metadata().level();
         let mut fields = Fields::default();
         event.record(&mut fields);
+        // A last look at what libraries and paths say; no connection and no request has a line of these levels.
+        if *level <= Level::WARN {
+            fields.scrub();
+        }
         let head = [
             ("timestamp", Form::Bare, Value::String(timestamp)),
-            ("level", Form::Bare, Value::String(level.to_owned())),
+            (
+                "level",
+                Form::Bare,
+                Value::String(level.as_str().to_owned()),
+            ),
             ("message", Form::Bare, Value::String(fields.message)),
         ];
         let entries = head.into_iter().chain(fields.entries);
@@ -75,6 +84,22 @@ struct Fields {
 }
 
 impl Fields {
+    /// Hides what may be a key.
+    fn scrub(&mut self) {
+        let texts = self
+            .entries
+            .iter_mut()
+            .filter_map(|entry| match &mut entry.2 {
+                Value::String(text) => Some(text),
+                _ => None,
+            });
+        for text in texts.chain([&mut self.message]) {
+            if let Cow::Owned(clean) = scrub(text) {
+                *text = clean;
+            }
+        }
+    }
+
     fn push(&mut self, field: &Field, value: Value) {
         self.push_as(field, Form::Bare, value);
     }

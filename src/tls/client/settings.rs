@@ -18,7 +18,7 @@ pub enum CaSource {
 
 impl CaSource {
     /// What messages call it.
-    pub(in crate::tls) fn shown(&self) -> Shown {
+    pub(crate) fn shown(&self) -> Shown {
         match self {
             Self::File(path) => Shown::path(path),
             Self::System => Shown::path(Path::new("system")),

@@ -11,6 +11,7 @@ use super::cas::ClientTlsError;
 use super::generation::{Generation, Texts};
 use super::handshake::Peer;
 use super::settings::Settings;
+use crate::redact::Shown;
 use crate::tls::credentials::{CertificateFacts, unix_seconds};
 use crate::tls::standing::StandingFailure;
 
@@ -79,7 +80,7 @@ impl ClientTls {
         let Some(warning) = self.failure.expiry().due(validity, now) else {
             return;
         };
-        let (cert, not_after) = (cert.display(), warning.not_after());
+        let (cert, not_after) = (Shown::path(cert), warning.not_after());
         match warning.hours_left() {
             Some(hours_left) => {
                 warn!(%cert, %not_after, hours_left, "egress certificate expires soon");

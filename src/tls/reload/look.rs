@@ -127,13 +127,13 @@ impl Keeper {
         let restored = self.store.forget_failure();
         if restored {
             info!(
-                cert = %self.store.cert_path().display(),
+                cert = %self.store.cert_name(),
                 "certificate files hold the pair in use again"
             );
             return Outcome::Restored;
         }
         if trigger != Trigger::Watch {
-            info!(cert = %self.store.cert_path().display(), "certificate unchanged");
+            info!(cert = %self.store.cert_name(), "certificate unchanged");
         }
         Outcome::Unchanged
     }
@@ -144,7 +144,7 @@ impl Keeper {
         };
         let facts = current.facts();
         info!(
-            cert = %self.store.cert_path().display(),
+            cert = %self.store.cert_name(),
             subject = %facts.subject,
             not_after = %rfc3339(facts.not_after),
             sha256 = %facts.sha256,
@@ -159,7 +159,7 @@ impl Keeper {
 
     fn failed(&self, failure: Failure) -> Outcome {
         let error = self.store.record(failure);
-        let cert = self.store.cert_path().display();
+        let cert = self.store.cert_name();
         let (reason, message) = (error.reason, &error.message);
         if self.store.current().is_some() {
             warn!(%cert, reason, error = %message, "certificate not reloaded, the last good one stays in use");

@@ -168,7 +168,7 @@ impl CredentialStore {
         let now = unix_seconds(SystemTime::now());
         let due = validity.and_then(|validity| self.expiry.due(validity, now));
         let Some(warning) = due else { return };
-        let (cert, not_after) = (self.cert.display(), warning.not_after());
+        let (cert, not_after) = (self.cert_name(), warning.not_after());
         if let Some(hours_left) = warning.hours_left() {
             warn!(%cert, %not_after, hours_left, "certificate expires soon");
         } else {
@@ -196,7 +196,7 @@ impl CredentialStore {
         if let Some(current) = current.filter(|current| digest == *current.digest()) {
             // Without traffic, which a listener that is not ready has none of, nobody else would try.
             if current.token().is_some_and(TokenKey::try_again) {
-                info!(cert = %self.cert.display(), "the token of the key signs again");
+                info!(cert = %self.cert_name(), "the token of the key signs again");
             }
             return Attempt::Unchanged;
         }

@@ -14,6 +14,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::redact::{Shown, scrub};
+
 /// Threads of the process that may be setting watches: a file system that does not answer holds one for ever.
 static SETTING: Semaphore = Semaphore::const_new(16);
 
@@ -98,7 +100,7 @@ impl Watched {
                 }
                 Err(error) => {
                     if self.unwatched.insert(directory.clone()) {
-                        warn!(directory = %directory.display(), %error,
+                        warn!(directory = %Shown::path(&directory), error = %said(&error),
                             "cannot watch the certificate directory, changes show at the next re-check");
                     }
                 }
@@ -120,8 +122,13 @@ fn watcher(changed: Arc<Notify>) -> Option<RecommendedWatcher> {
         changed.notify_one();
     };
     notify::recommended_watcher(tell)
-        .inspect_err(|error| warn!(%error, "cannot watch directories, certificate changes show at the next re-check"))
+        .inspect_err(|error| warn!(error = %said(error), "cannot watch directories, certificate changes show at the next re-check"))
         .ok()
+}
+
+/// The library's own words repeat the path.
+fn said(error: &notify::Error) -> String {
+    scrub(&error.to_string()).into_owned()
 }
 
 /// Our own reading of the files must not set off the next.

@@ -7,6 +7,7 @@ use tracing::field::{DisplayValue, display};
 use tracing::{info, warn};
 
 use super::source::{Look, Source};
+use crate::redact::Shown;
 use crate::tls::credentials::rfc3339;
 use crate::tls::standing::StandingFailure;
 
@@ -69,14 +70,14 @@ impl Watched {
         match &self.source {
             Source::ClientCas(store) => {
                 let trust = store.current();
-                info!(listener, client_ca = %store.settings().ca.display(), digest = trust.digest(), "authorities for clients reloaded");
+                info!(listener, client_ca = %Shown::path(&store.settings().ca), digest = trust.digest(), "authorities for clients reloaded");
                 for warning in trust.warnings() {
                     warn!(listener, "{warning}");
                 }
             }
             Source::TicketKeys(store) => {
                 let (active, opening) = store.ids();
-                info!(listener, ticket_keys = %store.path().display(), active, ?opening, "ticket keys reloaded");
+                info!(listener, ticket_keys = %Shown::path(store.path()), active, ?opening, "ticket keys reloaded");
                 if let Some(warning) = store.warning() {
                     warn!(listener, "{warning}");
                 }
@@ -129,7 +130,7 @@ impl Watched {
         let listener = self.shown_listener();
         match &self.source {
             Source::ClientCas(store) => {
-                let client_ca = store.settings().ca.display();
+                let client_ca = Shown::path(&store.settings().ca);
                 if restored {
                     info!(listener, %client_ca, "the file holds the authorities in use again");
                 } else {
@@ -137,7 +138,7 @@ impl Watched {
                 }
             }
             Source::TicketKeys(store) => {
-                let ticket_keys = store.path().display();
+                let ticket_keys = Shown::path(store.path());
                 if restored {
                     info!(listener, %ticket_keys, "the file holds the ticket keys in use again");
                 } else {
@@ -170,7 +171,7 @@ impl Watched {
         let listener = self.shown_listener();
         match &self.source {
             Source::ClientCas(store) => {
-                let client_ca = store.settings().ca.display();
+                let client_ca = Shown::path(&store.settings().ca);
                 if store.is_waiting() {
                     warn!(listener, %client_ca, %error, "no usable authorities for clients yet, every client certificate is refused");
                 } else {
@@ -178,7 +179,7 @@ impl Watched {
                 }
             }
             Source::TicketKeys(store) => {
-                let ticket_keys = store.path().display();
+                let ticket_keys = Shown::path(store.path());
                 if store.is_waiting() {
                     warn!(listener, %ticket_keys, %error, "no usable ticket keys yet, this process makes its own");
                 } else {

@@ -9,6 +9,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::error::TrustError;
+use crate::redact::Shown;
 use crate::tls::credentials::{name_text, rfc3339};
 
 /// The tag of a DER sequence, with which no PEM file begins.
@@ -60,7 +61,7 @@ impl Revocation {
 
     fn add(&mut self, path: &Path, der: Vec<u8>, now: i64) -> Result<(), String> {
         let known = read(&der)?;
-        let from = format!("client-crl: {}", path.display());
+        let from = format!("client-crl: {}", Shown::path(path));
         let (issuer, next) = (&known.issuer_text, known.next_update);
         self.warnings.extend(out_of_date(&from, issuer, next, now));
         self.first_end = Some(first(self.first_end, (known.this_update, next)));

@@ -18,6 +18,8 @@ pub(super) const PIECE: usize = 16;
 /// A key and the directory it is tried in.
 pub(super) struct Trial {
     pub(super) dir: TempDir,
+    /// Who issued the certificate.
+    pub(super) ca: String,
     pub(super) pair: Pair,
     pub(super) ways: Vec<Handed>,
     /// Every piece of a base64 body of the key in its forms, without line breaks.
@@ -34,7 +36,8 @@ fn pieces(text: &[u8]) -> impl Iterator<Item = [u8; PIECE]> {
 
 impl Trial {
     pub(super) fn new() -> Self {
-        let pair = TestPki::new(Algorithm::EcdsaP256).leaf(&["localhost"]);
+        let pki = TestPki::new(Algorithm::EcdsaP256);
+        let pair = pki.leaf(&["localhost"]);
         let dir = tempfile::tempdir().unwrap();
         pair.write_to(dir.path());
         let key = PKey::private_key_from_pem(pair.key.as_bytes()).unwrap();
@@ -51,6 +54,7 @@ impl Trial {
         let bodies = bodies.iter().flat_map(|body| pieces(body.as_bytes()));
         Self {
             dir,
+            ca: pki.ca_pem().to_owned(),
             pair,
             ways,
             pieces: bodies.collect(),

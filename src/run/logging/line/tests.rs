@@ -195,3 +195,23 @@ fn every_list_of_the_log_is_known() {
     );
     assert!(line.ends_with(" in_use=\"[a, b]\"\n"), "{line}");
 }
+
+/// A library says in its own words what it was given; a digest is no secret at the level of facts.
+#[test]
+fn a_warning_repeats_nothing_like_a_key() {
+    let key = "MC4CAQAwBQYDK2VwBCIEIEFZ2zWuXm0YwrTJp9Qk3sLd7fHb1vN4xR6tC8yU0aGe";
+    for format in [LogFormat::Text, LogFormat::Json] {
+        for line in [
+            logged(format, || tracing::warn!(path = %key, "a {key} b")),
+            logged(format, || {
+                tracing::error!(error = format!("about [\"/{key}\"]"), "c");
+            }),
+        ] {
+            assert!(!line.contains(&key[8..24]), "{line}");
+            assert!(line.contains("not shown"), "{line}");
+        }
+    }
+    let sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let line = logged(LogFormat::Text, || tracing::info!(%sha256, "reloaded"));
+    assert!(line.contains(sha256), "{line}");
+}
