@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::redact::Shown;
+use crate::redact::{Secret, Shown};
 
 /// Longest path of a Unix socket (unix(7)).
 const LONGEST: usize = 107;
@@ -24,6 +24,12 @@ pub enum EndpointError {
     #[error("`{written}` is no Unix socket: write unix:/run/spire/agent.sock")]
     Scheme {
         /// What was written.
+        written: Shown,
+    },
+    /// A path that may be a key: it would stand in logs and on pages.
+    #[error("`{written}`: write the path of a socket there is, as in unix:/run/spire/agent.sock")]
+    LikeAKey {
+        /// What was written, hidden.
         written: Shown,
     },
     /// A path that no socket can have.
@@ -51,6 +57,11 @@ pub fn socket(text: &str) -> Result<PathBuf, EndpointError> {
         }
         None => rest,
     };
+    if Secret::of(text).is_some() {
+        return Err(EndpointError::LikeAKey {
+            written: text.into(),
+        });
+    }
     let whole = path.starts_with('/') && path.len() > 1 && path.len() <= LONGEST;
     if whole && !path.contains(['?', '#', '\0']) {
         Ok(path.into())
@@ -83,6 +94,11 @@ mod tests {
             "",
         ] {
             assert!(socket(wrong).is_err(), "{wrong}");
+        }
+        let key = "MC4CAQAwBQYDK2VwBCIEIEFZ2zWuXm0YwrTJp9Qk3sLd7fHb1vN4xR6tC8yU0aGe";
+        for form in ["unix:/", "unix:///", "unix:/run/", "unix://", ""] {
+            let refused = socket(&format!("{form}{key}")).unwrap_err().to_string();
+            assert!(!refused.contains(&key[24..40]), "{refused}");
         }
         assert!(socket(&format!("unix:/{}", "x".repeat(LONGEST))).is_err());
     }

@@ -135,6 +135,21 @@ fn a_password_before_a_host_is_not_repeated() {
     }
 }
 
+/// A PKCS#8 key of Ed25519 has 64 characters: short enough for the path of a socket.
+#[test]
+fn a_key_as_the_socket_of_an_agent_is_not_repeated() {
+    let trial = Trial::new();
+    let key = openssl::pkey::PKey::generate_ed25519().unwrap();
+    let body = ways::base64(&key.private_key_to_pkcs8().unwrap());
+    let fixed = ["check", "--listen", "127.0.0.1:0", "--upstream"];
+    for start in ["unix:/", "unix:///", "unix:/run/"] {
+        let endpoint = format!("{start}{body}");
+        let arguments = [&fixed[..], &["127.0.0.1:9", "--spiffe", &endpoint]].concat();
+        let says = ["--spiffe", "write the path of a socket there is"];
+        refused(&trial, &arguments, &says, &body[24..56]);
+    }
+}
+
 #[test]
 fn a_line_of_a_key_in_what_is_written_is_not_repeated() {
     let trial = Trial::new();
