@@ -84,10 +84,15 @@ impl Reviews {
     async fn respond_to(
         self: Arc<Self>,
         request: Request<Incoming>,
+        work: Arc<Work>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
         let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
-            Ok(Ok(body)) => self.plan(head, body).await,
+            Ok(Ok(body)) => {
+                // Not before: a connection that waits for its client may have to make room.
+                let _open = work.request();
+                self.plan(head, body).await
+            }
             Ok(Err(refusal)) => self.webhook.refuse(&refusal),
             Err(_) => self.webhook.refuse(&Refusal::slow_body()),
         };
@@ -221,14 +226,8 @@ pub(crate) async fn serve<IO>(
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let open = Arc::clone(&work);
-    let service = service_fn(move |request| {
-        let (reviews, open) = (Arc::clone(&reviews), open.request());
-        async move {
-            let response = reviews.respond_to(request).await;
-            drop(open);
-            response
-        }
-    });
+    let service =
+        service_fn(move |request| Arc::clone(&reviews).respond_to(request, Arc::clone(&open)));
     let io = TokioIo::new(io);
     // A broken connection is the client's affair; its requests were responded to or are lost with it.
     match alpn {
@@ -269,7 +268,7 @@ pub(crate) async fn serve<IO>(
 }
 
 /// Drives a connection; a drain lets the request under way finish and takes no other. One that has to
-/// make room has none under way, and a moment for its last bytes.
+/// make room waits for its client, and has a moment for its last bytes.
 async fn until_drained<C>(
     mut connection: Pin<&mut C>,
     watch: Watch,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::listener::Activity;
 
-/// The requests of one connection that are under way: without one it may have to make room.
+/// The requests of one connection that are there as a whole: without one it may have to make room.
 pub(crate) struct Work {
     activity: Arc<Activity>,
     open: AtomicUsize,

@@ -1,11 +1,15 @@
 //! Limits on memory and time, over connections in memory and with a clock that goes on only when nothing else does.
 #![allow(clippy::unwrap_used)]
 
+use std::net::Ipv4Addr;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::drain::Drain;
 use crate::inject::plan::Settings;
+use crate::listener::{self, Admission};
 use crate::metrics::Metrics;
 
 fn reviews() -> Arc<Reviews> {
@@ -13,12 +17,34 @@ fn reviews() -> Arc<Reviews> {
     Reviews::new(Webhook::new(Settings::default(), &metrics).unwrap())
 }
 
+fn activity() -> Arc<Activity> {
+    let metrics = Metrics::new().unwrap();
+    let admission = Admission::new(1, listener::counters(&metrics, "webhook"));
+    let permit = admission.try_enter(Ipv4Addr::LOCALHOST.into()).unwrap();
+    Arc::clone(permit.activity())
+}
+
 /// A client that announces a body of so many bytes and sends some of them.
 async fn client(reviews: &Arc<Reviews>, announced: usize, sent: usize) -> DuplexStream {
+    client_of(reviews, &activity(), announced, sent).await
+}
+
+/// The same on a connection of that activity.
+async fn client_of(
+    reviews: &Arc<Reviews>,
+    activity: &Arc<Activity>,
+    announced: usize,
+    sent: usize,
+) -> DuplexStream {
     let (mut client, server) = duplex(1 << 20);
-    let reviews = Arc::clone(reviews);
-    let service = service_fn(move |request| Arc::clone(&reviews).respond_to(request));
-    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+    tokio::spawn(serve(
+        server,
+        Alpn::Http1,
+        Arc::clone(reviews),
+        Drain::default().watch(),
+        Arc::new(Work::new(Arc::clone(activity))),
+        Arc::new(|| ()),
+    ));
     let head = format!(
         "POST /inject/object HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {announced}\r\n\r\n"
     );
@@ -55,6 +81,34 @@ async fn small_bodies_on_their_way_share_the_memory_too() {
     // The youngest has all the time that there is.
     assert_eq!(status(last).await, "408");
     assert!(began.elapsed() >= BODY_TIMEOUT, "{:?}", began.elapsed());
+}
+
+/// Of as many connections as there may be, one makes room while its body is on the way, and none while a pod is planned.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_for_its_client_makes_room() {
+    let (reviews, metrics) = (reviews(), Metrics::new().unwrap());
+    let admission = |limit| Admission::new(limit, listener::counters(&metrics, "webhook"));
+    let enter = |admission: &Arc<Admission>| admission.try_enter(Ipv4Addr::LOCALHOST.into());
+
+    let full = admission(2);
+    let permits = [(); 2].map(|()| enter(&full).unwrap());
+    let mut slow = client_of(&reviews, permits[0].activity(), 100, 1).await;
+    let _beside = client_of(&reviews, permits[1].activity(), 100, 1).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(enter(&full).is_some(), "slow bodies keep others out");
+    let told = Instant::now();
+    assert_eq!(slow.read(&mut [0]).await.unwrap(), 0);
+    assert!(told.elapsed() < Duration::from_secs(2));
+
+    let full = admission(1);
+    let permit = enter(&full).unwrap();
+    let plans = u32::try_from(SMALL_PLANS).unwrap();
+    let busy = Arc::clone(&reviews.small_plans).acquire_many_owned(plans);
+    let _busy = busy.await.unwrap();
+    let planned = client_of(&reviews, permit.activity(), 10, 10).await;
+    sleep(Duration::from_millis(1)).await;
+    assert!(enter(&full).is_none(), "a plan gives way");
+    assert_eq!(status(planned).await, "500");
 }
 
 #[tokio::test(start_paused = true)]
