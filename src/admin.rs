@@ -7,7 +7,7 @@ mod egress;
 mod failing;
 mod pages;
 mod status;
-mod unread;
+pub(crate) mod unread;
 mod waiters;
 
 pub use self::configuration::Configuration;

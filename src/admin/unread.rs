@@ -1,5 +1,5 @@
-//! The stream of an admin port's client. What the client does not take of its responses is held by the kernel, and
-//! counts to the pod: it is bounded, and a client that takes nothing of it for too long is given up.
+//! The stream of a client of an admin port or of the webhook. What the client does not take of its responses is held by
+//! the kernel, and counts to the pod: it is bounded, and a client that takes nothing of it for too long is given up.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 const STALLED: Duration = Duration::from_secs(10);
 
 /// A client's stream.
-pub(super) struct Bounded {
+pub(crate) struct Bounded {
     stream: TcpStream,
     patience: Duration,
     /// Since nothing more of a response could be written.
@@ -34,7 +34,7 @@ struct Stalled {
 }
 
 impl Bounded {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         // A refusal leaves the kernel's own bound.
         let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         Self {
@@ -68,9 +68,17 @@ impl Bounded {
             let next = Instant::now() + self.patience;
             stalled.timer.as_mut().reset(next);
         }
-        // Its close is a reset: otherwise the kernel would go on holding what is unread.
-        let _ = self.stream.set_zero_linger();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Drop for Bounded {
+    /// With something that could not be written its close is a reset: otherwise the kernel would go on holding
+    /// what is unread.
+    fn drop(&mut self) {
+        if self.stalled.is_some() {
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }
 

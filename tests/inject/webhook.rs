@@ -203,6 +203,29 @@ fn what_is_no_review_gets_an_http_error_that_says_why() {
     );
 }
 
+/// What a stranger wrote is not repeated at any length.
+#[test]
+fn what_is_no_review_gets_a_short_error() {
+    let fixture = Fixture::new();
+    let long = "a".repeat(100_000);
+    let mut uid = review_of(&vllm());
+    uid["request"]["uid"] = json!(long);
+    uid["request"]["operation"] = json!("UPDATE");
+    let version = json!({"apiVersion": long, "kind": long});
+    for (review, said) in [
+        (uid, "request.uid has 100000 bytes"),
+        (version, "speaks only admission.k8s.io/v1"),
+    ] {
+        let response = fixture.post(OBJECT_PATH, review.to_string().as_bytes());
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let text = String::from_utf8_lossy(response.body());
+        assert!(text.contains(said) && text.len() < 500, "{text}");
+    }
+    let mut longest = review_of(&vllm());
+    longest["request"]["uid"] = json!("a".repeat(256));
+    fixture.review(OBJECT_PATH, &longest);
+}
+
 #[test]
 fn a_pod_of_nearly_four_mebibytes_is_answered() {
     let mut pod = vllm();

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{self, Reviews};
+use super::connection;
+use super::planning::Reviews;
 use super::respond::Webhook;
 use super::work::Work;
+use crate::admin::unread::Bounded;
 use crate::drain::{Drain, Watch};
 use crate::inject::error::Error;
 use crate::io::TrafficCounters;
@@ -115,7 +117,7 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
     } = accepted;
     let _open = Open::new(&shared.metrics);
     let handshake = Box::pin(handshake::accept(
-        stream,
+        Bounded::new(stream),
         handshake::Client::new(client.ip()),
         &shared.tls,
         &shared.queue,

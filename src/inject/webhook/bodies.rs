@@ -1,5 +1,5 @@
-//! Memory for the bodies of requests, from the first byte to the plan. A body that waits for its client must not
-//! hold up one that is there: what is bounded is bytes, and the oldest gives way.
+//! Memory for the bodies of requests, from the first byte to the plan, and of responses, until they are written. One that
+//! waits for its client must not hold up one that is there: what is bounded is bytes, and the oldest gives way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,18 +30,22 @@ impl Bodies {
         }
     }
 
-    /// Room for one body, which holds nothing yet.
-    pub(super) fn enter(&self) -> Room<'_> {
-        let evicted = Arc::new(Notify::new());
+    /// Room for one body, which holds nothing yet; `evicted` hears that it has to give way to others.
+    pub(super) fn enter(self: &Arc<Self>, evicted: Arc<Notify>) -> Room {
         let mut held = self.lock();
         let number = held.next;
         held.next += 1;
         held.bodies.insert(number, (0, Arc::clone(&evicted)));
         Room {
-            bodies: self,
+            bodies: Arc::clone(self),
             number,
             evicted,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -50,13 +54,13 @@ impl Bodies {
 }
 
 /// The room of one body, until dropped.
-pub(super) struct Room<'a> {
-    bodies: &'a Bodies,
+pub(super) struct Room {
+    bodies: Arc<Bodies>,
     number: u64,
     evicted: Arc<Notify>,
 }
 
-impl Room<'_> {
+impl Room {
     /// So many bytes more arrived; the oldest others give way to them.
     pub(super) fn grow(&self, bytes: usize) {
         let mut held = self.bodies.lock();
@@ -77,13 +81,18 @@ impl Room<'_> {
         }
     }
 
+    /// It is larger than those of all bodies before.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Until it has to give way to others.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Room {
     fn drop(&mut self) {
         let mut held = self.bodies.lock();
         if let Some((bytes, _)) = held.bodies.remove(&self.number) {
@@ -96,15 +105,15 @@ impl Drop for Room<'_> {
 mod tests {
     use super::*;
 
-    fn is_evicted(room: &Room<'_>) -> bool {
+    fn is_evicted(room: &Room) -> bool {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         Box::pin(room.evicted()).as_mut().poll(&mut cx).is_ready()
     }
 
     #[test]
     fn the_oldest_gives_way() {
-        let bodies = Bodies::new(100);
-        let (first, second, third) = (bodies.enter(), bodies.enter(), bodies.enter());
+        let bodies = Arc::new(Bodies::new(100));
+        let [first, second, third] = [(); 3].map(|()| bodies.enter(Arc::default()));
         first.grow(60);
         drop(first);
         second.grow(60);
@@ -116,7 +125,7 @@ mod tests {
         third.grow(60);
         assert!(!is_evicted(&third));
         drop((second, third));
-        assert_eq!(bodies.lock().bytes, 0);
+        assert_eq!(bodies.bytes(), 0);
         assert!(bodies.lock().bodies.is_empty());
     }
 }

@@ -231,7 +231,9 @@ fn check(
 }
 
 fn json(value: &Value) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(value.to_string()));
+    // Without what the text has reserved: it is held until the client has taken it.
+    let text = value.to_string().into_bytes().into_boxed_slice();
+    let mut response = Response::new(Bytes::from(text));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

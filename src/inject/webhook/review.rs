@@ -9,10 +9,14 @@ use crate::inject::plan::Deny;
 use crate::inject::plan::Settings;
 use crate::inject::plan::{Plan, plan};
 use crate::json;
+use crate::redact::Shown;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 /// The API server cuts longer warnings.
 const LONGEST_WARNING: usize = 256;
+
+/// The response repeats it.
+const LONGEST_UID: usize = 256;
 
 /// What became of one review: the two labels of the metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,9 +46,13 @@ pub(crate) enum BadReview {
     #[error(
         "apiVersion is {0:?}, kind {1:?}; this webhook speaks only {API_VERSION} AdmissionReview"
     )]
-    Version(String, String),
+    Version(Shown, Shown),
     #[error("request.uid is missing")]
     Uid,
+    #[error(
+        "request.uid has {0} bytes; the API server's have 36, and more than {LONGEST_UID} are refused"
+    )]
+    LongUid(usize),
 }
 
 /// The response to a review; the error is for bodies that are no review.
@@ -67,6 +75,9 @@ pub(crate) fn review(
         .and_then(Value::as_str)
         .filter(|uid| !uid.is_empty())
         .ok_or(BadReview::Uid)?;
+    if uid.len() > LONGEST_UID {
+        return Err(BadReview::LongUid(uid.len()));
+    }
     let (mut response, outcome) = if is_new_pod(request) {
         let pod = request.get("object").unwrap_or(&Value::Null);
         respond(plan(pod, decision, settings))

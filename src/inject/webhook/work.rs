@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::responses::Untaken;
 use crate::listener::Activity;
 
 /// The requests of one connection that are there as a whole: without one it may have to make room.
 pub(crate) struct Work {
     activity: Arc<Activity>,
     open: AtomicUsize,
+    untaken: Arc<Untaken>,
 }
 
 impl Work {
@@ -18,11 +20,17 @@ impl Work {
         Self {
             activity,
             open: AtomicUsize::new(0),
+            untaken: Arc::default(),
         }
     }
 
     pub(super) fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// Responses that its client has not taken yet.
+    pub(super) fn untaken(&self) -> &Arc<Untaken> {
+        &self.untaken
     }
 
     /// One request, until dropped.

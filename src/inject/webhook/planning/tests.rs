@@ -9,8 +9,10 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::drain::Drain;
 use crate::inject::plan::Settings;
-use crate::listener::{self, Admission};
+use crate::inject::webhook::connection::serve;
+use crate::listener::{self, Activity, Admission};
 use crate::metrics::Metrics;
+use crate::tls::handshake::Alpn;
 
 fn reviews() -> Arc<Reviews> {
     let metrics = Metrics::new().unwrap();
@@ -22,6 +24,17 @@ fn activity() -> Arc<Activity> {
     let admission = Admission::new(1, listener::counters(&metrics, "webhook"));
     let permit = admission.try_enter(Ipv4Addr::LOCALHOST.into()).unwrap();
     Arc::clone(permit.activity())
+}
+
+fn served(reviews: &Arc<Reviews>, activity: &Arc<Activity>, server: DuplexStream, alpn: Alpn) {
+    tokio::spawn(serve(
+        server,
+        alpn,
+        Arc::clone(reviews),
+        Drain::default().watch(),
+        Arc::new(Work::new(Arc::clone(activity))),
+        Arc::new(|| ()),
+    ));
 }
 
 /// A client that announces a body of so many bytes and sends some of them.
@@ -37,14 +50,7 @@ async fn client_of(
     sent: usize,
 ) -> DuplexStream {
     let (mut client, server) = duplex(1 << 20);
-    tokio::spawn(serve(
-        server,
-        Alpn::Http1,
-        Arc::clone(reviews),
-        Drain::default().watch(),
-        Arc::new(Work::new(Arc::clone(activity))),
-        Arc::new(|| ()),
-    ));
+    served(reviews, activity, server, Alpn::Http1);
     let head = format!(
         "POST /inject/object HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {announced}\r\n\r\n"
     );
@@ -142,4 +148,57 @@ async fn values_are_counted_before_they_take_memory() {
     assert_eq!(status(listing(&reviews, 10).await).await, "400");
     // Waits for the others, within the budget.
     assert_eq!(status(listing(&reviews, 11).await).await, "500");
+}
+
+const REVIEW: &str =
+    r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "u"}}"#;
+
+/// It reads nothing: what the connection has room for, and the end.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_no_response_is_given_up() {
+    let reviews = reviews();
+    let (mut client, server) = duplex(64);
+    served(&reviews, &activity(), server, Alpn::Http1);
+    let head = format!(
+        "POST /inject/object HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{REVIEW}",
+        REVIEW.len()
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    sleep(Duration::from_secs(9)).await;
+    assert!(reviews.bodies.bytes() > 100, "{}", reviews.bodies.bytes());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(reviews.bodies.bytes(), 0);
+    let mut taken = String::new();
+    client.read_to_string(&mut taken).await.unwrap();
+    assert_eq!(taken.len(), 64, "{taken}");
+}
+
+/// HTTP/2 holds for it what its window does not let through, however much TCP takes.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_opens_no_window_is_given_up() {
+    let reviews = reviews();
+    let (client, server) = duplex(1 << 20);
+    served(&reviews, &activity(), server, Alpn::Http2);
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut requests, connection) = builder.handshake(client).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let began = Instant::now();
+    let mut responses = Vec::new();
+    for _ in 0..3 {
+        let request = Request::post("https://x/inject/object")
+            .header("content-type", "application/json")
+            .body(())
+            .unwrap();
+        let (response, mut body) = requests.send_request(request, false).unwrap();
+        body.send_data(Bytes::from(REVIEW), true).unwrap();
+        responses.push(response.await.unwrap());
+    }
+    let statuses = responses.iter().map(Response::status);
+    assert!(statuses.into_iter().all(|status| status == StatusCode::OK));
+    assert!(reviews.bodies.bytes() > 300, "{}", reviews.bodies.bytes());
+    let _ = connection.await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(11));
+    assert_eq!(reviews.bodies.bytes(), 0);
 }
