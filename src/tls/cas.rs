@@ -35,6 +35,8 @@ pub enum Certifies {
 pub(in crate::tls) struct Signer {
     /// In DER.
     pub(in crate::tls) name: Vec<u8>,
+    /// How messages call it.
+    pub(in crate::tls) text: String,
     pub(in crate::tls) key: Vec<u8>,
 }
 
@@ -150,6 +152,7 @@ impl ParsedCas {
             self.keys.push(describe_key(certificate.public_key()));
             self.signers.push(Signer {
                 name: certificate.subject().as_raw().to_vec(),
+                text: name_text(certificate.subject()),
                 key: certificate.public_key().subject_public_key.data.to_vec(),
             });
         } else {

@@ -3,13 +3,14 @@
 //! A certificate that is presented is verified inside the handshake, in `optional` mode too: none is
 //! fine there, a bad one is not. Sources: RFC 5280 §6, RFC 8446 §4.4.2.4.
 
-mod agent_lists;
 mod any_of;
 mod bundles;
 mod choice;
 mod domains;
 mod error;
 mod generation;
+mod known;
+mod lists;
 mod nobody;
 mod noted;
 mod revocation;

@@ -12,6 +12,7 @@ mod certificate_kinds;
 mod certificates;
 mod client_certificates;
 mod client_certificates_cas;
+mod client_certificates_lists;
 mod client_certificates_reload;
 mod client_certificates_revoked;
 mod client_certificates_signatures;

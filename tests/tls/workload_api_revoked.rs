@@ -118,6 +118,27 @@ async fn a_list_takes_its_client_away_and_the_next_one_counts() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_lists_of_one_ca_the_newer_counts() {
+    let until = tomorrow();
+    for others in [&[8, 9, 10][..], &[8]] {
+        let lists = |pki: &TestPki| {
+            let old = pki.revocation_list(others, until - Duration::hours(1));
+            vec![old, pki.revocation_list(&[7], until)]
+        };
+        let domain = Domain::new(lists).await;
+        let sidecar = &domain.sidecar;
+        ready(sidecar, 200, "ready").await;
+        let seven = numbered(&domain.pki, BATCH, 7);
+        let refused = Err(Some(CERTIFICATE_REVOKED));
+        assert_eq!(try_with(sidecar, &seven).await, refused);
+        let eight = numbered(&domain.pki, BATCH, 8);
+        assert_eq!(try_with(sidecar, &eight).await, Ok(()));
+        let (named, next) = ([("listener", "test")], until.unix_timestamp() as f64);
+        sidecar.metric_is(NEXT_UPDATE, &named, next).await;
+    }
+}
+
 /// Every CA here has the same name, and the lists name nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_of_cas_of_one_name_do_not_mix() {

@@ -9,12 +9,12 @@ use rustls::RootCertStore;
 use rustls::server::danger::ClientCertVerifier;
 use zeroize::Zeroizing;
 
-use super::agent_lists::{AgentLists, OfDomain};
 use super::any_of::AnyOf;
 use super::choice::Chosen;
 use super::domains::Domains;
 use super::error::TrustError;
 use super::generation::{Trust, Unlisted, chains, rules};
+use super::lists::{Lists, OfDomain};
 use super::settings::Settings;
 use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
 use crate::tls::credentials::unix_seconds;
@@ -79,10 +79,10 @@ impl Trust {
         lists: &[Vec<u8>],
     ) -> Result<Self, TrustError> {
         let now = unix_seconds(SystemTime::now());
-        let lists = AgentLists::parse(lists, now).map_err(TrustError::AgentList)?;
+        let mut lists = Lists::of_agent(lists).map_err(TrustError::AgentList)?;
         let certifies = Certifies::Clients(settings.profile);
         let parse = |pem: &[u8]| cas::parse(&settings.ca, pem, now, certifies);
-        let mut warnings = lists.warnings.clone();
+        let mut warnings = Vec::new();
         let mut domains = vec![(own, parse(&own.pem)?)];
         for bundle in in_order(federated) {
             let (domain, parsed) = match bundle {
@@ -109,14 +109,15 @@ impl Trust {
         let of_lists = lists.ders().flat_map(|list| [b"list".as_slice(), list]);
         let of_rules = rules.iter().map(String::as_bytes);
         let digest = digest_of(of_rules.chain(of_domains).chain(of_lists));
-        let list_validity = lists.first_end;
         let signers: Vec<_> = domains
             .iter()
             .map(|(_, parsed)| parsed.signers.as_slice())
             .collect();
-        let lists = lists.distribute(&signers).map_err(TrustError::AgentList)?;
+        let of_domains = lists.distribute(&signers).map_err(TrustError::AgentList)?;
+        let standing = lists.standing(now);
+        warnings.extend(standing.warnings);
         let (mut keys, mut verifiers) = (Vec::new(), Vec::new());
-        for ((bundle, parsed), lists) in domains.into_iter().zip(lists) {
+        for ((bundle, parsed), lists) in domains.into_iter().zip(of_domains) {
             warnings.extend(parsed.warnings.iter().cloned());
             keys.extend(parsed.keys.iter().cloned());
             verifiers.push((bundle.domain.clone(), of_domain(settings, parsed, lists)?));
@@ -132,7 +133,7 @@ impl Trust {
             digest,
             warnings,
             ca_keys: keys,
-            list_validity,
+            list_validity: standing.first_end,
             read_at: now,
         })
     }

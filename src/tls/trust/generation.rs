@@ -1,18 +1,22 @@
 //! One generation of CAs and rules, made from the text of a file.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::{CertificateRevocationListDer, TrustAnchor};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
+use super::any_of::AnyOf;
 use super::error::TrustError;
+use super::lists::OfDomain;
 use super::nobody::Nobody;
-use super::revocation::Revocation;
+use super::revocation;
 use super::settings::{ClientAuth, Settings};
-use crate::tls::cas::{self, Certifies, ParsedCas};
+use crate::redact::Shown;
+use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
 use crate::tls::credentials::{Role, hex, read_trusted, unix_seconds};
 use crate::tls::digest::digest_of;
 use crate::tls::identity::{PeerIdentity, Rules};
@@ -60,35 +64,31 @@ pub struct Trust {
 impl Trust {
     pub(super) fn from_texts(settings: &Settings, texts: &Texts) -> Result<Self, TrustError> {
         let now = unix_seconds(SystemTime::now());
-        let ParsedCas {
-            roots,
-            mut warnings,
-            keys,
-            ..
-        } = cas::parse(
+        let mut parsed = cas::parse(
             &settings.ca,
             &texts.ca,
             now,
             Certifies::Clients(settings.profile),
         )?;
-        let revocation = match (&settings.crl, &texts.crl) {
-            (Some(path), Some(text)) => Some(Revocation::parse(path, text, now)?),
-            _ => None,
+        let (mut warnings, keys) = (
+            std::mem::take(&mut parsed.warnings),
+            std::mem::take(&mut parsed.keys),
+        );
+        let mut list_validity = None;
+        let chains = match (&settings.crl, &texts.crl) {
+            (Some(path), Some(text)) => {
+                let mut lists = revocation::parse(path, text)?;
+                let of_signers = lists.of_signers(&parsed.signers);
+                let standing = lists.standing(now);
+                warnings.extend(standing.warnings);
+                list_validity = standing.first_end;
+                warnings.extend(without_list(path, &parsed, &of_signers));
+                of_file(settings, parsed, &of_signers)?
+            }
+            _ => chains(settings, parsed.roots, Vec::new(), Unlisted::Refused)?,
         };
-        let list_validity = revocation
-            .as_ref()
-            .and_then(|revocation| revocation.first_end);
-        let lists = revocation.map(|revocation| {
-            warnings.extend(revocation.warnings);
-            revocation.lists
-        });
         Ok(Self {
-            chains: chains(
-                settings,
-                roots,
-                lists.unwrap_or_default(),
-                Unlisted::Refused,
-            )?,
+            chains,
             rules: settings.rules.clone(),
             digest: digest(settings, texts),
             warnings,
@@ -162,6 +162,76 @@ impl Trust {
 pub(super) enum Unlisted {
     Refused,
     Accepted,
+}
+
+/// The CAs that have no list, whose clients are refused all.
+fn without_list(path: &Path, parsed: &ParsedCas, lists: &OfDomain) -> Vec<String> {
+    let signers = parsed.signers.iter().zip(&lists.by_signer);
+    let without = signers.filter(|(_, lists)| lists.is_empty());
+    without
+        .map(|(signer, _)| {
+            let name = &signer.text;
+            format!("client-crl: {}: no revocation list there is of `{name}` of client-ca: every client that it certified is refused; add its list", Shown::path(path))
+        })
+        .collect()
+}
+
+/// CAs of different names, which can share a verifier.
+struct Apart {
+    names: Vec<Vec<u8>>,
+    roots: Vec<TrustAnchor<'static>>,
+    /// Where they stand in the file.
+    places: Vec<usize>,
+}
+
+/// CAs of one name, as the old and the new one of a renewal, stand in verifiers apart: the library looks for a list
+/// by the name of its issuer. A verifier gets the lists of its own CAs first; it knows all others too, so that it
+/// refuses the clients of a CA without a list.
+fn of_file(
+    settings: &Settings,
+    parsed: ParsedCas,
+    lists: &OfDomain,
+) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
+    let mut groups: Vec<Apart> = Vec::new();
+    let roots = parsed.roots.roots.into_iter().zip(parsed.signers);
+    for (place, (root, signer)) in roots.enumerate() {
+        let mut known = groups.iter_mut();
+        if let Some(group) = known.find(|group| !group.names.contains(&signer.name)) {
+            group.names.push(signer.name);
+            group.roots.push(root);
+            group.places.push(place);
+        } else {
+            groups.push(Apart {
+                names: vec![signer.name],
+                roots: vec![root],
+                places: vec![place],
+            });
+        }
+    }
+    let mut verifiers = Vec::with_capacity(groups.len());
+    for Apart { roots, places, .. } in groups {
+        let of = |own: bool| {
+            let lists = lists.by_signer.iter().enumerate();
+            let lists = lists.filter(|(place, _)| places.contains(place) == own);
+            lists.flat_map(|(_, lists)| lists).cloned().collect()
+        };
+        let (own, rest): (Vec<_>, Vec<_>) = (of(true), of(false));
+        let all = [own, lists.others.clone(), rest].concat();
+        verifiers.push(chains(
+            settings,
+            RootCertStore { roots },
+            all,
+            Unlisted::Refused,
+        )?);
+    }
+    let mut verifiers = verifiers.into_iter();
+    match verifiers.next() {
+        Some(first) => Ok(AnyOf::over(first, verifiers.collect())),
+        None => Err(TrustError::Ca(CaError::Empty {
+            path: settings.ca.as_path().into(),
+            certifies: Certifies::Clients(settings.profile),
+        })),
+    }
 }
 
 pub(super) fn chains(

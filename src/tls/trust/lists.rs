@@ -1,0 +1,229 @@
+//! Revocation lists and the CAs that they are of. CAs of two trust domains may have one name, and so may the old and
+//! the new CA of one; a list counts for the CA whose key signed it. Of two lists of one CA the newer counts: the
+//! verifier of the library looks for a list by the issuer's name and takes the first.
+
+use rustls::pki_types::{CertificateRevocationListDer, SignatureVerificationAlgorithm};
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::known::{Known, read};
+use crate::tls::cas::Signer;
+use crate::tls::credentials::{SIZE_LIMIT, rfc3339};
+
+type Der = CertificateRevocationListDer<'static>;
+
+/// The lists of a file or of an agent's answer, the newest first.
+#[derive(Debug)]
+pub(super) struct Lists {
+    /// How messages call their source.
+    from: String,
+    lists: Vec<List>,
+}
+
+#[derive(Debug)]
+struct List {
+    der: Vec<u8>,
+    known: Known,
+    is_signed: bool,
+    /// A newer one of the same issuer and scope replaces it wherever it could count.
+    use_of: Use,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Use {
+    None,
+    Replaced,
+    Counts,
+}
+
+/// Which lists count for the clients of one domain: those of its CAs by their places, and those of CAs that only a client
+/// sends.
+pub(super) struct OfDomain {
+    pub(super) by_signer: Vec<Vec<Der>>,
+    pub(super) others: Vec<Der>,
+}
+
+/// What is to be said of lists.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// From when to when the one counts that has to be replaced first, unix seconds.
+    pub(super) first_end: Option<(i64, i64)>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Lists {
+    pub(super) fn new(from: String, lists: impl Iterator<Item = (Vec<u8>, Known)>) -> Self {
+        let mut lists: Vec<_> = lists
+            .map(|(der, known)| List {
+                der,
+                known,
+                is_signed: false,
+                use_of: Use::None,
+            })
+            .collect();
+        // An agent sends them in any order; the last key makes it always the same.
+        lists.sort_by(|one, other| {
+            let newer = other.known.age().cmp(&one.known.age());
+            newer.then_with(|| one.der.cmp(&other.der))
+        });
+        lists.dedup_by(|one, other| one.der == other.der);
+        Self { from, lists }
+    }
+
+    /// Those of an agent, in DER.
+    pub(super) fn of_agent(ders: &[Vec<u8>]) -> Result<Self, String> {
+        let bytes: u64 = ders.iter().map(|der| der.len() as u64).sum();
+        if bytes > SIZE_LIMIT {
+            return Err(format!(
+                "its revocation lists have {bytes} bytes, more than {SIZE_LIMIT}"
+            ));
+        }
+        let known = ders.iter().enumerate().map(|(index, der)| {
+            let wrong = |cause| format!("of its revocation lists, number {}: {cause}", index + 1);
+            Ok((der.clone(), read(der).map_err(wrong)?))
+        });
+        let known = known.collect::<Result<Vec<_>, String>>()?;
+        Ok(Self::new("the agent".to_owned(), known.into_iter()))
+    }
+
+    /// What was read, in an order that is always the same.
+    pub(super) fn ders(&self) -> impl Iterator<Item = &[u8]> {
+        self.lists.iter().map(|list| list.der.as_slice())
+    }
+
+    /// Distributes them among domains, each with its CAs. One that neither a CA of its name signed nor can be that of
+    /// an intermediate CA is an error.
+    pub(super) fn distribute(&mut self, domains: &[&[Signer]]) -> Result<Vec<OfDomain>, String> {
+        let by_signer = domains.iter().map(|domain| self.signed(domain));
+        let by_signer: Vec<_> = by_signer.collect();
+        let unnamed = |list: &List, domain: &[Signer]| {
+            domain.iter().all(|signer| signer.name != list.known.issuer)
+        };
+        let unused = self
+            .lists
+            .iter()
+            .find(|list| !list.is_signed && !domains.iter().any(|domain| unnamed(list, domain)));
+        if let Some(list) = unused {
+            return Err(format!(
+                "its revocation list of `{}` is not signed by the CA of that name",
+                list.known.issuer_text
+            ));
+        }
+        let distributed = domains.iter().zip(by_signer);
+        Ok(distributed
+            .map(|(domain, by_signer)| OfDomain {
+                by_signer,
+                others: self.newest(|list| !list.is_signed && unnamed(list, domain)),
+            })
+            .collect())
+    }
+
+    /// The same for the CAs of a file. A list that none of them signed is for an intermediate CA; one that a CA of its
+    /// name did not sign is found by the verifier, which refuses that CA's clients.
+    pub(super) fn of_signers(&mut self, signers: &[Signer]) -> OfDomain {
+        OfDomain {
+            by_signer: self.signed(signers),
+            others: self.newest(|list| !list.is_signed),
+        }
+    }
+
+    /// What is to be said at `now` (unix seconds) of those that were distributed.
+    pub(super) fn standing(&self, now: i64) -> Standing {
+        let mut standing = Standing::default();
+        let from = &self.from;
+        for List { known, use_of, .. } in &self.lists {
+            let (issuer, made) = (&known.issuer_text, rfc3339(known.this_update));
+            match use_of {
+                Use::None => {}
+                Use::Replaced => standing.warnings.push(format!(
+                    "{from}: the revocation list of `{issuer}` made at {made} does not count, because a newer one replaces it: remove it"
+                )),
+                Use::Counts => {
+                    standing.warnings.extend(known.out_of_date(from, now));
+                    let validity = (known.this_update, known.next_update);
+                    standing.first_end = Some(first(standing.first_end, validity));
+                }
+            }
+        }
+        standing
+    }
+
+    fn signed(&mut self, signers: &[Signer]) -> Vec<Vec<Der>> {
+        let mut by_signer = Vec::with_capacity(signers.len());
+        for signer in signers {
+            let own: Vec<_> = self
+                .lists
+                .iter()
+                .map(|list| is_signed_by(list, signer))
+                .collect();
+            for (list, own) in self.lists.iter_mut().zip(&own) {
+                list.is_signed |= own;
+            }
+            let mut own = own.into_iter();
+            by_signer.push(self.newest(|_| own.next().unwrap_or(false)));
+        }
+        by_signer
+    }
+
+    /// Of the lists that are `wanted` the newest of each issuer, key and scope, the newest of all first.
+    fn newest(&mut self, mut wanted: impl FnMut(&List) -> bool) -> Vec<Der> {
+        let mut counting: Vec<&List> = Vec::new();
+        let mut uses = Vec::with_capacity(self.lists.len());
+        for list in &self.lists {
+            let is_wanted = wanted(list);
+            let replaced = counting
+                .iter()
+                .any(|newer| newer.known.replaces(&list.known));
+            uses.push(match (is_wanted, replaced) {
+                (false, _) => Use::None,
+                (true, true) => Use::Replaced,
+                (true, false) => Use::Counts,
+            });
+            if is_wanted && !replaced {
+                counting.push(list);
+            }
+        }
+        let ders = counting.iter().map(|list| list.der.clone().into());
+        let ders = ders.collect();
+        for (list, use_of) in self.lists.iter_mut().zip(uses) {
+            // What counts anywhere counts.
+            if list.use_of != Use::Counts && use_of != Use::None {
+                list.use_of = use_of;
+            }
+        }
+        ders
+    }
+}
+
+/// Of two lists, the validity of the one that ends first.
+fn first(known: Option<(i64, i64)>, next: (i64, i64)) -> (i64, i64) {
+    known.filter(|known| known.1 <= next.1).unwrap_or(next)
+}
+
+/// Whether the signer issued this list. It decides only for whom the list counts: the verifier verifies the
+/// signature again, with the algorithms that its listener admits.
+fn is_signed_by(list: &List, signer: &Signer) -> bool {
+    if list.known.issuer != signer.name {
+        return false;
+    }
+    let Ok((_, parsed)) = CertificateRevocationList::from_der(&list.der) else {
+        return false;
+    };
+    let oid = parsed.signature_algorithm.algorithm.as_bytes();
+    let signed = parsed.tbs_cert_list.as_ref();
+    let signature = parsed.signature_value.data.as_ref();
+    // An AlgorithmIdentifier begins with the tag and the length of its OID.
+    let of_kind = |algorithm: &dyn SignatureVerificationAlgorithm| {
+        let id = algorithm.signature_alg_id();
+        id.as_ref().get(2..).is_some_and(|id| id.starts_with(oid))
+    };
+    let algorithms = rustls_post_quantum::provider().signature_verification_algorithms;
+    let mut candidates = algorithms
+        .all
+        .iter()
+        .filter(|algorithm| of_kind(**algorithm));
+    candidates.any(|algorithm| {
+        let verified = algorithm.verify_signature(&signer.key, signed, signature);
+        verified.is_ok()
+    })
+}

@@ -1,0 +1,147 @@
+//! Several revocation lists in one file: of one CA the newest counts, and each counts for the CA that signed it,
+//! though another has its name.
+
+use std::fs;
+
+use hybridge::certgen::Algorithm;
+use hybridge::config::Config;
+use rcgen::SerialNumber;
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+
+use crate::support::openssl::Client;
+use crate::support::pki::{Pair, TestPki, client};
+use crate::support::{Setup, Sidecar, answering};
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+const CERTIFICATE_REVOKED: u8 = 44;
+const UNKNOWN_CA: u8 = 48;
+
+fn days(days: i64) -> OffsetDateTime {
+    OffsetDateTime::now_utc() + Duration::days(days)
+}
+
+/// A listener with the CAs and lists of these files.
+struct Gate {
+    dir: TempDir,
+    tls: String,
+}
+
+impl Gate {
+    fn new(cas: &[&TestPki], lists: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let pems: Vec<_> = cas.iter().map(|ca| ca.ca_pem()).collect();
+        fs::write(dir.path().join("clients.crt"), pems.concat()).unwrap();
+        fs::write(dir.path().join("clients.crl"), lists.concat()).unwrap();
+        let at = dir.path().display();
+        let tls = format!(
+            "client-auth = \"required\"\nclient-ca = \"{at}/clients.crt\"\nclient-crl = \"{at}/clients.crl\"\nallow-any = true"
+        );
+        Self { dir, tls }
+    }
+
+    async fn start(&self) -> Sidecar {
+        let setup = Setup::in_front_of(answering(ANSWER).await);
+        setup.tls(&self.tls).start()
+    }
+
+    /// What `check` warns of in this file.
+    fn warnings(&self) -> Vec<String> {
+        TestPki::new(Algorithm::EcdsaP256)
+            .leaf(&["localhost"])
+            .write_to(self.dir.path());
+        let setup = Setup::in_front_of("127.0.0.1:1").tls(&self.tls);
+        let config = Config::parse("test.toml", &setup.toml(&self.dir)).unwrap();
+        let (_, warnings) = hybridge::run::describe_certificates(&config).unwrap();
+        let of_lists = warnings.into_iter();
+        of_lists
+            .filter(|warning| warning.contains("client-crl"))
+            .collect()
+    }
+}
+
+fn numbered(pki: &TestPki, serial: u8) -> Pair {
+    let mut params = client(&[]);
+    params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+    pki.issue(&params)
+}
+
+async fn try_with(sidecar: &Sidecar, pair: &Pair) -> Result<(), Option<u8>> {
+    let client = Client::new().presenting(&pair.cert, &pair.key);
+    let connected = client.connect(sidecar.address).await.unwrap();
+    connected.exchange(REQUEST).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_lists_of_one_ca_the_newer_counts_in_either_order() {
+    let ca = TestPki::new(Algorithm::EcdsaP256);
+    let new = ca.revocation_list(&[7], days(2));
+    let older = [
+        ca.revocation_list(&[8], days(1)),
+        // Out of date, it would refuse every client.
+        ca.revocation_list(&[8], days(-1)),
+    ];
+    for old in &older {
+        for lists in [[old, &new], [&new, old]] {
+            let gate = Gate::new(&[&ca], &lists.map(String::as_str));
+            let warnings = gate.warnings();
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(warnings[0].contains("does not count, because a newer one replaces it"));
+            let sidecar = gate.start().await;
+            let refused = try_with(&sidecar, &numbered(&ca, 7)).await;
+            assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
+            assert_eq!(try_with(&sidecar, &numbered(&ca, 8)).await, Ok(()));
+            let next = "hybridge_crl_next_update_timestamp_seconds";
+            let next = sidecar.metric(next, &[("listener", "test")]).await;
+            assert!(next > days(1).unix_timestamp() as f64, "{next}");
+        }
+    }
+}
+
+/// As after a CA was renewed with a new key.
+#[tokio::test(flavor = "multi_thread")]
+async fn cas_of_one_name_have_lists_of_their_own() {
+    let [old, new] = [(); 2].map(|()| TestPki::new(Algorithm::EcdsaP256));
+    let lists = [
+        old.revocation_list(&[7], days(1)),
+        new.revocation_list(&[8], days(1)),
+    ];
+    for cas in [[&old, &new], [&new, &old]] {
+        let gate = Gate::new(&cas, &[&lists[0], &lists[1]]);
+        assert_eq!(gate.warnings(), Vec::<String>::new());
+        let sidecar = gate.start().await;
+        for (ca, serial, expected) in [
+            (&old, 7, Err(Some(CERTIFICATE_REVOKED))),
+            (&old, 8, Ok(())),
+            (&new, 7, Ok(())),
+            (&new, 8, Err(Some(CERTIFICATE_REVOKED))),
+        ] {
+            assert_eq!(try_with(&sidecar, &numbered(ca, serial)).await, expected);
+        }
+    }
+}
+
+/// A CA without a list, whether it has another's name or not, lets nobody in, and `check` says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_of_a_ca_without_a_list_are_refused_with_a_warning() {
+    let [with, without] = [(); 2].map(|()| TestPki::new(Algorithm::EcdsaP256));
+    let list = with.revocation_list(&[7], days(1));
+    for cas in [&[&with, &without][..], &[&without, &with], &[&without]] {
+        let gate = Gate::new(cas, &[&list]);
+        let warnings = gate.warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].contains("no revocation list there is of `CN=hybridge test CA`"),
+            "{warnings:?}"
+        );
+        let sidecar = gate.start().await;
+        let refused = try_with(&sidecar, &numbered(&without, 8)).await;
+        assert_eq!(refused, Err(Some(UNKNOWN_CA)));
+        if cas.len() > 1 {
+            assert_eq!(try_with(&sidecar, &numbered(&with, 8)).await, Ok(()));
+            let refused = try_with(&sidecar, &numbered(&with, 7)).await;
+            assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
+        }
+    }
+}
