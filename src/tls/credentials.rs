@@ -28,6 +28,7 @@ pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, name_text, printable};
 pub use hybridge_pem::{Label, PemError, Position};
+pub(super) use names::text as name_value;
 pub(crate) use source::{PairDigest, PairText, SIZE_LIMIT, directory_of, volume_root};
 pub(super) use source::{read_public, read_trusted};
 pub(crate) use token::{TokenKey, check as check_token, is_token};

@@ -46,7 +46,8 @@ impl Attribute {
     }
 }
 
-fn text(value: &Any<'_>) -> Option<String> {
+/// What a value says, whatever string type it is written in; `None`: it is no text.
+pub(in crate::tls) fn text(value: &Any<'_>) -> Option<String> {
     let bytes = value.data;
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::VisibleString => {

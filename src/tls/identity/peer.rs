@@ -11,7 +11,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::uri::{is_plain, is_spiffe_id};
-use crate::tls::credentials::{address, algorithm_label, hex, name_text, printable};
+use crate::tls::credentials::{address, algorithm_label, hex, name_text, name_value, printable};
 
 /// `uniformResourceIdentifier` among the general names (RFC 5280 §4.2.1.6).
 const URI_TAG: u32 = 6;
@@ -101,8 +101,8 @@ fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
     let mut names = certificate.subject().iter_common_name();
     match (names.next(), names.next()) {
         (Some(name), None) => {
-            let name = name.as_str().ok()?;
-            (!name.contains(char::is_control)).then(|| name.to_owned())
+            let name = name_value(name.attr_value())?;
+            (!name.contains(char::is_control)).then_some(name)
         }
         _ => None,
     }
@@ -111,7 +111,7 @@ fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+    use rcgen::{CertificateParams, DnType, DnValue, KeyPair, SanType};
 
     use super::*;
 
@@ -173,6 +173,27 @@ mod tests {
             params.distinguished_name.push(DnType::CommonName, name);
             let identity = PeerIdentity::of(&leaf(&params)).unwrap();
             assert_eq!(identity.common_name.as_deref(), expected, "{name:?}");
+        }
+    }
+
+    /// As OpenSSL and old CAs write them.
+    #[test]
+    fn a_common_name_is_read_in_every_string_type() {
+        use rcgen::string::{BmpString, PrintableString, TeletexString, UniversalString};
+        let name = "batch1";
+        for value in [
+            DnValue::Utf8String(name.to_owned()),
+            DnValue::PrintableString(PrintableString::try_from(name).unwrap()),
+            DnValue::TeletexString(TeletexString::try_from(name).unwrap()),
+            DnValue::BmpString(BmpString::try_from(name).unwrap()),
+            DnValue::UniversalString(UniversalString::try_from(name).unwrap()),
+        ] {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            let shown = format!("{value:?}");
+            params.distinguished_name.push(DnType::CommonName, value);
+            let identity = PeerIdentity::of(&leaf(&params)).unwrap();
+            assert_eq!(identity.common_name.as_deref(), Some(name), "{shown}");
         }
     }
 
