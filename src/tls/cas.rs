@@ -2,20 +2,17 @@
 //! clients and those that certify servers.
 
 mod error;
+mod file;
 
-use std::path::Path;
-
-use hybridge_pem::{Block, PemError};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::SectionKind;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
 pub use self::error::CaError;
-use crate::redact::Shown;
+pub(in crate::tls) use self::file::{parse, parse_usable};
 use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
 use crate::tls::policy::Profile;
 
@@ -52,57 +49,6 @@ pub(in crate::tls) struct ParsedCas {
     /// Who may sign revocation lists, in the order of `roots`.
     pub(in crate::tls) signers: Vec<Signer>,
     certifies: Certifies,
-}
-
-/// The certificates of a file at `now` (unix seconds).
-pub(in crate::tls) fn parse(
-    path: &Path,
-    text: &[u8],
-    now: i64,
-    certifies: Certifies,
-) -> Result<ParsedCas, CaError> {
-    let malformed = |cause| CaError::Pem {
-        path: path.into(),
-        cause,
-    };
-    let mut parsed = ParsedCas::none(certifies);
-    for block in hybridge_pem::blocks(text).map_err(malformed)? {
-        let der = decode(path, &block, malformed)?;
-        let ca = Ca {
-            place: place(path, &block),
-            certifies,
-            now,
-        };
-        parsed.add(&ca, der)?;
-    }
-    if parsed.count() == 0 {
-        let path = path.into();
-        return Err(CaError::Empty { path, certifies });
-    }
-    Ok(parsed)
-}
-
-fn place(path: &Path, block: &Block) -> String {
-    format!("{}: {}", Shown::path(path), block.at)
-}
-
-fn decode(
-    path: &Path,
-    block: &Block,
-    malformed: impl Fn(PemError) -> CaError,
-) -> Result<CertificateDer<'static>, CaError> {
-    let place = || place(path, block);
-    match block.decode().map_err(malformed)? {
-        Some((SectionKind::Certificate, der)) => Ok(der.into()),
-        Some((
-            SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
-            _,
-        )) => Err(CaError::PrivateKey { place: place() }),
-        _ => Err(CaError::Certificate {
-            place: place(),
-            cause: format!("it is `{}`", block.label),
-        }),
-    }
 }
 
 impl ParsedCas {

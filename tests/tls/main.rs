@@ -33,6 +33,7 @@ mod server_names;
 mod server_names_dual;
 mod signing;
 mod workload_api;
+mod workload_api_bundles;
 mod workload_api_revoked;
 mod workload_api_sessions;
 

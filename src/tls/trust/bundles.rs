@@ -69,9 +69,9 @@ fn in_order(federated: &[Result<Bundle, String>]) -> impl Iterator<Item = &Resul
 }
 
 impl Trust {
-    /// The bundles of an agent: each domain's CAs verify clients of that domain only. A federated bundle that
-    /// cannot be used, or that names the own domain, is left out with a warning; a revocation list that cannot be
-    /// used is an error, because it would be missed.
+    /// The bundles of an agent: each domain's CAs verify clients of that domain only. A CA that cannot be used is left
+    /// out with a warning while its bundle has another; so is a federated bundle without one, or one that names the own
+    /// domain. A revocation list that cannot be used is an error, because it would be missed.
     fn from_bundles(
         settings: &Settings,
         own: &Bundle,
@@ -81,9 +81,17 @@ impl Trust {
         let now = unix_seconds(SystemTime::now());
         let mut lists = Lists::of_agent(lists).map_err(TrustError::AgentList)?;
         let certifies = Certifies::Clients(settings.profile);
-        let parse = |pem: &[u8]| cas::parse(&settings.ca, pem, now, certifies);
         let mut warnings = Vec::new();
-        let mut domains = vec![(own, parse(&own.pem)?)];
+        let mut parse = |bundle: &Bundle| {
+            let (parsed, left_out) = cas::parse_usable(&settings.ca, &bundle.pem, now, certifies)?;
+            let domain = &bundle.domain;
+            warnings.extend(left_out.iter().map(|problem| {
+                format!("a CA of the bundle of `{domain}` not used, the others are: {problem}")
+            }));
+            Ok::<_, CaError>(parsed)
+        };
+        let mut domains = vec![(own, parse(own)?)];
+        let mut not_used = Vec::new();
         for bundle in in_order(federated) {
             let (domain, parsed) = match bundle {
                 Err(domain) => (domain, Err("it cannot be read".to_owned())),
@@ -92,17 +100,18 @@ impl Trust {
                     (&bundle.domain, Err(ours.to_owned()))
                 }
                 Ok(bundle) => {
-                    let parsed = parse(&bundle.pem).map_err(|error| error.to_string());
+                    let parsed = parse(bundle).map_err(|error| error.to_string());
                     (&bundle.domain, parsed.map(|parsed| (bundle, parsed)))
                 }
             };
             match parsed {
                 Ok(domain) => domains.push(domain),
-                Err(problem) => warnings.push(format!(
+                Err(problem) => not_used.push(format!(
                     "federated bundle of `{domain}` not used: {problem}"
                 )),
             }
         }
+        warnings.append(&mut not_used);
         let rules = rules(settings);
         let of_domains = domains.iter().map(|(bundle, _)| bundle);
         let of_domains = of_domains.flat_map(|of| [of.domain.as_bytes(), of.pem.as_slice()]);
