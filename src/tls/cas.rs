@@ -3,6 +3,7 @@
 
 mod error;
 mod file;
+mod trusted;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;

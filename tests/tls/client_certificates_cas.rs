@@ -1,10 +1,15 @@
 //! Files of CAs that cannot verify clients, refused at start with the place and the remedy.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
-use crate::support::Setup;
+use crate::support::openssl::Client;
 use crate::support::pki::{TestPki, ca_params, constrained_to_uris, uri};
+use crate::support::{Setup, answering};
 
 /// What `run` and `check` say of a file of CAs.
 fn refusal(text: &str) -> String {
@@ -62,4 +67,47 @@ async fn cas_that_cannot_verify_are_refused_at_start_by_name() {
         let message = message.replace("{second}", &second.to_string());
         assert_eq!(refusal(&text), message);
     }
+}
+
+/// What `openssl x509 -trustout` writes: the certificate, and trust settings behind it (X509_CERT_AUX).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_certificate_of_openssl_counts_with_a_warning() {
+    let clients = TestPki::new(Algorithm::EcdsaP256);
+    let der = CertificateDer::from_pem_slice(clients.ca_pem().as_bytes()).unwrap();
+    // SEQUENCE { trust SEQUENCE { clientAuth } }
+    let aux = [
+        0x30, 0x0c, 0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02,
+    ];
+    let body = STANDARD.encode([&*der, &aux].concat());
+    let lines: Vec<_> = body.as_bytes().chunks(64).collect();
+    let label = "TRUSTED CERTIFICATE";
+    let text = format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        String::from_utf8(lines.join(&b'\n')).unwrap()
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("clients.crt");
+    std::fs::write(&ca, text).unwrap();
+    let tls = format!(
+        "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-any = true",
+        ca.display()
+    );
+    let answer = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let setup = Setup::in_front_of(answer).tls(&tls);
+    TestPki::new(Algorithm::EcdsaP256)
+        .leaf(&["localhost"])
+        .write_to(dir.path());
+    let config = Config::parse("test.toml", &setup.toml(&dir)).unwrap();
+    let (_, warnings) = hybridge::run::describe_certificates(&config).unwrap();
+    let said = "PEM block 1 (line 1) has trust settings of OpenSSL, which are not read";
+    assert!(
+        warnings.iter().any(|text| text.contains(said)),
+        "{warnings:?}"
+    );
+    let sidecar = setup.start();
+    let pair = clients.client(&[]);
+    let client = Client::new().presenting(&pair.cert, &pair.key);
+    let connected = client.connect(sidecar.address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    assert!(connected.exchange(request).await.is_ok());
 }

@@ -6,7 +6,7 @@ use hybridge_pem::{Block, PemError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
 
-use super::{Ca, CaError, Certifies, ParsedCas};
+use super::{Ca, CaError, Certifies, ParsedCas, trusted};
 use crate::redact::Shown;
 
 /// The certificates of a file at `now` (unix seconds).
@@ -56,9 +56,12 @@ fn read(
             certifies,
             now,
         };
+        let of_openssl = trusted::warning(&block, &ca.place, certifies);
         if let Err(error) = parsed.add(&ca, der) {
             unusable(error)?;
+            continue;
         }
+        parsed.warnings.extend(of_openssl);
     }
     if parsed.count() == 0 {
         let path = path.into();
