@@ -33,8 +33,11 @@ struct Ran {
     err: String,
 }
 
-/// The directories `id` and `sign` of every stage, made once: path, mode, and the content of a file.
-static KEYS: LazyLock<Vec<(PathBuf, u32, Option<Vec<u8>>)>> = LazyLock::new(|| {
+/// Path, mode, and the content of a file.
+type Kept = (PathBuf, u32, Option<Vec<u8>>);
+
+/// The directories `id` and `sign` of every stage, made once.
+static KEYS: LazyLock<Vec<Kept>> = LazyLock::new(|| {
     let stage = Stage::empty();
     stage.ok("keys seal --out id");
     stage.ok("keys sign --out sign");
