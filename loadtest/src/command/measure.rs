@@ -14,6 +14,7 @@ use super::terminal::{conclude, print, say};
 use super::{output, overrides, start};
 use crate::cli::{Common, Compare, RunPlan};
 use crate::error::{Error, Result};
+use crate::plan::uses::unfit;
 use crate::plan::{self, Plan, Role, Target};
 use crate::report;
 use crate::report::limit::Limit;
@@ -28,6 +29,12 @@ pub(super) fn compare(arguments: &Compare) -> Result<u8> {
     let mut plan = plan::load(if arguments.quick { "quick" } else { "full" })?;
     overrides::apply(&mut plan, &arguments.overrides)?;
     plan.targets = external_targets(arguments);
+    if let Some(target) = plan.targets.iter().find(|target| !target.has_tls()) {
+        return Err(Error::Usage(format!(
+            "--{} is at http://, without TLS: there is no key exchange to compare; write https://, or a plan for `run`",
+            target.name
+        )));
+    }
     measure(
         plan,
         &arguments.common,
@@ -190,7 +197,9 @@ fn leave_out(plan: &mut Plan, targets: &[Resolved]) -> Vec<String> {
     plan.cases.retain(|case| {
         let speaks = case.scenario.speaks();
         let mut able = targets.iter().filter(|target| target.speaks == speaks);
-        let why = able.find_map(|target| capability::missing(target, case));
+        let why = unfit(case, targets.iter().map(|target| &target.plan))
+            .map(|why| format!("{}: {why}", case.title()))
+            .or_else(|| able.find_map(|target| capability::missing(target, case)));
         let runs = why.is_none();
         skipped.extend(why);
         runs

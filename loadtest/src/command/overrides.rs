@@ -4,6 +4,7 @@ use crate::cli::Overrides;
 use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_duration, parse_size};
 use crate::plan::file::{check, check_rates};
+use crate::plan::uses::Key;
 use crate::plan::{Case, Load, Plan, Scenario};
 
 /// The plan with the flags applied; an error where nothing is left.
@@ -17,6 +18,12 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|message| wrong("--scenario", message))?;
         plan.cases.retain(|case| wanted.contains(&case.scenario));
+    }
+    if plan.cases.is_empty() {
+        return Err(Error::Usage(format!(
+            "plan {} has none of the wanted scenarios; nothing to measure",
+            plan.name
+        )));
     }
     if !flags.rtt.is_empty() || !flags.bandwidth.is_empty() {
         let links = Link::combinations(&flags.rtt, &flags.bandwidth)
@@ -36,10 +43,13 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
             ),
         ));
     }
+    if !flags.rate.is_empty() {
+        refuse_unused(plan, Key::Rate)?;
+    }
     if let Some(loads) =
         loads(flags, targets_say).map_err(|message| wrong("--connections", message))?
     {
-        replace(plan, &loads, |case, load| case.load = *load);
+        replace(plan, &loads, |case, load| set_load(case, *load, flags));
     }
     let size = |text: &Option<String>| text.as_deref().map(parse_size).transpose();
     let (up, down) = (
@@ -59,19 +69,14 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
         ));
     }
     for case in &mut plan.cases {
-        case.up = up.unwrap_or(case.up);
-        case.down = down.unwrap_or(case.down);
         case.rounds = flags.rounds.unwrap_or(case.rounds);
-        case.block_ms = block.map_or(case.block_ms, |block| block.as_millis() as u64);
     }
+    let block_ms = block.map(|block| block.as_millis() as u64);
+    put(plan, Key::Up, up, |case, up| case.up = up)?;
+    put(plan, Key::Down, down, |case, down| case.down = down)?;
+    put(plan, Key::Block, block_ms, |case, ms| case.block_ms = ms)?;
     // Sizes may have been all that told two cases apart.
     replace(plan, &[()], |_, ()| {});
-    if plan.cases.is_empty() {
-        return Err(Error::Usage(format!(
-            "plan {} has none of the wanted scenarios; nothing to measure",
-            plan.name
-        )));
-    }
     check(plan).map_err(|message| Error::Plan {
         name: plan.name.clone(),
         message,
@@ -99,6 +104,39 @@ fn loads(flags: &Overrides, targets_say: bool) -> std::result::Result<Option<Vec
     Ok(given.then(|| Load::combinations(&flags.rate, &counts)))
 }
 
+/// What has no use for a rate keeps its connections, or has those of the flag.
+fn set_load(case: &mut Case, load: Load, flags: &Overrides) {
+    case.load = match load {
+        Load::Open { .. } if !case.uses(Key::Rate) && flags.connections.is_empty() => case.load,
+        Load::Open { connections, .. } if !case.uses(Key::Rate) => Load::Closed { connections },
+        load => load,
+    };
+}
+
+/// A value for the cases that use it.
+fn put(plan: &mut Plan, key: Key, value: Option<u64>, set: impl Fn(&mut Case, u64)) -> Result<()> {
+    let Some(value) = value else {
+        return Ok(());
+    };
+    refuse_unused(plan, key)?;
+    for case in plan.cases.iter_mut().filter(|case| case.uses(key)) {
+        set(case, value);
+        case.settle_down();
+    }
+    Ok(())
+}
+
+fn refuse_unused(plan: &Plan, key: Key) -> Result<()> {
+    if plan.cases.iter().any(|case| case.uses(key)) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "--{} is of no use: no case of plan {} that is left uses it; leave it out",
+        key.name(),
+        plan.name
+    )))
+}
+
 /// Each case once with every value; cases that become the same are kept once.
 fn replace<T>(plan: &mut Plan, values: &[T], set: impl Fn(&mut Case, &T)) {
     let mut cases: Vec<Case> = Vec::new();
@@ -112,4 +150,36 @@ fn replace<T>(plan: &mut Plan, values: &[T], set: impl Fn(&mut Case, &T)) {
         }
     }
     plan.cases = cases;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::load;
+
+    #[test]
+    fn flags_change_only_the_cases_that_use_them() {
+        let mut plan = load("quick").unwrap();
+        let flags = Overrides {
+            up: Some("3KiB".into()),
+            rate: vec![50.0],
+            block: Some("9ms".into()),
+            ..Overrides::default()
+        };
+        apply(&mut plan, &flags).unwrap();
+        for case in &plan.cases {
+            let (title, uses) = (case.title(), |key| case.uses(key));
+            assert_eq!(title.contains(" 3 KiB up"), uses(Key::Up), "{title}");
+            assert_eq!(title.contains("50 per second"), uses(Key::Rate), "{title}");
+            assert_eq!(case.block_ms == 9, uses(Key::Block), "{title}");
+            assert!(
+                !title.contains("up") || case.scenario != Scenario::Idle,
+                "{title}"
+            );
+        }
+        // A request that sends fetches nothing.
+        let sends = |case: &&Case| case.scenario == Scenario::H1Keepalive;
+        assert_eq!(plan.cases.iter().find(sends).unwrap().down, 0);
+    }
 }

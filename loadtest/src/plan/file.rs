@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use hybridge_redact::scrub;
 
 use super::syntax::{CaseFile, File, TargetFile};
+use super::uses::{self, Key};
 use super::{Case, Load, Plan, Role, Target};
 use crate::error::{Error, Result};
 use crate::net::link::{Link, parse_duration, parse_size};
@@ -55,16 +56,17 @@ fn syntax(text: &str, error: &toml::de::Error) -> String {
 
 fn target(file: &TargetFile) -> std::result::Result<Target, String> {
     refuse_empty(file)?;
+    uses::refuse_of_target(file)?;
     let groups = match (&file.groups, file.role) {
         (Some(groups), _) if groups.is_empty() => {
             return Err(format!("target {}: groups is empty", file.name));
         }
         (Some(groups), _) => groups.clone(),
+        _ if uses::is_plaintext(&file.url) => Vec::new(),
         (None, Role::Subject) => vec![Group::X25519MLKEM768, Group::X25519],
         (None, Role::Baseline) => vec![Group::X25519],
     };
-    let expect = file.expect.unwrap_or(groups[0]);
-    if !groups.contains(&expect) {
+    if let Some(expect) = file.expect.filter(|expect| !groups.contains(expect)) {
         return Err(format!(
             "target {}: expects {expect}, which its groups do not offer",
             file.name
@@ -80,8 +82,9 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
         check_connections(&[count])
             .map_err(|message| format!("target {}: {message}", file.name))?;
     }
+    let target = Target::new(&file.name, file.url.clone(), file.role, groups);
     Ok(Target {
-        expect,
+        expect: file.expect.unwrap_or(target.expect),
         connections: file.connections,
         ca: file.ca.clone(),
         server_name: file.server_name.clone(),
@@ -91,7 +94,7 @@ fn target(file: &TargetFile) -> std::result::Result<Target, String> {
         pid_file: file.pid_file.clone(),
         metrics: file.metrics.clone(),
         listener: file.listener.clone(),
-        ..Target::new(&file.name, file.url.clone(), file.role, groups)
+        ..target
     })
 }
 
@@ -128,6 +131,7 @@ fn refuse_empty(file: &TargetFile) -> std::result::Result<(), String> {
 }
 
 fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String> {
+    uses::refuse_of_case(case)?;
     let defaults = case.scenario.defaults();
     let connections = connections(file, case)?;
     check_rates(case.rate.as_deref().unwrap_or_default())?;
@@ -138,7 +142,7 @@ fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String
     let size = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), parse_size);
     let time =
         |text: &Option<String>, default: &str| parse_duration(text.as_deref().unwrap_or(default));
-    let base = Case {
+    let mut base = Case {
         scenario: case.scenario,
         link: Link::default(),
         load: *loads.first().ok_or(NO_CONNECTIONS)?,
@@ -154,6 +158,12 @@ fn expand(file: &File, case: &CaseFile) -> std::result::Result<Vec<Case>, String
         block_ms: time(&case.block, &file.block)?.as_millis() as u64,
         warmup_ms: time(&case.warmup, &file.warmup)?.as_millis() as u64,
     };
+    if case.down.is_some() && base.down > 0 && !base.uses(Key::Down) {
+        return Err(
+            "up and down are set: a request sends or fetches; remove one of the two".into(),
+        );
+    }
+    base.settle_down();
     let mut cases = Vec::new();
     for link in links(case)? {
         cases.extend(loads.iter().map(|load| Case {
@@ -215,10 +225,7 @@ fn check_connections(counts: &[u32]) -> std::result::Result<(), String> {
 
 fn streams(case: &CaseFile) -> std::result::Result<u32, String> {
     match case.streams {
-        None | Some(1) => Ok(1),
-        Some(_) if !case.scenario.multiplexes() => {
-            Err("streams want HTTP/2: h2-keepalive, grpc-unary or grpc-stream".into())
-        }
+        None => Ok(1),
         Some(streams) if (1..=1000).contains(&streams) => Ok(streams),
         Some(_) => Err("streams must be 1 to 1000".into()),
     }
@@ -254,11 +261,19 @@ pub fn check(plan: &Plan) -> std::result::Result<(), String> {
     for needed in [Role::Subject, Role::Baseline] {
         if !plan.targets.is_empty() && !plan.targets.iter().any(|target| target.role == needed) {
             return Err(format!(
-                "names targets, but none with role {needed:?}; there would be no pairs"
+                "names targets, but no {needed}; there would be no pairs"
             ));
         }
     }
-    Ok(())
+    plan.cases.iter().try_for_each(Case::refuse_empty)?;
+    let unfit = |case: &Case| {
+        let why = uses::unfit(case, plan.targets.iter())?;
+        Some(format!("{}: {why}; leave the case out", case.title()))
+    };
+    match plan.cases.iter().find_map(unfit) {
+        Some(why) if !plan.targets.is_empty() => Err(why),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ mod embedded;
 pub mod file;
 pub mod scenario;
 mod syntax;
+pub mod uses;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ pub struct Target {
     /// `https://host:port`, `http://…` (no TLS) or `tls://…` (raw TCP blocks inside TLS).
     pub url: String,
     pub role: Role,
-    /// Offered groups; a share is sent for the first.
+    /// Offered groups; a share is sent for the first. None without TLS.
     pub groups: Vec<Group>,
     /// The group every connection must have negotiated.
     pub expect: Group,
@@ -74,6 +76,15 @@ pub struct Target {
 pub enum Role {
     Subject,
     Baseline,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Subject => "subject",
+            Self::Baseline => "baseline",
+        })
+    }
 }
 
 /// One scenario over one link under one load.

@@ -20,10 +20,12 @@ struct Ratio {
     metric: Metric,
 }
 
-/// Servers are compared, not key exchanges: several baselines, or the same group everywhere.
+/// Servers are compared, not key exchanges: several baselines, or the same group wherever there is TLS.
 pub fn is_peer_run(results: &Results) -> bool {
-    let groups: Vec<_> = results.targets.iter().map(|target| target.expect).collect();
-    let same = groups.len() > 1 && groups.iter().all(|group| *group == groups[0]);
+    let with_tls = results.targets.iter().filter(|target| target.has_tls());
+    let mut groups: Vec<_> = with_tls.map(|target| target.expect.name()).collect();
+    groups.dedup();
+    let same = results.targets.len() > 1 && groups.len() < 2;
     same || has_several_baselines(results)
 }
 

@@ -102,11 +102,7 @@ pub fn resolve(target: &Target) -> Result<Resolved> {
             totals: Arc::new(Counter::default()),
             served: Served::default(),
         }),
-        speaks: if scheme == "tls" {
-            Speaks::Blocks
-        } else {
-            Speaks::Http
-        },
+        speaks: target.speaks(),
         probe: Probe {
             pid: pid(target)?,
             metrics: target.metrics.as_deref().map(metrics_address).transpose()?,

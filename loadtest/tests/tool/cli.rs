@@ -198,6 +198,22 @@ fn wrong_questions_are_answered_with_64_and_the_word_that_is_wrong() {
         ),
         (vec!["compare", "--group", "X448"], vec!["X448"]),
         (
+            vec!["compare", "--scenario", "full-handshake", "--up", "1KiB"],
+            vec!["--up is of no use", "plan full"],
+        ),
+        (
+            vec!["compare", "--scenario", "idle", "--rate", "9"],
+            vec!["--rate is of no use"],
+        ),
+        (
+            vec!["compare", "--scenario", "idle", "--block", "9s"],
+            vec!["--block is of no use"],
+        ),
+        (
+            vec!["compare", "--hybrid", "http://127.0.0.1:1"],
+            vec!["--hybrid is at http://"],
+        ),
+        (
             vec!["compare", "--ca", "-----BEGIN PRIVATE KEY-----\nMC4C"],
             vec!["32 bytes, not shown"],
         ),

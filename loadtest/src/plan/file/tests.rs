@@ -9,6 +9,12 @@ fn every_plan_that_comes_along_is_valid() {
     for (name, _) in EMBEDDED {
         assert!(!load(name).unwrap().cases.is_empty(), "{name}");
     }
+    let plans = concat!(env!("CARGO_MANIFEST_DIR"), "/plans");
+    for plan in std::fs::read_dir(plans).unwrap() {
+        let path = plan.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        parse(path.to_str().unwrap(), &text).unwrap();
+    }
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn contradictions_are_refused() {
         ("name=\"p\"\n[[case]]\nscenario=\"mux\"", "mux"),
         (
             "name=\"p\"\n[[case]]\nscenario=\"mix\"\nstreams=2",
-            "streams want HTTP/2",
+            "streams is of no use to mix; leave it out (h2-keepalive, grpc-unary, grpc-stream use it)",
         ),
         (
             "name=\"p\"\n[[case]]\nscenario=\"h2-keepalive\"\nstreams=0",
@@ -139,6 +145,14 @@ fn contradictions_are_refused() {
             "name=\"p\"\n[[target]]\nname=\"a\"\nurl=\"https://a:1\"\nrole=\"subject\"\nclient_cert=\"c.pem\"\n\
              [[case]]\nscenario=\"mix\"",
             "client_cert and client_key belong together",
+        ),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"h1-keepalive\"\nup=\"1KiB\"\ndown=\"1KiB\"",
+            "up and down are set",
+        ),
+        (
+            "name=\"p\"\n[[case]]\nscenario=\"upload\"\nup=\"0\"",
+            "up is 0",
         ),
     ] {
         let error = parse("p", text).unwrap_err().to_string();
