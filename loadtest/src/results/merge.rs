@@ -1,6 +1,8 @@
 //! Adding up the shards of one run: histograms and counts block by block, without loss. Server-side figures are
 //! measured by one shard only (each would see the same server) and carried over.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hdrhistogram::Histogram;
 
 use super::histogram::{Packed, sum};
@@ -16,17 +18,13 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     let count = shards.len();
     // The first shard measured the server, and what the whole says of itself is then the same in any order.
     shards.sort_by_key(|shard| part(&shard.provenance.shard));
+    check(&shards)?;
+    let left_out = keep_common(&mut shards);
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
-        return Err(Error::Usage("merge needs at least one result file".into()));
+        return Err(nothing());
     };
-    let measured = titles(&whole);
     for shard in shards {
-        check(&whole, &shard)?;
-        let theirs = titles(&shard);
-        if measured != theirs {
-            return Err(differ("the list of measured cases", &measured, &theirs));
-        }
         whole.warnings.extend(shard.warnings);
         whole.checks.extend(shard.checks);
         whole.skipped.extend(shard.skipped);
@@ -36,10 +34,12 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
             merge_case(mine, theirs)?;
         }
     }
+    drop_empty(&mut whole)?;
     whole.warnings.sort();
     whole.warnings.dedup();
     whole.skipped.sort();
     whole.skipped.dedup();
+    whole.warnings.splice(0..0, left_out);
     if count as u64 == u64::from(of) {
         whole.provenance.shard = format!("all of {of}");
         return Ok(whole);
@@ -82,18 +82,85 @@ fn check_parts(shards: &[Results]) -> Result<u32> {
         }
         seen.push(own);
     }
-    seen.first()
-        .map(|(_, of)| *of)
-        .ok_or_else(|| Error::Usage("merge needs at least one result file".into()))
+    seen.first().map(|(_, of)| *of).ok_or_else(nothing)
 }
 
-fn check(whole: &Results, shard: &Results) -> Result<()> {
-    let (a, b) = (&whole.provenance, &shard.provenance);
-    if a.plan != b.plan {
-        return Err(differ("the plan", &a.plan_name, &b.plan_name));
+fn nothing() -> Error {
+    Error::Usage("merge needs at least one result file".into())
+}
+
+/// Each against the first: the same plan, seed and cases.
+fn check(shards: &[Results]) -> Result<()> {
+    let (whole, rest) = shards.split_first().ok_or_else(nothing)?;
+    let measured = titles(whole);
+    for shard in rest {
+        let (a, b) = (&whole.provenance, &shard.provenance);
+        if a.plan != b.plan {
+            return Err(differ("the plan", &a.plan_name, &b.plan_name));
+        }
+        if a.seed != b.seed {
+            return Err(differ("the seed", &a.seed.to_string(), &b.seed.to_string()));
+        }
+        let theirs = titles(shard);
+        if measured != theirs {
+            return Err(differ("the list of measured cases", &measured, &theirs));
+        }
     }
-    if a.seed != b.seed {
-        return Err(differ("the seed", &a.seed.to_string(), &b.seed.to_string()));
+    Ok(())
+}
+
+/// Takes out the blocks that some shard lacks, because it was interrupted or gave up a target: what the others have of them
+/// would stand for the load of all. How many they are, if any.
+fn keep_common(shards: &mut [Results]) -> Option<String> {
+    let cases = shards.first().map_or(0, |shard| shard.cases.len());
+    let (mut seen, mut kept) = (0, 0);
+    for index in 0..cases {
+        let mut every: BTreeMap<(u32, String), usize> = BTreeMap::new();
+        for case in shards.iter().filter_map(|shard| shard.cases.get(index)) {
+            let own: BTreeSet<_> = case.blocks.iter().map(name).collect();
+            for block in own {
+                *every.entry(block).or_default() += 1;
+            }
+        }
+        seen += every.len();
+        every.retain(|_, count| *count == shards.len());
+        kept += every.len();
+        let pairs: BTreeSet<u32> = every.keys().map(|(pair, _)| *pair).collect();
+        for case in shards
+            .iter_mut()
+            .filter_map(|shard| shard.cases.get_mut(index))
+        {
+            case.blocks.retain(|block| every.contains_key(&name(block)));
+            case.rounds.retain(|round| pairs.contains(&round.pair));
+        }
+    }
+    (kept < seen).then(|| {
+        format!(
+            "{} of {seen} blocks are left out: not every shard has them, because one was interrupted or a target failed it.",
+            seen - kept
+        )
+    })
+}
+
+/// A block is one of a round and a target.
+fn name(block: &Block) -> (u32, String) {
+    (block.pair, block.target.clone())
+}
+
+/// Cases of which nothing is left; an error where that is all of them.
+fn drop_empty(whole: &mut Results) -> Result<()> {
+    let measured = !whole.cases.is_empty();
+    let empty = |case: &&CaseResult| case.blocks.is_empty();
+    for case in whole.cases.iter().filter(empty) {
+        let title = case.case.title();
+        let words = format!("{title} was left out: no block of it is in every shard.");
+        whole.warnings.push(words);
+    }
+    whole.cases.retain(|case| !case.blocks.is_empty());
+    if measured && whole.cases.is_empty() {
+        return Err(Error::Usage(
+            "these shards have no block in common; run them again, to the end".into(),
+        ));
     }
     Ok(())
 }
@@ -116,10 +183,9 @@ fn merge_case(mine: &mut CaseResult, theirs: CaseResult) -> Result<()> {
     mine.case.load = added(mine.case.load, theirs.case.load);
     for block in theirs.blocks {
         let same = |other: &&mut Block| other.pair == block.pair && other.target == block.target;
-        match mine.blocks.iter_mut().find(same) {
-            Some(target) => merge_block(target, &block)
-                .map_err(|error| Error::Usage(format!("a damaged result file: {error}")))?,
-            None => mine.blocks.push(block),
+        if let Some(target) = mine.blocks.iter_mut().find(same) {
+            merge_block(target, &block)
+                .map_err(|error| Error::Usage(format!("a damaged result file: {error}")))?;
         }
     }
     Ok(())

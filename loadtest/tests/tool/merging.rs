@@ -3,6 +3,7 @@
 use hybridge_loadtest::net::counts::Bytes;
 use hybridge_loadtest::net::link::Link;
 use hybridge_loadtest::plan::{Case, Load, Scenario};
+use hybridge_loadtest::results::conditions::Conditions;
 use hybridge_loadtest::results::histogram::{Packed, sum};
 use hybridge_loadtest::results::merge::merge;
 use hybridge_loadtest::results::{Block, CaseResult, Provenance, Results, SCHEMA};
@@ -124,6 +125,64 @@ fn the_order_of_shards_does_not_matter() {
         latency(merge(vec![one(), two()]).unwrap()),
         latency(merge(vec![two(), one()]).unwrap())
     );
+}
+
+/// A shard that was interrupted has fewer rounds, one that gave up a target lacks its blocks.
+#[test]
+fn only_blocks_that_every_shard_has_are_of_the_whole() {
+    let with = |name: &str, blocks: &[(u32, &str)]| {
+        let mut part = shard(name, 4, &[5_000], None);
+        let case = &mut part.cases[0];
+        case.blocks = blocks
+            .iter()
+            .map(|(pair, target)| Block {
+                pair: *pair,
+                target: (*target).to_owned(),
+                ..block(&[5_000], None)
+            })
+            .collect();
+        case.rounds = (0..3)
+            .map(|pair| Conditions {
+                pair,
+                ..Conditions::default()
+            })
+            .collect();
+        part
+    };
+    let all: Vec<_> = (0..3).flat_map(|pair| [(pair, "a"), (pair, "b")]).collect();
+    let interrupted = &all[..4];
+    let gave_up: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|block| *block != (1, "b"))
+        .collect();
+    let mut orders = Vec::new();
+    for parts in [
+        [&all[..], interrupted, &gave_up],
+        [&gave_up, &all, interrupted],
+    ] {
+        let names = ["1/3", "2/3", "3/3"];
+        let parts = names
+            .iter()
+            .zip(parts)
+            .map(|(name, blocks)| with(name, blocks));
+        let whole = merge(parts.collect()).unwrap();
+        let blocks = whole.cases[0].blocks.iter();
+        let kept: Vec<_> = blocks
+            .map(|block| (block.pair, block.target.as_str(), block.ops))
+            .collect();
+        assert_eq!(kept, [(0, "a", 3), (0, "b", 3), (1, "a", 3)]);
+        assert!(whole.cases[0].rounds.iter().all(|round| round.pair < 2));
+        assert!(
+            whole.warnings[0].starts_with("3 of 6 blocks are left out"),
+            "{:?}",
+            whole.warnings
+        );
+        orders.push(whole.warnings);
+    }
+    assert_eq!(orders[0], orders[1]);
+    let apart = merge(vec![with("1/2", &all[..2]), with("2/2", &all[2..])]).unwrap_err();
+    assert!(apart.to_string().contains("no block in common"), "{apart}");
 }
 
 #[test]
