@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rustls::SignatureScheme;
 use serde::Serialize;
 
-use self::handshake::{MAX_CHAIN, Seen, handshake};
+use self::handshake::{Failed, MAX_CHAIN, Seen, handshake};
 use crate::certificate::{Certificate, describe, hex};
 use crate::dial::Dial;
 use crate::groups::{self, Kind, Known};
@@ -34,6 +34,8 @@ pub struct Certificates {
     pub tickets: u32,
     /// Which of these is a certificate that was sent and cannot be read.
     pub unreadable: Vec<Place>,
+    /// Which of these the server may have all the same: its answer did not arrive.
+    pub unknown: Vec<Place>,
 }
 
 /// Where a certificate stands.
@@ -76,6 +78,31 @@ impl Certificates {
     /// Whether one that stands there cannot be read.
     pub fn is_unreadable(&self, place: Place) -> bool {
         self.unreadable.contains(&place)
+    }
+
+    /// Whether the server may have one that stands there: it cannot be read, or no answer arrived.
+    pub fn may_have(&self, place: Place) -> bool {
+        self.is_unreadable(place) || self.unknown.contains(&place)
+    }
+
+    /// The leaf to a client with these schemes only, if the server has one for it. Only the server's own words say that it
+    /// has none.
+    fn leaf_for(
+        &mut self,
+        seen: Result<Seen, Failed>,
+        place: Place,
+        notes: &mut Vec<String>,
+    ) -> Option<Vec<u8>> {
+        let why = match seen {
+            Ok(seen) if seen.scheme.is_some() => return seen.ders.into_iter().next(),
+            Ok(seen) if seen.other_scheme => return None,
+            Ok(seen) => seen.ended.unwrap_or_default(),
+            Err(failed) if failed.alerted => return None,
+            Err(failed) => failed.why,
+        };
+        self.unknown.push(place);
+        notes.push(format!("{} is not known: {why}", place.said()));
+        None
     }
 
     /// What a certificate says. Of one that cannot be read there is a note, and where it stood.
@@ -146,8 +173,8 @@ pub fn collect(
     let handshake = |schemes: &[_]| handshake(target, dial, schemes, (&provider, only_tls12));
     let first = match handshake(&[CLASSICAL, ML_DSA].concat()) {
         Ok(seen) => seen,
-        Err(why) => {
-            notes.push(format!("no certificate was seen: {why}"));
+        Err(failed) => {
+            notes.push(format!("no certificate was seen: {}", failed.why));
             return Certificates::default();
         }
     };
@@ -162,16 +189,12 @@ pub fn collect(
     if only_tls12 {
         return found;
     }
-    let leaf = |schemes| {
-        let seen = handshake(schemes).ok()?;
-        seen.scheme?;
-        seen.ders.into_iter().next()
-    };
+    let classical = found.leaf_for(handshake(CLASSICAL), Place::Classical, notes);
     // The same one is no other.
-    if let Some(der) = leaf(CLASSICAL).filter(|der| Some(der) != first.ders.first()) {
+    if let Some(der) = classical.filter(|der| Some(der) != first.ders.first()) {
         found.classical = found.read(&der, Place::Classical, notes);
     }
-    if let Some(der) = leaf(ML_DSA) {
+    if let Some(der) = found.leaf_for(handshake(ML_DSA), Place::MlDsa, notes) {
         found.ml_dsa = found.read(&der, Place::MlDsa, notes);
     }
     found

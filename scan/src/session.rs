@@ -12,6 +12,8 @@ pub(crate) struct Session {
     stream: TcpStream,
     pub(crate) sent: usize,
     pub(crate) received: usize,
+    /// The server ended it with an alert.
+    pub(crate) alerted: bool,
 }
 
 impl Session {
@@ -21,6 +23,7 @@ impl Session {
             stream,
             sent: 0,
             received: 0,
+            alerted: false,
         }
     }
 
@@ -81,6 +84,7 @@ impl Session {
         };
         self.received += count;
         self.tls.process_new_packets().map(drop).map_err(|error| {
+            self.alerted = matches!(error, rustls::Error::AlertReceived(_));
             // The alert that is due.
             let _ = self.tls.write_tls(&mut self.stream);
             error.to_string()

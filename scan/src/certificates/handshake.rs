@@ -27,9 +27,30 @@ pub(super) struct Seen {
     /// How many there were.
     pub(super) sent: usize,
     pub(super) scheme: Option<SignatureScheme>,
+    /// It signed with a scheme that was not offered.
+    pub(super) other_scheme: bool,
+    /// Why the handshake was not complete.
+    pub(super) ended: Option<String>,
     pub(super) suite: Option<String>,
     pub(super) asks_client: bool,
     pub(super) tickets: u32,
+}
+
+/// Why nothing was presented.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) why: String,
+    /// An alert of the server, and not a path that swallows or a server that says nothing.
+    pub(super) alerted: bool,
+}
+
+impl<T: ToString> From<T> for Failed {
+    fn from(why: T) -> Self {
+        Self {
+            why: why.to_string(),
+            alerted: false,
+        }
+    }
 }
 
 /// Makes it; nothing is sent on the connection.
@@ -38,7 +59,7 @@ pub(super) fn handshake(
     dial: Dial,
     schemes: &[(SignatureScheme, &str)],
     (provider, only_tls12): (&Arc<CryptoProvider>, bool),
-) -> Result<Seen, String> {
+) -> Result<Seen, Failed> {
     let witness = Arc::new(Witness {
         seen: Mutex::default(),
         schemes: schemes.iter().map(|(scheme, _)| *scheme).collect(),
@@ -49,14 +70,13 @@ pub(super) fn handshake(
         &[&rustls::version::TLS13]
     };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(versions)
-        .map_err(|error| error.to_string())?
+        .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&witness) as _)
         .with_client_cert_resolver(Arc::clone(&witness) as _);
     config.resumption = Resumption::disabled();
-    let name = ServerName::try_from(target.host.clone()).map_err(|error| error.to_string())?;
-    let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| e.to_string())?;
+    let name = ServerName::try_from(target.host.clone())?;
+    let tls = ClientConnection::new(Arc::new(config), name)?;
     let stream = dial.connect().ok_or("the connection fails")?;
     let mut session = Session::new(tls, stream);
     let ended = session.handshake(dial.timeout);
@@ -67,13 +87,16 @@ pub(super) fn handshake(
         });
     }
     session.close();
-    let tls = session.tls;
+    let (tls, alerted) = (session.tls, session.alerted);
     let mut seen = std::mem::take(&mut *witness.lock());
     if seen.ders.is_empty() {
-        return Err(ended
-            .err()
-            .unwrap_or_else(|| "the server sent none".to_owned()));
+        let why = ended.err();
+        return Err(Failed {
+            why: why.unwrap_or_else(|| "the server sent none".to_owned()),
+            alerted,
+        });
     }
+    seen.ended = ended.err();
     seen.suite = tls
         .negotiated_cipher_suite()
         .and_then(|suite| suite.suite().as_str().map(str::to_owned));
@@ -96,6 +119,7 @@ impl Witness {
     fn signed(&self, scheme: SignatureScheme) -> Result<HandshakeSignatureValid, Error> {
         // rustls leaves it to the verifier whether the scheme was offered.
         if !self.schemes.contains(&scheme) {
+            self.lock().other_scheme = true;
             return Err(Error::General("a scheme that was not offered".to_owned()));
         }
         self.lock().scheme = Some(scheme);

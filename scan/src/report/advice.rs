@@ -143,8 +143,8 @@ pub(super) fn advice(endpoints: &[(&str, &Survey)], assumptions: Assumptions) ->
             "no certificate for clients with ML-DSA; forged signatures need a quantum computer at the time of the connection, so this comes after key exchange".to_owned(),
             |survey| {
                 let seen = &survey.certificates;
-                // What cannot be read may be the certificate that is wanted.
-                let without = seen.ml_dsa.is_none() && !seen.is_unreadable(Place::MlDsa);
+                // What cannot be read, or did not arrive, may be the certificate that is wanted.
+                let without = seen.ml_dsa.is_none() && !seen.may_have(Place::MlDsa);
                 let leaf = seen.leaf();
                 without && leaf.is_some_and(|leaf| !is_post_quantum(&leaf.key))
             },

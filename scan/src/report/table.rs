@@ -114,7 +114,7 @@ fn examined(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
 fn ready(certificates: &Certificates) -> &'static str {
     match &certificates.ml_dsa {
         Some(_) => "yes",
-        None if certificates.is_unreadable(Place::MlDsa) => "not known, see the note",
+        None if certificates.may_have(Place::MlDsa) => "not known, see the note",
         None => "no",
     }
 }
