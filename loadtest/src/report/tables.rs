@@ -54,7 +54,12 @@ pub(super) fn load(results: &Results) -> Node {
         for target in case.targets() {
             let sum = |of: fn(&Block) -> f64| case.blocks_of(&target).map(of).sum::<f64>();
             let time = sum(|block| block.elapsed_s);
-            let server = sum(|block| block.server_cpu_s.unwrap_or(0.0)) / time;
+            // Of the blocks in which it was seen.
+            let seen = case.blocks_of(&target).filter_map(|block| {
+                let cpu = block.server_cpu_s?;
+                Some((cpu, block.elapsed_s))
+            });
+            let (cpu, seen) = seen.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
             let own = sum(|block| block.generator_cpu_s) / time;
             let memory = case
                 .blocks_of(&target)
@@ -63,7 +68,11 @@ pub(super) fn load(results: &Results) -> Node {
             rows.push(vec![
                 case.case.title(),
                 target.clone(),
-                format!("{server:.2}"),
+                if seen > 0.0 {
+                    format!("{:.2}", cpu / seen)
+                } else {
+                    "-".into()
+                },
                 if results.provenance.spins {
                     "spun".into()
                 } else {

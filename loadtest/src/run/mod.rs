@@ -85,7 +85,8 @@ impl Run {
         mut save: impl FnMut(&Results) -> Result<()>,
     ) -> Result<()> {
         let mut rng = Rng::new(self.seed);
-        let before = self.totals().await;
+        let before = target::totals(&self.targets).await;
+        target::tell_of_metrics(&self.targets, results);
         let cases = std::mem::take(&mut self.plan.cases);
         self.progress.plan(
             cases
@@ -142,6 +143,7 @@ impl Run {
                 .checks
                 .extend(target::check_bytes(resolved, before).await);
         }
+        target::tell_of_metrics(&self.targets, results);
         outcome.and_then(|()| failures.end())
     }
 
@@ -282,13 +284,5 @@ impl Run {
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-
-    async fn totals(&self) -> Vec<Option<target::Totals>> {
-        let mut totals = Vec::new();
-        for resolved in &self.targets {
-            totals.push(target::Totals::read(resolved).await);
-        }
-        totals
     }
 }

@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::net::counts::Counter;
 use crate::net::dial::{Dialer, Endpoint, Expect, Tls};
 use crate::net::served::Served;
-use crate::observe::{Probe, metrics};
+use crate::observe::Probe;
 use crate::plan::{Role, Speaks, Target};
 use crate::regular;
-use crate::results::ByteCheck;
+use crate::results::{ByteCheck, Results};
 use crate::tls::{ClientIdentity, Group, Trust};
 
 /// Bytes of a file that holds a process id.
@@ -103,10 +103,10 @@ pub fn resolve(target: &Target) -> Result<Resolved> {
             served: Served::default(),
         }),
         speaks: target.speaks(),
-        probe: Probe {
-            pid: pid(target)?,
-            metrics: target.metrics.as_deref().map(metrics_address).transpose()?,
-        },
+        probe: Probe::new(
+            pid(target)?,
+            target.metrics.as_deref().map(metrics_address).transpose()?,
+        ),
         plan: target.clone(),
     })
 }
@@ -186,7 +186,7 @@ const COUNTED: [&str; 5] = [
 impl Totals {
     /// None where the server exports no such counts.
     pub async fn read(target: &Resolved) -> Option<Self> {
-        let samples = metrics::scrape(target.probe.metrics?).await.ok()?;
+        let samples = target.probe.scrape().await?;
         let listener = ("listener", target.plan.listener.as_deref()?);
         let group = ("group", target.plan.expect.name());
         let of =
@@ -215,6 +215,24 @@ impl Totals {
                 wire("out"),
             ],
         })
+    }
+}
+
+/// Those of each target.
+pub(super) async fn totals(targets: &[Resolved]) -> Vec<Option<Totals>> {
+    let mut totals = Vec::new();
+    for resolved in targets {
+        totals.push(Totals::read(resolved).await);
+    }
+    totals
+}
+
+/// Metrics that did not answer, each once.
+pub(super) fn tell_of_metrics(targets: &[Resolved], results: &mut Results) {
+    for target in targets {
+        let warning = target.probe.warning(&target.plan.name);
+        let new = warning.filter(|warning| !results.warnings.contains(warning));
+        results.warnings.extend(new);
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::pairs::run;
-use crate::support::{Pki, case, endpoint, serve, target};
+use crate::support::{Pki, case, endpoint, serve, target, unused_address};
 use hybridge_loadtest::error::Error;
+use hybridge_loadtest::observe::Probe;
 use hybridge_loadtest::plan::{Case, Load, Role, Scenario};
 use hybridge_loadtest::report;
 use hybridge_loadtest::run::target::Resolved;
@@ -142,4 +143,32 @@ async fn without_a_pair_the_case_ends_and_the_next_is_tried() {
         "{:?}",
         results.warnings
     );
+}
+
+/// "server, cores busy 0.00", and no word.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_that_do_not_answer_are_told_and_are_no_zero() {
+    let pki = Pki::new();
+    let mut targets = three(&pki, |_| false).await;
+    let nobody = unused_address();
+    targets[0].probe = Probe::new(None, Some(nobody));
+    let (mut run, mut results) = run(targets, vec![case(Scenario::H1Keepalive)]);
+    run.measure(&mut results, |_| Ok(())).await.unwrap();
+    let told = format!("The metrics of hybridge at {nobody} did not answer (");
+    let times = results
+        .warnings
+        .iter()
+        .filter(|words| words.starts_with(&told));
+    assert_eq!(times.count(), 1, "{:?}", results.warnings);
+    let report = report::markdown(&results);
+    let busy = |target: &str| {
+        let row = format!("| {target} | ");
+        let mut rows = report
+            .lines()
+            .filter(|line| line.contains(&row) && line.contains(" of "));
+        let (_, cells) = rows.next().unwrap().split_once(&row).unwrap();
+        cells.split(" | ").next().unwrap().to_owned()
+    };
+    assert_eq!(busy("hybridge"), "-");
+    assert!(busy("steady").parse::<f64>().is_ok(), "{}", busy("steady"));
 }

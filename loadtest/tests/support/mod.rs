@@ -143,10 +143,7 @@ pub fn target(role: Role, endpoint: Arc<Endpoint>) -> Resolved {
         ),
         endpoint,
         speaks: Speaks::Http,
-        probe: Probe {
-            pid: Some(std::process::id()),
-            metrics: None,
-        },
+        probe: Probe::new(Some(std::process::id()), None),
     }
 }
 
