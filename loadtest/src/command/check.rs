@@ -122,7 +122,10 @@ async fn repeat(
             ceiling: None,
             beside: Vec::new(),
         };
-        run.measure(&mut results, |_| Ok(())).await?;
+        let outcome = run.measure(&mut results, |_| Ok(())).await;
+        results.hide_secrets();
+        tally.note(&results.for_markdown());
+        outcome?;
         for speaks in [Speaks::Http, Speaks::Blocks] {
             let names: Vec<_> = targets
                 .iter()

@@ -40,12 +40,16 @@ pub fn markdown(tally: &Tally, command: &str) -> String {
         plural(tally.runs, "run"),
         number(total.percent()),
     );
-    render(&[
+    let mut nodes = vec![
         Node::Heading(1, "One server against itself".into()),
         Node::Paragraph(words),
+    ];
+    nodes.extend(tally.notes.iter().cloned().map(Node::Warning));
+    nodes.extend([
         Node::Paragraph(format!("`hybridge-loadtest {command}`")),
         table("case", cases),
         Node::Heading(2, "Figure by figure".into()),
         table("figure", figures.collect()),
-    ])
+    ]);
+    render(&nodes)
 }

@@ -1,14 +1,16 @@
 //! A server against itself: how many 95 % intervals leave out zero although there is no difference. About one in
 //! twenty does by chance; more says that the method, not the server, makes differences.
 
-use super::CaseResult;
 use super::findings::{Metric, difference};
+use super::{CaseResult, Results};
 
 /// Counts over any number of runs.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub rows: Vec<Row>,
     pub runs: u32,
+    /// What the runs warn of and what they left out, each once.
+    pub notes: Vec<String>,
 }
 
 /// One figure of one case.
@@ -43,6 +45,16 @@ impl Tally {
                 let count = self.row(&title, metric);
                 count.intervals += 1;
                 count.leave_out_zero += u32::from(found.leaves_out_zero());
+            }
+        }
+    }
+
+    /// What a reader must know of a run.
+    pub fn note(&mut self, results: &Results) {
+        let left_out = results.skipped.iter().map(|why| format!("left out: {why}"));
+        for note in results.warnings.iter().cloned().chain(left_out) {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
             }
         }
     }

@@ -5,6 +5,7 @@ mod backend;
 mod browser;
 mod bytes_equal_openssl;
 mod capacity;
+mod checked;
 mod cli;
 mod compared;
 mod endings;

@@ -1,0 +1,40 @@
+//! `check` of a plan of which something cannot be measured.
+
+use crate::support::program::{Place, assert_told, tool};
+
+/// A server that takes the classical share needs no retry: the case is left out, and said to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_that_are_left_out_are_said() {
+    let place = Place::new().await;
+    let target = |name: &str, role: &str| {
+        format!(
+            "[[target]]\nname = \"{name}\"\nrole = \"{role}\"\nurl = \"https://{}\"\ngroups = [\"X25519\"]\n\
+             ca = \"ca.crt\"\nserver_name = \"localhost\"\n",
+            place.classical
+        )
+    };
+    let text = format!(
+        "name = \"test\"\nrounds = 6\nblock = \"20ms\"\nwarmup = \"5ms\"\n{}{}\
+         [[case]]\nscenario = \"full-handshake\"\n[[case]]\nscenario = \"hello-retry-handshake\"\n",
+        target("A", "subject"),
+        target("B", "baseline")
+    );
+    std::fs::write(place.path("plan.toml"), text).unwrap();
+    let arguments = [
+        "check",
+        "plan.toml",
+        "--runs",
+        "2",
+        "--at-most",
+        "100",
+        "--out",
+        "out",
+    ];
+    let output = tool(place.folder.path(), &arguments);
+    assert_told(&output, 0, &["run 2 of 2"]);
+    let kept = std::fs::read_to_string(place.path("out/check.md")).unwrap();
+    for text in [&kept, &String::from_utf8_lossy(&output.stdout).into_owned()] {
+        let told = "> **Note:** Handshake after HelloRetryRequest, 4 connections was left out: ";
+        assert_eq!(text.matches(told).count(), 1, "{text}");
+    }
+}
