@@ -1,5 +1,7 @@
 //! Several runs side by side: a difference is marked only where the two intervals share no value.
 
+use std::collections::BTreeSet;
+
 use hybridge_page::Node;
 
 use super::figures::{pairings, summarise};
@@ -64,14 +66,14 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
     if !left_out.is_empty() {
         nodes.extend([
             Node::Heading(2, "Not compared".into()),
-            Node::Paragraph("Cases that not every run has:".into()),
+            Node::Paragraph("Cases and targets that not every run has:".into()),
             Node::List(left_out),
         ]);
     }
     Ok(render(&nodes))
 }
 
-/// Cases that some run lacks, each with the runs that have it.
+/// Cases that some run lacks, and targets that some run lacks in a case, each with the runs that have it.
 fn left_out(runs: &[Results]) -> Vec<String> {
     let mut seen: Vec<String> = Vec::new();
     let mut lines = Vec::new();
@@ -80,17 +82,37 @@ fn left_out(runs: &[Results]) -> Vec<String> {
         if seen.contains(&title) {
             continue;
         }
-        let have = runs.iter().zip(1_usize..);
-        let have: Vec<String> = have
-            .filter(|(run, _)| find(run, case).is_some())
-            .map(|(_, number)| number.to_string())
-            .collect();
-        if have.len() < runs.len() {
-            lines.push(format!("{title}: only in run {}", have.join(", ")));
+        let found: Vec<_> = runs.iter().map(|run| find(run, case)).collect();
+        let have = only_in(&found, |_| true);
+        if let Some(have) = &have {
+            lines.push(format!("{title}: only in run {have}"));
+        }
+        let targets: BTreeSet<String> = match have {
+            Some(_) => BTreeSet::new(),
+            None => found
+                .iter()
+                .flatten()
+                .flat_map(|case| case.targets())
+                .collect(),
+        };
+        for target in targets {
+            if let Some(have) = only_in(&found, |case| case.targets().contains(&target)) {
+                lines.push(format!("{title}: target {target} only in run {have}"));
+            }
         }
         seen.push(title);
     }
     lines
+}
+
+/// The numbers of the runs whose case is such a one; none where all are.
+fn only_in(cases: &[Option<&CaseResult>], is: impl Fn(&CaseResult) -> bool) -> Option<String> {
+    let numbered = cases.iter().zip(1_usize..);
+    let have: Vec<String> = numbered
+        .filter(|(case, _)| case.is_some_and(&is))
+        .map(|(_, number)| number.to_string())
+        .collect();
+    (have.len() < cases.len()).then(|| have.join(", "))
 }
 
 /// Figures of a case that another run has too, and those of them beyond the spread.
@@ -103,12 +125,17 @@ struct Found {
 fn describe(index: usize, name: &str, run: &Results) -> String {
     let p = &run.provenance;
     format!(
-        "run {}: {name}, {}, {} ({}), seed {}",
+        "run {}: {name}, {}, {} ({}), seed {}{}",
         index + 1,
         p.started,
         p.version,
         p.machine.cpu,
-        p.seed
+        p.seed,
+        if p.interrupted {
+            "; interrupted: only what had been measured is compared"
+        } else {
+            ""
+        }
     )
 }
 

@@ -66,13 +66,54 @@ fn cases_that_not_every_run_has_are_listed() {
     let output = tool(folder.path(), &["report", "one", "all", "--out", "both"]);
     assert_told(&output, 0, &[]);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("Cases that not every run has:"), "{text}");
+    assert!(
+        text.contains("Cases and targets that not every run has:"),
+        "{text}"
+    );
     assert!(text.contains("- Full handshake: only in run 2"), "{text}");
     assert!(
         !text.contains("Bulk download over HTTP, 16 MiB down: only"),
         "{text}"
     );
     assert!(text.contains("Figures beyond the spread: 0 of "), "{text}");
+}
+
+/// The first run decides on the rows, and not on what is said to be missing.
+#[test]
+fn targets_that_not_every_run_has_and_interruptions_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut more = only(Scenario::FullHandshake);
+    let mut third = more.targets[0].clone();
+    third.name = "third".into();
+    more.targets.push(third);
+    for case in &mut more.cases {
+        let own = case.blocks_of("hybrid").cloned().map(|mut block| {
+            block.target = "third".into();
+            block
+        });
+        let own: Vec<_> = own.collect();
+        case.blocks.extend(own);
+    }
+    let mut cut = only(Scenario::FullHandshake);
+    cut.provenance.interrupted = true;
+    save(folder.path(), "more", &more);
+    save(folder.path(), "cut", &cut);
+    for (order, run, stopped) in [(["cut", "more"], 2, 1), (["more", "cut"], 1, 2)] {
+        let arguments = ["report", order[0], order[1], "--out", "both"];
+        let output = tool(folder.path(), &arguments);
+        assert_told(&output, 0, &[]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let said = format!("- Full handshake: target third only in run {run}");
+        assert!(text.contains(&said), "{text}");
+        assert!(!text.contains("target hybrid only"), "{text}");
+        let interrupted = text.lines().filter(|line| line.contains("; interrupted: "));
+        let named: Vec<_> = interrupted.collect();
+        assert_eq!(named.len(), 1, "{text}");
+        assert!(
+            named[0].starts_with(&format!("- run {stopped}: ")),
+            "{text}"
+        );
+    }
 }
 
 #[test]
