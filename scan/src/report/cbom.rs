@@ -1,6 +1,6 @@
 //! The bill of materials of a report: each endpoint is a service, with what was found or why nothing was.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::CbomVersion;
 use crate::cbom::{self, Service};
@@ -21,7 +21,15 @@ pub fn bill(report: &Report, version: CbomVersion) -> Value {
         },
     });
     let services: Vec<Service> = services.collect();
-    cbom::bill(&services, version, report.at.cast_signed())
+    let mut bill = cbom::bill(&services, version, report.at.cast_signed());
+    // What was given and is no endpoint has no service; it must not be missing without a word.
+    let not_tried = report.not_tried.iter();
+    let not_tried = not_tried.map(|why| json!({"name": "hybridge:not-tried", "value": why}));
+    let not_tried: Vec<Value> = not_tried.collect();
+    if !not_tried.is_empty() {
+        bill["metadata"]["properties"] = json!(not_tried);
+    }
+    bill
 }
 
 fn service(target: &str, survey: &Survey) -> Service {
@@ -51,5 +59,42 @@ fn service(target: &str, survey: &Survey) -> Service {
         schemes: seen.scheme.iter().cloned().collect(),
         certificates: certificates.cloned().collect(),
         properties,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::ScanArgs;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        scan: ScanArgs,
+    }
+
+    #[test]
+    fn what_was_not_tried_is_in_the_bill() {
+        let args = Line::parse_from(["scan", "127.0.0.1:1"]).scan;
+        let lines = [
+            "Ingress a/b: *.example is a wildcard",
+            "--targets, line 3: no port",
+        ];
+        for version in [CbomVersion::V16, CbomVersion::V17] {
+            let not_tried = lines.map(str::to_owned).to_vec();
+            let found = bill(&Report::new(Vec::new(), not_tried, 0, &args), version);
+            let properties = found["metadata"]["properties"].as_array().unwrap();
+            let values: Vec<_> = properties
+                .iter()
+                .filter(|property| property["name"] == "hybridge:not-tried")
+                .map(|property| property["value"].as_str().unwrap())
+                .collect();
+            assert_eq!(values, lines);
+            let all_tried = bill(&Report::new(Vec::new(), Vec::new(), 0, &args), version);
+            assert!(all_tried["metadata"].get("properties").is_none());
+        }
     }
 }
