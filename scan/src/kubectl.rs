@@ -89,16 +89,21 @@ impl Found {
         let stood_for = wildcards.iter().filter(|name| parents.contains(**name));
         self.unreached -= stood_for.count();
         let wildcards: HashSet<_> = wildcards.into_iter().collect();
+        let mut tried = false;
         for rule in list(object, "/spec/rules") {
             let host = text(rule, "/host").unwrap_or("*");
             if secured.contains(&host) {
                 continue;
             }
+            tried |= every;
             if every || parent(host).is_some_and(|parent| wildcards.contains(parent)) {
                 self.add(what, host, Some(443));
             } else {
                 self.skip(what, &format!("host {host} has no TLS section"));
             }
+        }
+        if every && !tried {
+            self.miss(what, "a TLS section for every host, and no rule names one");
         }
     }
 

@@ -93,3 +93,38 @@ fn what_is_no_list_is_refused() {
     assert!(read("{}").is_err());
     assert!(read(r#"{"items": 7}"#).is_err());
 }
+
+/// Its default backend is behind TLS under names that it does not say.
+#[test]
+fn a_tls_section_for_every_host_is_tried_or_missed() {
+    let ingress = |spec: &str| {
+        let object = r#"{"kind": "Ingress", "metadata": {"name": "i", "namespace": "n"}, "spec": "#;
+        let found = read(&format!("{object}{spec}}}")).unwrap_or_else(|error| panic!("{error}"));
+        (found.targets.len(), found.unreached, found.not_tried.len())
+    };
+    let backend = r#""defaultBackend": {"service": {"name": "s"}}"#;
+    for (spec, expected) in [
+        (
+            format!(r#"{{"tls": [{{"secretName": "t"}}], {backend}}}"#),
+            (0, 1, 1),
+        ),
+        (
+            format!(r#"{{"tls": [{{"hosts": []}}], "rules": [], {backend}}}"#),
+            (0, 1, 1),
+        ),
+        (
+            format!(
+                r#"{{"tls": [{{"hosts": ["a.b"]}}, {{}}], "rules": [{{"host": "a.b"}}], {backend}}}"#
+            ),
+            (1, 1, 1),
+        ),
+        (
+            r#"{"tls": [{}], "rules": [{"host": "a.b"}]}"#.to_owned(),
+            (1, 0, 0),
+        ),
+        (r#"{"tls": [{}], "rules": [{}]}"#.to_owned(), (0, 1, 1)),
+        (format!("{{{backend}}}"), (0, 0, 1)),
+    ] {
+        assert_eq!(ingress(&spec), expected, "{spec}");
+    }
+}
