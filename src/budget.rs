@@ -21,7 +21,7 @@ pub const IDLE_CONNECTION_MEMORY: u64 = 12 << 10;
 /// keeps beside it. tests/k8s/memory.py measures it.
 pub const BUSY_CONNECTION_MEMORY: u64 = 384 << 10;
 /// Bytes of a span that waits for the collector, with the longest `tracestate` that is kept.
-const SPAN_MEMORY: u64 = 1 << 10;
+pub const SPAN_MEMORY: u64 = 1 << 10;
 /// The default of `max-connections`; more memory than that needs does not raise it.
 const MOST_CONNECTIONS: u64 = 10_000;
 /// The client's socket and, while a request is under way, one to the upstream.
@@ -95,9 +95,9 @@ impl Budget {
         let fit = left / DESCRIPTORS_PER_CONNECTION;
         let count = demand.listeners.len() as u64;
         let spans = SPAN_MEMORY.saturating_mul(demand.spans as u64);
-        let fits = resources.limit().map_or(u64::MAX, |memory| {
-            connections(memory.saturating_sub(spans), count)
-        });
+        let fits = resources
+            .limit()
+            .map_or(u64::MAX, |memory| connections(memory, spans, count));
         let fits = usize::try_from(fits).unwrap_or(usize::MAX);
         let wanted = |asked: &Asked| {
             let most = if asked.explicit { usize::MAX } else { fits };
@@ -184,7 +184,7 @@ impl Budget {
             mib(self.http2.bytes()),
             self.for_spans(),
             mib(bytes),
-            connections(bytes.saturating_sub(self.spans), 1),
+            connections(bytes, self.spans, 1),
         ))
     }
 
@@ -259,11 +259,12 @@ impl fmt::Display for Budget {
     }
 }
 
-/// Connections that each of `listeners` may have so that all of them fit into `memory` bytes, whatever
-/// they do; beyond the limit of memory the kernel would end the process and with it all of them.
-pub fn connections(memory: u64, listeners: u64) -> u64 {
+/// Connections that each of `listeners` may have so that all of them fit into `memory` bytes beside `spans`
+/// bytes of spans, whatever they do; beyond the limit of memory the kernel would end the process and with it
+/// all of them.
+pub fn connections(memory: u64, spans: u64, listeners: u64) -> u64 {
     let others = PROCESS_MEMORY + Http2::of(Some(memory)).bytes();
-    let room = memory.saturating_sub(others) / BUSY_CONNECTION_MEMORY;
+    let room = memory.saturating_sub(others.saturating_add(spans)) / BUSY_CONNECTION_MEMORY;
     (room / listeners.max(1)).clamp(1, MOST_CONNECTIONS)
 }
 

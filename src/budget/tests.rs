@@ -103,11 +103,12 @@ fn connections_that_outgrow_the_memory_are_warned_about() {
 
 #[test]
 fn connections_follow_the_memory_and_are_shared_by_listeners() {
-    assert_eq!(connections(128 << 20, 1), 256);
-    assert_eq!(connections(64 << 20, 1), 106);
-    assert_eq!(connections(64 << 20, 3), 35);
-    assert_eq!(connections(8 << 30, 1), MOST_CONNECTIONS);
-    assert_eq!(connections(1, 1), 1);
+    assert_eq!(connections(128 << 20, 0, 1), 256);
+    assert_eq!(connections(64 << 20, 0, 1), 106);
+    assert_eq!(connections(64 << 20, 0, 3), 35);
+    assert_eq!(connections(128 << 20, 2048 * SPAN_MEMORY, 1), 250);
+    assert_eq!(connections(8 << 30, 0, 1), MOST_CONNECTIONS);
+    assert_eq!(connections(1, 0, 1), 1);
 }
 
 /// Nobody wrote it, so nobody is told to change it.
@@ -137,7 +138,7 @@ fn a_default_gives_way_in_silence() {
 fn what_is_admitted_fits_into_the_memory_with_http2_at_its_bounds() {
     for mib in [64_u64, 128, 256, 512, 1024] {
         for listeners in 1..4 {
-            let each = usize::try_from(connections(mib << 20, listeners)).unwrap_or(0);
+            let each = usize::try_from(connections(mib << 20, 0, listeners)).unwrap_or(0);
             let asked = vec![each; usize::try_from(listeners).unwrap_or(0)];
             let budget = Budget::new(&with_memory(mib << 20), &demand(&asked));
             assert!(budget.most_memory() <= mib << 20, "{mib} MiB: {budget}");
@@ -159,4 +160,16 @@ fn spans_that_wait_for_the_collector_are_part_of_the_memory() {
     for line in [with.to_string(), with.warnings().join("")] {
         assert!(line.contains(", 20 MiB for spans"), "{line}");
     }
+    // What the warning names fits, and no more.
+    let warned_of = |connections| {
+        let demand = Demand {
+            listeners: vec![asked(connections)],
+            ..demand.clone()
+        };
+        let budget = Budget::new(&with_memory(128 << 20), &demand);
+        budget.warnings().join("")
+    };
+    assert!(warned_of(1000).contains("lower max-connections to 203"));
+    assert_eq!(warned_of(203), "");
+    assert_ne!(warned_of(204), "");
 }

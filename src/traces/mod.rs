@@ -18,5 +18,5 @@ pub use self::connection::ConnectionTraces;
 pub use self::endpoint::{Endpoint, EndpointError};
 pub use self::export::ExporterError;
 pub use self::queue::{Exporter, Traces};
-pub use self::settings::{Sample, Settings};
+pub use self::settings::{DEFAULT_QUEUE, Sample, Settings};
 pub use self::span::{Facts, Span, SpanEnd, SpanStart};

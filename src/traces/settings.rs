@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use crate::tls::client;
 
+/// The default of `queue`.
+pub const DEFAULT_QUEUE: usize = 2048;
+
 /// What the export of traces is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {

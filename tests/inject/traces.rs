@@ -1,5 +1,6 @@
 //! Pods whose sidecar sends spans to a collector: what it is told, and which collectors are refused.
 
+use hybridge::budget::{Asked, Budget, Demand, Memory, MemorySource, Resources};
 use hybridge::inject::{NamespaceDefaults, Settings, remove};
 use serde_json::json;
 
@@ -53,6 +54,40 @@ fn a_collector_in_the_pod_gets_them_in_plaintext_without_a_file() {
         "{:?}",
         grpc.warnings
     );
+}
+
+/// The sidecar would warn of a number that somebody wrote and that does not fit.
+#[test]
+fn the_limit_of_connections_leaves_room_for_spans() {
+    const MEMORY: u64 = 128 << 20;
+    for (pod, limit) in [(vllm(), 256), (with(BEHIND_TLS), 250)] {
+        let plan = inject(&pod);
+        let config = config(plan.patched());
+        let [listener] = &config.listeners[..] else {
+            panic!("{} listeners", config.listeners.len());
+        };
+        assert_eq!(listener.socket.max_connections, limit);
+        let demand = Demand {
+            listeners: vec![Asked {
+                connections: limit,
+                explicit: true,
+                handshakes: 0,
+            }],
+            spans: config.traces.as_ref().map_or(0, |traces| traces.queue),
+            workers: 1,
+            admin: 0,
+        };
+        let memory = Memory {
+            bytes: MEMORY,
+            source: MemorySource::Cgroup,
+        };
+        let resources = Resources {
+            descriptors: None,
+            memory: Some(memory),
+        };
+        let warnings = Budget::new(&resources, &demand).warnings();
+        assert_eq!(warnings, Vec::<String>::new());
+    }
 }
 
 #[test]

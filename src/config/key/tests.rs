@@ -25,3 +25,9 @@ fn the_policies_of_the_table_are_those_of_tls() {
     };
     assert_eq!(words, Mode::ALL.map(Mode::name));
 }
+
+#[test]
+fn the_queue_of_spans_has_the_default_that_others_reckon_with() {
+    let default = crate::traces::DEFAULT_QUEUE.to_string();
+    assert!(matches!(Key::TracesQueue.default(), Fixed(text) if text == default));
+}

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::annotations::Request;
 use super::pod::{self, Slot};
 use super::quantity::Quantity;
-pub(crate) use crate::budget::connections;
+pub(crate) use crate::budget::{SPAN_MEMORY, connections};
 
 /// Whether every container but ours has equal requests and limits, which makes the pod Guaranteed.
 pub(crate) fn is_guaranteed(pod: &Value, ours: &str) -> bool {
@@ -74,11 +74,11 @@ mod tests {
     fn connections_follow_the_memory_and_are_shared_by_listeners() {
         let bytes = |text| Quantity::parse(text).map_or(0, Quantity::whole);
         assert_eq!(bytes("64Mi"), 64 << 20);
-        assert_eq!(connections(bytes(DEFAULT_MEMORY), 1), 256);
-        assert_eq!(connections(bytes("64Mi"), 1), 106);
-        assert_eq!(connections(bytes("64Mi"), 3), 35);
-        assert_eq!(connections(bytes("8Gi"), 1), 10_000);
-        assert_eq!(connections(bytes("1"), 1), 1);
+        assert_eq!(connections(bytes(DEFAULT_MEMORY), 0, 1), 256);
+        assert_eq!(connections(bytes("64Mi"), 0, 1), 106);
+        assert_eq!(connections(bytes("64Mi"), 0, 3), 35);
+        assert_eq!(connections(bytes("8Gi"), 0, 1), 10_000);
+        assert_eq!(connections(bytes("1"), 0, 1), 1);
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl Sidecar<'_> {
         let egresses = egresses.map_or(0, |egress| egress.entries.len());
         let sides = self.exposed.len() + usize::from(self.request.tunnel) + egresses;
         let sides = u64::try_from(sides).unwrap_or(u64::MAX);
-        resources::connections(self.request.memory_bytes(), sides).to_string()
+        resources::connections(self.request.memory_bytes(), self.span_memory(), sides).to_string()
     }
 
     fn status(&self, digest: &str) -> String {

@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::env::{escaped, literal};
 use super::{Sidecar, TLS_DIR};
 use crate::inject::plan::annotations::Traces;
+use crate::inject::plan::resources::SPAN_MEMORY;
 use crate::inject::plan::trace::Trace;
+use crate::traces::DEFAULT_QUEUE;
 
 const CA: &str = "traces-ca.crt";
 
@@ -14,6 +16,12 @@ impl Sidecar<'_> {
     fn traces(&self) -> Option<&Traces> {
         let traces = self.request.traces.as_ref();
         traces.filter(|_| self.has_listeners())
+    }
+
+    /// Bytes of spans that wait for the collector: nothing here sets the queue, so it has its default.
+    pub(super) fn span_memory(&self) -> u64 {
+        let spans = self.traces().map_or(0, |_| DEFAULT_QUEUE);
+        SPAN_MEMORY.saturating_mul(spans as u64)
     }
 
     pub(super) fn traces_env(&self) -> Vec<Value> {
