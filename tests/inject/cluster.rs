@@ -98,6 +98,57 @@ fn check_before_an_installation_names_what_would_be_refused() {
     assert!(text.contains("2 workloads are to be injected"), "{text}");
 }
 
+/// What cannot be checked is said, as the offline front says it.
+#[test]
+fn check_names_what_it_cannot_look_at() {
+    let containers = json!([{"name": "a", "image": "vllm/vllm-openai:v0.11.0"}]);
+    let service = |place: &str, labels: Value| {
+        json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService",
+               "metadata": {"name": "llama", "namespace": place, "labels": labels},
+               "spec": {"predictor": {"containers": containers}}})
+    };
+    let own = json!({"apiVersion": "example.org/v1", "kind": "ModelServer", "metadata": {"name": "own", "namespace": "ai"},
+                     "spec": {"template": {"spec": {"containers": containers}}}});
+    let asking = json!({"hybridge.dev/inject": "enabled"});
+    let objects = [
+        namespace("ai", Some("enabled")),
+        namespace("web", None),
+        namespace("out", Some("disabled")),
+        service("ai", json!({})),
+        own,
+        service("web", asking.clone()),
+        service("out", asking),
+    ];
+    let (text, good) = run(check, &objects);
+    assert!(good, "{text}");
+    for said in [
+        "note  InferenceService/llama in ai: containers at /spec/predictor/containers are not checked: KServe merges them",
+        "note  ModelServer/own in ai: containers at /spec/template/spec/containers are not checked: its controller makes the pods; the webhook reviews",
+        "note  InferenceService/llama in web: ",
+    ] {
+        assert!(text.contains(said), "{said} not in {text}");
+    }
+    assert!(!text.contains("in out"), "{text}");
+    let (text, _) = run(check, &[namespace("web", None), service("web", json!({}))]);
+    assert!(!text.contains("InferenceService"), "{text}");
+}
+
+#[test]
+fn check_names_namespaces_that_it_was_not_given() {
+    let deployment = |place: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": place},
+               "spec": {"template": {"spec": vllm()["spec"]}}})
+    };
+    let given = [namespace("ai", Some("enabled")), deployment("ai")];
+    let (text, _) = run(check, &given);
+    assert!(!text.contains("not in the input:"), "{text}");
+    let mut objects = given.to_vec();
+    objects.extend((10..22).map(|number| deployment(&format!("n{number}"))));
+    let (text, good) = run(check, &objects);
+    let said = "note  12 namespaces of workloads not in the input: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19 and 2 more: only labels of pods count there; give the namespaces too";
+    assert!(good && text.contains(said), "{text}");
+}
+
 #[test]
 fn a_list_that_cannot_be_read_whole_is_said_by_both() {
     let pods = |items: Value| json!({"apiVersion": "v1", "kind": "PodList", "items": items});

@@ -1,6 +1,8 @@
 //! `inject check`: before an installation, what the injector would refuse; after it, whether everything
 //! that protects pods is there and agrees.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -11,17 +13,20 @@ use super::protection::{bundle_fault, narrowed, policy_fault, sees_new_pods};
 use super::report::Report;
 use crate::counted::counted;
 use crate::inject::certs::WEBHOOKS;
-use crate::inject::manifest::workloads;
-use crate::inject::plan::NAMESPACE_LABEL;
+use crate::inject::manifest::{lists, unseen, workloads};
 use crate::inject::plan::Settings;
 use crate::inject::plan::plan;
 use crate::inject::plan::pod;
+use crate::inject::plan::{Decision, NAMESPACE_LABEL};
 
 const POLICIES: [&str; 3] = [
     "hybridge-sidecar",
     "hybridge-running",
     "hybridge-namespace-label",
 ];
+
+/// Namespaces that one line names, at most.
+const MOST_NAMED: usize = 10;
 
 #[derive(Default)]
 struct Lines {
@@ -177,7 +182,38 @@ fn namespaces(cluster: &Cluster, lines: &mut Lines) {
     }
     if cluster.namespaces.is_empty() {
         lines.note("no namespaces in the input: only labels of pods count");
+        return;
     }
+    let missing = missing_namespaces(cluster);
+    if !missing.is_empty() {
+        let shown: Vec<&str> = missing.iter().copied().take(MOST_NAMED).collect();
+        let more = match missing.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        lines.note(&format!(
+            "{} of workloads not in the input: {}{more}: only labels of pods count there; give the namespaces too",
+            counted(missing.len() as u64, "namespace"),
+            shown.join(", ")
+        ));
+    }
+}
+
+/// Namespaces of workloads whose labels nobody gave, and which the webhook configuration does not name.
+fn missing_namespaces(cluster: &Cluster) -> BTreeSet<&str> {
+    let with_pods = cluster
+        .objects
+        .iter()
+        .filter(|object| !workloads::find(object).is_empty() || !unseen_in(object).is_empty());
+    with_pods
+        .map(namespace)
+        .filter(|place| !cluster.namespaces.contains_key(*place))
+        .filter(|place| cluster.decision(place) == Some(Decision::Object))
+        .collect()
+}
+
+fn unseen_in(object: &Value) -> Vec<unseen::Unseen> {
+    unseen::find(&lists::items(object).items)
 }
 
 /// What would become of every workload when its pods are created again. What an owner makes is decided by
@@ -192,6 +228,10 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
         let Some(decision) = cluster.decision(namespace(object)) else {
             continue;
         };
+        let asked = |unseen: &unseen::Unseen| decision != Decision::Object || unseen.labelled;
+        for unseen in unseen_in(object).iter().filter(|unseen| asked(unseen)) {
+            lines.note(&unseen.note(namespace(object)));
+        }
         for workload in workloads::find(object) {
             let Some(template) = object.pointer(&workload.pointer) else {
                 continue;

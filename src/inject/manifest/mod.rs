@@ -8,7 +8,7 @@ pub(crate) mod lists;
 mod namespace_file;
 pub mod offline;
 mod scalar;
-mod unseen;
+pub(crate) mod unseen;
 pub(crate) mod workloads;
 pub(crate) mod yaml;
 mod yaml_error;

@@ -1,11 +1,14 @@
-//! Objects that hold containers which are not injected offline: found, and said with the way to the
-//! webhook.
+//! Objects that hold containers which are not injected offline, and which `inject check` cannot plan: found, and said
+//! with the way to the webhook.
 
 use serde_json::Value;
 
 use super::kinds;
 use super::lists::Item;
 use super::workloads::{self, Workload};
+
+/// What is known of a kind that is not known here.
+const CONTROLLER: &str = "its controller makes the pods";
 
 /// An object that holds containers outside of every pod that is known here.
 pub(crate) struct Unseen {
@@ -51,10 +54,19 @@ fn find_in(item: &Item<'_>) -> Option<Unseen> {
 }
 
 impl Unseen {
+    /// The line of `inject check` about it.
+    pub(crate) fn note(&self, namespace: &str) -> String {
+        let Self { title, place, .. } = self;
+        let hint = self.hint.unwrap_or(CONTROLLER);
+        format!(
+            "{title} in {namespace}: containers at {place} are not checked: {hint}; the webhook reviews those pods when they are created"
+        )
+    }
+
     /// The line about it.
     pub(crate) fn warning(&self) -> String {
         let Self { title, place, .. } = self;
-        let hint = self.hint.unwrap_or("its controller makes the pods");
+        let hint = self.hint.unwrap_or(CONTROLLER);
         format!(
             "warning: {title}: containers at {place} are not injected here: {hint}; the webhook injects those pods, if it is installed and their labels ask for it"
         )
