@@ -159,7 +159,8 @@ impl Metrics {
 
     /// The families of spans, which appear with the first exporter.
     pub fn spans(&self) -> SpanMetrics {
-        self.spans.resolved()
+        let task = PanickedTask::Traces.as_str();
+        self.spans.resolved(self.panics.with_label_values(&[task]))
     }
 
     /// Marks the shutdown.

@@ -63,6 +63,8 @@ pub enum PanickedTask {
     Scheduler,
     /// One HTTP/2 stream.
     Stream,
+    /// The export of traces.
+    Traces,
     /// Connections to the upstream.
     Upstream,
     /// A worker's thread, outside its tasks.

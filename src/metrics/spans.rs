@@ -29,7 +29,7 @@ impl Spans {
     }
 
     /// The families at zero.
-    pub(super) fn resolved(&self) -> SpanMetrics {
+    pub(super) fn resolved(&self, panics: IntCounter) -> SpanMetrics {
         let dropped = |reason| self.dropped.with_label_values(&[reason]);
         SpanMetrics {
             exported: self.exported.with_label_values::<&str>(&[]),
@@ -37,6 +37,7 @@ impl Spans {
             rejected: dropped("rejected"),
             unreachable: dropped("unreachable"),
             unscraped: self.unscraped.clone(),
+            panics,
         }
     }
 }
@@ -54,4 +55,6 @@ pub struct SpanMetrics {
     pub unreachable: IntCounter,
     /// For bytes of connections to the collector, which are no traffic of a listener.
     pub unscraped: IntCounter,
+    /// The export ended by a panic: spans are dropped from then on.
+    pub panics: IntCounter,
 }

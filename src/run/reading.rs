@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::reload::{Read, Reading};
+use super::reload::{FAULT, Read, Reading};
 use super::sidecar::Sidecar;
 
 /// For a configuration and every file that it names.
@@ -47,8 +47,7 @@ impl Readings {
         let read = timeout_at(*by, reading).await;
         let reading = self.current.take();
         if let Ok(read) = read {
-            let faulty = || Err("reading it ended by a fault of this program".to_owned());
-            return read.unwrap_or_else(|_| faulty());
+            return read.unwrap_or_else(|_| Err(FAULT.to_owned()));
         }
         self.stuck.extend(reading.map(|(reading, _)| reading));
         Err(too_slow())
@@ -75,7 +74,25 @@ fn all_stuck() -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use super::*;
+    use crate::metrics::Metrics;
+    use crate::run::reload::begun;
+
+    #[tokio::test]
+    async fn a_reading_that_panics_has_failed_and_is_counted() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut readings = Readings::default();
+        let panicking = begun(&metrics, || panic!("as asked"));
+        readings.current = Some((panicking, Instant::now() + PATIENCE));
+        let read = readings.done().await;
+        assert!(read.is_err_and(|error| error == FAULT));
+        let page = String::from_utf8(metrics.render().unwrap()).unwrap();
+        let line = "\nhybridge_panics_total{task=\"reload\"} 1\n";
+        assert!(page.contains(line), "{page}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reading_that_does_not_end_has_failed_and_makes_room() {

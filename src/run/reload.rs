@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::inspect::{budget, log_budget};
 use super::own_ports;
@@ -14,6 +14,8 @@ use super::sides::Changes;
 use super::traces::use_exporter;
 use crate::config::{Config, Loaded};
 use crate::drain::Phase;
+use crate::metrics::{Metrics, PanickedTask};
+use crate::panics;
 use crate::redact::scrub;
 
 /// A configuration that is being read; what is wrong with it.
@@ -25,6 +27,24 @@ pub(super) struct Read {
     warnings: Vec<String>,
     /// What it changes only for the next start.
     next_start: Vec<&'static str>,
+}
+
+/// Why one that ended by a panic has failed.
+pub(super) const FAULT: &str = "reading it ended by a fault of this program";
+
+/// Begins one on a thread of its own: files may be slow, and others serve connections. Its panic is counted,
+/// also after it was given up.
+pub(super) fn begun(
+    metrics: &Arc<Metrics>,
+    read: impl FnOnce() -> Result<Read, String> + Send + 'static,
+) -> Reading {
+    let metrics = Arc::clone(metrics);
+    spawn_blocking(move || {
+        panics::caught_call(read).unwrap_or_else(|panics::Panicked| {
+            metrics.panicked(PanickedTask::Reload);
+            Err(FAULT.to_owned())
+        })
+    })
 }
 
 impl Sidecar {
@@ -45,8 +65,8 @@ impl Sidecar {
         let (source, base) = (self.source.clone(), self.base.clone());
         let (present, running) = (self.sides.present(), self.config.clone());
         let admin = self.admin_addresses.clone();
-        // Files may be slow, and this thread serves connections.
-        Some(tokio::task::spawn_blocking(move || {
+        let metrics = Arc::clone(&self.base.metrics);
+        Some(begun(&metrics, move || {
             let loaded = source
                 .load_again(&admin)
                 .map_err(|error| error.to_string())?;

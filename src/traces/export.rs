@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use prometheus::IntCounter;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -65,9 +66,11 @@ impl Exporter {
         let runtime = worker::runtime().map_err(ExporterError::Thread)?;
         let woken = Arc::clone(&wake);
         let thread = std::thread::Builder::new().name("traces".to_owned());
+        let panics = metrics.panics.clone();
         let spawned = thread.spawn(move || {
-            // Its panic is logged; spans are dropped and counted from then on.
-            let _ = panics::caught_call(|| runtime.block_on(run.until_unused(asked, &woken)));
+            counting(&panics, || {
+                runtime.block_on(run.until_unused(asked, &woken));
+            });
             runtime.shutdown_background();
         });
         spawned.map_err(ExporterError::Thread)?;
@@ -80,6 +83,13 @@ impl Exporter {
             flushes,
             metrics: metrics.clone(),
         })
+    }
+}
+
+/// Its panic is logged and counted; spans are dropped and counted from then on.
+fn counting(panics: &IntCounter, work: impl FnOnce()) {
+    if panics::caught_call(work).is_err() {
+        panics.inc();
     }
 }
 
@@ -203,5 +213,23 @@ impl Run {
     fn done(&mut self) {
         self.batch.clear();
         self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used)]
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_panic_of_the_export_is_counted() {
+        let metrics = Metrics::new().unwrap();
+        let spans = metrics.spans();
+        counting(&spans.panics, || ());
+        counting(&spans.panics, || panic!("as asked"));
+        let page = String::from_utf8(metrics.render().unwrap()).unwrap();
+        let line = "\nhybridge_panics_total{task=\"traces\"} 1\n";
+        assert!(page.contains(line), "{page}");
     }
 }

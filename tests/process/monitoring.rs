@@ -236,6 +236,14 @@ fn every_failure_of_reloads_that_stands_is_an_alert() {
     assert!(seen > 1, "{seen}");
 }
 
+/// A panic is a fault that only this shows to who reads no log.
+#[test]
+fn a_panic_is_an_alert_and_a_panel() {
+    let of_panics = "hybridge_panics_total";
+    assert!(expression(&alert("HybridgePanics")).contains(of_panics));
+    assert!(read("k8s/monitoring/dashboard.json").contains(of_panics));
+}
+
 /// What alerts and dashboard ask for is a family of this program, whatever a listener must be told to have it.
 #[test]
 fn alerts_and_dashboard_ask_for_families_that_exist() {

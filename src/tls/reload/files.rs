@@ -79,7 +79,10 @@ impl FileReloader {
             };
             keepers.spawn(keeper.run());
         }
-        self.follow().await;
+        while panics::caught(self.follow()).await.is_err() {
+            let _ = panics::caught_call(|| self.observer.panicked());
+            sleep(self.settings.recheck).await;
+        }
     }
 
     /// The first look is at once: a change between loading and watching must not go unseen.
@@ -118,7 +121,7 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         while panics::caught(self.follow()).await.is_err() {
-            self.observer.panicked();
+            let _ = panics::caught_call(|| self.observer.panicked());
             sleep(self.settings.recheck).await;
         }
     }
@@ -204,4 +207,71 @@ impl Keeper {
 /// Where a replacement of the file shows.
 fn directories(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     std::iter::once(directory_of(file).to_owned()).chain(volume_root(file, file))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tls::reload::{OtherFiles, Reread, Source};
+
+    struct Still;
+
+    impl Reread for Still {
+        fn setting(&self) -> &'static str {
+            "still"
+        }
+
+        fn files(&self) -> Vec<PathBuf> {
+            vec![std::env::temp_dir().join("still")]
+        }
+
+        fn reread(&self) -> Result<bool, String> {
+            Ok(false)
+        }
+
+        fn in_use(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn warnings(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    /// Counts panics, and panics itself.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl FileObserver for Counting {
+        fn panicked(&self) {
+            let before = self.0.fetch_add(1, Ordering::Relaxed);
+            assert_ne!(before, 0, "as asked");
+        }
+
+        fn reloaded(&self, _: bool) {}
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_round_is_counted_and_ends_nothing() {
+        // A time beyond what a clock can say.
+        let settings = ReloadSettings {
+            recheck: Duration::MAX,
+            ..ReloadSettings::default()
+        };
+        let still = Watched::of_process(Source::Other(Arc::new(OtherFiles::new(Still))));
+        let observer = Arc::new(Counting::default());
+        let (reloader, _ask) = FileReloader::new(vec![still], settings, Arc::clone(&observer) as _);
+        let running = tokio::spawn(reloader.run());
+        while observer.0.load(Ordering::Relaxed) == 0 {
+            assert!(!running.is_finished());
+            sleep(Duration::from_millis(1)).await;
+        }
+        sleep(Duration::from_millis(50)).await;
+        assert!(!running.is_finished());
+        running.abort();
+    }
 }
