@@ -84,6 +84,14 @@ fn a_refusal_by_rule_is_no_failing_upstream() {
     assert!(expression.contains(refused), "{expression}");
 }
 
+/// Anybody who reaches the webhook's port may send what no API server sends.
+#[test]
+fn a_stranger_is_no_error_of_the_injector() {
+    let expression = expression(&alert("HybridgeInjectorErrors"));
+    let left_out = r#"reason!~"path|method|content_type|slow_body|broken_body""#;
+    assert!(expression.contains(left_out), "{expression}");
+}
+
 #[test]
 fn a_tcp_health_check_is_no_failure() {
     let expression = expression(&alert("HybridgeHandshakeFailures"));
