@@ -59,6 +59,12 @@ fn a_mistake_in_the_defaults_names_namespace_and_remedy() {
             ["namespace ai", "memory is given twice"],
         ),
         ("ai: enabled", ["namespace ai", "mapping"]),
+        (
+            "AI: {memory: 64Mi}",
+            ["\"AI\" is no name of a namespace", "lower-case"],
+        ),
+        ("\"a b/c\": {}", ["\"a b/c\"", "at most 63"]),
+        ("team.ai: {}", ["\"team.ai\"", "at most 63"]),
         ("[ai]", ["mapping", "namespaces"]),
     ] {
         let error = NamespaceDefaults::parse(text).unwrap_err();

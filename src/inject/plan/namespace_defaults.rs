@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::annotations;
 use super::known_annotations::{is_known, unknown_message};
 use super::names::PREFIX;
-use super::settings::{NamespaceDefaults, Settings};
+use super::settings::{NamespaceDefaults, Settings, secret_name};
+use crate::redact::Shown;
 
 impl NamespaceDefaults {
     /// Checks the content of such a file; a mistake in it names namespace, annotation and remedy.
@@ -21,10 +22,21 @@ impl NamespaceDefaults {
             .as_object()
             .ok_or("give a mapping of namespaces, such as `ai: {memory: 256Mi}`")?;
         for (namespace, annotations) in namespaces {
+            if !is_namespace(namespace) {
+                return Err(format!(
+                    "{:?} is no name of a namespace: lower-case letters, digits and '-', at most 63",
+                    Shown::from(namespace.as_str())
+                ));
+            }
             all.insert(namespace.clone(), read(namespace, annotations)?);
         }
         Ok(Self(all))
     }
+}
+
+/// A DNS-1123 label; a name that no namespace can have would never count.
+fn is_namespace(name: &str) -> bool {
+    name.len() <= 63 && !name.contains('.') && secret_name(name).is_ok()
 }
 
 fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>, String> {
