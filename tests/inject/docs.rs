@@ -45,3 +45,19 @@ fn the_chart_knows_the_annotations_that_a_namespace_may_have() {
         "_helpers.tpl should contain {list}"
     );
 }
+
+/// Pod and NetworkPolicy have fixed ports: with another one nothing would reach the injector.
+#[test]
+fn the_chart_takes_only_the_ports_that_it_opens() {
+    let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s/chart");
+    let read = |name: &str| std::fs::read_to_string(chart.join(name)).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let deployment = read("templates/deployment.yaml");
+    let policy = read("templates/network-policy.yaml");
+    for (value, port) in [("listen", 9443), ("admin", 15400)] {
+        assert_eq!(schema["properties"][value]["pattern"], format!(":{port}$"));
+        assert!(deployment.contains(&format!("containerPort: {port}\n")));
+        assert!(policy.contains(&format!("port: {port}\n")));
+        assert!(read("values.yaml").contains(&format!("\n{value}: 0.0.0.0:{port}\n")));
+    }
+}

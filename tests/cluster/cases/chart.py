@@ -21,6 +21,8 @@ REFUSED = {
     "no replica": "replicas=0",
     "a certificate mode that does not exist": "certificate.mode=self",
     "mode existing without a CA": "certificate.mode=existing",
+    "a port that the Service does not have": "listen=0.0.0.0:8443",
+    "a name that no namespace can have": "enforcedNamespaces={team.ai}",
 }
 
 
