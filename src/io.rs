@@ -65,6 +65,17 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     fn end_follows(&self);
 }
 
+/// Bytes of a socket that a reset would drop; 1 stands for any, of a kernel that does not tell how many. An error if
+/// the connection is over.
+pub(crate) fn undelivered(stream: &TcpStream) -> io::Result<usize> {
+    unacknowledged::undelivered(stream)
+}
+
+/// Whether the kernel tells what peers have acknowledged; why not.
+pub fn tells_acknowledged() -> io::Result<()> {
+    unacknowledged::is_told()
+}
+
 impl Transport for TcpStream {
     fn local_address(&self) -> io::Result<SocketAddr> {
         self.local_addr()
@@ -91,6 +102,16 @@ pub trait Closing {
 
     /// As [`Transport::unacknowledged`].
     fn unacknowledged(&self) -> io::Result<usize>;
+
+    /// Bytes that the socket took.
+    fn written(&self) -> u64;
+
+    /// Bytes that the peer's TCP has acknowledged; of a kernel that does not tell, those that the socket took. Only
+    /// grows, while what is unacknowledged is filled up again as fast as a peer takes it.
+    fn acknowledged(&self) -> u64 {
+        let left = self.unacknowledged().unwrap_or(0);
+        self.written().saturating_sub(left as u64)
+    }
 }
 
 /// A client's connection: bytes both ways, and an end.

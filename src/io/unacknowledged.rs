@@ -2,11 +2,13 @@
 //! (sock_diag(7)): the same figure as ioctl SIOCOUTQ, which cannot be had without unsafe code.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 const HEADER: usize = 16;
@@ -24,7 +26,37 @@ const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// Bytes written to a socket that its peer's TCP has not acknowledged; an error if the kernel does
 /// not tell, or the connection is over.
 pub(super) fn of(stream: &TcpStream) -> io::Result<usize> {
-    let request = request(stream.local_addr()?, stream.peer_addr()?);
+    ask(stream.local_addr()?, stream.peer_addr()?)
+}
+
+/// What a reset would drop: the same, and of a kernel that does not tell at least whether there is something.
+pub(super) fn undelivered(stream: &TcpStream) -> io::Result<usize> {
+    match of(stream) {
+        // The connection is over.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(error),
+        Err(_) => unsent(stream).map(usize::from),
+        known => known,
+    }
+}
+
+/// Whether something waits for room at the peer. Only before the end of our direction.
+fn unsent(stream: &TcpStream) -> io::Result<bool> {
+    // From now on there is room for more only once everything has left.
+    SockRef::from(stream).set_tcp_notsent_lowat(1)?;
+    let mut polled = [PollFd::new(stream, PollFlags::OUT)];
+    poll(&mut polled, Some(&Timespec::default()))?;
+    Ok(!polled[0].revents().contains(PollFlags::OUT))
+}
+
+/// Whether the kernel tells, tried on a connection of our own.
+pub(super) fn is_told() -> io::Result<()> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    ask(stream.local_addr()?, stream.peer_addr()?).map(drop)
+}
+
+fn ask(local: SocketAddr, peer: SocketAddr) -> io::Result<usize> {
+    let request = request(local, peer);
     let kernel = socket_with(
         AddressFamily::NETLINK,
         SocketType::DGRAM,
@@ -131,6 +163,34 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// As where seccomp, or a kernel without sock_diag, takes the figure away.
+    #[tokio::test]
+    async fn what_a_client_does_not_read_is_known_without_the_figure() {
+        let (mut server, mut client) = pair("127.0.0.1:0").await;
+        assert!(!unsent(&server).unwrap());
+        let written = fill(&mut server).await;
+        assert!(unsent(&server).unwrap());
+        let mut seen = vec![0; written];
+        client.read_exact(&mut seen).await.unwrap();
+        while unsent(&server).unwrap() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn the_kernel_of_a_test_tells() {
+        is_told().unwrap();
+    }
+
+    #[test]
+    fn the_service_manager_does_not_take_it_away() {
+        let unit = include_str!("../../packaging/hybridge.service");
+        let families = unit
+            .lines()
+            .find(|line| line.starts_with("RestrictAddressFamilies="));
+        assert!(families.unwrap().contains("AF_NETLINK"));
     }
 
     #[tokio::test]

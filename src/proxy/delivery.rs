@@ -13,14 +13,14 @@ const STALLED: Duration = Duration::from_secs(30);
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const RAREST_LOOK: Duration = Duration::from_millis(200);
 
-/// Returns when the app's kernel has everything that was written, or will not take it; `unacknowledged` says
+/// Returns when the app's kernel has everything that was written, or will not take it; `undelivered` says
 /// how much that it has not.
-pub(crate) async fn delivered(unacknowledged: impl Fn() -> io::Result<usize>, drain: &Watch) {
+pub(crate) async fn delivered(undelivered: impl Fn() -> io::Result<usize>, drain: &Watch) {
     let looking = async {
         let mut left = usize::MAX;
         let (mut taken, mut pause) = (Instant::now(), FIRST_LOOK);
         loop {
-            match unacknowledged() {
+            match undelivered() {
                 Ok(0) | Err(_) => return,
                 Ok(now) if now < left => {
                     left = now;

@@ -17,12 +17,17 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Lines about refused requests for one reason, in so long.
 const REFUSALS: (Duration, u32) = (Duration::from_secs(1), 10);
 
+/// Why there is no memory for a request.
+pub(crate) const NO_STREAM: &str = "the process has as many streams as its memory is for: raise the memory limit, or lower max-streams";
+pub(crate) const NO_HEAD: &str =
+    "the client does not read, and its responses have no memory for another head";
+
 /// What the lines name, and when each reason was last reported.
 pub(crate) struct FailureLog {
     listener: String,
     upstream: String,
     lines: Vec<LogLimit>,
-    /// Of heads, of HTTP/2 connections, of tunnels, and then of signatures by their reasons.
+    /// Of heads, of a lack of memory, of HTTP/2 connections, of tunnels, and then of signatures by their reasons.
     refusals: Vec<LogLimit>,
 }
 
@@ -51,6 +56,18 @@ impl FailureLog {
             "request refused",
             listener = %self.listener,
             %reason,
+            status
+        );
+    }
+
+    /// A request was refused because there is no memory for it.
+    pub(crate) fn overloaded(&self, reason: &str, status: u16) {
+        log_admitted!(
+            warn,
+            self.admit_refusal(OVERLOADED),
+            "request refused",
+            listener = %self.listener,
+            reason,
             status
         );
     }
@@ -111,13 +128,17 @@ impl FailureLog {
 
 /// Stands for every reason of a head.
 const HEAD: &str = "head";
+/// Stands for a lack of memory.
+const OVERLOADED: &str = "overloaded";
 /// Stands for every reason of an HTTP/2 connection.
 const HTTP2: &str = "http2";
 /// Stands for every reason of a tunnel.
 pub(crate) const TUNNEL: &str = "tunnel";
 
 fn refusals() -> impl Iterator<Item = &'static str> {
-    [HEAD, HTTP2, TUNNEL].into_iter().chain(Verifier::results())
+    [HEAD, OVERLOADED, HTTP2, TUNNEL]
+        .into_iter()
+        .chain(Verifier::results())
 }
 
 /// Every reason, of upstreams on this host and of servers elsewhere.

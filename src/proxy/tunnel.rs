@@ -1,6 +1,7 @@
 //! Tunnels: WebSocket by HTTP/1.1 Upgrade (RFC 6455) and by HTTP/2 extended CONNECT (RFC 8441), and
 //! raw TCP. Bytes both ways, half-close kept, no end by silence unless asked for.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
@@ -58,6 +59,13 @@ pub(super) fn new_key() -> String {
     let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
     let _ = random.fill(&mut nonce);
     base64::prelude::BASE64_STANDARD.encode(nonce)
+}
+
+/// The proof of a server that it has read the key of a handshake (RFC 6455 §4.2.2).
+pub(super) fn accepts(key: &str) -> String {
+    const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let joined = [key, MAGIC].concat();
+    base64::prelude::BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes()))
 }
 
 /// Relays raw TCP (`protocol = "tcp"`); the server may speak first, after it was sent `preface`. No `async fn`: that would hold its
@@ -119,7 +127,7 @@ impl OpenEnd {
             Outcome::Closed => self.orderly = true,
             Outcome::UpstreamBroken => {}
             // What came before the cut belongs to the app.
-            _ => delivered(|| self.stream.stream().unacknowledged(), &context.drain).await,
+            _ => delivered(|| self.stream.stream().undelivered(), &context.drain).await,
         }
     }
 }

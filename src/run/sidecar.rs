@@ -20,6 +20,7 @@ use super::watchers::Watchers;
 use crate::admin::{self, Admin, Configuration, MAX_PROTECTED_PROBES, View, Waiters};
 use crate::config::{Config, Source};
 use crate::drain::Drain;
+use crate::io::tells_acknowledged;
 use crate::metrics::{Metrics, PanickedTask};
 use crate::panics::OnPanic;
 use crate::proxy::UpstreamPermits;
@@ -86,6 +87,7 @@ impl Sidecar {
             aws_lc = versions.aws_lc,
             "starting"
         );
+        warn_without_sock_diag();
         traces::use_exporter(plan.traces, &base);
         let mut sides = Sides::default();
         let (steps, shared) = ((plan.listeners, plan.egresses), (&base, &drain));
@@ -155,5 +157,14 @@ impl Sidecar {
     pub(super) fn abort_tasks(&self) {
         self.sides.abort();
         self.admin.abort();
+    }
+}
+
+fn warn_without_sock_diag() {
+    if let Err(error) = tells_acknowledged() {
+        tracing::warn!(
+            %error,
+            "sock_diag not available, so that the end of a drain is known only by what clients do: allow AF_NETLINK"
+        );
     }
 }

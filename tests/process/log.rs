@@ -8,7 +8,9 @@ use crate::support::{Setup, read_head, upstream, within};
 use hybridge::certgen::Algorithm;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 
 /// A request whose upstream fails.
 async fn fails(process: &Process) {
@@ -197,4 +199,58 @@ async fn lines_that_clients_cause_are_bounded_for_each_outcome() {
         loud(&process.log(), &["protocol_error", " suppressed="]) > 0
     })
     .await;
+}
+
+/// What the process refuses of its own accord is no secret: an answer of 408 or 503 is found in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_late_or_has_no_memory_is_in_the_log() {
+    const STREAMS: usize = 120;
+    let (asked, open) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (arrived, opened) = (Arc::clone(&asked), Arc::clone(&open));
+    let app = upstream(move |mut stream| {
+        let (arrived, opened) = (Arc::clone(&arrived), Arc::clone(&opened));
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                arrived.add_permits(1);
+                let _permit = opened.acquire().await.unwrap();
+                let field = "x".repeat(200_000);
+                let head =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-big: {field}\r\n\r\n");
+                let _ = stream.write_all(head.as_bytes()).await;
+            }
+        }
+    });
+    let setup = Setup::in_front_of(app.await).timeouts("head-timeout = \"1s\"");
+    let process = Process::start(&setup).await;
+    let mut late = process.connect(&["http/1.1"]).await;
+    late.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    process
+        .logs("reason=\"the head was not complete in time\" status=408")
+        .await;
+    let stream = process.connect(&["h2"]).await;
+    let builder = h2::client::Builder::new()
+        .max_header_list_size(1 << 20)
+        .handshake::<_, bytes::Bytes>(stream);
+    let (mut client, mut connection) = builder.await.unwrap();
+    let requests = async {
+        let mut responses = Vec::new();
+        for _ in 0..STREAMS {
+            client = client.clone().ready().await.unwrap();
+            let request = http::Request::get("https://localhost/").body(()).unwrap();
+            responses.push(client.send_request(request, true).unwrap().0);
+        }
+        let _ = asked.acquire_many(STREAMS as u32).await.unwrap();
+        responses
+    };
+    // It reads nothing from here on.
+    let _responses = within(async {
+        tokio::select! {
+            responses = requests => responses,
+            _ = &mut connection => panic!("the connection ended"),
+        }
+    })
+    .await;
+    open.add_permits(STREAMS);
+    process.logs("level=WARN message=\"request refused\"").await;
+    process.logs("status=503").await;
 }

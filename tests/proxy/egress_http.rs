@@ -244,22 +244,25 @@ async fn a_failure_is_a_response_with_its_reason() {
     })
     .await;
     let asking = Server::new(&pki.leaf(&["localhost"])).asking(pki.ca_pem());
-    let asking = asking.listen();
+    let (asking, also) = (asking.listen(), asking.speaking(b"\x02h2").listen());
     let untrusted = Server::new(&other.leaf(&["localhost"])).listen();
-    for (port, family, reason, status) in [
-        (nobody.port(), UPSTREAM, "refused", 502),
-        (plain.port(), FAILED, "not_tls", 502),
-        (untrusted.address.port(), FAILED, "server_untrusted", 502),
-        (asking.address.port(), FAILED, "server_refused_us", 502),
+    for (port, family, reason, version) in [
+        (nobody.port(), UPSTREAM, "refused", 1),
+        (plain.port(), FAILED, "not_tls", 1),
+        (untrusted.address.port(), FAILED, "server_untrusted", 1),
+        (asking.address.port(), FAILED, "server_refused_us", 1),
+        (also.address.port(), FAILED, "server_refused_us", 2),
     ] {
-        let target = format!("localhost:{port}");
-        let egress = egress(&target, pki.ca_pem(), "", "protocol = \"http\"");
+        let more = format!("protocol = \"http\"\nupstream-http = \"http{version}\"");
+        let egress = egress(&format!("localhost:{port}"), pki.ca_pem(), "", &more);
         let response = get(&egress).await;
-        assert_eq!(response.status(), status, "{reason}");
+        assert_eq!(response.status(), 502, "{reason}");
         let body = String::from_utf8(response.body).unwrap();
         assert!(body.contains(&format!("({reason})")), "{body}");
         assert_eq!(egress.metric(family, &[("reason", reason)]).await, 1.0);
         assert_eq!(egress.metric(HANDSHAKES, &[]).await, 0.0, "{reason}");
+        let elsewhere = if family == FAILED { UPSTREAM } else { FAILED };
+        assert_eq!(egress.metric(elsewhere, &[]).await, 0.0, "{reason}");
     }
 }
 

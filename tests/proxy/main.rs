@@ -13,6 +13,7 @@ mod client_identity;
 mod egress;
 mod egress_capture;
 mod egress_http;
+mod egress_kept;
 mod egress_tunnel;
 mod framing;
 mod grpc;

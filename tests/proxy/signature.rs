@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::signer::{Signer, post, told};
 use crate::support::collector::Collector;
-use crate::support::http::{echo_app, h2_request};
+use crate::support::http::{echo_app, h2_request, ok, switched};
 use crate::support::{Setup, read_head, upstream, within};
 
 #[tokio::test]
@@ -204,12 +204,12 @@ async fn tunnels_and_empty_bodies_of_http2_need_no_digest() {
     let app = upstream(|mut stream| async move {
         let head = read_head(&mut stream).await.unwrap_or_default();
         assert!(head.contains("x-signature-result: ok"), "{head}");
-        let answer: &[u8] = if head.contains("upgrade: websocket") {
-            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        let answer = if head.contains("upgrade: websocket") {
+            switched(&head)
         } else {
-            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+            ok("")
         };
-        stream.write_all(answer).await.unwrap();
+        stream.write_all(&answer).await.unwrap();
         let mut said = [0; 64];
         while let Ok(count @ 1..) = stream.read(&mut said).await {
             stream.write_all(&said[..count]).await.unwrap();

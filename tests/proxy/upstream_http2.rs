@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::http::{Message, h2_exchange, h2_request, h2_response, read_response};
+use crate::support::http::{Message, h2_app, h2_exchange, h2_request, h2_response, read_response};
 use crate::support::{Setup, Sidecar, within};
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, Notify};
 
 const POST: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello";
@@ -101,4 +101,90 @@ async fn http2_streams_share_a_connection_up_to_what_the_app_allows() {
         "six streams, two at a time: {} connections",
         accepted.load(Ordering::SeqCst)
     );
+}
+
+/// Frames of a server that is told nothing by a library: kind, flags, stream, payload.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// Settings, then `refusal` instead of a response to the first request.
+async fn refuse_first(mut stream: TcpStream, refusal: Vec<u8>) -> std::io::Result<()> {
+    stream.write_all(&frame(4, 0, 0, &[])).await?;
+    stream.read_exact(&mut [0; 24]).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await?;
+        if head[3] == 1 {
+            stream.write_all(&refusal).await?;
+        }
+    }
+}
+
+/// An app that starts or ends, or has no thread free, refuses the first request of a connection as well as any.
+#[tokio::test]
+async fn what_a_new_connection_did_not_process_is_sent_again() {
+    let goaway = frame(7, 0, 0, &[0; 8]);
+    let refused = frame(3, 0, 1, &7_u32.to_be_bytes());
+    for refusal in [goaway, refused] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (first, _) = listener.accept().await.unwrap();
+            tokio::spawn(refuse_first(first, refusal));
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                tokio::spawn(async move {
+                    while let Some(Ok((_, mut respond))) = connection.accept().await {
+                        respond.send_response(h2_response(200), true).unwrap();
+                    }
+                });
+            }
+        });
+        let sidecar = Setup::in_front_of(address)
+            .listener("upstream-http = \"http2\"")
+            .start();
+        let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(ask(&sidecar, post).await.status(), 200);
+    }
+}
+
+/// The limits of response heads are those of HTTP/1.1: a client that does not read keeps one waiting.
+#[tokio::test]
+async fn a_response_head_is_bounded_as_over_http1() {
+    let address = h2_app(|request, mut respond| async move {
+        let mut response = h2_response(200);
+        let path = request.uri().path().to_owned();
+        let (count, length) = match path.as_str() {
+            "/most" => (250, 900),
+            "/fields" => (300, 1),
+            "/long" => (20, 15_000),
+            _ => (1, 1),
+        };
+        for index in 0..count {
+            let name = http::HeaderName::try_from(format!("x-{index}")).unwrap();
+            let value = http::HeaderValue::try_from("v".repeat(length)).unwrap();
+            response.headers_mut().append(name, value);
+        }
+        let _ = respond.send_response(response, true);
+    })
+    .await;
+    let sidecar = Setup::in_front_of(address)
+        .listener("upstream-http = \"http2\"")
+        .start();
+    for (path, status) in [("/most", 200), ("/fields", 502), ("/long", 502), ("/", 200)] {
+        let get = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        assert_eq!(ask(&sidecar, &get).await.status(), status, "{path}");
+    }
+    let reason = [("reason", "bad_response")];
+    let failed = sidecar.metric("hybridge_upstream_failures_total", &reason);
+    assert_eq!(failed.await, 2.0);
 }

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::http::{read_head, read_response};
+use crate::support::http::{read_head, read_response, switched};
 use crate::support::{Setup, Sidecar, upstream, within};
 use bytes::Bytes;
 use h2::ext::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const UPGRADE: &[u8] = b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-version: 13\r\nsec-websocket-protocol: chat\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const ACCEPTED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: chat\r\n\r\n";
 
 /// Switches, says `hello` in the same write, echoes, and says `bye` after the client's end.
 async fn app() -> SocketAddr {
@@ -29,10 +28,10 @@ async fn app() -> SocketAddr {
             .lines()
             .find_map(|line| line.strip_prefix("sec-websocket-key: "));
         assert_eq!(key.unwrap().len(), 24, "{head}");
-        stream
-            .write_all(&[ACCEPTED, b"hello"].concat())
-            .await
-            .unwrap();
+        let mut said = switched(&head);
+        said.truncate(said.len() - 2);
+        said.extend(b"sec-websocket-protocol: chat\r\n\r\nhello");
+        stream.write_all(&said).await.unwrap();
         let mut said = [0; 1024];
         loop {
             match stream.read(&mut said).await.unwrap() {
@@ -167,6 +166,24 @@ async fn an_http2_tunnel_stands_only_if_the_app_switched() {
     let mut client = http2(&sidecar).await;
     let (response, _upload) = client.send_request(connect(), false).unwrap();
     assert_eq!(within(response).await.unwrap().status(), 502);
+}
+
+/// Over HTTP/2 the key is the proxy's, so that only the proxy can verify what came of it (RFC 6455 §4.1).
+#[tokio::test]
+async fn an_http2_tunnel_stands_only_if_the_app_has_read_the_key() {
+    for accept in ["", "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"] {
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n{accept}\r\n"
+        );
+        let app = crate::support::answering(Box::leak(head.into_boxed_str()).as_bytes()).await;
+        let sidecar = Setup::in_front_of(app).start();
+        let mut client = http2(&sidecar).await;
+        let (response, _upload) = client.send_request(connect(), false).unwrap();
+        assert_eq!(within(response).await.unwrap().status(), 502, "{accept}");
+        let reason = [("reason", "bad_response")];
+        let failed = sidecar.metric("hybridge_upstream_failures_total", &reason);
+        assert_eq!(failed.await, 1.0);
+    }
 }
 
 #[tokio::test]

@@ -196,6 +196,19 @@ where
     (address, accepted)
 }
 
+/// The switch to WebSocket that answers this request (RFC 6455 §4.2.2).
+pub fn switched(head: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let key = head
+        .lines()
+        .find_map(|line| line.strip_prefix("sec-websocket-key: "));
+    let joined = [key.unwrap(), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    let algorithm = &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
+    let digest = aws_lc_rs::digest::digest(algorithm, joined.as_bytes());
+    let accept = base64::prelude::BASE64_STANDARD.encode(digest);
+    format!("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\r\n").into_bytes()
+}
+
 /// A response with a content-length.
 pub fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();

@@ -84,7 +84,10 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         Err(NoHead::Shed) => return Next::Close(Outcome::Shed),
         Err(NoHead::Drained) => return Next::Close(Outcome::Drained),
         Err(NoHead::Timeout) => {
-            return reply_and_close(client, context, LocalReply::HeadTimeout, Outcome::Timeout);
+            let reply = LocalReply::HeadTimeout;
+            let reason = "the head was not complete in time";
+            context.failures.head_refused(&reason, reply.status());
+            return reply_and_close(client, context, reply, Outcome::Timeout);
         }
     };
     let elsewhere;

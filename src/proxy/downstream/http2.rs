@@ -121,9 +121,9 @@ struct Serving<S> {
     /// When the next ping goes out, or must have been answered.
     ping_at: Instant,
     ping_open: bool,
-    /// The client was heard since that was sent; and what it had not acknowledged then.
+    /// The client was heard since that was sent; and what it had acknowledged then.
     heard: Arc<AtomicBool>,
-    unacknowledged: usize,
+    acknowledged: u64,
     /// Since when there is no stream.
     quiet_since: Instant,
     /// Why the connection is being closed, once it is.
@@ -174,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin> Serving<S> {
             ping_at: Instant::now() + PING_EVERY,
             ping_open: false,
             heard: socket_heard,
-            unacknowledged: 0,
+            acknowledged: 0,
             quiet_since: Instant::now(),
             closing: None,
             closing_since: Instant::now(),

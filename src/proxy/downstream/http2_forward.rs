@@ -25,9 +25,11 @@ use crate::proxy::codec::headers::strip_hop_by_hop;
 use crate::proxy::codec::media_type::is_grpc;
 use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
+use crate::proxy::failure_log::NO_STREAM;
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::request_log::RequestLog;
 use crate::proxy::round_trip::{self, InterimHead, RoundTripError, UpstreamRequest};
+use crate::proxy::tunnel;
 use crate::proxy::upstream::Priority;
 use crate::signature::Receipt;
 use crate::worker;
@@ -80,7 +82,7 @@ pub(super) async fn serve(
         receipt: None,
     };
     if permit.is_none() {
-        stream.reply(LocalReply::Overloaded, &mut sample);
+        stream.reply_overloaded(NO_STREAM, &mut sample);
         drop(sample);
         return stream.end().await;
     }
@@ -225,19 +227,23 @@ impl Served<'_> {
         let (context, settings) = (self.context, &self.context.settings);
         if !websocket && settings.upstream_http.is_http2(self.grpc) {
             let Some(request) = to_request(parts, host, context) else {
-                return self.reply(LocalReply::BadHead(HeadError::Malformed), sample);
+                let error = HeadError::Malformed;
+                self.context.failures.head_refused(&error, error.status());
+                return self.reply(LocalReply::BadHead(error), sample);
             };
             let sending =
                 round_trip::send_http2(&mut self.client, context, request, ended, interim);
             let response = sending.await;
-            return self.respond(response, websocket, sample).await;
+            return self.respond(response, None, sample).await;
         }
+        let key = websocket.then(tunnel::new_key);
+        let key = key.as_deref();
         let framing = if websocket {
             Framing::None
         } else {
             framing_of(&parts, ended)
         };
-        let head = write_head(&parts, host, framing, websocket, context);
+        let head = write_head(&parts, host, framing, key, context);
         let upstream_request = UpstreamRequest {
             head: &head,
             framing,
@@ -248,13 +254,19 @@ impl Served<'_> {
         };
         let response =
             round_trip::send_http1(&mut self.client, context, &upstream_request, interim).await;
-        self.respond(response, websocket, sample).await;
+        self.respond(response, key, sample).await;
     }
 
     fn reply_to_error(&mut self, why: RoundTripError, sample: &mut Sample<'_>) {
         if let Some(reply) = why.into_reply(self.context) {
             self.reply(reply, sample);
         }
+    }
+
+    fn reply_overloaded(&mut self, why: &str, sample: &mut Sample<'_>) {
+        let reply = LocalReply::Overloaded;
+        self.context.failures.overloaded(why, reply.status());
+        self.reply(reply, sample);
     }
 
     /// Responds for the upstream. A failure to send means that nobody waits for it.

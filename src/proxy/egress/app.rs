@@ -10,7 +10,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::io::{ByteSource, Closing, Transport};
+use crate::io::{ByteSource, Closing, Transport, undelivered};
 
 /// Buffer capacity for a read: a small one for heads and tokens, a large one once bulk flows.
 const SMALL_READ: usize = 2 * 1024;
@@ -30,6 +30,8 @@ pub(super) struct App {
     begun: BytesMut,
     /// The end of our direction was sent behind complete messages, or there were none to be cut.
     orderly: bool,
+    /// Bytes that the socket took.
+    written: u64,
 }
 
 /// What an app speaks, by its first bytes.
@@ -70,6 +72,7 @@ impl App {
             begins_tls: false,
             begun: BytesMut::new(),
             orderly: false,
+            written: 0,
         }
     }
 
@@ -114,6 +117,11 @@ impl App {
         if self.stream.ready(Interest::ERROR).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Bytes written that a reset would drop.
+    pub(super) fn undelivered(&self) -> io::Result<usize> {
+        undelivered(&self.stream)
     }
 
     /// What the app sends from now on is its own: the first of it may be a ClientHello.
@@ -185,11 +193,11 @@ impl AsyncRead for App {
 
 impl AsyncWrite for App {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -197,7 +205,9 @@ impl AsyncWrite for App {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        self.written += count as u64;
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -231,6 +241,10 @@ impl Closing for App {
 
     fn unacknowledged(&self) -> io::Result<usize> {
         self.stream.unacknowledged()
+    }
+
+    fn written(&self) -> u64 {
+        self.written
     }
 }
 

@@ -15,7 +15,6 @@ use super::log::Closed;
 use super::settings::Destination;
 use super::tunnel;
 use crate::drain::{Phase, Watch};
-use crate::io::Closing as _;
 use crate::listener::Activity;
 use crate::proxy::accepted::Accepted;
 use crate::proxy::access_log::Open;
@@ -216,7 +215,7 @@ async fn leave(client: &mut H1<App>, outcome: Outcome, drain: &Watch) -> Outcome
     match outcome {
         Outcome::Closed => end(client, Sent::Whole, outcome, Instant::now(), drain).await,
         Outcome::UpstreamBroken | Outcome::IdleTimeout => {
-            delivered(|| client.unacknowledged(), drain).await;
+            delivered(|| client.stream().undelivered(), drain).await;
             outcome
         }
         _ => outcome,

@@ -3,11 +3,13 @@
 
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use tokio::io::AsyncWrite as _;
 
 use super::connect::{Connected, Origin};
 use super::error::OriginError;
@@ -26,6 +28,8 @@ pub(crate) struct KeptStream {
     connecting: Duration,
     traffic: Traffic,
     since: Instant,
+    /// Whole messages went both ways: its end is told.
+    orderly: bool,
 }
 
 impl KeptStream {
@@ -45,7 +49,13 @@ impl KeptStream {
             session,
             connecting,
             since: Instant::now(),
+            orderly: false,
         }
+    }
+
+    /// Whether it may end by a close_notify: a request that broke off must not look like a whole one.
+    pub(crate) fn set_orderly(&mut self, orderly: bool) {
+        self.orderly = orderly;
     }
 
     /// The group of its keys.
@@ -84,6 +94,11 @@ impl DerefMut for KeptStream {
 
 impl Drop for KeptStream {
     fn drop(&mut self) {
+        if self.orderly {
+            // RFC 8446 §6.1. A socket without room for it has a server that does not read.
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
+        }
         let refused = self.refusal();
         if let Some(error) = &refused {
             self.origin.metrics.handshake_failed(error.reason());

@@ -9,15 +9,13 @@ use super::interim::{Interim, InterimHead};
 use crate::proxy::codec::h1::connection::{H1, ReadError};
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::no_fields;
-use crate::proxy::codec::h1::response::ResponseHead;
+use crate::proxy::codec::h1::response::{MAX_RESPONSE_HEAD, ResponseHead};
+use crate::proxy::codec::headers::EVIDENCE;
 use crate::proxy::codec::message::{Framing, MessageStream};
 use crate::proxy::context::Context;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::upstream::{Lease, Priority, Socket};
-
-/// Bytes of a response head before it counts as malformed.
-const MAX_RESPONSE_HEAD: usize = 256 * 1024;
 
 /// A request for an HTTP/1.1 upstream.
 pub(crate) struct UpstreamRequest<'a> {
@@ -62,6 +60,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
         .await?;
     loop {
         let Lease { connection, reused } = &mut lease;
+        connection.stream_mut().set_orderly(false);
         connection.start_message(request.head.clone(), request.framing);
         // Before a switch of protocols nothing of the client's belongs to the request.
         let upload = if request.upgrade {
@@ -127,14 +126,18 @@ fn is_final<D: MessageStream>(
     passed: &mut Interim,
     interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<bool, UpstreamError> {
+    let secured = exchange.up.stream().group().is_some();
     let head = exchange.up.head(length);
     // Most are final by their first digit, and are parsed where they are forwarded.
     if matches!(head.get(..10), Some([.., b'2'..=b'5'])) {
         return Ok(true);
     }
     let mut fields_buf = no_fields();
-    let head = ResponseHead::parse(head, &mut fields_buf, request.is_head)
+    let mut head = ResponseHead::parse(head, &mut fields_buf, request.is_head)
         .map_err(UpstreamError::BadResponse)?;
+    if secured {
+        head.leave_out(EVIDENCE);
+    }
     match head.status {
         101 if request.upgrade && head.to_websocket => Ok(true),
         101 => Err(UpstreamError::BadResponse(HeadError::Switch)),

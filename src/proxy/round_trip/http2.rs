@@ -45,7 +45,7 @@ enum Head {
 /// Sends a request over HTTP/2 and waits for the head of its response; `without_body`: the request ends with its head.
 ///
 /// It is sent again on another connection if nothing of its body is gone, and the server either did
-/// not process it (RFC 9113 §8.7) or closed a shared connection, as over HTTP/1.1.
+/// not process it (RFC 9113 §8.7), on a new connection too, or closed a shared one, as over HTTP/1.1.
 pub(crate) async fn send_http2<D: MessageStream>(
     down: &mut D,
     context: &Context,
@@ -57,7 +57,8 @@ pub(crate) async fn send_http2<D: MessageStream>(
     let mut left = MAX_AGAIN;
     loop {
         let opening = context.upstream.open_stream().await?;
-        let again = (opening.reused && left > 0).then(|| request.clone());
+        let reused = opening.reused;
+        let again = (left > 0).then(|| request.clone());
         let failed =
             match attempt(down, context, opening, request, without_body, &mut interim).await {
                 Ok(response) => return Ok(response),
@@ -65,7 +66,7 @@ pub(crate) async fn send_http2<D: MessageStream>(
             };
         let may_repeat = match failed.why {
             RoundTripError::Upstream(UpstreamError::Unprocessed) => true,
-            RoundTripError::Upstream(UpstreamError::Closed) => idempotent,
+            RoundTripError::Upstream(UpstreamError::Closed) => reused && idempotent,
             _ => false,
         };
         match again {
@@ -102,7 +103,15 @@ async fn attempt<D: MessageStream>(
     })?;
     let mut stream = OpenedStream::new(stream, without_body);
     let mut exchange = Exchange::new(down, &mut stream, context.settings.idle_timeout);
-    let waited = response(&mut exchange, &mut pending, interim).await;
+    let secured = permit.group().is_some();
+    let waited = response(&mut exchange, &mut pending, |down: &mut D, mut head| {
+        if secured {
+            // Only we say how it was keyed.
+            head.headers_mut().remove(headers::EVIDENCE);
+        }
+        interim(down, InterimHead::Http2(head));
+    });
+    let waited = waited.await;
     let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
     match waited {
         Ok(response) => {
@@ -130,7 +139,7 @@ async fn attempt<D: MessageStream>(
 async fn response<D: MessageStream>(
     exchange: &mut Exchange<'_, D, OpenedStream>,
     pending: &mut ResponseFuture,
-    interim: &mut impl FnMut(&mut D, InterimHead<'_>),
+    mut interim: impl FnMut(&mut D, Response<()>),
 ) -> Result<Response<h2::RecvStream>, RoundTripError> {
     let mut passed = Interim::default();
     loop {
@@ -149,11 +158,15 @@ async fn response<D: MessageStream>(
             }
             Ok(Head::Interim(response)) => {
                 passed.count(headers::size(response.headers()))?;
-                interim(exchange.down, InterimHead::Http2(response));
+                interim(exchange.down, response);
             }
             Ok(Head::Final(response)) => return Ok(response),
             Err(error) if was_not_processed(&error) => {
                 return Err(UpstreamError::Unprocessed.into());
+            }
+            // What the h2 crate itself resets a stream for.
+            Err(error) if error.is_reset() && error.is_library() => {
+                return Err(UpstreamError::BadResponse(HeadError::Http2).into());
             }
             Err(_) => return Err(UpstreamError::Closed.into()),
         }

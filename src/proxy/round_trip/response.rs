@@ -9,7 +9,7 @@ use super::http1::Http1Response;
 use super::http2::Http2Response;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::h1::request::no_fields;
+use crate::proxy::codec::h1::request::{USUAL_FIELDS, no_fields};
 use crate::proxy::codec::h1::response::{
     Persistence, ResponseHead, framing_of_http2, write_from_http2,
 };
@@ -138,9 +138,12 @@ impl UpstreamResponse for Http1Response {
         self.upload
     }
 
-    fn end(self, context: &Context, complete: bool) {
-        if complete && self.kept && self.connection.is_drained() {
-            context.upstream.checkin(self.connection);
+    fn end(mut self, context: &Context, complete: bool) {
+        if complete && self.connection.is_drained() {
+            self.connection.stream_mut().set_orderly(true);
+            if self.kept {
+                context.upstream.checkin(self.connection);
+            }
         }
     }
 }
@@ -170,6 +173,9 @@ impl UpstreamResponse for Http2Response {
     }
 
     fn to_http2(&mut self, is_head: bool) -> Result<Http2Head, HeadError> {
+        if self.response.headers().len() > USUAL_FIELDS {
+            return Err(HeadError::TooManyFields);
+        }
         let mut response = std::mem::take(&mut self.response);
         strip_hop_by_hop(response.headers_mut());
         if response.status() == StatusCode::NO_CONTENT {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::permits::SocketPermit;
-use crate::io::{ByteSource, Transport as _, UNACKNOWLEDGED_FOR, explained, keepalive};
+use crate::io::{ByteSource, UNACKNOWLEDGED_FOR, explained, keepalive, undelivered};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::KeptStream;
 use crate::proxy::settings::UpstreamAddr;
@@ -77,10 +77,10 @@ impl Socket {
         }
     }
 
-    /// Bytes written that its peer's TCP has not acknowledged.
-    pub(crate) fn unacknowledged(&self) -> io::Result<usize> {
+    /// Bytes written that a reset would drop.
+    pub(crate) fn undelivered(&self) -> io::Result<usize> {
         match &self.kind {
-            Kind::Tcp(stream) => stream.unacknowledged(),
+            Kind::Tcp(stream) => undelivered(stream),
             Kind::Unix(_) | Kind::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -113,6 +113,13 @@ impl Socket {
         match &self.kind {
             Kind::Tls(stream) => Some(stream.group()),
             Kind::Tcp(_) | Kind::Unix(_) => None,
+        }
+    }
+
+    /// Whether whole messages went both ways, so that its end may be an orderly one.
+    pub(crate) fn set_orderly(&mut self, orderly: bool) {
+        if let Kind::Tls(stream) = &mut self.kind {
+            stream.set_orderly(orderly);
         }
     }
 

@@ -134,4 +134,8 @@ impl<IO: Transport> Closing for TlsStream<IO> {
     fn unacknowledged(&self) -> io::Result<usize> {
         self.io.unacknowledged()
     }
+
+    fn written(&self) -> u64 {
+        self.traffic.totals().wire_out
+    }
 }

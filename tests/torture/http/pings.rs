@@ -9,9 +9,9 @@ use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{advance, pause};
 use tokio_rustls::client::TlsStream;
 
-use super::frames::{ACK, PING, begin, connect, frame, get};
-use crate::support::Setup;
+use super::frames::{ACK, DATA, PING, begin, connect, frame, get};
 use crate::support::stage::Stage;
+use crate::support::{Setup, read_head, upstream};
 
 /// Longer than between two pings, and than a reply may take if nothing else is heard.
 const NEXT_PING: Duration = Duration::from_secs(31);
@@ -79,4 +79,46 @@ async fn a_client_that_answers_late_stays_and_one_that_is_silent_goes() {
         }
     }
     panic!("a client that says nothing is served for ever");
+}
+
+/// As curl does, which widens its windows once and then says nothing for as long as they last.
+#[tokio::test]
+async fn a_client_that_reads_and_says_nothing_stays() {
+    const PIECE: usize = 1 << 20;
+    const PIECES: usize = 48;
+    let app = upstream(|mut stream: TcpStream| async move {
+        let _ = read_head(&mut stream).await;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+            PIECE * PIECES
+        );
+        let _ = stream.write_all(head.as_bytes()).await;
+        for _ in 0..PIECES {
+            let _ = stream.write_all(&vec![b'y'; PIECE]).await;
+        }
+        let _ = stream.read_u8().await;
+    });
+    let setup = Setup::in_front_of(app.await).process("workers = 1");
+    let sidecar = setup.start();
+    let mut client = connect(sidecar.address, &sidecar.ca, "h2", Some(64 * 1024)).await;
+    begin(&mut client, 1 << 30, 1 << 30).await;
+    client.write_all(&get(1, "/")).await.unwrap();
+    let (_held, hold) = std::sync::mpsc::channel::<()>();
+    let _holding = spawn_blocking(move || hold.recv());
+    pause();
+    let mut seen = 0;
+    let mut wanted = PIECE;
+    advance(NEXT_PING).await;
+    while seen < PIECE * PIECES {
+        // What a link lets through while a reply is waited for; the proxy fills up what it has sent.
+        while seen < wanted {
+            let (kind, _, payload) = raw(&mut client).await.expect("it is given up");
+            seen += if kind == DATA { payload.len() } else { 0 };
+        }
+        wanted = (wanted + 4 * PIECE).min(PIECE * PIECES);
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+        advance(NO_REPLY).await;
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) enum HeadError {
     Host,
     #[error("the head does not follow the HTTP/1.1 grammar")]
     Malformed,
+    #[error("the head does not follow HTTP/2, or is too large")]
+    Http2,
     #[error("a NUL byte in the head")]
     Nul,
     #[error("the request target is malformed")]
@@ -39,6 +41,10 @@ pub(crate) enum HeadError {
     TransferEncoding,
     #[error("an HTTP version that is not served")]
     Version,
+    #[error(
+        "a sec-websocket-accept that does not belong to the key: the server did not read the handshake"
+    )]
+    WebSocketAccept,
 }
 
 impl HeadError {

@@ -11,6 +11,9 @@ use crate::proxy::codec::headers;
 use crate::proxy::codec::headers::put_field;
 use crate::proxy::codec::message::Framing;
 
+/// Bytes of a response head, of either HTTP version, before it counts as malformed; it has [`USUAL_FIELDS`] at most.
+pub(crate) const MAX_RESPONSE_HEAD: usize = 256 * 1024;
+
 /// A response head as it stands in the buffer.
 pub(crate) struct ResponseHead<'b> {
     pub(crate) status: u16,

@@ -82,6 +82,11 @@ impl<S> CoalescingWriter<S> {
         Arc::clone(&self.inner().heard)
     }
 
+    /// The stream itself, between two turns.
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&mut S) -> T) -> T {
+        look(&mut self.inner().io)
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,6 +266,10 @@ impl<S: AsyncWrite + Closing + Unpin> Closing for CoalescingWriter<S> {
 
     fn unacknowledged(&self) -> io::Result<usize> {
         self.inner().io.unacknowledged()
+    }
+
+    fn written(&self) -> u64 {
+        self.inner().io.written()
     }
 }
 

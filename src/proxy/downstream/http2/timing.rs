@@ -81,9 +81,9 @@ impl<S: AsyncWrite + Closing + Unpin> Serving<S> {
     /// Whether the client was heard since this was last asked, or its TCP has acknowledged something: the reply
     /// waits behind what is on its way to a slow one, which then has as long again.
     pub(super) fn was_heard(&mut self) -> bool {
-        let left = self.socket.unacknowledged().unwrap_or(0);
-        let before = std::mem::replace(&mut self.unacknowledged, left);
-        let heard = self.heard.swap(false, Ordering::Relaxed) || left < before;
+        let now = self.socket.acknowledged();
+        let before = std::mem::replace(&mut self.acknowledged, now);
+        let heard = self.heard.swap(false, Ordering::Relaxed) || now > before;
         if heard && self.ping_open {
             self.ping_at = Instant::now() + PING_ANSWER;
         }

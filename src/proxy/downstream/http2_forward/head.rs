@@ -11,7 +11,6 @@ use crate::proxy::codec::headers::{ForwardedHeaders, field_size, is_hop_by_hop, 
 use crate::proxy::codec::message::Framing;
 use crate::proxy::context::Context;
 use crate::proxy::request_log::{RequestLine, RequestLog};
-use crate::proxy::tunnel;
 
 /// What a cookie crumb takes beyond its part of the one field (`cookie: ` and CRLF, less `; `).
 const CRUMB: usize = 8;
@@ -94,12 +93,12 @@ pub(super) fn framing_of(parts: &Parts, ended: bool) -> Framing {
     }
 }
 
-/// Writes a head for an HTTP/1.1 upstream (RFC 9113 §8.3, in reverse).
+/// Writes a head for an HTTP/1.1 upstream (RFC 9113 §8.3, in reverse); `key` is that of a WebSocket.
 pub(super) fn write_head(
     parts: &Parts,
     host: Option<&[u8]>,
     framing: Framing,
-    websocket: bool,
+    key: Option<&str>,
     context: &Context,
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(512);
@@ -108,6 +107,7 @@ pub(super) fn write_head(
     } else {
         parts.method.as_str()
     };
+    let websocket = key.is_some();
     let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     for piece in [method, " ", target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(piece.as_bytes());
@@ -123,8 +123,8 @@ pub(super) fn write_head(
     put_cookies(&mut out, &parts.headers);
     context.identity.put_lines(&mut out, host);
     framing.put_fields(&mut out);
-    if websocket {
-        put_field(&mut out, b"sec-websocket-key", tunnel::new_key().as_bytes());
+    if let Some(key) = key {
+        put_field(&mut out, b"sec-websocket-key", key.as_bytes());
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     } else if parts.headers.contains_key(TE) {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");

@@ -3,7 +3,7 @@
 
 use h2::Reason;
 use http::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::Served;
 use crate::metrics::Code;
@@ -13,18 +13,18 @@ use crate::proxy::codec::message::{FramingError, MessageError, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
-use crate::proxy::local_reply::LocalReply;
+use crate::proxy::failure_log::NO_HEAD;
 use crate::proxy::pace::announces_stream;
 use crate::proxy::round_trip::{RoundTripError, UpstreamResponse};
 use crate::proxy::signed::bad_digest;
 use crate::proxy::tunnel;
 
 impl Served<'_> {
-    /// Forwards a response of either kind of upstream, or says why there is none.
+    /// Forwards a response of either kind of upstream, or says why there is none. `key`: a WebSocket was asked for.
     pub(super) async fn respond<R: UpstreamResponse>(
         &mut self,
         response: Result<R, RoundTripError>,
-        websocket: bool,
+        key: Option<&str>,
         sample: &mut Sample<'_>,
     ) {
         let mut response = match response {
@@ -42,15 +42,23 @@ impl Served<'_> {
             && !Box::pin(self.client.memory_for_head(head.size)).await
         {
             response.end(self.context, false);
-            return self.reply(LocalReply::Overloaded, sample);
+            return self.reply_overloaded(NO_HEAD, sample);
         }
         if head.response.status() == 101 {
+            // The key is ours, so that nobody else can verify it.
+            let accepted = head.response.headers_mut().remove("sec-websocket-accept");
+            let expected = key.map(tunnel::accepts);
+            if accepted.as_ref().map(HeaderValue::as_bytes)
+                != expected.as_deref().map(str::as_bytes)
+            {
+                let error = UpstreamError::BadResponse(HeadError::WebSocketAccept);
+                return self.reply_to_error(error.into(), sample);
+            }
             *head.response.status_mut() = http::StatusCode::OK;
-            head.response.headers_mut().remove("sec-websocket-accept");
             response.start_tunnel();
             return self.tunnel(head.response, response.body(), sample).await;
         }
-        if websocket && head.response.status().is_success() {
+        if key.is_some() && head.response.status().is_success() {
             // It would tell the client that the tunnel stands (RFC 8441 §5).
             let error = UpstreamError::BadResponse(HeadError::Malformed);
             return self.reply_to_error(error.into(), sample);

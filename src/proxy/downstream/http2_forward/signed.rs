@@ -11,7 +11,7 @@ use crate::proxy::codec::headers;
 use crate::proxy::codec::message::{Framing, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::exchange::{Broken, Exchange, Upload};
-use crate::proxy::local_reply::LocalReply;
+use crate::proxy::failure_log::NO_HEAD;
 use crate::proxy::pace::announces_stream;
 use crate::proxy::round_trip::Http2Head;
 use crate::proxy::signed::{ENDS_HERE, verify};
@@ -83,7 +83,7 @@ impl Served<'_> {
         };
         let size = headers::size(response.headers());
         if size > USUAL_HEAD && !self.client.memory_for_head(size).await {
-            self.reply(LocalReply::Overloaded, sample);
+            self.reply_overloaded(NO_HEAD, sample);
             return None;
         }
         self.head(&response, sample);

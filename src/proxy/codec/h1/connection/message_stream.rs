@@ -25,6 +25,10 @@ impl<S: ClientStream> Closing for H1<S> {
     fn unacknowledged(&self) -> io::Result<usize> {
         self.stream.unacknowledged()
     }
+
+    fn written(&self) -> u64 {
+        self.stream.written()
+    }
 }
 
 impl<S: Duplex> MessageStream for H1<S> {
