@@ -54,6 +54,8 @@ pub(crate) trait Targets: Send + Sync {
 pub(crate) enum Unnamed {
     /// Its authority is none.
     Host,
+    /// It asks for a tunnel, which only the first request of a connection may.
+    Connect,
     /// It may not go there.
     Refused(UpstreamError),
 }

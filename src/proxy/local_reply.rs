@@ -51,7 +51,7 @@ impl LocalReply {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::BadHead(HeadError::TooManyFields) => "too_many_fields",
-            Self::BadHead(HeadError::Connect) => "connect_not_served",
+            Self::BadHead(HeadError::Connect | HeadError::LateConnect) => "connect_not_served",
             Self::BadHead(_) => "bad_request",
             Self::BadBody => "bad_request_body",
             Self::Signature(refusal) => refusal.as_str(),

@@ -353,6 +353,13 @@ async fn a_forward_proxy_takes_requests_in_absolute_form() {
     assert_eq!(response.body, b"Forbidden (target_refused)\n");
     let reason = [("reason", "target_refused")];
     assert_eq!(egress.metric(UPSTREAM, &reason).await, 1.0);
+    // Nor is a tunnel behind it, which is no fault of its target.
+    let tunnel = format!("CONNECT localhost:{port} HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut stream = TcpStream::connect(egress.address).await.unwrap();
+    let first = format!("GET http://localhost:{port}/ HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(request(&mut stream, &first).await.status(), 200);
+    let response = request(&mut stream, &tunnel).await;
+    assert_eq!(response.body, b"Not Implemented (connect_not_served)\n");
     // A server that cannot be verified is no reason to answer in plaintext.
     let egress = capturing(&rules, pki.ca_pem(), "");
     let mut stream = TcpStream::connect(egress.address).await.unwrap();

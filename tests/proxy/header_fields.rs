@@ -157,3 +157,43 @@ async fn hop_by_hop_fields_of_an_answer_stay_with_the_app() {
         "HTTP/1.1 200 OK\r\nx-kept: 1\r\ncontent-length: 0"
     );
 }
+
+/// What a host is does not depend on what the upstream speaks; an empty one names none (RFC 9110 §7.2).
+#[tokio::test]
+async fn a_host_means_the_same_to_an_app_of_either_version() {
+    for version in ["http1", "http2"] {
+        let app = if version == "http1" {
+            echo_app().await
+        } else {
+            h2_app(|request, mut respond| async move {
+                let host = request.uri().authority().unwrap().as_str().to_owned();
+                let mut body = respond.send_response(h2_response(200), false).unwrap();
+                let host = format!("host: {host}\r\n");
+                body.send_data(host.into(), true).unwrap();
+            })
+            .await
+        };
+        let sidecar = Setup::in_front_of(app)
+            .listener(&format!("upstream-http = \"{version}\""))
+            .start();
+        let default = app.to_string();
+        for (host, told) in [
+            ("a:80", Some("a:80")),
+            ("[2001:db8::1]:80", Some("[2001:db8::1]:80")),
+            ("", Some(&*default)),
+            ("a:b:c", None),
+            ("a%41b", None),
+            ("[::1", None),
+        ] {
+            let mut stream = sidecar.connect(&["http/1.1"]).await;
+            let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let response = within(read_response(&mut stream, false)).await.unwrap();
+            let body = String::from_utf8(response.body.clone()).unwrap();
+            match told {
+                Some(told) => assert!(body.contains(&format!("host: {told}\r\n")), "{body}"),
+                None => assert_eq!(response.status(), 400, "{version}: {host}"),
+            }
+        }
+    }
+}

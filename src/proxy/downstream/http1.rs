@@ -99,6 +99,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
                 &*elsewhere
             }
             Err(Unnamed::Host) => return refuse(client, context, HeadError::Host),
+            Err(Unnamed::Connect) => return refuse(client, context, HeadError::LateConnect),
             Err(Unnamed::Refused(error)) => {
                 context.upstream_failed(&error);
                 let reply = LocalReply::from(&error);
@@ -134,6 +135,9 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
 
 /// Where a request of a forward proxy goes: its target has to be in absolute form (RFC 9112 §3.2.2).
 fn named(head: &[u8], targets: &dyn Targets) -> Result<Arc<Upstream>, Unnamed> {
+    if head.starts_with(b"CONNECT ") {
+        return Err(Unnamed::Connect);
+    }
     let target = head.split(|byte| *byte == b' ').nth(1);
     let target = target.and_then(|target| std::str::from_utf8(target).ok());
     let authority = target.and_then(absolute_authority);

@@ -15,14 +15,16 @@ pub(crate) enum HeadError {
     Connect,
     #[error("a CONNECT has no body")]
     ConnectBody,
+    #[error("a CONNECT behind another request: it has to be the first of its connection")]
+    LateConnect,
     #[error("a content-length that is no number, or two of them")]
     ContentLength,
     #[error("a missing, repeated or malformed host")]
     Host,
-    #[error("the head does not follow the HTTP/1.1 grammar")]
-    Malformed,
     #[error("the head does not follow HTTP/2, or is too large")]
     Http2,
+    #[error("the head does not follow the HTTP/1.1 grammar")]
+    Malformed,
     #[error("a NUL byte in the head")]
     Nul,
     #[error("the request target is malformed")]
@@ -39,12 +41,12 @@ pub(crate) enum HeadError {
     TooManyInterim,
     #[error("a transfer-encoding other than chunked")]
     TransferEncoding,
-    #[error("an HTTP version that is not served")]
-    Version,
     #[error(
         "a sec-websocket-accept that does not belong to the key: the server did not read the handshake"
     )]
     WebSocketAccept,
+    #[error("an HTTP version that is not served")]
+    Version,
 }
 
 impl HeadError {
@@ -52,7 +54,7 @@ impl HeadError {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::TooLarge | Self::TooManyFields => 431,
-            Self::TransferEncoding | Self::Connect => 501,
+            Self::TransferEncoding | Self::Connect | Self::LateConnect => 501,
             Self::Version => 505,
             _ => 400,
         }

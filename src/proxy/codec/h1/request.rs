@@ -169,7 +169,13 @@ impl<'b> RequestHead<'b> {
             .filter(|field| self.is_end_to_end(field.name.as_bytes(), identity))
     }
 
-    /// Writes the head for an HTTP/1.1 upstream. `default_host` serves HTTP/1.0 clients.
+    /// The host that the upstream is told: an empty one is legal, and names none (RFC 9110 §7.2).
+    fn host_or<'a>(&'a self, default_host: &'a str) -> &'a [u8] {
+        let host = self.host.filter(|host| !host.is_empty());
+        host.unwrap_or(default_host.as_bytes())
+    }
+
+    /// Writes the head for an HTTP/1.1 upstream. `default_host` serves clients that name none.
     pub(crate) fn write_to(
         &self,
         out: &mut BytesMut,
@@ -181,7 +187,7 @@ impl<'b> RequestHead<'b> {
         out.put_u8(b' ');
         out.put_slice(self.target.as_bytes());
         out.put_slice(b" HTTP/1.1\r\n");
-        put_field(out, b"host", self.host.unwrap_or(default_host.as_bytes()));
+        put_field(out, b"host", self.host_or(default_host));
         for field in self.end_to_end_fields(identity) {
             put_field(out, field.name.as_bytes(), field.value);
         }
@@ -217,7 +223,7 @@ impl<'b> RequestHead<'b> {
             fields.insert(http::header::TE, HeaderValue::from_static("trailers"));
         }
         identity.append_to(&mut fields, self.host);
-        let authority = self.host.unwrap_or(default_host.as_bytes());
+        let authority = self.host_or(default_host);
         let uri = Uri::builder()
             .scheme(scheme)
             .authority(authority)

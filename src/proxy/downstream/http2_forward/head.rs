@@ -68,6 +68,12 @@ pub(super) fn host_of(parts: &Parts) -> Option<Vec<u8>> {
     }
 }
 
+/// The host that the upstream is told: an empty one is legal, and names none (RFC 9110 §7.2).
+fn host_or_default<'a>(host: Option<&'a [u8]>, context: &'a Context) -> &'a [u8] {
+    let host = host.filter(|host| !host.is_empty());
+    host.unwrap_or(context.upstream.default_host.as_bytes())
+}
+
 /// What the access log says of a request.
 #[cold]
 pub(super) fn line(log: &RequestLog, parts: &Parts) -> RequestLine {
@@ -101,19 +107,18 @@ pub(super) fn write_head(
     key: Option<&str>,
     context: &Context,
 ) -> Bytes {
+    let websocket = key.is_some();
     let mut out = BytesMut::with_capacity(512);
     let method = if websocket {
         "GET"
     } else {
         parts.method.as_str()
     };
-    let websocket = key.is_some();
     let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     for piece in [method, " ", target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(piece.as_bytes());
     }
-    let default_host = context.upstream.default_host.as_bytes();
-    put_field(&mut out, b"host", host.unwrap_or(default_host));
+    put_field(&mut out, b"host", host_or_default(host, context));
     for (name, value) in &parts.headers {
         let ours = websocket && *name == SEC_WEBSOCKET_KEY;
         if !(ours || matches!(*name, CONTENT_LENGTH | COOKIE | TE)) {
@@ -152,11 +157,10 @@ pub(super) fn to_request(
     context: &Context,
 ) -> Option<Request<()>> {
     context.identity.append_to(&mut parts.headers, host);
-    let default_host = context.upstream.default_host.as_bytes();
     let mut request = Request::new(());
     *request.uri_mut() = Uri::builder()
         .scheme(context.upstream.scheme)
-        .authority(host.unwrap_or(default_host))
+        .authority(host_or_default(host, context))
         .path_and_query(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
         .build()
         .ok()?;

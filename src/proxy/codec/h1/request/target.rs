@@ -98,7 +98,28 @@ const ALLOWED: [u8; 256] = {
     allowed
 };
 
-/// The characters of a host and port; empty is allowed (RFC 9110 §7.2).
+/// A host and port; empty is allowed (RFC 9110 §7.2). The same rule as the http crate's, by which HTTP/2 heads are
+/// read and written, so that no host is validated by the version of either side.
 pub(crate) fn valid_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| ALLOWED[*byte as usize] & HOST != 0)
+    /// As many as an IPv6 address may have.
+    const MOST_COLONS: u32 = 8;
+    let (mut colons, mut percent) = (0, false);
+    let (mut opened, mut closed) = (false, false);
+    for byte in host {
+        if ALLOWED[*byte as usize] & HOST == 0 {
+            return false;
+        }
+        match byte {
+            b':' if colons == MOST_COLONS => return false,
+            b':' => colons += 1,
+            b'[' if percent || opened => return false,
+            b'[' => opened = true,
+            b']' if closed || !opened => return false,
+            // What was in brackets is an address.
+            b']' => (closed, colons, percent) = (true, 0, false),
+            b'%' => percent = true,
+            _ => {}
+        }
+    }
+    opened == closed && colons <= 1 && !percent
 }

@@ -158,3 +158,31 @@ fn signatures_cover_no_field_that_ends_here() {
         [("Content-Length", &b"1"[..]), ("X-Kept", b"2")]
     );
 }
+
+/// Every host of a few bytes that matter, by both readers.
+#[test]
+fn a_host_is_what_the_http_crate_takes_for_one() {
+    const BYTES: &[u8] = b"a1:[]%.";
+    let mut hosts: Vec<Vec<u8>> = vec![Vec::new()];
+    for _ in 0..6 {
+        let longer = hosts
+            .iter()
+            .flat_map(|host| BYTES.iter().map(|byte| [&host[..], &[*byte]].concat()));
+        hosts = longer.collect();
+        for host in &hosts {
+            let theirs = http::uri::Authority::try_from(&host[..]).is_ok();
+            let host = String::from_utf8_lossy(host);
+            assert_eq!(valid_host(host.as_bytes()), theirs, "{host}");
+        }
+    }
+    for many in [
+        "[::::::::]",
+        "[:::::::::]",
+        "[1:2:3:4:5:6:7:8]:9",
+        ":::::::::",
+    ] {
+        let theirs = http::uri::Authority::try_from(many).is_ok();
+        assert_eq!(valid_host(many.as_bytes()), theirs, "{many}");
+    }
+    assert!(valid_host(b""));
+}
