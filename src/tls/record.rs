@@ -31,10 +31,20 @@ pub(super) fn record_length(received: &[u8]) -> Option<usize> {
 
 /// Whether the first record is longer than one in plaintext may be (RFC 8446 §5.1).
 pub(super) fn is_too_long_plaintext(received: &[u8]) -> bool {
-    let [20..=24, 3, _, high, low, ..] = received else {
-        return false;
-    };
-    usize::from(u16::from_be_bytes([*high, *low])) > MAX_CONTENT
+    announced(received).is_some_and(|length| length > MAX_CONTENT)
+}
+
+/// The same for one that is encrypted (RFC 8446 §5.2).
+pub(super) fn is_too_long_ciphertext(received: &[u8]) -> bool {
+    announced(received).is_some_and(|length| length > MAX_FRAGMENT)
+}
+
+/// The length in the header of the first record, if it is one of TLS.
+fn announced(received: &[u8]) -> Option<usize> {
+    match received {
+        [20..=24, 3, _, high, low, ..] => Some(u16::from_be_bytes([*high, *low]).into()),
+        _ => None,
+    }
 }
 
 /// Which records a client must not send during a handshake, where rustls lets them pass or closes

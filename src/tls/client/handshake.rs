@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use rustls::AlertDescription;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -19,7 +20,9 @@ use crate::tls::handshake::{Alpn, Cost, HandshakeKind, Session};
 use crate::tls::hello;
 use crate::tls::policy::{Group, Offer, confidentiality_limit, suite_name};
 use crate::tls::protection::Keys;
-use crate::tls::record::record_length;
+use crate::tls::record::{
+    fatal_alert, is_too_long_ciphertext, is_too_long_plaintext, record_length,
+};
 use crate::tls::secrets::{ClientSide, Secrets, TicketCounters};
 use crate::tls::stream::{Established, TlsStream};
 
@@ -87,6 +90,8 @@ struct Progress {
     offer: Option<Offer>,
     /// A HelloRetryRequest came.
     retried: bool,
+    /// A ServerHello came: everything behind it is encrypted.
+    keyed: bool,
     cost: Cost,
 }
 
@@ -108,7 +113,9 @@ impl Progress {
         self.offer = hello::inspect(&self.flight.outgoing);
         loop {
             let record = self.record(io).await?;
-            self.retried |= hello::is_retry_request(&record);
+            let retry = hello::is_retry_request(&record);
+            self.retried |= retry;
+            self.keyed |= !retry && hello::is_server_hello(&record);
             self.flight.incoming.extend_from_slice(&record);
             if let Err(error) = self.timed(|flight| flight.advance(&mut conn)) {
                 // Why it ends, whether or not the alert reaches anybody.
@@ -129,6 +136,15 @@ impl Progress {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         loop {
+            if self.is_too_long() {
+                // rustls waits for the rest of it. Behind the ServerHello only rustls has keys for an alert.
+                if !self.keyed {
+                    let overflow = fatal_alert(AlertDescription::RecordOverflow);
+                    self.flight.outgoing.extend_from_slice(&overflow);
+                    let _ = self.send(io).await;
+                }
+                return Err(ClientError::Malformed);
+            }
             if let Some(length) = record_length(&self.received) {
                 self.records += 1;
                 if self.records > MAX_RECORDS {
@@ -144,6 +160,12 @@ impl Progress {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Whether the next record is longer than one may be (RFC 8446 §5.1, §5.2).
+    fn is_too_long(&self) -> bool {
+        is_too_long_plaintext(&self.received)
+            && (!self.keyed || is_too_long_ciphertext(&self.received))
     }
 
     /// Sends what rustls has to say, in one go if the socket takes it.

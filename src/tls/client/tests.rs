@@ -112,6 +112,22 @@ fn trusting(cas: &str, resumption: bool) -> ClientTls {
     .unwrap()
 }
 
+fn counters() -> Counters {
+    let counter = || IntCounter::new("count", "count").unwrap();
+    Counters {
+        traffic: TrafficCounters {
+            wire_in: counter(),
+            wire_out: counter(),
+            payload_in: counter(),
+            payload_out: counter(),
+        },
+        tickets: TicketCounters {
+            received: counter(),
+            bytes: counter(),
+        },
+    }
+}
+
 type Ours = Result<(TlsStream<Noted>, Session), Box<Failure>>;
 type Theirs = server::TlsStream<DuplexStream>;
 
@@ -124,19 +140,6 @@ async fn begun(
     tokio::task::JoinHandle<io::Result<Theirs>>,
     Arc<Mutex<Vec<usize>>>,
 ) {
-    let counter = || IntCounter::new("count", "count").unwrap();
-    let counters = Counters {
-        traffic: TrafficCounters {
-            wire_in: counter(),
-            wire_out: counter(),
-            payload_in: counter(),
-            payload_out: counter(),
-        },
-        tickets: TicketCounters {
-            received: counter(),
-            bytes: counter(),
-        },
-    };
     let (near, far) = duplex(1 << 16);
     let writes = Arc::new(Mutex::new(Vec::new()));
     let noted = Noted {
@@ -145,7 +148,7 @@ async fn begun(
     };
     let theirs = tokio::spawn(acceptor.accept(far));
     let name = ServerName::try_from("localhost").unwrap();
-    let ours = connect(noted, client.peer("localhost:443", name, None), counters).await;
+    let ours = connect(noted, client.peer("localhost:443", name, None), counters()).await;
     (ours, theirs, writes)
 }
 
@@ -308,5 +311,30 @@ async fn why_a_certificate_is_not_verified_is_said_in_words() {
         let client = trusting(&cas, false);
         let (ours, ..) = begun(&client, &shows(cert.der(), &key)).await;
         assert_eq!(ours.map(|_| ()).unwrap_err().error.to_string(), says);
+    }
+}
+
+/// rustls waits for the rest of a record that is too long, up to the deadline. The time of this test stands still
+/// until nothing else is left to wait for.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_too_long_ends_a_handshake_at_once() {
+    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let client = trusts(&made);
+    for length in [(1_u16 << 14) + 1, (1 << 14) + 257] {
+        let (near, mut far) = duplex(1 << 16);
+        let theirs = tokio::spawn(async move {
+            let mut hello = [0; 4096];
+            assert!(far.read(&mut hello).await.unwrap() > 0);
+            let [high, low] = length.to_be_bytes();
+            far.write_all(&[22, 3, 3, high, low, 2]).await.unwrap();
+            let mut alert = Vec::new();
+            far.read_to_end(&mut alert).await.unwrap();
+            alert
+        });
+        let name = ServerName::try_from("localhost").unwrap();
+        let peer = client.peer("localhost:443", name, None);
+        let failed = connect(near, peer, counters()).await.err().unwrap();
+        assert!(matches!(failed.error, ClientError::Malformed), "{failed:?}");
+        assert_eq!(theirs.await.unwrap(), [21, 3, 3, 0, 2, 2, 22]);
     }
 }
