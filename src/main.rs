@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::{panic, thread};
 
+use hybridge::budget::Resources;
 use hybridge::cli::{self, Cli, Command, ManPages};
 use hybridge::config::{self, Config, Environment, Flags, Loaded, Source};
 use hybridge::redact::{self, Shown};
@@ -122,6 +123,8 @@ fn known_groups() -> Vec<Known> {
 }
 
 fn scan(args: &hybridge_scan::ScanArgs) -> Result<(), Failure> {
+    // 256 endpoints at a time need more than some systems have as the soft limit.
+    Resources::raise_descriptors();
     if hybridge_scan::run::scan(args, &known_groups(), &mut io::stdout().lock())? {
         Ok(())
     } else {

@@ -1,7 +1,8 @@
 //! One question on one connection, bounded in time: connect, send, read the first answer, close.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -63,6 +64,26 @@ impl Unreachable {
     }
 }
 
+/// A connection was not made because this process, or the system, has no file descriptor left.
+static STARVED: AtomicBool = AtomicBool::new(false);
+
+/// Whether that happened: what was then taken for silence says nothing of an endpoint.
+pub fn is_starved() -> bool {
+    STARVED.load(Ordering::Relaxed)
+}
+
+/// Notes what is no fault of the endpoint.
+fn looked_at(error: io::Error) -> io::Error {
+    if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) {
+        STARVED.store(true, Ordering::Relaxed);
+    }
+    error
+}
+
+/// Their numbers on Linux (errno(3)).
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 /// Where and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Dial {
@@ -77,12 +98,12 @@ pub struct Dial {
 impl Dial {
     /// The first address of the target that takes a connection.
     pub fn find(target: &Target, timeout: Duration) -> Result<Self, Unreachable> {
-        let addresses = target.addresses().unwrap_or_default();
+        let addresses = target.addresses().map_err(looked_at).unwrap_or_default();
         let mut left = addresses.len();
         let mut reason = Unreachable::NotResolved;
         for address in addresses {
             left -= 1;
-            match TcpStream::connect_timeout(&address, timeout) {
+            match TcpStream::connect_timeout(&address, timeout).map_err(looked_at) {
                 Ok(_) => {
                     return Ok(Self {
                         address,
@@ -104,7 +125,8 @@ impl Dial {
 
     /// A connection; `None` if there is none any more.
     pub fn connect(&self) -> Option<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.address, self.timeout).ok()?;
+        let stream = TcpStream::connect_timeout(&self.address, self.timeout);
+        let stream = stream.map_err(looked_at).ok()?;
         stream.set_nodelay(true).ok()?;
         stream.set_read_timeout(Some(self.timeout)).ok()?;
         stream.set_write_timeout(Some(self.timeout)).ok()?;

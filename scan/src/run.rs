@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 use crate::args::{Format, ScanArgs};
-use crate::dial::Dial;
+use crate::dial::{Dial, is_starved};
 use crate::groups::Known;
 use crate::kubectl;
 use crate::regular;
@@ -52,6 +52,11 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// This process was the limit, and not the endpoints.
+    #[error(
+        "no file descriptor was left for a connection, so that nothing can be said of the endpoints: raise the limit (ulimit -n) or lower --parallel"
+    )]
+    Descriptors,
     /// Standard output.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -60,7 +65,7 @@ pub enum Error {
 impl Error {
     /// Whether the command line or a file that it names is wrong.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Output(_))
+        !matches!(self, Self::Output(_) | Self::Descriptors)
     }
 
     /// The error of standard output.
@@ -109,7 +114,11 @@ pub fn scan(args: &ScanArgs, known: &[Known], out: &mut impl Write) -> Result<bo
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |elapsed| elapsed.as_secs());
-    let report = Report::new(examine_all(&targets, known, args), not_tried, now, args);
+    let endpoints = examine_all(&targets, known, args);
+    if is_starved() {
+        return Err(Error::Descriptors);
+    }
+    let report = Report::new(endpoints, not_tried, now, args);
     match args.format {
         Format::Table => table::write(&report, out)?,
         Format::Json => {
@@ -202,8 +211,15 @@ fn examine_all(targets: &[Target], known: &[Known], args: &ScanArgs) -> Vec<Endp
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..usize::from(args.parallel).min(targets.len()) {
-            scope.spawn(work);
+        let wanted = usize::from(args.parallel).min(targets.len());
+        let start = || std::thread::Builder::new().spawn_scoped(scope, work);
+        let refused = (0..wanted).find_map(|number| Some((number, start().err()?)));
+        if let Some((started, error)) = refused {
+            say(&format!(
+                "{started} of {wanted} threads could be started ({error}): the scan takes longer"
+            ));
+            // One is there always.
+            work();
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

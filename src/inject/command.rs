@@ -11,6 +11,7 @@ use super::certs;
 use super::cli::{InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
 use super::cluster;
 use super::error::Error;
+use crate::budget::Resources;
 use crate::config::{LogFormat, LogSettings, check_log_level};
 use crate::inject::manifest::offline;
 use crate::inject::webhook::Server;
@@ -60,6 +61,8 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
         let what = what.to_owned();
         move |source| Error::Serve { what, source }
     };
+    // As for `run`: connections are bounded by memory and by number, before descriptors are.
+    Resources::raise_descriptors();
     let runtime = worker::threads().map_err(failed("cannot start"))?;
     worker::run(runtime, async {
         let mut signals = Signals::new().map_err(failed("cannot install signal handlers"))?;

@@ -113,8 +113,12 @@ fn a_second_signal_ends_the_webhook_at_once() {
         .arg(room.path())
         .output();
     assert!(made.unwrap().status.success());
-    let mut command = Command::new(PROGRAM);
+    // The soft limit is raised to the hard one, as that of `run`.
+    let mut command = Command::new("sh");
     command.args([
+        "-c",
+        "ulimit -Sn 64 && ulimit -Hn 512 && exec \"$0\" \"$@\"",
+        PROGRAM,
         "inject",
         "serve",
         "--listen",
@@ -135,6 +139,12 @@ fn a_second_signal_ends_the_webhook_at_once() {
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut logs = |wanted: &str| log.any(|line| line.unwrap().contains(wanted));
     assert!(logs("serving the webhook"));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let mut files = limits
+        .lines()
+        .filter(|line| line.starts_with("Max open files"));
+    let words: Vec<_> = files.next().unwrap().split_whitespace().collect();
+    assert_eq!(words[3..5], ["512", "512"]);
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(logs("shutting down"));
     let begin = Instant::now();
