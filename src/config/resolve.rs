@@ -10,6 +10,7 @@ use super::layer::Layer;
 use super::neighbours;
 use super::settings::ListenerConfig;
 use super::{certificates, client_auth, profile, signature, spiffe, tunnel};
+use crate::probes::ProbeTable;
 use crate::proxy::{Protocol, UpstreamAddr};
 use crate::redact::Secret;
 use crate::tls::policy::{Group, Mode, PolicyError, Suite, TlsPolicy, UnknownName};
@@ -34,10 +35,18 @@ pub(super) fn admin(layer: &Layer, pod_ips: Option<&str>) -> Result<admin::Setti
 }
 
 pub(super) fn probes(layer: &Layer) -> Result<Option<String>, Error> {
-    let given = layer.explicit(Key::Probes);
-    given
-        .map(|given| given.text(Key::Probes).map(str::to_owned))
-        .transpose()
+    let Some(given) = layer.explicit(Key::Probes) else {
+        return Ok(None);
+    };
+    let text = given.text(Key::Probes)?;
+    // Read here, so that `check` refuses what `run` would.
+    match ProbeTable::from_json(text) {
+        Ok(_) => Ok(Some(text.to_owned())),
+        Err(problem) => Err(Error::Unusable {
+            at: layer.place(Key::Probes),
+            problem: problem.to_string(),
+        }),
+    }
 }
 
 pub(super) fn drain(layer: &Layer) -> Result<drain::Settings, Error> {

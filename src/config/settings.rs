@@ -9,7 +9,7 @@ use crate::{admin, census, drain, listener, proxy, signature, tls, traces};
 pub struct Config {
     /// The operator's port.
     pub admin: admin::Settings,
-    /// The JSON table of the app's probes that the admin port makes, not parsed.
+    /// The JSON table of the app's probes that the admin port makes, found to be one.
     pub probes: Option<String>,
     /// The end of the process.
     pub drain: drain::Settings,

@@ -38,14 +38,14 @@ fn the_environment_alone_describes_a_listener() {
             ("HYBRIDGE_UNSAFE_REMOTE_UPSTREAM", "true"),
             ("HYBRIDGE_CERT", "tls.crt"),
             ("HYBRIDGE_KEY", "tls.key"),
-            ("HYBRIDGE_PROBES", "{}"),
+            ("HYBRIDGE_PROBES", "[]"),
         ],
     );
     let [listener] = config.listeners.as_slice() else {
         panic!("{config}")
     };
     assert_eq!(listener.socket.addresses[1].to_string(), "[fd00::3]:8000");
-    assert_eq!(config.probes.as_deref(), Some("{}"));
+    assert_eq!(config.probes.as_deref(), Some("[]"));
 }
 
 #[test]
