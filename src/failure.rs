@@ -47,6 +47,10 @@ pub(crate) enum Failure {
     Required,
     #[error("not every requirement of profile `{0}` is met")]
     Profile(&'static str),
+    #[error(
+        "--format: findings are those of a profile, and --profile off has none: name cnsa-2.0 or cnsa-2.0-transition"
+    )]
+    FormatOfNothing,
     #[error(transparent)]
     Seal(#[from] hybridge_seal::Error),
     #[error("cannot watch for signals: {0}")]
@@ -81,7 +85,9 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Probe(probe::Error::Usage(_)) => ExitCode::from(EX_USAGE),
+            Self::Config(_) | Self::FormatOfNothing | Self::Probe(probe::Error::Usage(_)) => {
+                ExitCode::from(EX_USAGE)
+            }
             Self::Demo(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Run(error) if error.is_configuration() => ExitCode::from(EX_USAGE),
             Self::Inject(error) => ExitCode::from(error.exit_code()),

@@ -156,9 +156,10 @@ fn check(mut call: cli::Check) -> Result<(), Failure> {
         say(warning);
     }
     let profile = profile.as_deref().map(config::profile).transpose()?;
-    if let Some(profile) = profile.filter(|profile| *profile != Profile::Off) {
-        return check_profile(&config, profile, call.format.unwrap_or_default());
+    if call.format.is_some() && profile == Some(Profile::Off) {
+        return Err(Failure::FormatOfNothing);
     }
+    // Whatever is printed of it: what `run` would refuse is refused, and what it would warn of is said.
     let describe = || run::describe_certificates(&config);
     let (certificates, warnings) = run::said_if_slow(say_slow, describe)?;
     for warning in &warnings {

@@ -2,6 +2,7 @@
 //! in the file refuses, `check --profile` lists.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -191,6 +192,40 @@ fn a_profile_sets_what_is_not_written() {
             ["key-exchange", "cipher-suite"].map(str::to_owned).into(),
             Some(1)
         )
+    );
+}
+
+/// What `run` would refuse is no finding, and what it would warn of is said.
+#[test]
+fn what_cannot_run_is_refused_before_it_is_checked() {
+    let case = Case::new();
+    let profile = ["--profile", "cnsa-2.0-transition"];
+    let file = case.write(&[], LOCAL);
+    let refused = |arguments: &[&str], what: &str| {
+        let output = case.check(&[&profile[..], arguments].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(what), "{said}");
+        assert!(output.stdout.is_empty(), "{said}");
+    };
+    let keys = ["--signature", "require", "--signature-keys", "none.jwks"];
+    refused(&[&[file.as_str()], &keys[..]].concat(), "none.jwks");
+    let egress = "[[egress]]\nname = 'out'\nlisten = '127.0.0.1:0'\ntarget = 'localhost:9'\n";
+    let text = fs::read_to_string(&file).unwrap() + egress + "tls.ca = 'none.crt'\n";
+    fs::write(&file, text).unwrap();
+    refused(&[&file], "none.crt");
+    let nothing = case.check(&[&file, "--profile", "off", "--format", "json"]);
+    let said = String::from_utf8(nothing.stderr).unwrap();
+    assert_eq!(nothing.status.code(), Some(64), "{said}");
+    assert!(said.contains("--profile off has none"), "{said}");
+    let file = case.write(&[("further", "strict")], LOCAL);
+    let (key, mode) = (case.dir.path().join("strict/tls.key"), 0o644);
+    fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+    let warned = case.check(&[&[file.as_str()], &profile[..]].concat());
+    let warned = String::from_utf8(warned.stderr).unwrap();
+    assert!(
+        warned.contains("everybody on this machine may read it"),
+        "{warned}"
     );
 }
 
