@@ -18,8 +18,10 @@ use crate::inject;
 use crate::ticket_keys;
 
 pub use self::misplaced::belongs_to;
+pub use self::misspelt::suggest_flag;
 pub use self::pages::{Completions, ManPages};
 pub use self::parse::parse;
+pub(crate) use self::profile_report::scheme;
 pub use self::profile_report::{Check, Format, passed, report};
 pub use self::secrets::{clean, refuse_key_text, without_secrets};
 

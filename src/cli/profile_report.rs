@@ -12,10 +12,11 @@ use hybridge_scan::certificate::describe;
 use hybridge_scan::groups;
 use serde_json::{Value, json};
 
-use crate::config::{Config, Flags, Key};
+use crate::config::{Config, EgressConfig, Flags, Key, ListenerConfig};
+use crate::proxy::egress::Destination;
 use crate::run::{Finding, ProfileCheck};
 use crate::tls::credentials::unix_seconds;
-use crate::tls::policy::Profile;
+use crate::tls::policy::{Profile, TlsPolicy};
 
 /// Flags of `check`: those of `run`, and how a profile is checked.
 #[derive(Args, Clone, Debug)]
@@ -137,28 +138,77 @@ fn json_report(checks: &[ProfileCheck], profile: Profile) -> Value {
     })
 }
 
+/// What a bill says of a listener or an egress beside its findings.
+struct Side<'a> {
+    endpoints: Vec<String>,
+    policy: &'a TlsPolicy,
+    properties: Vec<(String, String)>,
+}
+
+impl<'a> Side<'a> {
+    fn listener(listener: &'a ListenerConfig) -> Self {
+        let scheme = scheme(listener.proxy.protocol.name());
+        let addresses = listener.socket.addresses.iter();
+        Self {
+            endpoints: addresses.map(|at| format!("{scheme}://{at}")).collect(),
+            policy: &listener.tls.policy,
+            properties: Vec::new(),
+        }
+    }
+
+    fn egress(egress: &'a EgressConfig) -> Self {
+        let scheme = scheme(egress.egress.protocol.name());
+        let destination = &egress.egress.destination;
+        let one = match destination {
+            Destination::Target(target) => Some(format!("{scheme}://{target}")),
+            // Apps name their targets.
+            Destination::Named(_) => None,
+        };
+        let named = |name: &str, value| (format!("hybridge:{name}"), value);
+        Self {
+            endpoints: one.into_iter().collect(),
+            policy: &egress.tls.policy,
+            properties: vec![
+                named("role", "egress".to_owned()),
+                named("target", destination.to_string()),
+            ],
+        }
+    }
+}
+
+/// Of endpoints of this protocol.
+pub(crate) fn scheme(protocol: &str) -> &'static str {
+    match protocol {
+        "http" => "https",
+        _ => "tls",
+    }
+}
+
 fn bill(config: &Config, checks: &[ProfileCheck], profile: Profile) -> Value {
-    let listeners = config.listeners.iter().zip(checks);
-    let services = listeners.map(|(listener, check)| {
-        let policy = &listener.tls.policy;
+    let listeners = config.listeners.iter().map(Side::listener);
+    let egresses = config.egresses.iter().map(Side::egress);
+    // In the order of the findings.
+    let services = listeners.chain(egresses).zip(checks).map(|(side, check)| {
+        let policy = side.policy;
         let property = |finding: &Finding| {
             let id = finding.requirement.id();
             let name = format!("hybridge:profile:{}:{id}", profile.name());
             (name, format!("{}: {}", verdict(finding), finding.found))
         };
         let groups = policy.groups().iter().map(|group| group.name());
-        let addresses = listener.socket.addresses.iter();
         let suites = policy.suites().iter().map(|suite| suite.name().to_owned());
         let certificates = check.certificates.iter();
+        let mut properties = side.properties;
+        properties.extend(check.findings.iter().map(property));
         Service {
             name: check.listener.clone(),
-            endpoints: addresses.map(|at| format!("https://{at}")).collect(),
+            endpoints: side.endpoints,
             versions: vec!["1.3".to_owned()],
             groups: groups.map(groups::as_listed).collect(),
             suites: suites.collect(),
             schemes: Vec::new(),
             certificates: certificates.filter_map(|der| describe(der)).collect(),
-            properties: check.findings.iter().map(property).collect(),
+            properties,
         }
     });
     cbom::bill(&services.collect::<Vec<_>>(), CbomVersion::V17, now())

@@ -12,8 +12,9 @@ use hybridge_scan::certificate::Certificate;
 use serde::Deserialize;
 
 use self::egress::Egress;
-use self::observed::{Handshakes, handshakes, listed, named, scheme};
+use self::observed::{Handshakes, handshakes, listed, named};
 use super::error::Error;
+use crate::cli::scheme;
 use crate::redact::printable_json;
 use crate::tls::credentials::unix_seconds;
 

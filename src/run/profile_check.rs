@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rustls::pki_types::CertificateDer;
 
 use super::Error;
+use super::egress::client_tls;
 use super::loading::{certificates, trust};
 use crate::config::{Config, EgressConfig, ListenerConfig};
 use crate::proxy::UpstreamAddr;
@@ -30,7 +31,7 @@ pub struct ProfileCheck {
     pub listener: String,
     /// In the order of the profile.
     pub findings: Vec<Finding>,
-    /// The certificates that it serves, in DER.
+    /// The certificates that it shows, in DER.
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -39,12 +40,13 @@ pub fn check_profile(config: &Config, profile: Profile) -> Result<Vec<ProfileChe
     let listeners = config.listeners.iter();
     let listeners = listeners.map(|listener| check_listener(listener, profile));
     let egresses = config.egresses.iter();
-    let egresses = egresses.map(|egress| Ok(check_egress(egress, profile)));
+    let egresses = egresses.map(|egress| check_egress(egress, profile));
     listeners.chain(egresses).collect()
 }
 
 /// What servers present is seen in their handshakes and held to no profile: an egress cannot pass.
-fn check_egress(egress: &EgressConfig, profile: Profile) -> ProfileCheck {
+fn check_egress(egress: &EgressConfig, profile: Profile) -> Result<ProfileCheck, Error> {
+    let certificates = client_tls(egress)?.certificates();
     let tls = &egress.tls;
     let check = |requirement: Requirement| match requirement {
         Requirement::TlsVersion => ("TLS 1.3".to_owned(), true),
@@ -67,11 +69,11 @@ fn check_egress(egress: &EgressConfig, profile: Profile) -> ProfileCheck {
             (format!("plaintext in at {all:?}"), local)
         }
     };
-    ProfileCheck {
+    Ok(ProfileCheck {
         listener: egress.socket.name.clone(),
         findings: findings(profile, check),
-        certificates: Vec::new(),
-    }
+        certificates,
+    })
 }
 
 /// A row for each requirement: what `check` finds, and whether that is what is asked for.

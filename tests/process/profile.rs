@@ -146,6 +146,49 @@ fn a_configuration_that_keeps_to_the_profile_passes_in_every_format() {
     }
 }
 
+#[test]
+fn a_bill_has_every_side_under_its_own_scheme() {
+    let case = Case::new();
+    let file = case.write(&[], LOCAL);
+    let more = "[[listener]]
+name = 'raw'
+listen = '127.0.0.1:0'
+upstream = '127.0.0.1:9'
+protocol = 'tcp'
+tls.cert = 'strict/tls.crt'
+tls.key = 'strict/tls.key'
+[[egress]]
+name = 'out'
+listen = '127.0.0.1:0'
+target = 'localhost:9443'
+protocol = 'tcp'
+tls = { ca = 'strict/ca.crt', cert = 'p384/tls.crt', key = 'p384/tls.key' }
+";
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + more).unwrap();
+    let bill = case.check(&[&file, "--profile", "cnsa-2.0", "--format", "cyclonedx"]);
+    let bill: Value = serde_json::from_slice(&bill.stdout).unwrap();
+    let services = bill["services"].as_array().unwrap();
+    let endpoints = services.iter().map(|service| {
+        let name = service["name"].as_str().unwrap();
+        format!("{name} {}", service["endpoints"][0].as_str().unwrap())
+    });
+    assert_eq!(
+        endpoints.collect::<Vec<_>>(),
+        [
+            "chat https://127.0.0.1:0",
+            "raw tls://127.0.0.1:0",
+            "out tls://localhost:9443"
+        ]
+    );
+    let role = services[2]["properties"].as_array().unwrap();
+    assert_eq!(role[0]["name"], "hybridge:role");
+    assert_eq!(role[0]["value"], "egress");
+    // What it shows of itself is an asset too.
+    let text = bill.to_string();
+    assert!(text.contains("P-384"), "{text}");
+}
+
 /// `profile` is enough: it sets the rest.
 #[test]
 fn a_profile_sets_what_is_not_written() {

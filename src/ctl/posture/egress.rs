@@ -5,7 +5,8 @@ use hybridge_scan::certificate::Certificate;
 use hybridge_scan::groups;
 use serde::Deserialize;
 
-use super::observed::{Handshakes, handshakes, listed, named, scheme};
+use super::observed::{Handshakes, handshakes, listed, named};
+use crate::cli::scheme;
 
 /// An egress of the page `/status`.
 #[derive(Deserialize)]

@@ -7,14 +7,6 @@ use hybridge_scan::groups;
 /// By group and kind.
 pub(super) type Handshakes = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// Of endpoints of this protocol.
-pub(super) fn scheme(protocol: &str) -> &'static str {
-    match protocol {
-        "http" => "https",
-        _ => "tls",
-    }
-}
-
 /// Groups by the names that a bill has for them.
 pub(super) fn listed(names: &[String]) -> Vec<String> {
     names.iter().map(|name| groups::as_listed(name)).collect()

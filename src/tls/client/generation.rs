@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use rustls::ClientConfig;
 use rustls::client::{Resumption, Tls12Resumption};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::SingleCertAndKey;
 
 use super::cas::{CaTexts, ClientTlsError};
@@ -78,7 +79,7 @@ pub(super) struct Generation {
     targets: Mutex<HashMap<Box<str>, Target>>,
     digest: [u8; 32],
     cas: usize,
-    facts: Option<CertificateFacts>,
+    shown: Option<Credentials>,
     warnings: Vec<String>,
 }
 
@@ -128,7 +129,7 @@ impl Generation {
             digest: texts.digest(),
             cas: count,
             warnings,
-            facts: credentials.map(|pair| pair.facts().clone()),
+            shown: credentials,
         })
     }
 
@@ -143,7 +144,15 @@ impl Generation {
 
     /// The certificate that we show, if we have one.
     pub(super) fn facts(&self) -> Option<&CertificateFacts> {
-        self.facts.as_ref()
+        self.shown.as_ref().map(Credentials::facts)
+    }
+
+    /// It, and what clients get behind it.
+    pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let shown = self.shown.iter();
+        shown
+            .flat_map(|pair| pair.certified_key().cert.clone())
+            .collect()
     }
 
     pub(super) fn warnings(&self) -> &[String] {

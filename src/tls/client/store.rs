@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tracing::{error, warn};
 
 use super::cas::ClientTlsError;
@@ -58,6 +58,11 @@ impl ClientTls {
     /// The certificate that we show, if we have one.
     pub fn facts(&self) -> Option<CertificateFacts> {
         self.current.load().facts().cloned()
+    }
+
+    /// That certificate and its chain.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.current.load().certificates()
     }
 
     /// How many CAs there are.
