@@ -13,7 +13,7 @@ pub(super) fn signature_base(
 ) -> Result<Vec<u8>, Refusal> {
     let mut base = Vec::with_capacity(1024);
     for name in components {
-        let value = message.component(name).ok_or(Refusal::NotCovered)?;
+        let value = message.component(name)?;
         if !value.is_ascii() || value.contains(['\r', '\n']) {
             return Err(Refusal::Malformed);
         }

@@ -28,7 +28,10 @@ pub(super) struct Signature {
 
 /// Every signature of a request; each label must be in both fields.
 pub(super) fn signatures(message: &Message<'_>) -> Result<Vec<Signature>, Refusal> {
-    let (inputs, values) = match (message.field("signature-input"), message.field("signature")) {
+    let (inputs, values) = match (
+        message.field("signature-input")?,
+        message.field("signature")?,
+    ) {
         (None, None) => return Err(Refusal::Absent),
         (Some(inputs), Some(values)) => (inputs, values),
         _ => return Err(Refusal::Malformed),
@@ -140,6 +143,28 @@ mod tests {
         assert_eq!((read.created, &*read.key_id, &*read.nonce), (1, "k", "n"));
         assert_eq!(read.value, [1, 2]);
         assert_eq!(read.algorithm.as_deref(), Some("ed25519"));
+    }
+
+    /// With `signature = "verify"` absent signatures are let through, malformed ones are counted.
+    #[test]
+    fn a_field_that_is_no_text_is_malformed_and_not_absent() {
+        let message = |fields| Message {
+            method: "GET",
+            authority: None,
+            target: "/",
+            has_body: false,
+            fields,
+        };
+        let bytes: (&str, &[u8]) = ("signature-input", b"a=\xff");
+        let other: (&str, &[u8]) = ("Signature", b"\xff");
+        for fields in [vec![bytes], vec![other], vec![bytes, other]] {
+            let refusal = signatures(&message(fields)).unwrap_err();
+            assert_eq!(refusal, Refusal::Malformed);
+        }
+        assert_eq!(signatures(&message(vec![])).unwrap_err(), Refusal::Absent);
+        let digest: (&str, &[u8]) = ("content-digest", b"sha-256=\xff");
+        let refused = message(vec![digest]).component("content-digest");
+        assert_eq!(refused, Err(Refusal::Malformed));
     }
 
     #[test]

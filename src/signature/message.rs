@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use super::verdict::Refusal;
+
 /// A request's head, as it came.
 pub(crate) struct Message<'a> {
     pub(crate) method: &'a str,
@@ -15,12 +17,12 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The lines of a field, trimmed, as one value; `None` without a line.
-    pub(crate) fn field(&self, name: &str) -> Option<String> {
+    /// The lines of a field, trimmed, as one value; `None` without a line. One that is there and no text is not absent.
+    pub(crate) fn field(&self, name: &str) -> Result<Option<String>, Refusal> {
         let separator = if name == "cookie" { "; " } else { ", " };
         let mut joined: Option<String> = None;
         for (_, value) in self.lines(name) {
-            let value = std::str::from_utf8(value.trim_ascii()).ok()?;
+            let value = std::str::from_utf8(value.trim_ascii()).map_err(|_| Refusal::Malformed)?;
             match &mut joined {
                 None => joined = Some(value.to_owned()),
                 Some(text) => {
@@ -29,7 +31,7 @@ impl<'a> Message<'a> {
                 }
             }
         }
-        joined
+        Ok(joined)
     }
 
     fn lines(&self, name: &str) -> impl Iterator<Item = &(&'a str, &'a [u8])> {
@@ -38,8 +40,17 @@ impl<'a> Message<'a> {
             .filter(move |(is, _)| is.eq_ignore_ascii_case(name))
     }
 
-    /// The value of a component without parameters; `None` if the request has none, or it is unknown.
-    pub(crate) fn component(&self, name: &str) -> Option<Cow<'a, str>> {
+    /// The value of a component without parameters.
+    pub(crate) fn component(&self, name: &str) -> Result<Cow<'a, str>, Refusal> {
+        if name.starts_with('@') {
+            return self.derived(name).ok_or(Refusal::NotCovered);
+        }
+        let field = self.field(name)?;
+        field.map(Cow::from).ok_or(Refusal::NotCovered)
+    }
+
+    /// One that is no field; `None` if the request has none, or it is unknown.
+    fn derived(&self, name: &str) -> Option<Cow<'a, str>> {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, query),
             None => (self.target, ""),
@@ -52,8 +63,7 @@ impl<'a> Message<'a> {
             "@request-target" => self.target.into(),
             "@path" => path.into(),
             "@query" => format!("?{query}").into(),
-            name if name.starts_with('@') => return None,
-            name => self.field(name)?.into(),
+            _ => return None,
         })
     }
 

@@ -75,7 +75,7 @@ impl ResponseSigner {
             DIGEST,
             SIGNATURE,
         ] {
-            if let Some(value) = request.component(name) {
+            if let Ok(value) = request.component(name) {
                 of_request.put(&format!("\"{name}\";req"), &value);
             }
         }

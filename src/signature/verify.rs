@@ -152,7 +152,7 @@ impl Verifier {
         }
         let covers = |name: &str| signature.components.iter().any(|covered| covered == name);
         let needed = |name: &str| name != CONTENT_DIGEST || message.has_body;
-        let announced = message.field(CONTENT_DIGEST).is_some();
+        let announced = message.field(CONTENT_DIGEST)?.is_some();
         let mut cover = self.settings.cover.iter();
         if announced && !covers(CONTENT_DIGEST) || !cover.all(|name| covers(name) || !needed(name))
         {
@@ -189,7 +189,7 @@ impl Verifier {
 
 /// What the body must come to; one that is not there is checked at once.
 fn body_digest(message: &Message<'_>) -> Result<Option<BodyDigest>, Refusal> {
-    let Some(field) = message.field(CONTENT_DIGEST) else {
+    let Some(field) = message.field(CONTENT_DIGEST)? else {
         return Ok(None);
     };
     let digest = BodyDigest::announced(&field)?;
