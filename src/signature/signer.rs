@@ -12,8 +12,8 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
+use hybridge_pem::KeyError;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -148,8 +148,16 @@ fn private_key(path: &Path) -> Result<PrivatePkcs8KeyDer<'static>, SignerError> 
         return Err(refused(path, wrong));
     }
     let text = read(path, MAX_KEY)?;
-    PrivatePkcs8KeyDer::from_pem_slice(&text)
-        .map_err(|_| refused(path, "no private key in PEM (PKCS#8, not encrypted)"))
+    match hybridge_pem::private_key(&text) {
+        Ok(PrivateKeyDer::Pkcs8(key)) => Ok(key),
+        Err(cause @ (KeyError::Pem(_) | KeyError::Several { .. })) => {
+            Err(refused(path, cause.to_string()))
+        }
+        _ => Err(refused(
+            path,
+            "no private key in PEM (PKCS#8, not encrypted)",
+        )),
+    }
 }
 
 /// A warning about each key that others may read, or write as its group.

@@ -52,6 +52,16 @@ impl Kind {
     }
 }
 
+/// Which of several keys would be used is an accident.
+fn one(text: &str, labels: &[&str], which: &str) -> Result<(), Error> {
+    match pem::count(text, labels) {
+        0 | 1 => Ok(()),
+        several => Err(Error::Key(format!(
+            "{several} {which} keys: leave the one that is meant"
+        ))),
+    }
+}
+
 /// A private key.
 pub enum Signer {
     /// ECDSA.
@@ -85,6 +95,7 @@ impl Signer {
                 kind.name()
             ))
         };
+        one(text, labels, "private")?;
         let der = pem::decode(text, labels).ok_or_else(wrong)?;
         let found = match kind {
             Kind::Ecdsa => ECDSA.iter().find_map(|(algorithm, _)| {
@@ -155,6 +166,7 @@ impl Verifier {
                 "no {name} public key in PEM (`-----BEGIN PUBLIC KEY-----`)"
             ))
         };
+        one(text, &[PUBLIC], "public")?;
         let der = pem::decode(text, &[PUBLIC]).ok_or_else(wrong)?;
         let algorithms = match kind {
             Kind::Ecdsa => ECDSA.map(|(_, algorithm)| algorithm),
@@ -206,6 +218,23 @@ mod tests {
             let signature = signer.sign(b"message").unwrap();
             assert!(verifier.verifies(b"message", &signature));
             assert!(!verifier.verifies(b"massage", &signature));
+        }
+    }
+
+    #[test]
+    fn of_several_keys_none_is_chosen() {
+        for kind in [Kind::Ecdsa, Kind::MlDsa] {
+            let (one, other) = (Signer::generate(kind), Signer::generate(kind));
+            let (one, other) = (one.unwrap(), other.unwrap());
+            let public = one.public_pem().unwrap() + &other.public_pem().unwrap();
+            let error = Verifier::parse(kind, &public).err().unwrap();
+            assert!(error.to_string().contains("2 public keys"), "{error}");
+            let (one, other) = (one.private_pem().unwrap(), other.private_pem().unwrap());
+            let error = Signer::parse(kind, &format!("{}{}", *one, *other));
+            let error = error.err().unwrap();
+            assert!(error.to_string().contains("2 private keys"), "{error}");
+            // The public key beside it is in nobody's way.
+            Signer::parse(kind, &format!("{public}{}", *one)).unwrap();
         }
     }
 

@@ -20,6 +20,12 @@ pub fn decode(text: &str, labels: &[&str]) -> Option<Zeroizing<Vec<u8>>> {
     })
 }
 
+/// How many blocks have one of these labels.
+pub(super) fn count(text: &str, labels: &[&str]) -> usize {
+    let of_label = |label: &&str| text.matches(&format!("-----BEGIN {label}-----")).count();
+    labels.iter().map(of_label).sum()
+}
+
 /// Lines of 64 characters, as OpenSSL and Python's cryptography write them.
 pub fn encode(label: &str, bytes: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(bytes));

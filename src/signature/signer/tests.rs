@@ -23,6 +23,13 @@ fn warnings_are_made_with_the_keys_and_touch_no_file_afterwards() {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
     let signer = ResponseSigner::load(&settings).unwrap();
+    let one = std::fs::read_to_string(&ml_dsa).unwrap();
+    std::fs::write(&ml_dsa, one.repeat(2)).unwrap();
+    let error = ResponseSigner::load(&settings).err().unwrap();
+    assert!(
+        error.to_string().contains("holds 2 private keys"),
+        "{error}"
+    );
     drop(dir);
     let said = signer.warnings();
     assert_eq!(said.len(), 2, "{said:?}");
