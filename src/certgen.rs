@@ -9,6 +9,7 @@ mod issue;
 mod name;
 mod report;
 mod request;
+mod shell;
 pub(crate) mod webhook;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub use files::finish as finish_files;
 pub use issue::Generated;
 pub use name::{Name, NameError};
 pub use report::Report;
+pub(crate) use shell::shell_word;
+
 pub use request::{Algorithm, MAX_DAYS, Request};
 
 /// How much longer than its first server certificate a CA lives.

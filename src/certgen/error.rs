@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::request::MAX_DAYS;
+use super::shell::shell_word;
 use crate::counted::counted;
 use crate::tls::credentials::{CredentialError, rfc3339};
 
@@ -29,7 +30,7 @@ pub enum CertgenError {
     )]
     Days { days: u32 },
 
-    #[error("there is no CA in {} to issue a client's certificate: make one first, with `hybridge certs --dir {}`", dir.display(), dir.display())]
+    #[error("there is no CA in {} to issue a client's certificate: make one first, with `hybridge certs --dir {}`", dir.display(), shell_word(dir))]
     NoCa { dir: PathBuf },
 
     #[error("cannot use the existing CA: {0}")]

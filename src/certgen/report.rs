@@ -18,6 +18,7 @@ use super::client::Client;
 use super::error::CertgenError;
 use super::files::{CERT, KEY};
 use super::issue::Leaf;
+use super::shell::shell_word;
 
 /// What was written, and where. Its text is what the command prints.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ impl fmt::Display for Report {
         }
         writeln!(f, "algorithm   {}", facts.key_algorithm)?;
         writeln!(f, "valid until {}", rfc3339(facts.not_after))?;
-        let (cert, key) = (self.cert.display(), self.key.display());
-        let ca = self.ca.display();
+        let (cert, key) = (shell_word(&self.cert), shell_word(&self.key));
+        let ca = shell_word(&self.ca);
         if self.client.is_some() {
             writeln!(
                 f,

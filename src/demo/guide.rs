@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::certgen::shell_word;
 use crate::tls::policy::{Group, KxClass};
 
 /// Stands for an address that is not there.
@@ -35,9 +36,9 @@ impl fmt::Display for Guide {
             egress_admin,
             process,
         } = self;
-        let ca = ca.display().to_string();
-        let word = shell_quoted(&ca);
-        let program = shell_quoted(&program.display().to_string());
+        let word = shell_word(ca);
+        let program = shell_word(program);
+        let ca = ca.display();
         let (strong, weak) = (first(KxClass::Hybrid), first(KxClass::Classical));
         write!(
             f,
@@ -76,26 +77,4 @@ fn first(class: KxClass) -> &'static str {
     groups
         .find(|group| group.class() == class)
         .map_or("", Group::name)
-}
-
-/// As one word of a POSIX shell.
-fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_awkward_path_stays_one_word() {
-        assert_eq!(shell_quoted("/tmp/a-b_c.d/ca.crt"), "/tmp/a-b_c.d/ca.crt");
-        assert_eq!(shell_quoted("/tmp/it's here"), r"'/tmp/it'\''s here'");
-    }
 }

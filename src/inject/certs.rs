@@ -15,7 +15,7 @@ use super::manifest::{yaml, yaml_out};
 use crate::certgen::files::{self, NewFile};
 pub use crate::certgen::webhook::EntryError;
 use crate::certgen::webhook::{self, entries, unexpired_cas};
-use crate::certgen::{CertgenError, Generated, Name, NameError};
+use crate::certgen::{CertgenError, Generated, Name, NameError, shell_word};
 use crate::counted::counted;
 use crate::redact::one_line;
 use crate::regular_file;
@@ -63,7 +63,7 @@ pub enum CertsError {
     },
     /// A new CA beside one that is in use would make the API server refuse every pod.
     #[error(
-        "{path} is there: to rotate, add --previous-ca {path}, and old and new CA are both trusted; to begin anew, remove it"
+        "{path} is there: to rotate, add --previous-ca {word}, and old and new CA are both trusted; to begin anew, remove it", word = shell_word(path)
     )]
     Exists {
         /// The Secret of earlier certificates.
