@@ -171,7 +171,7 @@ fn tls(layer: &Layer, name: &str) -> Result<tls::client::Settings, Error> {
     let pair = if has(Key::EgressCert) || has(Key::EgressKey) {
         let cert = layer.text(Key::EgressCert).map(PathBuf::from)?;
         let key = layer.required(Key::EgressKey)?;
-        Some((cert, key.private_key(Key::EgressKey)?))
+        Some((cert, key.text(Key::EgressKey)?.into()))
     } else {
         None
     };

@@ -199,12 +199,12 @@ impl Located {
 }
 
 /// What else than a private key is wanted of a token.
-const NOT_IN_TOKEN: &str = "takes the path of a file, not a pkcs11: URI: of a token only private keys are used (`key`); write this to a file";
+const NOT_IN_TOKEN: &str = "takes the path of a file, not a pkcs11: URI: of a token only private keys of listeners are used (`listener.tls.key`); write this to a file";
 
-/// Whether a file is to be named and it is a URI of a token, in which only private keys are.
+/// Whether a file is to be named and it is a URI of a token, in which only private keys of listeners are.
 fn is_uri_for_file(text: &str, key: Key) -> bool {
     key.value_type() == ValueType::Path
-        && !matches!(key, Key::PrivateKey | Key::EgressKey)
+        && key != Key::PrivateKey
         && is_token(Path::new(text.trim()))
 }
 
