@@ -2,6 +2,7 @@
 
 mod flags;
 mod misplaced;
+mod misspelt;
 mod pages;
 mod parse;
 mod profile_report;

@@ -42,7 +42,10 @@ fn main() -> ExitCode {
     }
     let cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(mut error) => {
+            cli::suggest_flag(&mut error, std::env::args_os().skip(1));
+            return usage(&error);
+        }
     };
     allocator::give_back();
     match execute(cli.command) {
@@ -164,6 +167,9 @@ fn check(mut call: cli::Check) -> Result<(), Failure> {
     let (certificates, warnings) = run::said_if_slow(say_slow, describe)?;
     for warning in &warnings {
         say(warning);
+    }
+    if let Some(profile) = profile.filter(|profile| *profile != Profile::Off) {
+        return check_profile(&config, profile, call.format.unwrap_or_default());
     }
     let budget = run::budget(&config);
     write!(

@@ -1,6 +1,8 @@
 //! "Did you mean …?": the one rule by which a message suggests a known name, with its threshold.
 //! A suggestion that misleads is worse than none, so what is far from every name gets none.
 
+use std::cmp::Reverse;
+
 /// Edits that are allowed at most.
 const MOST_EDITS: usize = 3;
 
@@ -26,7 +28,12 @@ pub(crate) fn suggest<'a>(
             (distance, name)
         })
         .filter(|(distance, name)| *distance <= allowed(&given, name))
-        .min_by_key(|(distance, _)| *distance)
+        // Of two as near the one that begins alike: people read names from the front.
+        .min_by_key(|(distance, name)| {
+            let name = normalised(name);
+            let alike = given.chars().zip(name.chars()).take_while(|(a, b)| a == b);
+            (*distance, Reverse(alike.count()))
+        })
         .map(|(_, name)| name)
 }
 
@@ -78,6 +85,11 @@ mod tests {
             ("infoo", &["error", "info"], "info"),
             ("Hybrid_Prefered", &POLICIES, "hybrid-preferred"),
             ("upstraem", &["listen", "upstream"], "upstream"),
+            (
+                "TLS_AES_256_GCM_SHA256",
+                &["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"],
+                "TLS_AES_256_GCM_SHA384",
+            ),
         ] {
             let found = suggest(given, candidates.iter().copied());
             assert_eq!(found, Some(expected), "{given}");

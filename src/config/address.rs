@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use self::error::AddressError;
+pub(super) use self::misread::as_none;
 use crate::proxy::UpstreamAddr;
 use crate::redact::{Secret, Shown};
 

@@ -1,7 +1,7 @@
 //! Words that people bring along from other software, each with the word it has here. Data for
 //! messages only: none of them is accepted as a value.
 
-use super::key::Key;
+use super::key::{Key, Scope};
 use crate::redact::Shown;
 use crate::suggest::{Aliases, did_you_mean};
 
@@ -144,6 +144,36 @@ const LOG_LEVELS: Aliases = &[
     ("silent", "off"),
 ];
 
+/// Names that mean something only beside certain keys: one of another scope may be called the same, and is not meant.
+pub(super) fn of_scope(scope: Scope) -> Aliases {
+    match scope {
+        Scope::Listener => LISTENER,
+        Scope::Egress => EGRESS,
+        Scope::Process => &[],
+    }
+}
+
+const LISTENER: Aliases = &[
+    ("ca", "client-ca"),
+    ("cacert", "client-ca"),
+    ("client-cert", "client-ca"),
+    ("resumption", "tickets"),
+    ("session-tickets", "tickets"),
+    ("target", "upstream"),
+];
+
+const EGRESS: Aliases = &[
+    ("backend", "target"),
+    ("cacert", "ca"),
+    ("client-ca", "ca"),
+    ("client-cert", "cert"),
+    ("client-key", "key"),
+    ("forward", "target"),
+    ("session-tickets", "resumption"),
+    ("tickets", "resumption"),
+    ("upstream", "target"),
+];
+
 /// Names of keys and sections.
 pub(super) const KEYS: Aliases = &[
     ("address", "listen"),
@@ -152,7 +182,6 @@ pub(super) const KEYS: Aliases = &[
     ("port", "listen"),
     ("backend", "upstream"),
     ("forward", "upstream"),
-    ("target", "upstream"),
     ("certificate", "cert"),
     ("certificate-file", "cert"),
     ("cert-file", "cert"),
@@ -200,6 +229,12 @@ mod tests {
                 }
             }
         }
+        for scope in [Scope::Listener, Scope::Egress] {
+            for (alias, name) in of_scope(scope) {
+                let is = |key: &&Key| key.scope() == scope && key.name() == *name;
+                assert!(Key::ALL.iter().any(|key| is(&key)), "{alias} -> {name}");
+            }
+        }
         for (alias, name) in KEYS {
             let is_part = |key: &Key| key.path().split('.').any(|part| part == *name);
             assert!(Key::ALL.iter().any(is_part), "{alias} -> {name}");
@@ -214,6 +249,8 @@ mod tests {
             FORWARDED,
             LOG_FORMATS,
             LOG_LEVELS,
+            LISTENER,
+            EGRESS,
             KEYS,
         ];
         for table in tables {

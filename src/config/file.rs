@@ -1,22 +1,20 @@
 //! TOML text into layers: one for the process, one for each listener, every value with its line.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::alias;
 use super::error::Error;
-use super::key::{Key, Scope};
+use super::key::Key;
 use super::layer::Layer;
 use super::origin::Origin;
 use super::syntax::explained;
 use super::table::{self, Table};
+use super::unknown::{hint, join};
 use super::value::{Located, Raw};
 use crate::redact::{Shown, scrub};
-use crate::suggest::suggest_or_alias;
 
 /// What a file says.
 #[derive(Debug)]
@@ -210,84 +208,8 @@ fn in_order<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
     entries
 }
 
-fn join(section: &str, name: &str) -> String {
-    if section.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{section}.{name}")
-    }
-}
-
 fn is_section(path: &str) -> bool {
     let inside =
         |key: &Key| key.section() == path || key.section().starts_with(&format!("{path}."));
     Key::ALL.iter().any(inside)
-}
-
-/// Where a known name belongs, or the nearest name that may stand in `section`.
-fn hint(section: &str, name: &str) -> String {
-    let of = |scopes: &[Scope]| -> Vec<String> {
-        let keys = Key::ALL.iter();
-        keys.filter(|key| key.name() == name && scopes.contains(&key.scope()))
-            .map(|key| place_of(*key))
-            .collect()
-    };
-    let mut places = match section.split('.').next() {
-        Some("listener") => of(&[Scope::Listener]),
-        Some("egress") => of(&[Scope::Egress]),
-        _ => of(&[Scope::Process, Scope::Listener]),
-    };
-    if places.is_empty() {
-        places = of(&[Scope::Egress]);
-    }
-    if !places.is_empty() {
-        return format!("it belongs {}", places.join(" or "));
-    }
-    if let Some(section) = section_elsewhere(section, name) {
-        return section;
-    }
-    let known: BTreeSet<&str> = Key::ALL
-        .iter()
-        .filter_map(|key| {
-            let rest = match section {
-                "" => key.path(),
-                section => key.path().strip_prefix(section)?.strip_prefix('.')?,
-            };
-            rest.split('.').next()
-        })
-        .chain((section == "listener.tls").then_some("certificate"))
-        .collect();
-    let suggestion = suggest_or_alias(name, known.iter().copied(), alias::KEYS)
-        .filter(|name| known.contains(name));
-    if let Some(name) = suggestion {
-        return format!("did you mean `{name}`?");
-    }
-    let elsewhere = suggest_or_alias(name, [], alias::KEYS)
-        .and_then(|name| Key::ALL.iter().find(|key| key.name() == name));
-    match elsewhere {
-        Some(key) => format!("did you mean `{}` {}?", key.name(), place_of(*key)),
-        None => format!("known here are {}", Vec::from_iter(known).join(", ")),
-    }
-}
-
-/// Where a section belongs that stands in the wrong one: `[tls]` at the top, `[listener.admin]`.
-fn section_elsewhere(section: &str, name: &str) -> Option<String> {
-    let own_name = |path: &'static str| path.rsplit('.').next() == Some(name);
-    let path = Key::ALL
-        .iter()
-        .map(|key| key.section())
-        .find(|path| own_name(path) && *path != join(section, name))?;
-    Some(match path.split_once('.') {
-        Some(_) => format!("it belongs under a [[listener]], as [{path}]"),
-        None => format!("it belongs at the top level, as [{path}]"),
-    })
-}
-
-fn place_of(key: Key) -> String {
-    match key.section() {
-        "" => "at the top of the file, before the first section".to_owned(),
-        "listener" => "in [[listener]]".to_owned(),
-        "egress" => "in [[egress]]".to_owned(),
-        section => format!("in [{section}]"),
-    }
 }

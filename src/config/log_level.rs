@@ -12,20 +12,20 @@ use crate::suggest::suggest_or_alias;
 
 pub(super) fn resolve(layer: &Layer) -> Result<LogSettings, Error> {
     let level = layer.text(Key::LogLevel)?;
-    check_level(&level, &layer.place(Key::LogLevel))?;
     Ok(LogSettings {
         format: layer.choice(Key::LogFormat)?,
-        level,
+        level: check_level(&level, &layer.place(Key::LogLevel))?,
     })
 }
 
-/// Refuses what is no log level, for a command with a flag of its own.
-pub fn check_log_level(text: &str) -> Result<(), Error> {
+/// A log level as the filter reads it, for a command with a flag of its own.
+pub fn log_level(text: &str) -> Result<String, Error> {
     check_level(text, &Origin::flag_of(Key::LogLevel))
 }
 
-/// The filter's own parser takes any bare word for a target, so a misspelt level would log everything.
-fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
+/// The filter's own parser takes any bare word for a target, so a misspelt level would log everything. Behind a comma it
+/// takes a space for a part of a name; here none counts.
+fn check_level(text: &str, at: &Origin) -> Result<String, Error> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let aliases = alias::of_values(Key::LogLevel);
     let refused = |written: &str, level: &str| Error::LogLevel {
@@ -41,8 +41,10 @@ fn check_level(text: &str, at: &Origin) -> Result<(), Error> {
             return Err(refused(directive, directive));
         }
     }
-    match EnvFilter::builder().parse(text) {
-        Ok(_) => Ok(()),
+    let trimmed: Vec<&str> = text.split(',').map(str::trim).collect();
+    let trimmed = trimmed.join(",");
+    match EnvFilter::builder().parse(&trimmed) {
+        Ok(_) => Ok(trimmed),
         Err(_) => Err(refused(text, text.rsplit('=').next().unwrap_or_default())),
     }
 }

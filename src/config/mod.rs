@@ -34,6 +34,7 @@ mod syntax;
 mod table;
 mod traces;
 mod tunnel;
+mod unknown;
 mod value;
 mod value_type;
 
@@ -47,7 +48,7 @@ pub use self::error::Error;
 use self::file::Layers;
 pub use self::key::Key;
 use self::layer::Layer;
-pub use self::log_level::check_log_level;
+pub use self::log_level::log_level;
 pub use self::origin::Origin;
 pub use self::settings::{Config, EgressConfig, ListenerConfig, Loaded, LogFormat, LogSettings};
 pub use self::source::Source;

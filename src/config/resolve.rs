@@ -26,10 +26,14 @@ pub(super) fn workers(layer: &Layer) -> Result<usize, Error> {
 
 pub(super) fn admin(layer: &Layer, pod_ips: Option<&str>) -> Result<admin::Settings, Error> {
     let items = layer.list(Key::Admin)?;
-    let addresses = if items == ["none"] {
-        Vec::new()
-    } else {
-        address::listening(&items, pod_ips).map_err(|problem| at(layer, Key::Admin, problem))?
+    let refused = |problem| at(layer, Key::Admin, problem);
+    let addresses = match items.as_slice() {
+        [none] if none == "none" => Vec::new(),
+        [word] => {
+            address::as_none(word).map_err(refused)?;
+            address::listening(&items, pod_ips).map_err(refused)?
+        }
+        _ => address::listening(&items, pod_ips).map_err(refused)?,
     };
     Ok(admin::Settings { addresses })
 }

@@ -12,7 +12,7 @@ use super::cli::{InjectArgs, InjectCommand, OfflineArgs, ServeArgs};
 use super::cluster;
 use super::error::Error;
 use crate::budget::Resources;
-use crate::config::{LogFormat, LogSettings, check_log_level};
+use crate::config::{LogFormat, LogSettings, log_level};
 use crate::inject::manifest::offline;
 use crate::inject::webhook::Server;
 use crate::run::init_logging;
@@ -52,10 +52,10 @@ fn piped(args: &OfflineArgs, is_terminal: bool) -> OfflineArgs {
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Error> {
-    check_log_level(&args.log_level).map_err(|error| Error::Usage(error.to_string()))?;
+    let level = log_level(&args.log_level).map_err(|error| Error::Usage(error.to_string()))?;
     init_logging(&LogSettings {
         format: LogFormat::Text,
-        level: args.log_level.clone(),
+        level,
     });
     let failed = |what: &str| {
         let what = what.to_owned();

@@ -16,6 +16,17 @@ pub(super) fn as_listening(text: &str) -> Result<(), AddressError> {
     common(text, "0.0.0.0")
 }
 
+/// Refuses other words for none, where `none` may stand.
+pub(crate) fn as_none(text: &str) -> Result<(), AddressError> {
+    let word = text.to_ascii_lowercase();
+    match word.as_str() {
+        "" | "disable" | "disabled" | "false" | "no" | "null" | "off" => {
+            refused(text, "is no address", "none, for no admin port".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what stands for an upstream without being one.
 pub(super) fn as_upstream(text: &str) -> Result<(), AddressError> {
     as_path(text)?;
