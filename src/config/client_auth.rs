@@ -71,6 +71,13 @@ fn rules(layer: &Layer) -> Result<Rules, Error> {
         let Some(given) = layer.explicit(key) else {
             continue;
         };
+        if key == Key::AllowCn && given.may_hold_a_comma() {
+            let problem = "one name with a comma, or several? In a file write a list, such as [\"Acme, Inc\"]; elsewhere several names are `a,b`, without a space";
+            return Err(Error::Unusable {
+                at: layer.place(key),
+                problem: problem.to_owned(),
+            });
+        }
         for text in given.list(key)? {
             add(&mut rules, &text).map_err(|problem| Error::Rule {
                 at: layer.place(key),

@@ -73,6 +73,16 @@ impl Located {
         Ok(path)
     }
 
+    /// Whether a text that is split at its commas may be one name: in a file there are lists for several, and elsewhere
+    /// nobody who means several writes a space.
+    pub(super) fn may_hold_a_comma(&self) -> bool {
+        match &self.raw {
+            Raw::Text(text) => text.contains(','),
+            Raw::Word(text) => text.contains(", "),
+            _ => false,
+        }
+    }
+
     /// A list; a text is split at its commas.
     pub(super) fn list(&self, key: Key) -> Result<Vec<String>, Error> {
         match &self.raw {

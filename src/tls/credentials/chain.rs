@@ -138,7 +138,10 @@ impl CertificateFile<'_> {
         let (rest, x509) =
             X509Certificate::from_der(der).map_err(|error| malformed(error.to_string()))?;
         if !rest.is_empty() {
-            return Err(malformed(format!("{} bytes follow it", rest.len())));
+            return Err(malformed(match rest.len() {
+                1 => "1 byte follows it".to_owned(),
+                more => format!("{more} bytes follow it"),
+            }));
         }
         Ok(Entry { at, x509 })
     }

@@ -60,6 +60,11 @@ impl Rules {
 
     /// A common name, letter by letter.
     pub fn add_common_name(&mut self, text: &str) -> Result<(), RuleError> {
+        if text.is_empty() {
+            return Err(RuleError(
+                "is empty: no client has a common name without characters; is there a comma too many?",
+            ));
+        }
         if text.contains('*') {
             return Err(RuleError(
                 "has a `*`: a common name is compared letter by letter",

@@ -192,3 +192,23 @@ fn ctl_finds_the_admin_port_of_its_own_pod() {
     let error = found(None, &[(variable, "none")]).unwrap_err();
     assert_eq!(error, "HYBRIDGE_ADMIN: there is no admin port to talk to");
 }
+
+/// A comma too many is no rule, and one with a space behind it may be a part of a name.
+#[test]
+fn common_names_are_not_empty_and_not_cut_at_a_comma() {
+    let refused = |names: &str| {
+        let listener = "--listen 127.0.0.1:8443 --upstream 127.0.0.1:8000 --cert a --key b";
+        let clients = "--client-auth required --client-ca c --allow-cn";
+        let words = listener.split(' ').chain(clients.split(' '));
+        let arguments: Vec<&str> = words.chain([names]).collect();
+        load(&arguments, &[]).err()
+    };
+    let said = refused("batch,").unwrap();
+    assert!(said.contains("`` is empty"), "{said}");
+    let said = refused("Acme, Inc").unwrap();
+    assert!(
+        said.contains("one name with a comma, or several?"),
+        "{said}"
+    );
+    assert_eq!(refused("batch,other"), None);
+}
