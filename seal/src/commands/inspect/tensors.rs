@@ -62,10 +62,13 @@ pub(super) fn listed(
         end: 8 + length,
         failure: None,
     };
-    let parsed = serde_json::from_reader(BufReader::with_capacity(64 << 10, &mut pieces));
+    let from = BufReader::with_capacity(64 << 10, &mut pieces);
+    let mut json = serde_json::Deserializer::from_reader(from);
+    let parsed = json.deserialize_map(Names);
+    let parsed = parsed.and_then(|tensors| json.end().map(|()| tensors));
     match (pieces.failure, parsed) {
         (Some(failure), _) => Err(failure),
-        (None, Ok(List(tensors))) => Ok(Listed::Yes(tensors)),
+        (None, Ok(tensors)) => Ok(Listed::Yes(tensors)),
         (None, Err(_)) => Ok(Listed::No),
     }
 }
@@ -92,24 +95,16 @@ impl Read for Pieces<'_> {
     }
 }
 
-struct List(Vec<Tensor>);
-
-impl<'de> Deserialize<'de> for List {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Names)
-    }
-}
-
 struct Names;
 
 impl<'de> Visitor<'de> for Names {
-    type Value = List;
+    type Value = Vec<Tensor>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tensors by name")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Tensor>, A::Error> {
         let mut tensors = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
@@ -117,8 +112,8 @@ impl<'de> Visitor<'de> for Names {
                 continue;
             }
             let Entry {
-                dtype: Text(dtype),
-                shape: Numbers(shape),
+                dtype,
+                shape,
                 data_offsets: [from, to],
             } = map.next_value()?;
             let bytes = u64::checked_sub(to, from);
@@ -130,49 +125,41 @@ impl<'de> Visitor<'de> for Names {
                 bytes,
             });
         }
-        Ok(List(tensors))
+        Ok(tensors)
     }
 }
 
 #[derive(Deserialize)]
 struct Entry {
-    dtype: Text,
-    shape: Numbers,
+    #[serde(deserialize_with = "short")]
+    dtype: String,
+    #[serde(deserialize_with = "few")]
+    shape: Vec<u64>,
     data_offsets: [u64; 2],
 }
 
-/// A short text.
-struct Text(String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        if text.len() > MAX_TYPE {
-            return Err(serde::de::Error::custom("a longer type"));
-        }
-        Ok(Self(text))
+fn short<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.len() > MAX_TYPE {
+        return Err(serde::de::Error::custom("a longer type"));
     }
+    Ok(text)
 }
 
-/// Few numbers.
-struct Numbers(Vec<u64>);
-
-impl<'de> Deserialize<'de> for Numbers {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_seq(Few)
-    }
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+    from.deserialize_seq(Few)
 }
 
 struct Few;
 
 impl<'de> Visitor<'de> for Few {
-    type Value = Numbers;
+    type Value = Vec<u64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at most {MAX_DIMENSIONS} numbers")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Numbers, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u64>, A::Error> {
         let mut numbers = Vec::new();
         while let Some(number) = seq.next_element()? {
             if numbers.len() == MAX_DIMENSIONS {
@@ -180,6 +167,6 @@ impl<'de> Visitor<'de> for Few {
             }
             numbers.push(number);
         }
-        Ok(Numbers(numbers))
+        Ok(numbers)
     }
 }
