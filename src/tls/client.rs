@@ -16,7 +16,6 @@ pub use self::cas::ClientTlsError;
 pub use self::error::ClientError;
 pub use self::handshake::{Counters, Failure, Peer, connect};
 pub use self::settings::{CaSource, Settings};
-pub(in crate::tls) use self::store::Attempt;
 pub use self::store::ClientTls;
 pub use crate::tls::secrets::TicketCounters;
 

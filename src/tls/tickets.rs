@@ -28,7 +28,6 @@ pub(super) use self::facts::resumed_peer;
 pub use self::file::{KeyFile, Step};
 pub use self::key_set::LIFETIME;
 use self::local::LocalKeys;
-pub(super) use self::store::Attempt;
 pub use self::store::TicketKeyStore;
 use self::ticketer::{KeySource, Ticketer};
 use super::Settings;

@@ -26,5 +26,4 @@ pub use self::generation::Trust;
 pub(super) use self::noted::Noted;
 pub use self::settings::{ClientAuth, Settings};
 pub use self::signatures::Signatures;
-pub(super) use self::store::Attempt;
 pub use self::store::TrustStore;

@@ -22,14 +22,6 @@ pub struct ClientTls {
     pub(in crate::tls) failure: StandingFailure,
 }
 
-/// What one look at the files found.
-#[derive(Debug)]
-pub(in crate::tls) enum Attempt {
-    Unchanged,
-    Loaded,
-    Failed(ClientTlsError),
-}
-
 impl ClientTls {
     /// Reads and checks every file.
     pub fn load(settings: &Settings) -> Result<Self, ClientTlsError> {
@@ -112,21 +104,14 @@ impl ClientTls {
         crate::tls::policy::kx::take_elapsed();
     }
 
-    /// Looks at the files, and takes over what is new.
-    pub(in crate::tls) fn attempt(&self) -> Attempt {
-        let texts = match Texts::read(&self.settings) {
-            Ok(texts) => texts,
-            Err(error) => return Attempt::Failed(error),
-        };
+    /// Reads and checks the files, and uses what they hold; whether it is something else.
+    pub(in crate::tls) fn reread(&self) -> Result<bool, ClientTlsError> {
+        let texts = Texts::read(&self.settings)?;
         if self.current.load().is_of(&texts) {
-            return Attempt::Unchanged;
+            return Ok(false);
         }
-        match Generation::new(&self.settings, &texts) {
-            Ok(generation) => {
-                self.current.store(Arc::new(generation));
-                Attempt::Loaded
-            }
-            Err(error) => Attempt::Failed(error),
-        }
+        let generation = Generation::new(&self.settings, &texts)?;
+        self.current.store(Arc::new(generation));
+        Ok(true)
     }
 }

@@ -159,15 +159,15 @@ impl Keeper {
             };
             let silent = matches!(found, Found::Late);
             let message = match found {
-                Found::Done(Look::Unchanged) => {
+                Found::Done(Ok(false)) => {
                     return store.log_unchanged(store.failure().forget(), asked.is_some());
                 }
-                Found::Done(Look::Loaded) => {
+                Found::Done(Ok(true)) => {
                     store.failure().forget();
                     store.log_loaded();
                     return self.observer.reloaded(true);
                 }
-                Found::Done(Look::Failed(message)) => message,
+                Found::Done(Err(message)) => message,
                 Found::Panicked => {
                     self.observer.panicked();
                     let setting = store.setting();

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::other::OtherFiles;
-use crate::tls::client::{self, CaSource, ClientTls};
+use crate::tls::client::{CaSource, ClientTls};
 use crate::tls::standing::StandingFailure;
-use crate::tls::tickets::{self, TicketKeyStore};
-use crate::tls::trust::{self, TrustStore};
+use crate::tls::tickets::TicketKeyStore;
+use crate::tls::trust::TrustStore;
 
 /// What was read from files.
 #[derive(Clone)]
@@ -24,12 +24,8 @@ pub enum Source {
     Other(Arc<OtherFiles>),
 }
 
-/// What one look at the files came to.
-pub(super) enum Look {
-    Unchanged,
-    Loaded,
-    Failed(String),
-}
+/// What one look at the files came to: whether they hold something else, or why it cannot be used.
+pub(super) type Look = Result<bool, String>;
 
 impl Source {
     /// The setting that names the file.
@@ -69,29 +65,12 @@ impl Source {
     /// Reads, checks and, if it is something else, uses what the files hold.
     pub(super) fn look(&self) -> Look {
         match self {
-            Self::ClientCas(store) => match store.attempt() {
-                trust::Attempt::Unchanged => Look::Unchanged,
-                trust::Attempt::Loaded(trust) => {
-                    store.publish(*trust);
-                    Look::Loaded
-                }
-                trust::Attempt::Failed(error) => Look::Failed(error.to_string()),
-            },
-            Self::TicketKeys(store) => match store.attempt() {
-                tickets::Attempt::Unchanged => Look::Unchanged,
-                tickets::Attempt::Loaded => Look::Loaded,
-                tickets::Attempt::Failed(error) => Look::Failed(error.to_string()),
-            },
-            Self::Client(store) | Self::Collector(store) => match store.attempt() {
-                client::Attempt::Unchanged => Look::Unchanged,
-                client::Attempt::Loaded => Look::Loaded,
-                client::Attempt::Failed(error) => Look::Failed(error.to_string()),
-            },
-            Self::Other(other) => match other.read.reread() {
-                Ok(false) => Look::Unchanged,
-                Ok(true) => Look::Loaded,
-                Err(message) => Look::Failed(message),
-            },
+            Self::ClientCas(store) => store.reread().map_err(|error| error.to_string()),
+            Self::TicketKeys(store) => store.reread().map_err(|error| error.to_string()),
+            Self::Client(store) | Self::Collector(store) => {
+                store.reread().map_err(|error| error.to_string())
+            }
+            Self::Other(other) => other.read.reread(),
         }
     }
 

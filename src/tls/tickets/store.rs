@@ -27,14 +27,6 @@ struct Current {
     warning: Option<String>,
 }
 
-/// What one look at the file found.
-#[derive(Debug)]
-pub(in crate::tls) enum Attempt {
-    Unchanged,
-    Loaded,
-    Failed(TicketKeyError),
-}
-
 impl TicketKeyStore {
     /// Reads and checks the keys.
     pub fn load(path: &Path) -> Result<Self, TicketKeyError> {
@@ -92,21 +84,15 @@ impl TicketKeyStore {
         Arc::clone(&self.current.load().keys)
     }
 
-    /// Reads, checks and, if they are others, uses what the file holds.
-    pub(in crate::tls) fn attempt(&self) -> Attempt {
-        let read = match Current::read(&self.path) {
-            Ok(read) => read,
-            Err(error) => return Attempt::Failed(error),
-        };
-        if read.keys.all().eq(self.current().all()) {
-            if read.warning != self.warning() {
-                // The same keys in a file with other permissions.
-                self.current.store(Arc::new(read));
-            }
-            return Attempt::Unchanged;
+    /// Reads, checks and, if they are others, uses what the file holds; whether they are.
+    pub(in crate::tls) fn reread(&self) -> Result<bool, TicketKeyError> {
+        let read = Current::read(&self.path)?;
+        let others = !read.keys.all().eq(self.current().all());
+        if others || read.warning != self.warning() {
+            // Or the same keys in a file with other permissions.
+            self.current.store(Arc::new(read));
         }
-        self.current.store(Arc::new(read));
-        Attempt::Loaded
+        Ok(others)
     }
 }
 

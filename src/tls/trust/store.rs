@@ -25,14 +25,6 @@ pub struct TrustStore {
     pub(in crate::tls) failure: StandingFailure,
 }
 
-/// What one look at the file found.
-#[derive(Debug)]
-pub(crate) enum Attempt {
-    Unchanged,
-    Loaded(Box<Trust>),
-    Failed(TrustError),
-}
-
 impl TrustStore {
     /// Reads and checks the CAs; without them nobody may in.
     pub fn load(settings: &Settings) -> Result<Self, TrustError> {
@@ -137,22 +129,17 @@ impl TrustStore {
         Shown::path(file.unwrap_or(&self.settings.ca))
     }
 
-    /// Reads and checks what the file holds. Changes nothing.
-    pub(crate) fn attempt(&self) -> Attempt {
-        let texts = match Texts::read(&self.settings) {
-            Ok(texts) => texts,
-            Err(error) => return Attempt::Failed(error),
-        };
+    /// Reads and checks what the file holds, and uses it; whether it is something else.
+    pub(crate) fn reread(&self) -> Result<bool, TrustError> {
+        let texts = Texts::read(&self.settings)?;
         if self.current.load().is_of(&self.settings, &texts) {
-            return Attempt::Unchanged;
+            return Ok(false);
         }
-        match Trust::from_texts(&self.settings, &texts) {
-            Ok(trust) => Attempt::Loaded(Box::new(trust)),
-            Err(error) => Attempt::Failed(error),
-        }
+        self.publish(Trust::from_texts(&self.settings, &texts)?);
+        Ok(true)
     }
 
-    /// The same, and no failure stands against it.
+    /// Uses it, and no failure stands against it.
     pub(in crate::tls) fn succeed(&self, trust: Trust) {
         self.publish(trust);
         self.failure.forget();
@@ -222,16 +209,10 @@ mod tests {
         assert!(due(now + DAY + 60).is_some());
         // The same when the reloader reads another one, and not of one that has yet to end.
         write(OffsetDateTime::now_utc() - Duration::minutes(30));
-        let Attempt::Loaded(trust) = store.attempt() else {
-            unreachable!("the file is another one");
-        };
-        store.publish(*trust);
+        assert!(store.reread().unwrap(), "the file is another one");
         assert!(due(now + 120).is_none());
         write(OffsetDateTime::now_utc() + Duration::minutes(30));
-        let Attempt::Loaded(trust) = store.attempt() else {
-            unreachable!("the file is another one");
-        };
-        store.publish(*trust);
+        assert!(store.reread().unwrap(), "the file is another one");
         assert!(store.current().warnings().is_empty());
         assert!(due(now + 180).is_some(), "ends soon");
     }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::super::session::tests::text;
 use super::*;
 use crate::tls::identity::Rules;
-use crate::tls::trust::{Attempt, ClientAuth, Settings, TrustStore};
+use crate::tls::trust::{ClientAuth, Settings, TrustStore};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -39,10 +39,7 @@ impl World {
     /// Others take its place.
     fn replace(&self) {
         ca(self.store.settings());
-        match self.store.attempt() {
-            Attempt::Loaded(trust) => self.store.publish(*trust),
-            other => panic!("{other:?}"),
-        }
+        assert!(self.store.reread().unwrap());
     }
 
     fn ticketer(&self) -> Ticketer {
