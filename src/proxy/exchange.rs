@@ -3,6 +3,9 @@
 //! Nothing is held back: what one side has is given to the other as soon as there is room, and
 //! flushed before waiting. A client that goes away ends the exchange at once.
 
+mod tunnel;
+mod waiting;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +22,8 @@ pub(crate) enum Broken {
     Upstream(MessageError),
     /// Neither side said anything for the configured time.
     Idle,
+    /// The client alone was waited for, and its connection had to make room.
+    Shed,
 }
 
 /// How far the request has been forwarded.
@@ -44,12 +49,20 @@ pub(crate) struct Exchange<'a, D, U> {
     broken: Option<MessageError>,
     /// The upstream takes no more for now.
     stalled: bool,
+    /// The upstream has all that came of the client, and takes more.
+    starved: bool,
+    /// The client takes no more for now.
+    blocked: bool,
+    /// Something came or was forwarded in this turn.
+    moved: bool,
+    /// Neither side has said anything yet, and no request came before.
+    unbegun: bool,
     /// Whether any piece of the request body was taken from the client.
     pub(crate) body_taken: bool,
     pace: Option<Box<Pace>>,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Download {
     Open,
     Ending,
@@ -65,6 +78,10 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             download: Download::Open,
             broken: None,
             stalled: false,
+            starved: false,
+            blocked: false,
+            moved: false,
+            unbegun: false,
             body_taken: false,
             pace: Pace::new(idle, None),
         }
@@ -113,7 +130,10 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             }
             match uploaded {
                 Poll::Ready(Err(broken)) => Poll::Ready(Err(broken)),
-                Poll::Ready(Ok(())) | Poll::Pending => self.poll_idle(cx),
+                Poll::Ready(Ok(())) | Poll::Pending => {
+                    let awaited = self.awaited_body();
+                    self.poll_waiting(cx, awaited)
+                }
             }
         })
         .await
@@ -128,27 +148,11 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             }
             match uploaded {
                 Poll::Ready(Err(broken)) => Poll::Ready(Err(broken)),
-                Poll::Ready(Ok(())) | Poll::Pending => self.poll_idle(cx),
+                Poll::Ready(Ok(())) | Poll::Pending => {
+                    let awaited = self.awaited_reader();
+                    self.poll_waiting(cx, awaited)
+                }
             }
-        })
-        .await
-    }
-
-    /// Passes both directions on until both have ended: a tunnel.
-    pub(crate) async fn tunnel(&mut self) -> Result<(), Broken> {
-        let mut downloaded = false;
-        poll_fn(|cx| {
-            let uploaded = self.poll_tunnel_upload(cx)?;
-            if !downloaded {
-                downloaded = self.poll_download(cx)?.is_ready();
-            }
-            if downloaded && uploaded.is_ready() {
-                return Poll::Ready(match self.upload {
-                    Upload::Refused => Err(Broken::Upstream(MessageError::Ended)),
-                    _ => Ok(()),
-                });
-            }
-            self.poll_idle(cx)
         })
         .await
     }
@@ -176,22 +180,8 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
         Poll::Ready(Err(Broken::Client(gone)))
     }
 
-    /// Ready when nothing more goes up; what the server takes no more is no reason to lose what it
-    /// still has to say.
-    fn poll_tunnel_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        if self.upload == Upload::Open {
-            ready!(self.poll_request_body(cx))?;
-        }
-        if self.upload == Upload::Ending {
-            self.upload = match ready!(self.up.poll_flush(cx)) {
-                Ok(()) => Upload::Done,
-                Err(_) => Upload::Refused,
-            };
-        }
-        Poll::Ready(Ok(()))
-    }
-
     fn poll_request_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        self.starved = false;
         loop {
             let room = self.up.poll_ready(cx);
             self.stalled = room.is_pending();
@@ -202,6 +192,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             match self.down.poll_frame(cx) {
                 Poll::Ready(Ok(Some(frame))) => {
                     self.progress();
+                    self.begin();
                     self.body_taken = true;
                     let last = self.down.at_end();
                     if self.up.send(frame, last).is_err() {
@@ -219,7 +210,8 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Client(error))),
                 Poll::Pending => {
                     let flushed = self.up.poll_flush(cx);
-                    if flushed.is_ready() {
+                    self.starved = flushed.is_ready();
+                    if self.starved {
                         self.down.taken();
                     }
                     if let Poll::Ready(Err(_)) = flushed {
@@ -239,6 +231,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
     }
 
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        self.blocked = true;
         while self.download == Download::Open {
             match self.down.poll_ready(cx) {
                 Poll::Ready(room) => {
@@ -257,6 +250,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
                     if let Some(pace) = &mut self.pace {
                         pace.piece(&frame);
                     }
+                    self.begin();
                     let last = self.up.at_end();
                     self.down.send(frame, last).map_err(Broken::Client)?;
                 }
@@ -270,6 +264,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
                     self.download = Download::Ending;
                 }
                 Poll::Pending => {
+                    self.blocked = false;
                     if let Poll::Ready(Err(error)) = self.down.poll_flush(cx) {
                         return Poll::Ready(Err(Broken::Client(error)));
                     }
@@ -282,19 +277,5 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             Some(error) => Err(Broken::Upstream(error)),
             None => Ok(()),
         })
-    }
-
-    fn progress(&mut self) {
-        if let Some(pace) = &mut self.pace {
-            pace.progress();
-        }
-    }
-
-    fn poll_idle<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Broken>> {
-        let Some(pace) = &mut self.pace else {
-            return Poll::Pending;
-        };
-        ready!(pace.poll_idle(cx));
-        Poll::Ready(Err(Broken::Idle))
     }
 }

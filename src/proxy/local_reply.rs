@@ -20,6 +20,8 @@ pub(crate) enum LocalReply {
     Signature(Refusal),
     /// The head was not complete in time.
     HeadTimeout,
+    /// The body did not come, and another client waited for the place.
+    Shed,
     /// The process has no memory for the request.
     Overloaded,
     /// The upstream failed before it responded.
@@ -41,7 +43,7 @@ impl LocalReply {
             Self::BadHead(error) => error.status(),
             Self::BadBody => 400,
             Self::Signature(refusal) => refusal.status(),
-            Self::HeadTimeout => 408,
+            Self::HeadTimeout | Self::Shed => 408,
             Self::Overloaded => 503,
             Self::Upstream { status, .. } => status,
         }
@@ -56,6 +58,7 @@ impl LocalReply {
             Self::BadBody => "bad_request_body",
             Self::Signature(refusal) => refusal.as_str(),
             Self::HeadTimeout => "head_timeout",
+            Self::Shed => "shed",
             Self::Overloaded => "overloaded",
             Self::Upstream { reason, .. } => reason,
         }

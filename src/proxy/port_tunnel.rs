@@ -100,7 +100,7 @@ pub(crate) fn serve<S: ClientStream>(
     own: Arc<OwnPorts>,
     visitor: Visitor,
 ) -> impl Future<Output = Outcome> + Send {
-    let mut client = H1::new(stream);
+    let mut client = H1::new(stream).of_client(&context.activity);
     async move {
         let asked = match asked(&mut client, &context).await {
             Ok(Asked::Gone) => return Outcome::ClientGone,
@@ -137,7 +137,7 @@ pub(crate) fn serve<S: ClientStream>(
         log.opened(address);
         connect::established(&mut client);
         client.start_tunnel();
-        let outcome = tunnel::run(&mut client, &mut up.stream, &context).await;
+        let outcome = tunnel::run_from_nothing(&mut client, &mut up.stream, &context).await;
         up.end(outcome, &context).await;
         let sent = match outcome {
             Outcome::ClientGone => return outcome,

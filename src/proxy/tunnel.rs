@@ -40,11 +40,32 @@ pub(super) async fn run<D: MessageStream, U: MessageStream>(
     up: &mut U,
     context: &Context,
 ) -> Outcome {
-    let mut exchange = Exchange::new(down, up, context.settings.idle_timeout);
+    relayed(
+        Exchange::new(down, up, context.settings.idle_timeout),
+        context,
+    )
+    .await
+}
+
+/// The same for bytes that no request came before.
+pub(super) async fn run_from_nothing<D: MessageStream, U: MessageStream>(
+    down: &mut D,
+    up: &mut U,
+    context: &Context,
+) -> Outcome {
+    let exchange = Exchange::new(down, up, context.settings.idle_timeout);
+    relayed(exchange.unbegun(), context).await
+}
+
+async fn relayed<D: MessageStream, U: MessageStream>(
+    mut exchange: Exchange<'_, D, U>,
+    context: &Context,
+) -> Outcome {
     match exchange.tunnel().await {
         Ok(()) => Outcome::Closed,
         Err(Broken::Client(_)) => Outcome::ClientGone,
         Err(Broken::Idle) => Outcome::IdleTimeout,
+        Err(Broken::Shed) => Outcome::Shed,
         Err(Broken::Upstream(_)) => {
             context.answer_broken();
             Outcome::UpstreamBroken
@@ -75,10 +96,10 @@ pub(crate) fn relay<S: ClientStream>(
     context: Context,
     preface: Vec<u8>,
 ) -> impl Future<Output = Outcome> + Send {
-    let mut client = H1::new(stream);
+    let mut client = H1::new(stream).of_client(&context.activity);
     client.start_tunnel();
     async move {
-        // Nothing tells an idle tunnel from one that waits: all of them have work.
+        // Nothing tells an idle tunnel from one that waits: all of them have work once something was said.
         if !context.activity.begin() {
             let (outcome, now) = (Outcome::Shed, Instant::now());
             return end(&mut client, Sent::Whole, outcome, now, &context.drain).await;
@@ -86,7 +107,7 @@ pub(crate) fn relay<S: ClientStream>(
         let outcome = match connect(&context, preface).await {
             Ok(socket) => {
                 let mut up = OpenEnd::new(socket);
-                let outcome = run(&mut client, &mut up.stream, &context).await;
+                let outcome = run_from_nothing(&mut client, &mut up.stream, &context).await;
                 up.end(outcome, &context).await;
                 outcome
             }

@@ -11,5 +11,6 @@ mod memory;
 mod pings;
 mod refusals;
 mod signed;
+mod stalls;
 mod upstreams;
 mod windows;

@@ -17,15 +17,16 @@ use crate::fairness::Source;
 const BUSY: u64 = 0;
 /// The listener told the connection to close.
 const SHED: u64 = 1;
-/// In the lowest bit of a time: the handshake has not completed.
+/// In the lowest bits of a time: the handshake has not completed; a client alone is waited for.
 const HALF_OPEN: u64 = 1;
+const STALLED: u64 = 2;
 
 /// Times are counted from here.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What one connection is doing.
 pub struct Activity {
-    /// `BUSY`, `SHED`, or microseconds since `START`, moved by one bit and above `SHED`.
+    /// `BUSY`, `SHED`, or microseconds since `START`, moved by two bits and above `SHED`.
     state: AtomicU64,
     /// By the address of the socket.
     accepted_from: Source,
@@ -43,6 +44,8 @@ pub(super) enum Shed {
     Handshake,
     /// Between two requests.
     Idle,
+    /// In a request that waited for the client alone.
+    Stalled,
 }
 
 /// Every label of a shed connection.
@@ -89,7 +92,15 @@ impl Activity {
 
     /// No work is under way since then.
     pub fn idle(&self, since: Instant) {
-        let word = idle_word(since);
+        self.may_go(idle_word(since));
+    }
+
+    /// The work under way waits for the client alone since then.
+    pub fn stalled(&self, since: Instant) {
+        self.may_go(idle_word(since) | STALLED);
+    }
+
+    fn may_go(&self, word: u64) {
         let set = |state| (state != SHED).then_some(word);
         if self
             .state
@@ -127,8 +138,9 @@ impl Activity {
             .compare_exchange(word, SHED, Ordering::SeqCst, Ordering::Relaxed)
             .ok()?;
         self.told.wake();
-        Some(match word & HALF_OPEN {
+        Some(match word & (HALF_OPEN | STALLED) {
             0 => Shed::Idle,
+            STALLED => Shed::Stalled,
             _ => Shed::Handshake,
         })
     }
@@ -139,10 +151,10 @@ impl Activity {
     }
 }
 
-/// Above `SHED` and even.
+/// Above `SHED`, its lowest bits free.
 fn idle_word(since: Instant) -> u64 {
     let microseconds = since.saturating_duration_since(*START).as_micros();
-    (u64::try_from(microseconds).unwrap_or(u64::MAX / 4) + 1) << 1
+    (u64::try_from(microseconds).unwrap_or(u64::MAX / 8) + 1) << 2
 }
 
 #[cfg(test)]
@@ -167,6 +179,11 @@ mod tests {
         assert!(!busy.begin());
         busy.idle(Instant::now());
         assert_eq!(busy.idle_since(), None);
+        let waiting = activity();
+        waiting.stalled(Instant::now());
+        let told = waiting.idle_since();
+        let told = told.and_then(|word| waiting.tell_to_close(word));
+        assert_eq!(told, Some(Shed::Stalled));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use thiserror::Error;
 
 use crate::proxy::codec::headers::put_field;
+use crate::proxy::codec::patience::Awaited;
 
 /// How the length of a body is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -129,6 +130,12 @@ pub(crate) trait MessageStream {
 
     /// Ready when the peer has gone away although its message was complete.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError>;
+
+    /// Told at the end of a turn who is waited for, and whether anything moved in it. Ready when the
+    /// connection, whose client alone was waited for, has to make room for another one.
+    fn poll_patience(&mut self, _cx: &mut Context<'_>, _turn: (Awaited, bool)) -> Poll<()> {
+        Poll::Pending
+    }
 }
 
 /// RFC 9110 §9.2.2.

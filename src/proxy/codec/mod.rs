@@ -8,4 +8,5 @@ pub(crate) mod headers;
 pub(crate) mod linger;
 pub(crate) mod media_type;
 pub(crate) mod message;
+pub(crate) mod patience;
 pub(crate) mod signing;

@@ -36,7 +36,8 @@ pub(crate) fn serve<S: ClientStream>(
     stream: S,
     context: Context,
 ) -> impl Future<Output = Outcome> + Send {
-    serve_from(H1::new(stream), context)
+    let client = H1::new(stream).of_client(&context.activity);
+    serve_from(client, context)
 }
 
 /// The same for a connection of which something was read already.

@@ -54,6 +54,7 @@ pub(super) async fn reply_to_error<S: Duplex>(
     sample.responded_with(reply.status());
     let outcome = match reply {
         LocalReply::BadBody => Outcome::ProtocolError,
+        LocalReply::Shed => Outcome::Shed,
         _ => Outcome::Closed,
     };
     // A body that is still coming, or is not what it should be, would be read as the next request.
@@ -123,6 +124,7 @@ pub(super) fn conclude<S: Duplex>(
                 Broken::Client(MessageError::Framing(_)) => Next::Break(Outcome::ProtocolError),
                 Broken::Client(_) => Next::Gone(Outcome::ClientGone),
                 Broken::Idle => Next::Break(Outcome::IdleTimeout),
+                Broken::Shed => Next::Break(Outcome::Shed),
                 Broken::Upstream(_) => {
                     context.answer_broken();
                     Next::Break(Outcome::UpstreamBroken)

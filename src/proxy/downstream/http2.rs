@@ -50,7 +50,7 @@ const MAX_LOCAL_RESETS: usize = 256;
 /// Serves a connection to its end.
 pub(crate) async fn serve<S>(stream: S, context: Arc<Context>) -> Outcome
 where
-    S: ClientStream,
+    S: ClientStream + 'static,
 {
     let settings = &context.settings;
     let mut builder = h2::server::Builder::new();
@@ -126,6 +126,8 @@ struct Serving<S> {
     acknowledged: u64,
     /// Since when there is no stream.
     quiet_since: Instant,
+    /// Every stream waits for the client alone.
+    stalled: bool,
     /// Why the connection is being closed, once it is.
     closing: Option<Outcome>,
     /// Since when.
@@ -149,7 +151,7 @@ enum Event {
     Pong,
 }
 
-impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin> Serving<S> {
+impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
     fn new(
         mut connection: Connection<CoalescingWriter<S>, Bytes>,
         socket: CoalescingWriter<S>,
@@ -158,6 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin> Serving<S> {
         context.activity.idle(Instant::now().into_std());
         let unsent = Unsent::new(&PROCESS, socket.blocked());
         let socket_heard = socket.heard();
+        let untaken = socket.glance(|socket| socket.unacknowledged().ok());
+        unsent.tells(move || untaken().flatten());
         Self {
             pings: connection.ping_pong(),
             connection,
@@ -176,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin> Serving<S> {
             heard: socket_heard,
             acknowledged: 0,
             quiet_since: Instant::now(),
+            stalled: false,
             closing: None,
             closing_since: Instant::now(),
         }
@@ -233,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin> Serving<S> {
         if self.closing.is_none() && self.must_drain(cx) {
             return Poll::Ready(Event::Draining);
         }
-        if self.streams.is_empty() && self.context.activity.poll_shed(cx).is_ready() {
+        if self.must_make_room(cx) {
             return Poll::Ready(Event::Shed);
         }
         if let Some(pings) = self.pings.as_mut().filter(|_| self.ping_open)

@@ -104,7 +104,7 @@ impl EgressFrontend {
             Err(Unnamed::Ended(outcome)) => return Ok(Begun::Gone(outcome)),
             Err(Unnamed::Refused(error)) => return Err(error),
         };
-        // Nothing tells an idle connection from one that waits: from now on all of them have work.
+        // Nothing tells an idle connection from one that waits: all of them have work once something was said.
         if !activity.begin() {
             return Ok(Begun::Gone(Outcome::Shed));
         }
@@ -143,8 +143,8 @@ impl EgressService {
         let front = &*self.front;
         let _open = Open::new(&front.log.metrics);
         let mut closed = Closed::new(&front.log, accepted.client, accepted.at);
-        let mut client = H1::new(App::new(accepted.io));
         let activity = accepted.permit.0.activity();
+        let mut client = H1::new(App::new(accepted.io)).of_client(activity);
         // Boxed: an open connection does not hold what its handshake needed.
         let connected = tokio::select! {
             biased;
@@ -229,7 +229,8 @@ impl EgressFrontend {
         server: &mut H1<ServerStream>,
         drain: &Watch,
     ) -> Outcome {
-        let mut exchange = Exchange::new(client, server, self.settings.idle_timeout);
+        let exchange = Exchange::new(client, server, self.settings.idle_timeout);
+        let mut exchange = exchange.unbegun();
         let broken = tokio::select! {
             biased;
             ended = exchange.tunnel() => match ended {
@@ -241,6 +242,7 @@ impl EgressFrontend {
         match broken {
             Broken::Client(_) => Outcome::ClientGone,
             Broken::Idle => Outcome::IdleTimeout,
+            Broken::Shed => Outcome::Shed,
             Broken::Upstream(_) => Outcome::UpstreamBroken,
         }
     }

@@ -16,6 +16,8 @@ pub(crate) enum RoundTripError {
     BadBody,
     /// The client's body is not the one it signed.
     BadDigest,
+    /// The connection had to make room while the client's body was waited for.
+    Shed,
     /// The upstream failed.
     Upstream(UpstreamError),
 }
@@ -26,6 +28,7 @@ impl RoundTripError {
         match self {
             Self::Client => None,
             Self::BadBody => Some(LocalReply::BadBody),
+            Self::Shed => Some(LocalReply::Shed),
             Self::BadDigest => {
                 bad_digest(context);
                 Some(LocalReply::Signature(Refusal::Digest))
@@ -51,6 +54,7 @@ impl From<Broken> for RoundTripError {
             Broken::Client(MessageError::Framing(_)) => Self::BadBody,
             Broken::Client(_) => Self::Client,
             Broken::Upstream(_) => Self::Upstream(UpstreamError::Closed),
+            Broken::Shed => Self::Shed,
             Broken::Idle => Self::Upstream(UpstreamError::Idle),
         }
     }

@@ -119,7 +119,8 @@ pub(crate) async fn connect(
     let stream = socket.connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    tokio_rustls::TlsConnector::from(Arc::new(client_config(ca, &[alpn])))
+    let offered: &[&str] = if alpn.is_empty() { &[] } else { &[alpn] };
+    tokio_rustls::TlsConnector::from(Arc::new(client_config(ca, offered)))
         .connect(name, stream)
         .await
         .unwrap()

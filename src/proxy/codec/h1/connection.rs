@@ -1,7 +1,9 @@
 //! One HTTP/1.1 connection, either side of the proxy: heads in and out, bodies as frames, and after
 //! an upgrade bytes as they are (RFC 9112 §9, RFC 9110 §7.8).
 
+mod client;
 mod message_stream;
+mod peer;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use self::client::Client;
 use crate::io::Duplex;
 use crate::proxy::codec::digest_check::DigestCheck;
 use crate::proxy::codec::h1::body::{Decoded, Decoder};
@@ -58,6 +61,8 @@ pub(crate) struct H1<S> {
     sizes: BytesMut,
     /// Bytes that left since the last head was queued.
     sent: u64,
+    /// It is a client's.
+    client: Option<Box<Client<S>>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,6 +90,7 @@ impl<S: Duplex> H1<S> {
             encoder: Encoder::Ended,
             sizes: BytesMut::new(),
             sent: 0,
+            client: None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! A client's HTTP/2 stream as the downstream side of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
 //! capacity is asked for before bytes are handed over, and given back when they are forwarded.
 
+mod message_stream;
+
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -17,8 +19,9 @@ use crate::proxy::codec::h2::unsent::{Charge, Unsent};
 use crate::proxy::codec::headers;
 use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
 use crate::proxy::codec::message::{
-    Frame, FramingError, MAX_TRAILER_FIELDS, MAX_TRAILERS, MessageError, MessageStream, Readiness,
+    Frame, FramingError, MAX_TRAILER_FIELDS, MAX_TRAILERS, MessageError,
 };
+use crate::proxy::codec::patience::Patience;
 use crate::signature::BodyDigest;
 
 /// What a frame costs at least, however small.
@@ -76,6 +79,15 @@ pub(crate) struct ServedStream {
     sender: Option<Sender>,
     grpc_status: Option<u8>,
     unsent: Arc<Unsent>,
+    patience: Patience,
+}
+
+impl Drop for ServedStream {
+    fn drop(&mut self) {
+        if self.patience.is_stalled() {
+            self.unsent.goes_on();
+        }
+    }
 }
 
 /// The status of a gRPC call, in trailers or in a trailers-only response.
@@ -98,6 +110,7 @@ impl ServedStream {
             sender: None,
             grpc_status: None,
             unsent,
+            patience: Patience::default(),
         }
     }
 
@@ -221,77 +234,5 @@ impl ServedStream {
             Some(sender) => sender.reset(reason),
             None => self.respond.send_reset(reason),
         }
-    }
-}
-
-impl MessageStream for ServedStream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
-        if let Some(mut check) = self.check.take() {
-            let polled = check.poll_frame(|| self.poll_piece(cx));
-            self.check = Some(check);
-            return polled;
-        }
-        self.poll_piece(cx)
-    }
-
-    fn taken(&mut self) {
-        let handed = std::mem::take(&mut self.handed);
-        // Never more than came: there is no error.
-        let _ = self.receiver.flow_control().release_capacity(handed);
-    }
-
-    fn at_end(&self) -> bool {
-        self.ahead.is_empty()
-            && self.receiver.is_end_stream()
-            && self.check.as_ref().is_none_or(|check| check.is_done())
-    }
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
-        match &mut self.sender {
-            Some(sender) => sender.poll_ready(cx),
-            None => Poll::Ready(Ok(Readiness::Ample)),
-        }
-    }
-
-    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
-        if let Frame::Trailers(fields) = &frame {
-            self.grpc_status = grpc_status(fields);
-        }
-        let sender = self.sender.as_mut().ok_or(MessageError::Ended)?;
-        sender.send(frame, last);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), MessageError> {
-        if let Some(sender) = &mut self.sender {
-            sender.finish();
-        }
-        Ok(())
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
-        match &mut self.sender {
-            Some(sender) => sender.poll_flush(cx),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
-        while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
-            match data {
-                Ok(data) => {
-                    self.unsent.uploaded(data.len());
-                    self.ahead.extend_from_slice(&data);
-                }
-                Err(error) => return Poll::Ready(error.into()),
-            }
-        }
-        let reset = match &mut self.sender {
-            // After our end of the stream there is nobody left to go away.
-            Some(sender) if sender.has_ended() => return Poll::Pending,
-            Some(sender) => ready!(sender.poll_reset(cx)),
-            None => ready!(self.respond.poll_reset(cx)),
-        };
-        Poll::Ready(reset.map_or_else(MessageError::from, MessageError::Reset))
     }
 }

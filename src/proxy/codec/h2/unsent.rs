@@ -7,7 +7,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -67,6 +67,9 @@ impl Drop for StreamPermit {
     }
 }
 
+/// What a client has not acknowledged, as far as the kernel tells.
+type Untaken = Box<dyn Fn() -> Option<usize> + Send + Sync>;
+
 /// What the streams of one connection hold.
 pub(crate) struct Unsent {
     held: AtomicUsize,
@@ -77,6 +80,9 @@ pub(crate) struct Unsent {
     unblocked: Notify,
     /// Bytes of heads that are in front of the socket.
     heads: AtomicUsize,
+    /// Streams that wait for the client alone, and have for too long.
+    stalled: AtomicUsize,
+    untaken: OnceLock<Untaken>,
     process: &'static Process,
 }
 
@@ -89,8 +95,35 @@ impl Unsent {
             blocked,
             unblocked: Notify::new(),
             heads: AtomicUsize::new(0),
+            stalled: AtomicUsize::new(0),
+            untaken: OnceLock::new(),
             process,
         })
+    }
+
+    /// Says what the client has not acknowledged.
+    pub(crate) fn tells(&self, untaken: impl Fn() -> Option<usize> + Send + Sync + 'static) {
+        self.untaken.get_or_init(|| Box::new(untaken));
+    }
+
+    /// What the client has not acknowledged.
+    pub(crate) fn untaken(&self) -> Option<usize> {
+        self.untaken.get()?()
+    }
+
+    /// One more stream waits for the client alone, and has for too long.
+    pub(crate) fn stalled(&self) {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It does not any more.
+    pub(crate) fn goes_on(&self) {
+        self.stalled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many streams do.
+    pub(crate) fn stalled_streams(&self) -> usize {
+        self.stalled.load(Ordering::Relaxed)
     }
 
     /// Whether the client leaves its socket unread.

@@ -71,6 +71,12 @@ impl<S> CoalescingWriter<S> {
         Self(Arc::clone(&self.0))
     }
 
+    /// A look at the same stream for as long as it is open.
+    pub(crate) fn glance<T>(&self, look: fn(&Self) -> T) -> impl Fn() -> Option<T> + use<S, T> {
+        let stream = Arc::downgrade(&self.0);
+        move || stream.upgrade().map(|stream| look(&Self(stream)))
+    }
+
     /// Whether the peer is behind with reading, as of the last turn. The task that takes turns is woken
     /// when it no longer is.
     pub(crate) fn blocked(&self) -> Arc<AtomicBool> {

@@ -1,6 +1,7 @@
 //! How a connection is ended, and what is recorded of its end.
 
 use std::future::poll_fn;
+use std::task;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,8 +22,24 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         self.connection.graceful_shutdown();
     }
 
-    /// GOAWAY at once: there is no stream, and a client that does not read must not be waited for.
+    /// Whether the connection has to make room for another one: it has no stream, or all of them wait for
+    /// the client alone.
+    pub(super) fn must_make_room(&mut self, cx: &task::Context<'_>) -> bool {
+        let (streams, activity) = (self.streams.len(), &self.context.activity);
+        let stalled = streams > 0 && self.unsent.stalled_streams() == streams;
+        if std::mem::replace(&mut self.stalled, stalled) != stalled {
+            if stalled {
+                activity.stalled(Instant::now().into_std());
+            } else if streams > 0 && !activity.begin() {
+                return true;
+            }
+        }
+        (streams == 0 || stalled) && activity.poll_shed(cx).is_ready()
+    }
+
+    /// GOAWAY at once: no stream goes on, and a client that does not read must not be waited for.
     pub(super) async fn make_room(&mut self, socket: &CoalescingWriter<S>) -> Outcome {
+        self.streams.clear();
         self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
         let closed = poll_fn(|cx| socket.poll_batched(cx, |cx| self.connection.poll_closed(cx)));
         let _ = tokio::time::timeout(SHED_TIMEOUT, closed).await;

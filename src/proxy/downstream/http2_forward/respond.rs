@@ -139,7 +139,7 @@ impl Served<'_> {
             bad_digest(self.context);
         }
         let reason = match broken {
-            Broken::Client(_) | Broken::Idle => Reason::CANCEL,
+            Broken::Client(_) | Broken::Idle | Broken::Shed => Reason::CANCEL,
             Broken::Upstream(error) => {
                 self.context.answer_broken();
                 self.client.flushed().await;

@@ -1,0 +1,42 @@
+//! A connection and its peer: what that has taken, and a client that may have to make room for another one.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::H1;
+use super::client::Client;
+use crate::io::ClientStream;
+use crate::listener::Activity;
+use crate::proxy::codec::patience::{Awaited, Change, Patience};
+
+impl<S: ClientStream> H1<S> {
+    /// A client's connection: while it alone is waited for, it may have to make room.
+    pub(crate) fn of_client(mut self, activity: &Arc<Activity>) -> Self {
+        self.client = Some(Box::new(Client {
+            activity: Arc::clone(activity),
+            untaken: S::unacknowledged,
+            patience: Patience::default(),
+        }));
+        self
+    }
+}
+
+impl<S> H1<S> {
+    pub(super) fn poll_client(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
+        let Some(client) = self.client.as_deref_mut() else {
+            return Poll::Pending;
+        };
+        let untaken = || (client.untaken)(&self.stream).ok();
+        match client.patience.poll(cx, turn, self.sent, untaken) {
+            Change::Nothing => {}
+            Change::Stalled(since) => client.activity.stalled(since.into_std()),
+            Change::GoesOn if client.activity.begin() => {}
+            Change::GoesOn => return Poll::Ready(()),
+        }
+        if client.patience.is_stalled() {
+            client.activity.poll_shed(cx)
+        } else {
+            Poll::Pending
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The stream as one side of an exchange.
+
+use std::task::{Context, Poll, ready};
+
+use super::{ServedStream, grpc_status};
+use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Readiness};
+use crate::proxy::codec::patience::{Awaited, Change};
+
+impl MessageStream for ServedStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
+        if let Some(mut check) = self.check.take() {
+            let polled = check.poll_frame(|| self.poll_piece(cx));
+            self.check = Some(check);
+            return polled;
+        }
+        self.poll_piece(cx)
+    }
+
+    fn taken(&mut self) {
+        let handed = std::mem::take(&mut self.handed);
+        // Never more than came: there is no error.
+        let _ = self.receiver.flow_control().release_capacity(handed);
+    }
+
+    fn at_end(&self) -> bool {
+        self.ahead.is_empty()
+            && self.receiver.is_end_stream()
+            && self.check.as_ref().is_none_or(|check| check.is_done())
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Readiness, MessageError>> {
+        match &mut self.sender {
+            Some(sender) => sender.poll_ready(cx),
+            None => Poll::Ready(Ok(Readiness::Ample)),
+        }
+    }
+
+    fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
+        if let Frame::Trailers(fields) = &frame {
+            self.grpc_status = grpc_status(fields);
+        }
+        let sender = self.sender.as_mut().ok_or(MessageError::Ended)?;
+        sender.send(frame, last);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), MessageError> {
+        if let Some(sender) = &mut self.sender {
+            sender.finish();
+        }
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), MessageError>> {
+        match &mut self.sender {
+            Some(sender) => sender.poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
+        while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
+            match data {
+                Ok(data) => {
+                    self.unsent.uploaded(data.len());
+                    self.ahead.extend_from_slice(&data);
+                }
+                Err(error) => return Poll::Ready(error.into()),
+            }
+        }
+        let reset = match &mut self.sender {
+            // After our end of the stream there is nobody left to go away.
+            Some(sender) if sender.has_ended() => return Poll::Pending,
+            Some(sender) => ready!(sender.poll_reset(cx)),
+            None => ready!(self.respond.poll_reset(cx)),
+        };
+        Poll::Ready(reset.map_or_else(MessageError::from, MessageError::Reset))
+    }
+
+    /// The connection makes room, once all of its streams wait for the client alone.
+    fn poll_patience(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
+        let unsent = &self.unsent;
+        match self.patience.poll(cx, turn, 0, || unsent.untaken()) {
+            Change::Nothing => {}
+            Change::Stalled(_) => unsent.stalled(),
+            Change::GoesOn => unsent.goes_on(),
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,44 @@
+//! Both directions of a tunnel: bytes as they come, each with its own end.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use super::{Broken, Exchange, Upload};
+use crate::proxy::codec::message::{MessageError, MessageStream};
+
+impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
+    /// Passes both directions on until both have ended: a tunnel.
+    pub(crate) async fn tunnel(&mut self) -> Result<(), Broken> {
+        let mut downloaded = false;
+        poll_fn(|cx| {
+            let uploaded = self.poll_tunnel_upload(cx)?;
+            if !downloaded {
+                downloaded = self.poll_download(cx)?.is_ready();
+            }
+            if downloaded && uploaded.is_ready() {
+                return Poll::Ready(match self.upload {
+                    Upload::Refused => Err(Broken::Upstream(MessageError::Ended)),
+                    _ => Ok(()),
+                });
+            }
+            let awaited = self.awaited_in_tunnel(downloaded);
+            self.poll_waiting(cx, awaited)
+        })
+        .await
+    }
+
+    /// Ready when nothing more goes up; what the server takes no more is no reason to lose what it
+    /// still has to say.
+    fn poll_tunnel_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        if self.upload == Upload::Open {
+            ready!(self.poll_request_body(cx))?;
+        }
+        if self.upload == Upload::Ending {
+            self.upload = match ready!(self.up.poll_flush(cx)) {
+                Ok(()) => Upload::Done,
+                Err(_) => Upload::Refused,
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+}
