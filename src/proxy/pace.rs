@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::metrics::{RequestProtocol, StreamMetrics};
 use crate::proxy::codec::media_type::{is_grpc, media_type_is};
-use crate::proxy::codec::message::Frame;
+use crate::proxy::codec::message::{Frame, Outgoing};
 
 /// Media types of responses that come event by event.
 const STREAMS: [&str; 5] = [
@@ -65,10 +65,14 @@ impl Pace {
         }
     }
 
-    /// Ready when neither side has said anything for too long.
-    pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when neither side has said or taken anything for too long; `sides`: what was sent to them.
+    pub(crate) fn poll_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+        sides: impl Fn() -> [Outgoing; 2],
+    ) -> Poll<()> {
         match &mut self.idle {
-            Some(idle) => idle.poll(cx),
+            Some(idle) => idle.poll(cx, sides),
             None => Poll::Pending,
         }
     }
@@ -79,6 +83,8 @@ struct Idle {
     after: Duration,
     timer: Pin<Box<Sleep>>,
     progress: bool,
+    /// What had been sent to the sides when the timer last fired.
+    before: Option<[Outgoing; 2]>,
 }
 
 impl Idle {
@@ -87,14 +93,32 @@ impl Idle {
             after,
             timer: Box::pin(tokio::time::sleep(after)),
             progress: false,
+            before: None,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// A side that reads slowly takes for long what lies in the kernel before there is room for more: as
+    /// long as something lies there, it is silent only if two looks see the same.
+    fn poll(&mut self, cx: &mut Context<'_>, sides: impl Fn() -> [Outgoing; 2]) -> Poll<()> {
         if std::mem::take(&mut self.progress) {
             self.timer.as_mut().reset(Instant::now() + self.after);
+            self.before = None;
         }
-        self.timer.as_mut().poll(cx)
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = sides();
+            let goes_on = match self.before.replace(now) {
+                None => now.iter().any(|side| side.untaken > 0),
+                Some(before) => {
+                    let mut sides = now.into_iter().zip(before);
+                    sides.any(|(now, before)| now.is_taken_since(before))
+                }
+            };
+            if !goes_on {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(Instant::now() + self.after);
+        }
+        Poll::Pending
     }
 }
 
@@ -144,7 +168,35 @@ impl Drop for StreamClock {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::task::Waker;
+
+    use tokio::time::advance;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_takes_what_was_sent_is_not_silent() {
+        let after = Duration::from_secs(5);
+        let mut pace = Pace::new(Some(after), None).unwrap();
+        let mut silent = |sent, untaken| {
+            let sides = || [Outgoing { sent, untaken }, Outgoing::default()];
+            let mut cx = Context::from_waker(Waker::noop());
+            pace.poll_idle(&mut cx, sides).is_ready()
+        };
+        assert!(!silent(9, 900));
+        for (sent, untaken) in [(9, 900), (9, 800), (10, 900), (10, 899)] {
+            advance(after).await;
+            assert!(!silent(sent, untaken), "{sent} {untaken}");
+        }
+        advance(after).await;
+        assert!(silent(10, 899));
+        let mut pace = Pace::new(Some(after), None).unwrap();
+        advance(after).await;
+        let mut cx = Context::from_waker(Waker::noop());
+        let taken = || [Outgoing::default(); 2];
+        assert!(pace.poll_idle(&mut cx, taken).is_ready());
+    }
 
     #[test]
     fn streams_are_known_by_their_media_type() {

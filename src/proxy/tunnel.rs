@@ -134,7 +134,7 @@ pub(super) struct OpenEnd {
 
 impl OpenEnd {
     pub(super) fn new(socket: Socket) -> Self {
-        let mut stream = H1::new(socket);
+        let mut stream = H1::new(socket).telling(Socket::untaken);
         stream.start_tunnel();
         Self {
             stream,

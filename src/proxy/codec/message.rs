@@ -91,6 +91,22 @@ impl From<h2::Error> for MessageError {
     }
 }
 
+/// What was sent to a peer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Outgoing {
+    /// Bytes that left.
+    pub(crate) sent: u64,
+    /// Those that its TCP has not acknowledged, as far as the kernel tells.
+    pub(crate) untaken: usize,
+}
+
+impl Outgoing {
+    /// Whether the peer has taken something since then.
+    pub(crate) fn is_taken_since(self, before: Self) -> bool {
+        self.sent != before.sent || self.untaken < before.untaken
+    }
+}
+
 /// How much may be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Readiness {
@@ -130,6 +146,11 @@ pub(crate) trait MessageStream {
 
     /// Ready when the peer has gone away although its message was complete.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError>;
+
+    /// What was sent to it so far.
+    fn outgoing(&self) -> Outgoing {
+        Outgoing::default()
+    }
 
     /// Told at the end of a turn who is waited for, and whether anything moved in it. Ready when the
     /// connection, whose client alone was waited for, has to make room for another one.

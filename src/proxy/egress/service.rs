@@ -61,7 +61,7 @@ impl EgressFrontend {
             address,
             connecting,
         } = connected;
-        let mut server = Box::new(H1::new(stream));
+        let mut server = Box::new(H1::new(stream).telling(ServerStream::untaken));
         if to.is_tunnel()
             && let Err(error) = tunnel::open(&mut server, named, address).await
         {

@@ -1,4 +1,4 @@
-//! Who an exchange waits for, when nothing can be passed on.
+//! Who an exchange waits for, when it can forward nothing.
 
 use std::task::{Context, Poll, ready};
 
@@ -52,7 +52,7 @@ impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
         }
     }
 
-    /// At the end of a turn in which nothing more can be passed on.
+    /// At the end of a turn in which nothing more can be forwarded.
     pub(super) fn poll_waiting<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -65,7 +65,8 @@ impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
         let Some(pace) = &mut self.pace else {
             return Poll::Pending;
         };
-        ready!(pace.poll_idle(cx));
+        let sides = || [self.down.outgoing(), self.up.outgoing()];
+        ready!(pace.poll_idle(cx, sides));
         Poll::Ready(Err(Broken::Idle))
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::seen::TargetsSeen;
-use crate::io::{ByteSource, Traffic};
+use crate::io::{ByteSource, Traffic, Transport as _};
 use crate::metrics::{HandshakeSample, ListenerMetrics};
 use crate::tls::stream::TlsStream;
 
@@ -56,6 +56,11 @@ impl ServerStream {
     /// The socket below.
     pub(crate) fn get_ref(&self) -> &TcpStream {
         self.tls.get_ref()
+    }
+
+    /// Bytes written that the server's TCP has not acknowledged, if the kernel tells.
+    pub(crate) fn untaken(&self) -> Option<usize> {
+        self.get_ref().unacknowledged().ok()
     }
 
     /// Session tickets received.

@@ -143,7 +143,9 @@ impl Upstream {
     /// A new connection, whatever is kept.
     pub(crate) async fn lease_new(&self, priority: Priority) -> Result<Lease, UpstreamError> {
         Ok(Lease {
-            connection: Box::new(H1::new(self.connect(priority, HTTP1).await?)),
+            connection: Box::new(
+                H1::new(self.connect(priority, HTTP1).await?).telling(Socket::untaken),
+            ),
             reused: false,
         })
     }

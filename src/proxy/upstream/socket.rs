@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::permits::SocketPermit;
-use crate::io::{ByteSource, UNACKNOWLEDGED_FOR, explained, keepalive, undelivered};
+use crate::io::{
+    ByteSource, Transport as _, UNACKNOWLEDGED_FOR, explained, keepalive, undelivered,
+};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::KeptStream;
 use crate::proxy::settings::UpstreamAddr;
@@ -83,6 +85,11 @@ impl Socket {
             Kind::Tcp(stream) => undelivered(stream),
             Kind::Unix(_) | Kind::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// What its peer's TCP has not acknowledged, if the kernel tells.
+    pub(crate) fn untaken(&self) -> Option<usize> {
+        self.tcp()?.unacknowledged().ok()
     }
 
     /// Whether its peer may go without a word: the kernel tells of the end of one on this host.

@@ -23,20 +23,25 @@ const SMALL_BUFFER: u32 = 64 * 1024;
 struct App {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    /// Those whose response broke off.
+    cut: Arc<AtomicUsize>,
 }
 
 impl App {
     async fn new() -> Self {
         let connections = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&connections);
+        let cut = Arc::<AtomicUsize>::default();
+        let cuts = Arc::clone(&cut);
         let address = upstream(move |stream| {
             count.fetch_add(1, Ordering::Relaxed);
-            serve(stream)
+            serve(stream, Arc::clone(&cuts))
         })
         .await;
         Self {
             address,
             connections,
+            cut,
         }
     }
 
@@ -47,7 +52,7 @@ impl App {
     }
 }
 
-async fn serve(mut stream: TcpStream) {
+async fn serve(mut stream: TcpStream, cut: Arc<AtomicUsize>) {
     while let Some(head) = read_head(&mut stream).await {
         let size = if head.starts_with("GET /large") {
             LARGE
@@ -64,6 +69,7 @@ async fn serve(mut stream: TcpStream) {
         let piece = vec![b'x'; size.min(64 * 1024)];
         for _ in 0..size / piece.len() {
             if stream.write_all(&piece).await.is_err() {
+                cut.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         }
@@ -282,5 +288,34 @@ async fn clients_that_read_slowly_stay() {
         stays_while_it_reads("http", "http/1.1"),
         stays_while_it_reads("http", "h2"),
         stays_while_it_reads("tcp", ""),
+    );
+}
+
+/// What lies in the kernel lasts a slow client for longer than the timeout: it is not silent meanwhile.
+async fn is_not_idle_while_it_reads(protocol: &str, alpn: &str) {
+    let app = App::new().await;
+    let sidecar = Setup::in_front_of(app.address)
+        .listener(&format!("protocol = \"{protocol}\""))
+        .timeouts("idle-timeout = \"2s\"")
+        .start();
+    let mut reader = fill(&sidecar, alpn, Stall::Reader).await;
+    let begun = Instant::now();
+    let mut piece = vec![0; 16 * 1024];
+    while begun.elapsed() < Duration::from_secs(9) {
+        within(reader.read_exact(&mut piece)).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(app.cut.load(Ordering::Relaxed), 0, "{protocol} {alpn}");
+    // It takes nothing more, and is silent then.
+    let cut = async || app.cut.load(Ordering::Relaxed) == 1;
+    eventually("the end of a silence", cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_read_slowly_are_not_idle() {
+    tokio::join!(
+        is_not_idle_while_it_reads("http", "http/1.1"),
+        is_not_idle_while_it_reads("http", "h2"),
+        is_not_idle_while_it_reads("tcp", ""),
     );
 }

@@ -61,8 +61,9 @@ pub(crate) struct H1<S> {
     sizes: BytesMut,
     /// Bytes that left since the last head was queued.
     sent: u64,
-    /// It is a client's.
-    client: Option<Box<Client<S>>>,
+    /// What the peer has not acknowledged, if that can be asked for.
+    untaken: fn(&S) -> Option<usize>,
+    client: Option<Box<Client>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,6 +91,7 @@ impl<S: Duplex> H1<S> {
             encoder: Encoder::Ended,
             sizes: BytesMut::new(),
             sent: 0,
+            untaken: |_| None,
             client: None,
         }
     }

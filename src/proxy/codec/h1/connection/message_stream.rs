@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Encoder, H1, HIGH_WATER, HIGH_WATER_PIECES, READ_AHEAD};
 use crate::io::{ClientStream, Closing, Duplex};
 use crate::proxy::codec::h1::body::{last_chunk, put_chunk_size};
-use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
 use crate::proxy::codec::patience::Awaited;
 
 impl<S: ClientStream> Closing for H1<S> {
@@ -113,6 +113,13 @@ impl<S: Duplex> MessageStream for H1<S> {
             }
         }
         Poll::Pending
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        Outgoing {
+            sent: self.sent,
+            untaken: (self.untaken)(&self.stream).unwrap_or(0),
+        }
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {

@@ -12,9 +12,9 @@ use crate::proxy::codec::patience::{Awaited, Change, Patience};
 impl<S: ClientStream> H1<S> {
     /// A client's connection: while it alone is waited for, it may have to make room.
     pub(crate) fn of_client(mut self, activity: &Arc<Activity>) -> Self {
+        self.untaken = |stream| stream.unacknowledged().ok();
         self.client = Some(Box::new(Client {
             activity: Arc::clone(activity),
-            untaken: S::unacknowledged,
             patience: Patience::default(),
         }));
         self
@@ -22,11 +22,17 @@ impl<S: ClientStream> H1<S> {
 }
 
 impl<S> H1<S> {
+    /// The stream can be asked what its peer has not acknowledged.
+    pub(crate) fn telling(mut self, untaken: fn(&S) -> Option<usize>) -> Self {
+        self.untaken = untaken;
+        self
+    }
+
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
         let Some(client) = self.client.as_deref_mut() else {
             return Poll::Pending;
         };
-        let untaken = || (client.untaken)(&self.stream).ok();
+        let untaken = || (self.untaken)(&self.stream);
         match client.patience.poll(cx, turn, self.sent, untaken) {
             Change::Nothing => {}
             Change::Stalled(since) => client.activity.stalled(since.into_std()),

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use super::{ServedStream, grpc_status};
-use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
 use crate::proxy::codec::patience::{Awaited, Change};
 
 impl MessageStream for ServedStream {
@@ -75,6 +75,13 @@ impl MessageStream for ServedStream {
             None => ready!(self.respond.poll_reset(cx)),
         };
         Poll::Ready(reset.map_or_else(MessageError::from, MessageError::Reset))
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        Outgoing {
+            sent: 0,
+            untaken: self.unsent.untaken().unwrap_or(0),
+        }
     }
 
     /// The connection makes room, once all of its streams wait for the client alone.
