@@ -90,7 +90,7 @@ mod tests {
             ("run --verbose", Some("--log-level")),
             ("run --insecure", None),
             ("run --polcy x", Some("--policy")),
-            ("check --lisetn x", Some("--listen")),
+            ("check --listner x", Some("--listen")),
             ("inject serve --verbose", Some("--log-level")),
             ("probe --cacert x", Some("--ca")),
             ("probe --verbose", None),
