@@ -23,7 +23,7 @@ const STALLED: Duration = Duration::from_secs(30);
 /// How long a client may take altogether.
 const LONGEST: Duration = Duration::from_mins(10);
 /// The same for one that makes room for others.
-const ROOM_IS_WANTED: Duration = Duration::from_millis(500);
+pub(crate) const ROOM_IS_WANTED: Duration = Duration::from_millis(500);
 /// Between two looks at what is acknowledged: the kernel tells nobody. The longer, the rarer.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const RAREST_LOOK: Duration = Duration::from_millis(500);

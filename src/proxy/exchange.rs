@@ -122,6 +122,7 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             let uploaded = self.poll_upload(cx);
             // The answer first: an early one must not be lost to an upload that failed.
             if let Poll::Ready(value) = wanted(self.down, self.up, cx) {
+                self.moved = true;
                 return Poll::Ready(Ok(value));
             }
             // An interim answer that did not leave at once.

@@ -12,7 +12,7 @@ use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::MessageStream;
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::delivery::delivered;
-use crate::proxy::end::{Sent, end};
+use crate::proxy::end::{ROOM_IS_WANTED, Sent, end};
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange};
 use crate::proxy::upstream::{Priority, Socket};
@@ -147,6 +147,11 @@ impl OpenEnd {
         match outcome {
             Outcome::Closed => self.orderly = true,
             Outcome::UpstreamBroken => {}
+            // The newcomer's place is this one's.
+            Outcome::Shed => {
+                let all = delivered(|| self.stream.stream().undelivered(), &context.drain);
+                let _ = tokio::time::timeout(ROOM_IS_WANTED, all).await;
+            }
             // What came before the cut belongs to the app.
             _ => delivered(|| self.stream.stream().undelivered(), &context.drain).await,
         }

@@ -12,6 +12,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long nothing may move at such a client before it counts as stalled.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same where the server may as well be the one that is waited for.
+const TALK: Duration = Duration::from_mins(1);
+/// The same where the kernel does not tell what a client takes.
+const UNSEEN: Duration = Duration::from_secs(30);
 
 /// Who has to do something before an exchange goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +24,8 @@ pub(crate) enum Awaited {
     Others,
     /// The client alone: more of what it sends.
     Sending,
+    /// The same of a call in which both sides may speak by turns (gRPC), and no head tells whose turn it is.
+    Talking,
     /// The client alone: it takes nothing of what is sent to it.
     Reading,
 }
@@ -55,6 +61,14 @@ impl Patience {
     /// Whether nothing has moved for too long.
     pub(crate) fn is_stalled(&self) -> bool {
         self.0.as_ref().is_some_and(|wait| wait.stalled)
+    }
+
+    /// What was waited for is over; the timer stays for what comes.
+    pub(crate) fn end(&mut self) {
+        if let Some(wait) = &mut self.0 {
+            wait.waits = false;
+            wait.stalled = false;
+        }
     }
 
     /// Asked at the end of each turn. `moved`: something came or was forwarded in this turn; `sent`: bytes that
@@ -124,18 +138,28 @@ impl Wait {
             let mut due = self.since + PATIENCE;
             if now >= due {
                 let left = match awaited {
-                    Awaited::Reading => untaken().filter(|left| *left > 0),
+                    Awaited::Reading => untaken(),
                     _ => None,
                 };
                 let before = std::mem::replace(&mut self.untaken, left);
-                let takes = |left| before.is_none_or(|before| left < before);
-                if !left.is_some_and(takes) {
+                // Without a first look there is nothing to compare with.
+                let takes = before.map_or(left.is_some(), |before| left.unwrap_or(0) < before);
+                let longest = match awaited {
+                    Awaited::Talking => TALK,
+                    Awaited::Reading if left.is_none() => UNSEEN,
+                    _ => PATIENCE,
+                };
+                if !takes && now >= self.since + longest {
                     return true;
                 }
-                if before.is_some() {
+                if takes && before.is_some() {
                     self.since = now;
                 }
-                due = now + PATIENCE;
+                due = if takes {
+                    now + PATIENCE
+                } else {
+                    self.since + longest
+                };
             }
             self.timer.as_mut().reset(due);
         }
@@ -193,5 +217,34 @@ mod tests {
         advance(PATIENCE).await;
         let stalled = poll(&mut patience, reading, 2, 600);
         assert!(matches!(stalled, Change::Stalled(_)), "{stalled:?}");
+    }
+
+    /// Looks once in half a patience; `left` says what the kernel tells.
+    async fn stalls_after(awaited: Awaited, left: impl Fn(u32) -> Option<usize>) -> Duration {
+        let (mut patience, began) = (Patience::default(), Instant::now());
+        for look in 0..60 {
+            let mut cx = Context::from_waker(Waker::noop());
+            let turn = (awaited, false);
+            if let Change::Stalled(_) = patience.poll(&mut cx, turn, 0, || left(look)) {
+                return began.elapsed();
+            }
+            advance(PATIENCE / 2).await;
+        }
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_be_waiting_as_well_has_longer() {
+        let sending = stalls_after(Awaited::Sending, |_| None).await;
+        assert_eq!(sending, PATIENCE);
+        let talking = stalls_after(Awaited::Talking, |_| None).await;
+        assert_eq!(talking, TALK);
+        let unseen = stalls_after(Awaited::Reading, |_| None).await;
+        assert_eq!(unseen, UNSEEN);
+        // It took all that there was, and gives its window back late.
+        let all = stalls_after(Awaited::Reading, |look| Some(900 * usize::from(look < 3))).await;
+        assert!(all > PATIENCE * 2, "{all:?}");
+        let nothing = stalls_after(Awaited::Reading, |_| Some(900)).await;
+        assert_eq!(nothing, PATIENCE * 2);
     }
 }

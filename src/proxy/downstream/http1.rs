@@ -111,6 +111,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
     match validate(client.head(length), context) {
         Ok(mut parsed) => {
             client.start_body(length, parsed.facts.framing);
+            client.wait_anew();
             if let Some(digest) = parsed.digest.take() {
                 client.check_body(*digest);
             }

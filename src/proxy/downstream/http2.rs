@@ -159,12 +159,13 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
     ) -> Self {
         context.activity.idle(Instant::now().into_std());
         let unsent = Unsent::new(&PROCESS, socket.blocked());
-        let socket_heard = socket.heard();
         let untaken = socket.glance(|socket| socket.unacknowledged().ok());
-        unsent.tells(move || untaken().flatten());
+        let written = Box::new(socket.glance(Closing::written));
+        unsent.tells(Box::new(move || untaken().flatten()), written);
         Self {
             pings: connection.ping_pong(),
             connection,
+            heard: socket.heard(),
             socket,
             drained: context.drain.reached(Phase::Draining),
             first_by: Some(Instant::now() + FIRST_REQUEST_GRACE),
@@ -177,7 +178,6 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
             timer: Box::pin(sleep_until(Instant::now() + PING_EVERY)),
             ping_at: Instant::now() + PING_EVERY,
             ping_open: false,
-            heard: socket_heard,
             acknowledged: 0,
             quiet_since: Instant::now(),
             stalled: false,

@@ -74,7 +74,7 @@ pub(super) async fn serve(
     }
     let ended = body.is_end_stream();
     let mut stream = Served {
-        client: ServedStream::new(body, respond, unsent),
+        client: ServedStream::new(body, respond, unsent).talking(grpc),
         context: &context,
         grpc,
         priority,

@@ -45,7 +45,7 @@ where
         let level = event.metadata().level();
         let mut fields = Fields::default();
         event.record(&mut fields);
-        // A last look at what libraries and paths say; no connection and no request has a line of these levels.
+        // A last look at what libraries and paths say; lines of these levels that a request causes are limited.
         if *level <= Level::WARN {
             fields.scrub();
         }

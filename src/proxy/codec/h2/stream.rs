@@ -80,6 +80,8 @@ pub(crate) struct ServedStream {
     grpc_status: Option<u8>,
     unsent: Arc<Unsent>,
     patience: Patience,
+    /// Both sides may speak by turns.
+    talks: bool,
 }
 
 impl Drop for ServedStream {
@@ -111,7 +113,14 @@ impl ServedStream {
             grpc_status: None,
             unsent,
             patience: Patience::default(),
+            talks: false,
         }
+    }
+
+    /// A call in which both sides may speak by turns.
+    pub(crate) fn talking(mut self, talks: bool) -> Self {
+        self.talks = talks;
+        self
     }
 
     /// The body that comes must have this digest.

@@ -18,6 +18,8 @@ use crate::proxy::codec::message::Readiness;
 
 /// The part of the process's bytes of heads that one connection may hold: one in so many.
 const PART_OF_HEADS: u64 = 4;
+/// Bytes that are progress of responses: less may be replies to pings.
+const PROGRESS: u64 = 4096;
 
 /// What a process holds.
 pub(crate) struct Process {
@@ -67,8 +69,8 @@ impl Drop for StreamPermit {
     }
 }
 
-/// What a client has not acknowledged, as far as the kernel tells.
-type Untaken = Box<dyn Fn() -> Option<usize> + Send + Sync>;
+/// A look at the client's socket while it is open.
+type Look<T> = Box<dyn Fn() -> Option<T> + Send + Sync>;
 
 /// What the streams of one connection hold.
 pub(crate) struct Unsent {
@@ -82,7 +84,7 @@ pub(crate) struct Unsent {
     heads: AtomicUsize,
     /// Streams that wait for the client alone, and have for too long.
     stalled: AtomicUsize,
-    untaken: OnceLock<Untaken>,
+    socket: OnceLock<(Look<usize>, Look<u64>)>,
     process: &'static Process,
 }
 
@@ -96,19 +98,24 @@ impl Unsent {
             unblocked: Notify::new(),
             heads: AtomicUsize::new(0),
             stalled: AtomicUsize::new(0),
-            untaken: OnceLock::new(),
+            socket: OnceLock::new(),
             process,
         })
     }
 
-    /// Says what the client has not acknowledged.
-    pub(crate) fn tells(&self, untaken: impl Fn() -> Option<usize> + Send + Sync + 'static) {
-        self.untaken.get_or_init(|| Box::new(untaken));
+    /// Says what the client's socket took, and what the client has not acknowledged of it.
+    pub(crate) fn tells(&self, untaken: Look<usize>, written: Look<u64>) {
+        self.socket.get_or_init(|| (untaken, written));
     }
 
     /// What the client has not acknowledged.
     pub(crate) fn untaken(&self) -> Option<usize> {
-        self.untaken.get()?()
+        self.socket.get()?.0()
+    }
+
+    /// How much the socket took.
+    pub(crate) fn progress(&self) -> u64 {
+        self.socket.get().and_then(|socket| socket.1()).unwrap_or(0) / PROGRESS
     }
 
     /// One more stream waits for the client alone, and has for too long.

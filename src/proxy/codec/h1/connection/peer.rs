@@ -28,6 +28,13 @@ impl<S> H1<S> {
         self
     }
 
+    /// Another request: what the one before waited for is over.
+    pub(crate) fn wait_anew(&mut self) {
+        if let Some(client) = &mut self.client {
+            client.patience.end();
+        }
+    }
+
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
         let Some(client) = self.client.as_deref_mut() else {
             return Poll::Pending;

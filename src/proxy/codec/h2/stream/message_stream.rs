@@ -79,7 +79,7 @@ impl MessageStream for ServedStream {
 
     fn outgoing(&self) -> Outgoing {
         Outgoing {
-            sent: 0,
+            sent: self.unsent.progress(),
             untaken: self.unsent.untaken().unwrap_or(0),
         }
     }
@@ -87,7 +87,12 @@ impl MessageStream for ServedStream {
     /// The connection makes room, once all of its streams wait for the client alone.
     fn poll_patience(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
         let unsent = &self.unsent;
-        match self.patience.poll(cx, turn, 0, || unsent.untaken()) {
+        let (turn, sent) = match turn {
+            (Awaited::Sending, moved) if self.talks => ((Awaited::Talking, moved), 0),
+            (Awaited::Reading, _) => (turn, unsent.progress()),
+            _ => (turn, 0),
+        };
+        match self.patience.poll(cx, turn, sent, || unsent.untaken()) {
             Change::Nothing => {}
             Change::Stalled(_) => unsent.stalled(),
             Change::GoesOn => unsent.goes_on(),
