@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use tokio::task::AbortHandle;
 
 use super::liveness::Liveness;
+use crate::io::ByteSource as _;
 use crate::panics::{self, OnPanic};
 use crate::proxy::codec::h1::request::USUAL_FIELDS;
 use crate::proxy::codec::h1::response::MAX_RESPONSE_HEAD;
@@ -85,15 +86,27 @@ fn bounded(window: usize) -> u32 {
 pub(super) async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
     let socket = CoalescingWriter::new(socket);
     let turns = socket.handle();
-    begin(socket, panicked)
-        .await
-        .map_err(|error| turns.inspect(Socket::refusal).unwrap_or(error))
+    match begin(socket, panicked).await {
+        Ok(shared) => Ok(shared),
+        Err(broken) => Err(reason(&turns, broken.as_ref()).await),
+    }
+}
+
+/// Why a connection did not begin. An alert that came may be unread: our writing met the end first.
+async fn reason(socket: &CoalescingWriter<Socket>, broken: Option<&h2::Error>) -> UpstreamError {
+    if broken.is_some_and(h2::Error::is_io) {
+        let mut rest = BytesMut::new();
+        // Whatever it says, the end is known.
+        let _ = poll_fn(|cx| socket.inspect(|socket| socket.poll_append(cx, &mut rest))).await;
+    }
+    let refusal = socket.inspect(Socket::refusal);
+    refusal.unwrap_or(UpstreamError::Closed)
 }
 
 async fn begin(
     socket: CoalescingWriter<Socket>,
     panicked: OnPanic,
-) -> Result<Shared, UpstreamError> {
+) -> Result<Shared, Option<h2::Error>> {
     let (group, watched) = socket.inspect(|socket| {
         let watched = socket.may_lose_its_peer();
         if watched {
@@ -118,9 +131,9 @@ async fn begin(
         .initial_max_send_streams(0)
         .handshake(socket)
         .await
-        .map_err(|_| UpstreamError::Closed)?;
+        .map_err(Some)?;
     poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-        Poll::Ready(_) => Poll::Ready(Err(UpstreamError::Closed)),
+        Poll::Ready(ended) => Poll::Ready(Err(ended.err())),
         Poll::Pending if connection.max_concurrent_send_streams() > 0 => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     })
