@@ -1,6 +1,7 @@
 //! Bytes: where they are read from, how they are counted, and how a stream of them ends.
 //! Imports nothing of ours.
 
+mod gone;
 mod local_port;
 mod unacknowledged;
 
@@ -58,6 +59,10 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     /// connection is over.
     fn unacknowledged(&self) -> io::Result<usize>;
 
+    /// Whether the peer is gone, though nobody reads what it has sent: by a reset, or, if `ended` counts too, by the
+    /// end of its direction.
+    fn is_gone(&self, ended: bool) -> bool;
+
     /// Our end of it.
     fn local_address(&self) -> io::Result<SocketAddr>;
 
@@ -83,6 +88,10 @@ impl Transport for TcpStream {
 
     fn unacknowledged(&self) -> io::Result<usize> {
         unacknowledged::of(self)
+    }
+
+    fn is_gone(&self, ended: bool) -> bool {
+        gone::is(self, ended)
     }
 
     fn end_follows(&self) {
@@ -112,6 +121,9 @@ pub trait Closing {
         let left = self.unacknowledged().unwrap_or(0);
         self.written().saturating_sub(left as u64)
     }
+
+    /// As [`Transport::is_gone`].
+    fn is_gone(&self, ended: bool) -> bool;
 }
 
 /// A client's connection: bytes both ways, and an end.

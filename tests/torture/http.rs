@@ -5,6 +5,7 @@ mod drains;
 mod drains_opaque;
 mod early;
 mod frames;
+mod gone;
 mod grammar;
 mod interim;
 mod memory;

@@ -147,6 +147,11 @@ pub(crate) trait MessageStream {
     /// Ready when the peer has gone away although its message was complete.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError>;
 
+    /// Ready when the client of a tunnel has reset it, though what it sends is not read now.
+    fn poll_reset(&mut self, _cx: &mut Context<'_>) -> Poll<MessageError> {
+        Poll::Pending
+    }
+
     /// What was sent to it so far.
     fn outgoing(&self) -> Outgoing {
         Outgoing::default()

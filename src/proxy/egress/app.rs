@@ -246,6 +246,10 @@ impl Closing for App {
     fn written(&self) -> u64 {
         self.written
     }
+
+    fn is_gone(&self, ended: bool) -> bool {
+        self.stream.is_gone(ended)
+    }
 }
 
 #[cfg(test)]

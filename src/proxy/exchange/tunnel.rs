@@ -31,14 +31,24 @@ impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
     /// still has to say.
     fn poll_tunnel_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         if self.upload == Upload::Open {
-            ready!(self.poll_request_body(cx))?;
+            match self.poll_request_body(cx)? {
+                Poll::Pending if self.stalled => return self.poll_unread(cx),
+                polled => ready!(polled),
+            }
         }
         if self.upload == Upload::Ending {
-            self.upload = match ready!(self.up.poll_flush(cx)) {
-                Ok(()) => Upload::Done,
-                Err(_) => Upload::Refused,
+            self.upload = match self.up.poll_flush(cx) {
+                Poll::Ready(Ok(())) => Upload::Done,
+                Poll::Ready(Err(_)) => Upload::Refused,
+                Poll::Pending => return self.poll_unread(cx),
             };
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready only with an error: a client that is not read now may be gone all the same.
+    fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let gone = ready!(self.down.poll_reset(cx));
+        Poll::Ready(Err(Broken::Client(gone)))
     }
 }

@@ -138,4 +138,8 @@ impl<IO: Transport> Closing for TlsStream<IO> {
     fn written(&self) -> u64 {
         self.traffic.totals().wire_out
     }
+
+    fn is_gone(&self, ended: bool) -> bool {
+        self.io.is_gone(ended)
+    }
 }

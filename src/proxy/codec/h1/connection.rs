@@ -63,7 +63,7 @@ pub(crate) struct H1<S> {
     sent: u64,
     /// What the peer has not acknowledged, if that can be asked for.
     untaken: fn(&S) -> Option<usize>,
-    client: Option<Box<Client>>,
+    client: Option<Box<Client<S>>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

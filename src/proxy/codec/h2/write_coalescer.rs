@@ -277,6 +277,10 @@ impl<S: AsyncWrite + Closing + Unpin> Closing for CoalescingWriter<S> {
     fn written(&self) -> u64 {
         self.inner().io.written()
     }
+
+    fn is_gone(&self, ended: bool) -> bool {
+        self.inner().io.is_gone(ended)
+    }
 }
 
 #[cfg(test)]

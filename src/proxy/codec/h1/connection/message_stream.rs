@@ -30,6 +30,10 @@ impl<S: ClientStream> Closing for H1<S> {
     fn written(&self) -> u64 {
         self.stream.written()
     }
+
+    fn is_gone(&self, ended: bool) -> bool {
+        self.stream.is_gone(ended)
+    }
 }
 
 impl<S: Duplex> MessageStream for H1<S> {
@@ -112,7 +116,11 @@ impl<S: Duplex> MessageStream for H1<S> {
                 Err(error) => return Poll::Ready(MessageError::Io(error)),
             }
         }
-        Poll::Pending
+        self.poll_left(cx, true)
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
+        self.poll_left(cx, false)
     }
 
     fn outgoing(&self) -> Outgoing {

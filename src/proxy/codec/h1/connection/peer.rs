@@ -2,12 +2,19 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use super::H1;
 use super::client::Client;
 use crate::io::ClientStream;
 use crate::listener::Activity;
+use crate::proxy::codec::message::MessageError;
 use crate::proxy::codec::patience::{Awaited, Change, Patience};
+
+/// Between two looks whether a client is gone whose bytes nobody reads: the kernel tells nobody.
+const LOOK: Duration = Duration::from_millis(500);
 
 impl<S: ClientStream> H1<S> {
     /// A client's connection: while it alone is waited for, it may have to make room.
@@ -16,6 +23,8 @@ impl<S: ClientStream> H1<S> {
         self.client = Some(Box::new(Client {
             activity: Arc::clone(activity),
             patience: Patience::default(),
+            gone: S::is_gone,
+            watch: None,
         }));
         self
     }
@@ -33,6 +42,22 @@ impl<S> H1<S> {
         if let Some(client) = &mut self.client {
             client.patience.end();
         }
+    }
+
+    /// Ready when a client is gone though nobody reads what it has sent: by a reset, or, if `ended` counts too, by
+    /// the end of its direction.
+    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>, ended: bool) -> Poll<MessageError> {
+        let Some(client) = self.client.as_deref_mut() else {
+            return Poll::Pending;
+        };
+        let watch = client.watch.get_or_insert_with(|| Box::pin(sleep(LOOK)));
+        while watch.as_mut().poll(cx).is_ready() {
+            if (client.gone)(&self.stream, ended) {
+                return Poll::Ready(MessageError::Ended);
+            }
+            watch.as_mut().reset(Instant::now() + LOOK);
+        }
+        Poll::Pending
     }
 
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {

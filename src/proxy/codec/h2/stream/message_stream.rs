@@ -77,6 +77,10 @@ impl MessageStream for ServedStream {
         Poll::Ready(reset.map_or_else(MessageError::from, MessageError::Reset))
     }
 
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
+        self.poll_closed(cx)
+    }
+
     fn outgoing(&self) -> Outgoing {
         Outgoing {
             sent: self.unsent.progress(),
