@@ -255,6 +255,8 @@ async fn silent_clients_do_not_hold_the_tunnels_port() {
         within(connect(far.address, config)).await.unwrap()
     };
     let _silent = (shaken().await, shaken().await);
+    // Until the server knows it too, they are handshakes and not idle.
+    far.metric_reaches(HANDSHAKES, &[], 2.0).await;
     let served = echo().await.port();
     let mut newcomer = shaken().await;
     let head = format!("CONNECT localhost:{served} HTTP/1.1\r\nhost: a\r\n\r\n");
