@@ -49,11 +49,16 @@ pub struct Defaults {
     pub token_interval_us: u64,
 }
 
+/// The word of a closed set that plans and flags use.
+pub(super) fn name_of(word: &impl ValueEnum) -> String {
+    let value = word.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
 impl Scenario {
     /// The name plans and flags use.
     pub fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(String::new, |value| value.get_name().to_owned())
+        name_of(&self)
     }
 
     /// The scenario of that name.

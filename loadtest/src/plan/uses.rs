@@ -3,11 +3,13 @@
 
 use clap::ValueEnum;
 
+use super::scenario::name_of;
 use super::syntax::{CaseFile, TargetFile};
 use super::{Case, Role, Scenario, Speaks, Target};
 
 /// The keys of a case that only some scenarios use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub enum Key {
     Rate,
     Streams,
@@ -22,17 +24,8 @@ pub enum Key {
 use Key::{Block, Down, Rate, Streams, TokenInterval, Tokens, Up, Warmup};
 
 impl Key {
-    pub fn name(self) -> &'static str {
-        match self {
-            Rate => "rate",
-            Streams => "streams",
-            Up => "up",
-            Down => "down",
-            Tokens => "tokens",
-            TokenInterval => "token_interval",
-            Block => "block",
-            Warmup => "warmup",
-        }
+    pub fn name(self) -> String {
+        name_of(&self)
     }
 
     fn is_in(self, case: &CaseFile) -> bool {
@@ -118,18 +111,8 @@ impl Case {
 /// Refuses keys of a case that its scenario does not use.
 pub(super) fn refuse_of_case(case: &CaseFile) -> Result<(), String> {
     let scenario = case.scenario;
-    let all = [
-        Rate,
-        Streams,
-        Up,
-        Down,
-        Tokens,
-        TokenInterval,
-        Block,
-        Warmup,
-    ];
     let unused = |key: &Key| key.is_in(case) && !scenario.uses().contains(key);
-    let Some(key) = all.into_iter().find(unused) else {
+    let Some(key) = Key::value_variants().iter().copied().find(unused) else {
         return Ok(());
     };
     let others = Scenario::value_variants().iter().copied();
