@@ -17,10 +17,10 @@ use tokio::net::{TcpStream, lookup_host};
 
 use super::endpoint::Endpoint;
 use crate::build::VERSIONS;
-use crate::io::{TrafficCounters, explained};
+use crate::io::explained;
 use crate::listener::Accepting;
 use crate::metrics::SpanMetrics;
-use crate::tls::client::{self, ClientTls, Counters, TicketCounters};
+use crate::tls::client::{self, ClientTls, Counters};
 
 /// The collector's response is a few bytes; more of it is not read.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -56,22 +56,10 @@ impl Client {
         metrics: &SpanMetrics,
         accepting: &Arc<Accepting>,
     ) -> Self {
-        let counter = || metrics.unscraped.clone();
         Self {
             endpoint: endpoint.clone(),
             tls,
-            counters: Counters {
-                traffic: TrafficCounters {
-                    wire_in: counter(),
-                    wire_out: counter(),
-                    payload_in: counter(),
-                    payload_out: counter(),
-                },
-                tickets: TicketCounters {
-                    received: counter(),
-                    bytes: counter(),
-                },
-            },
+            counters: Counters::of(|| metrics.unscraped.clone()),
             open: None,
             accepting: Arc::clone(accepting),
         }

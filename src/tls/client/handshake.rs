@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use prometheus::IntCounter;
 use rustls::AlertDescription;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
@@ -44,6 +45,24 @@ pub struct Counters {
     pub traffic: TrafficCounters,
     /// Tickets.
     pub tickets: TicketCounters,
+}
+
+impl Counters {
+    /// For a connection that no metric tells apart.
+    pub fn of(counter: impl Fn() -> IntCounter) -> Self {
+        Self {
+            traffic: TrafficCounters {
+                wire_in: counter(),
+                wire_out: counter(),
+                payload_in: counter(),
+                payload_out: counter(),
+            },
+            tickets: TicketCounters {
+                received: counter(),
+                bytes: counter(),
+            },
+        }
+    }
 }
 
 /// A handshake that did not complete, with what is known of it.

@@ -24,7 +24,6 @@ use tokio::io::{
 use tokio_rustls::{TlsAcceptor, server};
 
 use super::*;
-use crate::io::TrafficCounters;
 use crate::tls::handshake::Session;
 use crate::tls::identity::Rules;
 use crate::tls::policy::{Mode, TlsPolicy, VERSIONS};
@@ -113,19 +112,7 @@ fn trusting(cas: &str, resumption: bool) -> ClientTls {
 }
 
 fn counters() -> Counters {
-    let counter = || IntCounter::new("count", "count").unwrap();
-    Counters {
-        traffic: TrafficCounters {
-            wire_in: counter(),
-            wire_out: counter(),
-            payload_in: counter(),
-            payload_out: counter(),
-        },
-        tickets: TicketCounters {
-            received: counter(),
-            bytes: counter(),
-        },
-    }
+    Counters::of(|| IntCounter::new("count", "count").unwrap())
 }
 
 type Ours = Result<(TlsStream<Noted>, Session), Box<Failure>>;

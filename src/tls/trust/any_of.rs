@@ -9,6 +9,9 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, Error};
 
 use super::choice::{Choice, Chosen};
+use super::error::TrustError;
+use super::settings::Settings;
+use crate::tls::cas::{CaError, Certifies};
 
 #[derive(Debug)]
 pub(super) struct AnyOf {
@@ -18,15 +21,22 @@ pub(super) struct AnyOf {
 }
 
 impl AnyOf {
-    /// One verifier stays what it is.
+    /// One verifier stays what it is; none at all are a `client-ca` without CAs.
     pub(super) fn over(
-        first: Arc<dyn ClientCertVerifier>,
-        others: Vec<Arc<dyn ClientCertVerifier>>,
-    ) -> Arc<dyn ClientCertVerifier> {
-        if others.is_empty() {
-            return first;
+        settings: &Settings,
+        verifiers: Vec<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
+        let mut others = verifiers.into_iter();
+        let first = others.next().ok_or_else(|| CaError::Empty {
+            path: settings.ca.as_path().into(),
+            certifies: Certifies::Clients(settings.profile),
+        });
+        let first = first.map_err(TrustError::Ca)?;
+        if others.len() == 0 {
+            return Ok(first);
         }
-        Arc::new(Chosen(Self { first, others }))
+        let others = others.collect();
+        Ok(Arc::new(Chosen(Self { first, others })))
     }
 }
 

@@ -168,14 +168,7 @@ fn of_domain(
     if !rest.is_empty() {
         verifiers.push(chains(settings, rest, lists.others, Unlisted::Accepted)?);
     }
-    let mut verifiers = verifiers.into_iter();
-    match verifiers.next() {
-        Some(first) => Ok(AnyOf::over(first, verifiers.collect())),
-        None => Err(TrustError::Ca(CaError::Empty {
-            path: settings.ca.as_path().into(),
-            certifies: Certifies::Clients(settings.profile),
-        })),
-    }
+    AnyOf::over(settings, verifiers)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::nobody::Nobody;
 use super::revocation;
 use super::settings::{ClientAuth, Settings};
 use crate::redact::Shown;
-use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
+use crate::tls::cas::{self, Certifies, ParsedCas};
 use crate::tls::credentials::{Role, hex, read_trusted, unix_seconds};
 use crate::tls::digest::digest_of;
 use crate::tls::identity::{PeerIdentity, Rules};
@@ -224,14 +224,7 @@ fn of_file(
             Unlisted::Refused,
         )?);
     }
-    let mut verifiers = verifiers.into_iter();
-    match verifiers.next() {
-        Some(first) => Ok(AnyOf::over(first, verifiers.collect())),
-        None => Err(TrustError::Ca(CaError::Empty {
-            path: settings.ca.as_path().into(),
-            certifies: Certifies::Clients(settings.profile),
-        })),
-    }
+    AnyOf::over(settings, verifiers)
 }
 
 pub(super) fn chains(
