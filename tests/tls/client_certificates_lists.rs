@@ -5,7 +5,7 @@ use std::fs;
 
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
-use rcgen::SerialNumber;
+use rcgen::{SanType, SerialNumber};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
@@ -61,13 +61,13 @@ impl Gate {
     }
 }
 
-fn numbered(pki: &TestPki, serial: u8) -> Pair {
-    let mut params = client(&[]);
+pub(crate) fn numbered(pki: &TestPki, names: &[SanType], serial: u8) -> Pair {
+    let mut params = client(names);
     params.serial_number = Some(SerialNumber::from_slice(&[serial]));
     pki.issue(&params)
 }
 
-async fn try_with(sidecar: &Sidecar, pair: &Pair) -> Result<(), Option<u8>> {
+pub(crate) async fn try_with(sidecar: &Sidecar, pair: &Pair) -> Result<(), Option<u8>> {
     let client = Client::new().presenting(&pair.cert, &pair.key);
     let connected = client.connect(sidecar.address).await.unwrap();
     connected.exchange(REQUEST).await.map(drop)
@@ -89,9 +89,9 @@ async fn of_two_lists_of_one_ca_the_newer_counts_in_either_order() {
             assert_eq!(warnings.len(), 1, "{warnings:?}");
             assert!(warnings[0].contains("does not count, because a newer one replaces it"));
             let sidecar = gate.start().await;
-            let refused = try_with(&sidecar, &numbered(&ca, 7)).await;
+            let refused = try_with(&sidecar, &numbered(&ca, &[], 7)).await;
             assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
-            assert_eq!(try_with(&sidecar, &numbered(&ca, 8)).await, Ok(()));
+            assert_eq!(try_with(&sidecar, &numbered(&ca, &[], 8)).await, Ok(()));
             let next = "hybridge_crl_next_update_timestamp_seconds";
             let next = sidecar.metric(next, &[("listener", "test")]).await;
             assert!(next > days(1).unix_timestamp() as f64, "{next}");
@@ -117,7 +117,10 @@ async fn cas_of_one_name_have_lists_of_their_own() {
             (&new, 7, Ok(())),
             (&new, 8, Err(Some(CERTIFICATE_REVOKED))),
         ] {
-            assert_eq!(try_with(&sidecar, &numbered(ca, serial)).await, expected);
+            assert_eq!(
+                try_with(&sidecar, &numbered(ca, &[], serial)).await,
+                expected
+            );
         }
     }
 }
@@ -136,11 +139,11 @@ async fn the_clients_of_a_ca_without_a_list_are_refused_with_a_warning() {
             "{warnings:?}"
         );
         let sidecar = gate.start().await;
-        let refused = try_with(&sidecar, &numbered(&without, 8)).await;
+        let refused = try_with(&sidecar, &numbered(&without, &[], 8)).await;
         assert_eq!(refused, Err(Some(UNKNOWN_CA)));
         if cas.len() > 1 {
-            assert_eq!(try_with(&sidecar, &numbered(&with, 8)).await, Ok(()));
-            let refused = try_with(&sidecar, &numbered(&with, 7)).await;
+            assert_eq!(try_with(&sidecar, &numbered(&with, &[], 8)).await, Ok(()));
+            let refused = try_with(&sidecar, &numbered(&with, &[], 7)).await;
             assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
         }
     }

@@ -1,16 +1,14 @@
 //! Revocation lists that an agent sends: whom they take away, whom they leave alone, and what is not used.
 
 use hybridge::certgen::Algorithm;
-use rcgen::SerialNumber;
 use time::{Duration, OffsetDateTime};
 
+use crate::client_certificates_lists::{numbered, try_with};
 use crate::support::agent::{Agent, Saying, identity, svid, with_lists};
-use crate::support::openssl::Client;
 use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::{Sidecar, eventually};
 use crate::workload_api::{ready, start};
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const FAILED: &str = "hybridge_handshake_failures_total";
 const NEXT_UPDATE: &str = "hybridge_crl_next_update_timestamp_seconds";
 const ID: &str = "spiffe://example.org/ns/ai/sa/chat";
@@ -23,18 +21,6 @@ const UNKNOWN_CA: u8 = 48;
 
 fn tomorrow() -> OffsetDateTime {
     OffsetDateTime::now_utc() + Duration::days(1)
-}
-
-fn numbered(pki: &TestPki, id: &str, serial: u8) -> Pair {
-    let mut params = client(&[uri(id)]);
-    params.serial_number = Some(SerialNumber::from_slice(&[serial]));
-    pki.issue(&params)
-}
-
-async fn try_with(sidecar: &Sidecar, pair: &Pair) -> Result<(), Option<u8>> {
-    let client = Client::new().presenting(&pair.cert, &pair.key);
-    let connected = client.connect(sidecar.address).await.unwrap();
-    connected.exchange(REQUEST).await.map(drop)
 }
 
 /// Until the listener says this of a client, as it does once the agent's answer is in use.
@@ -88,7 +74,7 @@ async fn a_list_takes_its_client_away_and_the_next_one_counts() {
     let domain = Domain::new(|pki| vec![pki.revocation_list(&[7], until)]).await;
     let sidecar = &domain.sidecar;
     ready(sidecar, 200, "ready").await;
-    let [seven, eight] = [7, 8].map(|serial| numbered(&domain.pki, BATCH, serial));
+    let [seven, eight] = [7, 8].map(|serial| numbered(&domain.pki, &[uri(BATCH)], serial));
     assert_eq!(
         try_with(sidecar, &seven).await,
         Err(Some(CERTIFICATE_REVOKED))
@@ -129,10 +115,10 @@ async fn of_two_lists_of_one_ca_the_newer_counts() {
         let domain = Domain::new(lists).await;
         let sidecar = &domain.sidecar;
         ready(sidecar, 200, "ready").await;
-        let seven = numbered(&domain.pki, BATCH, 7);
+        let seven = numbered(&domain.pki, &[uri(BATCH)], 7);
         let refused = Err(Some(CERTIFICATE_REVOKED));
         assert_eq!(try_with(sidecar, &seven).await, refused);
-        let eight = numbered(&domain.pki, BATCH, 8);
+        let eight = numbered(&domain.pki, &[uri(BATCH)], 8);
         assert_eq!(try_with(sidecar, &eight).await, Ok(()));
         let (named, next) = ([("listener", "test")], until.unix_timestamp() as f64);
         sidecar.metric_is(NEXT_UPDATE, &named, next).await;
@@ -167,7 +153,7 @@ async fn lists_of_cas_of_one_name_do_not_mix() {
         // Not its domain, list or no list.
         (&partner, BATCH, 7, Err(Some(UNKNOWN_CA))),
     ] {
-        let found = try_with(&sidecar, &numbered(pki, id, serial)).await;
+        let found = try_with(&sidecar, &numbered(pki, &[uri(id)], serial)).await;
         assert_eq!(found, expected, "{id} {serial}");
     }
 }
@@ -178,7 +164,7 @@ async fn a_list_out_of_date_refuses_the_clients_of_its_issuer_and_says_so() {
     let domain = Domain::new(|pki| vec![pki.revocation_list(&[], yesterday)]).await;
     let said = "listener `test`: a revocation list of the SPIFFE agent is out of date, the clients of its issuer are refused";
     ready(&domain.sidecar, 200, said).await;
-    let eight = numbered(&domain.pki, BATCH, 8);
+    let eight = numbered(&domain.pki, &[uri(BATCH)], 8);
     assert_eq!(
         try_with(&domain.sidecar, &eight).await,
         Err(Some(UNKNOWN_CA))
@@ -194,7 +180,7 @@ async fn a_list_that_cannot_be_used_leaves_the_last_good_answer() {
     let domain = Domain::new(|pki| vec![pki.revocation_list(&[7], tomorrow())]).await;
     let sidecar = &domain.sidecar;
     ready(sidecar, 200, "ready").await;
-    let [seven, eight] = [7, 8].map(|serial| numbered(&domain.pki, BATCH, serial));
+    let [seven, eight] = [7, 8].map(|serial| numbered(&domain.pki, &[uri(BATCH)], serial));
     let forger = TestPki::new(Algorithm::EcdsaP256);
     let forged = forger.revocation_list(&[8], tomorrow());
     let good = domain.list(&[]);

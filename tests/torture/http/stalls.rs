@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
@@ -120,6 +120,15 @@ async fn fill(sidecar: &Sidecar, alpn: &str, stall: Stall) -> impl AsyncRead + U
     client
 }
 
+/// What a newcomer gets for a request: the version and the status.
+async fn status_of(newcomer: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> [u8; 12] {
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    newcomer.write_all(request).await.unwrap();
+    let mut status = [0; 12];
+    within(newcomer.read_exact(&mut status)).await.unwrap();
+    status
+}
+
 async fn makes_room(sidecar: &Sidecar, listener: &str) {
     let open = [("listener", listener)];
     let shed = [("listener", listener), ("reason", "stalled")];
@@ -153,13 +162,11 @@ async fn is_shed(protocol: &str, alpn: &str, stall: Stall) {
         app.has(stalled.len()).await;
     }
     let mut newcomer = within(sidecar.connect(&[])).await;
-    newcomer
-        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
-    let mut status = [0; 12];
-    within(newcomer.read_exact(&mut status)).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 200", "{protocol} {alpn} {stall:?}");
+    assert_eq!(
+        &status_of(&mut newcomer).await,
+        b"HTTP/1.1 200",
+        "{protocol} {alpn} {stall:?}"
+    );
     makes_room(&sidecar, "test").await;
     let [one, other] = &mut stalled[..] else {
         panic!("two places");
@@ -235,13 +242,7 @@ async fn is_shed_by_an_egress(protocol: &str, request: &[u8]) {
         behind.has(apps.len()).await;
     }
     let mut newcomer = TcpStream::connect(egress.address).await.unwrap();
-    newcomer
-        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
-    let mut status = [0; 12];
-    within(newcomer.read_exact(&mut status)).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 200");
+    assert_eq!(&status_of(&mut newcomer).await, b"HTTP/1.1 200");
     makes_room(&egress, "out").await;
 }
 
