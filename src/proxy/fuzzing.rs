@@ -130,16 +130,41 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn seeds(target: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
+        let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_dir(folder).unwrap().map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read(&path).unwrap())
+        })
+    }
+
+    #[test]
+    fn the_seeds_of_request_heads_say_the_same_rewritten() {
+        for (name, seed) in seeds("request_head") {
+            let Some(first) = rewrite(&seed, 100) else {
+                continue;
+            };
+            let again = |head: &[u8]| rewrite(head, 256).unwrap();
+            let second = again(&first.rewritten);
+            assert_eq!(first.facts, second.facts, "{name}");
+            assert_eq!(second.rewritten, again(&second.rewritten).rewritten);
+        }
+        assert!(
+            seeds("request_head")
+                .filter_map(|(_, seed)| rewrite(&seed, 100))
+                .count()
+                > 4
+        );
+    }
+
     /// Without one that is accepted, the target would find nothing.
     #[test]
     fn the_seeds_of_signatures_come_to_what_their_names_say() {
         let client = Client::new().unwrap();
-        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/signature_input");
         let mut accepted = 0;
-        for entry in std::fs::read_dir(seeds).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let verified = verify_twice(&client, &std::fs::read(&path).unwrap()).unwrap();
+        for (name, seed) in seeds("signature_input") {
+            let verified = verify_twice(&client, &seed).unwrap();
             let [first, again] = verified.outcomes;
             let (expected, more) = name.split_once('-').unwrap_or((&name, ""));
             assert_eq!(first.result, expected, "{name}");

@@ -98,6 +98,8 @@ impl<'b> RequestHead<'b> {
         let framing = facts.framing(minor)?;
         let (target, authority) = split_target(method, target)?;
         let host = authority.map(str::as_bytes).or(facts.host(minor)?);
+        // An empty one is legal, and names none (RFC 9110 §7.2).
+        let host = host.filter(|host| !host.is_empty());
         if host.is_some_and(|host| !valid_host(host)) {
             return Err(HeadError::Host);
         }
@@ -169,10 +171,9 @@ impl<'b> RequestHead<'b> {
             .filter(|field| self.is_end_to_end(field.name.as_bytes(), identity))
     }
 
-    /// The host that the upstream is told: an empty one is legal, and names none (RFC 9110 §7.2).
+    /// The host that the upstream is told.
     fn host_or<'a>(&'a self, default_host: &'a str) -> &'a [u8] {
-        let host = self.host.filter(|host| !host.is_empty());
-        host.unwrap_or(default_host.as_bytes())
+        self.host.unwrap_or(default_host.as_bytes())
     }
 
     /// Writes the head for an HTTP/1.1 upstream. `default_host` serves clients that name none.

@@ -60,17 +60,18 @@ impl Tally {
     }
 }
 
-/// The authority a request means: `:authority`, else the field.
+/// The authority a request means: `:authority`, else the field; an empty one is legal, and names none
+/// (RFC 9110 §7.2).
 pub(super) fn host_of(parts: &Parts) -> Option<Vec<u8>> {
-    match parts.uri.authority() {
-        Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
-        None => parts.headers.get(HOST).map(|host| host.as_bytes().to_vec()),
-    }
+    let host = match parts.uri.authority() {
+        Some(authority) => authority.as_str().as_bytes(),
+        None => parts.headers.get(HOST)?.as_bytes(),
+    };
+    (!host.is_empty()).then(|| host.to_vec())
 }
 
-/// The host that the upstream is told: an empty one is legal, and names none (RFC 9110 §7.2).
+/// The host that the upstream is told.
 fn host_or_default<'a>(host: Option<&'a [u8]>, context: &'a Context) -> &'a [u8] {
-    let host = host.filter(|host| !host.is_empty());
     host.unwrap_or(context.upstream.default_host.as_bytes())
 }
 
