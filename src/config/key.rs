@@ -219,6 +219,8 @@ keys! {
         "How long an idle upstream connection is kept";
     IdleTimeout: "listener.timeouts.idle-timeout", "idle-timeout", ValueType::Timeout, Fixed("none"),
         "Silence in both directions after which an exchange is aborted";
+    ClientTimeout: "listener.timeouts.client-timeout", "client-timeout", ValueType::Timeout, Fixed("5m"),
+        "How long a client that alone is waited for may send, or take, nothing";
 
     EgressName: "egress.name", "egress-name", ValueType::Text, Fixed("egress"),
         "Label of metrics and log lines; needed in a file with several egresses";

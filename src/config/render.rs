@@ -293,6 +293,7 @@ fn timeouts(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result 
             "  upstream-idle-timeout = {}",
             duration(proxy.upstream_idle_timeout)
         )?;
+        writeln!(f, "  client-timeout = {}", timeout(proxy.client_timeout))?;
     }
     writeln!(f, "  connect-timeout = {}", duration(proxy.connect_timeout))?;
     writeln!(f, "  idle-timeout = {}", timeout(proxy.idle_timeout))

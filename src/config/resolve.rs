@@ -172,6 +172,7 @@ fn proxy(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<proxy::Sett
         head_timeout: layer.duration(Key::HeadTimeout)?,
         keep_alive_timeout: layer.timeout(Key::KeepAliveTimeout)?,
         idle_timeout: layer.timeout(Key::IdleTimeout)?,
+        client_timeout: layer.timeout(Key::ClientTimeout)?,
         max_head_bytes: layer.size(Key::MaxHead)?,
         max_headers: layer.count(Key::MaxHeaders)?,
         max_streams: layer.count(Key::MaxStreams)?,

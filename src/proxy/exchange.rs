@@ -8,10 +8,10 @@ mod waiting;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
 use crate::proxy::pace::{Pace, StreamClock};
+use crate::proxy::settings::Timeouts;
 
 /// How an exchange broke.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) enum Broken {
     Idle,
     /// The client alone was waited for, and its connection had to make room.
     Shed,
+    /// The client alone was waited for, for the configured time.
+    Timeout,
 }
 
 /// How far the request has been forwarded.
@@ -59,6 +61,7 @@ pub(crate) struct Exchange<'a, D, U> {
     unbegun: bool,
     /// Whether any piece of the request body was taken from the client.
     pub(crate) body_taken: bool,
+    timeouts: Timeouts,
     pace: Option<Box<Pace>>,
 }
 
@@ -69,8 +72,8 @@ enum Download {
 }
 
 impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
-    /// Both heads' senders are set up by the caller; `idle` of `None` never ends a silence.
-    pub(crate) fn new(down: &'a mut D, up: &'a mut U, idle: Option<Duration>) -> Self {
+    /// Both heads' senders are set up by the caller.
+    pub(crate) fn new(down: &'a mut D, up: &'a mut U, timeouts: Timeouts) -> Self {
         Self {
             down,
             up,
@@ -83,7 +86,8 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
             moved: false,
             unbegun: false,
             body_taken: false,
-            pace: Pace::new(idle, None),
+            timeouts,
+            pace: Pace::new(timeouts.idle, None),
         }
     }
 
@@ -91,19 +95,19 @@ impl<'a, D: MessageStream, U: MessageStream> Exchange<'a, D, U> {
     pub(crate) fn resumed(
         down: &'a mut D,
         up: &'a mut U,
-        idle: Option<Duration>,
+        timeouts: Timeouts,
         upload: Upload,
     ) -> Self {
         Self {
             upload,
-            ..Self::new(down, up, idle)
+            ..Self::new(down, up, timeouts)
         }
     }
 
     /// Times the pieces of the response too.
-    pub(crate) fn timing(mut self, idle: Option<Duration>, stream: Option<StreamClock>) -> Self {
+    pub(crate) fn timing(mut self, stream: Option<StreamClock>) -> Self {
         if stream.is_some() {
-            self.pace = Pace::new(idle, stream);
+            self.pace = Pace::new(self.timeouts.idle, stream);
         }
         self
     }

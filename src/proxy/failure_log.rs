@@ -27,7 +27,7 @@ pub(crate) struct FailureLog {
     listener: String,
     upstream: String,
     lines: Vec<LogLimit>,
-    /// Of heads, of a lack of memory, of HTTP/2 connections, of tunnels, and then of signatures by their reasons.
+    /// Of heads, of bodies, of a lack of memory, of HTTP/2 connections, of tunnels, and then of signatures by their reasons.
     refusals: Vec<LogLimit>,
 }
 
@@ -50,9 +50,18 @@ impl FailureLog {
 
     /// A request was refused by its head.
     pub(crate) fn head_refused(&self, reason: &dyn fmt::Display, status: u16) {
+        self.refused(HEAD, reason, status);
+    }
+
+    /// A request was refused by its body.
+    pub(crate) fn body_refused(&self, reason: &str, status: u16) {
+        self.refused(BODY, &reason, status);
+    }
+
+    fn refused(&self, part: &str, reason: &dyn fmt::Display, status: u16) {
         log_admitted!(
             info,
-            self.admit_refusal(HEAD),
+            self.admit_refusal(part),
             "request refused",
             listener = %self.listener,
             %reason,
@@ -128,6 +137,8 @@ impl FailureLog {
 
 /// Stands for every reason of a head.
 const HEAD: &str = "head";
+/// Stands for every reason of a body.
+const BODY: &str = "body";
 /// Stands for a lack of memory.
 const OVERLOADED: &str = "overloaded";
 /// Stands for every reason of an HTTP/2 connection.
@@ -136,7 +147,7 @@ const HTTP2: &str = "http2";
 pub(crate) const TUNNEL: &str = "tunnel";
 
 fn refusals() -> impl Iterator<Item = &'static str> {
-    [HEAD, OVERLOADED, HTTP2, TUNNEL]
+    [HEAD, BODY, OVERLOADED, HTTP2, TUNNEL]
         .into_iter()
         .chain(Verifier::results())
 }

@@ -22,6 +22,8 @@ pub(crate) enum LocalReply {
     HeadTimeout,
     /// The body did not come, and another client waited for the place.
     Shed,
+    /// The body did not come in time.
+    ClientTimeout,
     /// The process has no memory for the request.
     Overloaded,
     /// The upstream failed before it responded.
@@ -43,7 +45,7 @@ impl LocalReply {
             Self::BadHead(error) => error.status(),
             Self::BadBody => 400,
             Self::Signature(refusal) => refusal.status(),
-            Self::HeadTimeout | Self::Shed => 408,
+            Self::HeadTimeout | Self::Shed | Self::ClientTimeout => 408,
             Self::Overloaded => 503,
             Self::Upstream { status, .. } => status,
         }
@@ -59,6 +61,7 @@ impl LocalReply {
             Self::Signature(refusal) => refusal.as_str(),
             Self::HeadTimeout => "head_timeout",
             Self::Shed => "shed",
+            Self::ClientTimeout => "client_timeout",
             Self::Overloaded => "overloaded",
             Self::Upstream { reason, .. } => reason,
         }

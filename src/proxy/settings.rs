@@ -147,6 +147,9 @@ pub struct Settings {
     pub keep_alive_timeout: Option<Duration>,
     /// Silence in both directions during an exchange before it is cut; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// How long an HTTP client that alone is waited for may send nothing of its request, or take nothing of its
+    /// response; `None`: for ever.
+    pub client_timeout: Option<Duration>,
     /// Bytes of a request head before 431.
     pub max_head_bytes: usize,
     /// Header fields of a request before 431.
@@ -167,7 +170,32 @@ pub struct Settings {
     pub upstream_proxy_protocol: UpstreamProxyProtocol,
 }
 
+/// How long an exchange may be silent; `None` without end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timeouts {
+    /// Both sides.
+    pub(crate) idle: Option<Duration>,
+    /// A client that alone is waited for.
+    pub(crate) client: Option<Duration>,
+}
+
 impl Settings {
+    /// Those of a request and its response.
+    pub(super) fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            idle: self.idle_timeout,
+            client: self.client_timeout,
+        }
+    }
+
+    /// Those of a tunnel, in which either side may be silent.
+    pub(super) fn tunnel_timeouts(&self) -> Timeouts {
+        Timeouts {
+            client: None,
+            ..self.timeouts()
+        }
+    }
+
     /// Whether it matters where a client connected to.
     pub(super) fn needs_local_address(&self) -> bool {
         self.protocol == Protocol::Tunnel

@@ -73,8 +73,8 @@ pub(crate) async fn sign<'a, D: MessageStream, U: MessageStream>(
             )
         }
         Framing::Length(length) if length <= SHORT && has_room(&mut charge, length, &response) => {
-            let idle = context.settings.idle_timeout;
-            let mut exchange = Exchange::resumed(down, &mut *up, idle, upload);
+            let timeouts = context.settings.timeouts();
+            let mut exchange = Exchange::resumed(down, &mut *up, timeouts, upload);
             let (body, mut trailers) = whole(&mut exchange, length).await?;
             if let Some(trailers) = &mut trailers {
                 Receipt::strip(trailers);

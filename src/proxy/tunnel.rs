@@ -41,7 +41,7 @@ pub(super) async fn run<D: MessageStream, U: MessageStream>(
     context: &Context,
 ) -> Outcome {
     relayed(
-        Exchange::new(down, up, context.settings.idle_timeout),
+        Exchange::new(down, up, context.settings.tunnel_timeouts()),
         context,
     )
     .await
@@ -53,7 +53,7 @@ pub(super) async fn run_from_nothing<D: MessageStream, U: MessageStream>(
     up: &mut U,
     context: &Context,
 ) -> Outcome {
-    let exchange = Exchange::new(down, up, context.settings.idle_timeout);
+    let exchange = Exchange::new(down, up, context.settings.tunnel_timeouts());
     relayed(exchange.unbegun(), context).await
 }
 
@@ -66,6 +66,7 @@ async fn relayed<D: MessageStream, U: MessageStream>(
         Err(Broken::Client(_)) => Outcome::ClientGone,
         Err(Broken::Idle) => Outcome::IdleTimeout,
         Err(Broken::Shed) => Outcome::Shed,
+        Err(Broken::Timeout) => Outcome::Timeout,
         Err(Broken::Upstream(_)) => {
             context.answer_broken();
             Outcome::UpstreamBroken

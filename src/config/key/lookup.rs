@@ -78,6 +78,7 @@ impl Key {
                 | Self::HeadTimeout
                 | Self::KeepAliveTimeout
                 | Self::UpstreamIdleTimeout
+                | Self::ClientTimeout
         )
     }
 

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use thiserror::Error;
 
 use crate::proxy::codec::headers::put_field;
-use crate::proxy::codec::patience::Awaited;
+use crate::proxy::codec::patience::{GivenUp, Turn};
 
 /// How the length of a body is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -157,9 +157,9 @@ pub(crate) trait MessageStream {
         Outgoing::default()
     }
 
-    /// Told at the end of a turn who is waited for, and whether anything moved in it. Ready when the
-    /// connection, whose client alone was waited for, has to make room for another one.
-    fn poll_patience(&mut self, _cx: &mut Context<'_>, _turn: (Awaited, bool)) -> Poll<()> {
+    /// Told at the end of a turn who is waited for, and whether anything moved in it. Ready when a client that
+    /// alone was waited for is given up.
+    fn poll_patience(&mut self, _cx: &mut Context<'_>, _turn: Turn) -> Poll<GivenUp> {
         Poll::Pending
     }
 }

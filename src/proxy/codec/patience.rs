@@ -30,6 +30,32 @@ pub(crate) enum Awaited {
     Reading,
 }
 
+/// A turn of an exchange in which nothing more can be forwarded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) awaited: Awaited,
+    /// Something came or was forwarded in it.
+    pub(crate) moved: bool,
+    /// How long the client alone is waited for at most; `None` without end.
+    pub(crate) limit: Option<Duration>,
+}
+
+impl Turn {
+    /// Until nothing that moves counts as a stall.
+    fn patience(self) -> Duration {
+        self.limit.map_or(PATIENCE, |limit| limit.min(PATIENCE))
+    }
+}
+
+/// Why a client is waited for no longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum GivenUp {
+    /// Its connection has to make room for another one.
+    Shed,
+    /// The limit passed.
+    Timeout,
+}
+
 /// What has changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Change {
@@ -38,6 +64,8 @@ pub(crate) enum Change {
     Stalled(Instant),
     /// It goes on after it had stalled.
     GoesOn,
+    /// The limit passed.
+    Timeout,
 }
 
 /// How long one client is waited for.
@@ -71,49 +99,66 @@ impl Patience {
         }
     }
 
-    /// Asked at the end of each turn. `moved`: something came or was forwarded in this turn; `sent`: bytes that
-    /// have left for the client; `untaken`: what it has not acknowledged of them, as far as the kernel tells.
+    /// Asked at the end of each turn. `sent`: bytes that have left for the client; `untaken`: what it has not
+    /// acknowledged of them, as far as the kernel tells.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        (awaited, moved): (Awaited, bool),
+        turn: Turn,
         sent: u64,
         untaken: impl Fn() -> Option<usize>,
     ) -> Change {
-        if awaited == Awaited::Others {
+        if turn.awaited == Awaited::Others {
             let Some(wait) = &mut self.0 else {
                 return Change::Nothing;
             };
             wait.waits = false;
             return wait.goes_on();
         }
-        let wait = self.0.get_or_insert_with(|| Box::new(Wait::new()));
+        let patience = turn.patience();
+        let wait = self.0.get_or_insert_with(|| Box::new(Wait::new(patience)));
         let mut change = Change::Nothing;
-        if moved || !wait.waits || wait.sent != sent {
+        if turn.moved || !wait.waits || wait.sent != sent {
             change = wait.goes_on();
-            wait.waits = true;
-            wait.since = Instant::now();
-            wait.sent = sent;
-            wait.untaken = None;
+            wait.begin(patience, sent);
         }
-        if !wait.stalled && wait.is_over(cx, awaited, untaken) {
+        if !wait.stalled && wait.is_over(cx, turn, &untaken) {
             wait.stalled = true;
             change = Change::Stalled(wait.since);
+        }
+        // In gRPC it may be the server's turn as well.
+        if wait.stalled
+            && turn.awaited != Awaited::Talking
+            && let Some(limit) = turn.limit
+            && wait.is_past(cx, limit, turn.awaited, &untaken)
+        {
+            change = Change::Timeout;
         }
         change
     }
 }
 
 impl Wait {
-    fn new() -> Self {
+    fn new(patience: Duration) -> Self {
         let now = Instant::now();
         Self {
-            timer: Box::pin(sleep_until(now + PATIENCE)),
+            timer: Box::pin(sleep_until(now + patience)),
             waits: false,
             stalled: false,
             since: now,
             sent: 0,
             untaken: None,
+        }
+    }
+
+    fn begin(&mut self, patience: Duration, sent: u64) {
+        self.waits = true;
+        self.since = Instant::now();
+        self.sent = sent;
+        self.untaken = None;
+        let due = self.since + patience;
+        if self.timer.deadline() > due {
+            self.timer.as_mut().reset(due);
         }
     }
 
@@ -130,24 +175,25 @@ impl Wait {
     fn is_over(
         &mut self,
         cx: &mut Context<'_>,
-        awaited: Awaited,
+        turn: Turn,
         untaken: impl Fn() -> Option<usize>,
     ) -> bool {
+        let patience = turn.patience();
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            let mut due = self.since + PATIENCE;
+            let mut due = self.since + patience;
             if now >= due {
-                let left = match awaited {
+                let left = match turn.awaited {
                     Awaited::Reading => untaken(),
                     _ => None,
                 };
                 let before = std::mem::replace(&mut self.untaken, left);
                 // Without a first look there is nothing to compare with.
                 let takes = before.map_or(left.is_some(), |before| left.unwrap_or(0) < before);
-                let longest = match awaited {
+                let longest = match turn.awaited {
                     Awaited::Talking => TALK,
                     Awaited::Reading if left.is_none() => UNSEEN,
-                    _ => PATIENCE,
+                    _ => patience,
                 };
                 if !takes && now >= self.since + longest {
                     return true;
@@ -156,7 +202,7 @@ impl Wait {
                     self.since = now;
                 }
                 due = if takes {
-                    now + PATIENCE
+                    now + patience
                 } else {
                     self.since + longest
                 };
@@ -165,86 +211,38 @@ impl Wait {
         }
         false
     }
+
+    /// Whether a client that has stalled is waited for no longer. One of which the kernel does not tell what it
+    /// takes may be reading.
+    fn is_past(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Duration,
+        awaited: Awaited,
+        untaken: impl Fn() -> Option<usize>,
+    ) -> bool {
+        loop {
+            let now = Instant::now();
+            if now >= self.since + limit {
+                if awaited == Awaited::Sending {
+                    return true;
+                }
+                let Some(left) = untaken() else {
+                    return false;
+                };
+                let before = self.untaken.replace(left);
+                if before.is_some_and(|before| left >= before) {
+                    return true;
+                }
+                self.since = now;
+            }
+            self.timer.as_mut().reset(self.since + limit);
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use tokio::time::advance;
-
-    use super::*;
-
-    fn poll(patience: &mut Patience, turn: (Awaited, bool), sent: u64, left: usize) -> Change {
-        let mut cx = Context::from_waker(Waker::noop());
-        patience.poll(&mut cx, turn, sent, || Some(left))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_a_client_of_which_nothing_comes_has_stalled() {
-        let mut patience = Patience::default();
-        let sending = (Awaited::Sending, false);
-        assert_eq!(poll(&mut patience, sending, 0, 0), Change::Nothing);
-        advance(PATIENCE / 2).await;
-        let came = (Awaited::Sending, true);
-        assert_eq!(poll(&mut patience, came, 0, 0), Change::Nothing);
-        advance(PATIENCE / 2).await;
-        assert_eq!(poll(&mut patience, sending, 0, 0), Change::Nothing);
-        advance(PATIENCE).await;
-        let stalled = poll(&mut patience, sending, 0, 0);
-        assert!(matches!(stalled, Change::Stalled(_)), "{stalled:?}");
-        assert!(patience.is_stalled());
-        assert_eq!(poll(&mut patience, sending, 0, 0), Change::Nothing);
-        assert_eq!(poll(&mut patience, came, 0, 0), Change::GoesOn);
-        advance(PATIENCE * 2).await;
-        let others = (Awaited::Others, false);
-        assert_eq!(poll(&mut patience, others, 0, 0), Change::Nothing);
-        assert!(!patience.is_stalled());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_acknowledges_reads() {
-        let mut patience = Patience::default();
-        let reading = (Awaited::Reading, false);
-        for left in [900, 900, 800, 700, 600] {
-            assert_eq!(poll(&mut patience, reading, 1, left), Change::Nothing);
-            advance(PATIENCE).await;
-        }
-        // A partial write.
-        assert_eq!(poll(&mut patience, reading, 2, 600), Change::Nothing);
-        advance(PATIENCE).await;
-        assert_eq!(poll(&mut patience, reading, 2, 600), Change::Nothing);
-        advance(PATIENCE).await;
-        let stalled = poll(&mut patience, reading, 2, 600);
-        assert!(matches!(stalled, Change::Stalled(_)), "{stalled:?}");
-    }
-
-    /// Looks once in half a patience; `left` says what the kernel tells.
-    async fn stalls_after(awaited: Awaited, left: impl Fn(u32) -> Option<usize>) -> Duration {
-        let (mut patience, began) = (Patience::default(), Instant::now());
-        for look in 0..60 {
-            let mut cx = Context::from_waker(Waker::noop());
-            let turn = (awaited, false);
-            if let Change::Stalled(_) = patience.poll(&mut cx, turn, 0, || left(look)) {
-                return began.elapsed();
-            }
-            advance(PATIENCE / 2).await;
-        }
-        began.elapsed()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_may_be_waiting_as_well_has_longer() {
-        let sending = stalls_after(Awaited::Sending, |_| None).await;
-        assert_eq!(sending, PATIENCE);
-        let talking = stalls_after(Awaited::Talking, |_| None).await;
-        assert_eq!(talking, TALK);
-        let unseen = stalls_after(Awaited::Reading, |_| None).await;
-        assert_eq!(unseen, UNSEEN);
-        // It took all that there was, and gives its window back late.
-        let all = stalls_after(Awaited::Reading, |look| Some(900 * usize::from(look < 3))).await;
-        assert!(all > PATIENCE * 2, "{all:?}");
-        let nothing = stalls_after(Awaited::Reading, |_| Some(900)).await;
-        assert_eq!(nothing, PATIENCE * 2);
-    }
-}
+mod tests;

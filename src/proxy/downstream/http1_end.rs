@@ -55,6 +55,7 @@ pub(super) async fn reply_to_error<S: Duplex>(
     let outcome = match reply {
         LocalReply::BadBody => Outcome::ProtocolError,
         LocalReply::Shed => Outcome::Shed,
+        LocalReply::ClientTimeout => Outcome::Timeout,
         _ => Outcome::Closed,
     };
     // A body that is still coming, or is not what it should be, would be read as the next request.
@@ -125,6 +126,7 @@ pub(super) fn conclude<S: Duplex>(
                 Broken::Client(_) => Next::Gone(Outcome::ClientGone),
                 Broken::Idle => Next::Break(Outcome::IdleTimeout),
                 Broken::Shed => Next::Break(Outcome::Shed),
+                Broken::Timeout => Next::Break(Outcome::Timeout),
                 Broken::Upstream(_) => {
                     context.answer_broken();
                     Next::Break(Outcome::UpstreamBroken)

@@ -117,9 +117,9 @@ async fn respond<S: Duplex, R: UpstreamResponse>(
         };
     }
     let after = head.after;
-    let (idle, clock) = (context.settings.idle_timeout, sample.clock(|| head.stream));
-    let upload = response.upload();
-    let mut exchange = Exchange::resumed(client, response.body(), idle, upload).timing(idle, clock);
+    let (timeouts, upload) = (context.settings.timeouts(), response.upload());
+    let exchange = Exchange::resumed(client, response.body(), timeouts, upload);
+    let mut exchange = exchange.timing(sample.clock(|| head.stream));
     let result = exchange.run().await;
     let complete = result.is_ok() && exchange.upload() == Upload::Done;
     response.end(context, complete);

@@ -73,9 +73,10 @@ async fn sign_and_forward<S: Duplex, R: UpstreamResponse>(
     let mut out = BytesMut::new();
     write_from_http2(&response, &mut out, framing, after);
     client.start_message(out.freeze(), framing);
-    let idle = context.settings.idle_timeout;
+    let timeouts = context.settings.timeouts();
     let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
-    let mut exchange = Exchange::resumed(client, &mut body, idle, upload).timing(idle, clock);
+    let exchange = Exchange::resumed(client, &mut body, timeouts, upload);
+    let mut exchange = exchange.timing(clock);
     let result = exchange.run().await;
     let upload = exchange.upload();
     Ok(Forwarded {

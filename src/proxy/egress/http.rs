@@ -61,6 +61,7 @@ fn settings(egress: &super::settings::Settings) -> Settings {
         head_timeout: Duration::from_secs(30),
         keep_alive_timeout: Some(Duration::from_secs(620)),
         idle_timeout: egress.idle_timeout,
+        client_timeout: None,
         max_head_bytes: 64 * 1024,
         max_headers: 100,
         max_streams: 250,

@@ -25,6 +25,7 @@ use crate::proxy::end::{Sent, end};
 use crate::proxy::error::{BROKEN_BODY, Outcome};
 use crate::proxy::exchange::{Broken, Exchange};
 use crate::proxy::origin::{Connected, HTTP1, OriginError, ServerStream, Target};
+use crate::proxy::settings::Timeouts;
 use crate::proxy::upstream::Priority;
 use crate::tls::handshake::Session;
 use crate::worker::Load;
@@ -229,7 +230,14 @@ impl EgressFrontend {
         server: &mut H1<ServerStream>,
         drain: &Watch,
     ) -> Outcome {
-        let exchange = Exchange::new(client, server, self.settings.idle_timeout);
+        let exchange = Exchange::new(
+            client,
+            server,
+            Timeouts {
+                idle: self.settings.idle_timeout,
+                client: None,
+            },
+        );
         let mut exchange = exchange.unbegun();
         let broken = tokio::select! {
             biased;
@@ -243,6 +251,7 @@ impl EgressFrontend {
             Broken::Client(_) => Outcome::ClientGone,
             Broken::Idle => Outcome::IdleTimeout,
             Broken::Shed => Outcome::Shed,
+            Broken::Timeout => Outcome::Timeout,
             Broken::Upstream(_) => Outcome::UpstreamBroken,
         }
     }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{Broken, Exchange, Upload};
 use crate::proxy::codec::message::MessageStream;
-use crate::proxy::codec::patience::Awaited;
+use crate::proxy::codec::patience::{Awaited, GivenUp, Turn};
 
 impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
     /// No request came before it: until one side has said something, the client is waited for.
@@ -58,9 +58,15 @@ impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
         cx: &mut Context<'_>,
         awaited: Awaited,
     ) -> Poll<Result<T, Broken>> {
-        let moved = std::mem::take(&mut self.moved);
-        if self.down.poll_patience(cx, (awaited, moved)).is_ready() {
-            return Poll::Ready(Err(Broken::Shed));
+        let turn = Turn {
+            awaited,
+            moved: std::mem::take(&mut self.moved),
+            limit: self.timeouts.client,
+        };
+        match self.down.poll_patience(cx, turn) {
+            Poll::Ready(GivenUp::Shed) => return Poll::Ready(Err(Broken::Shed)),
+            Poll::Ready(GivenUp::Timeout) => return Poll::Ready(Err(Broken::Timeout)),
+            Poll::Pending => {}
         }
         let Some(pace) = &mut self.pace else {
             return Poll::Pending;

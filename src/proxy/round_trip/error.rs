@@ -18,6 +18,8 @@ pub(crate) enum RoundTripError {
     BadDigest,
     /// The connection had to make room while the client's body was waited for.
     Shed,
+    /// The client's body did not come in time.
+    ClientTimeout,
     /// The upstream failed.
     Upstream(UpstreamError),
 }
@@ -25,10 +27,21 @@ pub(crate) enum RoundTripError {
 impl RoundTripError {
     /// What the client gets instead, counted and logged; nothing if it is gone.
     pub(crate) fn into_reply(self, context: &Context) -> Option<LocalReply> {
+        let refused = |reply: LocalReply, reason| {
+            context.failures.body_refused(reason, reply.status());
+            Some(reply)
+        };
         match self {
             Self::Client => None,
-            Self::BadBody => Some(LocalReply::BadBody),
-            Self::Shed => Some(LocalReply::Shed),
+            Self::BadBody => refused(LocalReply::BadBody, "the body is malformed"),
+            Self::Shed => refused(
+                LocalReply::Shed,
+                "nothing came of the body, and the listener is full",
+            ),
+            Self::ClientTimeout => refused(
+                LocalReply::ClientTimeout,
+                "nothing came of the body for client-timeout",
+            ),
             Self::BadDigest => {
                 bad_digest(context);
                 Some(LocalReply::Signature(Refusal::Digest))
@@ -55,6 +68,7 @@ impl From<Broken> for RoundTripError {
             Broken::Client(_) => Self::Client,
             Broken::Upstream(_) => Self::Upstream(UpstreamError::Closed),
             Broken::Shed => Self::Shed,
+            Broken::Timeout => Self::ClientTimeout,
             Broken::Idle => Self::Upstream(UpstreamError::Idle),
         }
     }

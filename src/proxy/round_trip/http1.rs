@@ -68,8 +68,8 @@ pub(crate) async fn send_http1<D: MessageStream>(
         } else {
             Upload::Open
         };
-        let idle = context.settings.idle_timeout;
-        let mut exchange = Exchange::resumed(down, &mut **connection, idle, upload);
+        let timeouts = context.settings.timeouts();
+        let mut exchange = Exchange::resumed(down, &mut **connection, timeouts, upload);
         let waited = final_head(&mut exchange, request, &mut interim).await;
         let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
         match waited {

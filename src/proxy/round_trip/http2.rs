@@ -102,7 +102,7 @@ async fn attempt<D: MessageStream>(
         body_taken: false,
     })?;
     let mut stream = OpenedStream::new(stream, without_body);
-    let mut exchange = Exchange::new(down, &mut stream, context.settings.idle_timeout);
+    let mut exchange = Exchange::new(down, &mut stream, context.settings.timeouts());
     let secured = permit.group().is_some();
     let waited = response(&mut exchange, &mut pending, |down: &mut D, mut head| {
         if secured {

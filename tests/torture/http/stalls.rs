@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::frames::{self, DATA, END_HEADERS, HEADERS, fields, frame, get};
 use crate::support::egress::egress;
+use crate::support::http::switched;
 use crate::support::{Setup, Sidecar, eventually, read_head, upstream, within};
 
 const PLACES: usize = 2;
@@ -319,4 +320,76 @@ async fn clients_that_read_slowly_are_not_idle() {
         is_not_idle_while_it_reads("http", "h2"),
         is_not_idle_while_it_reads("tcp", ""),
     );
+}
+
+/// The app is not held by a client of which nothing comes, or that takes nothing, though there is room for others.
+async fn is_given_up(alpn: &str, stall: Stall) {
+    let app = App::new().await;
+    let sidecar = Setup::in_front_of(app.address)
+        .timeouts("client-timeout = \"2s\"")
+        .start();
+    let mut client = fill(&sidecar, alpn, stall).await;
+    app.has(1).await;
+    let begun = Instant::now();
+    if let Stall::Reader = stall {
+        let cut = async || app.cut.load(Ordering::Relaxed) == 1;
+        eventually("the end of a response that nobody reads", cut).await;
+    } else {
+        let code = [("code", "4xx")];
+        sidecar
+            .metric_reaches("hybridge_requests_total", &code, 1.0)
+            .await;
+    }
+    assert!(begun.elapsed() > Duration::from_secs(1), "{alpn} {stall:?}");
+    assert_eq!(sidecar.metric("hybridge_requests_open", &[]).await, 0.0);
+    if alpn == "http/1.1" && !matches!(stall, Stall::Reader) {
+        let (end, seen) = within(to_the_end(&mut client)).await;
+        end.unwrap();
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(seen.starts_with("HTTP/1.1 408 "), "{seen}");
+        assert!(seen.contains("desc=\"client_timeout\""), "{seen}");
+        let outcome = [("outcome", "timeout")];
+        sidecar
+            .metric_reaches("hybridge_connections_total", &outcome, 1.0)
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_stall_are_given_up_after_the_client_timeout() {
+    for stall in [Stall::Body, Stall::PartOfBody, Stall::Reader] {
+        tokio::join!(is_given_up("http/1.1", stall), is_given_up("h2", stall));
+    }
+}
+
+/// An app may take as long as it likes to respond, and so may the sides of a WebSocket.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_timeout_is_none_of_the_app_or_of_a_tunnel() {
+    let app = upstream(async |mut stream: TcpStream| {
+        let head = read_head(&mut stream).await.unwrap();
+        if head.contains(" /ws ") {
+            stream.write_all(&switched(&head)).await.unwrap();
+        }
+        sleep(Duration::from_secs(3)).await;
+        if !head.contains(" /ws ") {
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+        }
+        stream.write_all(b"late").await.unwrap();
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app)
+        .timeouts("client-timeout = \"1s\"")
+        .start();
+    let upgrade = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let whole = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";
+    let ask = async |request: &str| {
+        let mut client = sidecar.connect(&["http/1.1"]).await;
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"late") {
+            seen.push(within(client.read_u8()).await.unwrap());
+        }
+    };
+    tokio::join!(ask(upgrade), ask(whole));
 }

@@ -81,9 +81,9 @@ impl Served<'_> {
             response.end(self.context, false);
             return sample.broken();
         }
-        let idle = self.context.settings.idle_timeout;
-        let mut exchange =
-            Exchange::resumed(&mut self.client, response.body(), idle, upload).timing(idle, clock);
+        let timeouts = self.context.settings.timeouts();
+        let exchange = Exchange::resumed(&mut self.client, response.body(), timeouts, upload);
+        let mut exchange = exchange.timing(clock);
         let result = exchange.run().await;
         let complete = result.is_ok() && exchange.upload() == Upload::Done;
         response.end(self.context, complete);
@@ -139,7 +139,7 @@ impl Served<'_> {
             bad_digest(self.context);
         }
         let reason = match broken {
-            Broken::Client(_) | Broken::Idle | Broken::Shed => Reason::CANCEL,
+            Broken::Client(_) | Broken::Idle | Broken::Shed | Broken::Timeout => Reason::CANCEL,
             Broken::Upstream(error) => {
                 self.context.answer_broken();
                 self.client.flushed().await;

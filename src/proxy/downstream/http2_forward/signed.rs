@@ -92,9 +92,9 @@ impl Served<'_> {
             sample.broken();
             return None;
         }
-        let idle = self.context.settings.idle_timeout;
-        let mut exchange =
-            Exchange::resumed(&mut self.client, &mut body, idle, upload).timing(idle, clock);
+        let timeouts = self.context.settings.timeouts();
+        let exchange = Exchange::resumed(&mut self.client, &mut body, timeouts, upload);
+        let mut exchange = exchange.timing(clock);
         let result = exchange.run().await;
         Some((result, exchange.upload()))
     }

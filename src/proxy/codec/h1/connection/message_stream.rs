@@ -10,7 +10,7 @@ use super::{Encoder, H1, HIGH_WATER, HIGH_WATER_PIECES, READ_AHEAD};
 use crate::io::{ClientStream, Closing, Duplex};
 use crate::proxy::codec::h1::body::{last_chunk, put_chunk_size};
 use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
-use crate::proxy::codec::patience::Awaited;
+use crate::proxy::codec::patience::{GivenUp, Turn};
 
 impl<S: ClientStream> Closing for H1<S> {
     fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
@@ -130,7 +130,7 @@ impl<S: Duplex> MessageStream for H1<S> {
         }
     }
 
-    fn poll_patience(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
+    fn poll_patience(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<GivenUp> {
         self.poll_client(cx, turn)
     }
 }

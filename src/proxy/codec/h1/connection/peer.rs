@@ -11,7 +11,7 @@ use super::client::Client;
 use crate::io::ClientStream;
 use crate::listener::Activity;
 use crate::proxy::codec::message::MessageError;
-use crate::proxy::codec::patience::{Awaited, Change, Patience};
+use crate::proxy::codec::patience::{Change, GivenUp, Patience, Turn};
 
 /// Between two looks whether a client is gone whose bytes nobody reads: the kernel tells nobody.
 const LOOK: Duration = Duration::from_millis(500);
@@ -60,7 +60,7 @@ impl<S> H1<S> {
         Poll::Pending
     }
 
-    pub(super) fn poll_client(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
+    pub(super) fn poll_client(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<GivenUp> {
         let Some(client) = self.client.as_deref_mut() else {
             return Poll::Pending;
         };
@@ -69,10 +69,11 @@ impl<S> H1<S> {
             Change::Nothing => {}
             Change::Stalled(since) => client.activity.stalled(since.into_std()),
             Change::GoesOn if client.activity.begin() => {}
-            Change::GoesOn => return Poll::Ready(()),
+            Change::GoesOn => return Poll::Ready(GivenUp::Shed),
+            Change::Timeout => return Poll::Ready(GivenUp::Timeout),
         }
         if client.patience.is_stalled() {
-            client.activity.poll_shed(cx)
+            client.activity.poll_shed(cx).map(|()| GivenUp::Shed)
         } else {
             Poll::Pending
         }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{ServedStream, grpc_status};
 use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
-use crate::proxy::codec::patience::{Awaited, Change};
+use crate::proxy::codec::patience::{Awaited, Change, GivenUp, Turn};
 
 impl MessageStream for ServedStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
@@ -89,17 +89,19 @@ impl MessageStream for ServedStream {
     }
 
     /// The connection makes room, once all of its streams wait for the client alone.
-    fn poll_patience(&mut self, cx: &mut Context<'_>, turn: (Awaited, bool)) -> Poll<()> {
+    fn poll_patience(&mut self, cx: &mut Context<'_>, mut turn: Turn) -> Poll<GivenUp> {
         let unsent = &self.unsent;
-        let (turn, sent) = match turn {
-            (Awaited::Sending, moved) if self.talks => ((Awaited::Talking, moved), 0),
-            (Awaited::Reading, _) => (turn, unsent.progress()),
-            _ => (turn, 0),
-        };
+        let mut sent = 0;
+        match turn.awaited {
+            Awaited::Sending if self.talks => turn.awaited = Awaited::Talking,
+            Awaited::Reading => sent = unsent.progress(),
+            _ => {}
+        }
         match self.patience.poll(cx, turn, sent, || unsent.untaken()) {
             Change::Nothing => {}
             Change::Stalled(_) => unsent.stalled(),
             Change::GoesOn => unsent.goes_on(),
+            Change::Timeout => return Poll::Ready(GivenUp::Timeout),
         }
         Poll::Pending
     }
