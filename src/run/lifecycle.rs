@@ -163,19 +163,16 @@ impl Sidecar {
         };
         tokio::select! {
             end = self.finish(refuse_at) => end,
-            () = again => self.end_at_once(),
+            () = again => self.end_at_once().await,
         }
     }
 
-    fn end_at_once(&self) -> End {
+    /// What is cut is a reset: a close would make a response without a length look whole.
+    async fn end_at_once(&self) -> End {
         self.abort_tasks();
         let open = self.drain.open();
         tracing::warn!(open, "told to end a second time: ending at once");
-        self.drain.advance(Phase::Aborting);
-        match open {
-            0 => End::Drained,
-            open => End::Aborted(open),
-        }
+        self.abort().await
     }
 
     async fn finish(&self, refuse_at: Instant) -> End {
