@@ -4,7 +4,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -49,6 +49,8 @@ async fn is_noticed(sidecar: &Sidecar) {
 
 const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4000000000\r\n\r\n";
 
+const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
 async fn over_http1(head: &[u8]) {
     let sidecar = Setup::in_front_of(deaf(true).await).start();
     let mut client = sidecar.connect(&["http/1.1"]).await;
@@ -77,13 +79,43 @@ async fn at_an_egress(protocol: &str, head: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_resets_a_stalled_upload_is_noticed() {
-    let upgrade = b"GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     tokio::join!(
         over_http1(POST),
-        over_http1(upgrade),
+        over_http1(UPGRADE),
         at_an_egress("http", POST),
         at_an_egress("tcp", b""),
     );
+}
+
+/// It has ended its direction of a tunnel, and the server says nothing.
+async fn half_closed(protocol: &str, head: &[u8]) {
+    let sidecar = Setup::in_front_of(deaf(protocol == "http").await)
+        .listener(&format!("protocol = \"{protocol}\""))
+        .start();
+    let mut client = sidecar.connect(&[]).await;
+    client.write_all(head).await.unwrap();
+    if protocol == "http" {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(within(client.read_u8()).await.unwrap());
+        }
+    }
+    client.write_all(b"all of it").await.unwrap();
+    client.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let gone = [("outcome", "client_gone")];
+    assert_eq!(
+        sidecar.metric("hybridge_connections_total", &gone).await,
+        0.0
+    );
+    client.get_ref().0.set_zero_linger().unwrap();
+    drop(client);
+    is_noticed(&sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_resets_a_half_closed_tunnel_is_noticed() {
+    tokio::join!(half_closed("http", UPGRADE), half_closed("tcp", b"hello"));
 }
 
 const PIECE: i64 = 16 * 1024;
