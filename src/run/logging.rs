@@ -11,14 +11,8 @@ use crate::config::LogSettings;
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(settings: &LogSettings) {
-    // A bare level is about this product; what its libraries say is asked for by name. cryptoki calls each
-    // mechanism of a token that it does not know an error; ours that matter are in the failure of the key.
-    let directives = if settings.level.contains(['=', ',']) {
-        settings.level.clone()
-    } else {
-        format!("warn,cryptoki=off,hybridge={}", settings.level)
-    };
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let directives = directives(&settings.level);
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("hybridge=info"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Lossy)
@@ -26,6 +20,22 @@ pub fn init(settings: &LogSettings) {
         .event_format(Lines::new(settings.format))
         .try_init();
     crate::panics::log_them();
+}
+
+/// A bare level is about this product. What its libraries say is asked for by name: h2 and rustls warn of each
+/// frame and record that a stranger gets wrong, without a limit and with the stranger's text, and cryptoki calls
+/// each mechanism of a token that it does not know an error. What matters of it is in lines of ours.
+fn directives(level: &str) -> String {
+    let mut all = "off".to_owned();
+    for directive in level.split(',') {
+        let ours = if directive.contains('=') {
+            ""
+        } else {
+            "hybridge="
+        };
+        all.extend([",", ours, directive]);
+    }
+    all
 }
 
 #[cfg(test)]
@@ -39,6 +49,21 @@ mod tests {
 
     const CHILD: &str = "run::logging::tests::panics_in_a_process_of_its_own";
     const SECRET: &str = "MIGHAgEAMBMGByqGSM49";
+
+    #[test]
+    fn a_bare_level_is_about_this_product() {
+        for (level, meant) in [
+            ("info", "off,hybridge=info"),
+            ("off", "off,hybridge=off"),
+            (
+                "warn,hybridge::access=info",
+                "off,hybridge=warn,hybridge::access=info",
+            ),
+            ("h2=debug,error", "off,h2=debug,hybridge=error"),
+        ] {
+            assert_eq!(directives(level), meant);
+        }
+    }
 
     /// The hook and the log are the whole process's: the test below starts this one.
     #[test]

@@ -4,8 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::http::{counted_app, ok};
+use crate::support::process::Process;
 use crate::support::program::Program;
-use crate::support::within;
+use crate::support::{Setup, within};
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -18,6 +20,7 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
@@ -168,4 +171,39 @@ async fn empty_data_frames_end_the_connection() {
     })
     .await;
     assert_eq!(within(reading).await.unwrap(), Some(ENHANCE_YOUR_CALM));
+}
+
+/// What the libraries say of a stranger's frames and records has no limit, so nothing of it is in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_and_records_of_strangers_do_not_fill_the_log() {
+    const HELLOS: usize = 10;
+    let (app, _) = counted_app(|_| async { ok("") }).await;
+    let drain = "[drain]\ndelay = \"0s\"\ntimeout = \"1s\"";
+    let process = Process::start(&Setup::in_front_of(app).process(drain)).await;
+    let mut client = process.connect(&["h2"]).await;
+    client
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    client.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    // Acknowledged, though none was sent.
+    let many = frame(PING, ACK, 0, &[7; 8]).repeat(1000);
+    for _ in 0..20 {
+        within(client.write_all(&many)).await.unwrap();
+    }
+    for _ in 0..HELLOS {
+        let mut client = TcpStream::connect(process.address).await.unwrap();
+        // A Finished before any hello.
+        let finished = [0x16, 3, 3, 0, 4, 20, 0, 0, 0];
+        client.write_all(&finished).await.unwrap();
+        let _ = within(client.read_to_end(&mut Vec::new())).await;
+    }
+    client
+        .write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, GET))
+        .await
+        .unwrap();
+    process.signal(Signal::TERM);
+    let (_, log) = process.ended().await;
+    let lines = log.lines().count();
+    assert!(lines <= HELLOS + 30, "{lines} lines: {log:.2000}");
 }
