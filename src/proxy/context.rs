@@ -65,7 +65,10 @@ pub(crate) struct Sample<'a> {
     context: &'a Context,
     started: Instant,
     pub(crate) protocol: RequestProtocol,
-    pub(crate) code: Code,
+    /// What its response head said.
+    pub(crate) status: Code,
+    /// The same once the response is complete; until then it may break off, by a drop as well.
+    code: Code,
     /// What access log and traces know of it.
     pub(crate) observed: Option<Box<Observed>>,
 }
@@ -104,6 +107,7 @@ impl Context {
             context: self,
             started: Instant::now(),
             protocol,
+            status: Code::Broken,
             code: Code::Broken,
             observed: None,
         }
@@ -111,7 +115,7 @@ impl Context {
 
     /// Counts and logs an HTTP/2 request that was refused before it became one of ours.
     pub(crate) fn refused(&self, status: u16) {
-        self.sample(RequestProtocol::Http2).responded_with(status);
+        self.sample(RequestProtocol::Http2).replied_with(status);
         let reason = match status {
             431 => "the head is too large",
             _ => "the request is malformed",
@@ -155,18 +159,24 @@ impl Sample<'_> {
     /// The response head is there and the status is known.
     pub(crate) fn responded_with(&mut self, status: u16) {
         self.responded();
-        self.code = Code::Http(status);
+        self.status = Code::Http(status);
+    }
+
+    /// The proxy responds itself.
+    pub(crate) fn replied_with(&mut self, status: u16) {
+        self.responded_with(status);
+        self.complete();
+    }
+
+    /// The response has been forwarded in full.
+    pub(crate) fn complete(&mut self) {
+        self.code = self.status;
     }
 
     /// What times the pieces of the response if it is a stream and that was asked for.
     pub(crate) fn clock(&self, is_stream: impl FnOnce() -> bool) -> Option<StreamClock> {
         let streams = self.context.streams.as_ref()?;
         is_stream().then(|| StreamClock::new(streams, self.protocol, self.started))
-    }
-
-    /// The answer broke off.
-    pub(crate) fn broken(&mut self) {
-        self.code = Code::Broken;
     }
 }
 

@@ -7,7 +7,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::io::{ClientStream, Duplex};
-use crate::metrics::Code;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::message::MessageStream;
 use crate::proxy::context::{Context, Sample};
@@ -27,9 +26,7 @@ pub(super) async fn tunnel<S: Duplex, U: MessageStream>(
     client.start_tunnel();
     let outcome = run(client, up, context).await;
     if outcome == Outcome::Closed {
-        sample.code = Code::Http(101);
-    } else {
-        sample.broken();
+        sample.complete();
     }
     outcome
 }

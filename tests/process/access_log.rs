@@ -112,3 +112,22 @@ async fn every_field_is_there_in_json_and_the_query_is_not() {
     assert_eq!(of("GET")["host"], "chat.example");
     assert!(!log.contains(SECRET), "{log}");
 }
+
+/// What stands where a host belongs, and is none, may be a secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_refused_is_not_repeated() {
+    let app = app(|_| async { ok("fine") }).await;
+    let drain = "[drain]\ndelay = \"0s\"\ntimeout = \"5s\"\n";
+    let setup = Setup::in_front_of(app).listener(EVERYTHING);
+    let process = Process::start(&setup.process(drain)).await;
+    let mut client = process.http2().await;
+    let uri = format!("https://bob:{SECRET}@localhost/");
+    let request = http::Request::get(uri).body(()).unwrap();
+    let (response, _) = client.send_request(request, true).unwrap();
+    assert_eq!(within(response).await.unwrap().status(), 400);
+    drop(client);
+    process.signal(Signal::TERM);
+    let log = process.ended().await.1;
+    assert_eq!(requests(&log).len(), 1, "{log}");
+    assert!(!log.contains(SECRET), "{log}");
+}

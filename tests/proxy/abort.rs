@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::support::http::{gone, h2_app, h2_request, h2_response, read_head};
+use crate::support::http::{gone, h2_app, h2_request, h2_response, read_head, switched};
 use crate::support::{Setup, upstream, within};
 use bytes::Bytes;
 use h2::ext::Protocol;
@@ -30,9 +30,16 @@ async fn waiting_app(first: &'static [u8], head: bool) -> (SocketAddr, Told) {
     let address = upstream(move |mut stream| {
         let tell = tell.clone();
         async move {
-            if head && !matches!(read_head(&mut stream).await, Ok(Some(_))) {
-                return;
-            }
+            let switch = if head {
+                let Ok(Some(head)) = read_head(&mut stream).await else {
+                    return;
+                };
+                let asked = head.contains("sec-websocket-key");
+                asked.then(|| [&switched(&head), &b"hi"[..]].concat())
+            } else {
+                None
+            };
+            let first = switch.as_deref().unwrap_or(first);
             stream.write_all(first).await.unwrap();
             tell.send(News::Begun).unwrap();
             gone(&mut stream).await;
@@ -52,7 +59,8 @@ async fn noticed(what: &str, told: &mut Told, left: Instant) {
     let News::Gone(at) = within(told.recv()).await.unwrap() else {
         panic!("{what}: begun twice");
     };
-    let after = at.duration_since(left);
+    let after = at.checked_duration_since(left);
+    let after = after.unwrap_or_else(|| panic!("{what}: ended before"));
     println!("{what}: noticed after {after:?}");
     assert!(after < SOON, "{what}: noticed after {after:?}");
 }
@@ -169,7 +177,9 @@ async fn an_http2_stream_that_is_reset_is_missed_by_the_app() {
             if first.is_empty() {
                 drop(tokio::spawn(response));
             } else {
-                answer = Some(within(response).await.unwrap());
+                let response = within(response).await.unwrap();
+                assert_eq!(response.status(), 200, "{what}");
+                answer = Some(response);
             }
             let left = Instant::now();
             if connection_lost {
@@ -184,6 +194,12 @@ async fn an_http2_stream_that_is_reset_is_missed_by_the_app() {
             )
             .await;
             drop(answer);
+            // Whatever its head said, the response is not complete.
+            let protocol = if kind == "websocket" { kind } else { "http2" };
+            let broken = [("protocol", protocol), ("code", "broken")];
+            sidecar
+                .metric_reaches("hybridge_requests_total", &broken, 1.0)
+                .await;
         }
     }
 }

@@ -128,7 +128,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             let reply = LocalReply::Signature(refusal);
             let mut sample = context.sample(RequestProtocol::Http1);
             sample.observed = observed;
-            sample.responded_with(reply.status());
+            sample.replied_with(reply.status());
             client.queue(reply.to_http1_with(true, !is_head, &accept));
             Next::Close(Outcome::Closed)
         }
@@ -292,7 +292,7 @@ fn reply_and_close<S: Duplex>(
     outcome: Outcome,
 ) -> Next {
     let mut sample = context.sample(RequestProtocol::Http1);
-    sample.responded_with(reply.status());
+    sample.replied_with(reply.status());
     client.queue(reply.to_http1(true, true));
     Next::Close(outcome)
 }

@@ -51,7 +51,7 @@ pub(super) async fn reply_to_error<S: Duplex>(
     let Some(reply) = why.into_reply(context) else {
         return Next::Gone(Outcome::ClientGone);
     };
-    sample.responded_with(reply.status());
+    sample.replied_with(reply.status());
     let outcome = match reply {
         LocalReply::BadBody => Outcome::ProtocolError,
         LocalReply::Shed => Outcome::Shed,
@@ -107,6 +107,9 @@ pub(super) fn conclude<S: Duplex>(
     after: Persistence,
     sample: &mut Sample<'_>,
 ) -> Next {
+    if result.is_ok() {
+        sample.complete();
+    }
     match result {
         Ok(()) if after == Persistence::Close && context.drain.is_draining() => {
             Next::Close(Outcome::Drained)
@@ -115,23 +118,20 @@ pub(super) fn conclude<S: Duplex>(
             Next::Close(Outcome::Closed)
         }
         Ok(()) => Next::Keep,
-        Err(broken) => {
-            sample.broken();
-            match broken {
-                Broken::Client(MessageError::Framing(FramingError::Digest)) => {
-                    bad_digest(context);
-                    Next::Break(Outcome::ProtocolError)
-                }
-                Broken::Client(MessageError::Framing(_)) => Next::Break(Outcome::ProtocolError),
-                Broken::Client(_) => Next::Gone(Outcome::ClientGone),
-                Broken::Idle => Next::Break(Outcome::IdleTimeout),
-                Broken::Shed => Next::Break(Outcome::Shed),
-                Broken::Timeout => Next::Break(Outcome::Timeout),
-                Broken::Upstream(_) => {
-                    context.answer_broken();
-                    Next::Break(Outcome::UpstreamBroken)
-                }
+        Err(broken) => match broken {
+            Broken::Client(MessageError::Framing(FramingError::Digest)) => {
+                bad_digest(context);
+                Next::Break(Outcome::ProtocolError)
             }
-        }
+            Broken::Client(MessageError::Framing(_)) => Next::Break(Outcome::ProtocolError),
+            Broken::Client(_) => Next::Gone(Outcome::ClientGone),
+            Broken::Idle => Next::Break(Outcome::IdleTimeout),
+            Broken::Shed => Next::Break(Outcome::Shed),
+            Broken::Timeout => Next::Break(Outcome::Timeout),
+            Broken::Upstream(_) => {
+                context.answer_broken();
+                Next::Break(Outcome::UpstreamBroken)
+            }
+        },
     }
 }

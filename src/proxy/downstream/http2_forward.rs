@@ -283,11 +283,12 @@ impl Served<'_> {
     ) {
         sample.responded_with(reply.status());
         let (mut response, body) = if self.grpc {
-            sample.code = Code::Grpc(reply.grpc_status());
+            sample.status = Code::Grpc(reply.grpc_status());
             (reply.to_grpc(), Bytes::new())
         } else {
             reply.to_http2()
         };
+        sample.complete();
         if let Some(accept) = accept {
             response.headers_mut().insert("accept-signature", accept);
         }

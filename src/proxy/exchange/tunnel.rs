@@ -22,8 +22,10 @@ impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
                 });
             }
             // A client that has ended its direction may still go away: the server may have nothing to say to it for long.
-            if uploaded.is_ready() {
-                self.poll_unread(cx)?;
+            if uploaded.is_ready()
+                && let Poll::Ready(gone) = self.poll_unread(cx)
+            {
+                return Poll::Ready(gone);
             }
             let awaited = self.awaited_in_tunnel(downloaded);
             self.poll_waiting(cx, awaited)

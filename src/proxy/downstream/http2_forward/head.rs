@@ -7,6 +7,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Uri, Version};
 
+use crate::proxy::codec::h1::request::valid_host;
 use crate::proxy::codec::headers::{ForwardedHeaders, field_size, is_hop_by_hop, put_field};
 use crate::proxy::codec::message::Framing;
 use crate::proxy::context::Context;
@@ -79,7 +80,9 @@ fn host_or_default<'a>(host: Option<&'a [u8]>, context: &'a Context) -> &'a [u8]
 #[cold]
 pub(super) fn line(log: &RequestLog, parts: &Parts) -> RequestLine {
     let target = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    log.line(parts.method.as_str(), host_of(parts).as_deref(), target)
+    // What is no host may be a secret that stands in its place.
+    let host = host_of(parts).filter(|host| valid_host(host));
+    log.line(parts.method.as_str(), host.as_deref(), target)
 }
 
 /// h2 has checked that the content agrees with a content-length.

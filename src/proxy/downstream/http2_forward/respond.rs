@@ -78,8 +78,7 @@ impl Served<'_> {
         let clock = sample.clock(|| announces_stream(head.response.headers().get(CONTENT_TYPE)));
         let last = response.body().at_end();
         if self.client.start_response(head.response, last).is_err() {
-            response.end(self.context, false);
-            return sample.broken();
+            return response.end(self.context, false);
         }
         let timeouts = self.context.settings.timeouts();
         let exchange = Exchange::resumed(&mut self.client, response.body(), timeouts, upload);
@@ -98,11 +97,12 @@ impl Served<'_> {
     ) {
         sample.responded_with(200);
         if self.client.start_response(response, false).is_err() {
-            return sample.broken();
+            return;
         }
         let outcome = tunnel::run(&mut self.client, up, self.context).await;
-        if outcome != Outcome::Closed {
-            sample.broken();
+        if outcome == Outcome::Closed {
+            sample.complete();
+        } else {
             if outcome == Outcome::UpstreamBroken {
                 self.client.flushed().await;
             }
@@ -117,7 +117,7 @@ impl Served<'_> {
             return sample.responded_with(status);
         }
         sample.responded();
-        sample.code = match grpc_status(response.headers()) {
+        sample.status = match grpc_status(response.headers()) {
             Some(code) => Code::Grpc(code),
             None if status == 200 => Code::Broken,
             None => Code::Http(status),
@@ -128,10 +128,11 @@ impl Served<'_> {
     /// (RFC 9113 §8.1); a response that broke off is reset, never ended.
     async fn conclude(&mut self, result: Result<(), Broken>, sample: &mut Sample<'_>) {
         if let Some(status) = self.client.grpc_status().filter(|_| self.grpc) {
-            sample.code = Code::Grpc(status);
+            sample.status = Code::Grpc(status);
         }
-        let Err(broken) = result else { return };
-        sample.broken();
+        let Err(broken) = result else {
+            return sample.complete();
+        };
         if matches!(
             broken,
             Broken::Client(MessageError::Framing(FramingError::Digest))

@@ -89,7 +89,6 @@ impl Served<'_> {
         self.head(&response, sample);
         let clock = sample.clock(|| announces_stream(response.headers().get(CONTENT_TYPE)));
         if self.client.start_response(response, body.at_end()).is_err() {
-            sample.broken();
             return None;
         }
         let timeouts = self.context.settings.timeouts();
