@@ -12,6 +12,7 @@ mod memory;
 mod pings;
 mod refusals;
 mod signed;
+mod slow_upstreams;
 mod stalls;
 mod upstreams;
 mod windows;

@@ -2,6 +2,7 @@
 //! reads one message and writes another (RFC 9110 §6).
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -99,6 +100,9 @@ pub(crate) struct Outgoing {
     /// Those that its TCP has not acknowledged, as far as the kernel tells.
     pub(crate) untaken: usize,
 }
+
+/// Asks a connection what was sent on it.
+pub(crate) type AskOutgoing = Arc<dyn Fn() -> Outgoing + Send + Sync>;
 
 impl Outgoing {
     /// Whether the peer has taken something since then.

@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use crate::proxy::codec::event_comment::EventTail;
 use crate::proxy::codec::h2::unsent::Charge;
-use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
 use crate::signature::{ContentDigest, Draft, Receipt};
 
 /// The upstream's side of an exchange whose response is signed.
@@ -167,5 +167,9 @@ impl<U: MessageStream> MessageStream for Signing<'_, U> {
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
         self.up.poll_closed(cx)
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        self.up.outgoing()
     }
 }

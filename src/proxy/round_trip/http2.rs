@@ -101,7 +101,7 @@ async fn attempt<D: MessageStream>(
         why: UpstreamError::Unprocessed.into(),
         body_taken: false,
     })?;
-    let mut stream = OpenedStream::new(stream, without_body);
+    let mut stream = OpenedStream::new(stream, without_body, permit.outgoing());
     let mut exchange = Exchange::new(down, &mut stream, context.settings.timeouts());
     let secured = permit.group().is_some();
     let waited = response(&mut exchange, &mut pending, |down: &mut D, mut head| {

@@ -15,6 +15,7 @@ use h2::client::SendRequest;
 use self::open::{Shared, open};
 use super::socket::Socket;
 use crate::panics::OnPanic;
+use crate::proxy::codec::message::AskOutgoing;
 use crate::proxy::error::UpstreamError;
 
 /// The shared connections.
@@ -67,6 +68,11 @@ impl UpstreamPermit {
     /// The group of the connection's keys, where there are any.
     pub(crate) fn group(&self) -> Option<&'static str> {
         self.shared.group
+    }
+
+    /// Tells what was sent on the connection.
+    pub(crate) fn outgoing(&self) -> AskOutgoing {
+        Arc::clone(&self.shared.outgoing)
     }
 
     /// The server takes no more streams on this connection.

@@ -7,7 +7,9 @@ use h2::{RecvStream, SendStream};
 
 use crate::proxy::codec::h2::sender::Sender;
 use crate::proxy::codec::h2::stream::poll_frame;
-use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Readiness};
+use crate::proxy::codec::message::{
+    AskOutgoing, Frame, MessageError, MessageStream, Outgoing, Readiness,
+};
 
 /// The upstream's side of a stream we opened.
 pub(crate) struct OpenedStream {
@@ -16,15 +18,17 @@ pub(crate) struct OpenedStream {
     receiver: Option<RecvStream>,
     /// The response has no body, whatever the server sends.
     bodiless: bool,
+    connection: AskOutgoing,
 }
 
 impl OpenedStream {
-    /// `ended`: the request has no body.
-    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+    /// `ended`: the request has no body; `connection` is that of the stream.
+    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool, connection: AskOutgoing) -> Self {
         Self {
             sender: Sender::new(stream, ended, None),
             receiver: None,
             bodiless: false,
+            connection,
         }
     }
 
@@ -86,5 +90,9 @@ impl MessageStream for OpenedStream {
 
     fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<MessageError> {
         Poll::Pending
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        (self.connection)()
     }
 }

@@ -34,6 +34,8 @@ struct Inner<S> {
     /// Something was read of the peer since that was last asked.
     heard: Arc<AtomicBool>,
     gathered: BytesMut,
+    /// Bytes that the socket took.
+    sent: u64,
     refusals: Option<Refusals>,
 }
 
@@ -54,6 +56,7 @@ impl<S> CoalescingWriter<S> {
             blocked: Arc::default(),
             heard: Arc::default(),
             gathered: BytesMut::new(),
+            sent: 0,
             refusals,
         })))
     }
@@ -86,6 +89,11 @@ impl<S> CoalescingWriter<S> {
     /// Whether something was read of the peer since this was last false.
     pub(crate) fn heard(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.inner().heard)
+    }
+
+    /// Bytes that the socket took.
+    pub(crate) fn sent(&self) -> u64 {
+        self.inner().sent
     }
 
     /// The stream itself, between two turns.
@@ -123,6 +131,7 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.gathered.is_empty() {
             let sent = ready!(Pin::new(&mut self.io).poll_write(cx, &self.gathered))?;
+            self.sent += sent as u64;
             self.gathered.advance(some(sent)?);
         }
         self.gathered = BytesMut::new();
@@ -163,6 +172,7 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
                 *piece = IoSlice::new(buf);
             }
             let sent = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &pieces))?;
+            self.sent += sent as u64;
             let before = self.gathered.len();
             if sent > before {
                 self.gathered = BytesMut::new();

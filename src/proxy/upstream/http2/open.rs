@@ -18,6 +18,7 @@ use crate::proxy::codec::h1::request::USUAL_FIELDS;
 use crate::proxy::codec::h1::response::MAX_RESPONSE_HEAD;
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
+use crate::proxy::codec::message::{AskOutgoing, Outgoing};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::upstream::socket::Socket;
 
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     /// Of a server elsewhere, whose path may swallow what it is sent; the kernel tells of the end of one here.
     liveness: Option<Mutex<Liveness>>,
     heard: Arc<AtomicBool>,
+    /// What was sent on it: of all its streams.
+    pub(super) outgoing: AskOutgoing,
     driver: AbortHandle,
 }
 
@@ -115,6 +118,10 @@ async fn begin(
         (socket.group(), watched)
     });
     let (turns, heard) = (socket.handle(), socket.heard());
+    let outgoing = socket.glance(|socket| Outgoing {
+        sent: socket.sent(),
+        untaken: socket.inspect(|io| io.untaken()).unwrap_or(0),
+    });
     let window = UPSTREAM.take_part(STREAM_WINDOW * MAX_STREAMS);
     let of_stream = (window.bytes() / MAX_STREAMS).max(LEAST_STREAM_WINDOW);
     let of_all = of_stream * MAX_STREAMS;
@@ -161,6 +168,7 @@ async fn begin(
         closed,
         liveness,
         heard,
+        outgoing: Arc::new(move || outgoing().unwrap_or_default()),
         driver: driver.abort_handle(),
     })
 }
