@@ -10,6 +10,8 @@ use crate::support::http::{
 };
 use crate::support::{Setup, Sidecar, answering, eventually, upstream, within};
 use bytes::Bytes;
+use futures_util::future::join_all;
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Barrier, Notify};
@@ -314,6 +316,43 @@ async fn an_app_behind_a_unix_socket_is_reached_and_reused() {
         assert!(seen.contains("host: localhost"), "{seen}");
     }
     assert_eq!(accepted.load(Ordering::SeqCst), 1);
+}
+
+/// A TCP socket waits for room in the queue of the app; a Unix socket refuses, and is asked again.
+#[tokio::test]
+async fn the_full_queue_of_a_unix_socket_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.sock");
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    socket.listen(1).unwrap();
+    let sidecar = Setup::in_front_of(format!("unix:{}", path.display()))
+        .timeouts("connect-timeout = \"1s\"")
+        .start();
+    let all = join_all((0..8).map(|_| ask(&sidecar, GET)));
+    let serving = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let listener: std::os::unix::net::UnixListener = socket.into();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+        for _ in 0..8 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let request = read_request(&mut stream).await.unwrap().unwrap();
+            stream.write_all(&ok(request.head)).await.unwrap();
+        }
+        listener
+    };
+    let (answers, listener) = tokio::join!(all, serving);
+    for answer in answers {
+        assert_eq!(answer.status(), 200);
+    }
+    // Nobody takes what comes now.
+    let mut queue = Vec::new();
+    while let Ok(waiting) = tokio::net::UnixStream::connect(&path).await {
+        queue.push(waiting);
+    }
+    assert_failed(&ask(&sidecar, GET).await, 504, "timeout");
+    drop(listener);
 }
 
 #[tokio::test]

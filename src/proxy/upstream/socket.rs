@@ -1,6 +1,7 @@
 //! A socket to the upstream: TCP, Unix, or TLS to a server elsewhere.
 
 use std::io::{self, IoSlice};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::sleep;
 
 use super::permits::SocketPermit;
 use crate::io::{
@@ -38,6 +40,20 @@ enum Kind {
     Tls(Box<KeptStream>),
 }
 
+/// Where TCP waits for room in the queue of the app, a Unix socket refuses: it is asked again, for as long as the
+/// caller waits.
+async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    const LONGEST: Duration = Duration::from_millis(100);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(pause).await,
+            connected => return connected,
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
 impl Socket {
     pub(super) async fn connect(address: &UpstreamAddr, permit: SocketPermit) -> io::Result<Self> {
         let kind = match address {
@@ -51,7 +67,7 @@ impl Socket {
                 }
                 Kind::Tcp(stream)
             }
-            UpstreamAddr::Unix(path) => Kind::Unix(UnixStream::connect(path).await?),
+            UpstreamAddr::Unix(path) => Kind::Unix(connect_unix(path).await?),
             // Each client names its own.
             UpstreamAddr::Tunnel(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
@@ -264,37 +280,4 @@ impl AsyncWrite for Socket {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use tokio::net::TcpListener;
-
-    use super::super::permits::{Priority, UpstreamPermits};
-    use super::*;
-
-    /// The unspecified address leads to this host too, and by its number it is no loopback: a peer elsewhere
-    /// without a network.
-    #[tokio::test]
-    async fn a_peer_that_may_vanish_is_asked_whether_it_is_there() {
-        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let permits = UpstreamPermits::new(None);
-        for (address, asked) in [("0.0.0.0", true), ("127.0.0.1", false)] {
-            let address = UpstreamAddr::Tcp(format!("{address}:{port}").parse().unwrap());
-            let permit = permits.socket(Priority::First, Duration::ZERO).await;
-            let socket = Socket::connect(&address, permit.ok().unwrap()).await;
-            let socket = socket.unwrap();
-            assert_eq!(socket.may_lose_its_peer(), asked);
-            let Kind::Tcp(stream) = &socket.kind else {
-                continue;
-            };
-            let stream = SockRef::from(stream);
-            assert_eq!(stream.keepalive().unwrap(), asked);
-            let minute = stream.tcp_keepalive_time().unwrap() == Duration::from_mins(1);
-            assert_eq!(minute, asked);
-            assert_eq!(stream.tcp_user_timeout().unwrap(), None);
-            socket.limit_unacknowledged();
-            let limit = stream.tcp_user_timeout().unwrap();
-            assert_eq!(limit, Some(Duration::from_mins(2)));
-        }
-    }
-}
+mod tests;
