@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::guarded::Guarded;
+use self::timing::{Event, HeadTime};
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, PhaseWait};
 use crate::io::{ClientStream, Closing};
@@ -66,6 +67,7 @@ where
         .enable_connect_protocol();
     let refused = Arc::clone(&context);
     let refusals = Refusals::new(move |status| refused.refused(status));
+    let heads = HeadTime::new(refusals.open_head());
     let stream = CoalescingWriter::watching(stream, refusals);
     let mut socket = stream.handle();
     let drain = context.drain.clone();
@@ -79,7 +81,7 @@ where
     };
     let (outcome, since) = match preface {
         Ok(Ok(connection)) => {
-            let mut serving = Serving::new(connection, socket.handle(), context);
+            let mut serving = Serving::new(connection, socket.handle(), context, heads);
             serving.run(&socket).await
         }
         Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
@@ -113,6 +115,7 @@ struct Serving<S> {
     /// of them have to say at once is then sent at once, and none of them is scheduled by itself.
     streams: FuturesUnordered<Guarded>,
     pings: Option<PingPong>,
+    heads: HeadTime,
     drained: PhaseWait,
     /// Until when the first request may come though a drain has begun; `None` once it has.
     first_by: Option<Instant>,
@@ -140,22 +143,12 @@ impl<S> Drop for Serving<S> {
     }
 }
 
-enum Event {
-    Closed(Result<(), h2::Error>),
-    Draining,
-    Shed,
-    Quiet,
-    /// It was told that the connection ends, and says nothing.
-    Mute,
-    PingDue,
-    Pong,
-}
-
 impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
     fn new(
         mut connection: Connection<CoalescingWriter<S>, Bytes>,
         socket: CoalescingWriter<S>,
         context: Arc<Context>,
+        heads: HeadTime,
     ) -> Self {
         context.activity.idle(Instant::now().into_std());
         let unsent = Unsent::new(&PROCESS, socket.blocked());
@@ -164,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
         unsent.tells(Box::new(move || untaken().flatten()), written);
         Self {
             pings: connection.ping_pong(),
+            heads,
             connection,
             heard: socket.heard(),
             socket,
@@ -196,6 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
                     return (self.make_room(socket).await, since);
                 }
                 Event::Quiet => self.close(Outcome::Timeout),
+                Event::HeadDue => self.refuse_head(),
                 Event::Mute => {
                     let since = self.quiet_since;
                     self.make_room(socket).await;

@@ -1,10 +1,14 @@
 //! Requests that the h2 crate refuses by itself: what the client gets, and that each is counted once.
 
-use tokio::io::AsyncWriteExt;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 use super::frames::{self, END_HEADERS, END_STREAM, Frame, HEADERS, RST_STREAM, SETTINGS, frame};
 use crate::support::http::echo_app;
-use crate::support::{Setup, Sidecar, within};
+use crate::support::{Setup, Sidecar, read_head, upstream, within};
 
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 const NO_ERROR: [u8; 4] = [0; 4];
@@ -122,4 +126,52 @@ async fn a_client_without_a_table_for_compression_gets_no_head_that_breaks_it() 
     assert_eq!(head.payload[..2], [0x20, 0x88], "an update to 0, then 200");
     counted(&sidecar, "4xx", 1.0).await;
     counted(&sidecar, "2xx", 1.0).await;
+}
+
+/// The head of one request never ends; what is asked before it is answered, and none holds the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_has_the_same_time_over_http2() {
+    const GOAWAY: u8 = 7;
+    for rest in [0, 5] {
+        let app = upstream(async |mut stream: TcpStream| {
+            read_head(&mut stream).await.unwrap();
+            sleep(Duration::from_secs(3)).await;
+            let late = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate";
+            stream.write_all(late).await.unwrap();
+        })
+        .await;
+        let sidecar = Setup::in_front_of(app)
+            .timeouts("head-timeout = \"1s\"")
+            .start();
+        let mut stream = sidecar.connect(&["h2"]).await;
+        frames::begin(&mut stream, 1 << 20, 0).await;
+        let acknowledged = |next: &Frame| next.kind == SETTINGS && next.flags & frames::ACK != 0;
+        while !acknowledged(&frames::next(&mut stream).await.unwrap().unwrap()) {}
+        stream.write_all(&frames::get(1, "/")).await.unwrap();
+        // Either CONTINUATION never comes, or the payload of the frame does not.
+        let head = frame(HEADERS, END_STREAM, 3, &frames::fields(&USUAL));
+        stream.write_all(&head[..head.len() - rest]).await.unwrap();
+        let (mut told, mut status) = (false, None);
+        // Without replies: no other frame may stand in an open head (RFC 9113 §6.10).
+        within(async {
+            let mut head = [0; 9];
+            while stream.read_exact(&mut head).await.is_ok() {
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; length as usize];
+                stream.read_exact(&mut payload).await.unwrap();
+                told |= head[3] == GOAWAY;
+                if head[3] == HEADERS {
+                    assert!(told, "the response came first");
+                    status = payload.first().copied();
+                }
+            }
+        })
+        .await;
+        // `:status` 200 (RFC 7541 appendix A).
+        assert_eq!(status, Some(0x88), "{rest}");
+        let outcome = [("outcome", "timeout")];
+        sidecar
+            .metric_reaches("hybridge_connections_total", &outcome, 1.0)
+            .await;
+    }
 }

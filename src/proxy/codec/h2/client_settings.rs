@@ -1,9 +1,8 @@
 //! What a client's first SETTINGS frame says of the table for field compression (RFC 9113 §6.5.2,
 //! RFC 7541 §4.2). The h2 crate does not tell.
 
-use super::frame::{HEADER, SETTINGS, payload_length};
+use super::frame::{HEADER, PREFACE, SETTINGS, payload_length};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADER_TABLE_SIZE: u16 = 1;
 const DEFAULT_TABLE_SIZE: u32 = 4096;
 

@@ -1,10 +1,15 @@
 //! The parts of a frame header (RFC 9113 §4.1) that are read beside the h2 crate.
 
+/// What a client begins with (RFC 9113 §3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame header.
 pub(super) const HEADER: usize = 9;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
+pub(super) const CONTINUATION: u8 = 9;
+/// The flag of the last frame of a head.
+pub(super) const END_HEADERS: u8 = 4;
 /// The flag of a SETTINGS frame that acknowledges another.
 pub(super) const ACK: u8 = 1;
 

@@ -3,6 +3,7 @@
 
 mod client_settings;
 mod frame;
+mod open_head;
 pub(crate) mod opened_stream;
 pub(crate) mod pings;
 pub(crate) mod refusals;

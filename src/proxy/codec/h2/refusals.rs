@@ -6,11 +6,14 @@
 //! that, so it says NO_ERROR here (RFC 9113 §8.1).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use bytes::BytesMut;
 
 use super::client_settings::ClientSettings;
 use super::frame::{self, HEADERS, RST_STREAM, acknowledges, payload_length, stream_of};
+use super::open_head::OpenHead;
 
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 const NO_ERROR: [u8; 4] = [0; 4];
@@ -38,6 +41,7 @@ pub(crate) struct Refusals {
     /// The newest stream that the crate itself responded to.
     responded: u32,
     settings: ClientSettings,
+    open_head: OpenHead,
     /// Settings of the client that took effect.
     acknowledged: usize,
     tell: Box<dyn FnMut(u16) + Send>,
@@ -54,6 +58,7 @@ impl Refusals {
             refused: VecDeque::new(),
             responded: 0,
             settings: ClientSettings::default(),
+            open_head: OpenHead::new(),
             acknowledged: 0,
             tell: Box::new(tell),
         }
@@ -62,6 +67,12 @@ impl Refusals {
     /// Bytes of the client.
     pub(crate) fn received(&mut self, bytes: &[u8]) {
         self.settings.received(bytes);
+        self.open_head.received(bytes);
+    }
+
+    /// The number of the request head that has begun and is not complete; zero if none is.
+    pub(crate) fn open_head(&self) -> Arc<AtomicU32> {
+        self.open_head.number()
     }
 
     /// Whether a header block of ours needs nothing before it: not when the client has chosen another

@@ -22,6 +22,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
         self.connection.graceful_shutdown();
     }
 
+    /// A head was not complete in time: none that follows can be read. What is being served goes on.
+    pub(super) fn refuse_head(&mut self) {
+        let client = self.context.identity.client();
+        let reason = "a request head was not complete in time";
+        self.context.failures.connection_refused(client, &reason);
+        self.close(Outcome::Timeout);
+    }
+
     /// Whether the connection has to make room for another one: it has no stream, or all of them wait for
     /// the client alone.
     pub(super) fn must_make_room(&mut self, cx: &task::Context<'_>) -> bool {

@@ -1,16 +1,61 @@
 //! When something is due on a connection without events: a drain, a ping, the end of a silence.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use super::{Event, Serving};
+use super::Serving;
 use crate::io::Closing;
 use crate::proxy::codec::h2::pings::{PING_ANSWER, PING_EVERY};
 use crate::proxy::codec::linger::SILENCE;
+
+/// What happens to a connection.
+pub(super) enum Event {
+    Closed(Result<(), h2::Error>),
+    Draining,
+    Shed,
+    Quiet,
+    /// It was told that the connection ends, and says nothing.
+    Mute,
+    /// A request head is not complete in time.
+    HeadDue,
+    PingDue,
+    Pong,
+}
+
+/// The time of the request head that is not complete.
+pub(super) struct HeadTime {
+    /// Which one that is.
+    open: Arc<AtomicU32>,
+    by: Option<(u32, Instant)>,
+}
+
+impl HeadTime {
+    pub(super) fn new(open: Arc<AtomicU32>) -> Self {
+        Self { open, by: None }
+    }
+
+    /// When it must be; `None` if none is open.
+    fn end(&mut self, timeout: Duration) -> Option<Instant> {
+        let number = self.open.load(Ordering::Relaxed);
+        if number == 0 {
+            return None;
+        }
+        match self.by {
+            Some((of, by)) if of == number => Some(by),
+            _ => {
+                let by = Instant::now() + timeout;
+                self.by = Some((number, by));
+                Some(by)
+            }
+        }
+    }
+}
 
 impl<S> Serving<S> {
     /// A drain has begun, and the request that the client may have sent right behind its handshake,
@@ -33,7 +78,10 @@ impl<S> Serving<S> {
     /// The next ping, or the end of a connection that is quiet.
     pub(super) fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
         let quiet_end = self.quiet_end().or_else(|| self.mute_end());
-        let due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
+        let mut due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
+        let head_end = self.heads.end(self.context.settings.head_timeout);
+        let head_end = head_end.filter(|_| self.closing.is_none());
+        due = head_end.map_or(due, |end| end.min(due));
         if self.timer.deadline() > due {
             self.timer.as_mut().reset(due);
         }
@@ -43,6 +91,9 @@ impl<S> Serving<S> {
             if quiet_end.is_some_and(|end| end <= fired) {
                 let mute = self.closing.is_some();
                 return Poll::Ready(if mute { Event::Mute } else { Event::Quiet });
+            }
+            if head_end.is_some_and(|end| end <= fired) {
+                return Poll::Ready(Event::HeadDue);
             }
             if self.ping_at <= fired {
                 return Poll::Ready(Event::PingDue);
