@@ -2,6 +2,7 @@
 //! (RFC 9113). The h2 crate bounds floods: resets, CONTINUATION, settings and pings, small frames.
 
 mod ending;
+mod event;
 mod guarded;
 mod timing;
 
@@ -19,8 +20,8 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use self::event::{Event, HeadTime};
 use self::guarded::Guarded;
-use self::timing::{Event, HeadTime};
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, PhaseWait};
 use crate::io::{ClientStream, Closing};

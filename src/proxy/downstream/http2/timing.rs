@@ -1,61 +1,17 @@
 //! When something is due on a connection without events: a drain, a ping, the end of a silence.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{self, Poll};
-use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::Serving;
+use super::event::Event;
 use crate::io::Closing;
 use crate::proxy::codec::h2::pings::{PING_ANSWER, PING_EVERY};
 use crate::proxy::codec::linger::SILENCE;
-
-/// What happens to a connection.
-pub(super) enum Event {
-    Closed(Result<(), h2::Error>),
-    Draining,
-    Shed,
-    Quiet,
-    /// It was told that the connection ends, and says nothing.
-    Mute,
-    /// A request head is not complete in time.
-    HeadDue,
-    PingDue,
-    Pong,
-}
-
-/// The time of the request head that is not complete.
-pub(super) struct HeadTime {
-    /// Which one that is.
-    open: Arc<AtomicU32>,
-    by: Option<(u32, Instant)>,
-}
-
-impl HeadTime {
-    pub(super) fn new(open: Arc<AtomicU32>) -> Self {
-        Self { open, by: None }
-    }
-
-    /// When it must be; `None` if none is open.
-    fn end(&mut self, timeout: Duration) -> Option<Instant> {
-        let number = self.open.load(Ordering::Relaxed);
-        if number == 0 {
-            return None;
-        }
-        match self.by {
-            Some((of, by)) if of == number => Some(by),
-            _ => {
-                let by = Instant::now() + timeout;
-                self.by = Some((number, by));
-                Some(by)
-            }
-        }
-    }
-}
 
 impl<S> Serving<S> {
     /// A drain has begun, and the request that the client may have sent right behind its handshake,
