@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::build;
 use crate::certgen;
-use crate::config::{Flags, socket};
+use crate::config::{Flags, host_socket};
 use crate::inject;
 use crate::ticket_keys;
 
@@ -97,26 +97,26 @@ Exit code 0: every endpoint was examined and meets --require. 1: one does not, i
 #[derive(Args, Clone, Debug)]
 pub struct Demo {
     /// Address of the hybrid listener
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = socket)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = host_socket)]
     pub listen: SocketAddr,
     /// Address of the listener that is classical for comparison
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444", value_parser = socket)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444", value_parser = host_socket)]
     pub classical_listen: SocketAddr,
     /// Address of the admin port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443", value_parser = socket)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443", value_parser = host_socket)]
     pub admin: SocketAddr,
     /// Address of the egress, where a client that knows no TLS connects; port 0 is a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = socket)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = host_socket)]
     pub egress_listen: SocketAddr,
     /// Address of the admin port of the sidecar with the egress
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = socket)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = host_socket)]
     pub egress_admin: SocketAddr,
     /// Only the stub model server, in plaintext at this address: a model server without a GPU
     #[arg(
         long,
         value_name = "ADDR",
         conflicts_with_all = ["listen", "classical_listen", "admin", "egress_listen", "egress_admin"],
-        value_parser = socket
+        value_parser = host_socket
     )]
     pub stub: Option<SocketAddr>,
 }

@@ -88,7 +88,7 @@ fn argument(key: Key) -> Arg {
 
 fn placeholder(form: ValueType) -> &'static str {
     match form {
-        ValueType::Addresses | ValueType::Upstream => "ADDR",
+        ValueType::Addresses(_) | ValueType::Upstream => "ADDR",
         ValueType::Choice(_) => "WORD",
         ValueType::Count(..) => "N",
         ValueType::Delay | ValueType::Duration | ValueType::Timeout => "DURATION",

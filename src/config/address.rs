@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use self::error::AddressError;
-pub(super) use self::misread::as_none;
+pub(super) use self::misread::{Clients, as_none};
 use crate::proxy::UpstreamAddr;
 use crate::redact::{Secret, Shown};
 
@@ -24,17 +24,18 @@ const POD_IPS: [&str; 3] = ["$POD_IPS", "${POD_IPS}", "$(POD_IPS)"];
 pub(super) fn listening(
     items: &[String],
     pod_ips: Option<&str>,
+    clients: Clients,
 ) -> Result<Vec<SocketAddr>, AddressError> {
     let Some((last, rest)) = items.split_last() else {
         return Err(AddressError::Empty);
     };
-    let mut tail = with_port(last, pod_ips)?;
+    let mut tail = with_port(last, pod_ips, clients)?;
     let shared = tail.first().map(SocketAddr::port);
     let mut addresses = Vec::new();
     for item in rest {
         match (item.parse::<IpAddr>(), shared) {
             (Ok(ip), Some(port)) => addresses.push(SocketAddr::new(ip, port)),
-            _ => addresses.append(&mut with_port(item, pod_ips)?),
+            _ => addresses.append(&mut with_port(item, pod_ips, clients)?),
         }
     }
     addresses.append(&mut tail);
@@ -56,13 +57,22 @@ pub(super) fn of_apps(items: &[String]) -> Result<(Vec<SocketAddr>, Vec<PathBuf>
     addresses
         .iter()
         .try_for_each(|item| misread::as_path(item))?;
-    Ok((listening(&addresses, None)?, paths))
+    Ok((listening(&addresses, None, Clients::Host)?, paths))
 }
 
 /// Reads one address with a port, for flags that take no list.
 pub fn socket(text: &str) -> Result<SocketAddr, AddressError> {
+    one(text, Clients::Network)
+}
+
+/// The same of an address that is for this host.
+pub fn host_socket(text: &str) -> Result<SocketAddr, AddressError> {
+    one(text, Clients::Host)
+}
+
+fn one(text: &str, clients: Clients) -> Result<SocketAddr, AddressError> {
     let text = text.trim();
-    match with_port(text, None)?.as_slice() {
+    match with_port(text, None, clients)?.as_slice() {
         [address] => Ok(*address),
         _ => Err(AddressError::Empty),
     }
@@ -143,8 +153,12 @@ fn unix(text: &str, path: &str) -> Result<PathBuf, AddressError> {
 }
 
 /// One item that carries a port; several addresses when it names those of the pod.
-fn with_port(text: &str, pod_ips: Option<&str>) -> Result<Vec<SocketAddr>, AddressError> {
-    misread::as_listening(text)?;
+fn with_port(
+    text: &str,
+    pod_ips: Option<&str>,
+    clients: Clients,
+) -> Result<Vec<SocketAddr>, AddressError> {
+    misread::as_listening(text, clients)?;
     let (host, port) = split(text)?;
     let port = parse_port(text, port)?;
     let hosts = match host {

@@ -57,7 +57,7 @@ const KIB: u64 = 1024;
 keys! {
     Workers: "workers", "workers", ValueType::Count(1, 1024), Derived("CPU quota"),
         "Worker threads";
-    Admin: "admin.listen", "admin", ValueType::Addresses, Fixed("127.0.0.1:9443"),
+    Admin: "admin.listen", "admin", ValueType::Addresses("127.0.0.1:9443"), Fixed("127.0.0.1:9443"),
         "Addresses of the plaintext admin port (probes, metrics, status), or `none`";
     Probes: "admin.probes", "probes", ValueType::Text, Derived("no probes"),
         "JSON table of the probes that the admin port makes for the app";
@@ -86,7 +86,7 @@ keys! {
 
     Name: "listener.name", "name", ValueType::Text, Fixed("default"),
         "Label of metrics and log lines; needed in a file with several listeners";
-    Listen: "listener.listen", "listen", ValueType::Addresses, Required,
+    Listen: "listener.listen", "listen", ValueType::Addresses("0.0.0.0:8443"), Required,
         "Addresses to accept TLS on: IP:PORT (IPv6 in brackets), :PORT for all, $POD_IPS:PORT";
     Upstream: "listener.upstream", "upstream", ValueType::Upstream, Required,
         "Where the upstream listens: IP:PORT of loopback, or unix:/PATH";
@@ -224,7 +224,7 @@ keys! {
 
     EgressName: "egress.name", "egress-name", ValueType::Text, Fixed("egress"),
         "Label of metrics and log lines; needed in a file with several egresses";
-    EgressListen: "egress.listen", "egress-listen", ValueType::Addresses, Required,
+    EgressListen: "egress.listen", "egress-listen", ValueType::Addresses("127.0.0.1:9000"), Required,
         "Addresses where apps of this host connect in plaintext: IP:PORT of loopback";
     UnsafeRemoteListen: "egress.unsafe-remote-listen", "unsafe-remote-listen", ValueType::Switch, Fixed("false"),
         "Allow an egress to listen on more than loopback: anyone who reaches it acts with our identity";

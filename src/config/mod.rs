@@ -41,7 +41,7 @@ mod value_type;
 use std::net::SocketAddr;
 
 pub(crate) use self::address::reachable;
-pub use self::address::{AddressError, socket};
+pub use self::address::{AddressError, host_socket, socket};
 pub use self::egress_error::EgressError;
 pub use self::environment::Environment;
 pub use self::error::Error;
@@ -122,6 +122,9 @@ pub fn profile(text: &str) -> Result<Profile, Error> {
     Located { raw, origin }.choice(Key::Profile)
 }
 
+const NO_ADMIN: &str =
+    "there is no admin port to talk to: name the sidecar's, such as 127.0.0.1:9443";
+
 /// Where `hybridge ctl` finds the admin port of the same host or pod: `flag`, else `HYBRIDGE_ADMIN`,
 /// else the default. Loopback is preferred among several, and stands for "every address".
 pub fn admin_address(flag: Option<&str>, environment: &Environment) -> Result<SocketAddr, Error> {
@@ -133,6 +136,13 @@ pub fn admin_address(flag: Option<&str>, environment: &Environment) -> Result<So
     };
     let mut layer = Layer::new(None);
     if let Some((text, origin)) = from_flags_and_env {
+        // Another word for none is told of `none` where that may be written.
+        if address::as_none(text).is_err() {
+            return Err(Error::Refused {
+                at: origin,
+                problem: NO_ADMIN,
+            });
+        }
         let raw = Raw::Word(text.to_owned());
         layer.insert(Key::Admin, Located { raw, origin });
     }
@@ -142,6 +152,6 @@ pub fn admin_address(flag: Option<&str>, environment: &Environment) -> Result<So
         .min_by_key(|address| !address.ip().is_loopback())
         .ok_or_else(|| Error::Refused {
             at: layer.place(Key::Admin),
-            problem: "there is no admin port to talk to",
+            problem: NO_ADMIN,
         })
 }

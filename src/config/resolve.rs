@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::address::{self, AddressError};
+use super::address::{self, AddressError, Clients};
 use super::environment::Environment;
 use super::error::Error;
 use super::key::Key;
@@ -31,9 +31,9 @@ pub(super) fn admin(layer: &Layer, pod_ips: Option<&str>) -> Result<admin::Setti
         [none] if none == "none" => Vec::new(),
         [word] => {
             address::as_none(word).map_err(refused)?;
-            address::listening(&items, pod_ips).map_err(refused)?
+            address::listening(&items, pod_ips, Clients::Host).map_err(refused)?
         }
-        _ => address::listening(&items, pod_ips).map_err(refused)?,
+        _ => address::listening(&items, pod_ips, Clients::Host).map_err(refused)?,
     };
     Ok(admin::Settings { addresses })
 }
@@ -115,7 +115,7 @@ fn socket(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<listener::
     Ok(listener::Settings {
         name: name.to_owned(),
         setting: "--listen (listener.listen)",
-        addresses: address::listening(&items, pod_ips)
+        addresses: address::listening(&items, pod_ips, Clients::Network)
             .map_err(|problem| at(layer, Key::Listen, problem))?,
         unix: listener::UnixSockets::default(),
         max_connections: layer.count(Key::MaxConnections)?,

@@ -7,8 +7,8 @@ use super::size::size_text;
 /// What a setting looks like when written down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ValueType {
-    /// One listening address or several.
-    Addresses,
+    /// One listening address or several, such as this one.
+    Addresses(&'static str),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number between these two, inclusive.
@@ -55,7 +55,7 @@ impl fmt::Display for ValueType {
     /// Completes "is not …" in messages and the column "type" of the documentation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Addresses => f.write_str("an address such as \"0.0.0.0:8443\", or a list"),
+            Self::Addresses(example) => write!(f, "an address such as \"{example}\", or a list"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Count(least, most) => write!(f, "a whole number from {least} to {most}"),
             Self::Delay => f.write_str("a duration from \"0s\" to \"720h\""),

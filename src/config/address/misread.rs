@@ -3,17 +3,28 @@
 
 use super::error::AddressError;
 
+/// Who connects to an address, and so which one is suggested where only a port was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Clients {
+    /// Anyone, over TLS.
+    Network,
+    /// This host, in plaintext: the network is asked for by its address.
+    Host,
+}
+
 /// Refuses what stands for a listening address without being one.
-pub(super) fn as_listening(text: &str) -> Result<(), AddressError> {
+pub(super) fn as_listening(text: &str, clients: Clients) -> Result<(), AddressError> {
     let path = text.starts_with("unix:") || text.starts_with('/') || text.starts_with("./");
-    if path {
-        return refused(
+    match clients {
+        Clients::Network if path => refused(
             text,
             "is a path, but TLS is accepted on TCP",
             "IP:PORT, such as 0.0.0.0:8443".to_owned(),
-        );
+        ),
+        Clients::Host if path => refused(text, "is a path", "127.0.0.1:PORT".to_owned()),
+        Clients::Network => common(text, "0.0.0.0"),
+        Clients::Host => common(text, "127.0.0.1"),
     }
-    common(text, "0.0.0.0")
 }
 
 /// Refuses other words for none, where `none` may stand.

@@ -5,7 +5,7 @@ use super::*;
 
 fn listens(text: &str, pod_ips: Option<&str>) -> Result<Vec<String>, String> {
     let items: Vec<_> = text.split(',').map(str::to_owned).collect();
-    listening(&items, pod_ips)
+    listening(&items, pod_ips, Clients::Network)
         .map(|addresses| addresses.iter().map(ToString::to_string).collect())
         .map_err(|error| error.to_string())
 }
@@ -155,6 +155,28 @@ fn an_entry_of_ports_is_a_port_and_an_upstream() {
         ("8000=", "an address is empty"),
     ] {
         assert_eq!(ports_entry(text).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_port_alone_is_loopback_where_plaintext_comes_in() {
+    for (text, expected) in [
+        (
+            "9443",
+            "`9443` is a port without an address: write 127.0.0.1:9443",
+        ),
+        ("*:9443", "`*:9443` has no IP address: write 127.0.0.1:9443"),
+        (
+            "http://*:9443/",
+            "`http://*:9443` is a URL, not an address: write 127.0.0.1:9443",
+        ),
+        ("./app", "`./app` is a path: write 127.0.0.1:PORT"),
+    ] {
+        let items = [text.to_owned()];
+        let admin = listening(&items, None, Clients::Host).unwrap_err();
+        assert_eq!(admin.to_string(), expected);
+        assert_eq!(of_apps(&items).unwrap_err().to_string(), expected);
+        assert_eq!(host_socket(text).unwrap_err().to_string(), expected);
     }
 }
 

@@ -86,7 +86,7 @@ impl Key {
     pub fn is_list(self) -> bool {
         matches!(
             self.value_type(),
-            ValueType::Addresses | ValueType::Names | ValueType::Networks | ValueType::Words(_)
+            ValueType::Addresses(_) | ValueType::Names | ValueType::Networks | ValueType::Words(_)
         )
     }
 

@@ -189,8 +189,16 @@ fn ctl_finds_the_admin_port_of_its_own_pod() {
         found(Some("127.0.0.1:3"), &[(variable, ":15400")]).unwrap(),
         "127.0.0.1:3"
     );
+    let none = "there is no admin port to talk to: name the sidecar's, such as 127.0.0.1:9443";
     let error = found(None, &[(variable, "none")]).unwrap_err();
-    assert_eq!(error, "HYBRIDGE_ADMIN: there is no admin port to talk to");
+    assert_eq!(error, format!("HYBRIDGE_ADMIN: {none}"));
+    let error = found(Some("off"), &[]).unwrap_err();
+    assert_eq!(error, format!("--admin: {none}"));
+    let error = found(Some("9443"), &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "--admin: `9443` is a port without an address: write 127.0.0.1:9443"
+    );
 }
 
 /// A comma too many is no rule, and one with a space behind it may be a part of a name.
