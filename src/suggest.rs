@@ -28,6 +28,7 @@ pub(crate) fn suggest<'a>(
             (distance, name)
         })
         .filter(|(distance, name)| *distance <= allowed(&given, name))
+        .filter(|(_, name)| same_words(&given, &normalised(name)))
         // Of two as near the one that begins alike: people read names from the front.
         .min_by_key(|(distance, name)| {
             let name = normalised(name);
@@ -51,6 +52,21 @@ pub(crate) fn suggest_or_alias<'a>(
     }
 }
 
+/// The same among a few, of which an alias must stand for one.
+pub(crate) fn suggest_among<'a>(
+    given: &str,
+    candidates: &[&'a str],
+    aliases: impl IntoIterator<Item = &'static (&'static str, &'static str)>,
+) -> Option<&'a str> {
+    let word = normalised(given);
+    let meant = aliases.into_iter().filter(|(other, _)| *other == word);
+    let of = |name: &str| candidates.iter().copied().find(|known| *known == name);
+    let mut meant = meant.filter_map(|(_, name)| of(name));
+    meant
+        .next()
+        .or_else(|| suggest(given, candidates.iter().copied()))
+}
+
 /// Continues a message that names what was written.
 pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |word| format!(": did you mean `{word}`?"))
@@ -64,6 +80,21 @@ fn allowed(given: &str, name: &str) -> usize {
         6..=10 => 2,
         _ => MOST_EDITS,
     }
+}
+
+/// Whether no word is another one: `egress-host` is two letters of `egress-cert` and no slip of the finger. Digits
+/// and a word more or less are left to the distance of the whole.
+fn same_words(given: &str, name: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split('-');
+        words
+            .map(|word| word.replace(|c: char| c.is_ascii_digit(), ""))
+            .collect()
+    };
+    let (given, name) = (words(given), words(name));
+    let close =
+        |(a, b): (&String, &String)| strsim::damerau_levenshtein(a, b) <= allowed(a, b).max(1);
+    given.len() != name.len() || given.iter().zip(&name).all(close)
 }
 
 fn normalised(name: &str) -> String {
@@ -85,6 +116,8 @@ mod tests {
             ("infoo", &["error", "info"], "info"),
             ("Hybrid_Prefered", &POLICIES, "hybrid-preferred"),
             ("upstraem", &["listen", "upstream"], "upstream"),
+            ("EGRESS_CRET", &["egress-cert"], "egress-cert"),
+            ("alow-pi", &["allow-cn", "allow-ip"], "allow-ip"),
             (
                 "TLS_AES_256_GCM_SHA256",
                 &["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"],
@@ -100,6 +133,10 @@ mod tests {
     fn what_is_far_from_every_word_gets_no_suggestion() {
         for (given, candidates) in [
             ("banana", &POLICIES[..]),
+            ("egress-host", &["egress-cert"]),
+            ("egress-mode", &["egress-name"]),
+            ("client-cert", &["client-crl"]),
+            ("upstream-host", &["upstream-http"]),
             ("hybrid", &POLICIES),
             ("grpc", &["http", "tcp"]),
             ("udp", &["http", "tcp"]),
@@ -120,6 +157,10 @@ mod tests {
         assert_eq!(found("RAW_BYTES"), Some("tcp"));
         assert_eq!(found("tpc"), Some("tcp"));
         assert_eq!(found("carrier-pigeon"), None);
+        let among = |given, known: &[&'static str]| suggest_among(given, known, aliases);
+        assert_eq!(among("gRPC", &["http", "tcp"]), Some("http"));
+        assert_eq!(among("gRPC", &["tcp"]), None);
+        assert_eq!(among("tpc", &["tcp"]), Some("tcp"));
         assert_eq!(did_you_mean(found("grpc")), ": did you mean `http`?");
         assert_eq!(did_you_mean(None), "");
     }

@@ -6,31 +6,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::suggest::{Aliases, suggest, suggest_or_alias};
-
-/// Flags of other programs, each with the one that it has here.
-const FLAGS: Aliases = &[
-    ("addr", "listen"),
-    ("address", "listen"),
-    ("backend", "upstream"),
-    ("bind", "listen"),
-    ("ca", "client-ca"),
-    ("cacert", "ca"),
-    ("cert-file", "cert"),
-    ("certificate", "cert"),
-    ("ciphers", "cipher-suites"),
-    ("curves", "groups"),
-    ("debug", "log-level"),
-    ("key-file", "key"),
-    ("mode", "policy"),
-    ("mtls", "client-auth"),
-    ("port", "listen"),
-    ("private-key", "key"),
-    ("resumption", "tickets"),
-    ("target", "upstream"),
-    ("threads", "workers"),
-    ("verbose", "log-level"),
-];
+use crate::config::flag_meant;
 
 /// Replaces what clap suggests instead of a flag; `arguments` are those of the process.
 pub fn suggest_flag(error: &mut clap::Error, arguments: impl Iterator<Item = OsString>) {
@@ -40,7 +16,11 @@ pub fn suggest_flag(error: &mut clap::Error, arguments: impl Iterator<Item = OsS
     let Some(ContextValue::String(written)) = error.get(ContextKind::InvalidArg) else {
         return;
     };
-    let Some(name) = written.strip_prefix("--").map(str::to_owned) else {
+    let flag = written.strip_prefix("--").map(str::to_owned);
+    // clap proposes to take it for a value, which hardly anyone means.
+    error.remove(ContextKind::Suggested);
+    error.remove(ContextKind::SuggestedArg);
+    let Some(name) = flag else {
         return;
     };
     let program = Cli::command();
@@ -55,11 +35,7 @@ pub fn suggest_flag(error: &mut clap::Error, arguments: impl Iterator<Item = OsS
         .get_arguments()
         .filter_map(clap::Arg::get_long)
         .collect();
-    let known = |flag: &&str| flags.contains(flag);
-    let found = suggest_or_alias(&name, [], FLAGS).filter(known);
-    let found = found.or_else(|| suggest(&name, flags.iter().copied()));
-    error.remove(ContextKind::SuggestedArg);
-    if let Some(flag) = found {
+    if let Some(flag) = flag_meant(&name, &flags) {
         let flag = ContextValue::String(format!("--{flag}"));
         error.insert(ContextKind::SuggestedArg, flag);
     }
@@ -92,6 +68,16 @@ mod tests {
             ("run --polcy x", Some("--policy")),
             ("check --listner x", Some("--listen")),
             ("inject serve --verbose", Some("--log-level")),
+            ("run --cacert x", Some("--client-ca")),
+            ("run --tls-cert x", Some("--cert")),
+            ("run --tls-key x", Some("--key")),
+            ("run --host x", Some("--listen")),
+            ("run --metrics", Some("--admin")),
+            ("run --client-cert x", Some("--client-ca")),
+            ("run --egress-host x", None),
+            ("run -v", None),
+            ("scan --ca x", None),
+            ("probe --client-cert x", None),
             ("probe --cacert x", Some("--ca")),
             ("probe --verbose", None),
         ] {
@@ -101,13 +87,21 @@ mod tests {
     }
 
     #[test]
-    fn every_alias_is_a_flag_of_a_command_and_no_flag_itself() {
-        let program = Cli::command();
-        let of = |name: &str| program.find_subcommand(name).unwrap().get_arguments();
-        let flags = of("run").chain(of("probe")).filter_map(clap::Arg::get_long);
-        let flags: Vec<&str> = flags.collect();
-        for (alias, flag) in FLAGS {
-            assert!(flags.contains(flag), "{alias} -> {flag}");
+    fn clap_does_not_propose_the_flag_as_a_value() {
+        for line in [
+            "run --tls-cert x",
+            "check -v",
+            "scan --ca x",
+            "certs --key x",
+        ] {
+            let arguments: Vec<&str> = ["hybridge"].into_iter().chain(line.split(' ')).collect();
+            let mut error = Cli::try_parse_from(&arguments).err().unwrap();
+            suggest_flag(&mut error, arguments.iter().skip(1).map(OsString::from));
+            let said = error.render().to_string();
+            assert!(
+                said.contains("unexpected argument") && !said.contains("as a value"),
+                "{said}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::key::{Key, Scope};
 use crate::redact::Shown;
-use crate::suggest::{Aliases, did_you_mean};
+use crate::suggest::{Aliases, did_you_mean, suggest_among};
 
 /// Values of the settings that take one of a few words.
 pub(super) fn of_values(key: Key) -> Aliases {
@@ -13,6 +13,7 @@ pub(super) fn of_values(key: Key) -> Aliases {
         Key::Forwarded => FORWARDED,
         Key::Identity => IDENTITY,
         Key::AccessLog => ACCESS_LOG,
+        Key::UpstreamProxyProtocol => PROXY_PROTOCOL,
         Key::LogFormat => LOG_FORMATS,
         Key::LogLevel => LOG_LEVELS,
         _ => &[],
@@ -112,6 +113,8 @@ const FORWARDED: Aliases = &[
     ("strip", "replace"),
 ];
 
+const PROXY_PROTOCOL: Aliases = &[("v2-ssl", "v2-tls")];
+
 const LOG_FORMATS: Aliases = &[
     ("console", "text"),
     ("human", "text"),
@@ -142,6 +145,25 @@ const LOG_LEVELS: Aliases = &[
     ("none", "off"),
     ("quiet", "off"),
     ("silent", "off"),
+];
+
+/// The one of these flags that another word may stand for; variables are named as flags are.
+pub(crate) fn flag_meant<'a>(written: &str, flags: &[&'a str]) -> Option<&'a str> {
+    let aliases = FLAGS.iter().chain(LISTENER).chain(KEYS);
+    suggest_among(written, flags, aliases)
+}
+
+/// What is no key in a file, or is called otherwise there.
+const FLAGS: Aliases = &[
+    ("cacert", "ca"),
+    ("debug", "log-level"),
+    ("grace-period", "drain-timeout"),
+    ("host", "listen"),
+    ("mtls", "client-auth"),
+    ("tls-cert", "cert"),
+    ("tls-key", "key"),
+    ("verbose", "log-level"),
+    ("verbosity", "log-level"),
 ];
 
 /// Names that mean something only beside certain keys: one of another scope may be called the same, and is not meant.
@@ -235,6 +257,11 @@ mod tests {
                 assert!(Key::ALL.iter().any(|key| is(&key)), "{alias} -> {name}");
             }
         }
+        for (alias, name) in FLAGS {
+            // `ca` is one of `probe`.
+            let is_flag = *name == "ca" || Key::ALL.iter().any(|key| key.flag() == *name);
+            assert!(is_flag, "{alias} -> {name}");
+        }
         for (alias, name) in KEYS {
             let is_part = |key: &Key| key.path().split('.').any(|part| part == *name);
             assert!(Key::ALL.iter().any(is_part), "{alias} -> {name}");
@@ -247,8 +274,10 @@ mod tests {
             PROTOCOLS,
             UPSTREAM_HTTP,
             FORWARDED,
+            PROXY_PROTOCOL,
             LOG_FORMATS,
             LOG_LEVELS,
+            FLAGS,
             LISTENER,
             EGRESS,
             KEYS,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::alias::flag_meant;
 use super::error::Error;
 use super::key::{Key, variable};
 use crate::redact::Shown;
@@ -61,21 +62,26 @@ impl Environment {
     /// Refuses variables that are nearly ours, and returns a warning for each that only looks like it.
     pub(super) fn unknown(&self) -> Result<Vec<String>, Error> {
         let known = known();
+        let flags: Vec<String> = known.iter().map(|name| flag_of(name)).collect();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let mut warnings = Vec::new();
         for (name, value) in &self.0 {
             if !name.starts_with(PREFIX) || known.contains(name) || is_service_link(name, value) {
                 continue;
             }
-            let own_part = name.trim_start_matches(PREFIX);
-            let parts = known.iter().map(|known| known.trim_start_matches(PREFIX));
-            if let Some(nearest) = suggest(own_part, parts) {
-                return Err(Error::UnknownVariable {
-                    given: name.as_str().into(),
-                    nearest: format!("{PREFIX}{nearest}"),
-                });
-            }
-            let name = Shown::from(name.as_str());
-            warnings.push(format!("{name}: unknown environment variable, ignored"));
+            let given = Shown::from(name.as_str());
+            let own_part = flag_of(name);
+            let nearest = flag_meant(&own_part, &flags).map(variable);
+            warnings.push(match nearest {
+                Some(nearest) if suggest(&own_part, flags.iter().copied()).is_some() => {
+                    return Err(Error::UnknownVariable { given, nearest });
+                }
+                // What other software calls so may be of other software.
+                Some(nearest) => format!(
+                    "{given}: unknown environment variable, ignored: did you mean {nearest}?"
+                ),
+                None => format!("{given}: unknown environment variable, ignored"),
+            });
         }
         Ok(warnings)
     }
@@ -90,6 +96,12 @@ impl FromIterator<(String, String)> for Environment {
                 .collect(),
         )
     }
+}
+
+/// The flag that a variable is named like.
+fn flag_of(variable: &str) -> String {
+    let own_part = variable.trim_start_matches(PREFIX);
+    own_part.to_ascii_lowercase().replace('_', "-")
 }
 
 /// Every variable of `run` and `check`.
@@ -131,7 +143,9 @@ mod tests {
     fn a_slip_of_the_finger_is_refused_with_the_right_name() {
         for (given, meant) in [
             ("HYBRIDGE_POLCY", "HYBRIDGE_POLICY"),
-            ("HYBRIDGE_PORT", "HYBRIDGE_PORTS"),
+            // One edit from HYBRIDGE_PORTS too.
+            ("HYBRIDGE_PORT", "HYBRIDGE_LISTEN"),
+            ("HYBRIDGE_CLENT_ATUH", "HYBRIDGE_CLIENT_AUTH"),
             ("HYBRIDGE_KEYS", "HYBRIDGE_KEY"),
             ("HYBRIDGE_MAX_CONECTIONS", "HYBRIDGE_MAX_CONNECTIONS"),
         ] {
@@ -143,13 +157,20 @@ mod tests {
 
     #[test]
     fn a_variable_far_from_every_name_is_a_warning() {
-        let warnings = environment(&[("HYBRIDGE_COLOUR", "red")])
-            .unknown()
-            .unwrap();
-        assert_eq!(
-            warnings,
-            ["HYBRIDGE_COLOUR: unknown environment variable, ignored"]
-        );
+        for (given, hint) in [
+            ("HYBRIDGE_COLOUR", ""),
+            ("HYBRIDGE_EGRESS_HOST", ""),
+            ("HYBRIDGE_EGRESS_PORT", ""),
+            ("HYBRIDGE_EGRESS_MODE", ""),
+            ("HYBRIDGE_UPSTREAM_HOST", ""),
+            ("HYBRIDGE_CLIENT_CERT", ": did you mean HYBRIDGE_CLIENT_CA?"),
+            ("HYBRIDGE_MODE", ": did you mean HYBRIDGE_POLICY?"),
+            ("HYBRIDGE_TLS_CERT", ": did you mean HYBRIDGE_CERT?"),
+        ] {
+            let warnings = environment(&[(given, "x")]).unknown().unwrap();
+            let expected = format!("{given}: unknown environment variable, ignored{hint}");
+            assert_eq!(warnings, [expected]);
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ use std::net::SocketAddr;
 
 pub(crate) use self::address::reachable;
 pub use self::address::{AddressError, host_socket, socket};
+pub(crate) use self::alias::flag_meant;
 pub use self::egress_error::EgressError;
 pub use self::environment::Environment;
 pub use self::error::Error;
