@@ -7,6 +7,7 @@ mod pages;
 mod parse;
 mod profile_report;
 mod secrets;
+mod switch;
 
 use std::net::SocketAddr;
 
@@ -25,6 +26,7 @@ pub use self::parse::parse;
 pub(crate) use self::profile_report::scheme;
 pub use self::profile_report::{Check, Format, passed, report};
 pub use self::secrets::{clean, refuse_key_text, without_secrets};
+pub use self::switch::refuse_separate_value;
 
 /// Post-quantum TLS sidecar for AI inference.
 #[derive(Debug, Parser)]

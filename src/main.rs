@@ -36,14 +36,16 @@ static ALLOCATOR: Allocator = Allocator;
 const BROKEN_PIPE: u8 = 128 + 13;
 
 fn main() -> ExitCode {
-    if let Some(refusal) = cli::refuse_key_text(std::env::args_os().skip(1)) {
+    let arguments = || std::env::args_os().skip(1);
+    let refusal = cli::refuse_key_text(arguments());
+    if let Some(refusal) = refusal.or_else(|| cli::refuse_separate_value(arguments())) {
         say(&refusal);
         return ExitCode::from(EX_USAGE);
     }
     let cli = match parse() {
         Ok(cli) => cli,
         Err(mut error) => {
-            cli::suggest_flag(&mut error, std::env::args_os().skip(1));
+            cli::suggest_flag(&mut error, arguments());
             return usage(&error);
         }
     };

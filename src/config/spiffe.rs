@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::key::Key;
 use super::layer::Layer;
+use super::origin::Origin;
 use crate::spiffe::socket;
 
 /// The files that an agent stands for.
@@ -34,7 +35,10 @@ pub(super) fn resolve(layer: &Layer, environment: &Environment) -> Result<Option
         return Err(excluded(table.origin.clone()));
     }
     let socket = socket(endpoint).map_err(|problem| Error::Endpoint {
-        at: layer.place(Key::Spiffe),
+        at: match written.as_str() {
+            "auto" => Origin::Environment("SPIFFE_ENDPOINT_SOCKET".into()),
+            _ => layer.place(Key::Spiffe),
+        },
         problem,
     })?;
     Ok(Some(socket))

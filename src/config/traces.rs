@@ -88,13 +88,17 @@ fn without(layer: &Layer) -> Result<Option<Settings>, Error> {
 fn service_name(layer: &Layer, environment: &Environment, auto: bool) -> Result<String, Error> {
     let key = Key::TracesServiceName;
     let named = environment.otel_service_name().filter(|_| auto);
-    let name = match layer.explicit(key) {
-        Some(given) => given.text(key)?,
-        None => named.map_or(NAME, str::trim),
+    let (name, at) = match (layer.explicit(key), named) {
+        (Some(given), _) => (given.text(key)?, given.origin.clone()),
+        (None, Some(named)) => (
+            named.trim(),
+            Origin::Environment("OTEL_SERVICE_NAME".into()),
+        ),
+        (None, None) => (NAME, Origin::Default),
     };
     if !is_service_name(name) {
         return Err(Error::Refused {
-            at: layer.place(key),
+            at,
             problem: "the name of a service is in every span: choose at most 255 characters of words in one line",
         });
     }

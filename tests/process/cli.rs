@@ -66,6 +66,14 @@ fn a_wrong_command_line_exits_64_and_says_so_on_standard_error() {
         (&["rum"], "unrecognized subcommand 'rum'"),
         (&["check", "--polcy", "x"], "unexpected argument '--polcy'"),
         (
+            &["check", "--stream-metrics", "true"],
+            "write --stream-metrics=true",
+        ),
+        (
+            &["check", "--tls-cert", "x"],
+            "a similar argument exists: '--cert'",
+        ),
+        (
             &["check", "--policy", "a", "--policy", "b"],
             "cannot be used multiple times",
         ),

@@ -124,6 +124,26 @@ fn errors_name_the_flag_or_the_variable() {
             vec![],
             "--unsafe-remote-upstream: `perhaps` is not true or false",
         ),
+        (
+            whole(&["--traces-endpoint", "auto"]),
+            vec![
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+                ("OTEL_SERVICE_NAME", "two\nlines"),
+            ],
+            "OTEL_SERVICE_NAME: the name of a service is in every span: choose at most 255 characters of words in one line",
+        ),
+        (
+            vec![
+                "--listen",
+                ":8443",
+                "--upstream",
+                "127.0.0.1:8000",
+                "--spiffe",
+                "auto",
+            ],
+            vec![("SPIFFE_ENDPOINT_SOCKET", "tcp:127.0.0.1:1")],
+            "SPIFFE_ENDPOINT_SOCKET: `tcp:127.0.0.1:1` is no Unix socket: write unix:/run/spire/agent.sock",
+        ),
     ] {
         let error = load(&arguments, &variables).unwrap_err();
         assert_eq!(error, expected);
