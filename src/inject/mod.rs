@@ -17,7 +17,7 @@ pub use error::Error;
 pub use manifest::{YamlError, offline};
 pub use plan::{
     ANNOTATIONS, Decision, Defaults, Deny, INJECT_LABEL, NAMESPACE_LABEL, NamespaceDefaults, Plan,
-    Settings, Step, plan, remove,
+    Settings, Step, plan, plan_in, remove, remove_in,
 };
 pub use webhook::{BODY_LIMIT, ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH, Server, Webhook};
 

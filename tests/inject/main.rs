@@ -24,6 +24,7 @@ mod golden;
 mod hard_cases;
 mod idempotence;
 mod manifests;
+mod namespaces;
 mod offline;
 mod offline_input;
 mod operator;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::injector_settings;
 use super::installed::INJECTOR;
 use super::objects::{Cluster, is_wanted, namespace};
 use super::owners::Owners;
@@ -15,7 +16,7 @@ use crate::counted::counted;
 use crate::inject::certs::WEBHOOKS;
 use crate::inject::manifest::{lists, unseen, workloads};
 use crate::inject::plan::Settings;
-use crate::inject::plan::plan;
+use crate::inject::plan::plan_in;
 use crate::inject::plan::pod;
 use crate::inject::plan::{Decision, NAMESPACE_LABEL};
 
@@ -74,6 +75,9 @@ pub(super) fn report(cluster: &Cluster, settings: &Settings) -> Report {
         ));
     }
     namespaces(cluster, &mut lines);
+    for line in injector_settings::differences(cluster, settings) {
+        lines.note(&line);
+    }
     workloads(cluster, settings, &mut lines);
     Report {
         lines: lines.lines,
@@ -241,7 +245,9 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
             }
             total += 1;
             let title = format!("{} in {}", workload.title, namespace(object));
-            match plan(template, decision, settings) {
+            // A template says no namespace: its pods are where the object is.
+            let place = Some(namespace(object));
+            match plan_in(place, template, decision, settings) {
                 Ok(plan) => {
                     for warning in plan.warnings {
                         lines.note(&format!("{title}: {warning}"));

@@ -2,6 +2,7 @@
 //! the API server, so they need no rights of their own.
 
 mod check;
+mod injector_settings;
 mod installed;
 mod objects;
 mod owners;

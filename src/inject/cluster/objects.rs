@@ -185,7 +185,8 @@ pub(super) fn is_wanted(decision: Option<Decision>, object: &Value) -> bool {
         (None, _) => false,
         (Some(Decision::Enforced), _) => true,
         (Some(Decision::Namespace), own) => own != Some("disabled"),
-        (Some(Decision::Object), own) => own == Some("enabled"),
+        // A value that nobody knows reaches the webhook too, which refuses the pod.
+        (Some(Decision::Object), own) => own.is_some_and(|own| own != "disabled"),
     }
 }
 

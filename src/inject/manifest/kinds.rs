@@ -133,11 +133,15 @@ fn is_containers(value: &Value) -> bool {
     })
 }
 
-/// Whether any labels in `object` ask for injection, at the top or in a template.
+/// Whether any labels in `object` ask for injection, at the top or in a template. A value that nobody knows
+/// reaches the webhook too.
 pub(crate) fn asks_for_injection(object: &Value) -> bool {
     match object {
         Value::Object(map) => map.iter().any(|(key, value)| {
-            (key == "labels" && value.get(INJECT_LABEL).and_then(Value::as_str) == Some("enabled"))
+            (key == "labels"
+                && value
+                    .get(INJECT_LABEL)
+                    .is_some_and(|label| label != "disabled"))
                 || asks_for_injection(value)
         }),
         Value::Array(items) => items.iter().any(asks_for_injection),

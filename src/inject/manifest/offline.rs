@@ -20,12 +20,14 @@ use crate::inject::cli::OfflineArgs;
 use crate::inject::error::Error;
 use crate::inject::plan::Decision;
 use crate::inject::plan::Deny;
-use crate::inject::plan::{Plan, plan, remove};
+use crate::inject::plan::{Plan, plan_in, remove_in};
 use crate::redact::{Shown, one_line};
 
 /// The plan for one workload.
 struct Planned {
     title: String,
+    /// Whether the object says its namespace.
+    is_placed: bool,
     plan: Result<Plan, Deny>,
 }
 
@@ -163,10 +165,11 @@ fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings)
     let mut changed = false;
     for workload in workloads::find(&object) {
         let pod = object.pointer_mut(&workload.pointer)?;
+        let namespace = workload.namespace.as_deref();
         let plan = if args.remove {
-            remove(pod, &args.settings)
+            remove_in(namespace, pod, &args.settings)
         } else {
-            plan(pod, decision, &args.settings)
+            plan_in(namespace, pod, decision, &args.settings)
         };
         if let Some(plan) = plan.as_ref().ok().filter(|plan| !plan.ops.is_empty()) {
             *pod = plan.patched().clone();
@@ -174,6 +177,7 @@ fn inject_object(mut object: Value, args: &OfflineArgs, findings: &mut Findings)
         }
         findings.planned.push(Planned {
             title: workload.title,
+            is_placed: namespace.is_some(),
             plan,
         });
     }
@@ -245,10 +249,17 @@ fn explanation(planned: &[Planned]) -> String {
 
 fn notices_of(planned: &[Planned], args: &OfflineArgs) -> Vec<String> {
     let mut lines = Vec::new();
-    for (title, plan) in planned
+    let of_namespaces = args.settings.namespace_defaults.as_ref();
+    let has_defaults = of_namespaces.is_some_and(|defaults| !defaults.is_empty());
+    for (planned, plan) in planned
         .iter()
-        .filter_map(|j| Some((&j.title, j.plan.as_ref().ok()?)))
+        .filter_map(|j| Some((j, j.plan.as_ref().ok()?)))
     {
+        let title = &planned.title;
+        // The webhook knows where a pod will be, and may give it more.
+        if has_defaults && plan.injected && !planned.is_placed {
+            lines.push(format!("warning: {title}: names no namespace, so no defaults of --namespace-defaults count here; write metadata.namespace"));
+        }
         for warning in &plan.warnings {
             lines.push(format!("warning: {title}: {warning}"));
         }

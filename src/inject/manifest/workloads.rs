@@ -4,13 +4,16 @@ use serde_json::Value;
 
 use super::kinds;
 use super::lists::{self, Item};
+use crate::inject::plan::pod;
 use crate::redact::Shown;
 
-/// A pod inside an object: how to call it, and the JSON pointer to it.
+/// A pod inside an object: how to call it, the JSON pointer to it, and the namespace that the object names:
+/// a template says none, and its pods are where the object is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Workload {
     pub(crate) title: String,
     pub(crate) pointer: String,
+    pub(crate) namespace: Option<String>,
 }
 
 /// Every pod and pod template in `object`, those in lists included; empty for other kinds.
@@ -49,6 +52,7 @@ pub(crate) fn in_item(item: &Item<'_>) -> Vec<Workload> {
                 title.clone()
             },
             pointer: format!("{}{inner}", item.pointer),
+            namespace: pod::namespace(item.value).map(str::to_owned),
         })
         .collect()
 }

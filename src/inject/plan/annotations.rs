@@ -17,7 +17,6 @@ use serde_json::Value;
 
 use self::reader::{Reader, refuse_many, wrong};
 use super::deny::Deny;
-use super::pod;
 use super::quantity::Quantity;
 use super::settings::Settings;
 use crate::tls::policy::Mode as KeyExchange;
@@ -136,10 +135,12 @@ impl Request {
     }
 }
 
-pub(crate) fn parse(pod: &Value, settings: &Settings) -> Result<Request, Deny> {
-    let namespace = pod
-        .get("metadata")
-        .and_then(|metadata| pod::string(metadata, "namespace"));
+/// Reads what a pod in `namespace` asks for.
+pub(crate) fn parse(
+    pod: &Value,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> Result<Request, Deny> {
     let read = Reader {
         pod,
         of_namespace: settings

@@ -51,7 +51,7 @@ impl FromStr for Defaults {
             ..Settings::default()
         };
         // A pod without annotations gets only the defaults.
-        annotations::parse(&json!({}), &settings).map_err(|deny| deny.to_string())?;
+        annotations::parse(&json!({}), None, &settings).map_err(|deny| deny.to_string())?;
         Ok(defaults)
     }
 }

@@ -20,8 +20,19 @@ use super::settings::Settings;
 use super::sidecar::Sidecar;
 use super::trace::Trace;
 
-/// Plans the injection of `pod`. A refusal carries a message for the user and a reason for the metrics.
+/// Plans the injection of a pod that says its namespace itself.
 pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan, Deny> {
+    plan_in(pod::namespace(pod), pod, decision, settings)
+}
+
+/// Plans the injection of a pod, or of a template, whose pods will be in `namespace`. A refusal carries a
+/// message for the user and a reason for the metrics.
+pub fn plan_in(
+    namespace: Option<&str>,
+    pod: &Value,
+    decision: Decision,
+    settings: &Settings,
+) -> Result<Plan, Deny> {
     pod::check_shape(pod)?;
     let why = match labels::verdict(pod, decision)? {
         Verdict::Skip(why) => return Ok(Plan::skipped(pod, why)),
@@ -29,7 +40,7 @@ pub fn plan(pod: &Value, decision: Decision, settings: &Settings) -> Result<Plan
     };
     let mut trace = Trace::default();
     trace.step("injected", why);
-    let request = annotations::parse(pod, settings)?;
+    let request = annotations::parse(pod, namespace, settings)?;
     preconditions::check(pod, &request, settings, &mut trace)?;
     let previous = previous::read(pod, settings)?;
     let exposed = ports::choose(pod, &request, &previous.ports)?;

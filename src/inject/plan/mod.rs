@@ -31,10 +31,10 @@ mod sidecar;
 mod trace;
 
 pub use deny::Deny;
-pub use insertion::plan;
+pub use insertion::{plan, plan_in};
 pub use known_annotations::ANNOTATIONS;
 pub use labels::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
 pub use outcome::Plan;
-pub use removal::remove;
+pub use removal::{remove, remove_in};
 pub use settings::{Defaults, NamespaceDefaults, Settings};
 pub use trace::Step;

@@ -66,7 +66,7 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
         )]))),
         ..Settings::default()
     };
-    let pod = json!({"metadata": {"namespace": namespace}});
-    annotations::parse(&pod, &settings).map_err(|deny| wrong(deny.to_string()))?;
+    annotations::parse(&json!({}), Some(namespace), &settings)
+        .map_err(|deny| wrong(deny.to_string()))?;
     Ok(read)
 }

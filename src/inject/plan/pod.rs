@@ -142,6 +142,11 @@ pub(crate) fn metadata<'a>(pod: &'a Value, key: &str) -> Option<&'a Map<String, 
     pod.get("metadata")?.get(key)?.as_object()
 }
 
+/// Where a pod will be, if it says so; a template never does.
+pub(crate) fn namespace(pod: &Value) -> Option<&str> {
+    string(pod.get("metadata")?, "namespace")
+}
+
 pub(crate) fn slots(pod: &Value, list: List) -> impl Iterator<Item = Slot<'_>> {
     array(spec(pod), list.key())
         .iter()

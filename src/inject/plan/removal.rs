@@ -20,8 +20,14 @@ use super::settings::Settings;
 use super::trace::Trace;
 use crate::probes::{Probe, ProbeKind, ProbeTable};
 
-/// Plans the removal of the sidecar from `pod`; a pod that the injector did not touch stays as it is.
+/// Plans the removal of the sidecar from a pod that says its namespace itself.
 pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
+    remove_in(pod::namespace(pod), pod, settings)
+}
+
+/// Plans the removal of the sidecar from a pod, or a template, in `namespace`. One that the injector did
+/// not touch stays as it is.
+pub fn remove_in(namespace: Option<&str>, pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
     pod::check_shape(pod)?;
     let status = pod::metadata(pod, "annotations").and_then(|given| given.get(STATUS));
     if status.is_none() {
@@ -32,7 +38,7 @@ pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
     }
     let mut trace = Trace::default();
     let previous = previous::read(pod, settings)?;
-    let request = annotations::parse(pod, settings)?;
+    let request = annotations::parse(pod, namespace, settings)?;
     let mut editor = Editor::new(pod);
     restore_calls(&mut editor, &previous.table, &mut trace)?;
     if request.mode == Mode::Takeover {

@@ -95,6 +95,11 @@ impl Defaults {
 pub struct NamespaceDefaults(pub(super) BTreeMap<String, BTreeMap<String, String>>);
 
 impl NamespaceDefaults {
+    /// Whether it says nothing about any namespace.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What counts in `namespace`.
     pub(crate) fn of(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
         self.0.get(namespace)
@@ -102,7 +107,7 @@ impl NamespaceDefaults {
 }
 
 /// The variable of a flag, as `run` reads those of its own.
-fn switch(text: &str) -> Result<bool, String> {
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
@@ -140,7 +145,7 @@ fn names_a_registry(image: &str) -> bool {
 }
 
 /// `1.29`, `v1.29.3` or `1.29.3-gke.1` to 29.
-fn minor_version(text: &str) -> Result<u32, String> {
+pub(crate) fn minor_version(text: &str) -> Result<u32, String> {
     let rest = text.trim_start_matches('v').strip_prefix("1.");
     rest.map(|r| {
         r.split(|c: char| !c.is_ascii_digit())

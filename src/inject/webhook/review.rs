@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::inject::plan::Decision;
 use crate::inject::plan::Deny;
 use crate::inject::plan::Settings;
-use crate::inject::plan::{Plan, plan};
+use crate::inject::plan::{Plan, plan_in};
 use crate::json;
 use crate::redact::Shown;
 
@@ -80,7 +80,8 @@ pub(crate) fn review(
     }
     let (mut response, outcome) = if is_new_pod(request) {
         let pod = request.get("object").unwrap_or(&Value::Null);
-        respond(plan(pod, decision, settings))
+        let namespace = request.get("namespace").and_then(Value::as_str);
+        respond(plan_in(namespace, pod, decision, settings))
     } else {
         (allowed(), NO_POD)
     };
