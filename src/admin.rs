@@ -127,11 +127,15 @@ pub struct Admin {
     pub waiters: Arc<Waiters>,
     /// Probes under way whose connections are not closed to make room: [`MAX_PROTECTED_PROBES`].
     pub protected_probes: Semaphore,
+    /// The same of lifecycle hooks, which may last: they take nothing from the probes.
+    pub protected_hooks: Semaphore,
 }
 
 /// Probes of the app under way whose connections are not closed to make room. A pod has three probes a
 /// container; the rest of the port's permits stays for everybody.
 pub const MAX_PROTECTED_PROBES: usize = 24;
+/// The same of its lifecycle hooks. A container has two, and runs one of them at a time.
+pub const MAX_PROTECTED_HOOKS: usize = 16;
 
 /// The admin port, bound.
 pub struct Port(Listener);
@@ -219,7 +223,12 @@ impl Admin {
         };
         // During the probe the connection is busy and is not shed. Only so many are protected, or clients
         // that probe again and again would keep the port full.
-        let protected = self.protected_probes.try_acquire();
+        let permits = if probe.is_unlimited() {
+            &self.protected_hooks
+        } else {
+            &self.protected_probes
+        };
+        let protected = permits.try_acquire();
         if protected.is_ok() {
             connection.begin();
         }

@@ -1,15 +1,21 @@
 //! The probe table: the types that the sidecar's admin server reads from HYBRIDGE_PROBES.
 //! The kubelet requests `path` of the admin port; the sidecar makes the check on loopback.
 
+mod answer;
 mod check;
+mod error;
+mod redirect;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use self::check::CheckError;
+pub use self::error::CheckError;
 use crate::redact::{Shown, scrub};
+
+/// The timeout of what has none.
+pub(crate) const UNLIMITED: u32 = 0;
 
 /// Every rewritten probe of a pod, as a JSON array.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -40,11 +46,17 @@ pub struct Probe {
     /// Kind grpc: the `service` of grpc.health.v1.HealthCheckRequest; empty means the whole server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// The kubelet gives up after this many seconds.
+    /// The kubelet gives up after this many seconds. 0: a lifecycle hook, for which it waits as long as the pod
+    /// may live.
     pub timeout_seconds: u32,
 }
 
 impl Probe {
+    /// Whether only its caller and the app end it.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.timeout_seconds == UNLIMITED
+    }
+
     /// Whether target and headers can be written into a request as they are.
     pub(crate) fn is_http_clean(&self) -> bool {
         let target = self.target.as_deref().unwrap_or("/");
@@ -64,7 +76,7 @@ impl Probe {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProbeKind {
-    /// GET; a status from 200 to 399 is success.
+    /// GET; a status from 200 to 399 is success. A redirect to the same host and port is followed.
     Http,
     /// A connection that opens is success.
     Tcp,

@@ -60,6 +60,7 @@ fn admin(metrics: Arc<Metrics>, view: View) -> (Port, Admin) {
         waiters: Arc::new(Waiters::new(&drain)),
         traces: Arc::default(),
         protected_probes: Semaphore::new(1),
+        protected_hooks: Semaphore::new(1),
     };
     (port, admin)
 }

@@ -1,5 +1,6 @@
 //! Making the check that a probe stands for, on loopback, as the kubelet would have made it: HTTP GET,
-//! TCP connect, or grpc.health.v1 (gRPC Health Checking Protocol). One time limit covers all of it.
+//! TCP connect, or grpc.health.v1 (gRPC Health Checking Protocol). One time limit covers all of it, redirects
+//! included; a hook has none, and ends when its caller goes.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -7,89 +8,85 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request};
-use httparse::Status;
-use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::answer;
+use super::error::CheckError;
+use super::redirect::{self, MOST_REQUESTS, Next};
 use super::{Probe, ProbeKind};
 
-/// A longer response head is a failure.
-const HEAD_LIMIT: usize = 16 << 10;
 /// A longer health response is a failure; a good one has seven bytes.
 const GRPC_LIMIT: usize = 4 << 10;
 /// `SERVING` in HealthCheckResponse.
 const SERVING: u64 = 1;
 
-/// Why a check failed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CheckError {
-    /// Nobody listens, or the connection broke.
-    #[error("the app does not answer: {0}")]
-    Io(#[from] std::io::Error),
-    /// No response in time.
-    #[error("the app did not answer within {0} s")]
-    Timeout(u32),
-    /// The response is not HTTP.
-    #[error("the app's answer is not HTTP")]
-    NotHttp,
-    /// A status outside 200 to 399.
-    #[error("the app answered with status {0}")]
-    Status(u16),
-    /// HTTP/2 failed.
-    #[error("the app's gRPC port: {0}")]
-    Http2(#[from] h2::Error),
-    /// The health service says something else than SERVING, or does not exist.
-    #[error("the app's gRPC health service answered {0}")]
-    NotServing(String),
-}
-
 impl Probe {
     /// Makes the check.
     pub async fn check(&self) -> Result<(), CheckError> {
-        let limit = Duration::from_secs(self.timeout_seconds.max(1).into());
+        if self.is_unlimited() {
+            return self.attempt().await;
+        }
+        let limit = Duration::from_secs(self.timeout_seconds.into());
         match timeout(limit, self.attempt()).await {
             Ok(result) => result,
-            Err(_) => Err(CheckError::Timeout(self.timeout_seconds.max(1))),
+            Err(_) => Err(CheckError::Timeout(self.timeout_seconds)),
         }
     }
 
     async fn attempt(&self) -> Result<(), CheckError> {
-        let stream = TcpStream::connect(SocketAddr::new(self.address, self.port)).await?;
         match self.kind {
-            ProbeKind::Tcp => Ok(()),
-            ProbeKind::Http => accept_status(self.get(stream).await?),
-            ProbeKind::Grpc => self.health(stream).await,
+            ProbeKind::Tcp => self.connect().await.map(drop),
+            ProbeKind::Http => self.get_followed().await,
+            ProbeKind::Grpc => self.health(self.connect().await?).await,
         }
     }
 
-    async fn get(&self, mut stream: TcpStream) -> Result<u16, CheckError> {
-        stream.write_all(self.request().as_bytes()).await?;
-        let mut head = BytesMut::with_capacity(1024);
-        while head.len() < HEAD_LIMIT {
-            if stream.read_buf(&mut head).await? == 0 {
-                break;
-            }
-            if let Some(status) = status_of(&head)? {
-                return Ok(status);
-            }
-        }
-        Err(CheckError::NotHttp)
+    fn app(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
     }
 
-    /// The request as the kubelet writes it; `Host` may be among the probe's headers.
-    fn request(&self) -> String {
-        let target = self.target.as_deref().unwrap_or("/");
-        let has = |name: &str| {
-            self.headers
-                .iter()
-                .any(|h| h.name.eq_ignore_ascii_case(name))
-        };
+    async fn connect(&self) -> Result<TcpStream, CheckError> {
+        Ok(TcpStream::connect(self.app()).await?)
+    }
+
+    /// The response that counts is the last one: what redirects may be well while its engine is not.
+    async fn get_followed(&self) -> Result<(), CheckError> {
+        let mut target = self.target.clone().unwrap_or_else(|| "/".into());
+        let mut names_host = false;
+        for _ in 0..MOST_REQUESTS {
+            let request = self.request(&target, names_host);
+            let answer = answer::get(self.connect().await?, &request).await?;
+            let Some(location) = answer.location else {
+                return accept_status(answer.status);
+            };
+            match redirect::resolve(&location, &target, self.app()) {
+                None => return Err(CheckError::Location),
+                Some(Next::Elsewhere) => return Ok(()),
+                Some(Next::App {
+                    target: next,
+                    names_host: names,
+                }) => {
+                    target = next;
+                    names_host |= names;
+                }
+            }
+        }
+        Err(CheckError::Redirects)
+    }
+
+    /// The request as the kubelet writes it; `Host` may be among the probe's headers, and counts until a
+    /// location names the host.
+    fn request(&self, target: &str, names_host: bool) -> String {
+        let is_host = |name: &str| name.eq_ignore_ascii_case("host");
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers
+            .filter(|h| !(names_host && is_host(&h.name)))
+            .collect();
+        let has = |name: &str| headers.iter().any(|h| h.name.eq_ignore_ascii_case(name));
         let mut text = format!("GET {target} HTTP/1.1\r\nconnection: close\r\n");
         for (name, value) in [
-            ("host", format!("{}:{}", self.address, self.port)),
+            ("host", self.app().to_string()),
             ("user-agent", "kube-probe/hybridge".into()),
             ("accept", "*/*".into()),
         ] {
@@ -97,7 +94,7 @@ impl Probe {
                 let _ = write!(text, "{name}: {value}\r\n");
             }
         }
-        for header in &self.headers {
+        for header in headers {
             let _ = write!(text, "{}: {}\r\n", header.name, header.value);
         }
         text + "\r\n"
@@ -160,24 +157,6 @@ fn accept_status(status: u16) -> Result<(), CheckError> {
         Ok(())
     } else {
         Err(CheckError::Status(status))
-    }
-}
-
-/// The status of the final response, once its first line is complete; interim ones come before it (RFC 9110 §15.2).
-fn status_of(mut heads: &[u8]) -> Result<Option<u16>, CheckError> {
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(heads);
-        match (response.code, parsed) {
-            (Some(100 | 102..=199), Ok(Status::Complete(length))) => {
-                heads = heads.get(length..).unwrap_or_default();
-            }
-            (Some(100 | 102..=199), Ok(Status::Partial)) => return Ok(None),
-            // What follows the status line does not matter, and some heads have many lines.
-            (code, Ok(_) | Err(httparse::Error::TooManyHeaders)) => return Ok(code),
-            (_, Err(_)) => return Err(CheckError::NotHttp),
-        }
     }
 }
 

@@ -17,7 +17,9 @@ use super::sides::Sides;
 use super::slow::said_if_slow;
 use super::traces;
 use super::watchers::Watchers;
-use crate::admin::{self, Admin, Configuration, MAX_PROTECTED_PROBES, View, Waiters};
+use crate::admin::{
+    self, Admin, Configuration, MAX_PROTECTED_HOOKS, MAX_PROTECTED_PROBES, View, Waiters,
+};
 use crate::config::{Config, Source};
 use crate::drain::Drain;
 use crate::io::tells_acknowledged;
@@ -111,6 +113,7 @@ impl Sidecar {
             traces: Arc::clone(&base.traces),
             waiters: Arc::clone(&waiters),
             protected_probes: Semaphore::new(MAX_PROTECTED_PROBES),
+            protected_hooks: Semaphore::new(MAX_PROTECTED_HOOKS),
         };
         let sidecar = Self {
             watchers: sides.watchers(&base, None),

@@ -93,6 +93,9 @@ fn http_lifecycle_hooks_on_the_app_port_go_through_the_table() {
     let table = probe_table(plan.patched());
     let paths: Vec<_> = table.iter().map(|p| p["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["/probe/vllm/postStart", "/probe/vllm/preStop"]);
+    // The kubelet waits for a hook; it has no timeout of its own.
+    let limits: Vec<_> = table.iter().map(|p| &p["timeoutSeconds"]).collect();
+    assert_eq!(limits, [0, 0]);
     assert_eq!(
         app(plan.patched())["lifecycle"]["preStop"]["httpGet"]["path"],
         "/probe/vllm/preStop"

@@ -219,6 +219,33 @@ fn a_forged_probe_table_cannot_lead_out_of_the_pod() {
     assert_eq!(refuse(&pod).reason(), "probe_table");
 }
 
+/// An earlier version gave hooks the second of a probe without one; and a manifest that was injected offline
+/// is edited like any other.
+#[test]
+fn the_timeout_of_a_call_that_was_rewritten_before_is_read_again() {
+    let mut pod = vllm();
+    pod["spec"]["containers"][0]["livenessProbe"] =
+        json!({"httpGet": {"path": "/live", "port": 8000}, "timeoutSeconds": 1});
+    pod["spec"]["containers"][0]["lifecycle"] =
+        json!({"preStop": {"httpGet": {"path": "/stop", "port": 8000}}});
+    let mut injected = inject(&pod).patched().clone();
+    injected["spec"]["containers"][0]["livenessProbe"]["timeoutSeconds"] = json!(10);
+    let text = json!(probe_table(&injected)).to_string();
+    let earlier = text.replace("\"timeoutSeconds\":0", "\"timeoutSeconds\":1");
+    assert_ne!(text, earlier);
+    let env = list_mut(sidecar_mut(&mut injected), "/env");
+    let table = env.iter_mut().find(|e| e["name"] == "HYBRIDGE_PROBES");
+    table.unwrap()["value"] = json!(earlier);
+    let again = inject(&injected).patched().clone();
+    let limit = |path: &str| {
+        let table = probe_table(&again);
+        let entry = table.iter().find(|entry| entry["path"] == path).unwrap();
+        entry["timeoutSeconds"].clone()
+    };
+    assert_eq!(limit("/probe/vllm/liveness"), 10);
+    assert_eq!(limit("/probe/vllm/preStop"), 0);
+}
+
 #[test]
 fn a_container_or_volume_that_merely_has_our_name_is_refused() {
     let mut container = vllm();

@@ -8,7 +8,7 @@ use hybridge::probes::{CheckError, Probe, ProbeTable};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 fn probe(address: SocketAddr, mut fields: Value) -> Probe {
     fields["path"] = json!("/probe/app/readiness");
@@ -56,11 +56,89 @@ async fn an_http_probe_sends_its_path_and_headers_and_takes_200_to_399() {
         "{request}"
     );
     assert_eq!(request.to_ascii_lowercase().matches("\r\nhost:").count(), 1);
-    let (address, _) = app("HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n").await;
-    probe(address, json!({"kind": "http"}))
-        .check()
-        .await
-        .unwrap();
+}
+
+/// Answers one connection after the other, and tells the heads that it read.
+async fn answering(answers: Vec<String>) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let (listener, address) = listener().await;
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut text = Vec::new();
+            while !text.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut text).await.unwrap();
+            }
+            tell.send(String::from_utf8(text).unwrap()).unwrap();
+            let answer = answer.replace("{app}", &address.to_string());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (address, told)
+}
+
+fn redirect(status: u16, location: &str) -> String {
+    format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
+}
+
+/// As the kubelet does: an app that redirects `/health/` to `/health` is as well as `/health` is.
+#[tokio::test]
+async fn a_redirect_of_the_app_is_followed_and_the_last_response_counts() {
+    for (first, asked, host) in [
+        (redirect(307, "/health"), "GET /health ", "Host: model"),
+        (redirect(301, "../ready?a"), "GET /ready?a ", "Host: model"),
+        (
+            redirect(308, "http://{app}/x#y"),
+            "GET /x ",
+            "host: 127.0.0.1:",
+        ),
+    ] {
+        for (last, well) in [("200 OK", true), ("503 Busy", false)] {
+            let last = format!("HTTP/1.1 {last}\r\n\r\n");
+            let (address, mut told) = answering(vec![first.clone(), last]).await;
+            let fields = json!({"kind": "http", "target": "/health/", "headers": [{"name": "Host", "value": "model"}, {"name": "X-Key", "value": "v"}]});
+            let checked = probe(address, fields).check().await;
+            assert_eq!(checked.is_ok(), well, "{first}: {checked:?}");
+            assert!(told.recv().await.unwrap().contains("Host: model\r\n"));
+            let second = told.recv().await.unwrap();
+            assert!(second.starts_with(asked), "{second}");
+            assert!(
+                second.contains(host) && second.contains("X-Key: v"),
+                "{second}"
+            );
+            assert_eq!(second.to_ascii_lowercase().matches("\r\nhost:").count(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_elsewhere_counts_and_one_without_an_end_does_not() {
+    for last in [
+        redirect(302, "https://example.org/"),
+        redirect(302, "http://127.0.0.1:1/"),
+        "HTTP/1.1 304 Not Modified\r\nlocation: /x\r\n\r\n".to_owned(),
+        "HTTP/1.1 302 Found\r\n\r\n".to_owned(),
+    ] {
+        let (address, _told) = answering(vec![last]).await;
+        let checked = probe(address, json!({"kind": "http"})).check().await;
+        checked.unwrap();
+    }
+    let (address, mut told) = answering(vec![redirect(302, "/"); 20]).await;
+    let failed = probe(address, json!({"kind": "http"})).check().await;
+    assert!(matches!(failed, Err(CheckError::Redirects)), "{failed:?}");
+    let mut requests = 0;
+    while told.try_recv().is_ok() {
+        requests += 1;
+    }
+    assert_eq!(requests, 10);
+    let (address, _told) = answering(vec![redirect(302, "/a b")]).await;
+    let failed = probe(address, json!({"kind": "http"})).check().await;
+    assert!(matches!(failed, Err(CheckError::Location)), "{failed:?}");
+    // Nobody knows where it leads.
+    let cut = "HTTP/1.1 302 Found\r\nloca".to_owned();
+    let (address, _told) = answering(vec![cut]).await;
+    let failed = probe(address, json!({"kind": "http"})).check().await;
+    assert!(matches!(failed, Err(CheckError::NotHttp)), "{failed:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod drain_wait;
 mod floods;
+mod hooks;
 
 use std::net::SocketAddr;
 
@@ -29,6 +30,18 @@ async fn request(admin: SocketAddr, method: &str, path: &str) -> (u16, String, S
 
 async fn quiet_app() -> SocketAddr {
     answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
+}
+
+/// A process with this table of probes.
+async fn with_probes(app: SocketAddr, probes: &str) -> Process {
+    let setup = Setup::in_front_of(app).process("[drain]\ndelay = \"0s\"");
+    let pki = TestPki::new(setup.algorithm);
+    let pair = pki.leaf(&["localhost", "127.0.0.1"]);
+    let variable = format!("HYBRIDGE_PROBES={probes}");
+    // It ends with the test: what a shell starts would outlive it.
+    let wrapper = ["unshare", "--fork", "--kill-child", "env", &variable];
+    let process = Process::start_with(&setup, pki, &pair, &wrapper).await;
+    process.unwrap()
 }
 
 fn draining_setup(stage: &Stage) -> Setup {

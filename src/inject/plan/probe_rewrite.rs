@@ -10,7 +10,7 @@ use super::editor::Editor;
 use super::names::{ADMIN_PORT, NAME};
 use super::pod::{self, Slot};
 use super::trace::Trace;
-use crate::probes::{Probe, ProbeHeader, ProbeKind, ProbeTable};
+use crate::probes::{Probe, ProbeHeader, ProbeKind, ProbeTable, UNLIMITED};
 
 pub(crate) const PROBES: &[(&str, &str)] = &[
     ("readinessProbe", "readiness"),
@@ -64,7 +64,8 @@ impl Rewriter<'_> {
         let Some(probe) = self.slot.value.get(field).and_then(Value::as_object) else {
             return Ok(());
         };
-        self.rewrite(&[field], probe, kind, "; timings are kept")?;
+        let limit = timeout(probe);
+        self.rewrite(&[field], probe, kind, limit, "; timings are kept")?;
         Ok(())
     }
 
@@ -76,7 +77,8 @@ impl Rewriter<'_> {
         else {
             return Ok(());
         };
-        if self.rewrite(&["lifecycle", hook], handler, hook, "")? {
+        // The kubelet waits for a hook until the grace period ends, and at the start without an end.
+        if self.rewrite(&["lifecycle", hook], handler, hook, UNLIMITED, "")? {
             self.trace.warn(format!(
                 "container {}: its {hook} hook now goes through port {ADMIN_PORT}, where neighbours can call it as they could call the app before",
                 self.slot.name()
@@ -91,12 +93,18 @@ impl Rewriter<'_> {
         at: &[&str],
         handler: &Map<String, Value>,
         kind: &str,
+        timeout_seconds: u32,
         besides: &str,
     ) -> Result<bool, Deny> {
         let path = format!("/probe/{}/{kind}", self.slot.name());
         let field = at.join(".");
         let Some(original) = self.original(&field, handler, &path)? else {
             return Ok(false);
+        };
+        // Of a call that an earlier run rewrote too: it may have been edited since.
+        let original = Probe {
+            timeout_seconds,
+            ..original
         };
         self.trace.step(
             format!(
@@ -150,7 +158,7 @@ impl Rewriter<'_> {
             return Ok(None);
         }
         self.refuse_https(field, action)?;
-        let original = check(key, action, port, path, timeout(handler));
+        let original = check(key, action, port, path);
         if !original.is_http_clean() {
             return Err(Reason::ProbeTable.deny(format!(
                     "{field} of container {:?} has a path or header that cannot be sent as it is; encode spaces and control characters",
@@ -225,13 +233,7 @@ fn timeout(handler: &Map<String, Value>) -> u32 {
         .unwrap_or(1)
 }
 
-fn check(
-    key: &str,
-    action: &Map<String, Value>,
-    port: u16,
-    path: &str,
-    timeout_seconds: u32,
-) -> Probe {
+fn check(key: &str, action: &Map<String, Value>, port: u16, path: &str) -> Probe {
     let kind = match key {
         "httpGet" => ProbeKind::Http,
         "grpc" => ProbeKind::Grpc,
@@ -251,7 +253,7 @@ fn check(
         } else {
             None
         },
-        timeout_seconds,
+        timeout_seconds: UNLIMITED,
     }
 }
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{quiet_app, request};
-use crate::support::pki::TestPki;
-use crate::support::process::Process;
+use super::{quiet_app, request, with_probes};
 use crate::support::{Setup, Sidecar, read_head, upstream, within};
 
 /// Clients that hold the admin port: connected, and what they send.
@@ -72,14 +70,7 @@ async fn a_probe_of_a_slow_app_survives_a_flood_of_silent_clients() {
         r#"[{{"path":"/probe/app/liveness","kind":"http","address":"127.0.0.1","port":{},"target":"/","timeoutSeconds":20}}]"#,
         app.port()
     );
-    let setup = Setup::in_front_of(app).process("[drain]\ndelay = \"0s\"");
-    let pki = TestPki::new(setup.algorithm);
-    let pair = pki.leaf(&["localhost", "127.0.0.1"]);
-    let variable = format!("HYBRIDGE_PROBES={probes}");
-    // It ends with the test: what a shell starts would outlive it.
-    let wrapper = ["unshare", "--fork", "--kill-child", "env", &variable];
-    let process = Process::start_with(&setup, pki, &pair, &wrapper).await;
-    let process = process.unwrap();
+    let process = with_probes(app, &probes).await;
     let admin = process.admin;
     let probe = tokio::spawn(async move { request(admin, "GET", "/probe/app/liveness").await });
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -1,0 +1,61 @@
+//! Lifecycle hooks of the app through the admin port: they last as long as the kubelet waits, and no longer.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{request, with_probes};
+use crate::support::{read_head, upstream, within};
+
+fn hook(port: u16) -> String {
+    format!(
+        r#"[{{"path":"/probe/app/preStop","kind":"http","address":"127.0.0.1","port":{port},"target":"/drain","timeoutSeconds":0}}]"#
+    )
+}
+
+/// vLLM's own drain takes as long as its longest stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_takes_seconds_is_waited_for() {
+    let app = upstream(|mut stream| async move {
+        while read_head(&mut stream).await.is_some() {
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            if stream.write_all(response).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let process = with_probes(app, &hook(app.port())).await;
+    let (status, _, body) = request(process.admin, "GET", "/probe/app/preStop").await;
+    assert_eq!((status, body.as_str()), (200, "ok\n"));
+}
+
+/// Nothing else ends a call without a limit, should the app never answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_ends_when_its_caller_goes() {
+    let (tell, mut told) = mpsc::channel(2);
+    let app = upstream(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            let asked = read_head(&mut stream).await.is_some();
+            tell.send(asked).await.unwrap();
+            // Until the sidecar closes the connection.
+            let closed = !matches!(stream.read(&mut [0]).await, Ok(1..));
+            tell.send(closed).await.unwrap();
+        }
+    })
+    .await;
+    let process = with_probes(app, &hook(app.port())).await;
+    let mut kubelet = TcpStream::connect(process.admin).await.unwrap();
+    let request = b"GET /probe/app/preStop HTTP/1.1\r\nhost: a\r\n\r\n";
+    kubelet.write_all(request).await.unwrap();
+    assert_eq!(within(told.recv()).await, Some(true));
+    let early = timeout(Duration::from_millis(1500), told.recv()).await;
+    assert!(early.is_err(), "the hook ended while its caller waited");
+    drop(kubelet);
+    assert_eq!(within(told.recv()).await, Some(true));
+}
