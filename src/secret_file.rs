@@ -1,7 +1,8 @@
 //! Who else may read or write a file that holds a secret.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
@@ -21,7 +22,7 @@ pub(crate) enum Exposure {
 /// orchestrator gives one container. Kubernetes decides the mode in a volume, which only the pod sees: there,
 /// only that everybody may write counts. A file that is not there or is none has nothing to expose.
 pub(crate) fn exposure(path: &Path) -> Option<Exposure> {
-    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
     let mode = metadata.permissions().mode() & 0o7777;
     if is_read_only(path) {
         return None;
@@ -37,6 +38,22 @@ pub(crate) fn exposure(path: &Path) -> Option<Exposure> {
         return None;
     };
     (!is_in_volume(path)).then_some(found)
+}
+
+/// Who may read the old file may read the new one, within the mode `most`: the owner and the group first, while
+/// only the owner may read it, then the mode.
+pub(crate) fn hand_over(new: &File, old: &Metadata, most: u32) -> io::Result<()> {
+    let own = new.metadata()?;
+    let (uid, gid) = (old.uid(), old.gid());
+    if (own.uid(), own.gid()) != (uid, gid) {
+        fchown(new, Some(uid), Some(gid)).map_err(|cause| {
+            io::Error::other(format!(
+                "it belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
+            ))
+        })?;
+    }
+    new.set_permissions(Permissions::from_mode(old.mode() & most))?;
+    new.sync_all()
 }
 
 /// Kubernetes replaces the files of a volume by a link, `..data`.

@@ -6,7 +6,7 @@ mod error;
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
@@ -14,11 +14,14 @@ use tempfile::{Builder, NamedTempFile};
 pub use self::error::Error;
 use crate::certgen::files::{require_replaceable, unfinished};
 use crate::redact::Shown;
+use crate::secret_file::hand_over;
 use crate::tls::credentials::directory_of;
 use crate::tls::tickets::{KeyFile, LIFETIME, Step};
 
 /// For the owner only.
 const SECRET: u32 = 0o600;
+/// The most that is kept of the mode of a file that is replaced.
+const KEPT: u32 = 0o770;
 
 /// What to do with the file.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -83,6 +86,9 @@ fn make(new: &New) -> Result<(), Error> {
     let keys = KeyFile::generate()?;
     let staged = stage(&new.file, &keys)?;
     let placed = if new.force {
+        if let Ok(old) = fs::symlink_metadata(&new.file) {
+            keep_readers(&staged, &old, &new.file)?;
+        }
         staged.persist(&new.file)
     } else {
         staged.persist_noclobber(&new.file)
@@ -97,13 +103,14 @@ fn make(new: &New) -> Result<(), Error> {
 }
 
 fn step(file: &Path) -> Result<Step, Error> {
-    let mut keys = KeyFile::load(file)?;
+    // What its file lets others do is kept or mended below: only a planted key must not be promoted.
+    let (mut keys, _) = KeyFile::load(file)?;
     // What a link points to is replaced, not the link.
     let target = fs::canonicalize(file).map_err(failed("find", file))?;
     let metadata = fs::metadata(&target).map_err(failed("read", file))?;
     let step = keys.rotate()?;
     let staged = stage(&target, &keys)?;
-    hand_over(&staged, &metadata).map_err(failed("keep the owner of", file))?;
+    keep_readers(&staged, &metadata, file)?;
     let placed = staged.persist(&target);
     placed.map_err(|error| failed("replace", file)(error.error))?;
     save_directory(&target)?;
@@ -124,13 +131,9 @@ fn stage(target: &Path, keys: &KeyFile) -> Result<NamedTempFile, Error> {
     Ok(staged)
 }
 
-/// Who may read the old file may read the new one, and nobody else: the owner and the group first, while
-/// only the owner may read it, then the mode.
-fn hand_over(staged: &NamedTempFile, old: &fs::Metadata) -> io::Result<()> {
-    let file = staged.as_file();
-    fchown(file, Some(old.uid()), Some(old.gid()))?;
-    file.set_permissions(Permissions::from_mode(old.permissions().mode() & 0o770))?;
-    file.sync_all()
+/// A sidecar that runs as another user goes on reading the file.
+fn keep_readers(staged: &NamedTempFile, old: &fs::Metadata, file: &Path) -> Result<(), Error> {
+    hand_over(staged.as_file(), old, KEPT).map_err(failed("keep the owner of", file))
 }
 
 fn save_directory(target: &Path) -> Result<(), Error> {

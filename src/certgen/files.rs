@@ -1,5 +1,5 @@
 //! Writes a set of files: each whole or not at all, all of them or none, and over nothing that
-//! exists unless told to. A key file is never readable by others, not even for a moment.
+//! exists unless told to. A key file is never readable by everybody, not even for a moment.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -12,6 +12,7 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use zeroize::Zeroizing;
 
 use super::error::CertgenError;
+use crate::secret_file::hand_over;
 use crate::tls::credentials::directory_of;
 
 pub(super) const CA_CERT: &str = "ca.crt";
@@ -24,25 +25,28 @@ pub(crate) struct NewFile {
     name: String,
     content: Zeroizing<Vec<u8>>,
     mode: u32,
+    /// The most that is kept of the mode of a file that is replaced.
+    kept: u32,
 }
 
 impl NewFile {
     /// For anybody to read, as far as the umask allows.
     pub(super) fn public(name: &str, content: &str) -> Self {
-        Self::new(name, content, 0o644)
+        Self::new(name, content, 0o644, 0o775)
     }
 
-    /// For the owner only.
+    /// For the owner only, or those who could read what it replaces. Never for everybody.
     pub(crate) fn secret(name: &str, content: &str) -> Self {
-        Self::new(name, content, 0o600)
+        Self::new(name, content, 0o600, 0o740)
     }
 
-    fn new(name: &str, content: &str, mode: u32) -> Self {
+    fn new(name: &str, content: &str, mode: u32, kept: u32) -> Self {
         let content = Zeroizing::new(content.as_bytes().to_vec());
         Self {
             name: name.to_owned(),
             content,
             mode,
+            kept,
         }
     }
 }
@@ -117,6 +121,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Certge
 struct Staged {
     temporary: NamedTempFile,
     target: PathBuf,
+    kept: u32,
 }
 
 impl Staged {
@@ -131,14 +136,20 @@ impl Staged {
             .write_all(&file.content)
             .and_then(|()| temporary.as_file().sync_all())
             .map_err(failed("write", &target))?;
-        Ok(Self { temporary, target })
+        Ok(Self {
+            temporary,
+            target,
+            kept: file.kept,
+        })
     }
 
     fn publish(self, force: bool) -> Result<Published, CertgenError> {
         if force {
             return self.replace();
         }
-        let Self { temporary, target } = self;
+        let Self {
+            temporary, target, ..
+        } = self;
         match temporary.persist_noclobber(&target) {
             Ok(_) => Ok(Published {
                 target,
@@ -151,10 +162,19 @@ impl Staged {
         }
     }
 
-    /// Replaces the target and keeps what it was until all files are in place.
+    /// Replaces the target and keeps what it was until all files are in place. A sidecar that runs as another
+    /// user goes on reading the file.
     fn replace(self) -> Result<Published, CertgenError> {
-        let Self { temporary, target } = self;
+        let Self {
+            temporary,
+            target,
+            kept,
+        } = self;
         require_replaceable(&target).map_err(failed("replace", &target))?;
+        if let Ok(old) = fs::symlink_metadata(&target) {
+            hand_over(temporary.as_file(), &old, kept)
+                .map_err(failed("keep the owner of", &target))?;
+        }
         let former = keep(&target).map_err(failed("keep the former", &target))?;
         let published = Published { target, former };
         match temporary.persist(&published.target) {

@@ -66,8 +66,34 @@ fn a_file_is_made_once_and_rotated_in_three_steps() {
     assert_ne!(std::fs::read_to_string(&file).unwrap(), first);
     let names = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(names, 1, "nothing is left behind");
+    // The sidecar that reads it as that group goes on after a stolen key too.
+    let stolen = std::fs::read_to_string(&file).unwrap();
     let forced = ticket_keys(&["new", "--force", name]);
     assert!(forced.status.success(), "{}", text(&forced));
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), stolen);
+    assert_eq!((mode(), file.metadata().unwrap().gid()), (0o640, group));
+}
+
+/// A key that somebody planted must not be promoted, and the file look as if nobody could have.
+#[test]
+fn a_file_that_everybody_may_write_is_not_rotated() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tickets");
+    let name = file.to_str().unwrap();
+    ticket_keys(&["new", name]);
+    let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o646);
+    let before = std::fs::read_to_string(&file).unwrap();
+    let refused = ticket_keys(&["rotate", name]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused);
+    assert!(
+        said.contains("may be written by everybody (mode 0646)"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    mode(0o644);
+    assert!(ticket_keys(&["rotate", name]).status.success());
 }
 
 #[test]

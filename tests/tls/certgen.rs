@@ -5,7 +5,7 @@ mod clients;
 mod issued;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::support::pki::TestPki;
@@ -243,17 +243,34 @@ fn keys_are_for_their_owner_alone_and_nothing_else_is_left_behind() {
     }
 }
 
+/// A sidecar that runs as another user reads what was renewed.
 #[test]
-fn a_replaced_key_is_for_its_owner_alone_even_if_the_former_was_not() {
+fn what_is_replaced_keeps_its_group_and_mode_but_no_key_is_for_everybody() {
     let dir = TempDir::new().unwrap();
-    let key = dir.path().join("tls.key");
-    fs::write(&key, "open to all").unwrap();
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o666)).unwrap();
+    certs(dir.path(), &[]).unwrap();
+    let file = |name| dir.path().join(name);
+    let of = |name| {
+        let metadata = fs::metadata(file(name)).unwrap();
+        (metadata.mode() & 0o7777, metadata.gid())
+    };
+    let set = |name, mode, gid| {
+        std::os::unix::fs::chown(file(name), None, Some(gid)).unwrap();
+        fs::set_permissions(file(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // Only root may choose a group that it is not in.
+    let group = of("tls.key").1 + u32::from(rustix::process::geteuid().is_root());
+    set("tls.key", 0o640, group);
+    set("tls.crt", 0o664, group);
+    let before = contents(dir.path());
+    certs(dir.path(), &["--reuse-ca", "--force"]).unwrap();
+    assert_ne!(contents(dir.path()), before);
+    assert_eq!(of("tls.key"), (0o640, group));
+    assert_eq!(of("tls.crt"), (0o664, group));
+    // What everybody could do is no choice that is kept for a key.
+    set("tls.key", 0o666, group);
     certs(dir.path(), &["--force"]).unwrap();
-    assert_eq!(
-        fs::metadata(&key).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(of("tls.key"), (0o640, group));
+    assert_eq!(of("ca.key").0, 0o600);
 }
 
 #[test]

@@ -28,7 +28,7 @@ async fn no_rotation_and_no_resumption_makes_a_session_outlive_the_certificate()
         .session()
         .clone();
     for round in 1..=6 {
-        let mut file = KeyFile::load(&shared.path("tickets")).unwrap();
+        let (mut file, _) = KeyFile::load(&shared.path("tickets")).unwrap();
         let step = file.rotate().unwrap();
         shared.write("tickets", &file.text());
         let reloads = "hybridge_credential_reloads_total";

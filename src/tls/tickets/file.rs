@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::error::TicketKeyError;
 use super::key_set::{KEY_LENGTH, KeySet, Secret};
+use super::permissions;
 use crate::tls::credentials::{self, read_public};
 
 /// More keys than any rotation needs.
@@ -59,11 +60,12 @@ impl KeyFile {
         })
     }
 
-    /// Reads and checks a file.
-    pub fn load(path: &Path) -> Result<Self, TicketKeyError> {
+    /// Reads and checks a file; beside it the warning about who else may read or write it.
+    pub fn load(path: &Path) -> Result<(Self, Option<String>), TicketKeyError> {
         let text = read_public(credentials::Role::TicketKeys, path);
         let text = text.map_err(|cause| TicketKeyError::File(Box::new(cause)))?;
-        Self::parse(path, &text)
+        let keys = Self::parse(path, &text)?;
+        Ok((keys, permissions::check(path)?))
     }
 
     /// Reads the text of a file; `path` names it in errors.

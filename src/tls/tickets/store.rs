@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use super::error::TicketKeyError;
 use super::file::KeyFile;
 use super::key_set::{KeySet, Secret};
-use super::permissions;
 use crate::tls::standing::StandingFailure;
 
 /// The keys of one file.
@@ -98,15 +97,15 @@ impl TicketKeyStore {
 
 impl Current {
     fn read(path: &Path) -> Result<Self, TicketKeyError> {
-        let keys = KeyFile::load(path)?.set();
+        let (keys, warning) = KeyFile::load(path)?;
         let no_key = || TicketKeyError::Keys {
             path: path.into(),
             problem: "holds no active key",
         };
         Ok(Self {
             is_read: true,
-            keys: Arc::new(keys.ok_or_else(no_key)?),
-            warning: permissions::check(path)?,
+            keys: Arc::new(keys.set().ok_or_else(no_key)?),
+            warning,
         })
     }
 }
