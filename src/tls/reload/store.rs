@@ -240,11 +240,15 @@ impl CredentialStore {
         self.failure.swap(None).is_some()
     }
 
-    /// Whether `failure` is the one that stands: the same reason with the same content.
+    /// Whether `failure` is the one that stands: the same reason with the same content. Where not both files could
+    /// be read, the message says which could not.
     pub(super) fn failed_like(&self, failure: &Failure) -> bool {
         let standing = self.failure.load();
         standing.as_ref().is_some_and(|standing| {
-            standing.digest == failure.digest && standing.error.reason == failure.error.reason
+            let (before, now) = (&standing.error, &failure.error);
+            standing.digest == failure.digest
+                && before.reason == now.reason
+                && (failure.digest.is_some() || before.message == now.message)
         })
     }
 

@@ -102,3 +102,19 @@ async fn new_connections_get_the_new_pair_and_live_ones_stay() {
     assert_ne!(fresh.client.peer_certificates().unwrap(), before);
     assert_eq!(live.echo("still here"), "still here");
 }
+
+#[tokio::test]
+async fn a_failure_of_the_other_file_is_another_failure() {
+    let running = Running::start(IMPATIENT).await;
+    let cert = fs::read_to_string(&running.files.cert).unwrap();
+    fs::remove_file(&running.files.cert).unwrap();
+    let names = |file: &Path| {
+        let error = running.store.last_error();
+        error.is_some_and(|error| error.message.contains(file.to_str().unwrap()))
+    };
+    until(|| names(&running.files.cert)).await;
+    fs::remove_file(&running.files.key).unwrap();
+    replace(&running.files.cert, &cert);
+    until(|| names(&running.files.key)).await;
+    assert_eq!(running.counted.all(), [Err("missing"), Err("missing")]);
+}
