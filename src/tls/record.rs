@@ -47,7 +47,11 @@ fn announced(received: &[u8]) -> Option<usize> {
     }
 }
 
-/// Which records a client must not send during a handshake, where rustls lets them pass or closes
+/// A change_cipher_spec that nobody may send: rustls answers it with `unexpected_message` (RFC 8446 §5),
+/// under the keys in use.
+pub(super) const UNEXPECTED: [u8; 6] = [20, 3, 3, 0, 1, 2];
+
+/// Which records a peer must not send during a handshake, where rustls lets them pass or closes
 /// without an alert.
 #[derive(Default)]
 pub(super) struct RecordRules {

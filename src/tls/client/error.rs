@@ -25,6 +25,11 @@ pub enum ClientError {
     /// Bytes that are TLS but not well-formed.
     #[error("the server sent a malformed message")]
     Malformed,
+    /// A record longer than one may be.
+    #[error(
+        "the server sent a record longer than it may be (16384 bytes and what encryption adds)"
+    )]
+    Oversized,
     /// Well-formed but against the protocol.
     #[error("the server broke the protocol: {0:?}")]
     Misbehaved(PeerMisbehaved),
@@ -114,7 +119,7 @@ impl ClientError {
             Self::DoubleTls => 0,
             Self::Decrypt => 1,
             Self::Internal(_) => 2,
-            Self::Malformed => 3,
+            Self::Malformed | Self::Oversized => 3,
             Self::Misbehaved(_) => 4,
             Self::NoCommonAlpn => 5,
             Self::NoCommonGroup(_) => 6,
@@ -134,6 +139,17 @@ impl ClientError {
             Self::Version => 17,
             Self::Vanished => 18,
         }]
+    }
+
+    /// The alert that is due where rustls sent none: it sends one for every error but those of its
+    /// deframer, and ours it does not know.
+    pub(super) fn alert(&self) -> Option<AlertDescription> {
+        match self {
+            Self::Malformed => Some(AlertDescription::DecodeError),
+            Self::Oversized => Some(AlertDescription::RecordOverflow),
+            Self::Misbehaved(_) => Some(AlertDescription::UnexpectedMessage),
+            _ => None,
+        }
     }
 
     /// Whether an alert says that a server does not accept a certificate, or the lack of one.

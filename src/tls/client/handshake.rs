@@ -1,15 +1,17 @@
 //! The client's handshake under one deadline, record by record: what is counted ends exactly at the
 //! server's Finished and ours; what came along behind stays undecrypted in the stream (RFC 8446 §4).
 
+mod records;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use prometheus::IntCounter;
-use rustls::AlertDescription;
+use rustls::PeerMisbehaved;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::ClientError;
 use super::generation::Target;
@@ -21,14 +23,9 @@ use crate::tls::handshake::{Alpn, Cost, HandshakeKind, Session};
 use crate::tls::hello;
 use crate::tls::policy::{Group, Offer, confidentiality_limit, suite_name};
 use crate::tls::protection::Keys;
-use crate::tls::record::{
-    fatal_alert, is_too_long_ciphertext, is_too_long_plaintext, record_length,
-};
+use crate::tls::record::{RecordRules, fatal_alert};
 use crate::tls::secrets::{ClientSide, Secrets, TicketCounters};
 use crate::tls::stream::{Established, TlsStream};
-
-/// Records in which a server may send its side of a handshake: each may be a byte.
-const MAX_RECORDS: usize = 4096;
 
 /// The peer of a handshake, and how it is made.
 #[derive(Clone, Debug)]
@@ -103,19 +100,37 @@ struct Progress {
     /// Received and not yet given to rustls.
     received: BytesMut,
     records: usize,
+    rules: RecordRules,
+    /// One of them must not be, behind the ServerHello.
+    unexpected: bool,
     flight: Flight,
     begun: Option<Instant>,
     tickets: Option<Arc<ConnectionTickets>>,
     offer: Option<Offer>,
     /// A HelloRetryRequest came.
     retried: bool,
-    /// A ServerHello came: everything behind it is encrypted.
+    /// A ServerHello came, to its end: everything behind it is encrypted.
     keyed: bool,
     cost: Cost,
 }
 
 impl Progress {
     async fn drive<IO>(
+        &mut self,
+        io: &mut IO,
+        peer: &Peer,
+    ) -> Result<UnbufferedClientConnection, ClientError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let driven = self.established(io, peer).await;
+        if let Err(error) = &driven {
+            self.say(io, error).await;
+        }
+        driven
+    }
+
+    async fn established<IO>(
         &mut self,
         io: &mut IO,
         peer: &Peer,
@@ -132,15 +147,17 @@ impl Progress {
         self.offer = hello::inspect(&self.flight.outgoing);
         loop {
             let record = self.record(io).await?;
-            let retry = hello::is_retry_request(&record);
-            self.retried |= retry;
-            self.keyed |= !retry && hello::is_server_hello(&record);
+            self.retried |= hello::is_retry_request(&record);
             self.flight.incoming.extend_from_slice(&record);
-            if let Err(error) = self.timed(|flight| flight.advance(&mut conn)) {
-                // Why it ends, whether or not the alert reaches anybody.
-                let _ = self.send(io).await;
-                return Err(error.into());
-            }
+            let advanced = self.timed(|flight| flight.advance(&mut conn));
+            advanced.map_err(|error| {
+                if self.unexpected {
+                    unexpected()
+                } else {
+                    error.into()
+                }
+            })?;
+            self.keyed = conn.negotiated_key_exchange_group().is_some();
             if !conn.is_handshaking() {
                 self.cost.elapsed = self.elapsed();
                 return Ok(conn);
@@ -148,49 +165,20 @@ impl Progress {
         }
     }
 
-    /// The next whole record. Anything that cannot be one is handed on for rustls to refuse. What we have to
-    /// say leaves before it waits, so that all of a flight is one write.
-    async fn record<IO>(&mut self, io: &mut IO) -> Result<BytesMut, ClientError>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        loop {
-            if self.is_too_long() {
-                // rustls waits for the rest of it. Behind the ServerHello only rustls has keys for an alert.
-                if !self.keyed {
-                    let overflow = fatal_alert(AlertDescription::RecordOverflow);
-                    self.flight.outgoing.extend_from_slice(&overflow);
-                    let _ = self.send(io).await;
-                }
-                return Err(ClientError::Malformed);
-            }
-            if let Some(length) = record_length(&self.received) {
-                self.records += 1;
-                if self.records > MAX_RECORDS {
-                    return Err(ClientError::Malformed);
-                }
-                self.cost.bytes_in += length as u64;
-                return Ok(self.received.split_to(length));
-            }
-            self.send(io).await?;
-            self.received.reserve(4096);
-            match io.read_buf(&mut self.received).await {
-                Ok(0) | Err(_) => return Err(ClientError::Vanished),
-                Ok(_) => {}
-            }
-        }
-    }
-
-    /// Whether the next record is longer than one may be (RFC 8446 §5.1, §5.2).
-    fn is_too_long(&self) -> bool {
-        is_too_long_plaintext(&self.received)
-            && (!self.keyed || is_too_long_ciphertext(&self.received))
-    }
-
     /// Sends what rustls has to say, in one go if the socket takes it.
     async fn send<IO: AsyncWrite + Unpin>(&mut self, io: &mut IO) -> Result<(), ClientError> {
         let sent = self.flight.send(io, &mut self.cost.bytes_out).await;
         sent.map_err(|_| ClientError::Vanished)
+    }
+
+    /// Says why the handshake ends, whether or not it reaches anybody: the alert of rustls, or the one that it
+    /// did not send and that can still be sent in plaintext (RFC 8446 §6.2).
+    async fn say<IO: AsyncWrite + Unpin>(&mut self, io: &mut IO, error: &ClientError) {
+        let owed = !self.keyed && self.flight.owes_alert();
+        if let Some(alert) = error.alert().filter(|_| owed) {
+            self.flight.outgoing.extend_from_slice(&fatal_alert(alert));
+        }
+        let _ = self.send(io).await;
     }
 
     fn timed<T>(&mut self, work: impl FnOnce(&mut Flight) -> T) -> T {
@@ -279,6 +267,10 @@ fn still_verified(server: Option<&Facts>, now: i64) -> Result<(), ClientError> {
             Err(ClientError::ServerExpired(ended.to_owned()))
         }
     }
+}
+
+fn unexpected() -> ClientError {
+    ClientError::Misbehaved(PeerMisbehaved::TooManyEmptyFragments)
 }
 
 /// Takes the keys over from rustls.

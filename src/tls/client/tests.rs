@@ -1,6 +1,8 @@
 //! Against a rustls server in memory: what leaves when, and what a verified certificate saves and what not.
 #![allow(clippy::unwrap_used)]
 
+mod records;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -298,30 +300,5 @@ async fn why_a_certificate_is_not_verified_is_said_in_words() {
         let client = trusting(&cas, false);
         let (ours, ..) = begun(&client, &shows(cert.der(), &key)).await;
         assert_eq!(ours.map(|_| ()).unwrap_err().error.to_string(), says);
-    }
-}
-
-/// rustls waits for the rest of a record that is too long, up to the deadline. The time of this test stands still
-/// until nothing else is left to wait for.
-#[tokio::test(start_paused = true)]
-async fn a_record_that_is_too_long_ends_a_handshake_at_once() {
-    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let client = trusts(&made);
-    for length in [(1_u16 << 14) + 1, (1 << 14) + 257] {
-        let (near, mut far) = duplex(1 << 16);
-        let theirs = tokio::spawn(async move {
-            let mut hello = [0; 4096];
-            assert!(far.read(&mut hello).await.unwrap() > 0);
-            let [high, low] = length.to_be_bytes();
-            far.write_all(&[22, 3, 3, high, low, 2]).await.unwrap();
-            let mut alert = Vec::new();
-            far.read_to_end(&mut alert).await.unwrap();
-            alert
-        });
-        let name = ServerName::try_from("localhost").unwrap();
-        let peer = client.peer("localhost:443", name, None);
-        let failed = connect(near, peer, counters()).await.err().unwrap();
-        assert!(matches!(failed.error, ClientError::Malformed), "{failed:?}");
-        assert_eq!(theirs.await.unwrap(), [21, 3, 3, 0, 2, 2, 22]);
     }
 }

@@ -154,7 +154,7 @@ impl Flight {
 
     /// Whether nothing said why the handshake ends, and it can still be said in plaintext: rustls
     /// sends no alert for errors of its deframer, and sees none of ours.
-    pub(super) fn owes_alert(&self) -> bool {
+    pub(in crate::tls) fn owes_alert(&self) -> bool {
         !self.alerted && !self.keyed
     }
 }

@@ -13,16 +13,12 @@ use super::{Progress, unexpected};
 use crate::tls::error::HandshakeError;
 use crate::tls::hello;
 use crate::tls::plaintext::Begins;
-use crate::tls::record::{is_too_long_plaintext, record_length, warning};
+use crate::tls::record::{UNEXPECTED, is_too_long_plaintext, record_length, warning};
 use crate::tls::server::TlsServer;
 
 /// Records in which a client may send its side of a handshake: each may be a byte, and putting a
 /// message together out of them is work.
 const MAX_RECORDS: usize = 4096;
-
-/// A change_cipher_spec that nobody may send: rustls answers it with `unexpected_message` (RFC 8446 §5),
-/// under the keys in use.
-const UNEXPECTED: [u8; 6] = [20, 3, 3, 0, 1, 2];
 
 impl Progress {
     /// Collects the ClientHello, however many records and reads it takes.
