@@ -11,8 +11,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use zeroize::Zeroizing;
 
-pub use key::{KeyError, private_key};
+pub use key::{KeyError, private_key, public_key};
 pub use label::Label;
+pub use rustls::pki_types::PrivateKeyDer;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -40,6 +41,10 @@ impl fmt::Display for Position {
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PemError {
+    #[error(
+        "it looks like binary DER or PKCS#12, convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
+    )]
+    Binary,
     #[error("line {line} is not a well-formed `-----BEGIN …-----` line")]
     Begin { line: usize },
     #[error(
@@ -160,7 +165,12 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
     for (index, line) in text.split(|byte| matches!(byte, b'\n')).enumerate() {
         scanner.line(index + 1, line.trim_ascii())?;
     }
-    scanner.finish()
+    let blocks = scanner.finish()?;
+    // A SEQUENCE, with which certificates, lists, keys and PKCS#12 all begin.
+    if blocks.is_empty() && text.first() == Some(&0x30) && !text.is_ascii() {
+        return Err(PemError::Binary);
+    }
+    Ok(blocks)
 }
 
 fn find(line: &[u8], part: &[u8]) -> Option<usize> {

@@ -97,9 +97,9 @@ fn a_file_has_one_private_key() {
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
     private_key(format!("\u{feff}{}{key}", certificate()).as_bytes()).unwrap();
     let of = |text: &str| private_key(text.as_bytes()).unwrap_err();
-    assert!(matches!(of(&certificate()), KeyError::Nothing));
+    assert!(matches!(of(&certificate()), KeyError::Nothing { .. }));
     let two = format!("{key}{key}");
-    assert!(matches!(of(&two), KeyError::Several { count: 2 }));
+    assert!(matches!(of(&two), KeyError::Several { count: 2, .. }));
     let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
     assert!(matches!(of(&encrypted), KeyError::Encrypted { .. }));
     let foreign = key.replace("PRIVATE", "OPENSSH PRIVATE");
@@ -108,4 +108,45 @@ fn a_file_has_one_private_key() {
         of(key.trim_end_matches('\n').strip_suffix('-').unwrap()),
         KeyError::Pem(_)
     ));
+}
+
+#[test]
+fn a_file_has_one_public_key() {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let key = pair.public_key_pem();
+    let read = |text: &str| public_key(text.as_bytes());
+    let (private, other) = (pair.serialize_pem(), certificate());
+    let found = read(&format!("\u{feff}{private}{key}{other}")).unwrap();
+    assert_eq!(
+        found.as_ref(),
+        rcgen::PublicKeyData::subject_public_key_info(&pair)
+    );
+    let said = |text: &str| read(text).unwrap_err().to_string();
+    assert_eq!(said(&private), "it holds no public key in PEM");
+    let two = said(&format!("{key}{key}"));
+    assert_eq!(two, "it holds 2 public keys: leave the one that is meant");
+    // With a dash too few it begins no block, and its end is not that of the next.
+    let cut = said(&format!("{}{key}", key.replacen('-', "", 1)));
+    assert!(cut.contains("ends a block that was never begun"), "{cut}");
+}
+
+#[test]
+fn a_binary_file_is_told_from_words() {
+    let der = ders(&certificate()).remove(0);
+    assert_eq!(blocks(&der).err().unwrap(), PemError::Binary);
+    let key = rcgen::KeyPair::generate().unwrap().serialize_der();
+    assert!(matches!(
+        private_key(&key),
+        Err(KeyError::Pem(PemError::Binary))
+    ));
+    for words in ["", "0 certificates", "CAs"] {
+        assert_eq!(blocks(words.as_bytes()).unwrap().len(), 0, "{words}");
+    }
+    // Words before a block may begin with anything.
+    assert_eq!(
+        certificates(format!("0 \u{e9}\n{}", certificate()).as_bytes())
+            .unwrap()
+            .len(),
+        1
+    );
 }

@@ -1,10 +1,8 @@
 //! Identities and recipients as the command line names them: text, a file, or, inside a confidential
 //! pod, a URL of its own loopback address. An identity never stands in an argument or a message.
 
-use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::age::keys::{Identity, NotRecipient, Recipient};
 use crate::error::{Error, failed};
-use crate::memory;
+use crate::permissions::{require_secret, require_trusted};
 use crate::regular::file_or_pipe;
 use crate::secret;
 use crate::shown::Shown;
@@ -51,6 +49,7 @@ pub fn recipients(given: &[String]) -> Result<Vec<Recipient>, Error> {
 
 fn of_file(path: &Path) -> Result<Vec<Recipient>, Error> {
     let text = read_limited(path)?;
+    require_trusted(path)?;
     let mut found = Vec::new();
     for (number, line) in lines(&text) {
         let place = format!("{}, line {number}", Shown::from(path));
@@ -97,14 +96,16 @@ pub fn identities(from: &str) -> Result<Vec<Identity>, Error> {
         let text = read_limited(path)?;
         // A recipient in its place may be readable by all.
         if lines(&text).any(|(_, line)| is_identity(line)) {
-            check_mode(path)?;
+            require_secret(path)?;
         }
         (text, Shown::from(path).to_string())
     };
-    let mut found = Vec::new();
+    let (mut found, mut classical) = (Vec::new(), None);
     for (number, line) in lines(&text) {
         match Identity::parse(line) {
             Some(identity) => found.push(identity),
+            // Beside others it does no harm: it opens nothing.
+            None if is_classical(line) => classical = classical.or(Some(number)),
             None if line.starts_with("AGE-SECRET-KEY-PQ-") => {
                 return Err(Error::Refused(format!(
                     "{name}, line {number}: a damaged identity: its checksum is wrong"
@@ -117,33 +118,28 @@ pub fn identities(from: &str) -> Result<Vec<Identity>, Error> {
             }
         }
     }
-    if found.is_empty() {
-        return Err(Error::Refused(format!("{name}: no identity in it")));
+    match (found.is_empty(), classical) {
+        (false, _) => Ok(found),
+        (true, None) => Err(Error::Refused(format!("{name}: no identity in it"))),
+        (true, Some(number)) => Err(Error::Refused(format!(
+            "{name}, line {number}: a classical identity, which opens no file that is sealed for age1pq1…: use one that begins with AGE-SECRET-KEY-PQ-1 (`hybridge keys seal`, `age-keygen -pq`)"
+        ))),
     }
-    Ok(found)
 }
 
 /// Whether it is, or is meant to be, an identity: never shown.
 fn is_identity(text: &str) -> bool {
-    let prefix = "AGE-SECRET-KEY-";
-    let start = text.get(..prefix.len());
-    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    begins(text, "AGE-SECRET-KEY-")
 }
 
-/// Others must not read it. Its group may if it is not ours: so Kubernetes mounts a Secret under fsGroup.
-/// The volume of a Secret is a container's own, whatever the mode in it.
-pub fn check_mode(path: &Path) -> Result<(), Error> {
-    let metadata = fs::metadata(path).map_err(failed("read", path))?;
-    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    let forbidden = if ours { 0o077 } else { 0o037 };
-    let mode = metadata.mode() & 0o777;
-    if metadata.is_file() && mode & forbidden != 0 && !memory::is_read_only_memory(path) {
-        let path = Shown::from(path);
-        return Err(Error::Refused(format!(
-            "{path}: a secret that others can read (mode {mode:04o}): `chmod 0600 {path}`, or `defaultMode: 0400` of a Secret's volume"
-        )));
-    }
-    Ok(())
+/// One of age's first kind, X25519. Files of identities that were kept for long have both.
+fn is_classical(text: &str) -> bool {
+    begins(text, "AGE-SECRET-KEY-1")
+}
+
+fn begins(text: &str, prefix: &str) -> bool {
+    let start = text.get(..prefix.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// The text of a file that holds keys.

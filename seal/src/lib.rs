@@ -14,6 +14,7 @@ pub mod error;
 pub mod flow;
 pub mod identity;
 pub mod memory;
+pub mod permissions;
 pub mod progress;
 pub mod regular;
 pub mod run;

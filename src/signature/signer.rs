@@ -150,13 +150,15 @@ fn private_key(path: &Path) -> Result<PrivatePkcs8KeyDer<'static>, SignerError> 
     let text = read(path, MAX_KEY)?;
     match hybridge_pem::private_key(&text) {
         Ok(PrivateKeyDer::Pkcs8(key)) => Ok(key),
-        Err(cause @ (KeyError::Pem(_) | KeyError::Several { .. })) => {
-            Err(refused(path, cause.to_string()))
-        }
-        _ => Err(refused(
+        Ok(_) => Err(refused(
+            path,
+            "its private key is not PKCS#8: convert it with `openssl pkey -in FILE -out NEW`",
+        )),
+        Err(KeyError::Nothing { .. }) => Err(refused(
             path,
             "no private key in PEM (PKCS#8, not encrypted)",
         )),
+        Err(cause) => Err(refused(path, cause.to_string())),
     }
 }
 
@@ -224,6 +226,12 @@ struct Digests {
 
 /// What `hybridge sign` says of the whole model. The caller has verified that.
 fn model_digest(path: &Path) -> Result<String, SignerError> {
+    if let Some(Exposure::Writable(mode)) = exposure(path) {
+        let wrong = format!(
+            "everybody may write it (mode {mode:04o}), and so name another model: `chmod o-w`"
+        );
+        return Err(refused(path, wrong));
+    }
     let text = read(path, MAX_BUNDLE)?;
     let subject = || {
         let bundle: Bundle = serde_json::from_slice(&text).ok()?;

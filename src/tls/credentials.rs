@@ -23,7 +23,7 @@ use rustls::sign::CertifiedKey;
 
 pub use algorithm::LABELS as ALGORITHM_LABELS;
 pub(super) use algorithm::{describe as describe_key, label as algorithm_label};
-pub use error::{CredentialError, NotPem, Role};
+pub use error::{CredentialError, Role};
 pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, name_text, printable};

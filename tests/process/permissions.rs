@@ -82,6 +82,34 @@ fn a_file_that_says_whom_to_trust_is_refused_if_everybody_may_write_it() {
     assert_eq!(code, Some(0), "{said}");
 }
 
+/// The receipt of each response names the model that it says.
+#[test]
+fn a_statement_of_the_model_is_refused_if_everybody_may_write_it() {
+    let dir = files();
+    let model = dir.path().join("model");
+    fs::write(&model, "weights").unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let [key, pq_key] = ["sign/ec.key", "sign/mldsa.key"].map(at);
+    let (code, said) = hybridge(&["sign", &at("model"), "--key", &key, "--pq-key", &pq_key]);
+    assert_eq!(code, Some(0), "{said}");
+    let statement = dir.path().join("model.sig");
+    let set = format!("[listener.signature]\nmodel = \"{}\"", statement.display());
+    let (toml, file) = (at("hybridge.toml"), dir.path().join("hybridge.toml"));
+    check(dir.path(), "");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[listener.signature]", &set)).unwrap();
+    let (code, said) = hybridge(&["check", &toml]);
+    assert_eq!(code, Some(0), "{said}");
+    mode(&statement, 0o666);
+    let (code, said) = hybridge(&["check", &toml]);
+    assert_eq!(code, Some(64), "{said}");
+    let says = format!(
+        "{}: everybody may write it (mode 0666)",
+        statement.display()
+    );
+    assert!(said.contains(&says), "{said}");
+}
+
 #[test]
 fn keys_of_responses_that_everybody_may_read_are_a_warning() {
     let dir = files();

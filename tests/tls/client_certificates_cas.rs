@@ -12,7 +12,7 @@ use crate::support::pki::{TestPki, ca_params, constrained_to_uris, uri};
 use crate::support::{Setup, answering};
 
 /// What `run` and `check` say of a file of CAs.
-fn refusal(text: &str) -> String {
+fn refusal(text: impl AsRef<[u8]>) -> String {
     let dir = tempfile::tempdir().unwrap();
     TestPki::new(Algorithm::EcdsaP256)
         .leaf(&["localhost"])
@@ -67,6 +67,16 @@ async fn cas_that_cannot_verify_are_refused_at_start_by_name() {
         let message = message.replace("{second}", &second.to_string());
         assert_eq!(refusal(&text), message);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binary_file_is_told_what_it_is() {
+    let ca = TestPki::new(Algorithm::EcdsaP256);
+    let der = CertificateDer::from_pem_slice(ca.ca_pem().as_bytes()).unwrap();
+    assert_eq!(
+        refusal(&der),
+        "listener `test`: client-ca: FILE: it looks like binary DER or PKCS#12, convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
+    );
 }
 
 /// What `openssl x509 -trustout` writes: the certificate, and trust settings behind it (X509_CERT_AUX).

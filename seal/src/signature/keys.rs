@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
     self as lc, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, ParsedPublicKey, PqdsaKeyPair,
     PqdsaSigningAlgorithm, VerificationAlgorithm,
 };
+use hybridge_pem::{KeyError, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::{Error, pem};
@@ -52,13 +53,11 @@ impl Kind {
     }
 }
 
-/// Which of several keys would be used is an accident.
-fn one(text: &str, labels: &[&str], which: &str) -> Result<(), Error> {
-    match pem::count(text, labels) {
-        0 | 1 => Ok(()),
-        several => Err(Error::Key(format!(
-            "{several} {which} keys: leave the one that is meant"
-        ))),
+/// Why no key was read: that there is none, in the words of what is wanted.
+fn unreadable(nothing: impl Fn() -> Error) -> impl FnOnce(KeyError) -> Error {
+    move |cause| match cause {
+        KeyError::Nothing { .. } => nothing(),
+        cause => Error::Key(cause.to_string()),
     }
 }
 
@@ -85,29 +84,28 @@ impl Signer {
 
     /// From PEM: PKCS#8, or SEC 1 for ECDSA.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, Error> {
-        let labels: &[&str] = match kind {
-            Kind::Ecdsa => &[PRIVATE, "EC PRIVATE KEY"],
-            Kind::MlDsa => &[PRIVATE],
-        };
         let wrong = || {
             Error::Key(format!(
                 "no {} private key in PEM (PKCS#8, not encrypted)",
                 kind.name()
             ))
         };
-        one(text, labels, "private")?;
-        let der = pem::decode(text, labels).ok_or_else(wrong)?;
-        let found = match kind {
-            Kind::Ecdsa => ECDSA.iter().find_map(|(algorithm, _)| {
-                let pkcs8 = EcdsaKeyPair::from_pkcs8(algorithm, &der);
-                let key = pkcs8.or_else(|_| EcdsaKeyPair::from_private_key_der(algorithm, &der));
+        let der = hybridge_pem::private_key(text.as_bytes()).map_err(unreadable(wrong))?;
+        let der = Zeroizing::new(der);
+        let found = match (kind, &*der) {
+            (Kind::Ecdsa, PrivateKeyDer::Pkcs8(key)) => ECDSA.iter().find_map(|(algorithm, _)| {
+                let key = EcdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der());
                 key.ok().map(Self::Ecdsa)
             }),
-            Kind::MlDsa => ML_DSA.iter().find_map(|(algorithm, _)| {
-                PqdsaKeyPair::from_pkcs8(algorithm, &der)
-                    .ok()
-                    .map(Self::MlDsa)
+            (Kind::Ecdsa, PrivateKeyDer::Sec1(key)) => ECDSA.iter().find_map(|(algorithm, _)| {
+                let key = EcdsaKeyPair::from_private_key_der(algorithm, key.secret_sec1_der());
+                key.ok().map(Self::Ecdsa)
             }),
+            (Kind::MlDsa, PrivateKeyDer::Pkcs8(key)) => ML_DSA.iter().find_map(|(algorithm, _)| {
+                let key = PqdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der());
+                key.ok().map(Self::MlDsa)
+            }),
+            _ => None,
         };
         found.ok_or_else(wrong)
     }
@@ -166,8 +164,7 @@ impl Verifier {
                 "no {name} public key in PEM (`-----BEGIN PUBLIC KEY-----`)"
             ))
         };
-        one(text, &[PUBLIC], "public")?;
-        let der = pem::decode(text, &[PUBLIC]).ok_or_else(wrong)?;
+        let der = hybridge_pem::public_key(text.as_bytes()).map_err(unreadable(wrong))?;
         let algorithms = match kind {
             Kind::Ecdsa => ECDSA.map(|(_, algorithm)| algorithm),
             Kind::MlDsa => ML_DSA.map(|(_, algorithm)| algorithm),
@@ -236,6 +233,23 @@ mod tests {
             // The public key beside it is in nobody's way.
             Signer::parse(kind, &format!("{public}{}", *one)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_not_passed_over_for_the_next() {
+        let (one, other) = (Signer::generate(Kind::Ecdsa), Signer::generate(Kind::Ecdsa));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let damaged = one.public_pem().unwrap().replacen('-', "", 1);
+        let text = damaged + &other.public_pem().unwrap();
+        let error = Verifier::parse(Kind::Ecdsa, &text).err().unwrap();
+        assert!(error.to_string().contains("never begun"), "{error}");
+        let private = one.private_pem().unwrap();
+        let line = private.replace('\n', " ");
+        let error = Signer::parse(Kind::Ecdsa, &line).err().unwrap();
+        assert!(error.to_string().contains("line breaks"), "{error}");
+        let encrypted = private.replace("PRIVATE", "ENCRYPTED PRIVATE");
+        let error = Signer::parse(Kind::Ecdsa, &encrypted).err().unwrap();
+        assert!(error.to_string().contains("decrypt it with"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{CLASSICAL, POST_QUANTUM};
 use crate::digest::{FileDigest, Method, Piece};
 use crate::error::{Error, failed};
 use crate::identity::read_limited;
+use crate::permissions::{require_secret, require_trusted};
 use crate::progress::Progress;
 use crate::regular::regular;
 use crate::shown::Shown;
@@ -224,14 +225,16 @@ pub fn signer(kind: Kind, path: &Path) -> Result<Signer, Error> {
     let text = read_limited(path)?;
     // A public key in its place may be readable by all.
     if text.contains("PRIVATE KEY") {
-        crate::identity::check_mode(path)?;
+        require_secret(path)?;
     }
     Signer::parse(kind, &text).map_err(refused(path))
 }
 
 /// A public key's file.
 pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
-    Verifier::parse(kind, &read_limited(path)?).map_err(refused(path))
+    let text = read_limited(path)?;
+    require_trusted(path)?;
+    Verifier::parse(kind, &text).map_err(refused(path))
 }
 
 /// The last part of a path, as a statement names what it signs.

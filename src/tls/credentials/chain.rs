@@ -12,7 +12,7 @@ use x509_parser::x509::X509Version;
 
 use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
 use super::block::{Entry, labels};
-use super::error::{CredentialError, NotPem, Role};
+use super::error::{CredentialError, Role};
 use super::facts::{CertificateFacts, name_text, title};
 use super::names;
 use super::warning::{self, ShownBy, Warning};
@@ -249,14 +249,8 @@ pub(super) fn blocks(role: Role, path: &Path, text: &[u8]) -> Result<Vec<Block>,
     if !blocks.is_empty() {
         return Ok(blocks);
     }
-    // 0x30 is the tag of a SEQUENCE, with which certificates, keys and PKCS#12 all begin.
-    let found = match text.first() {
-        Some(0x30) => NotPem::Der,
-        _ => NotPem::Other,
-    };
     Err(CredentialError::NotPem {
         role,
         path: path.into(),
-        found,
     })
 }

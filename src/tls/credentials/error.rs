@@ -52,12 +52,8 @@ pub enum CredentialError {
     )]
     WritableTrust { role: Role, path: Shown, mode: u32 },
 
-    #[error("{role} {path} is not PEM: {found}")]
-    NotPem {
-        role: Role,
-        path: Shown,
-        found: NotPem,
-    },
+    #[error("{role} {path} is not PEM: there is no `-----BEGIN …-----` line in it")]
+    NotPem { role: Role, path: Shown },
 
     #[error("{role} {path}: {cause}")]
     Pem {
@@ -211,19 +207,6 @@ fn wanted(role: Role) -> &'static str {
         Role::RevocationList => "X509 CRL block",
         Role::TicketKeys => "ticket key",
     }
-}
-
-/// What a file without a single PEM block seems to be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
-pub enum NotPem {
-    /// Starts like a DER structure.
-    #[strum(
-        to_string = "it looks like binary DER or PKCS#12, convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
-    )]
-    Der,
-    /// Anything else.
-    #[strum(to_string = "there is no `-----BEGIN …-----` line in it")]
-    Other,
 }
 
 impl CredentialError {

@@ -102,6 +102,66 @@ fn an_identity_that_others_can_read_is_refused() {
     );
 }
 
+/// As files are that were kept since age had only one kind.
+#[test]
+fn a_classical_identity_beside_others_opens_nothing_and_harms_nothing() {
+    let stage = Stage::new();
+    stage.ok("seal model/config.json c.age -r id/recipient.txt");
+    let own = fs::read_to_string(stage.path("id/identity.txt")).unwrap();
+    let classical =
+        "AGE-SECRET-KEY-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSGRRZ8C\n".to_owned();
+    for (name, text) in [
+        ("mixed.txt", classical.clone() + &own),
+        ("only.txt", format!("# old\n{classical}")),
+        ("other.txt", own + "AGE-SECRET-KEY-X25519\n"),
+    ] {
+        stage.write(name, text.as_bytes());
+        fs::set_permissions(stage.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    stage.ok("open c.age c -i mixed.txt --unsafe-unsigned");
+    assert_eq!(stage.read("c"), stage.read("model/config.json"));
+    let open = "open c.age out --unsafe-unsigned -i";
+    stage.refused(
+        &format!("{open} only.txt"),
+        1,
+        "only.txt, line 2: a classical identity",
+    );
+    stage.refused(
+        &format!("{open} other.txt"),
+        1,
+        ": no identity: one begins with",
+    );
+}
+
+/// Who can write it can name whom a model is sealed for, or trusted from.
+#[test]
+fn a_public_key_that_everybody_may_write_is_refused() {
+    let stage = Stage::new();
+    stage.ok("seal model sealed -r id/recipient.txt --sign-with sign");
+    stage.ok("sign model --key sign/ec.key --pq-key sign/mldsa.key");
+    let verify = "verify model --public-key sign/ec.pub --pq-public-key sign/mldsa.pub";
+    let open = "open sealed out -i id/identity.txt --verify-with sign";
+    let seal = "seal model/config.json out -r id/recipient.txt";
+    for (name, lines) in [
+        ("sign/ec.pub", &[verify, open][..]),
+        ("sign/mldsa.pub", &[verify, open]),
+        ("id/recipient.txt", &[seal]),
+    ] {
+        let mode = |mode| {
+            fs::set_permissions(stage.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(0o646);
+        for line in lines {
+            let says = format!("{name}: may be written by everybody (mode 0646)");
+            stage.refused(line, 1, &says);
+        }
+        mode(0o664);
+    }
+    stage.ok(verify);
+    stage.ok(open);
+    stage.ok("seal model/config.json c.age -r id/recipient.txt");
+}
+
 #[test]
 fn an_identity_is_never_an_argument_and_never_shown() {
     let stage = Stage::new();

@@ -122,7 +122,7 @@ fn a_file_that_is_not_pem_is_told_from_a_binary_one() {
         refusal_of(&files, dir.path()),
         (
             "malformed",
-            "certificate file tls.crt is not PEM: it looks like binary DER or PKCS#12, \
+            "certificate file tls.crt: it looks like binary DER or PKCS#12, \
              convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
                 .to_owned()
         )
