@@ -75,6 +75,15 @@ impl StagedDirectory {
     /// A new file below, with the directories that lead to it.
     pub fn file(&self, name: &str) -> Result<(File, PathBuf), Error> {
         let path = self.partial.join(name);
+        let first = Path::new(name).iter().next();
+        // Inside the target it would have to take the place of the directory that it is staged in.
+        if self.inside && first == self.partial.file_name() {
+            let target = Shown::from(self.target.as_path());
+            return Err(Error::Refused(format!(
+                "{}: this name is taken while {target} is filled: name a directory that does not exist yet",
+                Shown::text(name)
+            )));
+        }
         let directory = directory_of(&path);
         let _held = ended::hold();
         if directory != self.partial {
@@ -90,11 +99,7 @@ impl StagedDirectory {
     pub fn place(mut self) -> Result<(), Error> {
         let mut held = ended::hold();
         if self.inside {
-            let cannot = failed("read the directory", &self.partial);
-            for entry in fs::read_dir(&self.partial).map_err(&cannot)? {
-                let entry = entry.map_err(&cannot)?;
-                rename(&entry.path(), &self.target.join(entry.file_name()), false)?;
-            }
+            self.place_inside()?;
             // Empty now; dropping removes it.
             drop(held);
             return save_directory(&self.partial);
@@ -105,6 +110,27 @@ impl StagedDirectory {
         self.placed = true;
         held.forget(&self.partial);
         save_directory(&self.target)
+    }
+}
+
+impl StagedDirectory {
+    /// Gives all of it its names, or none.
+    fn place_inside(&self) -> Result<(), Error> {
+        let cannot = failed("read the directory", &self.partial);
+        let entries = fs::read_dir(&self.partial).map_err(&cannot)?;
+        let names = entries.map(|entry| Ok(entry?.file_name()));
+        let names: Vec<_> = names.collect::<io::Result<_>>().map_err(&cannot)?;
+        for (number, name) in names.iter().enumerate() {
+            let placed = rename(&self.partial.join(name), &self.target.join(name), false);
+            if let Err(error) = placed {
+                // Best effort: the error that made it necessary is the one to report.
+                for name in names.iter().take(number) {
+                    let _ = fs::rename(self.target.join(name), self.partial.join(name));
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 

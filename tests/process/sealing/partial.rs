@@ -172,3 +172,22 @@ fn a_partial_name_that_is_taken_is_refused() {
     refused(one, ".partial-one: of another owner (12345)");
     refused(all, ".partial-all: of another owner (12345)");
 }
+
+/// The name under which a directory that is there is filled. None of the other files gets its name.
+#[test]
+fn a_file_of_the_partial_name_is_refused_with_all_others() {
+    let stage = Stage::new();
+    stage.write("model/.partial-model", b"a file of the model");
+    stage.ok("seal model sealed -r id/recipient.txt --sign-with sign");
+    fs::create_dir(stage.path("there")).unwrap();
+    let open = |to: &str| format!("open sealed {to} -i id/identity.txt --verify-with sign");
+    let ran = stage.run(&open("there"));
+    assert!(
+        ran.code == 1 && ran.err.contains(".partial-model: this name is taken"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(fs::read_dir(stage.path("there")).unwrap().count(), 0);
+    stage.ok(&open("new"));
+    assert_eq!(stage.read("new/.partial-model"), b"a file of the model");
+}
