@@ -19,6 +19,7 @@ use crate::certgen::{CertgenError, Generated, Name, NameError, shell_word};
 use crate::counted::counted;
 use crate::redact::one_line;
 use crate::regular_file;
+use crate::secret_file::{Exposure, exposure};
 
 /// Bytes of a file with a certificate or a Secret.
 const LARGEST: u64 = 4 << 20;
@@ -83,6 +84,16 @@ pub enum CertsError {
         /// The file.
         path: PathBuf,
     },
+    /// Anybody could have the API servers trust a CA of theirs.
+    #[error(
+        "--previous-ca: {path} may be written by everybody (mode {mode:04o}), who could add a CA that is trusted: chmod o-w {word}", word = shell_word(path)
+    )]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// A block of it cannot be read.
     #[error("{path}: {cause}; nothing of this file is used")]
     Unreadable {
@@ -110,6 +121,7 @@ impl CertsError {
             | Self::BundleExists { .. }
             | Self::NoCertificate { .. }
             | Self::Unreadable { .. }
+            | Self::Writable { .. }
             | Self::Read { .. } => 64,
             _ => 1,
         }
@@ -241,6 +253,10 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
 
 /// The certificates of the CA in use that have not ended, as PEM.
 fn previous_cas(path: &Path, now: OffsetDateTime) -> Result<String, CertsError> {
+    if let Some(Exposure::Writable(mode)) = exposure(path) {
+        let path = path.to_owned();
+        return Err(CertsError::Writable { path, mode });
+    }
     let text = pem_text(path, "ca.crt")?;
     unexpired_cas(&text, now).map_err(|cause| unusable(path, cause))
 }

@@ -223,6 +223,25 @@ fn no_certificate_is_passed_over() {
     }
 }
 
+#[test]
+fn a_previous_ca_that_everybody_may_write_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = write(dir.path(), "old", &run(&[], now()).unwrap());
+    let (secret, _) = made(&std::fs::read_to_string(&old).unwrap());
+    let ca = String::from_utf8(decode(&secret["data"]["ca.crt"])).unwrap();
+    let old = write(dir.path(), "old", &ca);
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&old, mode).unwrap();
+    };
+    mode(0o666);
+    let error = run(&["--previous-ca", &old], now()).unwrap_err();
+    let said = format!("--previous-ca: {old} may be written by everybody (mode 0666)");
+    assert!(error.to_string().starts_with(&said), "{error}");
+    mode(0o664);
+    run(&["--previous-ca", &old], now()).unwrap();
+}
+
 /// The bundle that is trusted, alone or as a link that leads nowhere, is replaced by a rotation only.
 #[test]
 fn a_bundle_without_its_secret_is_not_replaced() {
