@@ -20,31 +20,91 @@ pub struct Found {
     pub unreached: usize,
 }
 
-/// Reads a List or one object.
+/// Lists in lists, at most; kubectl prints one level.
+const DEEPEST: usize = 4;
+
+/// The kind and the version of an object: its own, else what its list is for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Of<'a> {
+    kind: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Of<'a> {
+    fn read(object: &'a Value, list: Self) -> Self {
+        match text(object, "/kind").filter(|kind| !kind.is_empty()) {
+            Some(kind) => Self {
+                kind,
+                version: text(object, "/apiVersion").unwrap_or_default(),
+            },
+            None => Self {
+                kind: list.kind,
+                version: text(object, "/apiVersion").unwrap_or(list.version),
+            },
+        }
+    }
+
+    /// The API group, empty for the core group and for an object that does not say it.
+    fn group(self) -> &'a str {
+        self.version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// What the items of a list are: `kubectl get --raw` prints a `ServiceList` whose items say no kind.
+    fn items(self) -> Self {
+        match self.kind.strip_suffix("List") {
+            Some(kind) if !kind.is_empty() => Self { kind, ..self },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// Reads a List, one of another kind, or one object.
 pub fn read(text: &str) -> Result<Found, String> {
     let value = json::read(text).map_err(|error| format!("no JSON of kubectl: {error}"))?;
     let mut found = Found::default();
     match value.get("items") {
-        Some(Value::Array(items)) => items.iter().for_each(|item| found.object(item)),
+        Some(Value::Array(_)) => {}
         Some(_) => return Err("`items` is no list".to_owned()),
-        None if value.get("kind").is_some() => found.object(&value),
+        None if value.get("kind").is_some() => {}
         None => return Err("neither a List nor an object with a kind".to_owned()),
     }
+    found.read(&value, Of::default(), 0);
     Ok(found)
 }
 
 impl Found {
-    fn object(&mut self, object: &Value) {
-        let kind = text(object, "/kind").unwrap_or("an item without a kind");
+    fn read(&mut self, value: &Value, list: Of<'_>, depth: usize) {
+        let of = Of::read(value, list);
+        let is_list = of.kind.ends_with("List") || of.kind.is_empty();
+        match value.get("items") {
+            Some(Value::Array(items)) if is_list && depth < DEEPEST => {
+                for item in items {
+                    self.read(item, of.items(), depth + 1);
+                }
+            }
+            // How an empty slice of Go is printed.
+            Some(Value::Null) if is_list => {}
+            Some(_) if is_list => self.miss("a list in a list", "it cannot be read"),
+            _ => self.object(value, of),
+        }
+    }
+
+    fn object(&mut self, object: &Value, of: Of<'_>) {
+        if of.kind.is_empty() {
+            // It may be any endpoint.
+            return self.miss("an item without a kind", "nothing says what it is");
+        }
+        let kind = of.kind;
         let name = text(object, "/metadata/name").unwrap_or("?");
         let namespace = text(object, "/metadata/namespace").unwrap_or("default");
         let what = format!("{kind} {namespace}/{name}");
         let before = self.targets.len() + self.not_tried.len();
-        match kind {
-            "Service" => self.service(object, &what, name, namespace),
-            "Ingress" => self.ingress(object, &what),
-            "Gateway" => self.gateway(object, &what),
-            "EndpointSlice" => self.slice(object, &what),
+        match (of.group(), kind) {
+            ("", "Service") => self.service(object, &what, name, namespace),
+            ("" | "networking.k8s.io" | "extensions", "Ingress") => self.ingress(object, &what),
+            ("" | "gateway.networking.k8s.io", "Gateway") => self.gateway(object, &what),
+            ("networking.istio.io", "Gateway") => self.istio_gateway(object, &what),
+            ("" | "discovery.k8s.io", "EndpointSlice") => self.slice(object, &what),
             _ => self.skip(&what, "this kind names no endpoint that a scan knows"),
         }
         // Every object is a target or a line.
@@ -128,6 +188,28 @@ impl Found {
                 None => addresses
                     .iter()
                     .for_each(|address| self.add(what, address, number)),
+            }
+        }
+    }
+
+    /// Its hosts may begin with a namespace, as in `ai/chat.example`.
+    fn istio_gateway(&mut self, object: &Value, what: &str) {
+        for server in list(object, "/spec/servers") {
+            let number = server.pointer("/port/number").and_then(Value::as_u64);
+            let protocol = text(server, "/port/protocol").unwrap_or("?");
+            if !matches!(protocol.to_ascii_uppercase().as_str(), "HTTPS" | "TLS") {
+                self.skip(what, &format!("port {} speaks {protocol}", shown(number)));
+                continue;
+            }
+            let hosts = list(server, "/hosts").iter().filter_map(Value::as_str);
+            let hosts = hosts.map(|host| host.rsplit('/').next().unwrap_or(host));
+            let mut any = false;
+            for host in hosts {
+                any = true;
+                self.add(what, host, number);
+            }
+            if !any {
+                self.miss(what, "a server that names no host");
             }
         }
     }

@@ -33,8 +33,8 @@ fn every_object_is_a_target_or_a_line() {
             "[fd00::7]:6001"
         ]
     );
-    // A host of the Ingress stands for its wildcard; none of the Gateway does.
-    assert_eq!(found.unreached, 1);
+    // A host of the Ingress stands for its wildcard; none of the Gateway does, and nothing for what has no kind.
+    assert_eq!(found.unreached, 2);
     assert_eq!(
         found.not_tried,
         [
@@ -43,7 +43,7 @@ fn every_object_is_a_target_or_a_line() {
             "Ingress llm/web: host plain.example has no TLS section",
             "Gateway default/gw: *.example is a wildcard",
             "Pod default/p: this kind names no endpoint that a scan knows",
-            "an item without a kind default/?: this kind names no endpoint that a scan knows",
+            "an item without a kind: nothing says what it is",
         ]
     );
 }
@@ -85,6 +85,64 @@ fn many_wildcards_and_hosts_are_read_at_once() {
     // Each with each took more than a minute without optimisation.
     assert!(begun.elapsed() < std::time::Duration::from_secs(15));
     assert_eq!((found.targets.len(), found.unreached), (30_000, 0));
+}
+
+/// `kubectl get --raw` prints lists whose items do not say what they are.
+#[test]
+fn items_of_a_typed_list_are_what_it_says() {
+    let service = r#"{"metadata": {"name": "a", "namespace": "n"}, "spec": {"ports": [{"name": "https", "port": 1}]}}"#;
+    for objects in [
+        format!(r#"{{"kind": "ServiceList", "apiVersion": "v1", "items": [{service}]}}"#),
+        format!(
+            r#"{{"kind": "List", "apiVersion": "v1", "items": [
+                {{"kind": "ServiceList", "apiVersion": "v1", "items": [{service}]}},
+                {{"kind": "PodList", "apiVersion": "v1", "items": null}}]}}"#
+        ),
+    ] {
+        let found = read(&objects).unwrap_or_else(|error| panic!("{error}"));
+        let targets: Vec<String> = found.targets.iter().map(ToString::to_string).collect();
+        assert_eq!(targets, ["a.n.svc:1"], "{objects}");
+        assert_eq!((found.unreached, found.not_tried.len()), (0, 0));
+    }
+    for unclear in [
+        format!(r#"{{"kind": "List", "items": [{service}]}}"#),
+        r#"{"kind": "List", "items": [{"kind": "ServiceList", "items": {}}]}"#.to_owned(),
+        format!(
+            "{}{service}{}",
+            r#"{"kind": "List", "items": ["#.repeat(9),
+            "]}".repeat(9)
+        ),
+    ] {
+        let found = read(&unclear).unwrap_or_else(|error| panic!("{error}"));
+        let counts = (found.targets.len(), found.unreached, found.not_tried.len());
+        assert_eq!(counts, (0, 1, 1), "{unclear}");
+    }
+}
+
+/// Several groups have a kind `Gateway`, and other projects a `Service`.
+#[test]
+fn the_api_group_says_which_kind_it_is() {
+    let objects = r#"{"kind": "List", "items": [
+        {"kind": "Gateway", "apiVersion": "networking.istio.io/v1", "metadata": {"name": "g"}, "spec": {"servers": [
+            {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["ai/chat.example", "*"]},
+            {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["chat.example"]},
+            {"port": {"number": 8443, "protocol": "TLS"}}]}},
+        {"kind": "Gateway", "apiVersion": "example.com/v1", "metadata": {"name": "o"}},
+        {"kind": "Service", "apiVersion": "serving.knative.dev/v1", "metadata": {"name": "k"}}]}"#;
+    let found = read(objects).unwrap_or_else(|error| panic!("{error}"));
+    let targets: Vec<String> = found.targets.iter().map(ToString::to_string).collect();
+    assert_eq!(targets, ["chat.example:443"]);
+    assert_eq!(found.unreached, 2, "{found:?}");
+    assert_eq!(
+        found.not_tried,
+        [
+            "Gateway default/g: * is a wildcard",
+            "Gateway default/g: port 80 speaks HTTP",
+            "Gateway default/g: a server that names no host",
+            "Gateway default/o: this kind names no endpoint that a scan knows",
+            "Service default/k: this kind names no endpoint that a scan knows",
+        ]
+    );
 }
 
 #[test]
