@@ -66,6 +66,11 @@ impl Answer {
         }
     }
 
+    /// Whether nothing was said: that may be chance.
+    pub fn is_missing(self) -> bool {
+        matches!(self, Self::Closed | Self::Silent)
+    }
+
     /// Whether it says that the server takes none of what was offered. Any other alert has another reason,
     /// such as a name that the server does not know.
     pub fn is_refusal(self) -> bool {

@@ -105,10 +105,10 @@ impl Report {
         let totals = Totals {
             endpoints: endpoints.len(),
             examined: surveys().count(),
-            present: count(|survey| survey.hybrid.present),
-            preferred: count(|survey| survey.hybrid.preferred),
-            held: count(|survey| survey.hybrid.held),
-            enforced: count(|survey| survey.hybrid.enforced),
+            present: count(|survey| survey.hybrid.present == Some(true)),
+            preferred: count(|survey| survey.hybrid.preferred == Some(true)),
+            held: count(|survey| survey.hybrid.held == Some(true)),
+            enforced: count(|survey| survey.hybrid.enforced == Some(true)),
             ml_dsa: count(|survey| survey.certificates.ml_dsa.is_some()),
         };
         let assumptions = Assumptions::new(args, at);
@@ -207,9 +207,16 @@ impl Baseline {
             let Some(had) = before.hybrid else { continue };
             let meanings = had.meanings().into_iter();
             for ((name, had), (_, is)) in meanings.zip(now.hybrid.meanings()) {
-                if had && !is {
-                    worse.push(format!("{}: hybrid was {name} and is not", endpoint.target));
+                if had != Some(true) {
+                    continue;
                 }
+                let now = match is {
+                    Some(true) => continue,
+                    Some(false) => "is not",
+                    // What was not said is not said to be worse, and does not pass for as good.
+                    None => "now that is not known, see the notes",
+                };
+                worse.push(format!("{}: hybrid was {name} and {now}", endpoint.target));
             }
             for version in &now.versions {
                 let old = before.versions.iter().any(|known| known == version);
@@ -221,3 +228,6 @@ impl Baseline {
         worse
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use self::hybrid::{Certainty, classify};
 pub use self::hybrid::{Hybrid, Order};
 use crate::answer::Answer;
-use crate::certificates::{self, Certificates};
+use crate::certificates::{self, Certificates, Place};
 use crate::dial::{Dial, Unreachable};
 use crate::doctor::{self, Doctor};
 use crate::groups::{self, Kind, Known};
@@ -79,14 +79,14 @@ pub fn survey(
             padding: None,
         })
     };
+    let ask_13 = |groups: &[u16], share| again(|| ask(TLS13, groups, share));
     let mut notes = Vec::new();
-    let (accepted, last) = enumerate(&all, |left| ask(TLS13, left, None));
+    let (accepted, last) = enumerate(&all, |left| ask_13(left, None));
     let (versions, unanswered) = versions(accepted.is_empty(), |version, groups| {
         ask(version, groups, None)
     });
     let accepts_nothing = versions.is_empty();
-    // Some servers without TLS 1.3 close the connection instead of refusing it.
-    let complete = !accepts_nothing && (last.is_refusal() || accepted.is_empty());
+    let complete = !accepts_nothing && refuses_the_rest(last, &accepted);
     if let Some(reason) = Unreachable::of(last).filter(|_| accepts_nothing) {
         return Err(reason);
     }
@@ -106,16 +106,9 @@ pub fn survey(
             unanswered.join(", ")
         ));
     }
-    let (order, hybrid) = if accepted.is_empty() {
-        (Order::Unknown, Hybrid::default())
-    } else {
-        let answered = unanswered.is_empty();
-        let ask = |groups: &[u16], share| ask(TLS13, groups, share);
-        classify(&accepted, &versions, Certainty { complete, answered }, ask)
-    };
-    if hybrid.present && !hybrid.held_is_known {
-        notes.push("whether hybrid is held is not known: no share can be made of the classical groups that are accepted".to_owned());
-    }
+    let answered = unanswered.is_empty();
+    let sure = Certainty { complete, answered };
+    let (order, hybrid) = classify(&accepted, &versions, sure, &mut notes, ask_13);
     if dial.others > 0 {
         notes.push(format!(
             "further addresses of the name, which were not examined: {}; give each of them to examine it",
@@ -128,7 +121,11 @@ pub fn survey(
                 .to_owned(),
         );
     }
-    let certificates = certificates::collect(target, dial, &accepted, known, &mut notes);
+    let mut certificates = certificates::collect(target, dial, &accepted, known, &mut notes);
+    if accepted.is_empty() && !complete {
+        // It may speak TLS 1.3, and no version before that has ML-DSA.
+        certificates.unknown.push(Place::MlDsa);
+    }
     Ok(Survey {
         address: dial.address.to_string(),
         versions,
@@ -140,6 +137,28 @@ pub fn survey(
         doctor: with_doctor.then(|| doctor::examine(target, dial, &accepted)),
         notes,
     })
+}
+
+/// Asks a second time what got no answer; `Closed` only if it was closed both times.
+fn again(ask: impl Fn() -> Answer) -> Answer {
+    let first = ask();
+    if !first.is_missing() {
+        return first;
+    }
+    match ask() {
+        second if second.is_missing() && second != first => Answer::Silent,
+        second => second,
+    }
+}
+
+/// Whether the last answer says that no group is accepted beside these.
+fn refuses_the_rest(last: Answer, accepted: &[u16]) -> bool {
+    match last {
+        // Some servers without TLS 1.3 close the connection instead of refusing it.
+        Answer::Closed => accepted.is_empty(),
+        Answer::ServerHello { version, .. } => version < TLS13,
+        other => other.is_refusal(),
+    }
 }
 
 fn accepted_group(number: u16) -> Accepted {
@@ -194,70 +213,4 @@ fn versions(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A server with groups of its own.
-    pub(super) fn server(
-        groups: &'static [u16],
-        by_client: bool,
-    ) -> impl Fn(&[u16], Option<u16>) -> Answer {
-        move |offered, share| {
-            let first = |order: &[u16], other: &[u16]| {
-                order.iter().copied().find(|group| other.contains(group))
-            };
-            let group = if by_client {
-                first(offered, groups)
-            } else {
-                first(groups, offered)
-            };
-            match group {
-                None => Answer::Alert(40),
-                Some(group) if share == Some(group) => Answer::ServerHello {
-                    version: TLS13,
-                    group: Some(group),
-                },
-                Some(group) => Answer::Retry { group: Some(group) },
-            }
-        }
-    }
-
-    pub(super) const ALL: [u16; 5] = [0x11ec, 0x11ed, 0x1d, 0x17, 0x18];
-
-    #[test]
-    fn the_groups_come_in_the_servers_order_and_end_with_an_alert() {
-        let ask = server(&[0x1d, 0x11ec], false);
-        let (accepted, last) = enumerate(&ALL, |left| ask(left, None));
-        assert_eq!(
-            (&accepted[..], last),
-            (&[0x1d, 0x11ec][..], Answer::Alert(40))
-        );
-    }
-
-    #[test]
-    fn a_server_that_names_what_was_not_offered_does_not_loop() {
-        let (accepted, last) = enumerate(&ALL, |_| Answer::Retry { group: Some(0x99) });
-        assert_eq!((accepted.len(), last.group()), (0, Some(0x99)));
-    }
-
-    /// Only a refusal of the version or of all suites says that nothing older is accepted.
-    #[test]
-    fn an_alert_with_another_reason_leaves_a_version_unanswered() {
-        let old = |answer| versions(false, |_, _| answer);
-        for alert in [40, 70, 71] {
-            let refused = (vec!["1.3"], Vec::new());
-            assert_eq!(old(Answer::Alert(alert)), refused, "{alert}");
-        }
-        for answer in [
-            Answer::Alert(0),
-            Answer::Alert(80),
-            Answer::Alert(112),
-            Answer::Closed,
-            Answer::Silent,
-            Answer::NotTls,
-        ] {
-            let unanswered = (vec!["1.3"], vec!["1.2", "1.1", "1.0"]);
-            assert_eq!(old(answer), unanswered, "{answer:?}");
-        }
-    }
-}
+mod tests;

@@ -123,20 +123,20 @@ pub(super) fn advice(endpoints: &[(&str, &Survey)], assumptions: Assumptions) ->
         (
             "Prefer the hybrid group on the server",
             "a client that lists classical groups first gets a classical one".to_owned(),
-            |survey| survey.hybrid.present && !survey.hybrid.preferred,
+            |survey| survey.hybrid.present == Some(true) && survey.hybrid.preferred == Some(false),
         ),
         (
             "Ask for the hybrid group with a HelloRetryRequest",
             "a client that lists it but sends a classical share stays classical".to_owned(),
             |survey| {
                 let hybrid = survey.hybrid;
-                hybrid.preferred && hybrid.held_is_known && !hybrid.held
+                hybrid.preferred == Some(true) && hybrid.held == Some(false)
             },
         ),
         (
             "Turn TLS 1.2 and older off",
             "no version before TLS 1.3 has hybrid key exchange".to_owned(),
-            |survey| survey.hybrid.present && survey.versions.iter().any(|v| *v != "1.3"),
+            |survey| survey.hybrid.present == Some(true) && survey.versions.iter().any(|v| *v != "1.3"),
         ),
         (
             "Plan certificates that outlive ECDSA and RSA",

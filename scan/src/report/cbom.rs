@@ -34,10 +34,9 @@ pub fn bill(report: &Report, version: CbomVersion) -> Value {
 
 fn service(target: &str, survey: &Survey) -> Service {
     let seen = &survey.certificates;
-    let hybrid_is = |(name, is): (&str, bool)| {
-        // What is not known is not said to be missing.
-        let known = is || survey.complete;
-        known.then(|| (format!("hybridge:hybrid:{name}"), is.to_string()))
+    // What is not known is not said to be missing.
+    let hybrid_is = |(name, is): (&str, Option<bool>)| {
+        Some((format!("hybridge:hybrid:{name}"), is?.to_string()))
     };
     let mut properties = vec![("hybridge:complete".to_owned(), survey.complete.to_string())];
     let meanings = survey.hybrid.meanings().into_iter();

@@ -143,20 +143,18 @@ pub(crate) fn date(seconds: i64) -> String {
 /// Which of the four meanings hold.
 pub(crate) fn meanings(survey: &Survey) -> String {
     let hybrid = survey.hybrid;
-    if hybrid.present {
+    if hybrid.present == Some(true) {
         let [_, rest @ ..] = hybrid.meanings();
-        let rest = rest.map(|(name, is)| {
-            if is {
-                name.to_owned()
-            } else {
-                format!("not {name}")
-            }
+        let rest = rest.map(|(name, is)| match is {
+            Some(true) => name.to_owned(),
+            Some(false) => format!("not {name}"),
+            None => format!("{name} not known"),
         });
         return format!("present, {}", rest.join(", "));
     }
-    let meaning = if hybrid.enforced {
+    let meaning = if hybrid.enforced == Some(true) {
         "missing: only post-quantum groups are accepted"
-    } else if survey.complete {
+    } else if hybrid.present == Some(false) {
         "missing"
     } else {
         "not known"

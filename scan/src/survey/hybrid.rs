@@ -18,28 +18,24 @@ pub enum Order {
     Unknown,
 }
 
-/// Four different things that "supports hybrid" may mean. Read as named fields, not as a map: a name that occurs twice is
-/// refused.
+/// Four different things that "supports hybrid" may mean; `None` is not known. Read as named fields, not as a map: a name
+/// that occurs twice is refused.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Hybrid {
     /// A hybrid group is accepted.
-    pub present: bool,
+    pub present: Option<bool>,
     /// It is chosen although the client lists classical groups first.
-    pub preferred: bool,
+    pub preferred: Option<bool>,
     /// It is asked for although the client has sent a classical key share that would do.
-    pub held: bool,
-    /// No classical group of those that are asked for is accepted, TLS 1.2 and older included, and every
-    /// question was answered.
-    pub enforced: bool,
-    /// Whether the question behind `held` was asked.
-    #[serde(skip)]
-    pub held_is_known: bool,
+    pub held: Option<bool>,
+    /// No classical group of those that are asked for is accepted, TLS 1.2 and older included.
+    pub enforced: Option<bool>,
 }
 
 impl Hybrid {
     /// Each with its name.
-    pub fn meanings(self) -> [(&'static str, bool); 4] {
+    pub fn meanings(self) -> [(&'static str, Option<bool>); 4] {
         [
             ("present", self.present),
             ("preferred", self.preferred),
@@ -62,6 +58,7 @@ pub(super) fn classify(
     accepted: &[u16],
     versions: &[&str],
     sure: Certainty,
+    notes: &mut Vec<String>,
     ask: impl Fn(&[u16], Option<u16>) -> Answer,
 ) -> (Order, Hybrid) {
     let of = |is: fn(u16) -> bool| -> Vec<u16> {
@@ -84,26 +81,52 @@ pub(super) fn classify(
         }
         _ => Order::Unknown,
     };
-    let mut found = Hybrid {
-        present: !hybrid.is_empty(),
-        enforced: sure.complete
-            && sure.answered
-            && versions == ["1.3"]
-            && accepted.iter().all(|group| groups::is_protected(*group)),
-        ..Hybrid::default()
+    let weaker = accepted.iter().any(|group| !groups::is_protected(*group))
+        || versions.iter().any(|version| *version != "1.3");
+    let enforced = if weaker {
+        Some(false)
+    } else {
+        (!accepted.is_empty() && sure.complete && sure.answered).then_some(true)
     };
-    if !found.present {
+    if hybrid.is_empty() {
+        let missing = sure.complete.then_some(false);
+        let found = Hybrid {
+            present: missing,
+            preferred: missing,
+            held: missing,
+            enforced,
+        };
         return (order, found);
     }
     let classical_first: Vec<u16> = classical.iter().chain(&hybrid).copied().collect();
-    let is_hybrid = |answer: Answer| answer.group().is_some_and(|group| hybrid.contains(&group));
-    found.preferred = is_hybrid(ask(&classical_first, None));
+    let mut chosen = |meaning: &str, share| {
+        let answer = ask(&classical_first, share);
+        let group = answer.group();
+        let one_of = |groups: &[u16]| group.is_some_and(|group| groups.contains(&group));
+        let found = (one_of(&hybrid) || one_of(&classical)).then(|| one_of(&hybrid));
+        if found.is_none() {
+            notes.push(format!(
+                "whether hybrid is {meaning} is not known: the server was asked and named no group that was offered ({answer:?})"
+            ));
+        }
+        found
+    };
+    let preferred = chosen("preferred", None);
     let share = SHARED.into_iter().find(|share| classical.contains(share));
-    found.held_is_known = share.is_some() || classical.is_empty();
-    found.held = match share {
-        Some(share) => is_hybrid(ask(&classical_first, Some(share))),
-        // There is nothing classical to prefer, or none of which a share can be made.
-        None => classical.is_empty() && sure.complete,
+    let held = match share {
+        Some(share) => chosen("held", Some(share)),
+        // There is nothing classical to prefer, as far as the server said.
+        None if classical.is_empty() => sure.complete.then_some(true),
+        None => {
+            notes.push("whether hybrid is held is not known: no share can be made of the classical groups that are accepted".to_owned());
+            None
+        }
+    };
+    let found = Hybrid {
+        present: Some(true),
+        preferred,
+        held,
+        enforced,
     };
     (order, found)
 }
@@ -124,15 +147,10 @@ mod tests {
         let classified = |groups: &'static [u16], by_client, versions: &[&str]| {
             let ask = server(groups, by_client);
             let (accepted, _) = enumerate(&ALL, |left| ask(left, None));
-            let (order, hybrid) = classify(&accepted, versions, SURE, ask);
-            let Hybrid {
-                present,
-                preferred,
-                held,
-                enforced,
-                ..
-            } = hybrid;
-            (order, [present, preferred, held, enforced])
+            let mut notes = Vec::new();
+            let (order, hybrid) = classify(&accepted, versions, SURE, &mut notes, ask);
+            assert_eq!(notes, [""; 0]);
+            (order, hybrid.meanings().map(|(_, is)| is == Some(true)))
         };
         let only_13 = ["1.3"];
         assert_eq!(
@@ -161,11 +179,24 @@ mod tests {
         );
     }
 
+    fn classified(
+        accepted: &[u16],
+        sure: Certainty,
+        ask: impl Fn(&[u16], Option<u16>) -> Answer,
+    ) -> ([Option<bool>; 4], Vec<String>) {
+        let mut notes = Vec::new();
+        let (_, hybrid) = classify(accepted, &["1.3"], sure, &mut notes, ask);
+        (hybrid.meanings().map(|(_, is)| is), notes)
+    }
+
+    const YES: Option<bool> = Some(true);
+    const NO: Option<bool> = Some(false);
+
     #[test]
     fn a_draft_that_no_client_offers_enforces_nothing() {
         let ask = server(&[groups::KYBER_DRAFT], false);
-        let (_, hybrid) = classify(&[groups::KYBER_DRAFT], &["1.3"], SURE, ask);
-        assert_eq!(hybrid, Hybrid::default());
+        let (found, _) = classified(&[groups::KYBER_DRAFT], SURE, ask);
+        assert_eq!(found, [NO; 4]);
     }
 
     /// A server that stops answering has not refused.
@@ -176,14 +207,42 @@ mod tests {
             complete: false,
             answered: true,
         };
-        let (_, hybrid) = classify(&[0x11ed], &["1.3"], unsure, ask);
-        assert!(
-            hybrid.present && !hybrid.held && !hybrid.enforced,
-            "{hybrid:?}"
-        );
+        let (found, _) = classified(&[0x11ed], unsure, ask);
+        assert_eq!(found, [YES, YES, None, None]);
+        let (found, _) = classified(&[], unsure, |_, _| Answer::Silent);
+        assert_eq!(found, [None; 4]);
+        // What it accepts is known all the same.
+        let (found, _) = classified(&[0x1d], unsure, |_, _| Answer::Silent);
+        assert_eq!(found, [None, None, None, NO]);
     }
 
-    /// A server that closes on TLS 1.2 holds hybrid all the same, but enforces nothing that was seen.
+    /// Only another group says that hybrid is not chosen.
+    #[test]
+    fn a_question_without_an_answer_is_not_known() {
+        for answer in [
+            Answer::Silent,
+            Answer::Closed,
+            Answer::Alert(40),
+            Answer::Retry { group: Some(0x99) },
+        ] {
+            let (found, notes) = classified(&[0x11ec, 0x1d], SURE, |_, _| answer);
+            assert_eq!(found, [YES, None, None, NO], "{answer:?}");
+            let said = ["preferred", "held"];
+            assert!(
+                notes.len() == 2
+                    && notes
+                        .iter()
+                        .zip(said)
+                        .all(|(note, what)| note.contains(what)),
+                "{notes:?}"
+            );
+        }
+        let classical = |_: &[u16], _| Answer::Retry { group: Some(0x1d) };
+        let (found, notes) = classified(&[0x11ec, 0x1d], SURE, classical);
+        assert_eq!((found, notes.len()), ([YES, NO, NO, NO], 0));
+    }
+
+    /// A server that closes on TLS 1.2 holds hybrid all the same; whether it enforces that was not seen.
     #[test]
     fn what_older_versions_do_not_say_is_not_held_against_the_groups() {
         let ask = server(&[0x11ed], false);
@@ -191,17 +250,17 @@ mod tests {
             complete: true,
             answered: false,
         };
-        let (_, hybrid) = classify(&[0x11ed], &["1.3"], unsure, ask);
-        assert!(hybrid.held && !hybrid.enforced, "{hybrid:?}");
+        let (found, _) = classified(&[0x11ed], unsure, ask);
+        assert_eq!(found, [YES, YES, YES, None]);
     }
 
     #[test]
     fn a_share_of_secp384r1_shows_what_is_held() {
         let ask = server(&[0x11ed, 0x18], false);
-        let (_, hybrid) = classify(&[0x11ed, 0x18], &["1.3"], SURE, ask);
-        assert!(hybrid.held && hybrid.held_is_known, "{hybrid:?}");
+        let (found, _) = classified(&[0x11ed, 0x18], SURE, ask);
+        assert_eq!(found, [YES, YES, YES, NO]);
         let ask = server(&[0x11ed, 0x1e], false);
-        let (_, hybrid) = classify(&[0x11ed, 0x1e], &["1.3"], SURE, ask);
-        assert!(!hybrid.held && !hybrid.held_is_known, "{hybrid:?}");
+        let (found, notes) = classified(&[0x11ed, 0x1e], SURE, ask);
+        assert_eq!((found, notes.len()), ([YES, YES, None, NO], 1));
     }
 }
