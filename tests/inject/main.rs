@@ -15,6 +15,7 @@ mod cluster;
 mod cluster_defaults;
 mod cluster_input;
 mod cluster_installed;
+mod cluster_places;
 mod controllers;
 mod docs;
 mod egress;

@@ -8,10 +8,14 @@ use time::OffsetDateTime;
 
 use super::injector_settings;
 use super::installed::INJECTOR;
+use super::matching::covers;
 use super::objects::{Cluster, is_wanted, namespace};
 use super::owners::Owners;
-use super::protection::{bundle_fault, narrowed, policy_fault, sees_new_pods};
+use super::protection::{
+    bundle_fault, entry_fault, entry_notes, policy_fault, policy_notes, service_fault,
+};
 use super::report::Report;
+use super::shipped::POLICIES;
 use crate::counted::counted;
 use crate::inject::certs::WEBHOOKS;
 use crate::inject::manifest::{lists, unseen, workloads};
@@ -19,12 +23,6 @@ use crate::inject::plan::Settings;
 use crate::inject::plan::plan_in;
 use crate::inject::plan::pod;
 use crate::inject::plan::{Decision, NAMESPACE_LABEL};
-
-const POLICIES: [&str; 3] = [
-    "hybridge-sidecar",
-    "hybridge-running",
-    "hybridge-namespace-label",
-];
 
 /// Namespaces that one line names, at most.
 const MOST_NAMED: usize = 10;
@@ -108,12 +106,26 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         "every entry has a caBundle that is valid",
         "run hybridge inject certs again and apply the overlay, or look at cert-manager's CA injector",
     );
-    let blind = hooks.iter().find(|hook| !sees_new_pods(hook));
+    let blind = hooks
+        .iter()
+        .find(|hook| !covers(hook, "rules", ("CREATE", "pods")));
     lines.expect_none(
         blind.map(pod::name),
         "every entry has a rule for the creation of pods",
         "no pod reaches that entry, so it protects nothing; apply the overlay again, or upgrade the Helm release",
     );
+    let fault = hooks.iter().find_map(|hook| {
+        let fault = service_fault(cluster, hook).or_else(|| entry_fault(hook))?;
+        Some(format!("entry {} {fault}", pod::name(hook)))
+    });
+    lines.expect_none(
+        fault.as_deref(),
+        "every entry brings the pods that it is for to the injector",
+        "some of them are not injected, or refused; apply the overlay again, or upgrade the Helm release",
+    );
+    for line in hooks.iter().flat_map(entry_notes) {
+        lines.note(&line);
+    }
     let closed = |hook: &Value| pod::string(hook, "failurePolicy") == Some("Fail");
     lines.expect_that(
         hooks.iter().all(closed),
@@ -137,11 +149,11 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
     );
     for policy in POLICIES {
         lines.expect_none(
-            policy_fault(cluster, policy).as_deref(),
-            &format!("policy {policy} is there, bound and denies"),
+            policy_fault(cluster, &policy).as_deref(),
+            &format!("policy {} is there, bound and denies", policy.name),
             "apply the overlay again; without it nothing holds when the webhook is gone",
         );
-        for line in narrowed(cluster, policy) {
+        for line in policy_notes(cluster, &policy) {
             lines.note(&line);
         }
     }
@@ -157,7 +169,7 @@ fn images(cluster: &Cluster, deployment: Option<&Value>, lines: &mut Lines) {
     let mut others: Vec<&str> = pod::env(container, "HYBRIDGE_IMAGE").into_iter().collect();
     for policy in POLICIES {
         let variables = cluster
-            .named("ValidatingAdmissionPolicy", policy)
+            .named("ValidatingAdmissionPolicy", policy.name)
             .and_then(|policy| policy.get("spec"))
             .map_or(&[][..], |spec| pod::array(spec, "variables"));
         let image = variables.iter().find(|v| pod::name(v) == "image");

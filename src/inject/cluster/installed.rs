@@ -3,12 +3,11 @@
 
 use serde_json::Value;
 
+use super::shipped::NAME_LABEL;
 use crate::inject::plan::pod;
 
 /// Name of the webhook configuration, and of the injector's Deployment.
 pub(super) const INJECTOR: &str = "hybridge-injector";
-/// The label that every namespace has.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The end of the path for pods that may not opt out.
 const ENFORCED: &str = "/inject/enforced";
 /// Where the injector is, and what it never sees, as the overlays have it.

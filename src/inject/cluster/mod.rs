@@ -4,10 +4,12 @@
 mod check;
 mod injector_settings;
 mod installed;
+mod matching;
 mod objects;
 mod owners;
 mod protection;
 mod report;
+mod shipped;
 mod status;
 
 use std::io::{Read, Write};

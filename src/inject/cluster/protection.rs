@@ -6,9 +6,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::installed::INJECTOR;
+use super::matching::{Narrower, added_conditions, covers, narrower, never_met};
 use super::objects::{Cluster, name};
+use super::shipped::{ENTRIES, Entry, Policy, Selectors};
 use crate::certgen::webhook::entries;
-use crate::inject::plan::NAMESPACE_LABEL;
 use crate::inject::plan::pod;
 
 /// What is wrong with the `caBundle` of an entry.
@@ -29,24 +31,64 @@ pub(super) fn bundle_fault(hook: &Value, now: OffsetDateTime) -> Option<&'static
     }
 }
 
-/// Whether an entry is called when a pod is created.
-pub(super) fn sees_new_pods(hook: &Value) -> bool {
-    pod::array(hook, "rules").iter().any(|rule| {
-        let has = |key: &str, wanted: &[&str]| {
-            let mut listed = pod::array(rule, key).iter().filter_map(Value::as_str);
-            listed.any(|value| wanted.contains(&value))
-        };
-        has("operations", &["CREATE", "*"])
-            && has("apiGroups", &["", "*"])
-            && has("apiVersions", &["v1", "*"])
-            && has("resources", &["pods", "*", "*/*"])
-            && !matches!(pod::string(rule, "scope"), Some("Cluster"))
-    })
+/// What keeps an entry from calling the injector with what it is for.
+pub(super) fn service_fault(cluster: &Cluster, hook: &Value) -> Option<String> {
+    let Some(service) = hook.pointer("/clientConfig/service") else {
+        return Some("names no Service".to_owned());
+    };
+    let field = |key| pod::string(service, key).unwrap_or_default();
+    let place = &cluster.installed.namespace;
+    if (field("name"), field("namespace")) != (INJECTOR, place) {
+        return Some(format!(
+            "calls Service {}/{} and not {place}/{INJECTOR}",
+            field("namespace"),
+            field("name")
+        ));
+    }
+    // 443 is the default.
+    let port = service.get("port").and_then(Value::as_u64);
+    if let Some(port) = port.filter(|port| *port != 443) {
+        return Some(format!("calls port {port} of the Service, which has 443"));
+    }
+    let entry = entry(hook)?;
+    (field("path") != entry.path).then(|| format!("calls {} and not {}", field("path"), entry.path))
+}
+
+/// What keeps an entry from seeing the pods that it is for.
+pub(super) fn entry_fault(hook: &Value) -> Option<String> {
+    if let Some(condition) = never_met(hook) {
+        return Some(format!(
+            "has matchCondition {condition}, which is never met"
+        ));
+    }
+    match narrower(hook, &entry(hook)?.selectors) {
+        Some(Narrower::Ours(by)) => Some(format!("has {by}")),
+        _ => None,
+    }
+}
+
+/// What an entry leaves out by the operator's own labels and conditions.
+pub(super) fn entry_notes(hook: &Value) -> Vec<String> {
+    let name = pod::name(hook);
+    let by_label = entry(hook).and_then(|entry| narrower(hook, &entry.selectors));
+    let by_label = match by_label {
+        Some(Narrower::Theirs(by)) => Some(format!("entry {name} is for some pods only, by {by}")),
+        _ => None,
+    };
+    let conditions = added_conditions(hook, &[]);
+    let conditions = conditions.map(|names| {
+        format!("entry {name} is for pods that meet its matchConditions only: {names}")
+    });
+    by_label.into_iter().chain(conditions).collect()
+}
+
+fn entry(hook: &Value) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.name == pod::name(hook))
 }
 
 /// What keeps a policy from refusing anything.
-pub(super) fn policy_fault(cluster: &Cluster, policy: &str) -> Option<String> {
-    let Some(object) = cluster.named("ValidatingAdmissionPolicy", policy) else {
+pub(super) fn policy_fault(cluster: &Cluster, policy: &Policy) -> Option<String> {
+    let Some(object) = cluster.named("ValidatingAdmissionPolicy", policy.name) else {
         return Some("it is not there".to_owned());
     };
     let spec = object.get("spec").unwrap_or(&Value::Null);
@@ -55,80 +97,116 @@ pub(super) fn policy_fault(cluster: &Cluster, policy: &str) -> Option<String> {
         return Some("its failurePolicy is not Fail".to_owned());
     }
     let matched = spec.get("matchConstraints").unwrap_or(&Value::Null);
-    if pod::array(matched, "resourceRules").is_empty() {
-        return Some("its matchConstraints have no resourceRules".to_owned());
+    if let Some(fault) = rules_fault(matched, policy, true) {
+        return Some(format!("its matchConstraints have {fault}"));
+    }
+    if let Some(condition) = never_met(spec) {
+        return Some(format!("its matchCondition {condition} is never met"));
     }
     if pod::array(spec, "validations").is_empty() {
         return Some("it has no validations".to_owned());
     }
-    let bound = |binding: &&Value| {
-        binding.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy)
-    };
-    let denies = |binding: &&Value| {
-        let spec = binding.get("spec").unwrap_or(&Value::Null);
-        let mut actions = pod::array(spec, "validationActions").iter();
-        actions.any(|action| action.as_str() == Some("Deny"))
-    };
-    let mut bindings = cluster
-        .of_kind("ValidatingAdmissionPolicyBinding")
-        .filter(bound);
-    let mut any = false;
-    let lenient = bindings.find(|binding| {
-        any = true;
-        !denies(binding)
+    let mut bindings = bindings(cluster, policy).peekable();
+    if bindings.peek().is_none() {
+        return Some("no binding names it".to_owned());
+    }
+    let fault = bindings.find_map(|found| {
+        let fault = binding_fault(found, policy)?;
+        Some(format!("its binding {} {fault}", name(found)))
     });
-    match lenient {
-        Some(binding) => Some(format!(
-            "the validationActions of its binding {} have no Deny",
-            name(binding)
-        )),
-        None if !any => Some("no binding names it".to_owned()),
-        None => None,
+    fault.or_else(|| {
+        let named = !cluster.installed.enforced.is_empty();
+        let mut expected = policy.bindings.iter();
+        let missing = expected.find(|one| {
+            let mut found = self::bindings(cluster, policy);
+            (named || !one.only_named) && !found.any(|found| name(found) == one.name)
+        })?;
+        Some(format!("its binding {} is not there", missing.name))
+    })
+}
+
+/// The operation and resource that rules leave out. A binding without rules has those of its policy.
+fn rules_fault(matched: &Value, policy: &Policy, required: bool) -> Option<String> {
+    if pod::array(matched, "resourceRules").is_empty() {
+        return required.then(|| "no resourceRules".to_owned());
+    }
+    policy.matches.iter().find_map(|what| {
+        let (operation, resource) = what;
+        if !covers(matched, "resourceRules", *what) {
+            return Some(format!("no resourceRule for {operation} of {resource}"));
+        }
+        covers(matched, "excludeResourceRules", *what)
+            .then(|| format!("excludeResourceRules for {operation} of {resource}"))
+    })
+}
+
+fn bindings<'a>(cluster: &'a Cluster, policy: &'a Policy) -> impl Iterator<Item = &'a Value> {
+    let all = cluster.of_kind("ValidatingAdmissionPolicyBinding");
+    all.filter(|binding| {
+        binding.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy.name)
+    })
+}
+
+fn binding_fault(binding: &Value, policy: &Policy) -> Option<String> {
+    let spec = binding.get("spec").unwrap_or(&Value::Null);
+    let mut actions = pod::array(spec, "validationActions").iter();
+    if !actions.any(|action| action.as_str() == Some("Deny")) {
+        return Some("has no Deny in its validationActions".to_owned());
+    }
+    let matched = spec.get("matchResources").unwrap_or(&Value::Null);
+    if let Some(fault) = rules_fault(matched, policy, false) {
+        return Some(format!("has {fault}"));
+    }
+    let shipped = policy.bindings.iter().find(|one| one.name == name(binding));
+    match narrower(matched, &shipped?.selectors) {
+        Some(Narrower::Ours(by)) => Some(format!("has {by}")),
+        _ => None,
     }
 }
 
-/// Labels that the selectors of our own bindings look at.
-const OWN_LABELS: [&str; 3] = [
-    NAMESPACE_LABEL,
-    "hybridge.dev/inject",
-    "kubernetes.io/metadata.name",
-];
-
-/// Bindings of a policy whose selectors leave out what ours do not. The operator may have meant it.
-pub(super) fn narrowed(cluster: &Cluster, policy: &str) -> Vec<String> {
-    let bindings = cluster
-        .of_kind("ValidatingAdmissionPolicyBinding")
-        .filter(|binding| {
-            binding.pointer("/spec/policyName").and_then(Value::as_str) == Some(policy)
-        });
-    bindings
-        .filter_map(|binding| {
-            let matched = binding.pointer("/spec/matchResources")?;
-            let by = narrower(matched)?;
-            Some(format!(
-                "policy {policy}: its binding {} is for some pods only, by {by}",
+/// What a policy, or one of its bindings, leaves out that ours do not. The operator may have meant it.
+pub(super) fn policy_notes(cluster: &Cluster, policy: &Policy) -> Vec<String> {
+    let title = policy.name;
+    let mut notes = Vec::new();
+    let object = cluster.named("ValidatingAdmissionPolicy", title);
+    if let Some(spec) = object.and_then(|object| object.get("spec")) {
+        let matched = spec.get("matchConstraints").unwrap_or(&Value::Null);
+        if let Some(by) = left_out(matched, &EVERYTHING) {
+            notes.push(format!("policy {title} is for some objects only, by {by}"));
+        }
+        if let Some(names) = added_conditions(spec, policy.conditions) {
+            notes.push(format!(
+                "policy {title} is for requests that meet its matchConditions only: {names}"
+            ));
+        }
+    }
+    for binding in bindings(cluster, policy) {
+        let shipped = policy.bindings.iter().find(|one| one.name == name(binding));
+        let matched = binding.pointer("/spec/matchResources");
+        let shipped = shipped.map_or(&EVERYTHING, |one| &one.selectors);
+        if let Some(by) = matched.and_then(|matched| left_out(matched, shipped)) {
+            notes.push(format!(
+                "policy {title}: its binding {} is for some pods only, by {by}",
                 name(binding)
-            ))
-        })
-        .collect()
+            ));
+        }
+    }
+    notes
 }
 
-fn narrower(matched: &Value) -> Option<String> {
+/// No requirement: every object of every namespace.
+const EVERYTHING: Selectors = Selectors {
+    namespace: &[],
+    object: &[],
+};
+
+fn left_out(matched: &Value, shipped: &Selectors) -> Option<String> {
     if !pod::array(matched, "excludeResourceRules").is_empty() {
         return Some("excludeResourceRules".to_owned());
     }
-    for selector in ["namespaceSelector", "objectSelector"] {
-        let selects = matched.get(selector).unwrap_or(&Value::Null);
-        let labels = selects.get("matchLabels").and_then(Value::as_object);
-        let labels = labels.into_iter().flat_map(|labels| labels.keys());
-        let keys = pod::array(selects, "matchExpressions").iter();
-        let keys = keys.filter_map(|expression| pod::string(expression, "key"));
-        let mut all = labels.map(String::as_str).chain(keys);
-        if let Some(key) = all.find(|key| !OWN_LABELS.contains(key)) {
-            return Some(format!("the label {key} in its {selector}"));
-        }
+    match narrower(matched, shipped)? {
+        Narrower::Ours(by) | Narrower::Theirs(by) => Some(by),
     }
-    None
 }
 
 #[cfg(test)]
@@ -138,55 +216,6 @@ mod tests {
 
     use super::*;
     use crate::certgen::webhook::pair;
-
-    #[test]
-    fn a_rule_is_for_the_creation_of_pods_or_for_nothing() {
-        let rule = json!({"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "Namespaced"});
-        let seen = |rules: Value| sees_new_pods(&json!({"rules": rules}));
-        assert!(seen(json!([rule])));
-        assert!(seen(
-            json!([{}, {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}])
-        ));
-        assert!(!seen(json!([])));
-        for (key, other) in [
-            ("operations", json!(["UPDATE"])),
-            ("apiGroups", json!(["apps"])),
-            ("apiVersions", json!(["v2"])),
-            ("resources", json!(["pods/status"])),
-            ("scope", json!("Cluster")),
-        ] {
-            let mut rule = rule.clone();
-            rule[key] = other;
-            assert!(!seen(json!([rule])), "{rule}");
-        }
-    }
-
-    #[test]
-    fn a_binding_for_some_pods_only_is_seen_by_its_labels() {
-        let of = |matched: Value| narrower(&matched);
-        assert_eq!(of(json!({})), None);
-        let own = json!({"matchExpressions": [
-            {"key": "hybridge.dev/injection", "operator": "NotIn", "values": ["disabled"]},
-            {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]},
-        ]});
-        assert_eq!(of(json!({"namespaceSelector": own})), None);
-        for (matched, by) in [
-            (
-                json!({"excludeResourceRules": [{}]}),
-                "excludeResourceRules",
-            ),
-            (
-                json!({"namespaceSelector": {"matchLabels": {"team": "a"}}}),
-                "the label team in its namespaceSelector",
-            ),
-            (
-                json!({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}),
-                "the label app in its objectSelector",
-            ),
-        ] {
-            assert_eq!(of(matched).as_deref(), Some(by));
-        }
-    }
 
     #[test]
     fn a_bundle_is_a_certificate_that_has_not_ended() {
