@@ -46,7 +46,7 @@ fn the_chart_knows_the_annotations_that_a_namespace_may_have() {
     );
 }
 
-/// Pod and NetworkPolicy have fixed ports: with another one nothing would reach the injector.
+/// Pod and NetworkPolicy have fixed ports: with another one, or on another address, nothing would reach the injector.
 #[test]
 fn the_chart_takes_only_the_ports_that_it_opens() {
     let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s/chart");
@@ -55,7 +55,11 @@ fn the_chart_takes_only_the_ports_that_it_opens() {
     let deployment = read("templates/deployment.yaml");
     let policy = read("templates/network-policy.yaml");
     for (value, port) in [("listen", 9443), ("admin", 15400)] {
-        assert_eq!(schema["properties"][value]["pattern"], format!(":{port}$"));
+        let every = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+        assert_eq!(
+            schema["properties"][value]["enum"],
+            serde_json::json!(every)
+        );
         assert!(deployment.contains(&format!("containerPort: {port}\n")));
         assert!(policy.contains(&format!("port: {port}\n")));
         assert!(read("values.yaml").contains(&format!("\n{value}: 0.0.0.0:{port}\n")));

@@ -12,6 +12,29 @@
 [kube-system, kube-public, kube-node-lease, {{ .Release.Namespace }}]
 {{- end -}}
 
+{{/* Namespaces that enforce injection by the values. Pods of the injector would wait for the injector. */}}
+{{- define "hybridge.enforced" -}}
+{{- $outside := include "hybridge.outside" . | fromYamlArray -}}
+{{- range .Values.enforcedNamespaces -}}
+{{- if has . $outside -}}
+{{- fail (printf "enforcedNamespaces: %s is never injected, as its pods, or those of the injector, could not start without the injector: take it out" .) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson .Values.enforcedNamespaces -}}
+{{- end -}}
+
+{{/* The memory of a sidecar, of which the injector wants 32Mi at least. */}}
+{{- define "hybridge.memory" -}}
+{{- with .Values.defaults.memory -}}
+{{- $units := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 -}}
+{{- $unit := get $units (regexFind "[A-Za-z]+$" .) | default 1.0 -}}
+{{- if lt (mulf (regexFind "^[0-9.]+" . | float64) $unit) 33554432.0 -}}
+{{- fail (printf "defaults.memory is %s, which a sidecar cannot start in: give at least 32Mi" .) -}}
+{{- end -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The CA of a certificate that Helm made or was given; cert-manager writes its own. */}}
 {{- define "hybridge.caBundle" -}}
 {{- if eq .Values.certificate.mode "existing" -}}
@@ -45,10 +68,13 @@
 {{/* Environment of the injector for what the operator decides for every pod; what is empty is left out. */}}
 {{- define "hybridge.settings" -}}
 {{- $defaults := list -}}
-{{- range $key, $name := dict "cpuLimit" "cpu-limit" "cpuRequest" "cpu-request" "drainDelay" "drain-delay" "drainTimeout" "drain-timeout" "initOrder" "init-order" "logLevel" "log-level" "memory" "memory" -}}
+{{- range $key, $name := dict "cpuLimit" "cpu-limit" "cpuRequest" "cpu-request" "drainDelay" "drain-delay" "drainTimeout" "drain-timeout" "initOrder" "init-order" "logLevel" "log-level" -}}
 {{- with index $.Values.defaults $key -}}
 {{- $defaults = append $defaults (printf "%s=%s" $name .) -}}
 {{- end -}}
+{{- end -}}
+{{- with include "hybridge.memory" . -}}
+{{- $defaults = append $defaults (printf "memory=%s" .) -}}
 {{- end -}}
 {{- $settings := dict
   "HYBRIDGE_DEFAULTS" (join "," $defaults)

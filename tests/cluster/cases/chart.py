@@ -23,6 +23,13 @@ REFUSED = {
     "mode existing without a CA": "certificate.mode=existing",
     "a port that the Service does not have": "listen=0.0.0.0:8443",
     "a name that no namespace can have": "enforcedNamespaces={team.ai}",
+    "the injector's own namespace as an enforced one": f"enforcedNamespaces={{{SYSTEM}}}",
+    "a namespace of Kubernetes as an enforced one": "enforcedNamespaces={bank,kube-system}",
+    "an address that the API server cannot reach": "listen=127.0.0.1:9443",
+    "an address that is a name": "admin=localhost:15400",
+    "a version that has no policies": "kubernetesVersion=1.28",
+    "memory that a sidecar cannot start in": "defaults.memory=31Mi",
+    "no CPU": "defaults.cpuRequest=0m",
 }
 
 
