@@ -208,11 +208,11 @@ fn certificates(listener: &ListenerStatus, reasons: &mut Vec<String>, details: &
             Health::Unsigned { message } => reasons.push(format!(
                 "listener `{name}`: the token of the key does not sign: {message}"
             )),
-            Health::Expired { .. } if index > 0 => {
-                details.push(format!("listener `{name}`: the certificate{which} has expired"));
-            }
             Health::Expired { .. } => {
-                reasons.push(format!("listener `{name}`: the certificate has expired"));
+                let error = store.last_error().map(|error| format!(": {error}"));
+                let error = error.unwrap_or_default();
+                let list = if index > 0 { &mut *details } else { &mut *reasons };
+                list.push(format!("listener `{name}`: the certificate{which} has expired{error}"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Listeners whose certificate an agent gives: one task each, which fills their stores.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -12,13 +12,13 @@ use crate::metrics::{Metrics, PanickedTask};
 use crate::panics;
 use crate::redact::Shown;
 use crate::spiffe::{self, Error, Response, Svid};
-use crate::tls::credentials::rfc3339;
+use crate::tls::credentials::{CertificateFacts, rfc3339};
 use crate::tls::digest::digest_of;
-use crate::tls::reload::ReloadObserver;
+use crate::tls::reload::{ReloadObserver, Turned};
 use crate::tls::workload::{Workload, WorkloadStores};
 
-/// How often it is looked whether the last SVID has ended.
-const EXPIRY_STEP: Duration = Duration::from_secs(1);
+/// How often it is looked what the clock makes of SVIDs.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// Between two lines that say that an agent gives again what it gave before.
 const AGAIN_EVERY: Duration = Duration::from_mins(10);
 
@@ -38,6 +38,7 @@ impl WorkloadTask {
         let hearing = Hearing {
             task: self,
             said: Mutex::default(),
+            refused: Mutex::default(),
             given: Mutex::default(),
             again: LogLimit::new(AGAIN_EVERY, 1),
         };
@@ -46,12 +47,12 @@ impl WorkloadTask {
                 let both = async {
                     tokio::join!(
                         spiffe::follow(hearing.task.socket.clone(), &hearing),
-                        hearing.watch_expiry(),
+                        hearing.watch_clock(),
                     )
                 };
                 if panics::caught(both).await.is_err() {
                     hearing.task.metrics.panicked(PanickedTask::Reload);
-                    tokio::time::sleep(EXPIRY_STEP).await;
+                    tokio::time::sleep(CLOCK_STEP).await;
                 }
             }
         })
@@ -62,22 +63,83 @@ struct Hearing {
     task: WorkloadTask,
     /// The failure that was logged last: a repeated one is not said again.
     said: Mutex<String>,
+    /// The last answer, if only its dates are against it: an agent does not give it twice.
+    refused: Mutex<Option<Response>>,
     /// A digest of what is in use, unless an answer was refused since.
     given: Mutex<Option<[u8; 32]>>,
     again: LogLimit,
 }
 
 impl Hearing {
-    async fn watch_expiry(&self) {
-        let mut look = interval(EXPIRY_STEP);
+    async fn watch_clock(&self) {
+        let mut look = interval(CLOCK_STEP);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             look.tick().await;
-            self.task.stores.warn_of_lists();
-            if self.task.stores.withdraw_expired() {
-                let listener = &self.task.listener;
+            self.look_at_clock();
+        }
+    }
+
+    fn look_at_clock(&self) {
+        let WorkloadTask {
+            listener, stores, ..
+        } = &self.task;
+        match stores.turn_by_clock() {
+            None => {}
+            Some(Turned::Ended(_)) => {
                 tracing::error!(%listener, "the last SVID has expired: every handshake is refused until the agent gives another");
             }
+            Some(Turned::Restored(until)) => {
+                let until = rfc3339(until);
+                tracing::info!(%listener, %until, "the last SVID is in use again: the clock was ahead");
+            }
+        }
+        stores.warn_of_expiry();
+        let mut refused = self.refused();
+        let used = refused.as_ref().and_then(|response| {
+            let svid = self.chosen(response)?;
+            let (facts, warnings) = stores.publish_again(&of_answer(svid, response))?;
+            self.log_used(svid, response, &facts, warnings);
+            Some(())
+        });
+        if used.is_some() {
+            *refused = None;
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Response>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn chosen<'a>(&self, response: &'a Response) -> Option<&'a Svid> {
+        response.chosen(self.task.hint.as_deref())
+    }
+
+    fn log_used(
+        &self,
+        svid: &Svid,
+        response: &Response,
+        facts: &CertificateFacts,
+        warnings: Vec<String>,
+    ) {
+        let WorkloadTask {
+            listener,
+            stores,
+            observer,
+            ..
+        } = &self.task;
+        let new = self.is_new(Some(digest(svid, response)));
+        if !new && self.again.admit().is_none() {
+            return;
+        }
+        let (id, not_after) = (&svid.id, rfc3339(facts.not_after));
+        tracing::info!(%listener, %id, %not_after, sha256 = %facts.sha256, "SVID in use");
+        for warning in warnings {
+            tracing::warn!(%listener, "{warning}");
+        }
+        self.is_news("");
+        if new {
+            observer.reloaded(stores.credentials(), Ok(facts));
         }
     }
 
@@ -105,37 +167,24 @@ impl spiffe::Listener for Hearing {
             hint,
             ..
         } = &self.task;
-        let chosen = response.chosen(hint.as_deref());
-        let published = match chosen {
+        // What the agent said before is over, whatever this is.
+        *self.refused() = None;
+        let published = match self.chosen(&response) {
             None => Err(stores.failed(&no_identity(&response, hint.as_deref()))),
-            Some(svid) => stores.publish(&Workload {
-                id: &svid.id,
-                chain: &svid.chain,
-                key: &svid.key,
-                bundle: &svid.bundle,
-                federated: &response.federated,
-                revocation_lists: &response.revocation_lists,
-            }),
+            Some(svid) => {
+                let published = stores.publish(&of_answer(svid, &response));
+                published.map(|used| (svid, used))
+            }
         };
         match published {
-            Ok((facts, warnings)) => {
-                let new = self.is_new(chosen.map(|svid| digest(svid, &response)));
-                if !new && self.again.admit().is_none() {
-                    return true;
-                }
-                let id = chosen.map_or("", |svid| &svid.id);
-                let not_after = rfc3339(facts.not_after);
-                tracing::info!(%listener, %id, %not_after, sha256 = %facts.sha256, "SVID in use");
-                for warning in warnings {
-                    tracing::warn!(%listener, "{warning}");
-                }
-                self.is_news("");
-                if new {
-                    observer.reloaded(stores.credentials(), Ok(&facts));
-                }
+            Ok((svid, (facts, warnings))) => {
+                self.log_used(svid, &response, &facts, warnings);
                 true
             }
             Err(error) => {
+                if error.is_of_time() {
+                    *self.refused() = Some(response);
+                }
                 self.is_new(None);
                 if self.is_news(&error.message) {
                     tracing::warn!(%listener, %error, "SVID not used");
@@ -154,6 +203,9 @@ impl spiffe::Listener for Hearing {
         let current = stores.credentials().current();
         // The agent restarts and is upgraded: what it gave counts meanwhile, and it is asked again.
         stores.failed(&message);
+        if error.is_denied() {
+            *self.refused() = None;
+        }
         if lived {
             self.is_news("");
         }
@@ -171,6 +223,17 @@ impl spiffe::Listener for Hearing {
             }
             None => tracing::warn!(%listener, %error, "no SVID yet, every handshake is refused"),
         }
+    }
+}
+
+fn of_answer<'a>(svid: &'a Svid, response: &'a Response) -> Workload<'a> {
+    Workload {
+        id: &svid.id,
+        chain: &svid.chain,
+        key: &svid.key,
+        bundle: &svid.bundle,
+        federated: &response.federated,
+        revocation_lists: &response.revocation_lists,
     }
 }
 

@@ -5,6 +5,7 @@
 mod expiry;
 mod failure;
 mod files;
+mod in_use;
 mod look;
 mod other;
 mod outcome;
@@ -31,6 +32,7 @@ use watch::DirectoryWatch;
 pub(in crate::tls) use expiry::ExpiryWarnings;
 pub use failure::ReloadError;
 pub use files::{FileObserver, FileReloader};
+pub use in_use::Turned;
 pub use other::{OtherFiles, Reread};
 pub use outcome::{Outcome, ReloadObserver};
 pub use settings::ReloadSettings;

@@ -11,16 +11,18 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
-use super::credentials::{CertificateFacts, CredentialError, Credentials, PairText, unix_seconds};
+use super::credentials::{
+    CertificateFacts, CredentialError, Credentials, PairText, rfc3339, unix_seconds,
+};
 use super::identity::{svid, trust_domain};
 use super::policy::Profile;
-use super::reload::{CredentialStore, ReloadError};
+use super::reload::{CredentialStore, ReloadError, Turned};
 use super::trust::{Bundle, Bundles, LastBundles, Trust, TrustStore};
 
 /// More certificates than a chain or a bundle has.
 const MOST_CERTIFICATES: usize = 128;
 
-/// The reason of failures, beside those of files.
+/// The reason of what an agent does not give, or no longer.
 const REASON: &str = "spiffe";
 
 /// What an agent says of this workload.
@@ -90,24 +92,34 @@ impl WorkloadStores {
         &self,
         workload: &Workload<'_>,
     ) -> Result<(CertificateFacts, Vec<String>), ReloadError> {
-        let source = self.credentials.cert_path();
-        let made = self.make(source, workload);
-        match made {
-            Err(error) => Err(self.failed(&error.to_string())),
-            Ok((pair, trust, bundles)) => {
-                if let Some(bundles) = bundles {
-                    self.last.remember(bundles);
-                }
-                let mut warnings = Vec::new();
-                if let (Some(store), Some(trust)) = (&self.trust, trust) {
-                    warnings.extend_from_slice(trust.warnings());
-                    store.succeed(trust);
-                }
-                let facts = pair.facts().clone();
-                self.credentials.publish(pair);
-                Ok((facts, warnings))
-            }
+        let used = self.try_publish(workload);
+        used.map_err(|error| self.refused(error.reason(), &error.to_string()))
+    }
+
+    /// The same of an answer that was refused before: no failure is kept again.
+    pub fn publish_again(
+        &self,
+        workload: &Workload<'_>,
+    ) -> Option<(CertificateFacts, Vec<String>)> {
+        self.try_publish(workload).ok()
+    }
+
+    fn try_publish(
+        &self,
+        workload: &Workload<'_>,
+    ) -> Result<(CertificateFacts, Vec<String>), CredentialError> {
+        let (pair, trust, bundles) = self.make(self.credentials.cert_path(), workload)?;
+        if let Some(bundles) = bundles {
+            self.last.remember(bundles);
         }
+        let mut warnings: Vec<_> = pair.warnings().iter().map(ToString::to_string).collect();
+        if let (Some(store), Some(trust)) = (&self.trust, trust) {
+            warnings.extend_from_slice(trust.warnings());
+            store.succeed(trust);
+        }
+        let facts = pair.facts().clone();
+        self.credentials.publish(pair);
+        Ok((facts, warnings))
     }
 
     fn make(
@@ -162,29 +174,45 @@ impl WorkloadStores {
 
     /// Keeps a failure beside what is in use.
     pub fn failed(&self, message: &str) -> ReloadError {
+        self.refused(REASON, message)
+    }
+
+    fn refused(&self, reason: &'static str, message: &str) -> ReloadError {
         if let Some(trust) = self.trust.as_ref().filter(|trust| trust.is_waiting()) {
             trust.failure.record(message);
         }
-        self.credentials.fail(REASON, message)
+        self.credentials.fail(reason, message)
     }
 
-    /// Says once a day that a revocation list ends soon, or has ended.
-    pub fn warn_of_lists(&self) {
+    /// Says once a day that the SVID or a revocation list ends soon, or has ended.
+    pub fn warn_of_expiry(&self) {
+        self.credentials.warn_of_expiry();
         if let Some(trust) = &self.trust {
             trust.warn_of_lists();
         }
     }
 
-    /// Whether the pair in use ended before now; then it is taken out of use, and handshakes are refused.
-    pub fn withdraw_expired(&self) -> bool {
-        let now = unix_seconds(SystemTime::now());
-        let current = self.credentials.current();
-        let expired = current.is_some_and(|pair| pair.facts().not_after < now);
-        if expired {
-            self.credentials.withdraw();
+    /// Takes an SVID out of use that has ended, and puts one back that only a wrong clock had ended.
+    pub fn turn_by_clock(&self) -> Option<Turned> {
+        let credentials = &self.credentials;
+        let turned = credentials.turn_by_clock(unix_seconds(SystemTime::now()))?;
+        let standing = credentials.last_error();
+        match turned {
+            Turned::Ended(at) if standing.is_none() => {
+                credentials.fail(REASON, &no_other_since(at));
+            }
+            Turned::Restored(at) if standing.is_some_and(|it| it.message == no_other_since(at)) => {
+                credentials.forget_failure();
+            }
+            Turned::Ended(_) | Turned::Restored(_) => {}
         }
-        expired
+        Some(turned)
     }
+}
+
+fn no_other_since(end: i64) -> String {
+    let end = rfc3339(end);
+    format!("the last SVID ended at {end}, and the agent has given no other")
 }
 
 /// Certificates that stand one after the other.

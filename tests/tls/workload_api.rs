@@ -154,6 +154,31 @@ async fn a_withdrawn_identity_lasts_until_it_ends() {
     assert!(serves(&sidecar, &pki).await);
 }
 
+/// The agent says it once: when its time comes it counts, and when that is over the page says why nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_svid_counts_from_its_first_second_to_its_last() {
+    let agent = Agent::new();
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let mut params = client(&[uri(ID), SanType::DnsName("localhost".try_into().unwrap())]);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.not_before = OffsetDateTime::now_utc() + Duration::seconds(4);
+    params.not_after = OffsetDateTime::now_utc() + Duration::seconds(12);
+    agent.say(identity(ID, &pki.issue(&params), pki.ca_pem(), &[]));
+    agent.listen();
+    let sidecar = start(&agent, "").await;
+    ready(&sidecar, 503, "is not valid before").await;
+    ready(&sidecar, 200, "ready").await;
+    assert!(serves(&sidecar, &pki).await);
+    let reloads = "hybridge_credential_reloads_total";
+    for (result, count) in [("ok", 1.0), ("failed", 1.0)] {
+        let found = sidecar.metric(reloads, &[("result", result)]).await;
+        assert_eq!(found, count, "{result}");
+    }
+    let ended = "the certificate has expired: the last SVID ended at";
+    ready(&sidecar, 503, ended).await;
+    assert_eq!(agent.calls(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_used_leaves_the_last_good_one() {
     let agent = Agent::new();

@@ -24,6 +24,11 @@ impl ReloadError {
         Self::now("internal", "no certificate has been loaded yet".into())
     }
 
+    /// Whether only the dates are against it, which the clock may end by itself.
+    pub(crate) fn is_of_time(&self) -> bool {
+        matches!(self.reason, "not_yet_valid" | "expired")
+    }
+
     fn now(reason: &'static str, message: String) -> Self {
         Self {
             reason,

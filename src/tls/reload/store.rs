@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::expiry::ExpiryWarnings;
 use super::failure::{Attempt, Failure, ReloadError};
+use super::in_use::{InUse, Turned};
 use super::turn::Turn;
 use crate::redact::{Shown, scrub};
 use crate::tls::credentials::{
@@ -49,8 +50,7 @@ pub struct CredentialStore {
     cert: PathBuf,
     key: PathBuf,
     profile: Profile,
-    /// Empty until there has been a usable pair.
-    current: ArcSwapOption<Credentials>,
+    current: InUse,
     /// What the files hold instead of a usable pair; empty while they hold the pair in use.
     failure: ArcSwapOption<Failure>,
     turn: Turn,
@@ -62,7 +62,7 @@ impl CredentialStore {
     pub fn load(cert: &Path, key: &Path) -> Result<Self, CredentialError> {
         let loaded = Credentials::load(cert, key)?;
         Ok(Self {
-            current: ArcSwapOption::from_pointee(loaded),
+            current: InUse::new(Some(loaded)),
             ..Self::empty(cert, key)
         })
     }
@@ -92,7 +92,7 @@ impl CredentialStore {
     ) -> Result<Self, CredentialError> {
         let store = Self::empty(source, source);
         if let Some(before) = before {
-            store.current.store(before.current());
+            store.current.go_on_with(&before.current);
             store.failure.store(before.failure.load_full());
         }
         store.held_to(profile)
@@ -103,7 +103,7 @@ impl CredentialStore {
             cert: cert.to_owned(),
             key: key.to_owned(),
             profile: Profile::Off,
-            current: ArcSwapOption::empty(),
+            current: InUse::new(None),
             failure: ArcSwapOption::empty(),
             turn: Turn::default(),
             expiry: ExpiryWarnings::default(),
@@ -130,7 +130,7 @@ impl CredentialStore {
 
     /// The pair that new connections get; none while the first is waited for.
     pub fn current(&self) -> Option<Arc<Credentials>> {
-        self.current.load_full()
+        self.current.get()
     }
 
     /// The failure that stands since the last good load, if any.
@@ -144,6 +144,10 @@ impl CredentialStore {
     /// As of `now`. An expired certificate outweighs a failed reload.
     pub fn health(&self, now: SystemTime) -> Health {
         let Some(current) = self.current() else {
+            if let Some(ended) = self.current.ended() {
+                let not_after = ended.facts().not_after;
+                return Health::Expired { not_after };
+            }
             return Health::Missing(self.last_error().unwrap_or_else(ReloadError::not_yet));
         };
         let not_after = current.facts().not_after;
@@ -162,7 +166,7 @@ impl CredentialStore {
     }
 
     /// Says once a day that the pair in use ends soon, or has ended.
-    pub(super) fn warn_of_expiry(&self) {
+    pub(in crate::tls) fn warn_of_expiry(&self) {
         let current = self.current();
         let validity = current.map(|pair| (pair.facts().not_before, pair.facts().not_after));
         let now = unix_seconds(SystemTime::now());
@@ -225,18 +229,18 @@ impl CredentialStore {
         })
     }
 
-    /// Takes the pair out of use.
-    pub(in crate::tls) fn withdraw(&self) {
-        self.current.store(None);
+    /// Takes an agent's pair out of use that has ended, and puts one back that has not.
+    pub(in crate::tls) fn turn_by_clock(&self, now: i64) -> Option<Turned> {
+        self.current.turn(now)
     }
 
     pub(in crate::tls) fn publish(&self, credentials: Credentials) {
-        self.current.store(Some(Arc::new(credentials)));
+        self.current.set(credentials);
         self.failure.store(None);
     }
 
     /// Whether there was a failure to forget.
-    pub(super) fn forget_failure(&self) -> bool {
+    pub(in crate::tls) fn forget_failure(&self) -> bool {
         self.failure.swap(None).is_some()
     }
 
