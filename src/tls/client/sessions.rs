@@ -13,6 +13,8 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
+use crate::tls::tickets::LIFETIME;
+
 /// Tickets that are kept for a target; the oldest goes.
 const MOST: usize = 8;
 
@@ -59,7 +61,10 @@ impl<T> Kept<T> {
 
     /// The newest: the server takes it for the longest.
     fn take(&mut self, name: &ServerName<'_>, now: i64) -> Option<Ticket<T>> {
-        self.0.retain(|ticket| ticket.until >= now);
+        // None lasts longer, unless it came while the clock was ahead.
+        let latest = now.saturating_add(LIFETIME.cast_signed());
+        self.0
+            .retain(|ticket| (now..=latest).contains(&ticket.until));
         let newest = self.0.iter().rposition(|ticket| ticket.of == *name)?;
         self.0.remove(newest)
     }
@@ -156,6 +161,12 @@ mod tests {
         assert_eq!(taken(2001), None);
         kept.insert(ticket(4, 2000), 2001);
         assert!(kept.0.is_empty(), "it has ended already");
+        let latest = 1000 + LIFETIME.cast_signed();
+        for (until, value) in [(latest, Some(5)), (latest + 1, None)] {
+            kept.insert(ticket(5, until), 1000);
+            let taken = kept.take(&name(), 1000).map(|ticket| ticket.value);
+            assert_eq!(taken, value, "by a clock that was ahead");
+        }
     }
 
     #[test]

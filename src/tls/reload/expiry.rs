@@ -58,7 +58,9 @@ impl ExpiryWarnings {
         let urgency = urgency(left, not_after - not_before)?;
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = last.as_ref().is_some_and(|said| {
-            said.not_after == not_after && said.urgency <= urgency && now - said.at < DAY
+            let since = now - said.at;
+            // Negative where it was said by a clock that was ahead.
+            said.not_after == not_after && said.urgency <= urgency && (0..DAY).contains(&since)
         });
         if silent {
             return None;
@@ -85,6 +87,7 @@ fn urgency(left: i64, lifetime: i64) -> Option<Urgency> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     const LIFETIME: i64 = 365 * DAY;
@@ -123,6 +126,19 @@ mod tests {
         let facts = facts(DAY, DAY);
         assert_eq!(warnings(facts, 0, DAY - 8 * 3600), [0_i64; 0]);
         assert_eq!(warnings(facts, 0, DAY).first(), Some(&(7 * 3600)));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_silences_nothing() {
+        let warnings = ExpiryWarnings::default();
+        let facts = facts(LIFETIME, LIFETIME);
+        let ended = warnings.due(facts, LIFETIME + 30 * DAY);
+        assert_eq!(ended.and_then(|warning| warning.hours_left()), None);
+        let soon = warnings.due(facts, LIFETIME - 3600).unwrap();
+        assert_eq!(soon.hours_left(), Some(1));
+        assert_eq!(warnings.due(facts, LIFETIME - 1800), None);
+        let ended = warnings.due(facts, LIFETIME + 1).unwrap();
+        assert_eq!(ended.hours_left(), None);
     }
 
     #[test]

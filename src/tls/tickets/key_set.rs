@@ -11,6 +11,9 @@ use crate::tls::credentials::hex;
 /// How long a ticket is good, in seconds; with a client certificate counted from its verification.
 pub const LIFETIME: u64 = 12 * 60 * 60;
 
+/// What clocks of replicas may differ by, in seconds.
+pub(super) const SKEW: u64 = 5 * 60;
+
 /// Bytes of a key.
 pub(super) const KEY_LENGTH: usize = 32;
 

@@ -9,7 +9,7 @@ use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
 use super::facts::Facts;
-use super::key_set::{KeySet, LIFETIME};
+use super::key_set::{KeySet, LIFETIME, SKEW};
 use super::local::LocalKeys;
 use super::scope::{Scope, ScopedKeys};
 use super::session::{Reader, Session};
@@ -137,7 +137,8 @@ impl Ticketer {
         let text = scoped.keys.open(ticket)?;
         let mut reader = Reader { rest: &text };
         let expires = u64::from_be_bytes(reader.take(8)?.try_into().ok()?);
-        if expires <= now {
+        // None lasts longer, unless it was sealed by a clock that was ahead.
+        if expires <= now || expires > now.saturating_add(LIFETIME + SKEW) {
             return None;
         }
         let facts = reader.vector16()?;
