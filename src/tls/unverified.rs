@@ -1,12 +1,33 @@
 //! Why a certificate of a peer is not verified, in words: what rustls and webpki print is the code of their errors.
 
-use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
+use rustls::{CertificateError, Error};
 
 use crate::tls::credentials::rfc3339;
 
 /// Names of a certificate in a message.
 const MAX_NAMES: usize = 5;
+
+/// Whether it says no more than that another CA certified the peer: one of the same name with another key, or with
+/// a key of another algorithm, is another CA.
+pub(super) fn is_of_another_issuer(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        )
+    )
+}
+
+/// Such a cause by that name: alert 48 says so, where decrypt_error would speak of the handshake.
+pub(super) fn of_another_issuer(error: Error) -> Error {
+    if is_of_another_issuer(&error) {
+        return Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    }
+    error
+}
 
 /// The cause in a message.
 pub(super) fn cause(error: &CertificateError) -> String {

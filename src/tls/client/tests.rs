@@ -279,7 +279,17 @@ async fn why_a_certificate_is_not_verified_is_said_in_words() {
     };
     let (_, stranger, key) = issue(None, &["localhost"], None);
     let (other, ..) = issue(Some("example.org"), &["localhost"], None);
+    // The same name with a key of another algorithm, as a renewal may have it.
+    let mut renewed = CertificateParams::default();
+    renewed.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let renewed = renewed.self_signed(&ed25519).unwrap().pem();
+    let (_, former, of_former) = issue(None, &["localhost"], None);
     for ((cas, cert, key), says) in [
+        (
+            (renewed, former, of_former),
+            "the server's certificate cannot be verified with `ca`: no CA there certifies it",
+        ),
         (
             (other, stranger, key),
             "the server's certificate cannot be verified with `ca`: no CA there certifies it",

@@ -9,7 +9,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 use super::chains::Chains;
 use super::verified::Verified;
 use crate::tls::identity::{PeerIdentity, Rules};
-use crate::tls::unverified::first_names;
+use crate::tls::unverified::{first_names, of_another_issuer};
 
 /// Verification by webpki, and instead of its look at the name the rules, if there are any; of one generation.
 #[derive(Clone, Debug)]
@@ -58,11 +58,7 @@ impl Verifier {
             | Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.peer_ids.is_empty() => self.identified(end_entity),
-            // A CA of the same name with another key is another CA.
-            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => {
-                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
-            }
-            verified => verified,
+            verified => verified.map_err(of_another_issuer),
         }
     }
 

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
+use rustls::Error;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, Error};
 
 use super::choice::{Choice, Chosen};
 use super::error::TrustError;
 use super::settings::Settings;
 use crate::tls::cas::{CaError, Certifies};
+use crate::tls::unverified::is_of_another_issuer;
 
 #[derive(Debug)]
 pub(super) struct AnyOf {
@@ -38,18 +39,6 @@ impl AnyOf {
         let others = others.collect();
         Ok(Arc::new(Chosen(Self { first, others })))
     }
-}
-
-/// Whether it says no more than that another CA certified the client.
-fn is_of_another_issuer(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidCertificate(
-            CertificateError::UnknownIssuer
-                | CertificateError::BadSignature
-                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
-        )
-    )
 }
 
 impl Choice for AnyOf {

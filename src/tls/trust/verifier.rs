@@ -11,6 +11,7 @@ use super::choice::Choice;
 use super::generation::Trust;
 use super::noted::Noted;
 use crate::tls::identity::PeerIdentity;
+use crate::tls::unverified::of_another_issuer;
 
 /// Chain first, then rules, both of one generation. What does not depend on the file is asked of
 /// whichever is in use.
@@ -62,18 +63,6 @@ fn of_unusable_list(error: Error) -> Error {
         Error::InvalidCertRevocationList(_) => {
             Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)
         }
-        error => error,
-    }
-}
-
-/// A CA of the same name with another key, or a key of another algorithm, is another CA: alert 48 says so, where
-/// decrypt_error would speak of the handshake.
-fn of_another_issuer(error: Error) -> Error {
-    match error {
-        Error::InvalidCertificate(
-            CertificateError::BadSignature
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-        ) => Error::InvalidCertificate(CertificateError::UnknownIssuer),
         error => error,
     }
 }
