@@ -11,14 +11,13 @@ use super::dispatch::Dispatcher;
 use super::error::Error;
 use super::kept::Kept;
 use super::live::Side;
-use super::series::{announce, expiry};
+use super::series::{Observed, announce, expiry};
 use super::tunnel_end::leads_home;
 use crate::admin;
 use crate::config::ListenerConfig;
 use crate::listener;
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::proxy::connection::{Frontend, Service};
-use crate::tls::certificates::CertificateSet;
 use crate::tls::credentials::rfc3339;
 use crate::tls::reload::{CredentialStore, Source, Watched};
 use crate::tls::trust::TrustStore;
@@ -119,9 +118,12 @@ impl Ready {
         }
     }
 
-    pub(super) fn observed(&self) -> (Arc<CertificateSet>, Arc<ListenerMetrics>) {
-        let certificates = Arc::clone(&self.kept.certificates);
-        (certificates, Arc::clone(self.front.metrics()))
+    pub(super) fn observed(&self) -> Observed {
+        Observed {
+            name: self.name().to_owned(),
+            certificates: Arc::clone(&self.kept.certificates),
+            metrics: Arc::clone(self.front.metrics()),
+        }
     }
 
     pub(super) fn observed_trust(&self) -> Option<(Arc<TrustStore>, Arc<ListenerMetrics>)> {

@@ -1,6 +1,8 @@
 //! The series of a listener that exist before anything happened, so that a rate has its beginning.
 //! Histograms by group are left to the first handshake: their buckets would be most of the page.
 
+use std::sync::Arc;
+
 use crate::metrics::ListenerMetrics;
 use crate::tls::certificates::CertificateSet;
 use crate::tls::handshake::HandshakeKind;
@@ -29,6 +31,23 @@ fn offered(group: Group) -> &'static [KxClass] {
         KxClass::Hybrid => &[KxClass::Hybrid],
         KxClass::Pure => &[KxClass::Hybrid, KxClass::Pure],
         KxClass::Classical => &[KxClass::Hybrid, KxClass::Classical],
+    }
+}
+
+/// A listener, as far as the renewal of a pair concerns it.
+pub(super) struct Observed {
+    pub(super) name: String,
+    pub(super) certificates: Arc<CertificateSet>,
+    pub(super) metrics: Arc<ListenerMetrics>,
+}
+
+impl Observed {
+    /// Says what is to be said of a pair that is in use now.
+    pub(super) fn renewed(&self) {
+        expiry(&self.metrics, &self.certificates);
+        for warning in self.certificates.advice() {
+            tracing::warn!(listener = %self.name, "{warning}");
+        }
     }
 }
 

@@ -12,10 +12,9 @@ use super::base::Base;
 use super::egress::ReadyEgress;
 use super::live::Side;
 use super::ready::Ready;
-use super::series::expiry;
+use super::series::Observed;
 use super::workload::WorkloadTask;
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
-use crate::tls::certificates::CertificateSet;
 use crate::tls::client::ClientTls;
 use crate::tls::credentials::CertificateFacts;
 use crate::tls::reload::{
@@ -134,7 +133,7 @@ fn workload(
 /// Turns reloads into metrics.
 struct Observer {
     metrics: Arc<Metrics>,
-    listeners: Vec<(Arc<CertificateSet>, Arc<ListenerMetrics>)>,
+    listeners: Vec<Observed>,
     trust: Vec<(Arc<TrustStore>, Arc<ListenerMetrics>)>,
     egresses: Vec<(Arc<ClientTls>, Arc<ListenerMetrics>)>,
 }
@@ -187,10 +186,10 @@ impl ReloadObserver for Observer {
         }
         // An agent replaces both at once.
         self.state_revocation();
-        for (certificates, metrics) in &self.listeners {
-            let mut stores = certificates.stores();
+        for listener in &self.listeners {
+            let mut stores = listener.certificates.stores();
             if stores.any(|watched| std::ptr::eq(Arc::as_ptr(watched), store)) {
-                expiry(metrics, certificates);
+                listener.renewed();
             }
         }
     }

@@ -150,6 +150,24 @@ async fn what_is_in_use_stays_when_everybody_may_write_the_file() {
     assert!(answer.starts_with(b"HTTP/1.1 200"));
 }
 
+/// The pair in use is the same: who may write the key can replace it later, and a restart would refuse it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_use_that_everybody_may_write_is_said() {
+    let process = Process::start(&Setup::in_front_of("127.0.0.1:9")).await;
+    let key = process.dir.path().join("tls.key");
+    mode(&key, 0o666);
+    process.signal(Signal::HUP);
+    let says = "may be written by everybody (mode 0666), who could replace it";
+    process.logs(says).await;
+    let (code, page) = process.admin("/readyz").await;
+    assert!(code == 200 && page.contains(says), "{page}");
+    mode(&key, 0o600);
+    process.signal(Signal::HUP);
+    process
+        .logs("certificate files hold the pair in use again")
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_responses_that_everybody_may_read_after_a_rotation_are_a_warning() {
     let dir = files();

@@ -96,6 +96,14 @@ impl CertificateSet {
 
     /// What can be served and still surprises, as far as it is loaded.
     pub fn warnings(&self) -> Vec<String> {
+        let loaded = self.stores().filter_map(|store| store.current());
+        let of_pairs = loaded.flat_map(|pair| pair.warnings().to_vec());
+        let of_pairs = of_pairs.map(|warning| warning.to_string());
+        of_pairs.chain(self.advice()).collect()
+    }
+
+    /// Those that no pair has by itself: what its names are for the listener, and for the other pairs.
+    pub fn advice(&self) -> Vec<String> {
         let loaded: Vec<_> = self.stores().map(|store| store.current()).collect();
         let written = self
             .further
@@ -114,10 +122,7 @@ impl CertificateSet {
                 })
             })
             .collect();
-        let of_pairs = loaded.iter().flatten().flat_map(|pair| pair.warnings());
-        let of_pairs = of_pairs.map(ToString::to_string);
-        let advice = advice(self.settings.pq_certificate, &pairs);
-        of_pairs.chain(advice).collect()
+        advice(self.settings.pq_certificate, &pairs)
     }
 
     /// When the first of the pairs in use ends, unix seconds.

@@ -56,13 +56,27 @@ impl PairText {
             key: if is_token(key) {
                 Zeroizing::new(key.as_os_str().as_encoded_bytes().to_vec())
             } else {
-                read_file(Role::Key, key, &generation.locate(key))?
+                let text = read_file(Role::Key, key, &generation.locate(key))?;
+                // Of a key that is in use already too: who may write it can replace it later.
+                kept_from_everybody(key)?;
+                text
             },
         })
     }
 
     pub(crate) fn digest(&self) -> PairDigest {
         digest_of([self.cert.as_slice(), &self.key])
+    }
+}
+
+/// A key that everybody may write is none of ours for sure.
+fn kept_from_everybody(key: &Path) -> Result<(), CredentialError> {
+    match exposure(key) {
+        Some(Exposure::Writable(mode)) => Err(CredentialError::Writable {
+            path: key.into(),
+            mode,
+        }),
+        _ => Ok(()),
     }
 }
 

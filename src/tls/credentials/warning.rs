@@ -12,7 +12,6 @@ use crate::redact::Shown;
 use crate::secret_file::{Exposure, exposure};
 
 use super::block::Entry;
-use super::error::CredentialError;
 use super::facts::{CertificateFacts, title};
 use super::names;
 use super::source::PairText;
@@ -83,9 +82,14 @@ pub(super) fn of_leaf(path: &Path, leaf: &Entry<'_>, by: ShownBy) -> Vec<Warning
             names_nobody(x509),
             is_for_clients(x509),
             cannot_sign(x509),
-            is_ca(x509),
+            is_ca(x509, by),
         ],
-        ShownBy::Client => [is_for_servers(x509), cannot_sign(x509), None, None],
+        ShownBy::Client => [
+            is_for_servers(x509),
+            cannot_sign(x509),
+            is_ca(x509, by),
+            None,
+        ],
     };
     let (at, subject) = (leaf.at, title(x509));
     let found = checks.into_iter().flatten();
@@ -128,10 +132,15 @@ fn cannot_sign(x509: &X509Certificate<'_>) -> Option<&'static str> {
     )
 }
 
-fn is_ca(x509: &X509Certificate<'_>) -> Option<&'static str> {
-    x509.is_ca().then_some(
-        "is the certificate of a CA: clients that follow RFC 5280 refuse it for a server; have a server certificate issued (`hybridge certs` makes one to try with)",
-    )
+fn is_ca(x509: &X509Certificate<'_>, by: ShownBy) -> Option<&'static str> {
+    x509.is_ca().then_some(match by {
+        ShownBy::Server => {
+            "is the certificate of a CA: clients that follow RFC 5280 refuse it for a server; have a server certificate issued (`hybridge certs` makes one to try with)"
+        }
+        ShownBy::Client => {
+            "is the certificate of a CA: servers that follow RFC 5280 refuse it for a client; have a client certificate issued (`hybridge certs --client NAME` makes one to try with)"
+        }
+    })
 }
 
 /// What is to be said of the certificates behind the server's own: clients do without most of them.
@@ -174,31 +183,25 @@ pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning
     found
 }
 
-/// Who else may read the key, or write it as its group; that everybody may write it is an error.
-pub(super) fn of_permissions(key: &Path) -> Result<Option<Warning>, CredentialError> {
+/// Who else may read the key, or write it as its group; one that everybody may write is not even read.
+pub(super) fn of_permissions(key: &Path) -> Option<Warning> {
     if is_token(key) {
-        return Ok(pin_file(key).and_then(|pin| of_pin(&pin)));
+        return pin_file(key).and_then(|pin| of_pin(&pin));
     }
-    let what = match exposure(key) {
-        None => return Ok(None),
-        Some(Exposure::Writable(mode)) => {
-            return Err(CredentialError::Writable {
-                path: key.into(),
-                mode,
-            });
-        }
-        Some(Exposure::WritableByGroup(mode)) => {
+    let what = match exposure(key)? {
+        Exposure::Writable(_) => return None,
+        Exposure::WritableByGroup(mode) => {
             format!("its group may write it (mode {mode:04o}): `chmod 640`, or 600")
         }
-        Some(Exposure::Readable(mode)) => format!(
+        Exposure::Readable(mode) => format!(
             "everybody on this machine may read it (mode {mode:04o}): `chmod 600`, or 640 for a group"
         ),
     };
-    Ok(Some(Warning {
+    Some(Warning {
         file: "private key",
         path: key.into(),
         what,
-    }))
+    })
 }
 
 /// Who else may read or write the PIN of a token: no key is replaced by that, so it is never an error.
@@ -265,36 +268,4 @@ fn unused_block(at: Position, label: Label) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::time::SystemTime;
-
-    use rcgen::{CertificateParams, ExtendedKeyUsagePurpose as Usage, KeyPair};
-
-    use super::*;
-    use crate::tls::credentials::Credentials;
-
-    #[test]
-    fn a_certificate_is_checked_for_who_shows_it() {
-        let warned = |usages: &[Usage], by| {
-            let mut params = CertificateParams::default();
-            params.extended_key_usages = usages.to_vec();
-            let key = KeyPair::generate().unwrap();
-            let text = PairText {
-                cert: params.self_signed(&key).unwrap().pem().into_bytes().into(),
-                key: key.serialize_pem().into_bytes().into(),
-            };
-            let (path, now) = (Path::new("me"), SystemTime::now());
-            let pair = Credentials::shown_by(by, path, path, &text, now).unwrap();
-            let warnings = pair.warnings().iter().map(ToString::to_string);
-            warnings.collect::<Vec<_>>().join("\n")
-        };
-        assert_eq!(warned(&[Usage::ClientAuth], ShownBy::Client), "");
-        assert_eq!(warned(&[], ShownBy::Client), "");
-        let wrong = warned(&[Usage::ServerAuth], ShownBy::Client);
-        assert!(wrong.contains("is not for clients"), "{wrong}");
-        let wrong = warned(&[Usage::ClientAuth], ShownBy::Server);
-        assert!(wrong.contains("is not for servers"), "{wrong}");
-        assert!(wrong.contains("no subject alternative name"), "{wrong}");
-    }
-}
+mod tests;

@@ -97,3 +97,29 @@ async fn each_look_and_each_warning_names_its_listener_or_egress() {
     let said = line(&process, "egress certificates not reloaded");
     assert!(said.contains("listener=out"), "{said}");
 }
+
+/// Clients that ask for that name would be given a certificate that is not for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_loses_a_written_name_is_warned_of() {
+    let (pki, files) = (
+        TestPki::new(Algorithm::EcdsaP256),
+        tempfile::tempdir().unwrap(),
+    );
+    let further = pki.leaf(&["c.test"]).write_to(files.path());
+    let setup = Setup::in_front_of("127.0.0.1:9").tls(&format!(
+        "[[listener.tls.certificate]]\ncert = \"{}\"\nkey = \"{}\"\nnames = [\"c.test\"]",
+        further.cert.display(),
+        further.key.display()
+    ));
+    let process = Process::start(&setup).await;
+    let says = "is no name of the certificate";
+    assert!(!process.log().contains(says), "{}", process.log());
+    pki.leaf(&["d.test"]).write_to(files.path());
+    process.signal(Signal::HUP);
+    process.logs(says).await;
+    let said = line(&process, says);
+    assert!(
+        said.contains("listener=test") && said.contains("c.test"),
+        "{said}"
+    );
+}
