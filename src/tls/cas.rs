@@ -5,7 +5,10 @@ mod error;
 mod file;
 mod trusted;
 
+use std::path::Path;
+
 use rustls::RootCertStore;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints};
@@ -14,7 +17,9 @@ use x509_parser::x509::X509Version;
 
 pub use self::error::CaError;
 pub(in crate::tls) use self::file::{parse, parse_usable};
-use crate::tls::credentials::{describe_key, name_text, printable, rfc3339};
+use crate::tls::credentials::{
+    KEY_REMEDY, describe_key, is_verified_by, name_text, printable, rfc3339,
+};
 use crate::tls::policy::Profile;
 
 /// Whom CAs certify.
@@ -49,24 +54,47 @@ pub(in crate::tls) struct ParsedCas {
     pub(in crate::tls) keys: Vec<String>,
     /// Who may sign revocation lists, in the order of `roots`.
     pub(in crate::tls) signers: Vec<Signer>,
+    /// Those with a key that verifies nothing, each with what is to be said of it.
+    useless: Vec<CaError>,
     certifies: Certifies,
+    verifies: WebPkiSupportedAlgorithms,
 }
 
 impl ParsedCas {
-    pub(in crate::tls) fn none(certifies: Certifies) -> Self {
+    /// `verifies`: the signatures that count.
+    pub(in crate::tls) fn none(certifies: Certifies, verifies: WebPkiSupportedAlgorithms) -> Self {
         Self {
             roots: RootCertStore::empty(),
             pins: Vec::new(),
             warnings: Vec::new(),
             keys: Vec::new(),
             signers: Vec::new(),
+            useless: Vec::new(),
             certifies,
+            verifies,
         }
     }
 
     /// How many certificates count.
     pub(in crate::tls) fn count(&self) -> usize {
         self.roots.len() + self.pins.len()
+    }
+
+    /// Those that verify nothing become warnings, if there is another.
+    fn warn_of_useless(&mut self, path: &Path) -> Result<(), CaError> {
+        if self.count() == 0 {
+            let (path, certifies) = (path.into(), self.certifies);
+            return Err(CaError::Empty { path, certifies });
+        }
+        let all = self.useless.len() == self.count();
+        if let Some(first) = self.useless.pop_if(|_| all) {
+            return Err(first);
+        }
+        let setting = setting(self.certifies);
+        let useless = self.useless.drain(..);
+        let warnings = useless.map(|error| format!("{setting}: {error}"));
+        self.warnings.extend(warnings);
+        Ok(())
     }
 
     /// One more of the host's own bundle, `number`th there.
@@ -93,6 +121,7 @@ impl ParsedCas {
         } else {
             ca.check_pin(&certificate)?
         };
+        let useless = ca.useless(&certificate, &self.verifies);
         if is_ca {
             let added = self.roots.add(der.clone());
             added.map_err(|cause| ca.malformed(cause.to_string()))?;
@@ -108,7 +137,16 @@ impl ParsedCas {
             self.pins.push(der);
         }
         self.warnings.extend(warnings);
+        self.useless.extend(useless);
         Ok(())
+    }
+}
+
+/// The setting that names them.
+fn setting(certifies: Certifies) -> &'static str {
+    match certifies {
+        Certifies::Clients(_) => "client-ca",
+        Certifies::Servers { .. } => "ca",
     }
 }
 
@@ -169,10 +207,11 @@ impl Ca {
         if self.is_old_root(certificate) {
             warnings.push(format!("ca: {place}, `{subject}`, is of X.509 version 1, which does not say whether it is a CA: anyone who has its key can certify any server; make it again with basicConstraints"));
         }
-        let (setting, still) = match self.certifies {
-            Certifies::Clients(_) => ("client-ca", "its clients are still let in"),
-            Certifies::Servers { .. } => ("ca", "the servers that it certifies are still trusted"),
+        let still = match self.certifies {
+            Certifies::Clients(_) => "its clients are still let in",
+            Certifies::Servers { .. } => "the servers that it certifies are still trusted",
         };
+        let setting = setting(self.certifies);
         let expired = self.expired(certificate).map(|until| {
             format!("{setting}: {place}, `{subject}`, expired at {until}, and {still}: remove it")
         });
@@ -201,6 +240,30 @@ impl Ca {
             format!("ca: {place}, `{subject}`, expired at {until}, and the server that shows it is refused: replace it")
         });
         Ok(expired.into_iter().collect())
+    }
+
+    /// What is to be said if its key is of no kind that verifies a signature here.
+    fn useless(
+        &self,
+        certificate: &X509Certificate<'_>,
+        verifies: &WebPkiSupportedAlgorithms,
+    ) -> Option<CaError> {
+        let key = certificate.public_key();
+        if is_verified_by(key, verifies) {
+            return None;
+        }
+        let of_library = rustls_post_quantum::provider().signature_verification_algorithms;
+        Some(CaError::Key {
+            place: self.place.clone(),
+            subject: name_text(certificate.subject()),
+            key: describe_key(key),
+            certifies: self.certifies,
+            remedy: if is_verified_by(key, &of_library) {
+                "remove it, or admit such keys by `signatures`"
+            } else {
+                KEY_REMEDY
+            },
+        })
     }
 
     /// Since when it no longer counts.

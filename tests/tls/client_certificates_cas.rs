@@ -4,6 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
+use openssl::asn1::Asn1Time;
+use openssl::ec::{Asn1Flag, EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::x509::extension::BasicConstraints;
+use openssl::x509::{X509, X509Name};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -13,6 +21,10 @@ use crate::support::{Setup, answering};
 
 /// What `run` and `check` say of a file of CAs.
 fn refusal(text: impl AsRef<[u8]>) -> String {
+    refusal_with(text, "")
+}
+
+fn refusal_with(text: impl AsRef<[u8]>, more: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     TestPki::new(Algorithm::EcdsaP256)
         .leaf(&["localhost"])
@@ -20,7 +32,7 @@ fn refusal(text: impl AsRef<[u8]>) -> String {
     let ca = dir.path().join("clients.crt");
     std::fs::write(&ca, text).unwrap();
     let tls = format!(
-        "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-any = true",
+        "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-any = true\n{more}",
         ca.display()
     );
     let toml = Setup::in_front_of("127.0.0.1:1").tls(&tls).toml(&dir);
@@ -77,6 +89,76 @@ async fn a_binary_file_is_told_what_it_is() {
         refusal(&der),
         "listener `test`: client-ca: FILE: it looks like binary DER or PKCS#12, convert it to PEM with `openssl x509`, `pkey` or `pkcs12`"
     );
+}
+
+/// What a CA with such a key certifies would be refused, client by client, for a reason that names no key.
+#[tokio::test(flavor = "multi_thread")]
+async fn cas_whose_keys_verify_nothing_are_refused_if_there_is_no_other() {
+    let short = Rsa::generate(1024).unwrap();
+    let short = ca_with(&PKey::from_rsa(short).unwrap());
+    let curve = EcGroup::from_curve_name(Nid::SECP256K1).unwrap();
+    let curve = ca_with(&PKey::from_ec_key(EcKey::generate(&curve).unwrap()).unwrap());
+    let mut explicit = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    explicit.set_asn1_flag(Asn1Flag::EXPLICIT_CURVE);
+    let explicit = ca_with(&PKey::from_ec_key(EcKey::generate(&explicit).unwrap()).unwrap());
+    let ecdsa = TestPki::new(Algorithm::EcdsaP256).ca_pem().to_owned();
+    let known = "use ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519, or ML-DSA-44, -65 or -87";
+    let by_signatures = "remove it, or admit such keys by `signatures`";
+    let of_client = "every client that it certifies is refused";
+    let post_quantum = TestPki::new(Algorithm::MlDsa65);
+    for (useless, key, more, remedy) in [
+        (&short, "RSA-1024", "", known),
+        (&curve, "1.3.132.0.10", "", known),
+        (&explicit, "ECDSA with explicit parameters", "", known),
+        (
+            &ecdsa,
+            "ECDSA P-256",
+            "signatures = \"pq-required\"",
+            by_signatures,
+        ),
+    ] {
+        let refused = refusal_with(useless, more);
+        let place = "listener `test`: client-ca: FILE: PEM block 1 (line 1), `";
+        assert!(refused.starts_with(place), "{refused}");
+        let says =
+            format!("has a key of {key}, which verifies nothing here: {of_client}; {remedy}");
+        assert!(refused.ends_with(&says), "{refused}");
+        // Beside one that is of use it is a warning.
+        let dir = tempfile::tempdir().unwrap();
+        let ca = dir.path().join("clients.crt");
+        std::fs::write(&ca, post_quantum.ca_pem().to_owned() + useless).unwrap();
+        post_quantum.leaf(&["localhost"]).write_to(dir.path());
+        let tls = format!(
+            "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-any = true\n{more}",
+            ca.display()
+        );
+        let toml = Setup::in_front_of("127.0.0.1:1").tls(&tls).toml(&dir);
+        let config = Config::parse("test.toml", &toml).unwrap();
+        let (_, warnings) = hybridge::run::describe_certificates(&config).unwrap();
+        let said = warnings.iter().filter(|text| text.contains(of_client));
+        let said: Vec<_> = said.collect();
+        assert_eq!(said.len(), 1, "{warnings:?}");
+        assert!(said[0].ends_with(&says), "{said:?}");
+    }
+}
+
+/// The certificate of a CA with that key, signed by itself.
+fn ca_with(key: &PKey<Private>) -> String {
+    let mut name = X509Name::builder().unwrap();
+    name.append_entry_by_text("CN", "weak").unwrap();
+    let (name, mut ca) = (name.build(), X509::builder().unwrap());
+    ca.set_version(2).unwrap();
+    ca.set_subject_name(&name).unwrap();
+    ca.set_issuer_name(&name).unwrap();
+    ca.set_not_before(&Asn1Time::days_from_now(0).unwrap())
+        .unwrap();
+    ca.set_not_after(&Asn1Time::days_from_now(9).unwrap())
+        .unwrap();
+    ca.append_extension(BasicConstraints::new().critical().ca().build().unwrap())
+        .unwrap();
+    ca.set_pubkey(key).unwrap();
+    ca.sign(key, MessageDigest::sha256()).unwrap();
+    String::from_utf8(ca.build().to_pem().unwrap()).unwrap()
 }
 
 /// What `openssl x509 -trustout` writes: the certificate, and trust settings behind it (X509_CERT_AUX).

@@ -65,8 +65,11 @@ async fn an_ml_dsa_key_that_a_classical_ca_certified_is_refused() {
         cert: read("client-batch.crt"),
         key: read("client-batch.key"),
     };
+    // Beside a CA that `pq-required` has a use for: without one the file would be refused.
+    let ca = dir.path().join("both.crt");
+    let other = TestPki::new(Algorithm::MlDsa65);
+    std::fs::write(&ca, read("ca.crt") + other.ca_pem()).unwrap();
     for (signatures, served) in [("any", true), ("pq-required", false)] {
-        let ca = dir.path().join("ca.crt");
         let tls = format!(
             "client-auth = \"required\"\nclient-ca = \"{}\"\nallow-cn = [\"batch\"]\nsignatures = \"{signatures}\"",
             ca.display()

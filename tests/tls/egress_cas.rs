@@ -5,6 +5,7 @@ use hybridge::config::Config;
 use hybridge::run;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
 use openssl::x509::{X509, X509Builder};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType,
@@ -173,6 +174,27 @@ async fn a_self_signed_certificate_of_a_server_counts_for_itself_and_certifies_n
         let mismatch = [("reason", "server_name_mismatch")];
         egress.metric_reaches(FAILED, &mismatch, 1.0).await;
     }
+}
+
+#[test]
+fn a_ca_whose_key_verifies_nothing_is_refused_if_there_is_no_other() {
+    let key = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap();
+    let made = X509::from_pem(alone(&ca_params("weak")).0.cert.as_bytes()).unwrap();
+    let mut weak = X509Builder::new().unwrap();
+    weak.set_subject_name(made.subject_name()).unwrap();
+    weak.set_issuer_name(made.subject_name()).unwrap();
+    weak.set_not_before(made.not_before()).unwrap();
+    weak.set_not_after(made.not_after()).unwrap();
+    weak.set_pubkey(&key).unwrap();
+    weak.sign(&key, MessageDigest::sha256()).unwrap();
+    let weak = String::from_utf8(weak.build().to_pem().unwrap()).unwrap();
+    let says = "`CN=weak`, has a key of RSA-1024, which verifies nothing here: every server that it certifies is refused";
+    let refused = checked(&weak, "").unwrap_err();
+    assert!(refused.contains(says), "{refused}");
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let warnings = checked(&(weak + pki.ca_pem()), "").unwrap();
+    let said = warnings.iter().filter(|warning| warning.contains(says));
+    assert_eq!(said.count(), 1, "{warnings:?}");
 }
 
 #[test]

@@ -72,6 +72,23 @@ pub enum CaError {
         /// Whom it certifies.
         certifies: Certifies,
     },
+    /// No signature of such a key is verified.
+    #[error(
+        "{place}, `{subject}`, has a key of {key}, which verifies nothing here: every {peer} that it certifies is refused; {remedy}",
+        peer = peer(*certifies).0
+    )]
+    Key {
+        /// Where.
+        place: String,
+        /// Its subject.
+        subject: String,
+        /// The algorithm of its key.
+        key: String,
+        /// Whom it certifies.
+        certifies: Certifies,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A key of a kind that the profile of the listener has not.
     #[error(
         "{place}, `{subject}`, has a key of {key}, but profile `{name}` asks for {wanted} ({rule}): remove it, or change the profile",

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hybridge_pem::{Block, PemError};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::SectionKind;
 
@@ -15,8 +16,9 @@ pub(in crate::tls) fn parse(
     text: &[u8],
     now: i64,
     certifies: Certifies,
+    verifies: WebPkiSupportedAlgorithms,
 ) -> Result<ParsedCas, CaError> {
-    read(path, text, now, certifies, Err)
+    read(path, text, now, ParsedCas::none(certifies, verifies), Err)
 }
 
 /// The same of an agent: of several one that cannot be used is left out, and returned beside them.
@@ -25,9 +27,11 @@ pub(in crate::tls) fn parse_usable(
     text: &[u8],
     now: i64,
     certifies: Certifies,
+    verifies: WebPkiSupportedAlgorithms,
 ) -> Result<(ParsedCas, Vec<CaError>), CaError> {
     let mut left_out = Vec::new();
-    let parsed = read(path, text, now, certifies, |error| {
+    let none = ParsedCas::none(certifies, verifies);
+    let parsed = read(path, text, now, none, |error| {
         left_out.push(error);
         Ok(())
     });
@@ -41,14 +45,14 @@ fn read(
     path: &Path,
     text: &[u8],
     now: i64,
-    certifies: Certifies,
+    mut parsed: ParsedCas,
     mut unusable: impl FnMut(CaError) -> Result<(), CaError>,
 ) -> Result<ParsedCas, CaError> {
     let malformed = |cause| CaError::Pem {
         path: path.into(),
         cause,
     };
-    let mut parsed = ParsedCas::none(certifies);
+    let certifies = parsed.certifies;
     for block in hybridge_pem::blocks(text).map_err(malformed)? {
         let der = decode(path, &block, malformed)?;
         let ca = Ca {
@@ -63,10 +67,7 @@ fn read(
         }
         parsed.warnings.extend(of_openssl);
     }
-    if parsed.count() == 0 {
-        let path = path.into();
-        return Err(CaError::Empty { path, certifies });
-    }
+    parsed.warn_of_useless(path)?;
     Ok(parsed)
 }
 

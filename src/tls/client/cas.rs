@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
@@ -68,14 +69,18 @@ impl CaTexts {
 
     /// The CAs, each one checked. One of the host's own bundle that cannot be used is left out, as other programs
     /// do, and its warnings are nobody's here.
-    pub(super) fn parse(&self, by_uri: bool) -> Result<ParsedCas, ClientTlsError> {
+    pub(super) fn parse(
+        &self,
+        by_uri: bool,
+        verifies: WebPkiSupportedAlgorithms,
+    ) -> Result<ParsedCas, ClientTlsError> {
         let now = unix_seconds(SystemTime::now());
         let certifies = Certifies::Servers { by_uri };
         let certificates = match self {
-            Self::File(path, text) => return Ok(cas::parse(path, text, now, certifies)?),
+            Self::File(path, text) => return Ok(cas::parse(path, text, now, certifies, verifies)?),
             Self::Host(certificates) => certificates,
         };
-        let mut parsed = ParsedCas::none(certifies);
+        let mut parsed = ParsedCas::none(certifies, verifies);
         let mut left_out = Vec::new();
         for (index, der) in certificates.iter().enumerate() {
             left_out.extend(parsed.add_of_host(index + 1, der.clone(), now).err());

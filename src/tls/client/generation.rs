@@ -87,7 +87,8 @@ impl Generation {
     pub(super) fn new(settings: &Settings, texts: &Texts) -> Result<Self, ClientTlsError> {
         let refused = |cause: String| ClientTlsError::Refused(cause);
         let provider = Arc::new(settings.policy.client_provider());
-        let cas = texts.cas.parse(!settings.peer_ids.is_empty())?;
+        let verifies = provider.signature_verification_algorithms;
+        let cas = texts.cas.parse(!settings.peer_ids.is_empty(), verifies)?;
         let (count, mut warnings) = (cas.count(), cas.warnings);
         let chains = Chains::new(cas.roots, cas.pins, &provider).map_err(refused)?;
         let verifier = Verifier::new(chains, settings.peer_ids.clone());

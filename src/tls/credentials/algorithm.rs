@@ -3,8 +3,9 @@
 
 use std::ops::RangeInclusive;
 
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence};
+use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence, Tag};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
@@ -41,7 +42,7 @@ const SIGNATURES: [(&str, &str); 7] = [
 ];
 
 /// What a PEM file may bring for an unsupported algorithm.
-pub(super) const REMEDY: &str =
+pub(in crate::tls) const REMEDY: &str =
     "use ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519, or ML-DSA-44, -65 or -87";
 
 /// The label of each algorithm in metrics; the last one stands for any other.
@@ -87,7 +88,10 @@ impl KeyAlgorithm {
         if oid != ELLIPTIC_CURVE {
             return Self::find(&WHOLE, oid);
         }
-        let curve = identifier.parameters.as_ref().and_then(|p| p.as_oid().ok());
+        // Explicit parameters are no name of a curve.
+        let named = identifier.parameters.as_ref();
+        let named = named.filter(|parameters| parameters.tag() == Tag::Oid);
+        let curve = named.and_then(|parameters| parameters.as_oid().ok());
         match curve {
             Some(curve) => Self::find(&CURVES, curve.to_id_string()),
             None => Self::Unsupported(oid),
@@ -135,6 +139,24 @@ pub(super) fn unsuitable_rsa_size(key: &SubjectPublicKeyInfo<'_>) -> Option<usiz
     }
 }
 
+/// Whether signatures of this key can be verified by one of these: webpki compares identifiers with their
+/// parameters.
+pub(in crate::tls) fn is_verified_by(
+    key: &SubjectPublicKeyInfo<'_>,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> bool {
+    let identifier = || {
+        let (_, outer) = Sequence::from_der(key.raw).ok()?;
+        let (_, identifier) = Any::from_der(&outer.content).ok()?;
+        Some(identifier.data.to_vec())
+    };
+    let known = identifier().is_some_and(|own| {
+        let mut all = algorithms.all.iter();
+        all.any(|algorithm| *algorithm.public_key_alg_id() == *own)
+    });
+    known && unsuitable_rsa_size(key).is_none()
+}
+
 /// How a certificate is signed.
 pub(super) fn signature(certificate: &X509Certificate<'_>) -> String {
     let oid = certificate.signature_algorithm.algorithm.to_id_string();
@@ -150,6 +172,9 @@ pub(in crate::tls) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
             format!("RSA-{}", rsa.key_size())
         }
         (KeyAlgorithm::Supported(name), _) => name.to_owned(),
+        (KeyAlgorithm::Unsupported(oid), _) if oid == ELLIPTIC_CURVE => {
+            "ECDSA with explicit parameters".to_owned()
+        }
         (KeyAlgorithm::Unsupported(oid), _) => oid,
     }
 }

@@ -81,9 +81,11 @@ impl Trust {
         let now = unix_seconds(SystemTime::now());
         let mut lists = Lists::of_agent(lists).map_err(TrustError::AgentList)?;
         let certifies = Certifies::Clients(settings.profile);
+        let verifies = settings.verifies();
         let mut warnings = Vec::new();
         let mut parse = |bundle: &Bundle| {
-            let (parsed, left_out) = cas::parse_usable(&settings.ca, &bundle.pem, now, certifies)?;
+            let parsed = cas::parse_usable(&settings.ca, &bundle.pem, now, certifies, verifies);
+            let (parsed, left_out) = parsed?;
             let domain = &bundle.domain;
             warnings.extend(left_out.iter().map(|problem| {
                 format!("a CA of the bundle of `{domain}` not used, the others are: {problem}")

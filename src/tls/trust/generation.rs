@@ -69,6 +69,7 @@ impl Trust {
             &texts.ca,
             now,
             Certifies::Clients(settings.profile),
+            settings.verifies(),
         )?;
         let (mut warnings, keys) = (
             std::mem::take(&mut parsed.warnings),

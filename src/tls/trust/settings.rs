@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::signatures::Signatures;
@@ -36,4 +37,12 @@ pub struct Settings {
     pub signatures: Signatures,
     /// What their keys are held to.
     pub profile: Profile,
+}
+
+impl Settings {
+    /// The algorithms of those signatures.
+    pub(super) fn verifies(&self) -> WebPkiSupportedAlgorithms {
+        let provider = self.signatures.provider(self.profile);
+        provider.signature_verification_algorithms
+    }
 }
