@@ -34,7 +34,7 @@ pub fn describe_certificates(config: &Config) -> Result<(String, Vec<String>), E
             let _ = writeln!(
                 text,
                 "# certificate of `{name}`: {} ({}), names {}, valid until {}, sha256 {}",
-                facts.subject,
+                facts.title,
                 facts.key_algorithm,
                 facts.names.join(" "),
                 rfc3339(facts.not_after),
@@ -139,7 +139,7 @@ fn describe_egresses(
             let _ = writeln!(
                 text,
                 "# certificate of `{name}`: {} ({}), valid until {}, sha256 {}",
-                facts.subject,
+                facts.title,
                 facts.key_algorithm,
                 rfc3339(facts.not_after),
                 facts.sha256,

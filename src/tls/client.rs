@@ -8,6 +8,7 @@ mod generation;
 mod handshake;
 mod sessions;
 mod settings;
+mod shown;
 mod store;
 mod verified;
 mod verifier;

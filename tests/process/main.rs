@@ -19,6 +19,7 @@ mod demo;
 mod drain;
 mod drain_silent;
 mod egress_drain;
+mod egress_withheld;
 mod floods;
 mod half_done;
 mod inject;

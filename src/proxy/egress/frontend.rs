@@ -3,16 +3,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use strum::VariantNames;
 
 use super::log::EgressLog;
 use super::settings::{Capture, Destination, Settings};
+use crate::log_limit::LogLimit;
 use crate::metrics::{EgressMetrics, ListenerMetrics};
 use crate::proxy::error::{BROKEN_BODY, Outcome, UpstreamError};
 use crate::proxy::origin::{Lookups, Origin, OriginError, Outgoing, Target, TargetsSeen};
 use crate::proxy::upstream::UpstreamPermits;
 use crate::tls::client::{ClientError, ClientTls};
+
+/// Between two lines that say that a server takes none of our certificates.
+const WITHHELD_EVERY: Duration = Duration::from_hours(1);
 
 /// What all workers of an egress have in common.
 pub struct EgressFrontend {
@@ -63,6 +68,7 @@ impl EgressFrontend {
                 egress,
                 next: AtomicUsize::new(0),
                 seen: Arc::default(),
+                withheld: LogLimit::new(WITHHELD_EVERY, 1),
                 outgoing: (settings.destination.capture() == Capture::Redirect)
                     .then(Outgoing::default),
             }),

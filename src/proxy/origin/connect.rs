@@ -20,6 +20,7 @@ use super::stream::ServerStream;
 use super::target::Target;
 use crate::io::{TrafficCounters, explained, keepalive};
 use crate::listener::reaches;
+use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{EgressMetrics, ListenerMetrics};
 use crate::proxy::handshake_sample::sample;
 use crate::tls::client::{self, ClientError, ClientTls, Counters, TicketCounters};
@@ -47,6 +48,8 @@ pub(crate) struct Origin {
     pub(crate) next: AtomicUsize,
     /// The targets reached last.
     pub(crate) seen: Arc<TargetsSeen>,
+    /// Servers that ask for a certificate and get none of ours.
+    pub(crate) withheld: LogLimit,
     /// Our own ends, where what we begin may be redirected to us.
     pub(crate) outgoing: Option<Outgoing>,
 }
@@ -102,6 +105,9 @@ impl Origin {
         };
         let secured = Box::pin(client::connect(stream, peer, counters)).await;
         let (tls, session) = secured.map_err(|failure| OriginError::Handshake(failure, address))?;
+        if session.withheld {
+            self.log_withheld(&written, address);
+        }
         if alpn == Some(HTTP2) && session.alpn != Alpn::Http2 {
             let error = ClientError::NoCommonAlpn;
             return Err(OriginError::handshake(error, address, &session));
@@ -159,6 +165,22 @@ impl Origin {
 }
 
 impl Origin {
+    /// A server that asks, and does not insist, serves us as anybody.
+    fn log_withheld(&self, target: &str, address: SocketAddr) {
+        let facts = self.tls.facts();
+        let key = facts.map(|facts| facts.key_algorithm).unwrap_or_default();
+        log_admitted!(
+            warn,
+            self.withheld.admit(),
+            "no certificate shown: the server admits no signature of our key",
+            listener = %self.listener,
+            role = "egress",
+            target,
+            %address,
+            %key
+        );
+    }
+
     /// Why a server ended a connection with `alert` after our side of the handshake was done, and what it
     /// saw of us.
     pub(crate) fn refusal(
@@ -170,9 +192,13 @@ impl Origin {
         let error = if ClientError::is_refusal(alert) {
             let shown = match self.tls.facts() {
                 None => "no certificate is configured here: set cert and key".to_owned(),
+                Some(facts) if session.withheld => format!(
+                    "it saw no certificate: it admits no signature of a key of {}, which that of `{}` has; use a certificate with a key of another kind",
+                    facts.key_algorithm, facts.title
+                ),
                 Some(facts) => format!(
                     "it saw the certificate of `{}`: is it certified by a CA that the server trusts, for clients, and allowed there?",
-                    facts.subject
+                    facts.title
                 ),
             };
             ClientError::ServerRefusedUs { alert, shown }

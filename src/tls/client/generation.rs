@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use rustls::ClientConfig;
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::pki_types::CertificateDer;
-use rustls::sign::SingleCertAndKey;
 
 use super::cas::{CaTexts, ClientTlsError};
 use super::chains::Chains;
 use super::sessions::{ConnectionTickets, Sessions};
 use super::settings::Settings;
+use super::shown::Ours;
 use super::verified::Verified;
 use super::verifier::Verifier;
 use crate::tls::credentials::{CertificateFacts, Credentials, PairText, ShownBy};
@@ -107,8 +107,7 @@ impl Generation {
             _ => None,
         };
         let mut base = match &credentials {
-            Some(pair) => builder
-                .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair.certified_key()))),
+            Some(pair) => builder.with_client_cert_resolver(Arc::new(Ours(pair.certified_key()))),
             None => builder.with_no_client_auth(),
         };
         base.alpn_protocols = settings

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::error::ClientError;
 use super::generation::Target;
 use super::sessions::{ConnectionTickets, now};
+use super::shown::take_withheld;
 use super::verified::Facts;
 use crate::io::{Traffic, TrafficCounters};
 use crate::tls::handshake::flight::Flight;
@@ -111,6 +112,8 @@ struct Progress {
     retried: bool,
     /// A ServerHello came, to its end: everything behind it is encrypted.
     keyed: bool,
+    /// The server asked for a certificate, and ours would not do.
+    withheld: bool,
     cost: Cost,
 }
 
@@ -150,6 +153,7 @@ impl Progress {
             self.retried |= hello::is_retry_request(&record);
             self.flight.incoming.extend_from_slice(&record);
             let advanced = self.timed(|flight| flight.advance(&mut conn));
+            self.withheld |= take_withheld();
             advanced.map_err(|error| {
                 if self.unexpected {
                     unexpected()
@@ -243,6 +247,7 @@ impl Progress {
             peer: server.and_then(|server| server.peer.clone()),
             classical: None,
             chain: Vec::new(),
+            withheld: self.withheld,
             cost: self.cost,
         })
     }

@@ -17,6 +17,9 @@ use crate::redact::is_printable;
 pub struct CertificateFacts {
     /// Distinguished name, `CN=…, O=…`; empty if the certificate has none.
     pub subject: String,
+    /// How messages call it: its subject, or else its first alternative name.
+    #[serde(skip)]
+    pub title: String,
     /// Distinguished name of who issued it.
     pub issuer: String,
     /// Subject alternative names: DNS names and IP addresses, in the certificate's order.
@@ -63,6 +66,7 @@ impl CertificateFacts {
         };
         Self {
             subject: name_text(leaf.subject()),
+            title: title(leaf),
             issuer: name_text(leaf.issuer()),
             names: alternative_names(leaf),
             serial: hex(without_sign_octet(leaf.raw_serial())),
@@ -84,6 +88,7 @@ pub(super) fn title(certificate: &X509Certificate<'_>) -> String {
         return subject;
     }
     let first = alternative_names(certificate).into_iter().next();
+    let first = first.or_else(|| first_uri(certificate));
     first.unwrap_or_else(|| "without a name".to_owned())
 }
 
@@ -110,6 +115,16 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     };
     let names = extension.value.general_names.iter();
     names.filter_map(alternative_name).collect()
+}
+
+/// That of an SVID, which need not have another name.
+fn first_uri(certificate: &X509Certificate<'_>) -> Option<String> {
+    let extension = certificate.subject_alternative_name().ok()??;
+    let mut names = extension.value.general_names.iter();
+    names.find_map(|name| match name {
+        GeneralName::URI(uri) => Some(printable(uri)),
+        _ => None,
+    })
 }
 
 fn alternative_name(name: &GeneralName<'_>) -> Option<String> {

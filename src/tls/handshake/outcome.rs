@@ -64,6 +64,9 @@ pub struct Session {
     pub classical: Option<Box<ClassicalHello>>,
     /// The client's certificates, its own first, where somebody wants them.
     pub chain: Vec<CertificateDer<'static>>,
+    /// Of a connection that we began: the server asked for a certificate and admits no signature of our key, so that
+    /// none was sent.
+    pub withheld: bool,
     /// What it took.
     pub cost: Cost,
 }

@@ -33,6 +33,8 @@ pub struct Server {
     pair: Pair,
     groups: Option<String>,
     clients: Option<String>,
+    insists: bool,
+    signatures: Option<&'static str>,
     alpn: Option<&'static [u8]>,
     tls12: bool,
     act: Act,
@@ -61,6 +63,8 @@ impl Server {
             pair: pair.clone(),
             groups: None,
             clients: None,
+            insists: true,
+            signatures: None,
             alpn: None,
             tls12: false,
             act: Act::Echo,
@@ -76,6 +80,18 @@ impl Server {
     /// Clients need a certificate of this CA (PEM).
     pub fn asking(mut self, ca: &str) -> Self {
         self.clients = Some(ca.to_owned());
+        self
+    }
+
+    /// They may come without one.
+    pub fn optional(mut self) -> Self {
+        self.insists = false;
+        self
+    }
+
+    /// What it verifies, in OpenSSL's notation.
+    pub fn verifying(mut self, signatures: &'static str) -> Self {
+        self.signatures = Some(signatures);
         self
     }
 
@@ -140,7 +156,12 @@ impl Server {
                 store.add_cert(certificate).unwrap();
             }
             context.set_cert_store(store.build());
-            context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+            let mut mode = SslVerifyMode::PEER;
+            mode.set(SslVerifyMode::FAIL_IF_NO_PEER_CERT, self.insists);
+            context.set_verify(mode);
+        }
+        if let Some(list) = self.signatures {
+            context.set_sigalgs_list(list).unwrap();
         }
         if let Some(protocol) = self.alpn {
             context.set_alpn_select_callback(move |_, offered| {

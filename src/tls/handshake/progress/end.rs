@@ -63,6 +63,7 @@ impl Progress {
                 peer => peer.clone(),
             },
             chain: chain.to_vec(),
+            withheld: false,
             cost: self.cost,
         })
     }
