@@ -1,6 +1,8 @@
 //! Adding up the shards of one run: histograms and counts block by block, without loss. Server-side figures are
 //! measured by one shard only (each would see the same server) and carried over.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
@@ -20,13 +22,13 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     shards.sort_by_key(|shard| part(&shard.provenance.shard));
     check(&shards)?;
     let left_out = keep_common(&mut shards);
+    let checks = checks::merged(&shards);
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
         return Err(nothing());
     };
     for shard in shards {
         whole.warnings.extend(shard.warnings);
-        whole.checks.extend(shard.checks);
         whole.skipped.extend(shard.skipped);
         whole.provenance.spins |= shard.provenance.spins;
         whole.provenance.interrupted |= shard.provenance.interrupted;
@@ -34,6 +36,7 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
             merge_case(mine, theirs)?;
         }
     }
+    whole.checks = checks;
     drop_empty(&mut whole)?;
     whole.warnings.sort();
     whole.warnings.dedup();
@@ -49,8 +52,8 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     whole.warnings.insert(
         0,
         format!(
-            "These are {count} of {of} shards: rates are theirs, and the server's CPU and the memory of connections are left \
-             out, because the server worked for all {of}."
+            "These are {count} of {of} shards: rates are theirs, and the server's CPU, its counts of bytes and the memory of \
+             connections are left out, because the server worked for all {of}."
         ),
     );
     Ok(whole)

@@ -144,7 +144,7 @@ pub struct Block {
     pub rss_added: Option<i64>,
 }
 
-/// The client's count beside the server's, over all cases of one target.
+/// The client's count beside the server's, over all cases of one target, or of those that one count of the server is of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByteCheck {
@@ -152,6 +152,9 @@ pub struct ByteCheck {
     pub what: String,
     pub client: u64,
     pub server: u64,
+    /// In a shard, where the server's count began and ended: what other generators did meanwhile is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_span: Option<[u64; 2]>,
 }
 
 impl Results {

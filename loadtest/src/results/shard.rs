@@ -17,8 +17,8 @@ impl Results {
         part(&self.provenance.shard).filter(|(_, of)| *of > 1)
     }
 
-    /// What a report may be made of. The server worked for all shards, so that its CPU time and what its memory grew by,
-    /// divided by the operations of one of them, would be several times too much.
+    /// What a report may be made of. The server worked for all shards: its CPU time and what its memory grew by, divided by
+    /// the operations of one of them, would be several times too much, and its bytes are not those of one.
     pub fn reportable(&self) -> Cow<'_, Self> {
         let Some((index, of)) = self.lone_shard() else {
             return Cow::Borrowed(self);
@@ -28,8 +28,8 @@ impl Results {
         own.warnings.insert(
             0,
             format!(
-                "This is shard {index} of {of}: rates are its own, and the server's CPU and the memory of connections are \
-                 left out, because the server worked for all {of}; `merge` the shards for them."
+                "This is shard {index} of {of}: rates are its own, and the server's CPU, its counts of bytes and the memory of \
+                 connections are left out, because the server worked for all {of}; `merge` the shards for them."
             ),
         );
         Cow::Owned(own)
@@ -41,6 +41,7 @@ impl Results {
             block.server_cpu_s = None;
             block.rss_added = None;
         }
+        self.checks.clear();
     }
 }
 

@@ -10,6 +10,7 @@ pub mod capability;
 pub mod ceiling;
 pub mod child;
 pub mod cores;
+mod counted;
 mod failures;
 pub mod idle;
 mod link;
@@ -35,6 +36,7 @@ use crate::results::{Block, CaseResult, Results};
 use crate::rng::Rng;
 use block::{block_of, drop_unfinished};
 use ceiling::Ceiling;
+use counted::Counted;
 use failures::{Failures, is_paired};
 use load::Crew;
 use progress::Progress;
@@ -85,7 +87,7 @@ impl Run {
         mut save: impl FnMut(&Results) -> Result<()>,
     ) -> Result<()> {
         let mut rng = Rng::new(self.seed);
-        let before = target::totals(&self.targets).await;
+        let counted = Counted::begin(&self.targets).await;
         target::tell_of_metrics(&self.targets, results);
         let cases = std::mem::take(&mut self.plan.cases);
         self.progress.plan(
@@ -138,11 +140,8 @@ impl Run {
         }
         results.provenance.interrupted = self.stopped();
         self.progress.end();
-        for (resolved, before) in self.targets.iter().zip(before) {
-            results
-                .checks
-                .extend(target::check_bytes(resolved, before).await);
-        }
+        let checks = counted.end(&self.targets, self.shard.of > 1).await;
+        results.checks.extend(checks);
         target::tell_of_metrics(&self.targets, results);
         outcome.and_then(|()| failures.end())
     }

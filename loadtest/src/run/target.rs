@@ -1,5 +1,4 @@
-//! Targets of a plan made ready: address looked up, CA loaded, observation set up; and the counted bytes compared
-//! with what the server counted itself.
+//! Targets of a plan made ready: address looked up, CA loaded, observation set up.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::net::served::Served;
 use crate::observe::Probe;
 use crate::plan::{Role, Speaks, Target};
 use crate::regular;
-use crate::results::{ByteCheck, Results};
+use crate::results::Results;
 use crate::tls::{ClientIdentity, Group, Trust};
 
 /// Bytes of a file that holds a process id.
@@ -167,66 +166,6 @@ pub fn pid_in(path: &Path, whose: &str) -> Result<u32> {
     Ok(pid)
 }
 
-/// What client and server had counted for a target at one moment.
-#[derive(Clone, Debug)]
-pub struct Totals {
-    client: [u64; 5],
-    server: [u64; 5],
-}
-
-/// What the two count alike, seen from the client.
-const COUNTED: [&str; 5] = [
-    "handshakes",
-    "handshake bytes up",
-    "handshake bytes down, tickets included",
-    "bytes after the handshake, up",
-    "bytes after the handshake, down",
-];
-
-impl Totals {
-    /// None where the server exports no such counts.
-    pub async fn read(target: &Resolved) -> Option<Self> {
-        let samples = target.probe.scrape().await?;
-        let listener = ("listener", target.plan.listener.as_deref()?);
-        let group = ("group", target.plan.expect.name());
-        let of =
-            |name: &str, labels: &[(&str, &str)]| samples.sum(name, labels).unwrap_or(0.0) as u64;
-        let handshake = |way| {
-            of(
-                "hybridge_handshake_bytes_sum",
-                &[listener, group, ("direction", way)],
-            )
-        };
-        let wire = |way| of("hybridge_wire_bytes_total", &[listener, ("direction", way)]);
-        let totals = target.endpoint.totals.read();
-        Some(Self {
-            client: [
-                totals.handshakes,
-                totals.handshake_up,
-                totals.handshake_down + totals.tickets,
-                totals.wire_up - totals.handshake_up,
-                totals.wire_down - totals.handshake_down - totals.tickets,
-            ],
-            server: [
-                of("hybridge_handshakes_total", &[listener, group]),
-                handshake("in"),
-                handshake("out"),
-                wire("in"),
-                wire("out"),
-            ],
-        })
-    }
-}
-
-/// Those of each target.
-pub(super) async fn totals(targets: &[Resolved]) -> Vec<Option<Totals>> {
-    let mut totals = Vec::new();
-    for resolved in targets {
-        totals.push(Totals::read(resolved).await);
-    }
-    totals
-}
-
 /// Metrics that did not answer, each once.
 pub(super) fn tell_of_metrics(targets: &[Resolved], results: &mut Results) {
     for target in targets {
@@ -234,23 +173,4 @@ pub(super) fn tell_of_metrics(targets: &[Resolved], results: &mut Results) {
         let new = warning.filter(|warning| !results.warnings.contains(warning));
         results.warnings.extend(new);
     }
-}
-
-/// What both counted since `before`, side by side.
-pub async fn check_bytes(target: &Resolved, before: Option<Totals>) -> Vec<ByteCheck> {
-    let Some(before) = before else {
-        return Vec::new();
-    };
-    // The server counts a connection when it has seen its end.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let Some(after) = Totals::read(target).await else {
-        return Vec::new();
-    };
-    let check = |index: usize| ByteCheck {
-        target: target.plan.name.clone(),
-        what: COUNTED[index].to_owned(),
-        client: after.client[index] - before.client[index],
-        server: after.server[index].saturating_sub(before.server[index]),
-    };
-    (0..COUNTED.len()).map(check).collect()
 }

@@ -156,6 +156,7 @@ pub fn results() -> Results {
             what: "handshake bytes up".into(),
             client: 4_000,
             server: 4_000,
+            server_span: None,
         }],
         warnings: Vec::new(),
         skipped: vec!["gRPC unary call: target hybrid: it has no echo service over gRPC".into()],

@@ -94,6 +94,43 @@ fn a_missing_part_is_told_on_top_and_takes_the_server_along() {
     assert!(has_cpu(&all) && all.warnings.is_empty());
 }
 
+/// Each generator sees all that the server did meanwhile; the second began later here, and ended later.
+#[test]
+fn counted_bytes_are_those_of_all_shards_against_one_server() {
+    let with = |name: &str, client, span: Option<[u64; 2]>| {
+        let mut part = shard(name);
+        part.checks[0].client = client;
+        part.checks[0].server = span.map_or(1264, |[begun, ended]| ended - begun);
+        part.checks[0].server_span = span;
+        part
+    };
+    let one = || with("1/2", 685, Some([1000, 2200]));
+    let two = || with("2/2", 579, Some([1100, 2264]));
+    assert!(one().reportable().checks.is_empty());
+    let words = "byte counts disagree";
+    for parts in [
+        vec![one(), two()],
+        vec![two(), one()],
+        vec![with("1/2", 685, None), with("2/2", 579, None)],
+    ] {
+        let whole = merge(parts).unwrap();
+        let [check] = whole.checks.as_slice() else {
+            panic!("{:?}", whole.checks);
+        };
+        assert_eq!((check.client, check.server), (1264, 1264));
+        assert_eq!(check.server_span, None);
+        assert!(!markdown(&whole).contains(words));
+    }
+    let lost = merge(vec![one(), with("2/2", 500, Some([1100, 2264]))]).unwrap();
+    assert!(markdown(&lost).contains(words));
+    // Of what one did not count nothing can be said, nor of what a missing one did.
+    let mut blind = two();
+    blind.checks.clear();
+    assert!(merge(vec![one(), blind]).unwrap().checks.is_empty());
+    let missing = merge(vec![with("1/3", 685, Some([0, 9]))]).unwrap();
+    assert!(missing.checks.is_empty());
+}
+
 #[test]
 fn damaged_counts_are_refused() {
     let mut damaged = shard("1/2");
