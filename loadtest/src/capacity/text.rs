@@ -73,6 +73,12 @@ pub fn per_core(costs: &Costs, machine: &Machine, tokens_per_stream: f64) -> Str
     out
 }
 
+/// What must be known of the run before these costs are trusted.
+pub fn notes(warnings: &[String]) -> String {
+    let note = |warning: &String| format!("\n> **Note:** {warning}\n");
+    warnings.iter().map(note).collect()
+}
+
 /// What the pods of a fleet pay, and how many of them it takes.
 pub fn fleet(fleet: &Fleet, needs: &Needs) -> String {
     let pods = f64::from(fleet.pods);

@@ -5,6 +5,7 @@ use crate::capacity::{Costs, agreement, text};
 use crate::cli::Capacity;
 use crate::error::{Error, Result};
 use crate::plan::Role;
+use crate::report::warnings::warnings;
 use crate::results::{Results, file};
 
 pub(super) fn run(arguments: &Capacity) -> Result<u8> {
@@ -26,6 +27,7 @@ pub(super) fn run(arguments: &Capacity) -> Result<u8> {
         &results.provenance.machine,
         arguments.tokens_per_stream,
     );
+    out.push_str(&text::notes(&warnings(&results)));
     let load = arguments.load;
     if let Some(pods) = arguments.pods {
         if load.is_empty() {

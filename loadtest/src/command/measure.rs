@@ -228,6 +228,7 @@ fn finish(out: &Path, mut results: Results, limits: &[Limit], outcome: Result<()
             .warnings
             .insert(0, format!("The run ended early: {error}"));
     }
+    results.provenance.incomplete = outcome.is_err();
     results.hide_secrets();
     if results.cases.is_empty() {
         outcome?;

@@ -81,5 +81,6 @@ pub(super) async fn provenance(
         pinning: cores.describe() + awake + spins,
         spins: common.spin,
         interrupted: false,
+        incomplete: false,
     }
 }

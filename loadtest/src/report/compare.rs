@@ -7,6 +7,7 @@ use hybridge_page::Node;
 use super::figures::{pairings, summarise};
 use super::numbers::{number, signed, unit_for};
 use super::render;
+use super::warnings::warnings;
 use crate::error::{Error, Result};
 use crate::results::findings::Metric;
 use crate::results::{CaseResult, Results};
@@ -31,12 +32,14 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
             .map(|(index, (name, run))| describe(index, name, run))
             .collect(),
     ));
+    nodes.extend(notes(&runs));
     nodes.push(Node::Paragraph(
-        "Shown is the difference of subject and baseline in each run with its 95 % interval. A run is marked `*` where \
-         its interval lies wholly outside that of run 1: beyond the measured spread. Everything else is noise as far as \
+        "Shown is the difference of subject and baseline in each run with its 95 % interval and the number of pairs. A run is \
+         marked `*` where its interval lies wholly outside that of run 1: beyond the measured spread. Everything else is noise as far as \
          these runs can tell."
             .into(),
     ));
+    let summary = nodes.len();
     let (mut marked, mut compared) = (0, 0);
     for case in &first.cases {
         let same: Vec<_> = others.iter().map(|run| find(run, case)).collect();
@@ -57,7 +60,7 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
         return Err(nothing());
     }
     nodes.insert(
-        3,
+        summary,
         Node::Paragraph(format!(
             "Figures beyond the spread: {marked} of {compared}."
         )),
@@ -71,6 +74,20 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
         ]);
     }
     Ok(render(&nodes))
+}
+
+/// What must be known of each run before its figures are trusted, and what it did not measure.
+fn notes(runs: &[Results]) -> Vec<Node> {
+    let of_run = |(run, number): (&Results, usize)| {
+        let skipped = run.skipped.iter().map(|why| format!("not measured: {why}"));
+        let all: Vec<Node> = warnings(run)
+            .into_iter()
+            .chain(skipped)
+            .map(|note| Node::Warning(format!("Run {number}: {note}")))
+            .collect();
+        all
+    };
+    runs.iter().zip(1..).flat_map(of_run).collect()
 }
 
 /// Cases that some run lacks, and targets that some run lacks in a case, each with the runs that have it.
@@ -125,17 +142,12 @@ struct Found {
 fn describe(index: usize, name: &str, run: &Results) -> String {
     let p = &run.provenance;
     format!(
-        "run {}: {name}, {}, {} ({}), seed {}{}",
+        "run {}: {name}, {}, {} ({}), seed {}",
         index + 1,
         p.started,
         p.version,
         p.machine.cpu,
-        p.seed,
-        if p.interrupted {
-            "; interrupted: only what had been measured is compared"
-        } else {
-            ""
-        }
+        p.seed
     )
 }
 
@@ -181,9 +193,10 @@ fn rows(
 fn cell(interval: &Interval, metric: Metric) -> String {
     let (factor, unit) = unit_for(metric.unit(), interval.bound());
     format!(
-        "{} {unit} [{}, {}]",
+        "{} {unit} [{}, {}], {} pairs",
         signed(interval.mean * factor),
         number(interval.low * factor),
-        number(interval.high * factor)
+        number(interval.high * factor),
+        interval.n
     )
 }

@@ -21,7 +21,7 @@ pub mod peers;
 pub mod summary;
 mod svg;
 mod tables;
-mod warnings;
+pub mod warnings;
 
 use hybridge_page::Node;
 

@@ -27,8 +27,9 @@ pub fn paragraph(assessed: &Assessed<'_>) -> String {
         return "Too little was measured for a summary; the tables below show what there is."
             .into();
     }
-    let pairs = results.cases.iter().map(|case| case.case.rounds);
-    let (fewest, most) = (pairs.clone().min().unwrap_or(0), pairs.max().unwrap_or(0));
+    // Not what the plan says: a target may have failed, or the run been interrupted.
+    let pairs = || assessed.all().map(|figure| figure.difference.n);
+    let (fewest, most) = (pairs().min().unwrap_or(0), pairs().max().unwrap_or(0));
     let pairs = if fewest == most {
         fewest.to_string()
     } else {

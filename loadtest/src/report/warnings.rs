@@ -12,7 +12,7 @@ const BUSY: f64 = 0.9;
 const MOSTLY: f64 = 0.5;
 
 /// What stands above the tables: the run's own warnings, a debug build, a generator at its limit, errors.
-pub(super) fn warnings(results: &Results) -> Vec<String> {
+pub fn warnings(results: &Results) -> Vec<String> {
     let mut warnings: Vec<String> = busy_machine(results).into_iter().collect();
     warnings.extend(results.warnings.iter().cloned());
     if results.provenance.interrupted {

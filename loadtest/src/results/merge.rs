@@ -32,6 +32,7 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
         whole.skipped.extend(shard.skipped);
         whole.provenance.spins |= shard.provenance.spins;
         whole.provenance.interrupted |= shard.provenance.interrupted;
+        whole.provenance.incomplete |= shard.provenance.incomplete;
         for (mine, theirs) in whole.cases.iter_mut().zip(shard.cases) {
             merge_case(mine, theirs)?;
         }

@@ -67,6 +67,9 @@ pub struct Provenance {
     #[serde(default)]
     pub spins: bool,
     pub interrupted: bool,
+    /// The run failed, or a target did: something of the plan is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
 }
 
 /// The machine the generator ran on.

@@ -125,6 +125,7 @@ pub fn results() -> Results {
             pinning: "servers on core [0], generator on core [1]".into(),
             spins: false,
             interrupted: false,
+            incomplete: false,
         },
         targets: vec![
             target("hybrid", Role::Subject, Group::X25519MLKEM768),

@@ -56,6 +56,21 @@ fn costs_range_over_loads_and_not_over_links_or_sizes() {
 }
 
 #[test]
+fn what_a_report_says_first_is_said_of_a_fleet_too() {
+    let results = recorded("workers");
+    let arguments = [
+        "capacity",
+        results.to_str().unwrap(),
+        "--target",
+        "1 worker",
+    ];
+    let output = tool(Path::new("."), &arguments);
+    assert_told(&output, 0, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("\n> **Note:** The generator used"), "{text}");
+}
+
+#[test]
 fn needs_add_up() {
     let costs = Costs::of(&read("peers"), "hybridge http");
     let load = Load {

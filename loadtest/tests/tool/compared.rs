@@ -106,14 +106,86 @@ fn targets_that_not_every_run_has_and_interruptions_are_said() {
         let said = format!("- Full handshake: target third only in run {run}");
         assert!(text.contains(&said), "{text}");
         assert!(!text.contains("target hybrid only"), "{text}");
-        let interrupted = text.lines().filter(|line| line.contains("; interrupted: "));
+        let interrupted = text.lines().filter(|line| line.contains("interrupted"));
         let named: Vec<_> = interrupted.collect();
         assert_eq!(named.len(), 1, "{text}");
+        let note = format!("> **Note:** Run {stopped}: The run was interrupted");
+        assert!(named[0].starts_with(&note), "{text}");
+    }
+}
+
+/// A run of which a target failed after two pairs.
+fn broken() -> Results {
+    let mut broken = only(Scenario::FullHandshake);
+    broken.cases.truncate(1);
+    broken.provenance.incomplete = true;
+    broken.provenance.profile = "debug".into();
+    broken.skipped = vec!["another case: classical, which had failed before".into()];
+    broken.warnings = vec!["classical is missing from round 3".into()];
+    let case = &mut broken.cases[0];
+    case.blocks.retain(|block| block.pair < 2);
+    for round in &mut case.rounds {
+        round.others = Some(60.0);
+    }
+    broken
+}
+
+#[test]
+fn a_comparison_says_of_each_run_what_its_own_report_says_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = only(Scenario::FullHandshake);
+    whole.cases.truncate(1);
+    save(folder.path(), "whole", &whole);
+    save(folder.path(), "broken", &broken());
+    let output = tool(
+        folder.path(),
+        &["report", "whole", "broken", "--out", "both"],
+    );
+    assert_told(&output, 0, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    for note in [
+        "This machine was busy: do not quote these figures.",
+        "classical is missing from round 3",
+        "Made with a debug build",
+        "not measured: another case",
+    ] {
         assert!(
-            named[0].starts_with(&format!("- run {stopped}: ")),
+            text.contains(&format!("> **Note:** Run 2: {note}")),
             "{text}"
         );
     }
+    // What the other left out, and nothing else.
+    assert_eq!(text.matches("Run 1: ").count(), 1, "{text}");
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("| latency, median"));
+    let cells: Vec<_> = row.unwrap().split(" | ").collect();
+    assert!(cells[2].ends_with("], 8 pairs"), "{cells:?}");
+    assert!(cells[3].contains("], 2 pairs"), "{cells:?}");
+}
+
+/// What is missing might meet the condition.
+#[test]
+fn a_limit_that_a_broken_run_does_not_meet_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), "broken", &broken());
+    let report = |limit: &str| tool(folder.path(), &["report", "broken", "--fail-if", limit]);
+    let unmet = report("full-handshake.latency > 500%");
+    assert_told(&unmet, 1, &["no condition is met", "not complete"]);
+    assert_told(&tool(folder.path(), &["report", "broken"]), 0, &[]);
+    let mut cut = only(Scenario::FullHandshake);
+    cut.provenance.interrupted = true;
+    save(folder.path(), "cut", &cut);
+    let met = ["report", "cut", "--fail-if", "full-handshake.cpu > 10%"];
+    assert_told(&tool(folder.path(), &met), 3, &["is met"]);
+    let unmet = ["report", "cut", "--fail-if", "full-handshake.cpu > 40%"];
+    assert_told(&tool(folder.path(), &unmet), 1, &["not complete"]);
+}
+
+#[test]
+fn the_number_of_pairs_is_that_of_what_was_measured() {
+    let text = hybridge_loadtest::report::text(&broken());
+    assert!(text.contains("from 2 pairs of blocks"), "{text}");
 }
 
 #[test]
