@@ -73,6 +73,7 @@ impl Reading {
                 .zip(before.throttled)
                 .map(|(now, then)| now.saturating_sub(then)),
             ceiling: None,
+            best: None,
         }
     }
 }

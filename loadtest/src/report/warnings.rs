@@ -2,11 +2,9 @@
 //! generator at its limit, errors.
 
 use super::numbers::plural;
+use crate::results::Results;
 use crate::results::conditions::pressed;
-use crate::results::{CaseResult, Results};
-
-/// The generator counts as the ceiling above this share of its cores.
-const BUSY: f64 = 0.9;
+use crate::results::generator::BUSY;
 
 /// A run of which this share of the rounds was under pressure is not to be quoted.
 const MOSTLY: f64 = 0.5;
@@ -21,7 +19,10 @@ pub fn warnings(results: &Results) -> Vec<String> {
     if results.provenance.profile == "debug" {
         warnings.push("Made with a debug build: the figures show that the tool works, not what anything costs.".into());
     }
-    let busy = busy_cases(results);
+    let busy = results.cases_at_generators_limit().into_iter();
+    let busy: Vec<_> = busy
+        .map(|index| results.cases[index].case.title())
+        .collect();
     if !busy.is_empty() {
         warnings.push(format!(
             "The generator used more than {:.0} % of its own cores in: {}. Rates and latencies under that load are \
@@ -74,26 +75,4 @@ fn busy_machine(results: &Results) -> Option<String> {
     } else {
         format!("{told}; \"Load on both sides\" shows in which cases.")
     })
-}
-
-/// Cases under closed load in which the generator's cores were busy.
-fn busy_cases(results: &Results) -> Vec<String> {
-    if results.provenance.spins {
-        return Vec::new();
-    }
-    let cores = results
-        .headroom
-        .as_ref()
-        .map_or(1, |headroom| headroom.cores) as f64;
-    let is_busy = |case: &&CaseResult| {
-        let used: f64 = case.blocks.iter().map(|block| block.generator_cpu_s).sum();
-        let time: f64 = case.blocks.iter().map(|block| block.elapsed_s).sum();
-        used > BUSY * cores * time
-    };
-    results
-        .cases
-        .iter()
-        .filter(is_busy)
-        .map(|case| case.case.title())
-        .collect()
 }

@@ -27,6 +27,9 @@ pub struct Conditions {
     /// Requests per second of the generator to a stub of its own, just before the round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<f64>,
+    /// In a merged run, the highest ceiling of the case that the same generator had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<f64>,
 }
 
 const STEAL: f64 = 5.0;
@@ -38,8 +41,9 @@ const CEILING: f64 = 0.7;
 
 impl Conditions {
     /// True where figures of this round are of a machine that was busy with other things; `best` is the highest ceiling
-    /// seen.
+    /// seen, unless the round knows that of its own generator.
     pub fn is_pressed(&self, best: f64) -> bool {
+        let best = self.best.unwrap_or(best);
         let above = |value: Option<f64>, limit: f64| value.is_some_and(|value| value >= limit);
         above(self.steal, STEAL)
             || above(self.others, OTHERS)
@@ -49,12 +53,15 @@ impl Conditions {
     }
 }
 
+/// The highest ceiling of these rounds.
+pub fn best_ceiling<'a>(rounds: impl Iterator<Item = &'a Conditions>) -> f64 {
+    let ceilings = rounds.filter_map(|round| round.ceiling);
+    ceilings.fold(0.0, f64::max)
+}
+
 /// Rounds under pressure, and all whose conditions are known.
 pub fn pressed<'a>(rounds: impl Iterator<Item = &'a Conditions> + Clone) -> (usize, usize) {
-    let best = rounds
-        .clone()
-        .filter_map(|round| round.ceiling)
-        .fold(0.0, f64::max);
+    let best = best_ceiling(rounds.clone());
     (
         rounds
             .clone()

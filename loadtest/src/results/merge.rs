@@ -2,6 +2,7 @@
 //! measured by one shard only (each would see the same server) and carried over.
 
 mod checks;
+mod generators;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +19,12 @@ use crate::plan::Load;
 pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     let of = check_parts(&shards)?;
     let count = shards.len();
-    // The first shard measured the server, and what the whole says of itself is then the same in any order.
+    // The first shard measured the server, and what the whole says is then the same in any order.
     shards.sort_by_key(|shard| part(&shard.provenance.shard));
     check(&shards)?;
     let left_out = keep_common(&mut shards);
     let checks = checks::merged(&shards);
+    let generators = generators::look(&mut shards);
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
         return Err(nothing());
@@ -30,7 +32,6 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     for shard in shards {
         whole.warnings.extend(shard.warnings);
         whole.skipped.extend(shard.skipped);
-        whole.provenance.spins |= shard.provenance.spins;
         whole.provenance.interrupted |= shard.provenance.interrupted;
         whole.provenance.incomplete |= shard.provenance.incomplete;
         for (mine, theirs) in whole.cases.iter_mut().zip(shard.cases) {
@@ -38,6 +39,7 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
         }
     }
     whole.checks = checks;
+    generators.tell(&mut whole);
     drop_empty(&mut whole)?;
     whole.warnings.sort();
     whole.warnings.dedup();

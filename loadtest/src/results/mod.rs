@@ -5,6 +5,7 @@ mod bounds;
 pub mod conditions;
 pub mod file;
 pub mod findings;
+pub mod generator;
 pub mod histogram;
 pub mod merge;
 pub mod shard;
@@ -84,7 +85,8 @@ pub struct Machine {
     pub cpu_flags: Vec<String>,
 }
 
-/// What the generator can do when the server costs next to nothing: plain HTTP against a stub of its own.
+/// What the generator can do when the server costs next to nothing: plain HTTP against a stub of its own. Of several
+/// generators, what they can do together, and the slowest one's latencies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Headroom {

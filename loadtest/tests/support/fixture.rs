@@ -175,5 +175,6 @@ fn conditions(pair: u32) -> Conditions {
         mhz: Some(2445.0),
         throttled: None,
         ceiling: Some(60_000.0 + f64::from(pair) * 100.0),
+        best: None,
     }
 }

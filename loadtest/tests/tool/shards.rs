@@ -131,6 +131,81 @@ fn counted_bytes_are_those_of_all_shards_against_one_server() {
     assert!(missing.checks.is_empty());
 }
 
+/// A shard whose generator used this share of its one core, with these ceilings of its rounds.
+fn generator(name: &str, share: f64, ceiling: f64) -> Results {
+    let mut part = shard(name);
+    part.checks.clear();
+    for case in &mut part.cases {
+        for block in &mut case.blocks {
+            block.generator_cpu_s = share * block.elapsed_s;
+        }
+        for round in &mut case.rounds {
+            round.ceiling = Some(ceiling + f64::from(round.pair));
+        }
+    }
+    part
+}
+
+/// Two generators have two cores, and one is slower than the other without being busy with something else.
+#[test]
+fn generators_are_evaluated_each_by_itself() {
+    let whole = merge(vec![
+        generator("1/2", 0.6, 50_000.0),
+        generator("2/2", 0.59, 30_000.0),
+    ])
+    .unwrap();
+    let report = markdown(&whole);
+    assert!(!report.contains("> **Note:**"), "{report}");
+    assert!(report.contains("| 1.19 of 2 |"), "{report}");
+    let headroom = whole.headroom.unwrap();
+    assert_eq!((headroom.cores, headroom.null_per_second), (2, 122_000.0));
+
+    let mut slowed = generator("2/2", 0.59, 30_000.0);
+    slowed.cases[0].rounds[0].ceiling = Some(9_000.0);
+    let whole = merge(vec![generator("1/2", 0.6, 50_000.0), slowed]).unwrap();
+    let report = markdown(&whole);
+    assert!(
+        report.contains("1 of 32 rounds were under pressure"),
+        "{report}"
+    );
+
+    let whole = merge(vec![
+        generator("1/2", 0.95, 50_000.0),
+        generator("2/2", 0.2, 50_000.0),
+    ])
+    .unwrap();
+    let report = markdown(&whole);
+    assert!(
+        report.contains("> **Note:** The generator of shard 1/2 used more than 90 %"),
+        "{report}"
+    );
+}
+
+#[test]
+fn builds_and_machines_that_differ_are_told() {
+    let mut other = shard("2/2");
+    let p = &mut other.provenance;
+    p.profile = "debug".into();
+    p.version = "0.0.1".into();
+    p.machine.cpu = "Another CPU".into();
+    p.versions.insert("client".into(), "rustls 1".into());
+    p.versions.insert("hybrid".into(), "version=0.0.1".into());
+    let whole = merge(vec![shard("1/2"), other]).unwrap();
+    let report = markdown(&whole);
+    assert!(
+        report.contains("> **Note:** Made with a debug build"),
+        "{report}"
+    );
+    for words in [
+        "> **Note:** The generators of the shards differ: version 0.0.0 (optimised), Example CPU",
+        "version 0.0.1 (debug), Another CPU",
+        "- client: rustls 1.",
+        "- hybrid: version=0.0.0; version=0.0.1.",
+    ] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+}
+
 #[test]
 fn damaged_counts_are_refused() {
     let mut damaged = shard("1/2");
