@@ -9,7 +9,7 @@ use super::terminal::{conclude, print, say};
 use super::{output, overrides, runtime};
 use crate::cli::{Check, Common};
 use crate::error::{Error, Result};
-use crate::plan::{self, Role, Speaks};
+use crate::plan::{self, Role, Speaks, arrivals};
 use crate::report::agreement;
 use crate::results::tally::Tally;
 use crate::results::{Results, file};
@@ -21,6 +21,7 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
     refuse_unused(&arguments.common)?;
     let mut plan = plan::load(&arguments.plan)?;
     overrides::apply(&mut plan, &arguments.overrides)?;
+    arrivals::check(&plan, 1)?;
     let common = &arguments.common;
     let out = output::folder(&common.output, "check.md")?;
     let setup = Setup::of(&plan, common)?;

@@ -15,7 +15,7 @@ use super::{output, overrides, start};
 use crate::cli::{Common, Compare, RunPlan};
 use crate::error::{Error, Result};
 use crate::plan::uses::unfit;
-use crate::plan::{self, Plan, Role, Target};
+use crate::plan::{self, Plan, Role, Target, arrivals};
 use crate::report;
 use crate::report::limit::Limit;
 use crate::results::{Results, file};
@@ -108,6 +108,7 @@ fn measure(
     groups: Groups,
 ) -> Result<u8> {
     let shard = parse_shard(&common.shard, common.job_index)?;
+    arrivals::check(&plan, shard.of)?;
     // Refused now, waited for when all is ready.
     start::until(common.start_at)?;
     Results::check_planned(&plan, notes(common)).map_err(|why| {

@@ -1,6 +1,7 @@
 //! What is run, once everything is decided: targets, cases, load and repetitions. The TOML form is in `file`,
 //! the scenarios in `scenario`.
 
+pub mod arrivals;
 mod embedded;
 pub mod file;
 pub mod scenario;

@@ -31,16 +31,20 @@ pub fn warnings(results: &Results) -> Vec<String> {
             busy.join("; ")
         ));
     }
-    let failed: u64 = results
-        .cases
-        .iter()
-        .flat_map(|case| &case.blocks)
-        .map(|block| block.errors)
-        .sum();
+    let blocks = || results.cases.iter().flat_map(|case| &case.blocks);
+    let failed: u64 = blocks().map(|block| block.errors).sum();
     if failed > 0 {
         warnings.push(format!(
             "{} failed: left out of the latencies.",
             plural(failed, "operation")
+        ));
+    }
+    let unserved: u64 = blocks().map(|block| block.unserved).sum();
+    if unserved > 0 {
+        warnings.push(format!(
+            "{} due and not served: the rate was too high for the target, or for so few connections; what they had waited \
+             is in the latencies.",
+            plural(unserved, "operation")
         ));
     }
     if results

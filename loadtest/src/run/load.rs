@@ -114,7 +114,8 @@ impl Crew {
         }
     }
 
-    /// Works for a time; the time it really took, to the end of the last operation begun in it.
+    /// Works for a time; the time it really took, to the end of the last operation begun in it. Under open load it lasts
+    /// until the next operation would be due, or a rate would be that of how fast operations are, not of how many came.
     pub async fn work(&mut self, time: Duration) -> Result<(Sample, Duration)> {
         let start = Instant::now();
         let deadline = start + time;
@@ -139,29 +140,45 @@ impl Crew {
             whole.absorb(sample);
             failure = failure.or(error);
         }
+        let mut elapsed = start.elapsed();
         if let Some(schedule) = schedule {
+            // How late the sleep ends is no time of the block.
+            let least = schedule.end.saturating_duration_since(start);
+            tokio::time::sleep_until(schedule.end.into()).await;
             whole.unserved += schedule.left().await;
+            elapsed = elapsed.max(least);
         }
-        let elapsed = start.elapsed();
         self.check_failures(&whole, failure).await?;
         Ok((whole, elapsed))
     }
 
-    /// An error where more than one operation in ten failed: the target has stopped answering only if it takes no new
-    /// connection either.
+    /// An error where more than one operation in ten failed, or was due and never begun: the target has stopped answering
+    /// only if it takes no new connection either.
     async fn check_failures(&self, sample: &Sample, failure: Option<Error>) -> Result<()> {
-        let error = match failure {
+        let failure = match failure {
             Some(error) if error.is_fatal() => return Err(error),
-            Some(error) if sample.ops < sample.errors * 10 => error,
-            _ => return Ok(()),
+            failure => failure,
         };
+        let (errors, unserved) = (sample.errors, sample.unserved);
+        if sample.ops >= errors.max(unserved) * 10 {
+            return Ok(());
+        }
+        let all = sample.ops + errors + unserved;
+        let mut reasons = Vec::new();
+        if let Some(error) = failure {
+            reasons.push(format!(
+                "{errors} of {all} operations failed, one with: {error}"
+            ));
+        }
+        if unserved > 0 {
+            reasons.push(format!(
+                "{unserved} of {all} operations were due, and no connection was free for them long after the block; lower the \
+                 rate, or use more connections"
+            ));
+        }
+        let message = reasons.join("; ");
         let target = self.target.plan.name.clone();
         let case = self.case.title();
-        let message = format!(
-            "{} of {} operations failed, one with: {error}",
-            sample.errors,
-            sample.ops + sample.errors
-        );
         Err(match self.target.probe_handshake().await {
             Ok(()) => Error::Failed {
                 target,

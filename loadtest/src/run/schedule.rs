@@ -7,19 +7,22 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::error::{Error, Result};
 use crate::net::timer::Timer;
+use crate::plan::arrivals::{arrivals, span};
 
 pub(super) type Due = Arc<Mutex<mpsc::UnboundedReceiver<Instant>>>;
 
 /// The moments at which operations are due, handed out as they come.
 pub(super) struct Schedule {
     pub(super) due: Due,
+    /// When the operation after the last one would be due.
+    pub(super) end: Instant,
 }
 
 impl Schedule {
     pub(super) fn start(start: Instant, time: Duration, per_second: f64) -> Result<Self> {
         let (announce, due) = mpsc::unbounded_channel();
         let mut timer = Timer::new().map_err(Error::system("timer for the arrival rate"))?;
-        let count = (time.as_secs_f64() * per_second).floor() as u32;
+        let count = arrivals(per_second, time);
         tokio::spawn(async move {
             for arrival in 0..count {
                 let moment = start + Duration::from_secs_f64(f64::from(arrival) / per_second);
@@ -31,6 +34,7 @@ impl Schedule {
         });
         Ok(Self {
             due: Arc::new(Mutex::new(due)),
+            end: start + span(per_second, time),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::{case, target};
+use hybridge_loadtest::error::Result;
 use hybridge_loadtest::http::h1::H1;
 use hybridge_loadtest::net::counts::Counter;
 use hybridge_loadtest::net::dial::Endpoint;
@@ -44,7 +45,10 @@ async fn stalling_server() -> SocketAddr {
 }
 
 async fn measure(load: Load) -> (Sample, Duration) {
-    let address = stalling_server().await;
+    work(stalling_server().await, load).await.unwrap()
+}
+
+async fn work(address: SocketAddr, load: Load) -> Result<(Sample, Duration)> {
     let endpoint = Arc::new(Endpoint {
         name: "stalling".into(),
         address,
@@ -61,7 +65,7 @@ async fn measure(load: Load) -> (Sample, Duration) {
     });
     let mut crew = Crew::new(&case, target(Role::Subject, endpoint), &mut Rng::new(1));
     crew.prepare().await.unwrap();
-    crew.work(Duration::from_millis(500)).await.unwrap()
+    crew.work(Duration::from_millis(500)).await
 }
 
 fn share_above(sample: &Sample, limit: Duration) -> f64 {
@@ -114,4 +118,46 @@ async fn the_rate_is_kept_and_free_sessions_share_it() {
     .await;
     assert_eq!(sample.ops + sample.unserved, 500);
     assert!(elapsed >= Duration::from_millis(495), "{elapsed:?}");
+}
+
+/// One operation that ends at once is not thousands a second.
+#[tokio::test]
+async fn a_low_rate_is_that_of_the_arrivals() {
+    let (sample, elapsed) = measure(Load::Open {
+        per_second: 5.0,
+        connections: 1,
+    })
+    .await;
+    assert_eq!(sample.ops, 2);
+    // Two of a fifth of a second each; the last fifth would not be whole.
+    assert!(elapsed >= Duration::from_millis(400), "{elapsed:?}");
+    assert!(elapsed < Duration::from_millis(500), "{elapsed:?}");
+}
+
+/// Each operation takes 100 ms, and a thousand are due a second for one connection.
+#[tokio::test]
+async fn a_target_that_serves_less_than_nine_in_ten_has_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((peer, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut h1 = H1::new(peer);
+                while let Ok(Some(_)) = h1.head(true).await {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    h1.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 0)
+                        .await
+                        .ok();
+                }
+            });
+        }
+    });
+    let load = Load::Open {
+        per_second: 1000.0,
+        connections: 1,
+    };
+    let failed = work(address, load).await.unwrap_err();
+    let said = failed.to_string();
+    assert!(said.contains("of 500 operations were due"), "{said}");
+    assert!(failed.is_of_target() && !failed.is_fatal(), "{said}");
 }

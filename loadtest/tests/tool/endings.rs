@@ -202,6 +202,24 @@ fn overrides_that_could_not_hold_are_refused() {
     assert_told(&output, 64, &["--shard", "job/4"]);
 }
 
+#[test]
+fn a_rate_of_which_no_block_has_an_operation_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["compare", "check"] {
+        let output = tool(
+            folder.path(),
+            &[command, "--rate", "0.5", "--scenario", "full-handshake"],
+        );
+        assert_told(&output, 64, &["not one operation", "at least 2000 ms"]);
+    }
+    let arguments = ["run", "scale", "--shard", "1/90000"];
+    assert_told(
+        &tool(folder.path(), &arguments),
+        64,
+        &["for each of 90000 shards"],
+    );
+}
+
 /// Both loads of an open case run, and sizes that become the same make one case.
 #[tokio::test(flavor = "multi_thread")]
 async fn cases_that_overrides_make_are_told_apart() {

@@ -101,6 +101,17 @@ fn a_generator_at_its_limit_and_a_debug_build_are_told_first() {
 }
 
 #[test]
+fn an_overload_is_told_first() {
+    let mut overload = results();
+    overload.cases[1].blocks[0].unserved = 1200;
+    let text = report::text(&overload);
+    assert!(
+        text.starts_with("1,200 operations due and not served: "),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_peer_run_is_told_as_ratios_to_the_best_peer() {
     let mut peers = results();
     peers
