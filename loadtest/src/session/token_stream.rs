@@ -40,6 +40,8 @@ pub(super) async fn run(
     let mut promised = false;
     let mut reads = Vec::with_capacity(wanted.tokens as usize);
     let mut ways = Vec::with_capacity(wanted.tokens as usize);
+    // Of a stream that breaks nothing is in the sample, as of any other operation that fails.
+    let (mut first, mut gaps) = (None, Vec::with_capacity(wanted.tokens as usize));
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = stamp::now();
         let found = events.push(piece)?;
@@ -49,18 +51,10 @@ pub(super) async fn run(
             promised |= token.stamped;
             ways.extend(token.sent.map(|sent| arrived.saturating_sub(sent)));
             match reads.last() {
-                None => sample.first.push(now - start),
-                Some(last) => sample.gap.push(now - last),
+                None => first = Some(now - start),
+                Some(last) => gaps.push(now - last),
             }
             reads.push(now);
-        }
-    }
-    // Tokens that are due all at once wait for each other, which is nobody's delay.
-    if wanted.interval_us > 0 && promised {
-        if ways.len() == reads.len() {
-            sample.late.append(&mut ways);
-        } else {
-            delays(&reads, wanted.interval_us, &mut sample.late);
         }
     }
     let tokens = reads.len() as u64;
@@ -69,6 +63,16 @@ pub(super) async fn run(
             "{tokens} tokens of {}",
             wanted.tokens
         )));
+    }
+    sample.first.extend(first);
+    sample.gap.append(&mut gaps);
+    // Tokens that are due all at once wait for each other, which is nobody's delay.
+    if wanted.interval_us > 0 && promised {
+        if ways.len() == reads.len() {
+            sample.late.append(&mut ways);
+        } else {
+            delays(&reads, wanted.interval_us, &mut sample.late);
+        }
     }
     Ok(tokens)
 }

@@ -4,6 +4,7 @@
 mod failing;
 mod open_loop;
 mod pairs;
+mod streams;
 
 #[path = "../support/mod.rs"]
 mod support;
