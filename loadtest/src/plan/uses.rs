@@ -1,6 +1,8 @@
 //! What a scenario uses of a case, and what a target without TLS does not use: a key that changes nothing is refused, because
 //! its author expects something of it, and the report would repeat it.
 
+use std::net::IpAddr;
+
 use clap::ValueEnum;
 
 use super::scenario::name_of;
@@ -177,6 +179,21 @@ impl Target {
 
     pub fn has_tls(&self) -> bool {
         !is_plaintext(&self.url)
+    }
+
+    /// Whether its address says that it is on this machine.
+    pub fn is_on_loopback(&self) -> bool {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.parse::<u16>().is_ok() => host,
+            _ => authority,
+        };
+        // A report in Markdown has escaped the brackets.
+        let host = host.trim_matches(['[', ']', '\\']);
+        let address = host.parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 

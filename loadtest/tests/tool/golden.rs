@@ -163,6 +163,48 @@ fn one_group_on_both_sides_is_told_as_a_ratio_of_servers() {
     assert!(!report::markdown(&results()).contains("Ratio to"));
 }
 
+/// What holds for some runs only is said of them only.
+#[test]
+fn statements_of_method_and_limits_are_of_this_run() {
+    let loopback = "Client and server share one machine";
+    let verified = "of every TLS connection were verified";
+    let warm = "Warm-up is run before each block";
+    let far = report::markdown(&results());
+    assert!(!far.contains(loopback) && far.contains(verified), "{far}");
+    assert!(
+        far.contains("loopback: hybrid, classical. The network"),
+        "{far}"
+    );
+    let mut near = results();
+    for (target, host) in near.targets.iter_mut().zip(["127.0.0.1", "[::1]"]) {
+        target.url = format!("http://{host}:8080");
+    }
+    near.links.clear();
+    for case in &mut near.cases {
+        case.case.warmup_ms = 0;
+        for block in &mut case.blocks {
+            block.server_cpu_s = None;
+        }
+    }
+    let report = report::markdown(&near);
+    for absent in [
+        verified,
+        warm,
+        "below TLS",
+        "emulated link",
+        "Server CPU is",
+    ] {
+        assert!(
+            !report.contains(absent) && far.contains(absent),
+            "{absent}: {report}"
+        );
+    }
+    assert!(
+        report.contains(loopback) && report.contains("No target has TLS"),
+        "{report}"
+    );
+}
+
 #[test]
 fn a_result_file_of_another_version_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();

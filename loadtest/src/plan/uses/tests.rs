@@ -225,3 +225,29 @@ fn every_scenario_wants_a_subject_and_a_baseline_that_speak_it() {
         }
     }
 }
+
+#[test]
+fn loopback_is_an_address_or_localhost() {
+    use crate::plan::{Role, Target};
+    let is = |url: &str| Target::new("a", url.into(), Role::Subject, Vec::new()).is_on_loopback();
+    for near in [
+        "http://127.0.0.1:1",
+        "https://127.3.0.1",
+        "tls://[::1]:1",
+        "https://[::1]/",
+        "https://\\[::1\\]:1",
+        "https://[::ffff:127.0.0.1]:1",
+        "https://LocalHost:8443",
+    ] {
+        assert!(is(near), "{near}");
+    }
+    for far in [
+        "http://10.0.0.1:1",
+        "https://[fd00::1]:1",
+        "https://localhost.example:1",
+        "https://model.example",
+        "127.0.0.1",
+    ] {
+        assert!(!is(far), "{far}");
+    }
+}
