@@ -24,8 +24,8 @@ pub(super) fn check_limits(limits: &[Limit], results: &Results, of: Option<&str>
             }
             Outcome::NotMeasured => {
                 return Err(Error::Process(format!(
-                    "{of}--fail-if '{}': this run has no such figure; measure its scenario, with --pid or --metrics for CPU; of \
-                     shards, `merge` them",
+                    "{of}--fail-if '{}': this run has no such figure; measure its scenario, with --pid or --metrics for CPU, with a \
+                     hundred operations in a block for a p99; of shards, `merge` them",
                     limit.text()
                 )));
             }

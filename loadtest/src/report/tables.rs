@@ -4,7 +4,7 @@ use hybridge_page::Node;
 
 use super::numbers::{number, time};
 use crate::results::conditions::{Conditions, pressed};
-use crate::results::findings::{latencies, quantile};
+use crate::results::findings::{latencies, quantile, reaches};
 use crate::results::{Block, Results};
 
 pub(super) fn distributions(results: &Results) -> Node {
@@ -12,7 +12,11 @@ pub(super) fn distributions(results: &Results) -> Node {
     for case in &results.cases {
         for target in case.targets() {
             let histogram = latencies(case, &target);
-            let at = |q| quantile(&histogram, q).map_or_else(|| "-".into(), time);
+            let at = |q| {
+                let found =
+                    quantile(&histogram, q).filter(|_| q >= 1.0 || reaches(histogram.len(), q));
+                found.map_or_else(|| "-".into(), time)
+            };
             let errors: u64 = case
                 .blocks_of(&target)
                 .map(|block| block.errors + block.unserved)

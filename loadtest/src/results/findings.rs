@@ -3,10 +3,14 @@
 
 use hdrhistogram::Histogram;
 
-use super::histogram::{empty, sum};
+use super::histogram::{Packed, empty, sum};
 use super::{Block, CaseResult};
 use crate::plan::Scenario;
 use crate::stats::{Interval, interval, paired, paired_ratio};
+
+const MEDIAN: f64 = 0.5;
+/// The quantile by which tails are told.
+const TAIL: f64 = 0.99;
 
 /// A figure every block has, or has where it could be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +91,10 @@ impl Metric {
         let plain = bytes.plain_up.saturating_add(bytes.plain_down) as f64;
         let wire = bytes.wire_up.saturating_add(bytes.wire_down) as f64;
         match self {
-            Self::Median => quantile(&block.latency.histogram().ok()?, 0.5),
-            Self::P99 => quantile(&block.latency.histogram().ok()?, 0.99),
-            Self::FirstToken => quantile(&block.first.as_ref()?.histogram().ok()?, 0.5),
-            Self::TokenGap => quantile(&block.gap.as_ref()?.histogram().ok()?, 0.5),
-            Self::TokenDelay => quantile(&block.late.as_ref()?.histogram().ok()?, 0.99),
+            Self::Median | Self::P99 | Self::FirstToken | Self::TokenGap | Self::TokenDelay => {
+                let (packed, q) = self.quantile_in(block)?;
+                quantile(&packed.histogram().ok()?, q)
+            }
             Self::Rate => per(ops, block.elapsed_s),
             Self::Throughput => per(plain / 1_048_576.0, block.elapsed_s),
             Self::ServerCpu => per(block.server_cpu_s? * 1e6, ops),
@@ -102,6 +105,18 @@ impl Metric {
             Self::HandshakeDown => per(bytes.handshake_down as f64, bytes.handshakes as f64),
             Self::Wire => per(wire, ops),
             Self::IdleMemory => per(block.rss_added? as f64 / 1024.0, ops),
+        }
+    }
+
+    /// Of which values it is a quantile, and which; none where it is none, or the block has no such values.
+    fn quantile_in(self, block: &Block) -> Option<(&Packed, f64)> {
+        match self {
+            Self::Median => Some((&block.latency, MEDIAN)),
+            Self::P99 => Some((&block.latency, TAIL)),
+            Self::FirstToken => Some((block.first.as_ref()?, MEDIAN)),
+            Self::TokenGap => Some((block.gap.as_ref()?, MEDIAN)),
+            Self::TokenDelay => Some((block.late.as_ref()?, TAIL)),
+            _ => None,
         }
     }
 
@@ -147,8 +162,31 @@ pub fn quantile(histogram: &Histogram<u64>, q: f64) -> Option<f64> {
     (!histogram.is_empty()).then(|| histogram.value_at_quantile(q) as f64 / 1000.0)
 }
 
-/// The values of one target, block by block.
+/// Whether so many values have a quantile: of ten, the 99th percentile would be the largest.
+pub fn reaches(values: u64, q: f64) -> bool {
+    // A product that rounding has left just below one is one.
+    q <= MEDIAN || values as f64 * (1.0 - q) > 1.0 - 1e-9
+}
+
+/// Whether the blocks of a target have so many values, on average: each by itself would leave out the slow ones.
+fn is_deep(case: &CaseResult, target: &str, metric: Metric) -> bool {
+    let (mut values, mut blocks, mut deepest) = (0, 0, MEDIAN);
+    for block in case.blocks_of(target) {
+        let Some((packed, q)) = metric.quantile_in(block).filter(|(_, q)| *q > MEDIAN) else {
+            continue;
+        };
+        values += packed.histogram().map_or(0, |histogram| histogram.len());
+        blocks += 1;
+        deepest = q;
+    }
+    blocks == 0 || reaches(values / blocks, deepest)
+}
+
+/// The values of one target, block by block; none where a quantile would need longer blocks.
 pub fn values(case: &CaseResult, target: &str, metric: Metric) -> Vec<f64> {
+    if !is_deep(case, target, metric) {
+        return Vec::new();
+    }
     case.blocks_of(target)
         .filter_map(|block| metric.of(block))
         .collect()
@@ -159,8 +197,14 @@ pub fn level(case: &CaseResult, target: &str, metric: Metric) -> Option<Interval
     interval(&values(case, target, metric))
 }
 
-/// Values of two targets, pair by pair.
+/// Values of two targets, pair by pair; none where a quantile would need longer blocks.
 fn pairs(case: &CaseResult, from: &str, to: &str, metric: Metric) -> (Vec<f64>, Vec<f64>) {
+    if [from, to]
+        .iter()
+        .any(|target| !is_deep(case, target, metric))
+    {
+        return (Vec::new(), Vec::new());
+    }
     case.blocks_of(from)
         .filter_map(|a| {
             let b = case.blocks_of(to).find(|b| b.pair == a.pair)?;

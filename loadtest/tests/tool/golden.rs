@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::support::fixture::{results, target};
 use hybridge_loadtest::plan::Role;
 use hybridge_loadtest::report;
-use hybridge_loadtest::results::findings::Metric;
+use hybridge_loadtest::results::findings::{Metric, difference};
+use hybridge_loadtest::results::histogram::Packed;
 use hybridge_loadtest::results::{Block, file};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::tls::Group;
@@ -203,6 +204,32 @@ fn statements_of_method_and_limits_are_of_this_run() {
         report.contains(loopback) && report.contains("No target has TLS"),
         "{report}"
     );
+}
+
+/// Of eight values the 99th percentile is the largest, and so is the 99.9th.
+#[test]
+fn percentiles_beyond_the_values_are_none() {
+    let mut few = results();
+    let case = &mut few.cases[1];
+    for block in &mut case.blocks {
+        block.latency = Packed::of(&[400_000, 900_000]);
+    }
+    let title = case.case.title();
+    let figures: Vec<_> = report::figures::Assessed::of(&few)
+        .cases()
+        .find(|case| case.measured.case.title() == title)
+        .map(|case| case.figures.iter().map(|figure| figure.metric).collect())
+        .unwrap();
+    assert!(figures.contains(&Metric::Median), "{figures:?}");
+    assert!(!figures.contains(&Metric::P99), "{figures:?}");
+    let text = report::markdown(&few);
+    let row = format!("| {title} | hybrid | 16 | 400 µs | 900 µs | - | - | 900 µs | 0 |");
+    assert!(text.contains(&row), "{text}");
+    // One block may be short, where the others are not.
+    let mut one = results();
+    one.cases[1].blocks[0].latency = Packed::of(&[400_000; 20]);
+    let pairs = difference(&one.cases[1], "classical", "hybrid", Metric::P99).unwrap();
+    assert_eq!(pairs.n, 8);
 }
 
 #[test]
