@@ -111,7 +111,8 @@ fn measure(
     arrivals::check(&plan, shard.of)?;
     // Refused now, waited for when all is ready.
     start::until(common.start_at)?;
-    Results::check_planned(&plan, notes(common)).map_err(|why| {
+    let notes = notes(common)?;
+    Results::check_planned(&plan, notes.clone()).map_err(|why| {
         Error::Usage(format!(
             "the results of this plan and its notes could not be read again: {why}; use fewer or shorter ones"
         ))
@@ -141,7 +142,8 @@ fn measure(
                 warnings.extend(capability::look(&mut targets, &plan.cases).await);
                 skipped = leave_out(&mut plan, &targets);
             }
-            let provenance = provenance(&plan, common, (seed, shard), &setup.cores, &targets).await;
+            let provenance =
+                provenance(&plan, common, notes, (seed, shard), &setup.cores, &targets).await;
             let mut ceiling = Ceiling::start().await?;
             let mut results =
                 Results::of(targets.iter().map(|target| target.plan.clone()).collect());

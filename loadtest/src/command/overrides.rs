@@ -44,13 +44,22 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
         ));
     }
     if !flags.rate.is_empty() {
+        check_rates(&flags.rate).map_err(|message| Error::Usage(format!("--{message}")))?;
         refuse_unused(plan, Key::Rate)?;
     }
-    if let Some(loads) =
-        loads(flags, targets_say).map_err(|message| wrong("--connections", message))?
+    if flags
+        .connections
+        .iter()
+        .any(|count| !(1..=10_000).contains(count))
     {
-        replace(plan, &loads, |case, load| set_load(case, *load, flags));
+        return Err(wrong("--connections", "must be 1 to 10000".into()));
     }
+    let (rates, counts) = (listed(&flags.rate), listed(&flags.connections));
+    let with_each = |rate| counts.iter().map(move |count| (rate, *count));
+    let loads: Vec<_> = rates.into_iter().flat_map(with_each).collect();
+    replace(plan, &loads, |case, (rate, count)| {
+        set_load(case, *rate, *count);
+    });
     let size = |text: &Option<String>| text.as_deref().map(parse_size).transpose();
     let (up, down) = (
         size(&flags.up).map_err(|message| wrong("--up", message))?,
@@ -83,33 +92,27 @@ pub(super) fn apply(plan: &mut Plan, flags: &Overrides) -> Result<()> {
     })
 }
 
-fn loads(flags: &Overrides, targets_say: bool) -> std::result::Result<Option<Vec<Load>>, String> {
-    if flags
-        .connections
-        .iter()
-        .any(|count| !(1..=10_000).contains(count))
-    {
-        return Err("must be 1 to 10000".into());
+/// The values of a flag; where it was not given, one that changes nothing.
+fn listed<T: Copy>(values: &[T]) -> Vec<Option<T>> {
+    if values.is_empty() {
+        return vec![None];
     }
-    check_rates(&flags.rate).map_err(|error| format!("--{error}"))?;
-    let counts = if targets_say {
-        // As in a plan: the title leaves it out.
-        vec![1]
-    } else if flags.connections.is_empty() {
-        vec![32]
-    } else {
-        flags.connections.clone()
-    };
-    let given = !flags.rate.is_empty() || !flags.connections.is_empty();
-    Ok(given.then(|| Load::combinations(&flags.rate, &counts)))
+    values.iter().copied().map(Some).collect()
 }
 
-/// What has no use for a rate keeps its connections, or has those of the flag.
-fn set_load(case: &mut Case, load: Load, flags: &Overrides) {
-    case.load = match load {
-        Load::Open { .. } if !case.uses(Key::Rate) && flags.connections.is_empty() => case.load,
-        Load::Open { connections, .. } if !case.uses(Key::Rate) => Load::Closed { connections },
-        load => load,
+/// What no flag replaces stays as the plan has it; what has no use for a rate stays without one.
+fn set_load(case: &mut Case, rate: Option<f64>, count: Option<u32>) {
+    let connections = count.unwrap_or(case.load.connections());
+    let own = match case.load {
+        Load::Open { per_second, .. } => Some(per_second),
+        Load::Closed { .. } => None,
+    };
+    case.load = match rate.filter(|_| case.uses(Key::Rate)).or(own) {
+        Some(per_second) => Load::Open {
+            per_second,
+            connections,
+        },
+        None => Load::Closed { connections },
     };
 }
 
@@ -181,5 +184,37 @@ mod tests {
         // A request that sends fetches nothing.
         let sends = |case: &&Case| case.scenario == Scenario::H1Keepalive;
         assert_eq!(plan.cases.iter().find(sends).unwrap().down, 0);
+    }
+
+    /// `--rate` alone put 32 connections in place of the case's own, and `--connections` alone took its rate away.
+    #[test]
+    fn a_rate_keeps_the_connections_and_connections_keep_the_rate() {
+        const CASES: &str = "name = \"p\"\n[[case]]\nscenario = \"h1-keepalive\"\nconnections = [3]\n\
+            [[case]]\nscenario = \"grpc-unary\"\nrate = [70.0]\nconnections = [5]\n[[case]]\nscenario = \"idle\"\n";
+        let loads = |rate: &[f64], connections: &[u32]| -> Vec<Load> {
+            let mut plan = crate::plan::file::parse("p", CASES).unwrap();
+            let flags = Overrides {
+                rate: rate.to_vec(),
+                connections: connections.to_vec(),
+                ..Overrides::default()
+            };
+            apply(&mut plan, &flags).unwrap();
+            plan.cases.iter().map(|case| case.load).collect()
+        };
+        let open = |per_second, connections| Load::Open {
+            per_second,
+            connections,
+        };
+        let closed = |connections| Load::Closed { connections };
+        let idle = Scenario::Idle.defaults().connections;
+        assert_eq!(
+            loads(&[50.0], &[]),
+            [open(50.0, 3), open(50.0, 5), closed(idle)]
+        );
+        assert_eq!(loads(&[], &[8]), [closed(8), open(70.0, 8), closed(8)]);
+        assert_eq!(
+            loads(&[50.0], &[8]),
+            [open(50.0, 8), open(50.0, 8), closed(8)]
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::Common;
+use crate::error::{Error, Result};
 use crate::observe::{machine, metrics};
 use crate::plan::Plan;
 use crate::results::Provenance;
@@ -12,6 +13,9 @@ use crate::run::target::Resolved;
 use crate::terminal::shown;
 use crate::versions;
 
+/// The version under which the generator's own libraries stand.
+const CLIENT: &str = "client";
+
 /// The command as it was given, without secrets; what is no UTF-8 is shown as such.
 pub(super) fn command_line() -> Vec<String> {
     std::env::args_os()
@@ -20,25 +24,39 @@ pub(super) fn command_line() -> Vec<String> {
         .collect()
 }
 
-/// Those of `--note`.
-pub(super) fn notes(common: &Common) -> BTreeMap<String, String> {
-    let split = |note: &String| {
-        let (name, text) = note.split_once('=').unwrap_or((note, ""));
-        (name.to_owned(), text.to_owned())
-    };
-    common.note.iter().map(split).collect()
+/// Those of `--note`; an error where one says nothing or takes another's place.
+pub(super) fn notes(common: &Common) -> Result<BTreeMap<String, String>> {
+    let mut notes = BTreeMap::new();
+    for note in &common.note {
+        let wrong = |why: &str| {
+            let shown = shown(note);
+            Err(Error::Usage(format!("--note \"{shown}\": {why}")))
+        };
+        let (name, text) = match note.split_once('=') {
+            Some((name, text)) if !name.is_empty() && !text.is_empty() => (name, text),
+            _ => return wrong("write NAME=TEXT, such as nginx=1.30"),
+        };
+        if name == CLIENT {
+            return wrong("the tool's own libraries stand under that name; use another");
+        }
+        if notes.insert(name.to_owned(), text.to_owned()).is_some() {
+            return wrong("there is a note of that name already; use another");
+        }
+    }
+    Ok(notes)
 }
 
 pub(super) async fn provenance(
     plan: &Plan,
     common: &Common,
+    notes: BTreeMap<String, String>,
     (seed, shard): (u64, Shard),
     cores: &Cores,
     targets: &[Resolved],
 ) -> Provenance {
     let client = format!("{}, {}", versions::of("rustls"), versions::of("aws-lc-rs"));
-    let mut versions = BTreeMap::from([("client".to_owned(), client)]);
-    versions.extend(notes(common));
+    let mut versions = BTreeMap::from([(CLIENT.to_owned(), client)]);
+    versions.extend(notes);
     for target in targets {
         let Some(address) = target.probe.metrics else {
             continue;

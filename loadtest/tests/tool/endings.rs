@@ -202,6 +202,29 @@ fn overrides_that_could_not_hold_are_refused() {
     assert_told(&output, 64, &["--shard", "job/4"]);
 }
 
+/// The flag at fault is the one that is named, and a note that would be empty or lost is refused.
+#[test]
+fn rates_and_notes_that_say_nothing_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |flags: &[&str], words: &[&str]| {
+        let arguments = [&["compare"][..], flags].concat();
+        let output = tool(folder.path(), &arguments);
+        assert_told(&output, 64, words);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused(&["--rate", "0"], &["--rate must be 0.001 to"]);
+    assert!(!said.contains("--connections"), "{said}");
+    refused(&["--connections", "0"], &["--connections: must be 1 to"]);
+    for empty in ["x", "x=", "=x", ""] {
+        refused(&["--note", empty], &["--note \"", "write NAME=TEXT"]);
+    }
+    refused(
+        &["--note", "a=b", "--note", "a=c"],
+        &["--note \"a=c\"", "already"],
+    );
+    refused(&["--note", "client=mine"], &["use another"]);
+}
+
 #[test]
 fn a_rate_of_which_no_block_has_an_operation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
