@@ -345,6 +345,28 @@ async fn a_client_that_asks_for_no_port_in_time_is_closed() {
     far.metric_is(CLOSED, &[("outcome", "timeout")], 2.0).await;
 }
 
+/// Interim responses come before the one that counts (RFC 9110 section 15.2), in any number but one without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_responses_of_the_far_end_are_passed_over() {
+    for (interim, expected) in [(2, 0), (100, 5)] {
+        let answering = upstream(move |mut stream| async move {
+            let _ = read_head(&mut stream).await;
+            let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(interim);
+            let said = format!("{hints}HTTP/1.1 200 OK\r\n\r\nhello");
+            let _ = stream.write_all(said.as_bytes()).await;
+        });
+        let far = Setup::in_front_of(answering.await)
+            .listener("protocol = \"tcp\"")
+            .start();
+        let near = near(&far, "socks5", RANK);
+        let (mut stream, code) = socks(near.address, &by_name("localhost", 1024)).await;
+        assert_eq!(code, expected, "{interim}");
+        if code == 0 {
+            assert_eq!(to_the_end(&mut stream).await.received, b"hello");
+        }
+    }
+}
+
 /// What a client has begun to ask for is answered although a drain has begun meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_head_has_some_seconds_of_a_drain() {

@@ -14,6 +14,7 @@ use crate::proxy::codec::h1::request::no_fields;
 use crate::proxy::codec::h1::response::ResponseHead;
 use crate::proxy::codec::message::{Frame, Framing, MessageStream as _};
 use crate::proxy::origin::{OriginError, ServerStream, Target};
+use crate::proxy::round_trip::Interim;
 use crate::redact::is_printable;
 
 /// How long the far side may take: its own attempt to connect is among it.
@@ -56,16 +57,25 @@ async fn response(server: &mut H1<ServerStream>) -> Result<(), (u16, String)> {
     let broken = |cause: &str| (502, cause.to_owned());
     let sent = poll_fn(|cx| server.poll_flush(cx)).await;
     sent.map_err(|error| broken(&error.to_string()))?;
-    let length = poll_fn(|cx| server.poll_head(cx, LONGEST_HEAD)).await;
-    let length = length.map_err(|error| match error {
-        ReadError::Closed | ReadError::Broken => broken("it ended the connection"),
-        ReadError::Head(error) => broken(&error.to_string()),
-    })?;
-    let mut fields = no_fields();
-    let head = ResponseHead::parse(server.head(length), &mut fields, false);
-    let (status, framing) = match head {
-        Ok(head) => (head.status, head.framing),
-        Err(error) => return Err(broken(&error.to_string())),
+    let mut passed = Interim::default();
+    let (length, status, framing) = loop {
+        let length = poll_fn(|cx| server.poll_head(cx, LONGEST_HEAD)).await;
+        let length = length.map_err(|error| match error {
+            ReadError::Closed | ReadError::Broken => broken("it ended the connection"),
+            ReadError::Head(error) => broken(&error.to_string()),
+        })?;
+        let mut fields = no_fields();
+        let head = ResponseHead::parse(server.head(length), &mut fields, false);
+        let head = head.map_err(|error| broken(&error.to_string()))?;
+        let (status, framing) = (head.status, head.framing);
+        // A switch of protocols is no interim response, and was not asked for.
+        if !(100..200).contains(&status) || status == 101 {
+            break (length, status, framing);
+        }
+        passed
+            .count(length)
+            .map_err(|error| broken(&error.to_string()))?;
+        server.start_body(length, Framing::None);
     };
     if (200..300).contains(&status) {
         // No body, whatever the head says (RFC 9110 section 9.3.6).

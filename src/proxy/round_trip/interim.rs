@@ -43,13 +43,14 @@ impl InterimHead<'_> {
 
 /// The interim responses of a request so far.
 #[derive(Default)]
-pub(super) struct Interim {
+pub(crate) struct Interim {
     count: usize,
     bytes: usize,
 }
 
 impl Interim {
-    pub(super) fn count(&mut self, bytes: usize) -> Result<(), UpstreamError> {
+    /// One more came; whether it is within the bound.
+    pub(crate) fn count(&mut self, bytes: usize) -> Result<(), UpstreamError> {
         self.count += 1;
         self.bytes += bytes;
         if self.count > MAX_INTERIM || self.bytes > MAX_INTERIM_BYTES {

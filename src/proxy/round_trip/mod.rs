@@ -10,5 +10,5 @@ mod response;
 pub(crate) use self::error::RoundTripError;
 pub(crate) use self::http1::{UpstreamRequest, send_http1};
 pub(crate) use self::http2::send_http2;
-pub(crate) use self::interim::InterimHead;
+pub(crate) use self::interim::{Interim, InterimHead};
 pub(crate) use self::response::{Http2Head, UpstreamResponse};
