@@ -281,18 +281,17 @@ fn signature_section(
 
 fn timeouts(f: &mut fmt::Formatter<'_>, proxy: &proxy::Settings) -> fmt::Result {
     writeln!(f, "  [listener.timeouts]")?;
-    if proxy.protocol == Protocol::Http {
+    if proxy.protocol != Protocol::Tcp {
         writeln!(f, "  head-timeout = {}", duration(proxy.head_timeout))?;
+    }
+    if proxy.protocol == Protocol::Http {
         writeln!(
             f,
             "  keep-alive-timeout = {}",
             timeout(proxy.keep_alive_timeout)
         )?;
-        writeln!(
-            f,
-            "  upstream-idle-timeout = {}",
-            duration(proxy.upstream_idle_timeout)
-        )?;
+        let idle = duration(proxy.upstream_idle_timeout);
+        writeln!(f, "  upstream-idle-timeout = {idle}")?;
         writeln!(f, "  client-timeout = {}", timeout(proxy.client_timeout))?;
     }
     writeln!(f, "  connect-timeout = {}", duration(proxy.connect_timeout))?;

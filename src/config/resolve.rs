@@ -186,7 +186,9 @@ fn proxy(layer: &Layer, name: &str, pod_ips: Option<&str>) -> Result<proxy::Sett
 }
 
 fn refuse_http_settings(layer: &Layer, name: &str, protocol: Protocol) -> Result<(), Error> {
-    match layer.keys().find(|key| key.is_of_http()) {
+    let applies = |key| key == Key::HeadTimeout && protocol == Protocol::Tunnel;
+    let mut of_http = layer.keys().filter(|key| key.is_of_http());
+    match of_http.find(|key| !applies(*key)) {
         None => Ok(()),
         Some(key) => Err(Error::HttpOnly {
             at: layer.place(key),

@@ -88,6 +88,7 @@ impl Refusal {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Upstream(..) => Outcome::UpstreamBroken,
+            Self::Head(408, _) => Outcome::Timeout,
             _ => Outcome::ProtocolError,
         }
     }
@@ -172,8 +173,11 @@ async fn asked<S: ClientStream>(client: &mut H1<S>, context: &Context) -> Result
             () = begun_too_late(drain) => Err(Outcome::Drained),
         }
     };
-    let asked = timeout(context.settings.head_timeout, asking).await;
-    asked.unwrap_or(Err(Outcome::Timeout))
+    match timeout(context.settings.head_timeout, asking).await {
+        Ok(asked) => asked,
+        Err(_) if client.is_drained() => Err(Outcome::Timeout),
+        Err(_) => Ok(Asked::Else(408, "the head was not complete in time")),
+    }
 }
 
 /// A connection to what the client named. It is reset if anything but an orderly end closes it.

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::support::egress::{app, to_the_end};
 use crate::support::http::nobody;
-use crate::support::tunnel::{NAMED, RANK, by_name, far, far_with, near, socks};
+use crate::support::tunnel::{NAMED, RANK, by_name, far, near, socks};
 use crate::support::{
     Setup, Sidecar, answering, client_config, connect, eventually, read_head, upstream, within,
 };
@@ -329,18 +329,17 @@ async fn a_client_without_a_tunnel_is_shed_in_order() {
 /// Neither silence nor half a head keeps a place of the tunnel's port for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_asks_for_no_port_in_time_is_closed() {
-    let far = far_with("unsafe-open-tunnel = true", "", |config| {
-        let timeout = &mut config.listeners[0].proxy.head_timeout;
-        assert_eq!(*timeout, Duration::from_secs(30));
-        *timeout = Duration::from_millis(300);
-    });
-    for said in ["", "CONNECT localhost:80"] {
+    let settings = "unsafe-open-tunnel = true\ntimeouts.head-timeout = \"300ms\"";
+    let far = far(settings, "");
+    for (said, told) in [("", ""), ("CONNECT localhost:80", "HTTP/1.1 408 ")] {
         let config = client_config(&far.ca, &["http/1.1"]);
         let mut client = within(connect(far.address, config)).await.unwrap();
         client.write_all(said.as_bytes()).await.unwrap();
         // A close_notify: rustls reports anything else as an error.
-        let sent = within(client.read_to_end(&mut Vec::new())).await;
-        assert_eq!(sent.unwrap(), 0);
+        let mut response = String::new();
+        within(client.read_to_string(&mut response)).await.unwrap();
+        assert_eq!(response.get(..told.len()), Some(told), "{response}");
+        assert_eq!(response.is_empty(), told.is_empty(), "{response}");
     }
     far.metric_is(CLOSED, &[("outcome", "timeout")], 2.0).await;
 }

@@ -20,11 +20,6 @@ pub const NAMED: &str = "client-auth = \"required\"\nclient-ca = \"CA\"\nallow-u
 
 /// A listener of protocol tunnel; `listener` and `tls` are TOML for its sections, `CA` stands for a file.
 pub fn far(listener: &str, tls: &str) -> Sidecar {
-    far_with(listener, tls, |_| {})
-}
-
-/// The same with settings that no key of the configuration changes.
-pub fn far_with(listener: &str, tls: &str, set: impl FnOnce(&mut Config)) -> Sidecar {
     let dir = tempfile::tempdir().unwrap();
     let pki = TestPki::new(Algorithm::EcdsaP256);
     let files = pki.write_to(dir.path());
@@ -35,8 +30,7 @@ pub fn far_with(listener: &str, tls: &str, set: impl FnOnce(&mut Config)) -> Sid
         files.key.display(),
         tls.replace("CA", &ca)
     );
-    let mut config = Config::parse("test.toml", &text).unwrap();
-    set(&mut config);
+    let config = Config::parse("test.toml", &text).unwrap();
     let running = run::Sidecar::start(config).unwrap();
     Sidecar {
         address: running.addresses("in")[0],
