@@ -36,6 +36,9 @@ pub(crate) enum Asked {
 pub(crate) async fn asked<S: Duplex>(app: &mut H1<S>) -> Asked {
     let length = match poll_fn(|cx| app.poll_head(cx, LONGEST_HEAD)).await {
         Ok(length) => length,
+        Err(ReadError::Head(HeadError::TooLarge)) => {
+            return Asked::Else(431, "the head is too large");
+        }
         Err(ReadError::Head(error)) => return Asked::Else(error.status(), MALFORMED),
         Err(ReadError::Closed | ReadError::Broken) => return Asked::Gone,
     };

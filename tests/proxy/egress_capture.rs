@@ -132,6 +132,44 @@ async fn connect_that_cannot_be_served_gets_a_status_and_a_reason() {
     }
 }
 
+/// A request that may not go where it says is refused alike, whether it is the first of its connection or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_request_is_refused_as_a_later_one() {
+    let (_server, egress) = both("http-proxy");
+    for method in ["GET", "HEAD"] {
+        let head = format!("{method} http://example.org/ HTTP/1.1\r\nhost: example.org\r\n\r\n");
+        let (mut stream, response) = connect(egress.address, &head).await;
+        assert!(response.starts_with("HTTP/1.1 403 "), "{response}");
+        let timing = "server-timing: hybridge;desc=\"target_refused\"";
+        assert!(response.contains(timing), "{response}");
+        let rest = to_the_end(&mut stream).await.received;
+        assert_eq!(rest.is_empty(), method == "HEAD", "{}", rest.escape_ascii());
+    }
+    let refused = [("code", "4xx")];
+    egress
+        .metric_reaches("hybridge_requests_total", &refused, 2.0)
+        .await;
+    for head in [
+        "CONNECT a\n\n",
+        "CONNECT example.org:443 HTTP/1.1\r\nhost: a\r\n\r\n",
+    ] {
+        let (mut stream, _) = connect(egress.address, head).await;
+        to_the_end(&mut stream).await;
+    }
+    let long = format!(
+        "CONNECT a:1 HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
+        "x".repeat(70_000)
+    );
+    let (mut stream, response) = connect(egress.address, &long).await;
+    assert!(response.starts_with("HTTP/1.1 431 "), "{response}");
+    let rest = to_the_end(&mut stream).await.received;
+    assert_eq!(rest, b"the head is too large\n");
+    let outcome = [("outcome", "protocol_error")];
+    egress
+        .metric_reaches("hybridge_connections_total", &outcome, 5.0)
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn socks5_goes_where_the_app_says_and_refuses_in_its_own_words() {
     let (server, egress) = both("socks5");

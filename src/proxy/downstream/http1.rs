@@ -17,7 +17,7 @@ use crate::proxy::codec::h1::request::{
 };
 use crate::proxy::codec::message::is_idempotent;
 use crate::proxy::context::{Context, Targets, Unnamed};
-use crate::proxy::downstream::http1_end::{Next, RequestMeta};
+use crate::proxy::downstream::http1_end::{Next, RequestMeta, reply_and_close};
 use crate::proxy::downstream::http1_forward::{ParsedRequest, Route, forward};
 use crate::proxy::downstream::http1_idle::KeepAliveWait;
 use crate::proxy::end::{Sent, end};
@@ -88,7 +88,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             let reply = LocalReply::HeadTimeout;
             let reason = "the head was not complete in time";
             context.failures.head_refused(&reason, reply.status());
-            return reply_and_close(client, context, reply, Outcome::Timeout);
+            return reply_and_close(client, context, (reply, true), Outcome::Timeout);
         }
     };
     let elsewhere;
@@ -104,7 +104,8 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
             Err(Unnamed::Refused(error)) => {
                 context.upstream_failed(&error);
                 let reply = LocalReply::from(&error);
-                return reply_and_close(client, context, reply, Outcome::Closed);
+                let is_head = client.head(length).starts_with(b"HEAD ");
+                return reply_and_close(client, context, (reply, !is_head), Outcome::ProtocolError);
             }
         },
     };
@@ -282,17 +283,5 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
 fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
     let reply = LocalReply::BadHead(error);
     context.failures.head_refused(&error, reply.status());
-    reply_and_close(client, context, reply, Outcome::ProtocolError)
-}
-
-fn reply_and_close<S: Duplex>(
-    client: &mut H1<S>,
-    context: &Context,
-    reply: LocalReply,
-    outcome: Outcome,
-) -> Next {
-    let mut sample = context.sample(RequestProtocol::Http1);
-    sample.replied_with(reply.status());
-    client.queue(reply.to_http1(true, true));
-    Next::Close(outcome)
+    reply_and_close(client, context, (reply, true), Outcome::ProtocolError)
 }

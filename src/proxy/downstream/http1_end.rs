@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 
 use crate::io::Duplex;
+use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h1::connection::H1;
 use crate::proxy::codec::h1::response::Persistence;
 use crate::proxy::codec::message::{Framing, FramingError, MessageError, MessageStream};
@@ -71,6 +72,19 @@ pub(super) async fn reply_to_error<S: Duplex>(
         Ok(()) => Next::Keep,
         Err(_) => Next::Gone(Outcome::ClientGone),
     }
+}
+
+/// Responds to what is not forwarded, with or without the text of it: to a HEAD there is none.
+pub(super) fn reply_and_close<S: Duplex>(
+    client: &mut H1<S>,
+    context: &Context,
+    (reply, text): (LocalReply, bool),
+    outcome: Outcome,
+) -> Next {
+    let mut sample = context.sample(RequestProtocol::Http1);
+    sample.replied_with(reply.status());
+    client.queue(reply.to_http1(true, text));
+    Next::Close(outcome)
 }
 
 /// The framing for the client, and how the connection goes on.

@@ -83,7 +83,8 @@ impl EgressFrontend {
             return Ok(asked);
         };
         closed.named = Some(target.to_string());
-        if self.allows(target) {
+        // A request is refused where it is served, as one behind it is.
+        if self.allows(target) || matches!(asked, Asked::Request(_)) {
             return Ok(asked);
         }
         Err(OriginError::TargetRefused(target.to_string()).into())

@@ -33,6 +33,7 @@ use crate::proxy::origin::Target;
 use crate::proxy::request_log::RequestFields;
 use crate::proxy::scheduler::RequestScheduler;
 use crate::proxy::settings::{ForwardedMode, Settings, UpstreamAddr, UpstreamProxyProtocol};
+use crate::proxy::upstream::Upstream;
 use crate::proxy_protocol::Networks;
 use crate::worker::Load;
 
@@ -130,7 +131,8 @@ impl HttpSide {
             return closed.ended(outcome, &drain);
         }
         let client = accepted.client.ip();
-        let context = self.context(front, target, client, &drain, activity);
+        let upstream = self.pools.to(target);
+        let context = self.context(front, upstream, client, &drain, activity);
         // Boxed: a connection holds only the state of its own version.
         let serving: Pin<Box<dyn Future<Output = Outcome> + Send>> = match begins {
             Begins::Http2 => Box::pin(http2::serve(app, Arc::new(context))),
@@ -154,9 +156,11 @@ impl HttpSide {
         activity: Arc<Activity>,
     ) -> Outcome {
         let targets: Arc<dyn Targets> = Arc::clone(&self.pools) as _;
+        // Each request has its own, which the rules allow.
+        let upstream = self.pools.unkept(target);
         let context = Context {
             targets: Some(targets),
-            ..self.context(front, target, client, drain, activity)
+            ..self.context(front, upstream, client, drain, activity)
         };
         tokio::select! {
             biased;
@@ -168,14 +172,14 @@ impl HttpSide {
     fn context(
         &self,
         front: &EgressFrontend,
-        target: &Target,
+        upstream: Arc<Upstream>,
         client: IpAddr,
         drain: &Watch,
         activity: Arc<Activity>,
     ) -> Context {
         Context {
             settings: Arc::clone(&self.settings),
-            upstream: self.pools.to(target),
+            upstream,
             targets: None,
             metrics: Arc::clone(&front.log.metrics),
             failures: Arc::clone(&self.failures),

@@ -36,7 +36,12 @@ const REASONS: usize = OriginError::REASONS.len() + ClientError::REASONS.len();
 const LINES: (Duration, u32) = (Duration::from_secs(10), 5);
 
 /// Ends that are a line above debug.
-const NOTABLE: &[Outcome] = &[Outcome::Internal, Outcome::Cut, Outcome::UpstreamBroken];
+const NOTABLE: &[Outcome] = &[
+    Outcome::Internal,
+    Outcome::Cut,
+    Outcome::ProtocolError,
+    Outcome::UpstreamBroken,
+];
 
 impl EgressLog {
     pub(super) fn new(
@@ -116,6 +121,11 @@ impl<'a> Closed<'a> {
         let log = self.log;
         let (mut outcome, mut failure) = (Outcome::UpstreamBroken, None);
         match error {
+            // The server has no part in it.
+            OriginError::Capture(_) | OriginError::TargetRefused(_) => {
+                outcome = Outcome::ProtocolError;
+                log.metrics.upstream_failed(error.reason());
+            }
             OriginError::Handshake(handshake, address) => {
                 outcome = Outcome::HandshakeFailed;
                 self.address = Some(*address);

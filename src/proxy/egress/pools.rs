@@ -40,19 +40,24 @@ impl Pools {
         }
     }
 
+    /// Connections to a target that is not among those that are kept.
+    pub(super) fn unkept(&self, target: &Target) -> Arc<Upstream> {
+        Upstream::new(
+            Dial::Origin(Arc::clone(&self.front.origin), target.clone()),
+            &self.settings,
+            self.max_idle,
+            &self.front.permits,
+            Arc::clone(&self.panicked),
+        )
+    }
+
     /// Connections to a target; must run inside the worker's runtime.
     pub(super) fn to(&self, target: &Target) -> Arc<Upstream> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = open.get(target) {
             return Arc::clone(upstream);
         }
-        let upstream = Upstream::new(
-            Dial::Origin(Arc::clone(&self.front.origin), target.clone()),
-            &self.settings,
-            self.max_idle,
-            &self.front.permits,
-            Arc::clone(&self.panicked),
-        );
+        let upstream = self.unkept(target);
         let panicked = Arc::clone(&self.panicked);
         panics::spawn(Arc::clone(&upstream).evict_idle_loop(), move || panicked());
         if open.len() >= MOST_TARGETS
