@@ -18,6 +18,10 @@ pub(crate) enum UpstreamError {
     /// It closed or reset before it answered.
     #[error("closed before it answered")]
     Closed,
+    /// The same over HTTP/2, where it says why.
+    #[error("closed before it answered: {0:?}")]
+    #[strum(serialize = "closed")]
+    Reset(h2::Reason),
     /// Nobody listens there.
     #[error("connection refused")]
     Refused,
@@ -60,6 +64,26 @@ impl UpstreamError {
         "overloaded",
         BROKEN_BODY,
     ];
+
+    /// What came over HTTP/2 instead of a response: something that we refuse, or the server's own end.
+    pub(crate) fn of_http2(error: &h2::Error) -> Self {
+        match error.reason() {
+            Some(_) if error.is_library() && error.is_reset() => {
+                Self::BadResponse(HeadError::Http2)
+            }
+            Some(reason) if error.is_library() => Self::BadResponse(HeadError::Http2Frames(reason)),
+            Some(reason) if error.is_remote() => Self::Reset(reason),
+            _ => Self::Closed,
+        }
+    }
+
+    /// Whether the connection ended under the request, which another one may serve.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed | Self::Reset(_) | Self::BadResponse(HeadError::Http2Frames(_))
+        )
+    }
 
     /// The metric label and log field.
     pub(crate) fn reason(&self) -> &'static str {

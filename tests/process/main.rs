@@ -20,6 +20,7 @@ mod drain;
 mod drain_silent;
 mod egress_drain;
 mod egress_withheld;
+mod faults;
 mod floods;
 mod half_done;
 mod inject;

@@ -150,12 +150,11 @@ fn is_final<D: MessageStream>(
     }
 }
 
-/// A record of a TLS alert of any version (RFC 8446 §5.1).
-const ALERT: [u8; 2] = [21, 3];
-
 fn unreadable(up: &H1<Socket>, error: ReadError) -> UpstreamError {
+    if let Some(tls) = HeadError::of_tls(up.received()) {
+        return UpstreamError::BadResponse(tls);
+    }
     match error {
-        _ if up.received().starts_with(&ALERT) => UpstreamError::BadResponse(HeadError::Tls),
         ReadError::Closed | ReadError::Broken => UpstreamError::Closed,
         ReadError::Head(error) => UpstreamError::BadResponse(error),
     }

@@ -64,9 +64,9 @@ pub(crate) async fn send_http2<D: MessageStream>(
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-        let may_repeat = match failed.why {
+        let may_repeat = match &failed.why {
             RoundTripError::Upstream(UpstreamError::Unprocessed) => true,
-            RoundTripError::Upstream(UpstreamError::Closed) => reused && idempotent,
+            RoundTripError::Upstream(why) => reused && idempotent && why.is_of_connection(),
             _ => false,
         };
         match again {
@@ -126,6 +126,10 @@ async fn attempt<D: MessageStream>(
         }
         Err(why) => {
             stream.cancel();
+            let why = match why {
+                RoundTripError::Upstream(UpstreamError::Closed) => permit.end().into(),
+                why => why,
+            };
             if matches!(why, RoundTripError::Upstream(UpstreamError::Unprocessed)) {
                 permit.retire();
             }
@@ -164,11 +168,7 @@ async fn response<D: MessageStream>(
             Err(error) if was_not_processed(&error) => {
                 return Err(UpstreamError::Unprocessed.into());
             }
-            // What the h2 crate itself resets a stream for.
-            Err(error) if error.is_reset() && error.is_library() => {
-                return Err(UpstreamError::BadResponse(HeadError::Http2).into());
-            }
-            Err(_) => return Err(UpstreamError::Closed.into()),
+            Err(error) => return Err(UpstreamError::of_http2(&error).into()),
         }
     }
 }

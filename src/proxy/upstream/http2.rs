@@ -50,13 +50,13 @@ impl UpstreamPermit {
     }
 
     /// A sender that is ready to open the stream, unless the server has closed the connection.
-    async fn open(self, reused: bool) -> Option<Opening> {
+    async fn open(self, reused: bool) -> Result<Opening, UpstreamError> {
         let mut sender = self.shared.sender.clone();
-        if poll_fn(|cx| sender.poll_ready(cx)).await.is_err() {
+        if let Err(error) = poll_fn(|cx| sender.poll_ready(cx)).await {
             self.shared.closed.store(true, Ordering::Relaxed);
-            return None;
+            return Err(UpstreamError::of_http2(&error));
         }
-        Some(Opening {
+        Ok(Opening {
             sender,
             permit: self,
             reused,
@@ -73,6 +73,12 @@ impl UpstreamPermit {
     /// Tells what was sent on the connection.
     pub(crate) fn outgoing(&self) -> AskOutgoing {
         Arc::clone(&self.shared.outgoing)
+    }
+
+    /// How the connection has ended, as far as is known.
+    pub(crate) fn end(&self) -> UpstreamError {
+        let end = self.shared.end.get();
+        end.map_or(UpstreamError::Closed, open::End::error)
     }
 
     /// The server takes no more streams on this connection.
@@ -101,7 +107,7 @@ impl Pool {
     /// A stream on a connection that is open.
     pub(super) async fn reuse(&self) -> Option<Opening> {
         while let Some(permit) = self.existing() {
-            if let Some(opening) = permit.open(true).await {
+            if let Ok(opening) = permit.open(true).await {
                 return Some(opening);
             }
         }
@@ -128,7 +134,7 @@ impl Pool {
             self.lock().push(shared);
             (permit, false)
         };
-        permit.open(reused).await.ok_or(UpstreamError::Closed)
+        permit.open(reused).await
     }
 
     fn existing(&self) -> Option<UpstreamPermit> {

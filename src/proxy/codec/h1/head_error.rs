@@ -23,6 +23,11 @@ pub(crate) enum HeadError {
     Host,
     #[error("the head does not follow HTTP/2, or is too large")]
     Http2,
+    /// The whole connection, which we ended with this.
+    #[error("what it sends does not follow HTTP/2: {0:?}")]
+    Http2Frames(h2::Reason),
+    #[error("it answers HTTP/2 in HTTP/1.1: set upstream-http to http1")]
+    OnlyHttp1,
     #[error("the head does not follow the HTTP/1.1 grammar")]
     Malformed,
     #[error("a NUL byte in the head")]
@@ -49,7 +54,24 @@ pub(crate) enum HeadError {
     Version,
 }
 
+/// A record of a TLS alert of any version (RFC 8446 §5.1).
+const TLS_ALERT: &[u8] = &[21, 3];
+const HTTP1: &[u8] = b"HTTP/1.";
+/// First bytes that tell what a server speaks which was spoken to in HTTP/2.
+pub(crate) const TELLING: usize = HTTP1.len();
+
 impl HeadError {
+    /// The server takes TLS only: it begins with an alert.
+    pub(crate) fn of_tls(first: &[u8]) -> Option<Self> {
+        first.starts_with(TLS_ALERT).then_some(Self::Tls)
+    }
+
+    /// What a server speaks that was spoken to in HTTP/2, if its first bytes tell that it is something else.
+    pub(crate) fn instead_of_http2(first: &[u8]) -> Option<Self> {
+        let http1 = first.starts_with(HTTP1).then_some(Self::OnlyHttp1);
+        http1.or_else(|| Self::of_tls(first))
+    }
+
     /// The status that answers it.
     pub(crate) fn status(self) -> u16 {
         match self {

@@ -2,6 +2,7 @@
 //! piece, refusals counted, memory bounded (RFC 9113).
 
 mod client_settings;
+mod first_bytes;
 mod frame;
 mod open_head;
 pub(crate) mod opened_stream;

@@ -4,6 +4,8 @@
 //!
 //! While the cork is in, small writes are gathered and flushing waits.
 
+mod closing;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::io::Closing;
+use crate::proxy::codec::h2::first_bytes::FirstBytes;
 use crate::proxy::codec::h2::refusals::Refusals;
 
 /// Bytes gathered at most; what exceeds it is written at once, with what was gathered before it.
@@ -33,6 +35,7 @@ struct Inner<S> {
     blocked: Arc<AtomicBool>,
     /// Something was read of the peer since that was last asked.
     heard: Arc<AtomicBool>,
+    first: FirstBytes,
     gathered: BytesMut,
     /// Bytes that the socket took.
     sent: u64,
@@ -55,6 +58,7 @@ impl<S> CoalescingWriter<S> {
             corked: false,
             blocked: Arc::default(),
             heard: Arc::default(),
+            first: FirstBytes::default(),
             gathered: BytesMut::new(),
             sent: 0,
             refusals,
@@ -94,6 +98,11 @@ impl<S> CoalescingWriter<S> {
     /// Bytes that the socket took.
     pub(crate) fn sent(&self) -> u64 {
         self.inner().sent
+    }
+
+    /// The first bytes that were read of the peer.
+    pub(crate) fn first(&self) -> Vec<u8> {
+        self.inner().first.known()
     }
 
     /// The stream itself, between two turns.
@@ -225,6 +234,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
         if buf.filled().len() > before {
             inner.heard.store(true, Ordering::Relaxed);
         }
+        inner.first.read(&buf.filled()[before..]);
         if let Some(refusals) = &mut inner.refusals {
             refusals.received(&buf.filled()[before..]);
         }
@@ -266,30 +276,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
         let mut inner = self.inner();
         ready!(inner.poll_send(cx))?;
         Pin::new(&mut inner.io).poll_shutdown(cx)
-    }
-}
-
-impl<S: AsyncWrite + Closing + Unpin> Closing for CoalescingWriter<S> {
-    fn poll_finish(&mut self, cx: &mut Context<'_>, whole: bool) -> Poll<io::Result<()>> {
-        let mut inner = self.inner();
-        ready!(inner.poll_send(cx))?;
-        inner.io.poll_finish(cx, whole)
-    }
-
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.inner().io.poll_discard(cx)
-    }
-
-    fn unacknowledged(&self) -> io::Result<usize> {
-        self.inner().io.unacknowledged()
-    }
-
-    fn written(&self) -> u64 {
-        self.inner().io.written()
-    }
-
-    fn is_gone(&self, ended: bool) -> bool {
-        self.inner().io.is_gone(ended)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use super::liveness::Liveness;
 use crate::io::ByteSource as _;
 use crate::panics::{self, OnPanic};
+use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::USUAL_FIELDS;
 use crate::proxy::codec::h1::response::MAX_RESPONSE_HEAD;
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
@@ -33,6 +34,22 @@ const LEAST_STREAM_WINDOW: usize = 4 * 1024;
 /// does not read would be 16 MiB otherwise.
 const HEADER_LIST: usize = MAX_RESPONSE_HEAD + 32 * USUAL_FIELDS;
 
+/// How a connection ended, if there was more to it than that.
+pub(super) enum End {
+    Http2(h2::Error),
+    Refused(HeadError),
+}
+
+impl End {
+    /// The same as the error of a request that was under way.
+    pub(super) fn error(&self) -> UpstreamError {
+        match self {
+            Self::Http2(error) => UpstreamError::of_http2(error),
+            Self::Refused(error) => UpstreamError::BadResponse(*error),
+        }
+    }
+}
+
 /// A connection, with what its streams share.
 pub(super) struct Shared {
     /// Its windows' part of the process's bytes.
@@ -50,6 +67,8 @@ pub(super) struct Shared {
     heard: Arc<AtomicBool>,
     /// What was sent on it: of all its streams.
     pub(super) outgoing: AskOutgoing,
+    /// Known once it has ended.
+    pub(super) end: Arc<OnceLock<End>>,
     driver: AbortHandle,
 }
 
@@ -95,15 +114,20 @@ pub(super) async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, Up
     }
 }
 
-/// Why a connection did not begin. An alert that came may be unread: our writing met the end first.
+/// Why a connection did not begin. What came may be unread: our writing met the end first.
 async fn reason(socket: &CoalescingWriter<Socket>, broken: Option<&h2::Error>) -> UpstreamError {
+    let mut first = BytesMut::from(&socket.first()[..]);
     if broken.is_some_and(h2::Error::is_io) {
-        let mut rest = BytesMut::new();
         // Whatever it says, the end is known.
-        let _ = poll_fn(|cx| socket.inspect(|socket| socket.poll_append(cx, &mut rest))).await;
+        let _ = poll_fn(|cx| socket.inspect(|socket| socket.poll_append(cx, &mut first))).await;
     }
-    let refusal = socket.inspect(Socket::refusal);
-    refusal.unwrap_or(UpstreamError::Closed)
+    if let Some(refusal) = socket.inspect(Socket::refusal) {
+        return refusal;
+    }
+    match HeadError::instead_of_http2(&first) {
+        Some(other) => UpstreamError::BadResponse(other),
+        None => broken.map_or(UpstreamError::Closed, UpstreamError::of_http2),
+    }
 }
 
 async fn begin(
@@ -149,14 +173,23 @@ async fn begin(
     let liveness = pings.map(|pings| Mutex::new(Liveness::new(pings)));
     let closed = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&closed);
+    let end = Arc::new(OnceLock::new());
+    let told = Arc::clone(&end);
     // Ends when the server closes, or when the last sender is gone.
     let driver = tokio::spawn(async move {
         let driving = poll_fn(|cx| turns.poll_batched(cx, |cx| Pin::new(&mut connection).poll(cx)));
         // However it ends, nobody may take it for open.
         let driven = panics::caught(driving).await;
         ended.store(true, Ordering::Relaxed);
-        if driven.is_err() {
-            panicked();
+        match driven {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let _ = told.set(match turns.inspect(Socket::refusal) {
+                    Some(UpstreamError::BadResponse(broken)) => End::Refused(broken),
+                    _ => End::Http2(error),
+                });
+            }
+            Err(_) => panicked(),
         }
     });
     Ok(Shared {
@@ -169,6 +202,7 @@ async fn begin(
         liveness,
         heard,
         outgoing: Arc::new(move || outgoing().unwrap_or_default()),
+        end,
         driver: driver.abort_handle(),
     })
 }
