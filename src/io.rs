@@ -8,7 +8,7 @@ mod unacknowledged;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -148,7 +148,14 @@ pub struct TrafficCounters {
 #[derive(Clone)]
 pub struct Traffic {
     counters: TrafficCounters,
-    totals: Arc<[AtomicU64; 4]>,
+    known: Arc<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    totals: [AtomicU64; 4],
+    /// The alert that its peer was told when it broke TLS; 0, which ends nothing, is none.
+    refused: AtomicU8,
 }
 
 /// Bytes so far.
@@ -169,20 +176,31 @@ impl Traffic {
     pub fn new(counters: TrafficCounters) -> Self {
         Self {
             counters,
-            totals: Arc::default(),
+            known: Arc::default(),
         }
     }
 
     /// Bytes so far.
     pub fn totals(&self) -> TrafficTotals {
         let [wire_in, wire_out, payload_in, payload_out] =
-            [0, 1, 2, 3].map(|index: usize| self.totals[index].load(Ordering::Relaxed));
+            [0, 1, 2, 3].map(|index: usize| self.known.totals[index].load(Ordering::Relaxed));
         TrafficTotals {
             wire_in,
             wire_out,
             payload_in,
             payload_out,
         }
+    }
+
+    /// The peer broke TLS, and was told so by this alert.
+    pub(crate) fn refuse(&self, alert: u8) {
+        self.known.refused.store(alert, Ordering::Relaxed);
+    }
+
+    /// The alert by which the peer was told that it broke TLS.
+    pub fn refused(&self) -> Option<u8> {
+        let alert = self.known.refused.load(Ordering::Relaxed);
+        Some(alert).filter(|alert| *alert > 0)
     }
 
     pub(crate) fn add_wire_in(&self, count: usize) {
@@ -202,7 +220,7 @@ impl Traffic {
     }
 
     fn add(&self, index: usize, counter: &IntCounter, count: usize) {
-        self.totals[index].fetch_add(count as u64, Ordering::Relaxed);
+        self.known.totals[index].fetch_add(count as u64, Ordering::Relaxed);
         counter.inc_by(count as u64);
     }
 }

@@ -7,17 +7,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::AlertDescription;
+
 pub(super) use self::end_lines::EndLines;
 pub(super) use self::span::ConnectionSpan;
 use crate::drain::Watch;
 use crate::io::{TrafficCounters, TrafficTotals};
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, PanickedTask, ShedReason};
-use crate::proxy::error::Outcome;
+use crate::proxy::error::{BROKEN_TLS, Outcome};
 use crate::tls::error::HandshakeError;
 use crate::tls::handshake::{Failure, Session};
 use crate::tls::identity::PeerIdentity;
 use crate::tls::policy::Offer;
+use crate::tls::stream::broke_tls;
 
 /// Where the connections of one listener become metrics and log lines.
 pub(super) struct AccessLog {
@@ -136,6 +139,8 @@ impl AccessLog {
                     client = %closed.client,
                     proxy = closed.proxy.map(tracing::field::display),
                     outcome = outcome.as_str(),
+                    reason = closed.refused_alert.map(|_| BROKEN_TLS),
+                    error = closed.refused_alert.map(broke_tls),
                     peer = peer.map(tracing::field::display),
                     group = session.group.name(),
                     class = session.group.class().as_str(),
@@ -186,6 +191,8 @@ pub(super) struct Closed<'a> {
     /// Of a connection that has no requests.
     pub(super) span: Option<Box<ConnectionSpan>>,
     pub(super) traffic: TrafficTotals,
+    /// What the client was told that broke TLS.
+    pub(super) refused_alert: Option<AlertDescription>,
     recorded: bool,
 }
 
@@ -199,6 +206,7 @@ impl<'a> Closed<'a> {
             session: None,
             span: None,
             traffic: TrafficTotals::default(),
+            refused_alert: None,
             recorded: false,
         }
     }
@@ -209,7 +217,10 @@ impl<'a> Closed<'a> {
     }
 
     /// Records the end; one that a drain forces is counted there too.
-    pub(super) fn ended(&mut self, outcome: Outcome, drain: &Watch) {
+    pub(super) fn ended(&mut self, mut outcome: Outcome, drain: &Watch) {
+        if self.refused_alert.is_some() && outcome.is_left() {
+            outcome = Outcome::ProtocolError;
+        }
         if outcome == Outcome::Cut {
             drain.count_abort();
         }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 
 use crate::census::Census;
@@ -190,6 +191,7 @@ impl Service {
         // Before it is recorded: a reader of the record sees the sockets closed.
         drop(serving);
         closed.traffic = traffic.totals();
+        closed.refused_alert = traffic.refused().map(AlertDescription::from);
         closed.ended(outcome, &drain);
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustls::AlertDescription;
 use strum::{IntoStaticStr, VariantNames};
 use thiserror::Error;
 
@@ -77,11 +78,18 @@ impl UpstreamError {
         }
     }
 
+    /// The server broke TLS, and was told so by this alert.
+    pub(crate) fn broken_tls(alert: AlertDescription) -> Self {
+        Self::BadResponse(HeadError::BrokenTls(alert))
+    }
+
     /// Whether the connection ended under the request, which another one may serve.
     pub(crate) fn is_of_connection(&self) -> bool {
         matches!(
             self,
-            Self::Closed | Self::Reset(_) | Self::BadResponse(HeadError::Http2Frames(_))
+            Self::Closed
+                | Self::Reset(_)
+                | Self::BadResponse(HeadError::Http2Frames(_) | HeadError::BrokenTls(_))
         )
     }
 
@@ -143,7 +151,15 @@ pub enum Outcome {
     Internal,
 }
 
+/// The peer broke TLS behind the handshake.
+pub(crate) const BROKEN_TLS: &str = "broken_tls";
+
 impl Outcome {
+    /// The peer seems to have closed, or gone away.
+    pub(crate) fn is_left(self) -> bool {
+        matches!(self, Self::Closed | Self::ClientGone)
+    }
+
     /// The metric label and log field.
     pub fn as_str(self) -> &'static str {
         self.into()

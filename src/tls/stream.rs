@@ -81,6 +81,8 @@ enum Inbound {
     Ended,
     /// Something that ends the connection was told.
     Broken(io::ErrorKind),
+    /// It broke the protocol, and was told so by this alert.
+    Refused(AlertDescription),
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
@@ -124,6 +126,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         self.keys.secrets.client()?.fatal
     }
 
+    /// What the peer was told when it broke the protocol.
+    pub fn alert_sent(&self) -> Option<AlertDescription> {
+        match self.inbound {
+            Inbound::Refused(alert) => Some(alert),
+            _ => None,
+        }
+    }
+
     /// Session tickets received; none on the server's side.
     pub fn tickets(&self) -> u64 {
         let client = self.keys.secrets.client();
@@ -145,6 +155,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 Inbound::Open => {}
                 Inbound::Ended => return Poll::Ready(Ok(0)),
                 Inbound::Broken(kind) => return Poll::Ready(Err(kind.into())),
+                Inbound::Refused(alert) => return Poll::Ready(Err(refused(alert))),
             }
             let opened = DECRYPT_BUF.with_borrow_mut(|scratch| self.poll_batch(cx, scratch, take));
             let count = ready!(opened)?;
@@ -261,10 +272,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// no close_notify either (RFC 8446 §6.2).
     fn refuse(&mut self, alert: AlertDescription) {
         const FATAL: u8 = 2;
-        self.inbound = Inbound::Broken(io::ErrorKind::InvalidData);
+        self.inbound = Inbound::Refused(alert);
+        self.traffic.refuse(alert.into());
         self.end = End::Queued;
         let _ = self.queue(ALERT, &[FATAL, alert.into()]);
     }
+}
+
+/// A peer that broke the protocol.
+#[cold]
+fn refused(alert: AlertDescription) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, broke_tls(alert))
+}
+
+/// What is said of a peer that got this alert.
+pub(crate) fn broke_tls(alert: AlertDescription) -> String {
+    format!("its TLS is broken, which ended with the alert {alert:?}")
 }
 
 impl From<KeyError> for io::Error {

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use hybridge::certgen::Algorithm;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::http::read_response;
+use crate::support::openssl::server::{Act, Server};
+use crate::support::pki::TestPki;
 use crate::support::process::Process;
-use crate::support::{Setup, eventually, upstream, within};
+use crate::support::{Setup, eventually, read_head, upstream, within};
 
+const CONNECTIONS: &str = "hybridge_connections_total";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -20,6 +25,29 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     [&head[..], payload].concat()
 }
 
+/// Reads heads; `/begin` begins a response and never ends it, anything else waits for ever.
+async fn waiting() -> std::net::SocketAddr {
+    upstream(|mut stream| async move {
+        let head = read_head(&mut stream).await.unwrap_or_default();
+        if head.contains(" /begin ") {
+            let begun = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n";
+            stream.write_all(begun).await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+/// A record that no key opens.
+async fn garble(socket: &mut TcpStream) {
+    let record = [&[23, 3, 3, 0, 32][..], &[0; 32]].concat();
+    socket.write_all(&record).await.unwrap();
+}
+
+async fn to_its_end(stream: &mut (impl AsyncRead + Unpin)) {
+    let _ = within(stream.read_to_end(&mut Vec::new())).await;
+}
+
 /// One line above debug has all of these.
 async fn says(process: &Process, texts: &[&str]) {
     let what = format!("{texts:?} in a line of {}", process.log());
@@ -29,6 +57,83 @@ async fn says(process: &Process, texts: &[&str]) {
         lines.any(|line| texts.iter().all(|text| line.contains(text)))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_breaks_tls_behind_its_handshake_is_no_orderly_end() {
+    for (protocol, alpn, first) in [
+        ("http", "http/1.1", &b""[..]),
+        (
+            "http",
+            "http/1.1",
+            b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx",
+        ),
+        ("http", "h2", PREFACE),
+        ("tcp", "http/1.1", b"x"),
+    ] {
+        let listener = format!("protocol = \"{protocol}\"");
+        let setup = Setup::in_front_of(waiting().await).listener(&listener);
+        let process = Process::start(&setup).await;
+        let mut client = process.connect(&[alpn]).await;
+        client.write_all(first).await.unwrap();
+        client.flush().await.unwrap();
+        garble(client.get_mut().0).await;
+        to_its_end(&mut client).await;
+        let broken = [("outcome", "protocol_error")];
+        process.metric_reaches(CONNECTIONS, &broken, 1.0).await;
+        let line = [
+            "message=\"connection closed\"",
+            "client=127.0.0.1",
+            "reason=\"broken_tls\"",
+            "BadRecordMac",
+        ];
+        says(&process, &line).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_breaks_tls_is_named_by_an_egress() {
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let leaf = pki.leaf(&["localhost"]);
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    std::fs::write(&ca, pki.ca_pem()).unwrap();
+    let [closed, failed] = ["connection closed", "upstream failed"];
+    let [broken, malformed] = ["reason=\"broken_tls\"", "reason=\"bad_response\""];
+    for (protocol, alpn, expected) in [
+        ("protocol = \"tcp\"", &b""[..], [closed, broken]),
+        ("protocol = \"http\"", b"\x08http/1.1", [failed, malformed]),
+        (
+            "protocol = \"http\"\nupstream-http = \"http2\"",
+            b"\x02h2",
+            [failed, malformed],
+        ),
+    ] {
+        let server = Server::new(&leaf).act(Act::Garble);
+        let server = match alpn {
+            b"" => server.listen(),
+            alpn => server.speaking(alpn).listen(),
+        };
+        let egress = format!(
+            "[[egress]]\nname = \"out\"\nlisten = \"127.0.0.1:0\"\n{protocol}\ntarget = \"localhost:{}\"\ntls.ca = \"{}\"",
+            server.address.port(),
+            ca.display()
+        );
+        let setup = Setup::in_front_of(waiting().await).process(&egress);
+        let process = Process::start(&setup).await;
+        let (_, page) = process.admin("/status").await;
+        let status: serde_json::Value = serde_json::from_str(&page).unwrap();
+        let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
+        let mut app = TcpStream::connect(out).await.unwrap();
+        let get = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        app.write_all(get).await.unwrap();
+        to_its_end(&mut app).await;
+        says(
+            &process,
+            &[expected[0], expected[1], "listener=out", "BadRecordMac"],
+        )
+        .await;
+    }
 }
 
 /// Reads the preface and frames, up to the head of a request.

@@ -4,17 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::AlertDescription;
+
 use crate::drain::Watch;
 use crate::io::TrafficTotals;
 use crate::listener::Client;
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, PanickedTask};
 use crate::proxy::access_log::EndLines;
-use crate::proxy::error::Outcome;
+use crate::proxy::error::{BROKEN_TLS, Outcome};
 use crate::proxy::origin::OriginError;
 use crate::tls::client::{ClientError, Failure};
 use crate::tls::handshake::Session;
 use crate::tls::policy::Offer;
+use crate::tls::stream::broke_tls;
 
 /// Where the connections of one egress become metrics and log lines.
 pub(super) struct EgressLog {
@@ -91,6 +94,8 @@ pub(super) struct Closed<'a> {
     pub(super) connecting: Duration,
     pub(super) tickets: u64,
     pub(super) traffic: TrafficTotals,
+    /// What the server was told that broke TLS.
+    pub(super) refused_alert: Option<AlertDescription>,
     recorded: bool,
 }
 
@@ -106,6 +111,7 @@ impl<'a> Closed<'a> {
             connecting: Duration::ZERO,
             tickets: 0,
             traffic: TrafficTotals::default(),
+            refused_alert: None,
             recorded: false,
         }
     }
@@ -200,6 +206,8 @@ impl<'a> Closed<'a> {
                     target = self.target(),
                     address = self.address.map(tracing::field::display),
                     outcome = outcome.as_str(),
+                    reason = self.refused_alert.map(|_| BROKEN_TLS),
+                    error = self.refused_alert.map(broke_tls),
                     peer_id = session.peer.as_ref().map(tracing::field::display),
                     group = session.group.name(),
                     class = session.group.class().as_str(),

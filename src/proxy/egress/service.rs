@@ -194,6 +194,7 @@ impl EgressService {
         }
         closed.tickets = server.stream().tickets();
         closed.traffic = traffic.totals();
+        closed.refused_alert = server.stream().alert_sent();
         let refused = server.stream_mut().settle();
         if outcome == Outcome::UpstreamBroken && refused.is_none() {
             front.log.metrics.upstream_failed(BROKEN_BODY);

@@ -68,6 +68,11 @@ impl ServerStream {
         self.tls.tickets()
     }
 
+    /// What the server was told when it broke TLS.
+    pub(crate) fn alert_sent(&self) -> Option<AlertDescription> {
+        self.tls.alert_sent()
+    }
+
     /// The server has accepted us.
     fn heard(&mut self) {
         if let Some(unheard) = self.unheard.take() {

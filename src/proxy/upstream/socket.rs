@@ -146,13 +146,13 @@ impl Socket {
         }
     }
 
-    /// Why it has ended, if the server refused us.
+    /// Why it has ended, if the server refused us, or we the server.
     pub(crate) fn refusal(&mut self) -> Option<UpstreamError> {
         let Kind::Tls(stream) = &mut self.kind else {
             return None;
         };
-        let refused = stream.refusal()?;
-        Some(UpstreamError::Origin(Box::new(refused)))
+        let broken = stream.alert_sent().map(UpstreamError::broken_tls);
+        broken.or_else(|| Some(UpstreamError::Origin(Box::new(stream.refusal()?))))
     }
 
     pub(super) fn permit(&mut self) -> &mut SocketPermit {

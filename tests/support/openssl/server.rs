@@ -25,6 +25,8 @@ pub enum Act {
     Echo,
     /// Sends so many bytes, and closes the socket without close_notify.
     Cut(usize),
+    /// Reads once, and sends a record that does not open.
+    Garble,
 }
 
 /// What the server accepts.
@@ -202,6 +204,12 @@ fn serve(socket: TcpStream, ssl: Ssl, sender: &Sender<Seen>, act: Act) {
                 }
             }
             let _ = stream.shutdown();
+        }
+        Act::Garble => {
+            let _ = stream.read(&mut [0; 1024]);
+            let record = [&[23, 3, 3, 0, 32][..], &[0; 32]].concat();
+            let _ = stream.get_mut().write_all(&record);
+            let _ = stream.get_mut().read_to_end(&mut Vec::new());
         }
         Act::Cut(bytes) => {
             let _ = stream.write_all(&vec![7; bytes]);

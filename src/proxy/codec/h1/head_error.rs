@@ -1,6 +1,9 @@
 //! Why a message head is refused, in either direction and version (RFC 9112 §2.2, §3, §6).
 
+use rustls::AlertDescription;
 use thiserror::Error;
+
+use crate::tls::stream::broke_tls;
 
 /// Why a head was refused.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -40,6 +43,8 @@ pub(crate) enum HeadError {
     Switch,
     #[error("it is a TLS alert: the app takes TLS alone, and gets plaintext")]
     Tls,
+    #[error("{}", broke_tls(*.0))]
+    BrokenTls(AlertDescription),
     #[error("too many header fields")]
     TooManyFields,
     #[error("too many interim responses")]
