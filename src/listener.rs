@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 pub use self::address::Address;
-pub(crate) use self::address::Client;
+pub(crate) use self::address::{Client, ClientIp};
 use self::admission::SHED_REASONS;
 pub use self::admission::{Activity, Admission, Permit};
 pub use self::bind::{BindError, Bound};

@@ -60,3 +60,15 @@ impl fmt::Display for Client {
         self.0.fmt(f)
     }
 }
+
+/// The same where no port is known.
+pub(crate) struct ClientIp(pub IpAddr);
+
+impl fmt::Display for ClientIp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == NO_ADDRESS.ip() {
+            return f.write_str("unix");
+        }
+        self.0.fmt(f)
+    }
+}

@@ -7,7 +7,8 @@ use crate::drain::Watch;
 use crate::listener::Activity;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol, StreamMetrics};
 use crate::proxy::codec::headers::ForwardedHeaders;
-use crate::proxy::error::UpstreamError;
+use crate::proxy::codec::message::MessageError;
+use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::failure_log::FailureLog;
 use crate::proxy::observers::{Observed, Observers};
 use crate::proxy::pace::StreamClock;
@@ -123,6 +124,13 @@ impl Context {
         self.failures.head_refused(&reason, status);
     }
 
+    /// Logs a client that was to speak HTTP/2 and speaks something else.
+    pub(crate) fn no_preface(&self) -> Outcome {
+        let (client, reason) = (self.identity.client(), "no preface of HTTP/2");
+        self.failures.connection_refused(client, &reason);
+        Outcome::ProtocolError
+    }
+
     /// Counts and logs a failure of the upstream's side.
     pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
         match error {
@@ -132,16 +140,16 @@ impl Context {
             _ => self.metrics.upstream_failed(error.reason()),
         }
         self.failures
-            .report("upstream failed", error.reason(), Some(error));
+            .report("upstream failed", error.reason(), error);
     }
 
     /// Counts an answer that broke off.
-    pub(crate) fn answer_broken(&self) {
+    pub(crate) fn answer_broken(&self, how: &MessageError) {
         self.metrics
             .upstream_failed(crate::proxy::error::BROKEN_BODY);
         let reason = crate::proxy::error::BROKEN_BODY;
         self.failures
-            .report("upstream broke an answer off", reason, None);
+            .report("upstream broke an answer off", reason, how);
     }
 }
 

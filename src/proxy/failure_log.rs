@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::listener::ClientIp;
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::proxy::error::UpstreamError;
 use crate::proxy::origin::OriginError;
@@ -17,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Lines about refused requests for one reason, in so long.
 const REFUSALS: (Duration, u32) = (Duration::from_secs(1), 10);
 
+/// The framing of a request's body is broken, or contradicts its head.
+pub(crate) const BAD_BODY: &str = "the body is malformed";
 /// Why there is no memory for a request.
 pub(crate) const NO_STREAM: &str = "the process has as many streams as its memory is for: raise the memory limit, or lower max-streams";
 pub(crate) const NO_HEAD: &str =
@@ -27,7 +30,8 @@ pub(crate) struct FailureLog {
     listener: String,
     upstream: String,
     lines: Vec<LogLimit>,
-    /// Of heads, of bodies, of a lack of memory, of HTTP/2 connections, of tunnels, and then of signatures by their reasons.
+    /// Of heads, of bodies, of a lack of memory, of HTTP/2 connections, of responses that had begun,
+    /// of tunnels, and then of signatures by their reasons.
     refusals: Vec<LogLimit>,
 }
 
@@ -88,8 +92,20 @@ impl FailureLog {
             self.admit_refusal(HTTP2),
             "HTTP/2 connection refused",
             listener = %self.listener,
-            %client,
+            client = %ClientIp(client),
             %reason
+        );
+    }
+
+    /// A response that had begun was broken off, or the upload beside it: no status tells of it.
+    pub(crate) fn broken_off(&self, client: IpAddr, reason: &str) {
+        log_admitted!(
+            info,
+            self.admit_refusal(BROKEN_OFF),
+            "response broken off",
+            listener = %self.listener,
+            client = %ClientIp(client),
+            reason
         );
     }
 
@@ -102,19 +118,14 @@ impl FailureLog {
     }
 
     /// One failure; `message` says at which point, `error` what went wrong.
-    pub(crate) fn report(
-        &self,
-        message: &str,
-        reason: &'static str,
-        error: Option<&UpstreamError>,
-    ) {
+    pub(crate) fn report(&self, message: &str, reason: &'static str, error: &dyn fmt::Display) {
         macro_rules! line {
             ($level:ident $(, $more:tt)*) => {
                 tracing::$level!(
                     listener = %self.listener,
                     upstream = %self.upstream,
                     reason,
-                    error = error.map(tracing::field::display),
+                    %error,
                     $($more,)*
                     "{message}"
                 )
@@ -143,11 +154,13 @@ const BODY: &str = "body";
 const OVERLOADED: &str = "overloaded";
 /// Stands for every reason of an HTTP/2 connection.
 const HTTP2: &str = "http2";
+/// Stands for every reason of a response that had begun.
+const BROKEN_OFF: &str = "broken_off";
 /// Stands for every reason of a tunnel.
 pub(crate) const TUNNEL: &str = "tunnel";
 
 fn refusals() -> impl Iterator<Item = &'static str> {
-    [HEAD, BODY, OVERLOADED, HTTP2, TUNNEL]
+    [HEAD, BODY, OVERLOADED, HTTP2, BROKEN_OFF, TUNNEL]
         .into_iter()
         .chain(Verifier::results())
 }

@@ -64,8 +64,8 @@ async fn relayed<D: MessageStream, U: MessageStream>(
         Err(Broken::Idle) => Outcome::IdleTimeout,
         Err(Broken::Shed) => Outcome::Shed,
         Err(Broken::Timeout) => Outcome::Timeout,
-        Err(Broken::Upstream(_)) => {
-            context.answer_broken();
+        Err(Broken::Upstream(error)) => {
+            context.answer_broken(&error);
             Outcome::UpstreamBroken
         }
     }

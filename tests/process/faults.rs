@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use hybridge::certgen::Algorithm;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::support::http::read_response;
+use crate::support::http::{h2_request, read_response};
 use crate::support::openssl::server::{Act, Server};
 use crate::support::pki::TestPki;
 use crate::support::process::Process;
@@ -19,6 +19,12 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// `POST https://a/`, by the static table (RFC 7541 appendix A).
+const POST: &[u8] = b"\x83\x87\x84\x41\x01a";
+/// `content-length: 2`.
+const LENGTH_2: &[u8] = b"\x0f\x0d\x012";
 
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
@@ -134,6 +140,107 @@ async fn a_server_that_breaks_tls_is_named_by_an_egress() {
         )
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_contradicts_its_head_over_http2_is_a_refused_request() {
+    let process = Process::start(&Setup::in_front_of(waiting().await)).await;
+    let mut client = process.connect(&["h2"]).await;
+    let head = frame(HEADERS, END_HEADERS, 1, &[POST, LENGTH_2].concat());
+    client.write_all(&[PREFACE, &head].concat()).await.unwrap();
+    process.metric_is("hybridge_requests_open", &[], 1.0).await;
+    client
+        .write_all(&frame(DATA, END_STREAM, 1, b"hello"))
+        .await
+        .unwrap();
+    let refused = [("code", "4xx")];
+    process
+        .metric_reaches("hybridge_requests_total", &refused, 1.0)
+        .await;
+    let line = [
+        "message=\"request refused\"",
+        "the body is malformed",
+        "status=400",
+    ];
+    says(&process, &line).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_body_beside_a_response_that_has_begun_is_in_the_log() {
+    let begun = upstream(|mut stream| async move {
+        let _ = read_head(&mut stream).await;
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n";
+        stream.write_all(head).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let process = Process::start(&Setup::in_front_of(begun.await)).await;
+    let mut client = process.connect(&["http/1.1"]).await;
+    let head = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n";
+    client.write_all(head).await.unwrap();
+    within(client.read_u8()).await.unwrap();
+    client.write_all(b"zz\r\n").await.unwrap();
+    let line = [
+        "message=\"response broken off\"",
+        "client=127.0.0.1",
+        "the body is malformed",
+    ];
+    says(&process, &line).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_timeout_breaks_off_says_so() {
+    let setup = Setup::in_front_of(waiting().await).timeouts("idle-timeout = \"300ms\"");
+    let process = Process::start(&setup).await;
+    let client = process.http2().await;
+    let request = h2_request("GET", "/begin").body(()).unwrap();
+    let mut ready = client.ready().await.unwrap();
+    let (response, _) = ready.send_request(request, true).unwrap();
+    let mut body = within(response).await.unwrap().into_body();
+    while let Some(Ok(_)) = within(body.data()).await {}
+    says(
+        &process,
+        &["message=\"response broken off\"", "idle-timeout"],
+    )
+    .await;
+}
+
+async fn speaks_something_else(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let begun = b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n";
+    stream.write_all(begun).await.unwrap();
+    to_its_end(stream).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_the_preface_of_http2_is_named() {
+    let server = Process::start(&Setup::in_front_of(waiting().await)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (ca, socket) = (dir.path().join("ca.crt"), dir.path().join("app.sock"));
+    std::fs::write(&ca, &server.ca).unwrap();
+    let egress = format!(
+        "[[egress]]\nname = \"out\"\nlisten = \"unix:{}\"\ntarget = \"localhost:{}\"\nprotocol = \"http\"\ntls.ca = \"{}\"",
+        socket.display(),
+        server.address.port(),
+        ca.display()
+    );
+    let setup = Setup::in_front_of(waiting().await).process(&egress);
+    let process = Process::start(&setup).await;
+    let mut client = process.connect(&["h2"]).await;
+    speaks_something_else(&mut client).await;
+    let refused = "message=\"HTTP/2 connection refused\"";
+    says(&process, &[refused, "client=127.0.0.1", "preface"]).await;
+    let mut app = UnixStream::connect(&socket).await.unwrap();
+    speaks_something_else(&mut app).await;
+    says(
+        &process,
+        &[refused, "listener=out", "client=unix", "preface"],
+    )
+    .await;
+    let closed = [
+        "message=\"connection closed\"",
+        "listener=out",
+        "protocol_error",
+    ];
+    says(&process, &closed).await;
 }
 
 /// Reads the preface and frames, up to the head of a request.

@@ -64,6 +64,8 @@ pub(crate) enum FramingError {
     Trailers,
     #[error("a body that is not the one signed")]
     Digest,
+    #[error("a length or trailers that HTTP/2 does not allow")]
+    Http2,
 }
 
 /// Why a side of an exchange is of no use any more.
@@ -86,6 +88,10 @@ pub(crate) enum MessageError {
 impl From<h2::Error> for MessageError {
     fn from(error: h2::Error) -> Self {
         match error.reason() {
+            // The h2 crate resets a stream itself whose content has another length than its head says.
+            Some(h2::Reason::PROTOCOL_ERROR) if error.is_reset() && error.is_library() => {
+                Self::Framing(FramingError::Http2)
+            }
             Some(reason) => Self::Reset(reason),
             None => error.into_io().map_or(Self::Ended, Self::Io),
         }

@@ -10,6 +10,7 @@ use crate::proxy::codec::message::{Framing, FramingError, MessageError, MessageS
 use crate::proxy::context::{Context, Sample};
 use crate::proxy::error::Outcome;
 use crate::proxy::exchange::Broken;
+use crate::proxy::failure_log::BAD_BODY;
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::round_trip::RoundTripError;
 use crate::proxy::signed::bad_digest;
@@ -137,13 +138,17 @@ pub(super) fn conclude<S: Duplex>(
                 bad_digest(context);
                 Next::Break(Outcome::ProtocolError)
             }
-            Broken::Client(MessageError::Framing(_)) => Next::Break(Outcome::ProtocolError),
+            Broken::Client(MessageError::Framing(_)) => {
+                let client = context.identity.client();
+                context.failures.broken_off(client, BAD_BODY);
+                Next::Break(Outcome::ProtocolError)
+            }
             Broken::Client(_) => Next::Gone(Outcome::ClientGone),
             Broken::Idle => Next::Break(Outcome::IdleTimeout),
             Broken::Shed => Next::Break(Outcome::Shed),
             Broken::Timeout => Next::Break(Outcome::Timeout),
-            Broken::Upstream(_) => {
-                context.answer_broken();
+            Broken::Upstream(error) => {
+                context.answer_broken(&error);
                 Next::Break(Outcome::UpstreamBroken)
             }
         },

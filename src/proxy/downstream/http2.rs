@@ -86,7 +86,7 @@ where
             serving.run(&socket).await
         }
         Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
-        Ok(Err(_)) => (Outcome::ProtocolError, Instant::now()),
+        Ok(Err(_)) => (context.no_preface(), Instant::now()),
         Err(outcome) => (outcome, Instant::now()),
     };
     match outcome {

@@ -4,6 +4,7 @@ use crate::proxy::codec::message::{FramingError, MessageError};
 use crate::proxy::context::Context;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::exchange::Broken;
+use crate::proxy::failure_log::BAD_BODY;
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::signed::bad_digest;
 use crate::signature::Refusal;
@@ -33,7 +34,7 @@ impl RoundTripError {
         };
         match self {
             Self::Client => None,
-            Self::BadBody => refused(LocalReply::BadBody, "the body is malformed"),
+            Self::BadBody => refused(LocalReply::BadBody, BAD_BODY),
             Self::Shed => refused(
                 LocalReply::Shed,
                 "nothing came of the body, and the listener is full",

@@ -13,11 +13,16 @@ use crate::proxy::codec::message::{FramingError, MessageError, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
-use crate::proxy::failure_log::NO_HEAD;
+use crate::proxy::failure_log::{BAD_BODY, NO_HEAD};
 use crate::proxy::pace::announces_stream;
 use crate::proxy::round_trip::{RoundTripError, UpstreamResponse};
 use crate::proxy::signed::bad_digest;
 use crate::proxy::tunnel;
+
+/// Why we break off a stream whose response had begun.
+const IDLE: &str = "both sides were silent for idle-timeout";
+const CLIENT_TIMEOUT: &str = "the client did not go on for client-timeout";
+const SHED: &str = "the client did not go on, and the listener is full";
 
 impl Served<'_> {
     /// Forwards a response of either kind of upstream, or says why there is none. `key`: a WebSocket was asked for.
@@ -103,6 +108,12 @@ impl Served<'_> {
         if outcome == Outcome::Closed {
             sample.complete();
         } else {
+            self.broken_off(match outcome {
+                Outcome::IdleTimeout => Some(IDLE),
+                Outcome::Timeout => Some(CLIENT_TIMEOUT),
+                Outcome::Shed => Some(SHED),
+                _ => None,
+            });
             if outcome == Outcome::UpstreamBroken {
                 self.client.flushed().await;
             }
@@ -133,16 +144,22 @@ impl Served<'_> {
         let Err(broken) = result else {
             return sample.complete();
         };
-        if matches!(
-            broken,
-            Broken::Client(MessageError::Framing(FramingError::Digest))
-        ) {
-            bad_digest(self.context);
+        match &broken {
+            Broken::Client(MessageError::Framing(FramingError::Digest)) => {
+                bad_digest(self.context);
+            }
+            broken => self.broken_off(match broken {
+                Broken::Client(MessageError::Framing(_)) => Some(BAD_BODY),
+                Broken::Idle => Some(IDLE),
+                Broken::Timeout => Some(CLIENT_TIMEOUT),
+                Broken::Shed => Some(SHED),
+                Broken::Client(_) | Broken::Upstream(_) => None,
+            }),
         }
         let reason = match broken {
             Broken::Client(_) | Broken::Idle | Broken::Shed | Broken::Timeout => Reason::CANCEL,
             Broken::Upstream(error) => {
-                self.context.answer_broken();
+                self.context.answer_broken(&error);
                 self.client.flushed().await;
                 match error {
                     MessageError::Reset(reason) => reason,
@@ -151,5 +168,13 @@ impl Served<'_> {
             }
         };
         self.client.reset(reason);
+    }
+
+    /// Says why we broke the stream off: no outcome of the connection does.
+    fn broken_off(&self, why: Option<&str>) {
+        if let Some(why) = why {
+            let client = self.context.identity.client();
+            self.context.failures.broken_off(client, why);
+        }
     }
 }
