@@ -104,7 +104,7 @@ def difference(one, other, path=""):
 
 def refused(helm):
     for what, value in REFUSED.items():
-        said = helm("template", "hybridge", CHART, "--set", value, fails=None)
+        said = helm("template", "hybridge", CHART, "-n", SYSTEM, "--set", value, fails=None)
         wrong = value.partition("=")[0].split(".")
         check(f"{what} is refused by name", "rror" in said and any(word in said for word in wrong), said)
 
