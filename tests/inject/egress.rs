@@ -213,6 +213,16 @@ fn a_wrong_egress_is_refused_with_the_right_form() {
                 "port 8000, which is the app's",
             ),
             ("egress", "a=127.0.1.1:15400->b:1", "the sidecar's own"),
+            (
+                "egress",
+                "a=127.0.0.1:9000->127.0.0.1:15400",
+                "the sidecar's admin port; write the server's own address",
+            ),
+            (
+                "egress",
+                "a=127.0.0.1:9000->[::ffff:127.0.0.1]:15400",
+                "the sidecar's admin port",
+            ),
             ("egress", "admin=127.0.0.1:9000->b:1", "choose another"),
             ("egress", "port-8000=127.0.0.1:9000->b:1", "choose another"),
             ("egress-ca", "servers", "configmap/NAME or secret/NAME"),

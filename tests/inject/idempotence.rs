@@ -259,6 +259,25 @@ fn a_container_or_volume_that_merely_has_our_name_is_refused() {
         .push(json!({"name": "hybridge", "image": "x:1"}));
     assert_eq!(refuse(&app).reason(), "name_taken");
     let mut volume = vllm();
-    volume["spec"]["volumes"] = json!([{"name": "hybridge-tls", "emptyDir": {}}]);
-    assert_eq!(refuse(&volume).reason(), "name_taken");
+    for name in [
+        "hybridge-tls",
+        "hybridge-spiffe",
+        "hybridge-opened",
+        "hybridge-sealed-keys",
+    ] {
+        volume["spec"]["volumes"] = json!([{"name": name, "emptyDir": {}}]);
+        let deny = refuse(&volume);
+        assert_eq!(deny.reason(), "name_taken");
+        assert!(deny.to_string().contains(name), "{deny}");
+    }
+    let opener = json!([{"name": "hybridge-open", "image": "x:1"}]);
+    for pod in [vllm(), pod("sealed")] {
+        let mut init = pod.clone();
+        init["spec"]["initContainers"] = opener.clone();
+        assert_eq!(refuse(&init).reason(), "name_taken");
+        let mut beside = annotated(pod, "status", "{}");
+        let apps = list_mut(&mut beside, "/spec/containers");
+        apps.push(opener[0].clone());
+        assert_eq!(refuse(&beside).reason(), "name_taken");
+    }
 }

@@ -4,12 +4,16 @@
 use std::io::Cursor;
 
 use hybridge::inject::cluster::{check, status};
-use hybridge::inject::{ClusterArgs, NamespaceDefaults, OfflineArgs, Settings, offline, read_yaml};
+use hybridge::inject::{
+    ClusterArgs, Decision, NamespaceDefaults, OfflineArgs, Settings, offline, plan, read_yaml,
+};
 use serde_json::{Value, json};
 
 use crate::cluster::{namespace, placed, run};
 use crate::offline::run_args;
-use crate::support::{sidecar, sidecar_env, vllm};
+use crate::support::{
+    annotated, inject, placed as defaulted, pod, refuse, sidecar, sidecar_env, vllm,
+};
 
 const DEFAULTS: &str = "ai: {client-auth: required, client-ca: configmap/clients, allow-uri: 'spiffe://a/b', policy: pq-required, memory: 512Mi}";
 
@@ -191,4 +195,96 @@ fn a_label_that_the_webhook_refuses_is_one_that_asks() {
         let result = offline::run(&args, &mut text.as_bytes(), &mut out, &mut notices);
         assert_eq!(result.is_err(), said);
     }
+}
+
+/// An annotation of the namespace, as the API server copies it to a pod.
+fn of_namespace(mut pod: Value, name: &str, value: &str) -> Value {
+    pod["metadata"]["annotations"][format!("namespace.hybridge.dev/{name}")] = json!(value);
+    pod
+}
+
+#[test]
+fn an_annotation_of_the_namespace_counts_for_the_pods_that_it_concerns() {
+    for (name, value) in [
+        ("egress-ca", "configmap/ca"),
+        ("egress-policy", "pq-required"),
+        ("egress-protocol", "http"),
+        ("egress-targets-allowed", "*.svc:443"),
+        ("traces-sample", "0.5"),
+        ("sealed-size", "1Gi"),
+        ("sealed-identity", "http://127.0.0.1:8006/key"),
+        ("drain-timeout", "300s"),
+    ] {
+        inject(&of_namespace(vllm(), name, value));
+        let own = refuse(&annotated(vllm(), name, value));
+        assert!(own.to_string().contains(name), "{own}");
+    }
+    let of_ingress = [("policy", "pq-required"), ("mode", "explicit")];
+    for (name, value) in of_ingress {
+        inject(&of_namespace(pod("egress-only"), name, value));
+    }
+    // Where the pod has what it is about, it counts.
+    let url = of_namespace(
+        pod("sealed"),
+        "sealed-identity",
+        "http://127.0.0.1:8006/key",
+    );
+    let mut without = url.clone();
+    let annotations = without["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations.remove("hybridge.dev/sealed-identity");
+    let key = "\"http://127.0.0.1:8006/key\"";
+    let spec = |pod: &Value| inject(pod).patched()["spec"].to_string();
+    assert!(spec(&without).contains(key));
+    assert!(!spec(&url).contains(key));
+}
+
+#[test]
+fn the_pod_wins_over_its_namespace_and_that_over_the_file() {
+    let memory = |annotations: &[(&str, &str)]| {
+        let plan = defaulted("ai: {memory: 256Mi}", annotations).unwrap();
+        sidecar(plan.patched())["resources"]["limits"]["memory"].clone()
+    };
+    assert_eq!(memory(&[]), "256Mi");
+    let mut both = of_namespace(vllm(), "memory", "320Mi");
+    both["metadata"]["namespace"] = json!("ai");
+    let settings = settings("ai: {memory: 256Mi}");
+    let planned = plan(&both, Decision::Namespace, &settings).unwrap();
+    assert_eq!(
+        sidecar(planned.patched())["resources"]["limits"]["memory"],
+        "320Mi"
+    );
+    let own = annotated(both, "memory", "64Mi");
+    let planned = plan(&own, Decision::Namespace, &settings).unwrap();
+    assert_eq!(
+        sidecar(planned.patched())["resources"]["limits"]["memory"],
+        "64Mi"
+    );
+    let again = plan(planned.patched(), Decision::Namespace, &settings).unwrap();
+    assert!(again.ops.is_empty());
+}
+
+#[test]
+fn a_slip_in_a_copied_annotation_is_refused_too() {
+    for (name, value, reason, remedy) in [
+        ("memroy", "1Gi", "unknown_annotation", "hybridge.dev/memory"),
+        ("memory", "little", "annotation_value", "64Mi"),
+    ] {
+        let deny = refuse(&of_namespace(vllm(), name, value));
+        assert_eq!(deny.reason(), reason);
+        assert!(deny.to_string().contains(remedy), "{deny}");
+    }
+    // Other processes that may read the key are the pod's own affair.
+    let mut shared = of_namespace(vllm(), "allow-shared-pid", "true");
+    shared["spec"]["shareProcessNamespace"] = json!(true);
+    assert_eq!(refuse(&shared).reason(), "shared_pid");
+}
+
+/// The chart writes the names that the planner reads.
+#[test]
+fn the_chart_copies_annotations_under_the_prefix_that_is_read() {
+    let path = "k8s/chart/templates/namespace-annotations.yaml";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = std::fs::read_to_string(path).unwrap();
+    let copied = "k == 'hybridge.dev/allow-shared-pid' ? k : 'namespace.' + k";
+    assert!(text.contains(copied), "{text}");
 }

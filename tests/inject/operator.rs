@@ -53,6 +53,13 @@ fn a_mistake_in_the_defaults_names_namespace_and_remedy() {
         ("ai: {memroy: 1Gi}", ["namespace ai", "hybridge.dev/memory"]),
         ("ai: {memory: lots}", ["namespace ai", "64Mi"]),
         ("ai: {status: x}", ["namespace ai", "status"]),
+        (
+            "ai: {allow-shared-pid: 'true'}",
+            [
+                "namespace ai",
+                "annotation hybridge.dev/allow-shared-pid on the pods",
+            ],
+        ),
         ("ai: {ports: 8000}", ["namespace ai", "quotes"]),
         (
             "ai: {memory: 64Mi, hybridge.dev/memory: 1Gi}",

@@ -85,6 +85,13 @@ fn a_wrong_annotation_is_refused_with_the_right_one() {
         ("policy", "pq", "annotation_value", "hybrid-required"),
         ("bind-env", "1X", "annotation_value", "NAME=value"),
         ("allow-shared-pid", "yes", "annotation_value", "\"true\""),
+        // The policies, which read it too, do not trim.
+        (
+            "allow-shared-pid",
+            " true ",
+            "annotation_value",
+            "without spaces",
+        ),
     ] {
         let deny = refuse(&annotated(vllm(), name, value));
         assert_eq!(deny.reason(), reason, "{name}: {value}");

@@ -430,6 +430,10 @@ SPOILED = {
         p["metadata"]["annotations"].update({"hybridge.dev/egress-policy": "hybrid-required"}),
         s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_EGRESS_POLICY"]
                  + [{"name": "HYBRIDGE_EGRESS_POLICY", "value": "hybrid-preferred"}])),
+    "a sidecar that asks no client, where the namespace's annotation does": lambda p, s: (
+        p["metadata"]["annotations"].pop("hybridge.dev/client-auth", None),
+        p["metadata"]["annotations"].update({"namespace.hybridge.dev/client-auth": "required"}),
+        s.update(env=[e for e in s["env"] if e["name"] != "HYBRIDGE_CLIENT_AUTH"] + [{"name": "HYBRIDGE_PORTS", "value": "1=127.0.0.1:1"}])),
     "an impostor": lambda p, s: p["spec"]["containers"].append({"name": "hybridge", "image": "x:1"}),
 }
 # Changes of a running pod: those the policy refuses, and those that are nobody's business.

@@ -12,17 +12,21 @@ mod spiffe;
 mod traces;
 mod tunnel;
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 use serde_json::Value;
 
 use self::reader::{Reader, refuse_many, wrong};
 use super::deny::Deny;
+use super::names::NAMESPACE_PREFIX;
+use super::pod;
 use super::quantity::Quantity;
 use super::settings::Settings;
 use crate::tls::policy::Mode as KeyExchange;
 
 pub(crate) use self::clients::Clients;
-pub(crate) use self::egress::Egress;
+pub(crate) use self::egress::{Egress, Entry as EgressEntry};
 pub(crate) use self::reader::spelling;
 pub(crate) use self::sealed::{Identity, Sealed};
 pub(crate) use self::source::Source;
@@ -37,6 +41,9 @@ const FIRST_LISTEN_PORT: u16 = 8443;
 pub(crate) const DEFAULT_MEMORY: &str = "128Mi";
 /// Less is taken for a slip, such as a unit that was forgotten.
 const LEAST_MEMORY: u64 = 32 << 20;
+
+/// Accepts that other processes may read the key. Only the pod itself can say it.
+pub(crate) const SHARED_PID: &str = "allow-shared-pid";
 
 /// How the app is put behind the sidecar.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -143,10 +150,7 @@ pub(crate) fn parse(
 ) -> Result<Request, Deny> {
     let read = Reader {
         pod,
-        of_namespace: settings
-            .namespace_defaults
-            .as_ref()
-            .and_then(|defaults| defaults.of(namespace?)),
+        of_namespace: &of_namespace(pod, namespace, settings),
         defaults: &settings.defaults,
     };
     read.refuse_unknown()?;
@@ -190,10 +194,28 @@ pub(crate) fn parse(
             .quantity("memory")?
             .unwrap_or_else(|| DEFAULT_MEMORY.into()),
         log_level: read.choice("log-level", LogLevel::Info)?,
-        allow_shared_pid: read.flag("allow-shared-pid")?,
+        allow_shared_pid: read.flag_of_policies(SHARED_PID)?,
     };
     refuse_contradictions(&request)?;
     Ok(request)
+}
+
+/// What counts in the namespace of a pod: its annotations, which the API server copied to the pod, before
+/// those that the operator wrote for it.
+fn of_namespace(
+    pod: &Value,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> BTreeMap<String, String> {
+    let file = settings.namespace_defaults.as_ref();
+    let written = file.and_then(|defaults| defaults.of(namespace?));
+    let mut all = written.cloned().unwrap_or_default();
+    let annotations = pod::metadata(pod, "annotations").into_iter().flatten();
+    all.extend(annotations.filter_map(|(key, value)| {
+        let name = key.strip_prefix(NAMESPACE_PREFIX)?;
+        Some((name.to_owned(), value.as_str()?.to_owned()))
+    }));
+    all
 }
 
 fn refuse_contradictions(request: &Request) -> Result<(), Deny> {

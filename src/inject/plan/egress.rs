@@ -1,9 +1,11 @@
 //! The other half of a connection in a pod: that its addresses are free, and that the app knows them.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use serde_json::Value;
 use serde_json::json;
 
-use super::annotations::{Egress, Request};
+use super::annotations::{Egress, EgressEntry, Request};
 use super::catalog;
 use super::deny::{Deny, Reason};
 use super::editor::Editor;
@@ -12,6 +14,8 @@ use super::names::{ADMIN_PORT, NAME, PREFIX, TUNNEL_PORT};
 use super::pod::{self, List, Slot};
 use super::ports::Exposed;
 use super::trace::Trace;
+use crate::listener::reaches;
+use crate::proxy::Target;
 
 /// Refuses what cannot run, or has no effect, in this pod.
 pub(crate) fn check(
@@ -49,6 +53,12 @@ pub(crate) fn check(
                     entry.name
                 )));
         }
+        if leads_to_admin(entry) {
+            return Err(Reason::AnnotationValue.deny(format!(
+                    "annotation hybridge.dev/egress: {} has a target at port {ADMIN_PORT}, which is the sidecar's admin port; write the server's own address",
+                    entry.name
+                )));
+        }
         let listener = exposed
             .iter()
             .any(|e| entry.name == format!("port-{}", e.listen));
@@ -64,6 +74,14 @@ pub(crate) fn check(
     }
     explain(egress, trace);
     Ok(())
+}
+
+/// A target that the sidecar refuses at its start: from loopback its admin port takes commands.
+fn leads_to_admin(entry: &EgressEntry) -> bool {
+    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT));
+    let target = entry.target.as_deref().and_then(|text| text.parse().ok());
+    let address = target.as_ref().and_then(Target::address);
+    address.is_some_and(|address| reaches(address, admin))
 }
 
 fn tunnel_port(pod: &Value) -> Result<(), Deny> {

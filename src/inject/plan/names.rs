@@ -20,5 +20,7 @@ pub(crate) const TUNNEL_PORT: u16 = 15443;
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
 /// What the names of our labels and annotations begin with.
 pub(crate) const PREFIX: &str = "hybridge.dev/";
+/// What the names of annotations begin with that the API server copies to a pod from its namespace.
+pub(crate) const NAMESPACE_PREFIX: &str = "namespace.hybridge.dev/";
 /// The annotation that the injector writes. It is never read as a request.
 pub(crate) const STATUS: &str = "hybridge.dev/status";

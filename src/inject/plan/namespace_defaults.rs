@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::annotations;
+use super::annotations::{self, SHARED_PID};
 use super::known_annotations::{is_known, unknown_message};
 use super::names::PREFIX;
 use super::settings::{NamespaceDefaults, Settings, secret_name};
@@ -47,6 +47,11 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
     let mut read = BTreeMap::new();
     for (key, value) in given {
         let name = key.strip_prefix(PREFIX).unwrap_or(key);
+        if name == SHARED_PID {
+            return Err(wrong(format!(
+                "{name} counts on a pod alone, where the policies read it too; write annotation {PREFIX}{name} on the pods"
+            )));
+        }
         if name == "status" || !is_known(name) {
             return Err(wrong(unknown_message(name)));
         }

@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::deny::{Deny, Reason};
-use super::names::{AGENT_VOLUME, NAME, STATUS, TLS_VOLUME};
-use super::pod;
+use super::names::{
+    AGENT_VOLUME, NAME, OPENED_VOLUME, OPENER, SEALED_KEYS_VOLUME, STATUS, TLS_VOLUME,
+};
+use super::pod::{self, List};
 use super::settings::Settings;
 use super::sidecar::{existing, list};
 use crate::probes::ProbeTable;
@@ -21,17 +23,18 @@ pub(crate) fn read(pod: &Value, settings: &Settings) -> Result<Previous, Deny> {
     let status = pod::metadata(pod, "annotations")
         .and_then(|a| a.get(STATUS))
         .and_then(Value::as_str);
-    let expected = list(settings);
-    for slot in pod::all_slots(pod).filter(|slot| slot.name() == NAME) {
-        if status.is_none() || slot.list != expected {
-            return Err(taken(
-                &format!("spec.{} has a container", slot.list.key()),
-                NAME,
-            ));
+    for (name, expected) in [(NAME, list(settings)), (OPENER, List::Init)] {
+        for slot in pod::all_slots(pod).filter(|slot| slot.name() == name) {
+            if status.is_none() || slot.list != expected {
+                return Err(taken(
+                    &format!("spec.{} has a container", slot.list.key()),
+                    name,
+                ));
+            }
         }
     }
     let volumes = pod::array(pod::spec(pod), "volumes");
-    let ours = [TLS_VOLUME, AGENT_VOLUME];
+    let ours = [TLS_VOLUME, AGENT_VOLUME, OPENED_VOLUME, SEALED_KEYS_VOLUME];
     let found = ours
         .into_iter()
         .find(|name| volumes.iter().any(|v| pod::name(v) == *name));

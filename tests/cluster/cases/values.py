@@ -116,8 +116,23 @@ def annotated(setting, helm, private):
     check("a pod without any annotation gets it too", memory(said) == "320Mi", said)
     seen = memory(dry(setting, "ours", {"hybridge.dev/memory": "64Mi"}))
     check("an annotation of the pod wins over its namespace's", seen == "64Mi", seen)
+    others = {"egress-ca": "configmap/ca", "egress-policy": "pq-required", "traces-sample": "0.5", "sealed-size": "1Gi"}
+    setting.kubectl("annotate", "namespace", "ours", *(f"hybridge.dev/{name}={value}" for name, value in others.items()))
+    status, said = setting.admitted(setting.pod("ours", "other"), lambda _, said: "sealed-size" in str(said.get("metadata")))
+    check("what concerns other pods of the namespace refuses none", status == 201 and memory(said) == "320Mi", said)
+    setting.kubectl("annotate", "namespace", "ours", *(f"hybridge.dev/{name}-" for name in others), "hybridge.dev/client-auth=required",
+                    "hybridge.dev/client-ca=configmap/ca", "hybridge.dev/allow-any=true")
+    status, said = setting.admitted(setting.pod("ours", "asks"), lambda _, said: "HYBRIDGE_CLIENT_AUTH" in variables(said))
+    check("client-auth of the namespace reaches the sidecar", variables(said).get("HYBRIDGE_CLIENT_AUTH") == "required", said)
+    weak = setting.pod("ours", "weak")
+    weak["metadata"]["annotations"] = said["metadata"]["annotations"]
+    weak["spec"] = said["spec"]
+    sidecar(weak)["env"] = [each for each in sidecar(weak)["env"] if each["name"] != "HYBRIDGE_CLIENT_AUTH"]
+    status, said = setting.kube.create(weak, dry_run=True)
+    check("a sidecar that asks no client becomes one that does", variables(said).get("HYBRIDGE_CLIENT_AUTH") == "required", said)
+    setting.kubectl("annotate", "namespace", "ours", *(f"hybridge.dev/{name}-" for name in ("client-auth", "client-ca", "allow-any")))
     status, said = setting.kube.create(setting.pod("ours", "out", labels={"hybridge.dev/inject": "disabled"}), dry_run=True)
-    check("a pod that opts out gets none", "hybridge.dev/memory" not in said["metadata"].get("annotations", {}), said)
+    check("a pod that opts out gets none", "hybridge.dev/memory" not in str(said["metadata"].get("annotations")), said)
     done = setting.plane.kubectl("annotate", "namespace", "ours", "hybridge.dev/memroy=1Gi")
     check("a misspelt annotation of a namespace is refused", done.returncode != 0 and "memory" in done.stderr, done.stderr)
     setting.kubectl("annotate", "--overwrite", "namespace", "ours", "hybridge.dev/memory=little")

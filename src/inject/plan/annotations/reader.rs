@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::inject::plan::deny::{Deny, Reason};
 use crate::inject::plan::known_annotations::{is_known, unknown_message};
-use crate::inject::plan::names::PREFIX;
+use crate::inject::plan::names::{NAMESPACE_PREFIX, PREFIX};
 use crate::inject::plan::pod;
 use crate::inject::plan::quantity::Quantity;
 use crate::inject::plan::settings::{self, Defaults};
@@ -24,7 +24,7 @@ const MOST_LISTENERS: usize = 256;
 pub(super) struct Reader<'a> {
     pub(super) pod: &'a Value,
     /// What counts in the pod's namespace where the pod says nothing.
-    pub(super) of_namespace: Option<&'a BTreeMap<String, String>>,
+    pub(super) of_namespace: &'a BTreeMap<String, String>,
     pub(super) defaults: &'a Defaults,
 }
 
@@ -32,7 +32,10 @@ impl Reader<'_> {
     pub(super) fn refuse_unknown(&self) -> Result<(), Deny> {
         let annotations = pod::metadata(self.pod, "annotations").into_iter().flatten();
         for (key, _) in annotations {
-            if let Some(name) = key.strip_prefix(PREFIX).filter(|name| !is_known(name)) {
+            let name = key
+                .strip_prefix(PREFIX)
+                .or_else(|| key.strip_prefix(NAMESPACE_PREFIX));
+            if let Some(name) = name.filter(|name| !is_known(name)) {
                 return Err(Reason::UnknownAnnotation.deny(unknown_message(name)));
             }
         }
@@ -40,17 +43,20 @@ impl Reader<'_> {
     }
 
     /// The pod's own value, else its namespace's, else the cluster's.
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.own(name)
-            .or_else(|| self.of_namespace?.get(name).map(|value| value.trim()))
+            .or_else(|| self.of_namespace.get(name).map(|value| value.trim()))
             .or_else(|| self.defaults.get(name))
     }
 
     pub(super) fn own(&self, name: &str) -> Option<&str> {
+        self.as_written(name).map(str::trim)
+    }
+
+    fn as_written(&self, name: &str) -> Option<&str> {
         pod::metadata(self.pod, "annotations")?
             .get(&format!("{PREFIX}{name}"))?
             .as_str()
-            .map(str::trim)
     }
 
     pub(super) fn parsed<T>(
@@ -87,6 +93,21 @@ impl Reader<'_> {
         Ok(self
             .parsed(name, "use \"true\" or \"false\"", |t| t.parse().ok())?
             .unwrap_or(false))
+    }
+
+    /// A flag that the policies read too: on the pod alone, and without trimming its value.
+    pub(super) fn flag_of_policies(&self, name: &str) -> Result<bool, Deny> {
+        match self.as_written(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(text) => Err(wrong(
+                name,
+                &format!(
+                    "is {}; use \"true\" or \"false\", without spaces",
+                    quoted(text)
+                ),
+            )),
+        }
     }
 
     pub(super) fn list(&self, name: &str) -> Result<Option<Vec<String>>, Deny> {

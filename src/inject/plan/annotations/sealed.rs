@@ -56,7 +56,7 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Sealed>, Deny> {
             None => Ok(None),
         };
     };
-    let url = read.own(REST[0]).map(url).transpose()?.flatten();
+    let url = read.text(REST[0]).map(url).transpose()?.flatten();
     let identity = match url {
         Some(url) => Some(Identity::Url(url)),
         None => source::read_secret(read, "sealed-identity", "identity.txt")?.map(Identity::Secret),

@@ -56,8 +56,8 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Agent>, Deny> {
     };
     // What a namespace says of files counts for its pods without an agent of their own.
     let beside = |name: &&str| {
-        let of_namespace = read.of_namespace.filter(|_| read.own(NAME).is_none());
-        read.own(name).is_some() || of_namespace.is_some_and(|all| all.contains_key(*name))
+        let is_of_namespace = read.own(NAME).is_none() && read.of_namespace.contains_key(*name);
+        read.own(name).is_some() || is_of_namespace
     };
     match FILES.into_iter().find(beside) {
         None => Ok(Some(agent)),
