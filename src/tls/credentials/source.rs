@@ -57,7 +57,7 @@ impl PairText {
                 Zeroizing::new(key.as_os_str().as_encoded_bytes().to_vec())
             } else {
                 let text = read_file(Role::Key, key, &generation.locate(key))?;
-                // Of a key that is in use already too: who may write it can replace it later.
+                // At each look, though the pair be the one in use: a restart would refuse it.
                 kept_from_everybody(key)?;
                 text
             },
@@ -69,7 +69,7 @@ impl PairText {
     }
 }
 
-/// A key that everybody may write is none of ours for sure.
+/// Refuses a key that everybody may write: anyone could have put another in its place.
 fn kept_from_everybody(key: &Path) -> Result<(), CredentialError> {
     match exposure(key) {
         Some(Exposure::Writable(mode)) => Err(CredentialError::Writable {
