@@ -41,6 +41,9 @@ impl Case {
         write("p384", &p384);
         let mixed = p384.with_keys(Algorithm::MlDsa87);
         write("mixed", &mixed);
+        let read = |folder: &str| fs::read_to_string(dir.path().join(folder).join("ca.crt"));
+        let both = read("strict").unwrap() + &read("p256").unwrap();
+        fs::write(dir.path().join("both.crt"), both).unwrap();
         Self { dir }
     }
 
@@ -336,7 +339,7 @@ fn each_way_not_to_keep_to_it_is_named_and_refused() {
             "client-certificates",
         ),
         (
-            asking("'p256/ca.crt'", "'pq-required'"),
+            asking("'both.crt'", "'pq-required'"),
             LOCAL,
             "client-certificates",
         ),
