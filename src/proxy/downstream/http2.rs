@@ -259,10 +259,11 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
     /// A window cannot be taken back (RFC 9113 §6.9), so it is promised step by step.
     fn widen(&mut self) {
         if self.window < UPLOAD_WINDOW / 2 + 1
-            && self.unsent.has_uploaded(self.window as usize / 2)
+            && self.unsent.uploads.has_received(self.window as usize / 2)
             && self.widened.grow(self.window as usize)
         {
             self.window *= 2;
+            self.unsent.uploads.widened(self.window);
             self.connection.set_target_window_size(self.window);
         }
     }

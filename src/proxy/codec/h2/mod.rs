@@ -10,6 +10,8 @@ pub(crate) mod pings;
 pub(crate) mod refusals;
 pub(crate) mod reserve;
 mod sender;
+mod share_of_outgoing;
 pub(crate) mod stream;
 pub(crate) mod unsent;
+mod upload_window;
 pub(crate) mod write_coalescer;

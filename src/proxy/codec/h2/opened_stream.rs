@@ -6,6 +6,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 
 use crate::proxy::codec::h2::sender::Sender;
+use crate::proxy::codec::h2::share_of_outgoing::ShareOfOutgoing;
 use crate::proxy::codec::h2::stream::poll_frame;
 use crate::proxy::codec::message::{
     AskOutgoing, Frame, MessageError, MessageStream, Outgoing, Readiness,
@@ -19,6 +20,7 @@ pub(crate) struct OpenedStream {
     /// The response has no body, whatever the server sends.
     bodiless: bool,
     connection: AskOutgoing,
+    share: ShareOfOutgoing,
 }
 
 impl OpenedStream {
@@ -29,6 +31,7 @@ impl OpenedStream {
             receiver: None,
             bodiless: false,
             connection,
+            share: ShareOfOutgoing::default(),
         }
     }
 
@@ -76,6 +79,7 @@ impl MessageStream for OpenedStream {
 
     fn send(&mut self, frame: Frame, last: bool) -> Result<(), MessageError> {
         self.sender.send(frame, last);
+        self.share.sent();
         Ok(())
     }
 
@@ -93,6 +97,6 @@ impl MessageStream for OpenedStream {
     }
 
     fn outgoing(&self) -> Outgoing {
-        (self.connection)()
+        self.share.of(|| (self.connection)())
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::proxy::codec::digest_check::DigestCheck;
 use crate::proxy::codec::h2::sender::Sender;
+use crate::proxy::codec::h2::share_of_outgoing::ShareOfOutgoing;
 use crate::proxy::codec::h2::unsent::{Charge, Unsent};
 use crate::proxy::codec::headers;
 use crate::proxy::codec::linger::{LISTENED, LISTENED_BYTES, SILENCE};
@@ -80,6 +81,7 @@ pub(crate) struct ServedStream {
     grpc_status: Option<u8>,
     unsent: Arc<Unsent>,
     patience: Patience,
+    share: ShareOfOutgoing,
     /// Both sides may speak by turns.
     talks: bool,
 }
@@ -89,6 +91,8 @@ impl Drop for ServedStream {
         if self.patience.is_stalled() {
             self.unsent.goes_on();
         }
+        let held = self.ahead.len() + self.handed;
+        self.unsent.uploads.released(held);
     }
 }
 
@@ -113,6 +117,7 @@ impl ServedStream {
             grpc_status: None,
             unsent,
             patience: Patience::default(),
+            share: ShareOfOutgoing::default(),
             talks: false,
         }
     }
@@ -199,12 +204,14 @@ impl ServedStream {
     pub(crate) async fn discard(&mut self) -> Result<(), MessageError> {
         let ahead = std::mem::take(&mut self.ahead).len();
         let held = ahead + std::mem::take(&mut self.handed);
+        self.unsent.uploads.released(held);
         self.receiver.flow_control().release_capacity(held)?;
         let mut left = LISTENED_BYTES;
         let listening = async {
             while let Ok(Some(data)) = timeout(SILENCE, self.receiver.data()).await {
                 let length = data?.len();
-                self.unsent.uploaded(length);
+                self.unsent.uploads.came(length);
+                self.unsent.uploads.released(length);
                 self.receiver.flow_control().release_capacity(length)?;
                 left = left.saturating_sub(length.max(SMALL_FRAME));
                 if left == 0 {
@@ -232,7 +239,7 @@ impl ServedStream {
         let frame = ready!(poll_frame(&mut self.receiver, cx))?;
         if let Some(Frame::Data(data)) = &frame {
             self.handed += data.len();
-            self.unsent.uploaded(data.len());
+            self.unsent.uploads.came(data.len());
         }
         Poll::Ready(Ok(frame))
     }

@@ -12,14 +12,15 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
-use crate::budget::UNSENT_PER_CONNECTION;
+use crate::budget::{FIRST_UPLOAD_WINDOW, UNSENT_PER_CONNECTION};
 use crate::proxy::codec::h2::reserve::{BOUNDS, HEADS, Reserve, Reserved};
+use crate::proxy::codec::h2::upload_window::UploadWindow;
 use crate::proxy::codec::message::Readiness;
 
 /// The part of the process's bytes of heads that one connection may hold: one in so many.
 const PART_OF_HEADS: u64 = 4;
 /// Bytes that are progress of responses: less may be replies to pings.
-const PROGRESS: u64 = 4096;
+pub(crate) const PROGRESS: u64 = 4096;
 
 /// What a process holds.
 pub(crate) struct Process {
@@ -75,8 +76,8 @@ type Look<T> = Box<dyn Fn() -> Option<T> + Send + Sync>;
 /// What the streams of one connection hold.
 pub(crate) struct Unsent {
     held: AtomicUsize,
-    /// Bytes of uploads that came since the client's window was last made wider.
-    uploaded: AtomicUsize,
+    /// What the other direction holds.
+    pub(crate) uploads: UploadWindow,
     /// The client does not read its socket.
     blocked: Arc<AtomicBool>,
     unblocked: Notify,
@@ -93,7 +94,7 @@ impl Unsent {
     pub(crate) fn new(process: &'static Process, blocked: Arc<AtomicBool>) -> Arc<Self> {
         Arc::new(Self {
             held: AtomicUsize::new(0),
-            uploaded: AtomicUsize::new(0),
+            uploads: UploadWindow::new(FIRST_UPLOAD_WINDOW),
             blocked,
             unblocked: Notify::new(),
             heads: AtomicUsize::new(0),
@@ -113,9 +114,9 @@ impl Unsent {
         self.socket.get()?.0()
     }
 
-    /// How much the socket took.
-    pub(crate) fn progress(&self) -> u64 {
-        self.socket.get().and_then(|socket| socket.1()).unwrap_or(0) / PROGRESS
+    /// Bytes that the socket took.
+    pub(crate) fn sent(&self) -> u64 {
+        self.socket.get().and_then(|socket| socket.1()).unwrap_or(0)
     }
 
     /// One more stream waits for the client alone, and has for too long.
@@ -194,20 +195,6 @@ impl Unsent {
                 unblocked.await;
             }
         }
-    }
-
-    /// Part of an upload came.
-    pub(crate) fn uploaded(&self, bytes: usize) {
-        self.uploaded.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Whether so many bytes have come since this was last so.
-    pub(crate) fn has_uploaded(&self, bytes: usize) -> bool {
-        let has = self.uploaded.load(Ordering::Relaxed) >= bytes;
-        if has {
-            self.uploaded.store(0, Ordering::Relaxed);
-        }
-        has
     }
 
     /// Whether nothing is held.

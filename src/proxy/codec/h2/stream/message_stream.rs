@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use super::{ServedStream, grpc_status};
+use crate::proxy::codec::h2::unsent::PROGRESS;
 use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
 use crate::proxy::codec::patience::{Awaited, Change, GivenUp, Turn};
 
@@ -18,6 +19,7 @@ impl MessageStream for ServedStream {
 
     fn taken(&mut self) {
         let handed = std::mem::take(&mut self.handed);
+        self.unsent.uploads.released(handed);
         // Never more than came: there is no error.
         let _ = self.receiver.flow_control().release_capacity(handed);
     }
@@ -41,6 +43,7 @@ impl MessageStream for ServedStream {
         }
         let sender = self.sender.as_mut().ok_or(MessageError::Ended)?;
         sender.send(frame, last);
+        self.share.sent();
         Ok(())
     }
 
@@ -62,7 +65,7 @@ impl MessageStream for ServedStream {
         while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
             match data {
                 Ok(data) => {
-                    self.unsent.uploaded(data.len());
+                    self.unsent.uploads.came(data.len());
                     self.ahead.extend_from_slice(&data);
                 }
                 Err(error) => return Poll::Ready(error.into()),
@@ -82,10 +85,12 @@ impl MessageStream for ServedStream {
     }
 
     fn outgoing(&self) -> Outgoing {
-        Outgoing {
-            sent: self.unsent.progress(),
+        let mut outgoing = self.share.of(|| Outgoing {
+            sent: self.unsent.sent(),
             untaken: self.unsent.untaken().unwrap_or(0),
-        }
+        });
+        outgoing.sent /= PROGRESS;
+        outgoing
     }
 
     /// The connection makes room, once all of its streams wait for the client alone.
@@ -93,8 +98,10 @@ impl MessageStream for ServedStream {
         let unsent = &self.unsent;
         let mut sent = 0;
         match turn.awaited {
+            // Other uploads, which their apps do not take, may leave it no window to send in.
+            Awaited::Sending if unsent.uploads.may_be_shut() => turn.awaited = Awaited::Others,
             Awaited::Sending if self.talks => turn.awaited = Awaited::Talking,
-            Awaited::Reading => sent = unsent.progress(),
+            Awaited::Reading => sent = unsent.sent() / PROGRESS,
             _ => {}
         }
         match self.patience.poll(cx, turn, sent, || unsent.untaken()) {
