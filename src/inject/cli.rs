@@ -34,7 +34,8 @@ pub enum InjectCommand {
     Serve(ServeArgs),
     /// Make, or check, the certificates of the webhook.
     Certs(CertsArgs),
-    /// Report which pods have the sidecar and which lack it, from `kubectl get namespaces,pods -A -o json`.
+    /// Report which pods have the sidecar and which lack it, from
+    /// `kubectl get namespaces,mutatingwebhookconfigurations,pods -A -o json`.
     Status(ClusterArgs),
     /// Check a cluster before or after an installation, from what `kubectl get ... -A -o json` prints.
     Check(ClusterArgs),

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::injector_settings;
 use super::installed::INJECTOR;
 use super::matching::covers;
-use super::objects::{Cluster, is_wanted, namespace};
+use super::objects::{Cluster, UNHEARD, is_wanted, namespace};
 use super::owners::Owners;
 use super::protection::{
     bundle_fault, entry_fault, entry_notes, policy_fault, policy_notes, service_fault,
@@ -115,7 +115,7 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         "no pod reaches that entry, so it protects nothing; apply the overlay again, or upgrade the Helm release",
     );
     let fault = hooks.iter().find_map(|hook| {
-        let fault = service_fault(cluster, hook).or_else(|| entry_fault(hook))?;
+        let fault = service_fault(cluster, hook).or_else(|| entry_fault(cluster, hook))?;
         Some(format!("entry {} {fault}", pod::name(hook)))
     });
     lines.expect_none(
@@ -123,7 +123,7 @@ fn installation(cluster: &Cluster, config: &Value, lines: &mut Lines) {
         "every entry brings the pods that it is for to the injector",
         "some of them are not injected, or refused; apply the overlay again, or upgrade the Helm release",
     );
-    for line in hooks.iter().flat_map(entry_notes) {
+    for line in hooks.iter().flat_map(|hook| entry_notes(cluster, hook)) {
         lines.note(&line);
     }
     let closed = |hook: &Value| pod::string(hook, "failurePolicy") == Some("Fail");
@@ -195,6 +195,9 @@ fn namespaces(cluster: &Cluster, lines: &mut Lines) {
                 known.join(", ")
             ));
         }
+    }
+    for name in cluster.unheard() {
+        lines.fail(&format!("namespace {name}: {UNHEARD}"));
     }
     if cluster.namespaces.is_empty() {
         lines.note("no namespaces in the input: only labels of pods count");

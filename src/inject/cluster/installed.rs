@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::matching::requirements;
 use super::shipped::NAME_LABEL;
 use crate::inject::plan::pod;
 
@@ -19,9 +20,10 @@ pub(super) struct Installed {
     /// Of the injector.
     pub(super) namespace: String,
     /// Namespaces that no entry sees: nothing in them is injected.
-    pub(super) outside: Vec<String>,
+    outside: Vec<String>,
     /// Namespaces in which every pod is injected, by their names.
-    pub(super) enforced: Vec<String>,
+    enforced: Vec<String>,
+    entries: Vec<Value>,
 }
 
 impl Installed {
@@ -53,8 +55,58 @@ impl Installed {
             enforced: enforcing.flat_map(|hook| names(hook, "In")).collect(),
             namespace,
             outside,
+            entries: hooks.to_vec(),
         }
     }
+
+    /// Whether every pod of a namespace is injected because of its name.
+    pub(super) fn enforces(&self, namespace: &str) -> bool {
+        self.enforced.iter().any(|name| name == namespace)
+    }
+
+    pub(super) fn enforces_by_name(&self) -> bool {
+        !self.enforced.is_empty()
+    }
+
+    /// Whether the entry of that name does not see a namespace because of its name.
+    pub(super) fn is_unseen(&self, entry: &str, namespace: &str) -> bool {
+        let mut own = self.entries.iter().filter(|hook| pod::name(hook) == entry);
+        self.is_outside(namespace) || own.any(|hook| leaves_out(hook, namespace))
+    }
+
+    /// Whether no entry sees it.
+    pub(super) fn is_outside(&self, namespace: &str) -> bool {
+        self.outside.iter().any(|name| name == namespace)
+    }
+
+    /// Namespaces that entries and bindings may leave out: another one is for them, or none.
+    pub(super) fn apart(&self) -> Vec<String> {
+        let all = self.outside.iter().chain(&self.enforced);
+        all.cloned().collect()
+    }
+
+    /// How the namespaces that a binding names differ from those that the webhook enforces by name.
+    pub(super) fn named_otherwise(&self, matched: &Value) -> Option<String> {
+        let bound = names(matched, "In");
+        let lacking: Vec<&str> = apart_from(&self.enforced, &bound);
+        if !lacking.is_empty() {
+            let lacking = lacking.join(", ");
+            return Some(format!(
+                "does not name {lacking}, which the webhook enforces"
+            ));
+        }
+        let more = apart_from(&bound, &self.enforced);
+        (!more.is_empty()).then(|| {
+            let more = more.join(", ");
+            format!("names {more}, which no entry of the webhook enforces by name")
+        })
+    }
+}
+
+/// The names that the others lack.
+fn apart_from<'a>(names: &'a [String], others: &[String]) -> Vec<&'a str> {
+    let lacking = names.iter().filter(|name| !others.contains(name));
+    lacking.map(String::as_str).collect()
 }
 
 /// Whether an entry does not see a namespace because of its name.
@@ -64,17 +116,14 @@ fn leaves_out(hook: &Value, namespace: &str) -> bool {
     is_another || names(hook, "NotIn").iter().any(|name| name == namespace)
 }
 
-/// The names that an entry selects namespaces by.
-fn names(hook: &Value, operator: &str) -> Vec<String> {
-    let selector = hook.get("namespaceSelector").unwrap_or(&Value::Null);
-    let by_name = pod::array(selector, "matchExpressions")
-        .iter()
-        .filter(|by| {
-            pod::string(by, "key") == Some(NAME_LABEL)
-                && pod::string(by, "operator") == Some(operator)
-        });
-    let names = by_name.flat_map(|by| pod::array(by, "values"));
-    names
-        .filter_map(|name| name.as_str().map(str::to_owned))
+/// The names that an entry or a binding selects namespaces by.
+fn names(of: &Value, by: &str) -> Vec<String> {
+    let selector = of.get("namespaceSelector").unwrap_or(&Value::Null);
+    let by_name = requirements(selector)
+        .into_iter()
+        .filter(|(key, operator, _)| (*key, *operator) == (NAME_LABEL, by));
+    by_name
+        .flat_map(|(_, _, values)| values)
+        .map(str::to_owned)
         .collect()
 }

@@ -47,8 +47,9 @@ pub(super) enum Narrower {
     Theirs(String),
 }
 
-/// The first requirement that the installation does not have; ours before theirs.
-pub(super) fn narrower(of: &Value, shipped: &Selectors) -> Option<Narrower> {
+/// The first requirement that the installation does not have; ours before theirs. It may leave out the namespaces `apart`,
+/// for which something else is there, or nothing.
+pub(super) fn narrower(of: &Value, shipped: &Selectors, apart: &[String]) -> Option<Narrower> {
     let own = [
         ("namespaceSelector", shipped.namespace),
         ("objectSelector", shipped.object),
@@ -56,10 +57,16 @@ pub(super) fn narrower(of: &Value, shipped: &Selectors) -> Option<Narrower> {
     let mut theirs = None;
     for (name, shipped) in own {
         let selector = of.get(name).unwrap_or(&Value::Null);
-        for (key, operator, values) in requirements(selector) {
+        for (key, operator, mut values) in requirements(selector) {
+            if (key, operator) == (NAME_LABEL, "NotIn") {
+                values.retain(|name| !apart.iter().any(|one| one == name));
+                if values.is_empty() {
+                    continue;
+                }
+            }
             let is_shipped = |one: &Requirement| {
                 let same_values = || {
-                    one.values.is_empty()
+                    one.key == NAME_LABEL && operator == "In"
                         || one.values.len() == values.len()
                             && one.values.iter().all(|value| values.contains(value))
                 };
@@ -85,7 +92,7 @@ pub(super) fn narrower(of: &Value, shipped: &Selectors) -> Option<Narrower> {
 }
 
 /// Key, operator and values of each requirement.
-fn requirements(selector: &Value) -> Vec<(&str, &str, Vec<&str>)> {
+pub(super) fn requirements(selector: &Value) -> Vec<(&str, &str, Vec<&str>)> {
     let labels = selector.get("matchLabels").and_then(Value::as_object);
     let labels = labels.into_iter().flatten();
     let labels = labels.map(|(key, value)| {
@@ -173,7 +180,8 @@ mod tests {
     #[test]
     fn a_selector_is_narrower_by_a_label_of_ours_or_of_theirs() {
         let shipped = &ENTRIES[0].selectors;
-        let of = |selectors: Value| narrower(&selectors, shipped);
+        let apart = ["kube-system", "pq"].map(str::to_owned);
+        let of = |selectors: Value| narrower(&selectors, shipped, &apart);
         assert_eq!(of(json!({})), None);
         let own = json!({"matchExpressions": [
             {"key": "hybridge.dev/injection", "operator": "In", "values": ["enabled"]},
@@ -194,6 +202,12 @@ mod tests {
             (
                 json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "a"}}}),
                 "the label kubernetes.io/metadata.name (In a) in its namespaceSelector",
+            ),
+            (
+                json!({"namespaceSelector": {"matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["pq", "team-x"]},
+                ]}}),
+                "the label kubernetes.io/metadata.name (NotIn team-x) in its namespaceSelector",
             ),
         ] {
             assert_eq!(of(selectors), Some(Narrower::Theirs(said.to_owned())));

@@ -16,6 +16,10 @@ use crate::inject::plan::pod;
 use crate::inject::plan::{Decision, INJECT_LABEL, NAMESPACE_LABEL};
 use crate::redact::Shown;
 
+/// What is wrong with a namespace of [`Cluster::unheard`].
+pub(super) const UNHEARD: &str = "its label asks for the sidecar, and the webhook leaves the namespace out by its name: its pods get none; \
+     take the label away, or the name out of the webhook's namespaceSelector";
+
 /// The objects that kubectl printed.
 pub(super) struct Cluster {
     pub(super) objects: Vec<Value>,
@@ -92,19 +96,36 @@ impl Cluster {
 
     /// How the webhook decides on pods of this namespace; `None` where it never does.
     pub(super) fn decision(&self, namespace: &str) -> Option<Decision> {
-        let is_in = |names: &[String]| names.iter().any(|name| name == namespace);
-        if is_in(&self.installed.enforced) {
+        if self.installed.enforces(namespace) {
             return Some(Decision::Enforced);
         }
-        if is_in(&self.installed.outside) {
-            return None;
-        }
+        let (entry, decision) = self.by_label(namespace)?;
+        (!self.installed.is_unseen(entry, namespace)).then_some(decision)
+    }
+
+    /// The same for a namespace that only its own entry leaves out: what its pods ask for.
+    pub(super) fn asked(&self, namespace: &str) -> Option<Decision> {
+        let asked = || Some(self.by_label(namespace)?.1);
+        let by_label = || asked().filter(|_| !self.installed.is_outside(namespace));
+        self.decision(namespace).or_else(by_label)
+    }
+
+    /// The entry that is for a namespace with such a label, and what it decides.
+    fn by_label(&self, namespace: &str) -> Option<(&'static str, Decision)> {
         match self.namespaces.get(namespace).and_then(Option::as_deref) {
-            None => Some(Decision::Object),
-            Some("enabled") => Some(Decision::Namespace),
-            Some("enforced") => Some(Decision::Enforced),
+            None => Some(("object.hybridge.dev", Decision::Object)),
+            Some("enabled") => Some(("namespace.hybridge.dev", Decision::Namespace)),
+            Some("enforced") => Some(("enforced.hybridge.dev", Decision::Enforced)),
             Some(_) => None,
         }
+    }
+
+    /// Namespaces that ask by a label and that the webhook does not see because of their names.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = &str> {
+        let labelled = self.namespaces.iter().filter(|(_, label)| label.is_some());
+        labelled
+            .map(|(name, _)| name.as_str())
+            .filter(|name| self.by_label(name).is_some() && self.decision(name).is_none())
     }
 }
 

@@ -55,22 +55,24 @@ pub(super) fn service_fault(cluster: &Cluster, hook: &Value) -> Option<String> {
 }
 
 /// What keeps an entry from seeing the pods that it is for.
-pub(super) fn entry_fault(hook: &Value) -> Option<String> {
+pub(super) fn entry_fault(cluster: &Cluster, hook: &Value) -> Option<String> {
     if let Some(condition) = never_met(hook) {
         return Some(format!(
             "has matchCondition {condition}, which is never met"
         ));
     }
-    match narrower(hook, &entry(hook)?.selectors) {
+    let apart = cluster.installed.apart();
+    match narrower(hook, &entry(hook)?.selectors, &apart) {
         Some(Narrower::Ours(by)) => Some(format!("has {by}")),
         _ => None,
     }
 }
 
 /// What an entry leaves out by the operator's own labels and conditions.
-pub(super) fn entry_notes(hook: &Value) -> Vec<String> {
+pub(super) fn entry_notes(cluster: &Cluster, hook: &Value) -> Vec<String> {
     let name = pod::name(hook);
-    let by_label = entry(hook).and_then(|entry| narrower(hook, &entry.selectors));
+    let apart = cluster.installed.apart();
+    let by_label = entry(hook).and_then(|entry| narrower(hook, &entry.selectors, &apart));
     let by_label = match by_label {
         Some(Narrower::Theirs(by)) => Some(format!("entry {name} is for some pods only, by {by}")),
         _ => None,
@@ -111,11 +113,11 @@ pub(super) fn policy_fault(cluster: &Cluster, policy: &Policy) -> Option<String>
         return Some("no binding names it".to_owned());
     }
     let fault = bindings.find_map(|found| {
-        let fault = binding_fault(found, policy)?;
+        let fault = binding_fault(cluster, found, policy)?;
         Some(format!("its binding {} {fault}", name(found)))
     });
     fault.or_else(|| {
-        let named = !cluster.installed.enforced.is_empty();
+        let named = cluster.installed.enforces_by_name();
         let mut expected = policy.bindings.iter();
         let missing = expected.find(|one| {
             let mut found = self::bindings(cluster, policy);
@@ -147,7 +149,7 @@ fn bindings<'a>(cluster: &'a Cluster, policy: &'a Policy) -> impl Iterator<Item 
     })
 }
 
-fn binding_fault(binding: &Value, policy: &Policy) -> Option<String> {
+fn binding_fault(cluster: &Cluster, binding: &Value, policy: &Policy) -> Option<String> {
     let spec = binding.get("spec").unwrap_or(&Value::Null);
     let mut actions = pod::array(spec, "validationActions").iter();
     if !actions.any(|action| action.as_str() == Some("Deny")) {
@@ -158,8 +160,10 @@ fn binding_fault(binding: &Value, policy: &Policy) -> Option<String> {
         return Some(format!("has {fault}"));
     }
     let shipped = policy.bindings.iter().find(|one| one.name == name(binding));
-    match narrower(matched, &shipped?.selectors) {
+    let shipped = shipped?;
+    match narrower(matched, &shipped.selectors, &cluster.installed.apart()) {
         Some(Narrower::Ours(by)) => Some(format!("has {by}")),
+        _ if shipped.only_named => cluster.installed.named_otherwise(matched),
         _ => None,
     }
 }
@@ -171,7 +175,7 @@ pub(super) fn policy_notes(cluster: &Cluster, policy: &Policy) -> Vec<String> {
     let object = cluster.named("ValidatingAdmissionPolicy", title);
     if let Some(spec) = object.and_then(|object| object.get("spec")) {
         let matched = spec.get("matchConstraints").unwrap_or(&Value::Null);
-        if let Some(by) = left_out(matched, &EVERYTHING) {
+        if let Some(by) = left_out(matched, &EVERYTHING, &[]) {
             notes.push(format!("policy {title} is for some objects only, by {by}"));
         }
         if let Some(names) = added_conditions(spec, policy.conditions) {
@@ -180,11 +184,12 @@ pub(super) fn policy_notes(cluster: &Cluster, policy: &Policy) -> Vec<String> {
             ));
         }
     }
+    let apart = cluster.installed.apart();
     for binding in bindings(cluster, policy) {
         let shipped = policy.bindings.iter().find(|one| one.name == name(binding));
         let matched = binding.pointer("/spec/matchResources");
         let shipped = shipped.map_or(&EVERYTHING, |one| &one.selectors);
-        if let Some(by) = matched.and_then(|matched| left_out(matched, shipped)) {
+        if let Some(by) = matched.and_then(|matched| left_out(matched, shipped, &apart)) {
             notes.push(format!(
                 "policy {title}: its binding {} is for some pods only, by {by}",
                 name(binding)
@@ -200,11 +205,11 @@ const EVERYTHING: Selectors = Selectors {
     object: &[],
 };
 
-fn left_out(matched: &Value, shipped: &Selectors) -> Option<String> {
+fn left_out(matched: &Value, shipped: &Selectors, apart: &[String]) -> Option<String> {
     if !pod::array(matched, "excludeResourceRules").is_empty() {
         return Some("excludeResourceRules".to_owned());
     }
-    match narrower(matched, shipped)? {
+    match narrower(matched, shipped, apart)? {
         Narrower::Ours(by) | Narrower::Theirs(by) => Some(by),
     }
 }

@@ -11,7 +11,7 @@ pub(super) const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 pub(super) struct Requirement {
     pub(super) key: &'static str,
     pub(super) operator: &'static str,
-    /// Empty: any.
+    /// Empty for names of namespaces, which the installation chooses.
     pub(super) values: &'static [&'static str],
 }
 

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::objects::{Cluster, is_wanted, name, namespace};
+use super::objects::{Cluster, UNHEARD, is_wanted, name, namespace};
 use super::report::Report;
 use crate::inject::plan::names::{NAME, STATUS};
 use crate::inject::plan::pod;
+
+/// What prints all that counts.
+const INPUT: &str = "kubectl get namespaces,mutatingwebhookconfigurations,pods -A -o json";
 
 #[derive(Default)]
 struct Row {
@@ -27,7 +30,7 @@ pub(super) fn report(cluster: &Cluster) -> Report {
     for object in cluster.of_kind("Pod").filter(|object| !is_over(object)) {
         let row = rows.entry(namespace(object)).or_default();
         let title = format!("{}/{}", namespace(object), name(object));
-        let wanted = is_wanted(cluster.decision(namespace(object)), object);
+        let wanted = is_wanted(cluster.asked(namespace(object)), object);
         match sidecar(object) {
             Some(found) => {
                 row.injected += 1;
@@ -60,19 +63,34 @@ pub(super) fn report(cluster: &Cluster) -> Report {
     lines.append(&mut remarks);
     // What was left out may be the pod that lacks its sidecar.
     failures += cluster.odd.len();
-    lines.extend(cluster.odd.iter().map(|what| {
-        format!("not read   {what}; give kubectl get namespaces,pods -A -o json as it is")
-    }));
+    lines.extend(
+        cluster
+            .odd
+            .iter()
+            .map(|what| format!("not read   {what}; give {INPUT} as it is")),
+    );
+    for name in cluster.unheard() {
+        failures += 1;
+        lines.push(format!("not seen   namespace {name}: {UNHEARD}"));
+    }
     if cluster.namespaces.is_empty() {
-        lines.push("note: there are no namespaces in the input, so only labels of pods count; give kubectl get namespaces,pods -A -o json".to_owned());
+        lines.push(format!(
+            "note: there are no namespaces in the input, so only labels of pods count; give {INPUT}"
+        ));
+    }
+    if cluster
+        .of_kind("MutatingWebhookConfiguration")
+        .next()
+        .is_none()
+    {
+        lines.push(format!("note: there is no webhook configuration in the input, so namespaces that the chart enforces by name do not count; give {INPUT}"));
     }
     Report { lines, failures }
 }
 
 fn table(rows: &BTreeMap<&str, Row>) -> Vec<String> {
     if rows.is_empty() {
-        let none = "no pods in the input; give kubectl get namespaces,pods -A -o json";
-        return vec![none.to_owned()];
+        return vec![format!("no pods in the input; give {INPUT}")];
     }
     let width = rows.keys().map(|name| name.len()).max().unwrap_or(0).max(9);
     let mut lines = vec![format!(
