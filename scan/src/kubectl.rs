@@ -1,10 +1,13 @@
 //! Targets in cluster objects, as `kubectl get services,ingresses,gateways,endpointslices -A -o json`
 //! prints them. Offline: nothing asks an API server. What is not tried is listed with the reason.
 
+mod kind;
+
 use std::collections::HashSet;
 
 use serde_json::Value;
 
+use self::kind::{Of, text};
 use crate::json;
 use crate::printable::printable;
 use crate::target::Target;
@@ -23,47 +26,14 @@ pub struct Found {
 /// Lists in lists, at most; kubectl prints one level.
 const DEEPEST: usize = 4;
 
-/// The kind and the version of an object: its own, else what its list is for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Of<'a> {
-    kind: &'a str,
-    version: &'a str,
-}
-
-impl<'a> Of<'a> {
-    fn read(object: &'a Value, list: Self) -> Self {
-        match text(object, "/kind").filter(|kind| !kind.is_empty()) {
-            Some(kind) => Self {
-                kind,
-                version: text(object, "/apiVersion").unwrap_or_default(),
-            },
-            None => Self {
-                kind: list.kind,
-                version: text(object, "/apiVersion").unwrap_or(list.version),
-            },
-        }
-    }
-
-    /// The API group, empty for the core group and for an object that does not say it.
-    fn group(self) -> &'a str {
-        self.version.split_once('/').map_or("", |(group, _)| group)
-    }
-
-    /// What the items of a list are: `kubectl get --raw` prints a `ServiceList` whose items say no kind.
-    fn items(self) -> Self {
-        match self.kind.strip_suffix("List") {
-            Some(kind) if !kind.is_empty() => Self { kind, ..self },
-            _ => Self::default(),
-        }
-    }
-}
-
 /// Reads a List, one of another kind, or one object.
 pub fn read(text: &str) -> Result<Found, String> {
     let value = json::read(text).map_err(|error| format!("no JSON of kubectl: {error}"))?;
     let mut found = Found::default();
     match value.get("items") {
         Some(Value::Array(_)) => {}
+        // How an empty slice of Go is printed.
+        Some(Value::Null) if value.get("kind").is_some() => {}
         Some(_) => return Err("`items` is no list".to_owned()),
         None if value.get("kind").is_some() => {}
         None => return Err("neither a List nor an object with a kind".to_owned()),
@@ -82,7 +52,6 @@ impl Found {
                     self.read(item, of.items(), depth + 1);
                 }
             }
-            // How an empty slice of Go is printed.
             Some(Value::Null) if is_list => {}
             Some(_) if is_list => self.miss("a list in a list", "it cannot be read"),
             _ => self.object(value, of),
@@ -197,7 +166,7 @@ impl Found {
         for server in list(object, "/spec/servers") {
             let number = server.pointer("/port/number").and_then(Value::as_u64);
             let protocol = text(server, "/port/protocol").unwrap_or("?");
-            if !matches!(protocol.to_ascii_uppercase().as_str(), "HTTPS" | "TLS") {
+            if !speaks_tls_of_istio(protocol, server.get("tls")) {
                 self.skip(what, &format!("port {} speaks {protocol}", shown(number)));
                 continue;
             }
@@ -270,6 +239,16 @@ fn parent(host: &str) -> Option<&str> {
     host.split_once('.').map(|(_, parent)| parent)
 }
 
+/// Whether clients of a server of Istio's Gateway speak TLS: its `tls` makes TLS of any protocol but plaintext HTTP, where it
+/// only redirects.
+fn speaks_tls_of_istio(protocol: &str, tls: Option<&Value>) -> bool {
+    match protocol.to_ascii_uppercase().as_str() {
+        "HTTPS" | "TLS" => true,
+        "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => false,
+        _ => tls.is_some_and(Value::is_object),
+    }
+}
+
 /// By name, by appProtocol, or by one of the usual numbers.
 fn speaks_tls(port: &Value, number: Option<u64>) -> bool {
     let named = |key: &str| {
@@ -279,10 +258,6 @@ fn speaks_tls(port: &Value, number: Option<u64>) -> bool {
     };
     let udp = text(port, "/protocol") == Some("UDP");
     !udp && (named("/name") || named("/appProtocol") || matches!(number, Some(443 | 6443 | 8443)))
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer)?.as_str()
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {

@@ -119,6 +119,31 @@ fn items_of_a_typed_list_are_what_it_says() {
     }
 }
 
+/// Its proxy terminates TLS, or passes it on, for TCP and databases too.
+#[test]
+fn a_server_of_istio_with_tls_is_tried_whatever_it_carries() {
+    let server = |protocol: &str, tls: &str| {
+        let objects = format!(
+            r#"{{"kind": "Gateway", "apiVersion": "networking.istio.io/v1", "spec": {{"servers": [
+                {{"port": {{"number": 1, "protocol": "{protocol}"}}, "hosts": ["a.example"]{tls}}}]}}}}"#
+        );
+        let found = read(&objects).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found.targets.len() + found.not_tried.len(), 1);
+        found.targets.len() == 1
+    };
+    let simple = r#", "tls": {"mode": "SIMPLE"}"#;
+    for protocol in ["TCP", "MONGO", "tcp", "TLS"] {
+        assert!(server(protocol, simple), "{protocol}");
+    }
+    assert!(server("HTTPS", ""));
+    assert!(!server("TCP", ""));
+    assert!(!server("TCP", r#", "tls": null"#));
+    for protocol in ["HTTP", "HTTP2", "GRPC", "GRPC-Web"] {
+        let redirect = r#", "tls": {"httpsRedirect": true}"#;
+        assert!(!server(protocol, redirect), "{protocol}");
+    }
+}
+
 /// Several groups have a kind `Gateway`, and other projects a `Service`.
 #[test]
 fn the_api_group_says_which_kind_it_is() {
@@ -150,6 +175,10 @@ fn what_is_no_list_is_refused() {
     assert!(read("{").is_err());
     assert!(read("{}").is_err());
     assert!(read(r#"{"items": 7}"#).is_err());
+    assert!(read(r#"{"items": null}"#).is_err());
+    // An empty one of Go is.
+    let empty = read(r#"{"kind": "ServiceList", "apiVersion": "v1", "items": null}"#);
+    assert!(empty.is_ok_and(|found| found.targets.is_empty() && found.not_tried.is_empty()));
 }
 
 /// Its default backend is behind TLS under names that it does not say.
