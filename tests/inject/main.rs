@@ -25,6 +25,7 @@ mod golden;
 mod hard_cases;
 mod idempotence;
 mod manifests;
+mod namespace_concern;
 mod namespaces;
 mod offline;
 mod offline_input;

@@ -148,11 +148,12 @@ fn check_says_which_settings_of_the_injector_it_does_not_have() {
         "spec": {"template": {"metadata": {"labels": {"hybridge.dev/inject": "disabled"}}, "spec": {"containers": [{"name": "injector", "image": "a/b:1",
             "env": [{"name": "HYBRIDGE_DEFAULTS", "value": "cpu-limit=1"}]}]}}}});
     let mut place = namespace("ai", Some("enabled"));
-    place["metadata"]["annotations"] = json!({"hybridge.dev/memory": "1Gi", "other": "x"});
+    place["metadata"]["annotations"] = json!({"hybridge.dev/memory": "1Gi", "hybridge.dev/allow-shared-pid": "true", "other": "x"});
     let (text, _) = run(check, &[place, injector]);
     for said in [
         "note  for HYBRIDGE_DEFAULTS the injector has cpu-limit=1, and this check another, which it used for the workloads; give it --defaults as the injector has it",
-        "note  namespace ai has hybridge.dev/memory: with namespaceAnnotations of the chart they count for its pods",
+        "note  namespace ai has hybridge.dev/memory: with namespaceAnnotations of the chart they count for its pods, and this check does not read them; give them with --namespace-defaults",
+        "note  namespace ai has hybridge.dev/allow-shared-pid: with namespaceAnnotations of the chart it counts for its pods, and this check does not read it; write it on the pods too, because --namespace-defaults does not take it",
     ] {
         assert!(text.contains(said), "{said} not in {text}");
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::installed::INJECTOR;
 use super::objects::{Cluster, name};
-use crate::inject::plan::names::PREFIX;
+use crate::inject::plan::names::{PREFIX, SHARED_PID, STATUS};
 use crate::inject::plan::pod;
 use crate::inject::plan::settings::{Defaults, Settings, minor_version, switch};
 use crate::redact::Shown;
@@ -58,22 +58,40 @@ pub(super) fn differences(cluster: &Cluster, used: &Settings) -> Vec<String> {
     let deployment = cluster.placed("Deployment", &cluster.installed.namespace, INJECTOR);
     let container = deployment.and_then(|d| d.pointer("/spec/template/spec/containers/0"));
     let of_injector = container.map(|container| of_container(container, used));
-    let of_namespaces = cluster.of_kind("Namespace").filter_map(|namespace| {
-        let annotations = pod::metadata(namespace, "annotations").into_iter().flatten();
-        let names: Vec<&str> = annotations
-            .map(|(key, _)| key.as_str())
-            .filter(|key| key.starts_with(PREFIX))
-            .collect();
+    let of_namespaces = cluster.of_kind("Namespace").flat_map(of_namespace);
+    let lines = of_injector.into_iter().flatten();
+    lines.chain(of_namespaces).collect()
+}
+
+/// The annotations of a namespace, and how this command gets to know them.
+fn of_namespace(namespace: &Value) -> Vec<String> {
+    let annotations = pod::metadata(namespace, "annotations")
+        .into_iter()
+        .flatten();
+    let names = annotations.map(|(key, _)| key.as_str());
+    let (of_pod, names): (Vec<&str>, Vec<&str>) = names
+        .filter(|key| key.starts_with(PREFIX) && *key != STATUS)
+        .partition(|key| key.strip_prefix(PREFIX) == Some(SHARED_PID));
+    let ways = [
+        (
+            names,
+            "they count for its pods, and this check does not read them; give them with --namespace-defaults",
+        ),
+        (
+            of_pod,
+            "it counts for its pods, and this check does not read it; write it on the pods too, because --namespace-defaults does not take it",
+        ),
+    ];
+    let line = |(names, way): (Vec<&str>, _)| {
         (!names.is_empty()).then(|| {
             format!(
-                "namespace {} has {}: with namespaceAnnotations of the chart they count for its pods, and this check does not read them; give them with --namespace-defaults",
+                "namespace {} has {}: with namespaceAnnotations of the chart {way}",
                 name(namespace),
                 names.join(", ")
             )
         })
-    });
-    let lines = of_injector.into_iter().flatten();
-    lines.chain(of_namespaces).collect()
+    };
+    ways.into_iter().filter_map(line).collect()
 }
 
 /// The settings of the injector in `container` that are not `used`.

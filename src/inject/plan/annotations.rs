@@ -1,6 +1,7 @@
 //! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
 //! with the right one named. Names are in `known_annotations`, meanings in `docs/kubernetes.md`.
 
+mod choices;
 mod clients;
 mod egress;
 mod egress_env;
@@ -9,22 +10,20 @@ mod reader;
 mod sealed;
 mod source;
 mod spiffe;
+mod together;
 mod traces;
 mod tunnel;
 
-use std::collections::BTreeMap;
-
-use clap::ValueEnum;
 use serde_json::Value;
 
-use self::reader::{Reader, refuse_many, wrong};
+use self::reader::{Reader, wrong};
 use super::deny::Deny;
-use super::names::NAMESPACE_PREFIX;
-use super::pod;
+use super::names::SHARED_PID;
 use super::quantity::Quantity;
 use super::settings::Settings;
 use crate::tls::policy::Mode as KeyExchange;
 
+pub(crate) use self::choices::{Bind, InitOrder, LogLevel, Mode, Protocol};
 pub(crate) use self::clients::Clients;
 pub(crate) use self::egress::{Egress, Entry as EgressEntry};
 pub(crate) use self::reader::spelling;
@@ -41,43 +40,6 @@ const FIRST_LISTEN_PORT: u16 = 8443;
 pub(crate) const DEFAULT_MEMORY: &str = "128Mi";
 /// Less is taken for a slip, such as a unit that was forgotten.
 const LEAST_MEMORY: u64 = 32 << 20;
-
-/// Accepts that other processes may read the key. Only the pod itself can say it.
-pub(crate) const SHARED_PID: &str = "allow-shared-pid";
-
-/// How the app is put behind the sidecar.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Mode {
-    Takeover,
-    Explicit,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Bind {
-    Auto,
-    None,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum InitOrder {
-    First,
-    Last,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Protocol {
-    Http,
-    Tcp,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
 
 /// What one pod asks for, complete.
 #[derive(Clone, Debug)]
@@ -98,6 +60,8 @@ pub(crate) struct Request {
     pub(crate) policy: KeyExchange,
     /// How clients are verified; `None` if they are not asked for a certificate.
     pub(crate) clients: Option<Clients>,
+    /// What the namespace says of clients that nobody asks for a certificate.
+    pub(crate) unasked: Option<&'static str>,
     /// Keys of session tickets that replicas share.
     pub(crate) ticket_keys: Option<Source>,
     /// A sealed model that is opened before the app starts.
@@ -148,9 +112,10 @@ pub(crate) fn parse(
     namespace: Option<&str>,
     settings: &Settings,
 ) -> Result<Request, Deny> {
+    let file = settings.namespace_defaults.as_ref();
     let read = Reader {
         pod,
-        of_namespace: &of_namespace(pod, namespace, settings),
+        of_file: file.and_then(|defaults| defaults.of(namespace?)),
         defaults: &settings.defaults,
     };
     read.refuse_unknown()?;
@@ -158,29 +123,33 @@ pub(crate) fn parse(
     let agent = spiffe::parse(&read)?;
     let clients = clients::parse(&read, agent.is_some())?;
     let tunnel = tunnel::parse(&read, clients.as_ref())?;
-    let ports = read.list("ports")?;
-    refuse_many("ports", ports.as_deref().unwrap_or_default())?;
+    let egress = egress::parse(&read, settings)?;
+    let mode = read.choice("mode", Mode::Takeover)?;
+    let (bind, bind_env) = together::bind(&read, mode)?;
+    let over_http = protocol == Protocol::Http && !tunnel;
+    let mut neighbours = neighbours::parse(&read, over_http, clients.is_some())?;
     let own_drain = read.own("drain-timeout").is_some();
     let own_delay = read.own("drain-delay").is_some();
     let request = Request {
-        ports,
-        mode: read.choice("mode", Mode::Takeover)?,
-        listen_ports: read.listen_ports()?,
+        ports: together::ports(&read, tunnel || egress.is_some())?,
+        mode,
+        listen_ports: together::listen_ports(&read, mode)?,
         protocol,
         tls_secret: read
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
         agent,
         policy: read.policy()?.unwrap_or(settings.policy),
-        neighbours: neighbours::parse(&read, protocol == Protocol::Http, clients.is_some())?,
         clients,
-        ticket_keys: source::read_secret(&read, "ticket-keys", "tickets")?,
+        unasked: clients::unasked(&read),
+        ticket_keys: together::ticket_keys(&read, &mut neighbours)?,
+        neighbours,
         sealed: sealed::parse(&read)?,
-        egress: egress::parse(&read, settings)?,
+        egress,
         tunnel,
         traces: traces::parse(&read)?,
-        bind: read.choice("bind", Bind::Auto)?,
-        bind_env: read.bind_env()?,
+        bind,
+        bind_env,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),
         usual_drain: read.duration("drain-timeout")?.filter(|_| !own_drain),
         drain_delay: read.delay("drain-delay")?.filter(|_| own_delay),
@@ -196,57 +165,11 @@ pub(crate) fn parse(
         log_level: read.choice("log-level", LogLevel::Info)?,
         allow_shared_pid: read.flag_of_policies(SHARED_PID)?,
     };
-    refuse_contradictions(&request)?;
+    refuse_resources(&request)?;
     Ok(request)
 }
 
-/// What counts in the namespace of a pod: its annotations, which the API server copied to the pod, before
-/// those that the operator wrote for it.
-fn of_namespace(
-    pod: &Value,
-    namespace: Option<&str>,
-    settings: &Settings,
-) -> BTreeMap<String, String> {
-    let file = settings.namespace_defaults.as_ref();
-    let written = file.and_then(|defaults| defaults.of(namespace?));
-    let mut all = written.cloned().unwrap_or_default();
-    let annotations = pod::metadata(pod, "annotations").into_iter().flatten();
-    all.extend(annotations.filter_map(|(key, value)| {
-        let name = key.strip_prefix(NAMESPACE_PREFIX)?;
-        Some((name.to_owned(), value.as_str()?.to_owned()))
-    }));
-    all
-}
-
-fn refuse_contradictions(request: &Request) -> Result<(), Deny> {
-    if request.mode == Mode::Takeover && !request.listen_ports.is_empty() {
-        return Err(wrong(
-            "listen-port",
-            "has a meaning only with mode: explicit; in takeover the sidecar listens on the app's own port",
-        ));
-    }
-    if request.bind == Bind::None && request.bind_env.is_some() {
-        return Err(wrong(
-            "bind-env",
-            "contradicts bind: none; remove one of the two",
-        ));
-    }
-    if request.mode == Mode::Explicit && request.bind_env.is_some() {
-        return Err(wrong(
-            "bind-env",
-            "has a meaning only with mode: takeover; explicit leaves the app where it is",
-        ));
-    }
-    let sends_certificate = request
-        .neighbours
-        .iter()
-        .any(|(flag, fields)| *flag == "identity" && fields.split(',').any(|f| f == "client-cert"));
-    if sends_certificate && request.ticket_keys.is_some() {
-        return Err(wrong(
-            "ticket-keys",
-            "contradicts identity: client-cert: a resumed session has no certificate to send; remove one of the two",
-        ));
-    }
+fn refuse_resources(request: &Request) -> Result<(), Deny> {
     if request.memory_bytes() < LEAST_MEMORY {
         return Err(wrong(
             "memory",

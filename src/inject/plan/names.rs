@@ -22,5 +22,7 @@ pub(crate) const LOOPBACK: &str = "127.0.0.1";
 pub(crate) const PREFIX: &str = "hybridge.dev/";
 /// What the names of annotations begin with that the API server copies to a pod from its namespace.
 pub(crate) const NAMESPACE_PREFIX: &str = "namespace.hybridge.dev/";
+/// The annotation, without prefix, that accepts that other processes may read the key. Only the pod says it.
+pub(crate) const SHARED_PID: &str = "allow-shared-pid";
 /// The annotation that the injector writes. It is never read as a request.
 pub(crate) const STATUS: &str = "hybridge.dev/status";

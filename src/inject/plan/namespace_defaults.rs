@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::annotations::{self, SHARED_PID};
+use super::annotations;
 use super::known_annotations::{is_known, unknown_message};
-use super::names::PREFIX;
+use super::names::{PREFIX, SHARED_PID};
 use super::settings::{NamespaceDefaults, Settings, secret_name};
 use crate::redact::Shown;
 
@@ -71,7 +71,12 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
         )]))),
         ..Settings::default()
     };
-    annotations::parse(&json!({}), Some(namespace), &settings)
+    let request = annotations::parse(&json!({}), Some(namespace), &settings)
         .map_err(|deny| wrong(deny.to_string()))?;
-    Ok(read)
+    match request.unasked {
+        None => Ok(read),
+        Some(name) => Err(wrong(format!(
+            "{name} has no effect alone: no client is asked for a certificate; add client-auth: required, or client-auth: \"off\" where pods ask by their own annotation"
+        ))),
+    }
 }

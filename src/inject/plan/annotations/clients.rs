@@ -40,22 +40,15 @@ pub(super) fn parse(read: &Reader<'_>, agent: bool) -> Result<Option<Clients>, D
     )?;
     let ca = source::read(read, "client-ca", "ca.crt")?.filter(|_| !agent);
     let crl = source::read(read, "client-crl", "ca.crl")?.filter(|_| !agent);
-    let any = read.flag("allow-any")?;
     let rules = rules(read)?;
+    let any = read.flag("allow-any")? && !is_narrowed(read, &rules);
     let mode = match mode {
         // Written out, so nobody is deceived: the rest may be the namespace's.
         Some(ClientAuth::Off) => return Ok(None),
         Some(mode) => mode.into(),
+        // What the namespace says counts for its pods that ask.
         None => {
-            let asking = [
-                (ca.is_some(), "client-ca"),
-                (crl.is_some(), "client-crl"),
-                (any, "allow-any"),
-            ]
-            .into_iter()
-            .find_map(|(given, name)| given.then_some(name))
-            .or(rules.first().map(|(name, _)| *name));
-            return match asking {
+            return match said(read).find(|name| read.own(name).is_some()) {
                 None => Ok(None),
                 Some(name) => Err(wrong(
                     name,
@@ -92,6 +85,30 @@ pub(super) fn parse(read: &Reader<'_>, agent: bool) -> Result<Option<Clients>, D
         crl,
         rules,
     }))
+}
+
+/// What the namespace says of clients where nobody says whether they are asked: meant for pods that say it
+/// themselves, or a `client-auth` that was forgotten.
+pub(super) fn unasked(read: &Reader<'_>) -> Option<&'static str> {
+    let is_open = read.text("client-auth").is_none();
+    said(read).next().filter(|_| is_open)
+}
+
+/// What is said of the certificates of clients.
+fn said(read: &Reader<'_>) -> impl Iterator<Item = &'static str> {
+    let names = ["client-ca", "client-crl", "allow-any"];
+    let names = names.into_iter().chain(RULES.map(|(name, _)| name));
+    names.filter(|name| match *name {
+        "allow-any" => read.text(name) == Some("true"),
+        _ => read.text(name).is_some(),
+    })
+}
+
+/// Whether a rule nearer to the pod lets in fewer clients than `allow-any`. It is not so the other way
+/// round: `allow-any` of the pod does not widen what its namespace allows.
+fn is_narrowed(read: &Reader<'_>, rules: &[(&'static str, String)]) -> bool {
+    let any = read.level("allow-any");
+    rules.iter().any(|(name, _)| read.level(name) > any)
 }
 
 fn rules(read: &Reader<'_>) -> Result<Vec<(&'static str, String)>, Deny> {

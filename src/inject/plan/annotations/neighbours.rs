@@ -31,11 +31,17 @@ pub(super) fn parse(
     })?;
     match told {
         None | Some(UpstreamProxyProtocol::Off) => {}
+        // What the namespace says of an app that speaks TCP.
+        Some(_) if over_http && read.own(name).is_none() => {}
         Some(_) if over_http => {
             return Err(wrong(
                 name,
                 "has a meaning only with protocol: tcp; over HTTP the app gets the client in x-forwarded-for and x-forwarded-client-cert",
             ));
+        }
+        // To the app it is the header of a client without a certificate.
+        Some(UpstreamProxyProtocol::V2Identity) if !asks_clients && read.own(name).is_none() => {
+            given.push((name, <&str>::from(UpstreamProxyProtocol::V2Tls).to_owned()));
         }
         Some(UpstreamProxyProtocol::V2Identity) if !asks_clients => {
             return Err(wrong(
@@ -75,12 +81,6 @@ fn identity(
             "names each field once; `none` cannot be combined",
         ));
     }
-    if !over_http || !asks_clients {
-        return Err(wrong(
-            name,
-            "has a meaning only with protocol: http and client-auth: no other app gets a field about a certificate; add client-auth, or remove it",
-        ));
-    }
     let names = |field: IdentityField| fields.iter().any(|given| given == field.name());
     if names(IdentityField::ClientCertChain) && !names(IdentityField::ClientCert) {
         return Err(wrong(
@@ -88,7 +88,17 @@ fn identity(
             "has client-cert-chain without client-cert; name both",
         ));
     }
-    Ok(Some(fields.join(",")))
+    if over_http && asks_clients {
+        return Ok(Some(fields.join(",")));
+    }
+    // `none` is what such an app gets, and what a namespace says counts for its other pods.
+    if is_none || read.own(name).is_none() {
+        return Ok(None);
+    }
+    Err(wrong(
+        name,
+        "has a meaning only with protocol: http and client-auth: no other app gets a field about a certificate; add client-auth, or remove it",
+    ))
 }
 
 fn networks(read: &Reader<'_>) -> Result<Option<String>, Deny> {

@@ -23,9 +23,20 @@ const MOST_LISTENERS: usize = 256;
 /// Where a value is looked for: the pod, its namespace, the cluster.
 pub(super) struct Reader<'a> {
     pub(super) pod: &'a Value,
-    /// What counts in the pod's namespace where the pod says nothing.
-    pub(super) of_namespace: &'a BTreeMap<String, String>,
+    /// What the operator wrote for the pod's namespace.
+    pub(super) of_file: Option<&'a BTreeMap<String, String>>,
     pub(super) defaults: &'a Defaults,
+}
+
+/// Who says a value. The nearer it is to the pod, the more it counts.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Level {
+    Cluster,
+    /// The operator's file of defaults by namespace.
+    File,
+    /// An annotation of the namespace, which the API server copied to the pod.
+    Namespace,
+    Pod,
 }
 
 impl Reader<'_> {
@@ -44,18 +55,30 @@ impl Reader<'_> {
 
     /// The pod's own value, else its namespace's, else the cluster's.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.own(name)
-            .or_else(|| self.of_namespace.get(name).map(|value| value.trim()))
-            .or_else(|| self.defaults.get(name))
+        self.said(name).map(|(_, text)| text)
+    }
+
+    /// Who says it; `None`, which is less than any other, if nobody does.
+    pub(super) fn level(&self, name: &str) -> Option<Level> {
+        self.said(name).map(|(level, _)| level)
+    }
+
+    fn said(&self, name: &str) -> Option<(Level, &str)> {
+        let copied = || self.as_written(NAMESPACE_PREFIX, name).map(str::trim);
+        let of_file = || Some(self.of_file?.get(name)?.trim());
+        let own = self.own(name).map(|text| (Level::Pod, text));
+        own.or_else(|| Some((Level::Namespace, copied()?)))
+            .or_else(|| Some((Level::File, of_file()?)))
+            .or_else(|| Some((Level::Cluster, self.defaults.get(name)?)))
     }
 
     pub(super) fn own(&self, name: &str) -> Option<&str> {
-        self.as_written(name).map(str::trim)
+        self.as_written(PREFIX, name).map(str::trim)
     }
 
-    fn as_written(&self, name: &str) -> Option<&str> {
+    fn as_written(&self, prefix: &str, name: &str) -> Option<&str> {
         pod::metadata(self.pod, "annotations")?
-            .get(&format!("{PREFIX}{name}"))?
+            .get(&format!("{prefix}{name}"))?
             .as_str()
     }
 
@@ -97,7 +120,7 @@ impl Reader<'_> {
 
     /// A flag that the policies read too: on the pod alone, and without trimming its value.
     pub(super) fn flag_of_policies(&self, name: &str) -> Result<bool, Deny> {
-        match self.as_written(name) {
+        match self.as_written(PREFIX, name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(text) => Err(wrong(

@@ -55,10 +55,7 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Agent>, Deny> {
         return Ok(None);
     };
     // What a namespace says of files counts for its pods without an agent of their own.
-    let beside = |name: &&str| {
-        let is_of_namespace = read.own(NAME).is_none() && read.of_namespace.contains_key(*name);
-        read.own(name).is_some() || is_of_namespace
-    };
+    let beside = |name: &&str| read.level(name) >= read.level(NAME);
     match FILES.into_iter().find(beside) {
         None => Ok(Some(agent)),
         Some(name) => Err(wrong(

@@ -1,5 +1,7 @@
 //! The far end of a tunnel, and pods in which the sidecar has no port of the app behind TLS.
 
+use std::cmp::Ordering;
+
 use super::clients::Clients;
 use super::reader::{Reader, wrong};
 use crate::inject::plan::deny::Deny;
@@ -31,15 +33,22 @@ pub(super) fn parse(read: &Reader<'_>, clients: Option<&Clients>) -> Result<bool
         return Ok(false);
     }
     if ports.is_some() && !no_ports {
-        return Err(wrong(
-            "ports",
-            "contradicts tunnel: enabled, which leads to every port of the pod from 1024 on; remove one of the two",
-        ));
+        match read.level("ports").cmp(&read.level(NAME)) {
+            // What the namespace says of either counts for its other pods.
+            Ordering::Less => {}
+            Ordering::Greater => return Ok(false),
+            Ordering::Equal => {
+                return Err(wrong(
+                    "ports",
+                    "contradicts tunnel: enabled, which leads to every port of the pod from 1024 on; remove one of the two",
+                ));
+            }
+        }
     }
     if let Some(name) = OF_PORTS.iter().find(|name| read.own(name).is_some()) {
         return Err(wrong(
             name,
-            "has a meaning only for ports behind TLS, and with tunnel: enabled there are none; remove it",
+            "has a meaning only for ports behind TLS, and with tunnel: enabled there are none; remove it, or write hybridge.dev/tunnel: disabled",
         ));
     }
     let named = clients.is_some_and(|clients| {
@@ -48,7 +57,7 @@ pub(super) fn parse(read: &Reader<'_>, clients: Option<&Clients>) -> Result<bool
     if !named {
         return Err(wrong(
             NAME,
-            "leads to ports of this pod, so its peers must have certificates and be named: add hybridge.dev/client-auth: required, hybridge.dev/client-ca (or hybridge.dev/spiffe) and a rule such as hybridge.dev/allow-uri: spiffe://example.org/ns/ml/sa/train",
+            "leads to ports of this pod, so its peers must have certificates and be named: add hybridge.dev/client-auth: required, hybridge.dev/client-ca (or hybridge.dev/spiffe) and a rule such as hybridge.dev/allow-uri: spiffe://example.org/ns/ml/sa/train; or write hybridge.dev/tunnel: disabled",
         ));
     }
     Ok(true)
