@@ -14,7 +14,7 @@ use crate::redact::Shown;
 use crate::spiffe::{self, Error, Response, Svid};
 use crate::tls::credentials::{CertificateFacts, rfc3339};
 use crate::tls::digest::digest_of;
-use crate::tls::reload::{ReloadObserver, Turned};
+use crate::tls::reload::{ReloadError, ReloadObserver, Turned};
 use crate::tls::workload::{Workload, WorkloadStores};
 
 /// How often it is looked what the clock makes of SVIDs.
@@ -59,12 +59,19 @@ impl WorkloadTask {
     }
 }
 
+/// An answer that may count when its time comes.
+struct Refused {
+    response: Response,
+    /// Which of its dates is against it.
+    reason: &'static str,
+}
+
 struct Hearing {
     task: WorkloadTask,
     /// The failure that was logged last: a repeated one is not said again.
     said: Mutex<String>,
     /// The last answer, if only its dates are against it: an agent does not give it twice.
-    refused: Mutex<Option<Response>>,
+    refused: Mutex<Option<Refused>>,
     /// A digest of what is in use, unless an answer was refused since.
     given: Mutex<Option<[u8; 32]>>,
     again: LogLimit,
@@ -95,19 +102,26 @@ impl Hearing {
             }
         }
         stores.warn_of_expiry();
-        let mut refused = self.refused();
-        let used = refused.as_ref().and_then(|response| {
-            let svid = self.chosen(response)?;
-            let (facts, warnings) = stores.publish_again(&of_answer(svid, response))?;
-            self.log_used(svid, response, &facts, warnings);
-            Some(())
-        });
-        if used.is_some() {
-            *refused = None;
+        self.look_at_refused();
+    }
+
+    /// When its time has come, what stands against an answer otherwise is found for the first time.
+    fn look_at_refused(&self) {
+        let Some(Refused { response, reason }) = self.refused().take() else {
+            return;
+        };
+        let Some(svid) = self.chosen(&response) else {
+            return;
+        };
+        let stores = &self.task.stores;
+        match stores.publish_again(&of_answer(svid, &response), reason) {
+            None => *self.refused() = Some(Refused { response, reason }),
+            Some(Ok((facts, warnings))) => self.log_used(svid, &response, &facts, warnings),
+            Some(Err(error)) => self.log_not_used(&error, response),
         }
     }
 
-    fn refused(&self) -> MutexGuard<'_, Option<Response>> {
+    fn refused(&self) -> MutexGuard<'_, Option<Refused>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,6 +157,22 @@ impl Hearing {
         }
     }
 
+    fn log_not_used(&self, error: &ReloadError, response: Response) {
+        let WorkloadTask {
+            listener,
+            stores,
+            observer,
+            ..
+        } = &self.task;
+        let reason = error.reason;
+        *self.refused() = error.is_of_time().then_some(Refused { response, reason });
+        self.is_new(None);
+        if self.is_news(&error.message) {
+            tracing::warn!(%listener, %error, "SVID not used");
+        }
+        observer.reloaded(stores.credentials(), Err(error));
+    }
+
     /// Whether this is not what was in use before.
     fn is_new(&self, given: Option<[u8; 32]>) -> bool {
         let mut last = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,13 +190,7 @@ impl Hearing {
 
 impl spiffe::Listener for Hearing {
     fn answered(&self, response: Response) -> bool {
-        let WorkloadTask {
-            listener,
-            stores,
-            observer,
-            hint,
-            ..
-        } = &self.task;
+        let WorkloadTask { stores, hint, .. } = &self.task;
         // What the agent said before is over, whatever this is.
         *self.refused() = None;
         let published = match self.chosen(&response) {
@@ -182,14 +206,7 @@ impl spiffe::Listener for Hearing {
                 true
             }
             Err(error) => {
-                if error.is_of_time() {
-                    *self.refused() = Some(response);
-                }
-                self.is_new(None);
-                if self.is_news(&error.message) {
-                    tracing::warn!(%listener, %error, "SVID not used");
-                }
-                observer.reloaded(stores.credentials(), Err(&error));
+                self.log_not_used(&error, response);
                 false
             }
         }

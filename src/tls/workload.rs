@@ -41,6 +41,9 @@ pub struct Workload<'a> {
     pub revocation_lists: &'a [Vec<u8>],
 }
 
+/// What is in use of an answer, and what is to be said of it.
+type Used = (CertificateFacts, Vec<String>);
+
 /// The stores of a listener that an agent fills.
 #[derive(Clone)]
 pub struct WorkloadStores {
@@ -88,26 +91,28 @@ impl WorkloadStores {
     }
 
     /// Puts everything into use, or nothing: then what was in use stays, and the failure is kept.
-    pub fn publish(
-        &self,
-        workload: &Workload<'_>,
-    ) -> Result<(CertificateFacts, Vec<String>), ReloadError> {
+    pub fn publish(&self, workload: &Workload<'_>) -> Result<Used, ReloadError> {
         let used = self.try_publish(workload);
-        used.map_err(|error| self.refused(error.reason(), &error.to_string()))
+        used.map_err(|error| self.not_used(&error))
     }
 
-    /// The same of an answer that was refused before: no failure is kept again.
+    /// The same of an answer that was refused for this reason. `None`: it still is, and no failure is kept again.
     pub fn publish_again(
         &self,
         workload: &Workload<'_>,
-    ) -> Option<(CertificateFacts, Vec<String>)> {
-        self.try_publish(workload).ok()
+        reason: &str,
+    ) -> Option<Result<Used, ReloadError>> {
+        match self.try_publish(workload) {
+            Err(error) if error.reason() == reason => None,
+            used => Some(used.map_err(|error| self.not_used(&error))),
+        }
     }
 
-    fn try_publish(
-        &self,
-        workload: &Workload<'_>,
-    ) -> Result<(CertificateFacts, Vec<String>), CredentialError> {
+    fn not_used(&self, error: &CredentialError) -> ReloadError {
+        self.refused(error.reason(), &error.to_string())
+    }
+
+    fn try_publish(&self, workload: &Workload<'_>) -> Result<Used, CredentialError> {
         let (pair, trust, bundles) = self.make(self.credentials.cert_path(), workload)?;
         if let Some(bundles) = bundles {
             self.last.remember(bundles);

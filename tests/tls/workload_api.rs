@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::agent::{Agent, Saying, identities, identity, svid};
+use crate::support::agent::{Agent, Saying, identities, identity, svid, with_lists};
 use crate::support::openssl::Client;
 use crate::support::pki::{Pair, TestPki, ca_params, client, uri};
 use crate::support::{Setup, Sidecar, answering, client_config, connect, eventually};
@@ -177,6 +177,30 @@ async fn an_svid_counts_from_its_first_second_to_its_last() {
     let ended = "the certificate has expired: the last SVID ended at";
     ready(&sidecar, 503, ended).await;
     assert_eq!(agent.calls(), 1);
+}
+
+/// What stands against it beside its date is found when that is over: the page and the log name it then, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_svid_whose_time_has_come_says_what_else_is_against_it() {
+    let agent = Agent::new();
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let mut params = client(&[uri(ID), SanType::DnsName("localhost".try_into().unwrap())]);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.not_before = OffsetDateTime::now_utc() + Duration::seconds(4);
+    let pair = pki.issue(&params);
+    let answer = identity(ID, &pair, pki.ca_pem(), &[]);
+    agent.say(with_lists(answer, &[b"0\x03\x02\x01\x01"]));
+    agent.listen();
+    let sidecar = start(&agent, RULES).await;
+    ready(&sidecar, 503, "is not valid before").await;
+    ready(&sidecar, 503, "revocation list").await;
+    // It is not tried again: another look would count another failure.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    let failed = [("result", "failed")];
+    let reloads = "hybridge_credential_reloads_total";
+    assert_eq!(sidecar.metric(reloads, &failed).await, 2.0);
+    agent.say(identity(ID, &pair, pki.ca_pem(), &[]));
+    ready(&sidecar, 200, "ready").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
