@@ -1,13 +1,14 @@
 //! Apps that name their targets: by CONNECT and by SOCKS5, each reply, and the rules on targets.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hybridge::certgen::Algorithm;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::Sidecar;
-use crate::support::egress::{capturing, to_the_end};
+use crate::support::egress::{Ended, capturing, to_the_end};
 use crate::support::http::nobody;
 use crate::support::openssl::server::{Listening, Server};
 use crate::support::pki::TestPki;
@@ -229,6 +230,53 @@ async fn an_app_that_goes_before_it_names_a_target_is_no_failure() {
             .metric_is("hybridge_connections_total", &gone, 3.0)
             .await;
         assert_eq!(egress.metric(UPSTREAM, &[]).await, 0.0, "{capture}");
+    }
+}
+
+/// An app that falls silent within what it says is told so, and the log has it; one that said nothing is not worth it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_does_not_finish_naming_its_target_is_told_so() {
+    let told = "HTTP/1.1 408 Request Timeout\r\n";
+    let http: &[(&[u8], &[u8])] = &[
+        (b"", b""),
+        (b"CONNECT localho", told.as_bytes()),
+        (b"GET http://localh", told.as_bytes()),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n", told.as_bytes()),
+    ];
+    let socks: &[(&[u8], &[u8])] = &[
+        (b"\x05", b""),
+        (b"\x05\x01\x00\x05\x01", b"\x05\x00\x05\x01\x00"),
+    ];
+    let sides = [("http-proxy", http), ("socks5", socks)];
+    let sides = sides.map(|(capture, cases)| (both(capture), cases));
+    let mut apps = Vec::new();
+    for ((_, egress), cases) in &sides {
+        for (said, told) in *cases {
+            let mut app = TcpStream::connect(egress.address).await.unwrap();
+            app.write_all(said).await.unwrap();
+            apps.push((app, said, told));
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    for (mut app, said, told) in apps {
+        let Ended { received, reset } = to_the_end(&mut app).await;
+        assert!(!reset, "{}", said.escape_ascii());
+        let begins = received.starts_with(told) && received.is_empty() == told.is_empty();
+        assert!(
+            begins,
+            "{}: {}",
+            said.escape_ascii(),
+            received.escape_ascii()
+        );
+    }
+    for (((_, egress), cases), unfinished) in sides.iter().zip([3.0, 2.0]) {
+        let failed = [("reason", "capture")];
+        egress.metric_is(UPSTREAM, &failed, unfinished).await;
+        let ended = [("outcome", "timeout")];
+        let all = cases.len() as f64;
+        egress
+            .metric_is("hybridge_connections_total", &ended, all)
+            .await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::app::App;
 use super::frontend::EgressFrontend;
@@ -11,6 +11,7 @@ use super::log::Closed;
 use super::settings::{Capture, Destination};
 use super::socks::{self, Reply};
 use crate::drain::Watch;
+use crate::io::Closing as _;
 use crate::listener::Activity;
 use crate::proxy::arrival::{begun_too_late, overdue};
 use crate::proxy::codec::h1::connection::H1;
@@ -58,27 +59,27 @@ impl EgressFrontend {
             return Ok(Asked::For(target.clone()));
         }
         let from = closed.client;
-        let naming = async {
-            if self.capture() == Capture::Redirect {
-                return Ok(self.named(client, from).await?);
-            }
+        let asked = if self.capture() == Capture::Redirect {
+            self.named(client, from).await?
+        } else {
             activity.idle(Instant::now().into_std());
+            let end = Instant::now() + HEAD_TIMEOUT;
             // An app that has said nothing has nothing to lose, and must not hold up a drain.
             tokio::select! {
                 biased;
                 () = client.stream().spoken() => {}
                 () = activity.shed() => return Err(Unnamed::Ended(Outcome::Shed)),
                 () = overdue(drain) => return Err(Unnamed::Ended(Outcome::Drained)),
+                () = sleep_until(end) => return Err(Unnamed::Ended(Outcome::Timeout)),
             }
             tokio::select! {
                 biased;
-                asked = self.named(client, from) => Ok(asked?),
-                () = activity.shed() => Err(Unnamed::Ended(Outcome::Shed)),
-                () = begun_too_late(drain) => Err(Unnamed::Ended(Outcome::Drained)),
+                asked = self.named(client, from) => asked?,
+                () = activity.shed() => return Err(Unnamed::Ended(Outcome::Shed)),
+                () = begun_too_late(drain) => return Err(Unnamed::Ended(Outcome::Drained)),
+                () = sleep_until(end) => return Err(OriginError::Unfinished(HEAD_TIMEOUT).into()),
             }
         };
-        let asked = tokio::time::timeout(HEAD_TIMEOUT, naming).await;
-        let asked = asked.unwrap_or(Err(Unnamed::Ended(Outcome::Timeout)))?;
         let (Asked::For(target) | Asked::Request(target)) = &asked else {
             return Ok(asked);
         };
@@ -138,6 +139,8 @@ impl EgressFrontend {
         let told = match self.capture() {
             _ if matches!(error, OriginError::Capture(_) | OriginError::Gone) => Ok(()),
             Capture::None | Capture::Redirect => return,
+            // Before its methods are answered, a reply would pass for that answer.
+            Capture::Socks5 if client.stream().written() == 0 => Ok(()),
             Capture::Socks5 => {
                 let told = socks::reply(client.stream_mut(), Reply::of(error)).await;
                 told.map_err(MessageError::Io)

@@ -132,6 +132,10 @@ impl<'a> Closed<'a> {
                 outcome = Outcome::ProtocolError;
                 log.metrics.upstream_failed(error.reason());
             }
+            OriginError::Unfinished(_) => {
+                outcome = Outcome::Timeout;
+                log.metrics.upstream_failed(error.reason());
+            }
             OriginError::Handshake(handshake, address) => {
                 outcome = Outcome::HandshakeFailed;
                 self.address = Some(*address);

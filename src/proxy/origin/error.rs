@@ -1,6 +1,7 @@
 //! Why there is no connection to a target: a closed set, each with its label.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use strum::IntoStaticStr;
 use thiserror::Error;
@@ -67,6 +68,10 @@ pub(crate) enum OriginError {
     /// The app does not say where to.
     #[error("the app does not speak the protocol of `capture`: {0}")]
     Capture(&'static str),
+    /// The app begins to say where to, and does not end.
+    #[error("the app did not finish naming its target within {} s", .0.as_secs())]
+    #[strum(serialize = "capture")]
+    Unfinished(Duration),
     /// No file descriptor for a connection in time.
     #[error(
         "no file descriptor is left for a connection: raise the limit of open files, or lower max-connections"
@@ -111,6 +116,7 @@ impl OriginError {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::TargetRefused(_) => 403,
+            Self::Unfinished(_) => 408,
             Self::TunnelRefused {
                 status: status @ (403 | 504),
                 ..
