@@ -50,11 +50,14 @@ fn check_level(text: &str, at: &Origin) -> Result<String, Error> {
         written: written.into(),
         nearest: suggest_or_alias(level, LEVELS, aliases),
     };
-    for directive in text.split(',').map(str::trim) {
-        let is_level = LEVELS
+    let is_level = |directive: &str| {
+        LEVELS
             .iter()
-            .any(|level| level.eq_ignore_ascii_case(directive));
-        if !is_level && !directive.contains('=') {
+            .any(|level| level.eq_ignore_ascii_case(directive))
+    };
+    let has_level = text.split(',').map(str::trim).any(is_level);
+    for directive in text.split(',').map(str::trim) {
+        if !is_level(directive) && !directive.contains('=') {
             return Err(refused(directive, directive));
         }
         if let Some((target, level)) = directive.rsplit_once('=') {
@@ -62,7 +65,7 @@ fn check_level(text: &str, at: &Origin) -> Result<String, Error> {
             if level.is_empty() || level.parse::<LevelFilter>().is_err() {
                 return Err(refused(text, level));
             }
-            check_target(target.split('[').next().unwrap_or_default(), at)?;
+            check_target(target.split('[').next().unwrap_or_default(), has_level, at)?;
         }
     }
     let trimmed: Vec<&str> = text.split(',').map(str::trim).collect();
@@ -73,8 +76,9 @@ fn check_level(text: &str, at: &Origin) -> Result<String, Error> {
     }
 }
 
-/// A list is silent about what it does not name: with a misspelt target that may be the whole log.
-fn check_target(target: &str, at: &Origin) -> Result<(), Error> {
+/// A list is silent about what it does not name: with a misspelt target that may be the whole log. Beside a bare level nothing
+/// of hybridge is silent, and the target of a library that writes no line here does no harm: filters are copied.
+fn check_target(target: &str, has_level: bool, at: &Origin) -> Result<(), Error> {
     let known = || PARTS.iter().chain(&LIBRARIES).copied();
     // The filter compares beginnings.
     let is_below = |name: &str| {
@@ -84,7 +88,9 @@ fn check_target(target: &str, at: &Origin) -> Result<(), Error> {
     if known().any(|name| name.starts_with(target) || is_below(name)) {
         return Ok(());
     }
+    let is_other = has_level && !target.to_ascii_lowercase().starts_with("hybridge");
     let hint = match suggest(target, known().chain(["hybridge"])) {
+        None if is_other => return Ok(()),
         None => format!(
             ": name hybridge, {} or {}",
             PARTS.join(", "),
@@ -134,7 +140,7 @@ mod tests {
             );
             assert_eq!(refusal(written), expected);
         }
-        let unknown = refusal("hyper=debug,info");
+        let unknown = refusal("hyper=debug");
         assert!(
             unknown.contains("`hyper`: name hybridge, hybridge::access, ")
                 && unknown.ends_with(" or cryptoki, h2, mio, notify, rustls"),
@@ -151,9 +157,15 @@ mod tests {
             "hybridge::tls::reload=debug,h2::codec=trace,warn",
             "rustls=3,hybridge=info",
             "[conn]=debug,info",
+            // Of other programs.
+            "info,hyper=warn",
+            "tokio=warn,info",
             "hybridge[conn{id=1}]=debug,info",
         ] {
             assert_eq!(log_level(filter).unwrap(), filter);
+        }
+        for ours in ["hybridge::census=debug,info", "hybridge_x=debug,info"] {
+            assert!(refusal(ours).contains("no log line has the target"));
         }
         for no_level in ["hybridge=", "hybridge[{id=1}]", "hybridge=9"] {
             assert!(refusal(no_level).contains("is not a log level"));
