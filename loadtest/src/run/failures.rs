@@ -78,8 +78,11 @@ impl Failures {
         skipped
     }
 
-    /// The run's end: an error where a target failed.
-    pub(super) fn end(self) -> Result<()> {
+    /// The run's end: an error where a target failed, with all failures where no report has them.
+    pub(super) fn end(self, is_reported: bool) -> Result<()> {
+        if !is_reported && !self.told.is_empty() {
+            return Err(Error::Incomplete(self.told.join("\n")));
+        }
         let count = self.told.len();
         match self.told.into_iter().next() {
             None => Ok(()),
@@ -95,4 +98,26 @@ impl Failures {
 pub(super) fn is_paired<'a>(targets: impl Iterator<Item = &'a Resolved>) -> bool {
     let roles: Vec<Role> = targets.map(|target| target.plan.role).collect();
     roles.contains(&Role::Subject) && roles.contains(&Role::Baseline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_report_ends_with_every_failure() {
+        let ended = |told: &[&str], is_reported| {
+            let told = told.iter().map(|one| (*one).to_owned()).collect();
+            let failures = Failures {
+                told,
+                ..Failures::default()
+            };
+            failures.end(is_reported).map_err(|error| error.to_string())
+        };
+        let of_all = "a (the first of 2 failures of targets; the report has them all)";
+        assert_eq!(ended(&["a", "b"], true), Err(of_all.to_owned()));
+        assert_eq!(ended(&["a", "b"], false), Err("a\nb".to_owned()));
+        assert_eq!(ended(&["a"], false), Err("a".to_owned()));
+        assert_eq!(ended(&[], false), Ok(()));
+    }
 }

@@ -143,7 +143,7 @@ impl Run {
         let checks = counted.end(&self.targets, self.shard.of > 1).await;
         results.checks.extend(checks);
         target::tell_of_metrics(&self.targets, results);
-        outcome.and_then(|()| failures.end())
+        outcome.and_then(|()| failures.end(!results.cases.is_empty()))
     }
 
     async fn case(
