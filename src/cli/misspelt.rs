@@ -23,7 +23,9 @@ pub fn suggest_flag(error: &mut clap::Error, arguments: impl Iterator<Item = OsS
     let Some(name) = flag else {
         return;
     };
-    let program = Cli::command();
+    let mut program = Cli::command();
+    // Gives each command the names of those above it.
+    program.build();
     let mut command = &program;
     for argument in arguments {
         let Some(below) = command.find_subcommand(&argument) else {
@@ -31,6 +33,9 @@ pub fn suggest_flag(error: &mut clap::Error, arguments: impl Iterator<Item = OsS
         };
         command = below;
     }
+    // clap puts the flag of its guess there.
+    let usage = command.clone().render_usage();
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
     let flags: Vec<&str> = command
         .get_arguments()
         .filter_map(clap::Arg::get_long)
@@ -83,6 +88,20 @@ mod tests {
         ] {
             let line = format!("hybridge {line}");
             assert_eq!(suggested(&line).as_deref(), flag, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_usage_is_that_of_the_command() {
+        for (line, usage) in [
+            ("run --tls-crt x", "Usage: hybridge run [OPTIONS] [FILE]"),
+            ("inject serve --verbose", "Usage: hybridge inject serve "),
+        ] {
+            let arguments: Vec<&str> = ["hybridge"].into_iter().chain(line.split(' ')).collect();
+            let mut error = Cli::try_parse_from(&arguments).err().unwrap();
+            suggest_flag(&mut error, arguments.iter().skip(1).map(OsString::from));
+            let said = error.render().to_string();
+            assert!(said.contains(usage), "{said}");
         }
     }
 
