@@ -32,10 +32,9 @@ pub fn read(text: &str) -> Result<Found, String> {
     let mut found = Found::default();
     match value.get("items") {
         Some(Value::Array(_)) => {}
-        // How an empty slice of Go is printed.
-        Some(Value::Null) if value.get("kind").is_some() => {}
+        // Null is how an empty slice of Go is printed.
+        Some(Value::Null) | None if value.get("kind").is_some() => {}
         Some(_) => return Err("`items` is no list".to_owned()),
-        None if value.get("kind").is_some() => {}
         None => return Err("neither a List nor an object with a kind".to_owned()),
     }
     found.read(&value, Of::default(), 0);
