@@ -41,19 +41,33 @@ pub(crate) fn exposure(path: &Path) -> Option<Exposure> {
 }
 
 /// Who may read the old file may read the new one, within the mode `most`: the owner and the group first, while
-/// only the owner may read it, then the mode.
+/// only the owner may read it, then the mode. An owner need not be in a group that decides nothing.
 pub(crate) fn hand_over(new: &File, old: &Metadata, most: u32) -> io::Result<()> {
     let own = new.metadata()?;
     let (uid, gid) = (old.uid(), old.gid());
-    if (own.uid(), own.gid()) != (uid, gid) {
-        fchown(new, Some(uid), Some(gid)).map_err(|cause| {
-            io::Error::other(format!(
+    let mode = old.mode() & most;
+    let same_owner = own.uid() == uid;
+    if !(same_owner && own.gid() == gid)
+        && let Err(cause) = fchown(new, Some(uid), Some(gid))
+        && !(same_owner && is_group_as_others(mode))
+    {
+        return Err(io::Error::other(if same_owner {
+            format!(
+                "it belongs to group {gid}, which a new file cannot be given ({cause}): run as a member of that group or as root"
+            )
+        } else {
+            format!(
                 "it belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
-            ))
-        })?;
+            )
+        }));
     }
-    new.set_permissions(Permissions::from_mode(old.mode() & most))?;
+    new.set_permissions(Permissions::from_mode(mode))?;
     new.sync_all()
+}
+
+/// Whether the group may do what all others may: whichever it is, nobody gains or loses.
+fn is_group_as_others(mode: u32) -> bool {
+    mode >> 3 & 0o7 == mode & 0o7
 }
 
 /// Kubernetes replaces the files of a volume by a link, `..data`.

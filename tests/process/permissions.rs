@@ -1,7 +1,8 @@
 //! Files that others may write or read: refused where they say whom to trust, a warning where they hold a secret.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -190,4 +191,50 @@ async fn keys_of_responses_that_everybody_may_read_after_a_rotation_are_a_warnin
     process.signal(Signal::HUP);
     process.logs(&warning).await;
     process.logs("\"keys reloaded\"").await;
+}
+
+/// A group that decides nothing keeps no owner from renewing, and one that does is what the remedy names.
+#[test]
+fn an_owner_outside_the_group_of_a_file_replaces_it_unless_the_group_decides() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can become somebody else");
+        return;
+    }
+    let (nobody, group) = (65534, 65532);
+    let parent = tempfile::tempdir().unwrap();
+    mode(parent.path(), 0o711);
+    let dir = parent.path().join("certs");
+    let at = dir.to_str().unwrap();
+    let (code, said) = hybridge(&["certs", "--dir", at]);
+    assert_eq!(code, Some(0), "{said}");
+    let own = |path: &Path, group| chown(path, Some(nobody), Some(group)).unwrap();
+    own(&dir, nobody);
+    let renew = || {
+        for name in ["ca.crt", "ca.key", "tls.crt", "tls.key"] {
+            own(&dir.join(name), group);
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hybridge"));
+        command.args(["certs", "--dir", at, "--reuse-ca", "--force"]);
+        let output = command.uid(nobody).gid(nobody).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let cert = || fs::read(dir.join("tls.crt")).unwrap();
+    let before = cert();
+    let (code, said) = renew();
+    assert_eq!(code, Some(0), "{said}");
+    assert_ne!(cert(), before);
+    for (name, bits) in [("tls.key", 0o640), ("tls.crt", 0o664), ("tls.crt", 0o640)] {
+        let before = cert();
+        mode(&dir.join(name), bits);
+        let (code, said) = renew();
+        assert_eq!(code, Some(1), "{name}: {said}");
+        let remedy = "run as a member of that group or as root";
+        assert!(said.contains(name) && said.contains(remedy), "{said}");
+        assert_eq!(cert(), before);
+        mode(
+            &dir.join(name),
+            if name == "tls.key" { 0o600 } else { 0o644 },
+        );
+    }
 }

@@ -67,15 +67,25 @@ impl StagedFile {
             .metadata()
             .map_err(failed("read", &self.partial))?;
         let (uid, gid) = (metadata.uid(), metadata.gid());
-        if (uid, gid) != (own.uid(), own.gid()) {
-            std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid)).map_err(|cause| {
-                let target = Shown::from(self.target.as_path());
-                Error::Refused(format!(
-                    "{target}: belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
-                ))
-            })?;
-        }
         self.mode = metadata.mode() & 0o777;
+        let same_owner = own.uid() == uid;
+        // Where the group may do what all others may, it decides nothing: an owner need not be in it.
+        let is_group_as_others = self.mode >> 3 & 0o7 == self.mode & 0o7;
+        if !(same_owner && own.gid() == gid)
+            && let Err(cause) = std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))
+            && !(same_owner && is_group_as_others)
+        {
+            let target = Shown::from(self.target.as_path());
+            return Err(Error::Refused(if same_owner {
+                format!(
+                    "{target}: belongs to group {gid}, which a new file cannot be given ({cause}): run as a member of that group or as root"
+                )
+            } else {
+                format!(
+                    "{target}: belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
+                )
+            }));
+        }
         Ok(self)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt as _;
 
 use super::Stage;
 
@@ -41,6 +42,32 @@ fn a_link_stays_a_link_and_owner_and_mode_stay() {
         for name in ["out", "store.age", "link.age"] {
             fs::remove_file(stage.path(name)).unwrap();
         }
+    }
+}
+
+#[test]
+fn an_owner_outside_the_group_of_a_file_rewraps_it_unless_the_group_decides() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can become somebody else");
+        return;
+    }
+    let stage = Stage::new();
+    stage.ok("keys seal --out new");
+    stage.ok("seal model/config.json store.age -r id/recipient.txt");
+    let (nobody, group) = (65534, 65532);
+    for name in [".", "store.age", "id", "id/identity.txt", "new"] {
+        chown(stage.path(name), Some(nobody), Some(group)).unwrap();
+    }
+    let remedy = "run as a member of that group or as root";
+    for (mode, code, says) in [(0o640, 1, remedy), (0o644, 0, "")] {
+        fs::set_permissions(stage.path("store.age"), fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = stage.command(&format!("rewrap store.age {ARGUMENTS}"));
+        let output = command.uid(nobody).gid(nobody).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(says), "{said}");
+        let metadata = fs::metadata(stage.path("store.age")).unwrap();
+        assert_eq!(metadata.mode() & 0o777, mode);
     }
 }
 
