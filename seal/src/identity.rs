@@ -142,15 +142,22 @@ fn begins(text: &str, prefix: &str) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// The text of a file that holds keys.
-pub fn read_limited(path: &Path) -> Result<Zeroizing<String>, Error> {
-    let cannot = failed("read", path);
+fn read_limited(path: &Path) -> Result<Zeroizing<String>, Error> {
     let file = file_or_pipe(path, PATIENCE)?;
-    let text = secret::read(file, MAX_FILE, || Ok(())).map_err(&cannot)?;
-    text.ok_or_else(|| {
-        let path = Shown::from(path);
-        Error::Refused(format!("{path}: larger than 4 MiB, so no file of keys"))
-    })
+    let text = secret::read(file, MAX_FILE, || Ok(())).map_err(failed("read", path))?;
+    text.ok_or_else(|| too_large(path))
+}
+
+/// What a file of PEM holds: its reader says what is wrong with one in DER.
+pub fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let file = file_or_pipe(path, PATIENCE)?;
+    let bytes = secret::read_bytes(file, MAX_FILE, || Ok(())).map_err(failed("read", path))?;
+    bytes.ok_or_else(|| too_large(path))
+}
+
+fn too_large(path: &Path) -> Error {
+    let path = Shown::from(path);
+    Error::Refused(format!("{path}: larger than 4 MiB, so no file of keys"))
 }
 
 /// Numbered from 1, without comments and empty ones.

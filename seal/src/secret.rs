@@ -6,12 +6,31 @@ use zeroize::Zeroizing;
 
 const FIRST: usize = 16 << 10;
 
-/// Everything, at most so many bytes; `None` if there are more. `before` runs before each read.
+/// A whole text, at most so many bytes; `None` if there are more. `before` runs before each read.
 pub(crate) fn read(
-    mut from: impl Read,
+    from: impl Read,
     most: u64,
     before: impl Fn() -> io::Result<()>,
 ) -> io::Result<Option<Zeroizing<String>>> {
+    let Some(mut bytes) = read_bytes(from, most, before)? else {
+        return Ok(None);
+    };
+    // The same bytes under another type: no copy.
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+        }
+    }
+}
+
+/// The same of what need not be a text.
+pub(crate) fn read_bytes(
+    mut from: impl Read,
+    most: u64,
+    before: impl Fn() -> io::Result<()>,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut bytes = Zeroizing::new(vec![0; FIRST]);
     let mut filled = 0;
     loop {
@@ -35,14 +54,7 @@ pub(crate) fn read(
         }
     }
     bytes.truncate(filled);
-    // The same bytes under another type: no copy.
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(text) => Ok(Some(Zeroizing::new(text))),
-        Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
-            Err(io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
-        }
-    }
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]

@@ -83,14 +83,14 @@ impl Signer {
     }
 
     /// From PEM: PKCS#8, or SEC 1 for ECDSA.
-    pub fn parse(kind: Kind, text: &str) -> Result<Self, Error> {
+    pub fn parse(kind: Kind, text: &(impl AsRef<[u8]> + ?Sized)) -> Result<Self, Error> {
         let wrong = || {
             Error::Key(format!(
                 "no {} private key in PEM (PKCS#8, not encrypted)",
                 kind.name()
             ))
         };
-        let der = hybridge_pem::private_key(text.as_bytes()).map_err(unreadable(wrong))?;
+        let der = hybridge_pem::private_key(text.as_ref()).map_err(unreadable(wrong))?;
         let der = Zeroizing::new(der);
         let found = match (kind, &*der) {
             (Kind::Ecdsa, PrivateKeyDer::Pkcs8(key)) => ECDSA.iter().find_map(|(algorithm, _)| {
@@ -157,14 +157,14 @@ pub struct Verifier {
 
 impl Verifier {
     /// From PEM.
-    pub fn parse(kind: Kind, text: &str) -> Result<Self, Error> {
+    pub fn parse(kind: Kind, text: &(impl AsRef<[u8]> + ?Sized)) -> Result<Self, Error> {
         let wrong = || {
             let name = kind.name();
             Error::Key(format!(
                 "no {name} public key in PEM (`-----BEGIN PUBLIC KEY-----`)"
             ))
         };
-        let der = hybridge_pem::public_key(text.as_bytes()).map_err(unreadable(wrong))?;
+        let der = hybridge_pem::public_key(text.as_ref()).map_err(unreadable(wrong))?;
         let algorithms = match kind {
             Kind::Ecdsa => ECDSA.map(|(_, algorithm)| algorithm),
             Kind::MlDsa => ML_DSA.map(|(_, algorithm)| algorithm),

@@ -11,7 +11,7 @@ use super::manifest::{Manifest, SINGLE, list};
 use super::{CLASSICAL, POST_QUANTUM};
 use crate::digest::{FileDigest, Method, Piece};
 use crate::error::{Error, failed};
-use crate::identity::read_limited;
+use crate::identity::read_pem;
 use crate::permissions::{require_secret, require_trusted};
 use crate::progress::Progress;
 use crate::regular::regular;
@@ -220,11 +220,13 @@ pub fn refused(path: &Path) -> impl Fn(super::Error) -> Error + use<> {
     move |error| Error::Refused(format!("{path}: {error}"))
 }
 
+const PRIVATE: &[u8] = b"PRIVATE KEY";
+
 /// A private key's file, which others must not read.
 pub fn signer(kind: Kind, path: &Path) -> Result<Signer, Error> {
-    let text = read_limited(path)?;
+    let text = read_pem(path)?;
     // A public key in its place may be readable by all.
-    if text.contains("PRIVATE KEY") {
+    if text.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
         require_secret(path)?;
     }
     Signer::parse(kind, &text).map_err(refused(path))
@@ -232,7 +234,7 @@ pub fn signer(kind: Kind, path: &Path) -> Result<Signer, Error> {
 
 /// A public key's file.
 pub fn verifier(kind: Kind, path: &Path) -> Result<Verifier, Error> {
-    let text = read_limited(path)?;
+    let text = read_pem(path)?;
     require_trusted(path)?;
     Verifier::parse(kind, &text).map_err(refused(path))
 }

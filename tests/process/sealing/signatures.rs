@@ -1,7 +1,7 @@
 //! Both signatures have to hold, over exactly the files that are there.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::Stage;
 
@@ -136,6 +136,35 @@ fn keys_of_somebody_else_are_refused() {
     stage.refused(swapped, 1, "sign/mldsa.pub: no ECDSA public key in PEM");
     let swapped = "sign model --key sign/mldsa.key --pq-key sign/ec.key --replace";
     stage.refused(swapped, 1, "sign/mldsa.key: no ECDSA private key in PEM");
+}
+
+/// Other tools write keys in DER.
+#[test]
+fn a_key_in_der_is_refused_with_the_remedy() {
+    let stage = signed("");
+    let private = ["ec.key", "mldsa.key"];
+    let public = ["ec.pub", "mldsa.pub"];
+    for name in private.iter().chain(&public) {
+        let pem = String::from_utf8(stage.read(&format!("sign/{name}"))).unwrap();
+        let lines = pem.lines().filter(|line| !line.starts_with('-'));
+        let der = openssl::base64::decode_block(&lines.collect::<String>()).unwrap();
+        stage.write(&format!("der/{name}"), &der);
+        let file = stage.path(&format!("der/{name}"));
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    for name in private.into_iter().chain(public) {
+        let of = |key| format!("{}/{key}", if key == name { "der" } else { "sign" });
+        let line = if private.contains(&name) {
+            let (ec, mldsa) = (of("ec.key"), of("mldsa.key"));
+            format!("sign model --key {ec} --pq-key {mldsa} --replace")
+        } else {
+            let (ec, mldsa) = (of("ec.pub"), of("mldsa.pub"));
+            format!("verify model --public-key {ec} --pq-public-key {mldsa}")
+        };
+        let says =
+            format!("der/{name}: it looks like binary DER or PKCS#12, convert it to PEM with");
+        stage.refused(&line, 1, &says);
+    }
 }
 
 #[test]
