@@ -124,7 +124,11 @@ impl Patience {
         }
         if !wait.stalled && wait.is_over(cx, turn, &untaken) {
             wait.stalled = true;
-            change = Change::Stalled(wait.since);
+            change = match change {
+                // As far as anybody was told, it never went on.
+                Change::GoesOn => Change::Nothing,
+                _ => Change::Stalled(wait.since),
+            };
         }
         // In gRPC it may be the server's turn as well.
         if wait.stalled
@@ -132,6 +136,8 @@ impl Patience {
             && let Some(limit) = turn.limit
             && wait.is_past(cx, limit, turn.awaited, &untaken)
         {
+            // Nobody was told of a stall of this very turn, so that nothing has to be taken back.
+            wait.stalled = change == Change::Nothing;
             change = Change::Timeout;
         }
         change

@@ -89,6 +89,7 @@ async fn who_may_be_waiting_as_well_has_longer() {
 /// second, for ten minutes.
 async fn times_out_after(awaited: Awaited, limit: u64, takes: usize) -> Option<u64> {
     let (mut patience, began) = (Patience::default(), Instant::now());
+    let mut told = false;
     for look in 0..600 {
         let mut cx = Context::from_waker(Waker::noop());
         let turn = Turn {
@@ -96,8 +97,14 @@ async fn times_out_after(awaited: Awaited, limit: u64, takes: usize) -> Option<u
             ..turn(awaited, false)
         };
         let left = Some(900_usize.saturating_sub(look * takes));
-        if patience.poll(&mut cx, turn, 0, || left) == Change::Timeout {
-            return Some(began.elapsed().as_secs());
+        match patience.poll(&mut cx, turn, 0, || left) {
+            Change::Stalled(_) => told = true,
+            Change::GoesOn => told = false,
+            Change::Timeout => {
+                assert_eq!(patience.is_stalled(), told, "{awaited:?} {limit} s");
+                return Some(began.elapsed().as_secs());
+            }
+            Change::Nothing => {}
         }
         advance(Duration::from_secs(1)).await;
     }
