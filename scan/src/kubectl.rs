@@ -1,4 +1,4 @@
-//! Targets in cluster objects, as `kubectl get services,ingresses,gateways,endpointslices -A -o json`
+//! Targets in cluster objects, as `kubectl get services,ingresses,endpointslices -A -o json`
 //! prints them. Offline: nothing asks an API server. What is not tried is listed with the reason.
 
 mod kind;
@@ -28,6 +28,9 @@ const DEEPEST: usize = 4;
 
 /// Reads a List, one of another kind, or one object.
 pub fn read(text: &str) -> Result<Found, String> {
+    if text.trim().is_empty() {
+        return Err("nothing came of kubectl: its own error says why".into());
+    }
     let value = json::read(text).map_err(|error| format!("no JSON of kubectl: {error}"))?;
     let mut found = Found::default();
     match value.get("items") {

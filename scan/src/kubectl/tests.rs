@@ -87,6 +87,14 @@ fn many_wildcards_and_hosts_are_read_at_once() {
     assert_eq!((found.targets.len(), found.unreached), (30_000, 0));
 }
 
+#[test]
+fn an_input_without_a_byte_is_a_kubectl_that_failed() {
+    assert_eq!(
+        read("\n").err().as_deref(),
+        Some("nothing came of kubectl: its own error says why")
+    );
+}
+
 /// `kubectl get --raw` prints lists whose items do not say what they are.
 #[test]
 fn items_of_a_typed_list_are_what_it_says() {
