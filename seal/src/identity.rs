@@ -160,8 +160,9 @@ fn too_large(path: &Path) -> Error {
     Error::Refused(format!("{path}: larger than 4 MiB, so no file of keys"))
 }
 
-/// Numbered from 1, without comments and empty ones.
+/// Numbered from 1, without comments and empty ones; some editors of Windows begin with a byte order mark.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let numbered = text.lines().enumerate();
     let content = numbered.map(|(number, line)| (number + 1, line.trim()));
     content.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))

@@ -258,3 +258,21 @@ fn an_identity_comes_from_a_loopback_url() {
         stage.refused(&line, 64, "an identity is fetched from this machine only");
     }
 }
+
+/// Some editors of Windows begin a file with one, and no editor shows it.
+#[test]
+fn a_byte_order_mark_before_a_recipient_or_an_identity_is_passed_over() {
+    let stage = Stage::new();
+    let content = |name: &str| {
+        let text = String::from_utf8(stage.read(name)).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        ["\u{feff}", &lines.collect::<Vec<_>>().join("\n")].concat()
+    };
+    stage.write("bom.rec", content("id/recipient.txt").as_bytes());
+    stage.write("bom.id", content("id/identity.txt").as_bytes());
+    let ours = PermissionsExt::from_mode(0o600);
+    fs::set_permissions(stage.path("bom.id"), ours).unwrap();
+    stage.ok("seal model/config.json c.age -r bom.rec");
+    stage.ok("open c.age out -i bom.id --unsafe-unsigned");
+    assert_eq!(stage.read("out"), stage.read("model/config.json"));
+}
