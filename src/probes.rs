@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::error::CheckError;
-use crate::redact::{Shown, scrub};
+use crate::redact::{Shown, one_line, scrub};
 
 /// The timeout of what has none.
 pub(crate) const UNLIMITED: u32 = 0;
@@ -99,7 +99,7 @@ pub struct ProbeHeader {
 #[non_exhaustive]
 pub enum ProbeTableError {
     /// Not JSON, or not of this form.
-    #[error("the probe table is not a JSON array of probes: {}", scrub(&.0.to_string()))]
+    #[error("the probe table is not a JSON array of probes: {}", one_line(&scrub(&.0.to_string())))]
     Json(#[from] serde_json::Error),
     /// A table could otherwise make the sidecar call any host.
     #[error("probe {path} goes to {address}, which is not a loopback address")]

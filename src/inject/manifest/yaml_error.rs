@@ -3,14 +3,14 @@
 use saphyr_parser::ScanError;
 use thiserror::Error;
 
-use crate::redact::{Shown, scrub};
+use crate::redact::{Shown, lines, scrub};
 
 /// Why a document cannot be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum YamlError {
     /// Not YAML.
-    #[error("not valid YAML: {}", scrub(&.0.to_string()))]
+    #[error("not valid YAML: {}", lines(&scrub(&.0.to_string())))]
     Syntax(#[from] ScanError),
     /// YAML allows what JSON does not.
     #[error("{0} in YAML cannot be a Kubernetes object")]
