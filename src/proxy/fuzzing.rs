@@ -54,6 +54,27 @@ pub fn rewrite(data: &[u8], max_fields: usize) -> Option<Rewritten> {
     })
 }
 
+/// A head that is accepted says the same once it is rewritten; then nothing changes any more. Whether it is accepted.
+pub fn says_the_same(data: &[u8]) -> bool {
+    let Some(first) = rewrite(data, 100) else {
+        return false;
+    };
+    let shown = first.rewritten.escape_ascii();
+    // Room for the fields that the proxy adds.
+    let second = rewrite(&first.rewritten, 256);
+    assert!(
+        second.is_some(),
+        "what we wrote is refused by ourselves: {shown}"
+    );
+    let facts = second.as_ref().map(|second| &second.facts);
+    assert_eq!(Some(&first.facts), facts, "{shown}");
+    // The first pass gives a host to a client of HTTP/1.0 that named none.
+    let second = second.map(|second| second.rewritten);
+    let third = second.as_deref().and_then(|second| rewrite(second, 256));
+    assert_eq!(second, third.map(|third| third.rewritten), "{shown}");
+    true
+}
+
 fn identity() -> ForwardedHeaders {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     ForwardedHeaders::new(client, Vec::new(), "X25519MLKEM768", ForwardedMode::Replace)
@@ -141,21 +162,8 @@ mod tests {
 
     #[test]
     fn the_seeds_of_request_heads_say_the_same_rewritten() {
-        for (name, seed) in seeds("request_head") {
-            let Some(first) = rewrite(&seed, 100) else {
-                continue;
-            };
-            let again = |head: &[u8]| rewrite(head, 256).unwrap();
-            let second = again(&first.rewritten);
-            assert_eq!(first.facts, second.facts, "{name}");
-            assert_eq!(second.rewritten, again(&second.rewritten).rewritten);
-        }
-        assert!(
-            seeds("request_head")
-                .filter_map(|(_, seed)| rewrite(&seed, 100))
-                .count()
-                > 4
-        );
+        let accepted = seeds("request_head").filter(|(_, seed)| says_the_same(seed));
+        assert!(accepted.count() > 4);
     }
 
     /// Without one that is accepted, the target would find nothing.
