@@ -1,5 +1,6 @@
 //! What every request of a connection shares.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use crate::listener::Activity;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol, StreamMetrics};
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::codec::message::MessageError;
-use crate::proxy::error::{Outcome, UpstreamError};
+use crate::proxy::error::UpstreamError;
 use crate::proxy::failure_log::FailureLog;
 use crate::proxy::observers::{Observed, Observers};
 use crate::proxy::pace::StreamClock;
@@ -124,11 +125,15 @@ impl Context {
         self.failures.head_refused(&reason, status);
     }
 
-    /// Logs a client that was to speak HTTP/2 and speaks something else.
-    pub(crate) fn no_preface(&self) -> Outcome {
-        let (client, reason) = (self.identity.client(), "no preface of HTTP/2");
-        self.failures.connection_refused(client, &reason);
-        Outcome::ProtocolError
+    /// Logs why an HTTP/2 connection of the client is refused.
+    pub(crate) fn connection_refused(&self, reason: &dyn fmt::Display) {
+        self.failures
+            .connection_refused(self.identity.client(), reason);
+    }
+
+    /// Logs why a response that had begun is broken off.
+    pub(crate) fn broken_off(&self, reason: &str) {
+        self.failures.broken_off(self.identity.client(), reason);
     }
 
     /// Counts and logs a failure of the upstream's side.

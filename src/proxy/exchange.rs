@@ -10,6 +10,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
+use crate::proxy::error::Outcome;
 use crate::proxy::pace::{Pace, StreamClock};
 use crate::proxy::settings::Timeouts;
 
@@ -26,6 +27,19 @@ pub(crate) enum Broken {
     Shed,
     /// The client alone was waited for, for the configured time.
     Timeout,
+}
+
+impl Broken {
+    /// The outcome of a connection that had nothing but this exchange.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Client(_) => Outcome::ClientGone,
+            Self::Upstream(_) => Outcome::UpstreamBroken,
+            Self::Idle => Outcome::IdleTimeout,
+            Self::Shed => Outcome::Shed,
+            Self::Timeout => Outcome::Timeout,
+        }
+    }
 }
 
 /// How far the request has been forwarded.

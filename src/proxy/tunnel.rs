@@ -58,17 +58,13 @@ async fn relayed<D: MessageStream, U: MessageStream>(
     mut exchange: Exchange<'_, D, U>,
     context: &Context,
 ) -> Outcome {
-    match exchange.tunnel().await {
-        Ok(()) => Outcome::Closed,
-        Err(Broken::Client(_)) => Outcome::ClientGone,
-        Err(Broken::Idle) => Outcome::IdleTimeout,
-        Err(Broken::Shed) => Outcome::Shed,
-        Err(Broken::Timeout) => Outcome::Timeout,
-        Err(Broken::Upstream(error)) => {
-            context.answer_broken(&error);
-            Outcome::UpstreamBroken
-        }
+    let Err(broken) = exchange.tunnel().await else {
+        return Outcome::Closed;
+    };
+    if let Broken::Upstream(error) = &broken {
+        context.answer_broken(error);
     }
+    broken.outcome()
 }
 
 /// A nonce for a handshake whose client needed none (RFC 6455 §4.1; RFC 8441 §5).

@@ -139,18 +139,15 @@ pub(super) fn conclude<S: Duplex>(
                 Next::Break(Outcome::ProtocolError)
             }
             Broken::Client(MessageError::Framing(_)) => {
-                let client = context.identity.client();
-                context.failures.broken_off(client, BAD_BODY);
+                context.broken_off(BAD_BODY);
                 Next::Break(Outcome::ProtocolError)
             }
-            Broken::Client(_) => Next::Gone(Outcome::ClientGone),
-            Broken::Idle => Next::Break(Outcome::IdleTimeout),
-            Broken::Shed => Next::Break(Outcome::Shed),
-            Broken::Timeout => Next::Break(Outcome::Timeout),
-            Broken::Upstream(error) => {
-                context.answer_broken(&error);
-                Next::Break(Outcome::UpstreamBroken)
+            Broken::Client(_) => Next::Gone(broken.outcome()),
+            Broken::Upstream(ref error) => {
+                context.answer_broken(error);
+                Next::Break(broken.outcome())
             }
+            Broken::Idle | Broken::Shed | Broken::Timeout => Next::Break(broken.outcome()),
         },
     }
 }

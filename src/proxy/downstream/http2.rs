@@ -86,7 +86,10 @@ where
             serving.run(&socket).await
         }
         Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
-        Ok(Err(_)) => (context.no_preface(), Instant::now()),
+        Ok(Err(_)) => {
+            context.connection_refused(&"no preface of HTTP/2");
+            (Outcome::ProtocolError, Instant::now())
+        }
         Err(outcome) => (outcome, Instant::now()),
     };
     match outcome {

@@ -23,7 +23,7 @@ use crate::proxy::connect::Asked;
 use crate::proxy::delivery::delivered;
 use crate::proxy::end::{Sent, end};
 use crate::proxy::error::{BROKEN_BODY, Outcome};
-use crate::proxy::exchange::{Broken, Exchange};
+use crate::proxy::exchange::Exchange;
 use crate::proxy::origin::{Connected, HTTP1, OriginError, ServerStream, Target};
 use crate::proxy::settings::Timeouts;
 use crate::proxy::upstream::Priority;
@@ -231,29 +231,15 @@ impl EgressFrontend {
         server: &mut H1<ServerStream>,
         drain: &Watch,
     ) -> Outcome {
-        let exchange = Exchange::new(
-            client,
-            server,
-            Timeouts {
-                idle: self.settings.idle_timeout,
-                client: None,
-            },
-        );
-        let mut exchange = exchange.unbegun();
-        let broken = tokio::select! {
-            biased;
-            ended = exchange.tunnel() => match ended {
-                Ok(()) => return Outcome::Closed,
-                Err(broken) => broken,
-            },
-            () = drain.reached(Phase::Aborting) => return Outcome::Cut,
+        let timeouts = Timeouts {
+            idle: self.settings.idle_timeout,
+            ..Timeouts::default()
         };
-        match broken {
-            Broken::Client(_) => Outcome::ClientGone,
-            Broken::Idle => Outcome::IdleTimeout,
-            Broken::Shed => Outcome::Shed,
-            Broken::Timeout => Outcome::Timeout,
-            Broken::Upstream(_) => Outcome::UpstreamBroken,
+        let mut exchange = Exchange::new(client, server, timeouts).unbegun();
+        tokio::select! {
+            biased;
+            ended = exchange.tunnel() => ended.map_or_else(|broken| broken.outcome(), |()| Outcome::Closed),
+            () = drain.reached(Phase::Aborting) => Outcome::Cut,
         }
     }
 }

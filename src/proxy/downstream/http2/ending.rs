@@ -24,9 +24,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
 
     /// A head was not complete in time: none that follows can be read. What is being served goes on.
     pub(super) fn refuse_head(&mut self) {
-        let client = self.context.identity.client();
         let reason = "a request head was not complete in time";
-        self.context.failures.connection_refused(client, &reason);
+        self.context.connection_refused(&reason);
         self.close(Outcome::Timeout);
     }
 
@@ -62,8 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Serving<S> {
             Err(error) if error.is_io() && self.streams.is_empty() => Outcome::Closed,
             Err(error) if error.is_io() || error.is_remote() => Outcome::ClientGone,
             Err(error) => {
-                let client = self.context.identity.client();
-                self.context.failures.connection_refused(client, &error);
+                self.context.connection_refused(&error);
                 Outcome::ProtocolError
             }
         }

@@ -34,10 +34,10 @@ impl<S> Serving<S> {
     /// The next ping, or the end of a connection that is quiet.
     pub(super) fn poll_due(&mut self, cx: &mut task::Context<'_>) -> Poll<Event> {
         let quiet_end = self.quiet_end().or_else(|| self.mute_end());
-        let mut due = quiet_end.map_or(self.ping_at, |end| end.min(self.ping_at));
         let head_end = self.heads.end(self.context.settings.head_timeout);
         let head_end = head_end.filter(|_| self.closing.is_none());
-        due = head_end.map_or(due, |end| end.min(due));
+        let ends = [quiet_end, head_end].into_iter().flatten();
+        let due = ends.fold(self.ping_at, Instant::min);
         if self.timer.deadline() > due {
             self.timer.as_mut().reset(due);
         }

@@ -108,12 +108,7 @@ impl Served<'_> {
         if outcome == Outcome::Closed {
             sample.complete();
         } else {
-            self.broken_off(match outcome {
-                Outcome::IdleTimeout => Some(IDLE),
-                Outcome::Timeout => Some(CLIENT_TIMEOUT),
-                Outcome::Shed => Some(SHED),
-                _ => None,
-            });
+            self.broken_off(outcome);
             if outcome == Outcome::UpstreamBroken {
                 self.client.flushed().await;
             }
@@ -148,13 +143,8 @@ impl Served<'_> {
             Broken::Client(MessageError::Framing(FramingError::Digest)) => {
                 bad_digest(self.context);
             }
-            broken => self.broken_off(match broken {
-                Broken::Client(MessageError::Framing(_)) => Some(BAD_BODY),
-                Broken::Idle => Some(IDLE),
-                Broken::Timeout => Some(CLIENT_TIMEOUT),
-                Broken::Shed => Some(SHED),
-                Broken::Client(_) | Broken::Upstream(_) => None,
-            }),
+            Broken::Client(MessageError::Framing(_)) => self.context.broken_off(BAD_BODY),
+            broken => self.broken_off(broken.outcome()),
         }
         let reason = match broken {
             Broken::Client(_) | Broken::Idle | Broken::Shed | Broken::Timeout => Reason::CANCEL,
@@ -170,11 +160,13 @@ impl Served<'_> {
         self.client.reset(reason);
     }
 
-    /// Says why we broke the stream off: no outcome of the connection does.
-    fn broken_off(&self, why: Option<&str>) {
-        if let Some(why) = why {
-            let client = self.context.identity.client();
-            self.context.failures.broken_off(client, why);
+    /// Says why we broke the stream off, if we did: no outcome of the connection does.
+    fn broken_off(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::IdleTimeout => self.context.broken_off(IDLE),
+            Outcome::Timeout => self.context.broken_off(CLIENT_TIMEOUT),
+            Outcome::Shed => self.context.broken_off(SHED),
+            _ => {}
         }
     }
 }
