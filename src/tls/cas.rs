@@ -20,7 +20,7 @@ pub(in crate::tls) use self::file::{parse, parse_usable};
 use crate::tls::credentials::{
     KEY_REMEDY, describe_key, is_verified_by, name_text, printable, rfc3339,
 };
-use crate::tls::policy::Profile;
+use crate::tls::policy::{Profile, of_library};
 
 /// Whom CAs certify.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,12 +57,15 @@ pub(in crate::tls) struct ParsedCas {
     /// Those with a key that verifies nothing, each with what is to be said of it.
     useless: Vec<CaError>,
     certifies: Certifies,
-    verifies: WebPkiSupportedAlgorithms,
+    verifies: Option<WebPkiSupportedAlgorithms>,
 }
 
 impl ParsedCas {
-    /// `verifies`: the signatures that count.
-    pub(in crate::tls) fn none(certifies: Certifies, verifies: WebPkiSupportedAlgorithms) -> Self {
+    /// `verifies`: the signatures that count, where somebody hears of keys that make none of them.
+    pub(in crate::tls) fn none(
+        certifies: Certifies,
+        verifies: Option<WebPkiSupportedAlgorithms>,
+    ) -> Self {
         Self {
             roots: RootCertStore::empty(),
             pins: Vec::new(),
@@ -121,7 +124,8 @@ impl ParsedCas {
         } else {
             ca.check_pin(&certificate)?
         };
-        let useless = ca.useless(&certificate, &self.verifies);
+        let verifies = self.verifies.as_ref();
+        let useless = verifies.and_then(|verifies| ca.useless(&certificate, verifies));
         if is_ca {
             let added = self.roots.add(der.clone());
             added.map_err(|cause| ca.malformed(cause.to_string()))?;
@@ -252,13 +256,12 @@ impl Ca {
         if is_verified_by(key, verifies) {
             return None;
         }
-        let of_library = rustls_post_quantum::provider().signature_verification_algorithms;
         Some(CaError::Key {
             place: self.place.clone(),
             subject: name_text(certificate.subject()),
             key: describe_key(key),
             certifies: self.certifies,
-            remedy: if is_verified_by(key, &of_library) {
+            remedy: if is_verified_by(key, &of_library()) {
                 "remove it, or admit such keys by `signatures`"
             } else {
                 KEY_REMEDY

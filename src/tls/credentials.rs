@@ -99,14 +99,14 @@ impl Credentials {
         if token.is_none()
             && let Err(cause) = certified_key.keys_match()
         {
-            return Err(not_a_pair(cert, key, chain.title, cause));
+            return Err(not_a_pair(cert, key, chain.facts.title, cause));
         }
         chain.check_dates(cert, now)?;
         trial::handshake(&certified_key, &provider).map_err(|cause| match cause {
             rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature)
                 if token.is_some() =>
             {
-                mismatch(cert, key, chain.title)
+                mismatch(cert, key, chain.facts.title.clone())
             }
             rustls::Error::Other(cause) if token.is_some() => CredentialError::Token {
                 cause: cause.to_string(),

@@ -13,7 +13,7 @@ mod unknown;
 
 use std::fmt;
 
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::{NamedGroup, SupportedProtocolVersion, version};
 
 pub use self::error::PolicyError;
@@ -180,6 +180,11 @@ impl TlsPolicy {
             ..rustls_post_quantum::provider()
         }
     }
+}
+
+/// The algorithms by which the library can verify signatures.
+pub(crate) fn of_library() -> WebPkiSupportedAlgorithms {
+    rustls_post_quantum::provider().signature_verification_algorithms
 }
 
 /// Checks an operator's list of groups against the promise of the mode.

@@ -18,7 +18,13 @@ pub(in crate::tls) fn parse(
     certifies: Certifies,
     verifies: WebPkiSupportedAlgorithms,
 ) -> Result<ParsedCas, CaError> {
-    read(path, text, now, ParsedCas::none(certifies, verifies), Err)
+    read(
+        path,
+        text,
+        now,
+        ParsedCas::none(certifies, Some(verifies)),
+        Err,
+    )
 }
 
 /// The same of an agent: of several one that cannot be used is left out, and returned beside them.
@@ -30,7 +36,7 @@ pub(in crate::tls) fn parse_usable(
     verifies: WebPkiSupportedAlgorithms,
 ) -> Result<(ParsedCas, Vec<CaError>), CaError> {
     let mut left_out = Vec::new();
-    let none = ParsedCas::none(certifies, verifies);
+    let none = ParsedCas::none(certifies, Some(verifies));
     let parsed = read(path, text, now, none, |error| {
         left_out.push(error);
         Ok(())

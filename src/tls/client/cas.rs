@@ -80,7 +80,7 @@ impl CaTexts {
             Self::File(path, text) => return Ok(cas::parse(path, text, now, certifies, verifies)?),
             Self::Host(certificates) => certificates,
         };
-        let mut parsed = ParsedCas::none(certifies, verifies);
+        let mut parsed = ParsedCas::none(certifies, None);
         let mut left_out = Vec::new();
         for (index, der) in certificates.iter().enumerate() {
             left_out.extend(parsed.add_of_host(index + 1, der.clone(), now).err());

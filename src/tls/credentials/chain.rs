@@ -25,8 +25,6 @@ pub(super) struct Chain {
     certificates: Vec<CertificateDer<'static>>,
     validity: Validity,
     pub(super) facts: CertificateFacts,
-    /// How messages call the server's certificate.
-    pub(super) title: String,
     /// What does not keep it from being served.
     pub(super) warnings: Vec<Warning>,
 }
@@ -56,7 +54,6 @@ impl Chain {
         Ok(Self {
             validity: Validity::of(leaf),
             facts: CertificateFacts::new(leaf, &parsed),
-            title: title(&leaf.x509),
             warnings,
             certificates,
         })

@@ -9,6 +9,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 use super::known::{Known, read};
 use crate::tls::cas::Signer;
 use crate::tls::credentials::{SIZE_LIMIT, rfc3339};
+use crate::tls::policy::of_library;
 
 type Der = CertificateRevocationListDer<'static>;
 
@@ -217,7 +218,7 @@ fn is_signed_by(list: &List, signer: &Signer) -> bool {
         let id = algorithm.signature_alg_id();
         id.as_ref().get(2..).is_some_and(|id| id.starts_with(oid))
     };
-    let algorithms = rustls_post_quantum::provider().signature_verification_algorithms;
+    let algorithms = of_library();
     let mut candidates = algorithms
         .all
         .iter()

@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{SignatureVerificationAlgorithm, alg_id};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use crate::tls::policy::Profile;
+use crate::tls::policy::{Profile, of_library};
 
 /// Which signatures count in what clients present.
 #[derive(Clone, Copy, Debug, Default, EnumString, Eq, IntoStaticStr, PartialEq, VariantNames)]
@@ -78,10 +78,6 @@ impl Choice {
             mapping,
         }
     }
-}
-
-fn of_library() -> WebPkiSupportedAlgorithms {
-    rustls_post_quantum::provider().signature_verification_algorithms
 }
 
 const ML_DSA: [SignatureScheme; 3] = [
