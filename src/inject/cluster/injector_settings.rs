@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::installed::INJECTOR;
 use super::objects::{Cluster, name};
+use crate::inject::plan::argv::flag_value;
 use crate::inject::plan::names::{PREFIX, SHARED_PID, STATUS};
 use crate::inject::plan::pod;
 use crate::inject::plan::settings::{Defaults, Settings, minor_version, switch};
@@ -117,16 +118,11 @@ fn of_container(container: &Value, used: &Settings) -> Vec<String> {
 
 /// The value of a flag in the container's arguments.
 fn of_argument<'a>(container: &'a Value, flag: &str) -> Option<&'a str> {
-    let words = pod::argv(container);
-    let at = words.iter().position(|word| {
-        let rest = word.strip_prefix(flag);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    })?;
-    match words[at].split_once('=') {
-        Some((_, value)) => Some(value),
-        None if flag == "--plain-container" => Some("true"),
-        None => words.get(at + 1).copied(),
+    // A switch has no value.
+    if flag == "--plain-container" && pod::argv(container).contains(&flag) {
+        return Some("true");
     }
+    flag_value(container, flag)
 }
 
 #[cfg(test)]

@@ -6,11 +6,10 @@ use serde_json::Value;
 use super::matching::requirements;
 use super::shipped::NAME_LABEL;
 use crate::inject::plan::pod;
+use crate::inject::webhook::ENFORCED_PATH;
 
 /// Name of the webhook configuration, and of the injector's Deployment.
 pub(super) const INJECTOR: &str = "hybridge-injector";
-/// The end of the path for pods that may not opt out.
-const ENFORCED: &str = "/inject/enforced";
 /// Where the injector is, and what it never sees, as the overlays have it.
 const NAMESPACE: &str = "hybridge-system";
 const OUTSIDE: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
@@ -48,9 +47,9 @@ impl Installed {
             outside = OUTSIDE.map(str::to_owned).to_vec();
             outside.push(namespace.clone());
         }
-        let enforcing = hooks
-            .iter()
-            .filter(|hook| of_service(hook, "path").is_some_and(|path| path.ends_with(ENFORCED)));
+        let enforcing = hooks.iter().filter(|hook| {
+            of_service(hook, "path").is_some_and(|path| path.ends_with(ENFORCED_PATH))
+        });
         Self {
             enforced: enforcing.flat_map(|hook| names(hook, "In")).collect(),
             namespace,

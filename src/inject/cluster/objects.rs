@@ -190,8 +190,7 @@ pub(super) fn name(object: &Value) -> &str {
 }
 
 pub(super) fn namespace(object: &Value) -> &str {
-    let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    pod::string(metadata, "namespace").unwrap_or("default")
+    pod::namespace(object).unwrap_or("default")
 }
 
 fn label(object: &Value, key: &str) -> Option<String> {

@@ -2,6 +2,7 @@
 //! compares this with the manifests.
 
 use crate::inject::plan::{INJECT_LABEL, NAMESPACE_LABEL};
+use crate::inject::webhook::{ENFORCED_PATH, NAMESPACE_PATH, OBJECT_PATH};
 
 /// The label that every namespace has.
 pub(super) const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -96,22 +97,22 @@ const NAMED: Selectors = Selectors {
 pub(super) const ENTRIES: [Entry; 4] = [
     Entry {
         name: "namespace.hybridge.dev",
-        path: "/inject/namespace",
+        path: NAMESPACE_PATH,
         selectors: NAMESPACE,
     },
     Entry {
         name: "object.hybridge.dev",
-        path: "/inject/object",
+        path: OBJECT_PATH,
         selectors: OBJECT,
     },
     Entry {
         name: "enforced.hybridge.dev",
-        path: "/inject/enforced",
+        path: ENFORCED_PATH,
         selectors: ENFORCED,
     },
     Entry {
         name: "named.hybridge.dev",
-        path: "/inject/enforced",
+        path: ENFORCED_PATH,
         selectors: NAMED,
     },
 ];

@@ -2,7 +2,7 @@
 //! output; `manifest` and `webhook` both call it, so the same pod gives the same result in both.
 
 mod annotations;
-mod argv;
+pub(super) mod argv;
 mod bind;
 mod catalog;
 mod defaults;
