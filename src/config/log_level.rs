@@ -55,8 +55,9 @@ fn check_level(text: &str, at: &Origin) -> Result<String, Error> {
             .iter()
             .any(|level| level.eq_ignore_ascii_case(directive))
     };
-    let has_level = text.split(',').map(str::trim).any(is_level);
-    for directive in text.split(',').map(str::trim) {
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    let has_level = directives.iter().any(|directive| is_level(directive));
+    for directive in directives.iter().copied() {
         if !is_level(directive) && !directive.contains('=') {
             return Err(refused(directive, directive));
         }
@@ -68,8 +69,7 @@ fn check_level(text: &str, at: &Origin) -> Result<String, Error> {
             check_target(target.split('[').next().unwrap_or_default(), has_level, at)?;
         }
     }
-    let trimmed: Vec<&str> = text.split(',').map(str::trim).collect();
-    let trimmed = trimmed.join(",");
+    let trimmed = directives.join(",");
     match EnvFilter::builder().parse(&trimmed) {
         Ok(_) => Ok(trimmed),
         Err(_) => Err(refused(text, text.rsplit('=').next().unwrap_or_default())),

@@ -27,13 +27,13 @@ pub(super) fn workers(layer: &Layer) -> Result<usize, Error> {
 pub(super) fn admin(layer: &Layer, pod_ips: Option<&str>) -> Result<admin::Settings, Error> {
     let items = layer.list(Key::Admin)?;
     let refused = |problem| at(layer, Key::Admin, problem);
-    let addresses = match items.as_slice() {
-        [none] if none == "none" => Vec::new(),
-        [word] => {
+    let addresses = if items == ["none"] {
+        Vec::new()
+    } else {
+        if let [word] = items.as_slice() {
             address::as_none(word).map_err(refused)?;
-            address::listening(&items, pod_ips, Clients::Host).map_err(refused)?
         }
-        _ => address::listening(&items, pod_ips, Clients::Host).map_err(refused)?,
+        address::listening(&items, pod_ips, Clients::Host).map_err(refused)?
     };
     Ok(admin::Settings { addresses })
 }
