@@ -40,8 +40,6 @@ pub(super) async fn run(
     let mut promised = false;
     let mut reads = Vec::with_capacity(wanted.tokens as usize);
     let mut ways = Vec::with_capacity(wanted.tokens as usize);
-    // Of a stream that breaks nothing is in the sample, as of any other operation that fails.
-    let (mut first, mut gaps) = (None, Vec::with_capacity(wanted.tokens as usize));
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = stamp::now();
         let found = events.push(piece)?;
@@ -50,10 +48,6 @@ pub(super) async fn run(
         for token in found {
             promised |= token.stamped;
             ways.extend(token.sent.map(|sent| arrived.saturating_sub(sent)));
-            match reads.last() {
-                None => first = Some(now - start),
-                Some(last) => gaps.push(now - last),
-            }
             reads.push(now);
         }
     }
@@ -64,8 +58,11 @@ pub(super) async fn run(
             wanted.tokens
         )));
     }
-    sample.first.extend(first);
-    sample.gap.append(&mut gaps);
+    // Of a stream that breaks nothing is in the sample, as of any other operation that fails.
+    sample.first.extend(reads.first().map(|read| read - start));
+    sample
+        .gap
+        .extend(reads.windows(2).map(|pair| pair[1] - pair[0]));
     // Tokens that are due all at once wait for each other, which is nobody's delay.
     if wanted.interval_us > 0 && promised {
         if ways.len() == reads.len() {

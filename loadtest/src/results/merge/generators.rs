@@ -14,7 +14,7 @@ pub(super) struct Generators {
     links: Vec<Verification>,
     versions: BTreeMap<String, String>,
     /// A debug build among them makes figures of one.
-    debug: Option<String>,
+    debug: bool,
     spins: bool,
     difference: Option<String>,
     /// Each shard with its cases in which its generator was the limit.
@@ -29,7 +29,7 @@ pub(super) fn look(shards: &mut [Results]) -> Generators {
             round.best = round.ceiling.map(|_| best);
         }
     }
-    let profiles = shards.iter().map(|shard| &shard.provenance.profile);
+    let mut profiles = shards.iter().map(|shard| &shard.provenance.profile);
     let limits = shards.iter().map(|shard| {
         (
             shard.provenance.shard.clone(),
@@ -40,10 +40,7 @@ pub(super) fn look(shards: &mut [Results]) -> Generators {
         headroom: headroom(shards),
         links: links(shards),
         versions: versions(shards),
-        debug: profiles
-            .filter(|profile| *profile == "debug")
-            .min()
-            .cloned(),
+        debug: profiles.any(|profile| profile == "debug"),
         spins: shards.iter().any(|shard| shard.provenance.spins),
         difference: difference(shards),
         limits: limits.collect(),
@@ -58,7 +55,9 @@ impl Generators {
         let p = &mut whole.provenance;
         p.versions = self.versions;
         p.spins = self.spins;
-        p.profile = self.debug.unwrap_or_else(|| std::mem::take(&mut p.profile));
+        if self.debug {
+            "debug".clone_into(&mut p.profile);
+        }
         whole.warnings.extend(self.difference);
         let told = whole.cases_at_generators_limit();
         for (shard, mut cases) in self.limits {
