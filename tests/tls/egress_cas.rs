@@ -4,7 +4,7 @@ use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
 use hybridge::run;
 use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::{X509, X509Builder};
 use rcgen::{
@@ -104,18 +104,17 @@ fn a_certificate_that_is_no_ca_and_not_that_of_one_server_is_refused() {
     );
 }
 
-/// The same name and key in version 1, signed by itself.
-fn version_1(params: &CertificateParams, key: &KeyPair) -> String {
-    let made = X509::from_pem(params.self_signed(key).unwrap().pem().as_bytes()).unwrap();
-    let own = PKey::private_key_from_pem(key.serialize_pem().as_bytes()).unwrap();
+/// A certificate of the same name in version 1, with this key and signed by it.
+fn version_1(made: &str, own: &PKey<Private>) -> String {
+    let made = X509::from_pem(made.as_bytes()).unwrap();
     let mut old = X509Builder::new().unwrap();
     old.set_serial_number(made.serial_number()).unwrap();
     old.set_subject_name(made.subject_name()).unwrap();
     old.set_issuer_name(made.subject_name()).unwrap();
     old.set_not_before(made.not_before()).unwrap();
     old.set_not_after(made.not_after()).unwrap();
-    old.set_pubkey(&own).unwrap();
-    old.sign(&own, MessageDigest::sha256()).unwrap();
+    old.set_pubkey(own).unwrap();
+    old.sign(own, MessageDigest::sha256()).unwrap();
     String::from_utf8(old.build().to_pem().unwrap()).unwrap()
 }
 
@@ -127,7 +126,8 @@ async fn a_root_of_version_1_certifies_servers_with_a_warning() {
     let name = &mut issuer.distinguished_name;
     name.push(DnType::CommonName, "old root");
     let key = KeyPair::generate().unwrap();
-    let root = version_1(&issuer, &key);
+    let own = PKey::private_key_from_pem(key.serialize_pem().as_bytes()).unwrap();
+    let root = version_1(&issuer.self_signed(&key).unwrap().pem(), &own);
     let warnings = checked(&root, "").unwrap();
     assert_eq!(
         warnings,
@@ -179,15 +179,7 @@ async fn a_self_signed_certificate_of_a_server_counts_for_itself_and_certifies_n
 #[test]
 fn a_ca_whose_key_verifies_nothing_is_refused_if_there_is_no_other() {
     let key = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap();
-    let made = X509::from_pem(alone(&ca_params("weak")).0.cert.as_bytes()).unwrap();
-    let mut weak = X509Builder::new().unwrap();
-    weak.set_subject_name(made.subject_name()).unwrap();
-    weak.set_issuer_name(made.subject_name()).unwrap();
-    weak.set_not_before(made.not_before()).unwrap();
-    weak.set_not_after(made.not_after()).unwrap();
-    weak.set_pubkey(&key).unwrap();
-    weak.sign(&key, MessageDigest::sha256()).unwrap();
-    let weak = String::from_utf8(weak.build().to_pem().unwrap()).unwrap();
+    let weak = version_1(&alone(&ca_params("weak")).0.cert, &key);
     let says = "`CN=weak`, has a key of RSA-1024, which verifies nothing here: every server that it certifies is refused";
     let refused = checked(&weak, "").unwrap_err();
     assert!(refused.contains(says), "{refused}");
