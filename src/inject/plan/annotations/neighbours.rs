@@ -31,23 +31,17 @@ pub(super) fn parse(
     })?;
     match told {
         None | Some(UpstreamProxyProtocol::Off) => {}
-        // What the namespace says of an app that speaks TCP.
-        Some(_) if over_http && read.own(name).is_none() => {}
-        Some(_) if over_http => {
-            return Err(wrong(
-                name,
-                "has a meaning only with protocol: tcp; over HTTP the app gets the client in x-forwarded-for and x-forwarded-client-cert",
-            ));
-        }
-        // To the app it is the header of a client without a certificate.
-        Some(UpstreamProxyProtocol::V2Identity) if !asks_clients && read.own(name).is_none() => {
-            given.push((name, <&str>::from(UpstreamProxyProtocol::V2Tls).to_owned()));
-        }
+        Some(_) if over_http => read.pass_over(
+            name,
+            "has a meaning only with protocol: tcp; over HTTP the app gets the client in x-forwarded-for and x-forwarded-client-cert",
+        )?,
         Some(UpstreamProxyProtocol::V2Identity) if !asks_clients => {
-            return Err(wrong(
+            read.pass_over(
                 name,
                 "is v2-identity, and no client is asked who it is; use v2-tls, or add client-auth",
-            ));
+            )?;
+            // To the app it is the header of a client without a certificate.
+            given.push((name, <&str>::from(UpstreamProxyProtocol::V2Tls).to_owned()));
         }
         Some(told) => given.push((name, <&str>::from(told).to_owned())),
     }
@@ -91,14 +85,14 @@ fn identity(
     if over_http && asks_clients {
         return Ok(Some(fields.join(",")));
     }
-    // `none` is what such an app gets, and what a namespace says counts for its other pods.
-    if is_none || read.own(name).is_none() {
-        return Ok(None);
+    // `none` is what such an app gets.
+    if !is_none {
+        read.pass_over(
+            name,
+            "has a meaning only with protocol: http and client-auth: no other app gets a field about a certificate; add client-auth, or remove it",
+        )?;
     }
-    Err(wrong(
-        name,
-        "has a meaning only with protocol: http and client-auth: no other app gets a field about a certificate; add client-auth, or remove it",
-    ))
+    Ok(None)
 }
 
 fn networks(read: &Reader<'_>) -> Result<Option<String>, Deny> {

@@ -1,5 +1,6 @@
 //! Reading one annotation: its value by precedence, its form, and the refusal of a wrong one.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
@@ -61,6 +62,24 @@ impl Reader<'_> {
     /// Who says it; `None`, which is less than any other, if nobody does.
     pub(super) fn level(&self, name: &str) -> Option<Level> {
         self.said(name).map(|(level, _)| level)
+    }
+
+    /// A value that means nothing in such a pod: a slip if the pod itself says it; what its namespace says counts for
+    /// other pods.
+    pub(super) fn pass_over(&self, name: &str, problem: &str) -> Result<(), Deny> {
+        match self.own(name) {
+            Some(_) => Err(wrong(name, problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether `name` is nearer to the pod than what it contradicts; both from one place are a slip.
+    pub(super) fn outranks(&self, name: &str, other: &str, problem: &str) -> Result<bool, Deny> {
+        match self.level(name).cmp(&self.level(other)) {
+            Ordering::Less => Ok(false),
+            Ordering::Greater => Ok(true),
+            Ordering::Equal => Err(wrong(name, problem)),
+        }
     }
 
     fn said(&self, name: &str) -> Option<(Level, &str)> {

@@ -1,10 +1,8 @@
 //! Values that are right alone and not beside others. Where the pod itself says both, one is a slip and is
 //! refused. What its namespace says counts for the pods that it concerns, and gives way to what the pod says.
 
-use std::cmp::Ordering;
-
 use super::choices::{Bind, Mode};
-use super::reader::{Reader, refuse_many, wrong};
+use super::reader::{Reader, refuse_many};
 use super::source::{self, Source};
 use super::tunnel::NO_PORTS;
 use crate::inject::plan::deny::Deny;
@@ -25,13 +23,9 @@ pub(super) fn listen_ports(read: &Reader<'_>, mode: Mode) -> Result<Vec<u16>, De
     if mode == Mode::Explicit || ports.is_empty() {
         return Ok(ports);
     }
-    if read.own(name).is_none() {
-        return Ok(Vec::new());
-    }
-    Err(wrong(
-        name,
-        "has a meaning only with mode: explicit; in takeover the sidecar listens on the app's own port",
-    ))
+    let problem = "has a meaning only with mode: explicit; in takeover the sidecar listens on the app's own port";
+    read.pass_over(name, problem)?;
+    Ok(Vec::new())
 }
 
 /// How the app is moved, and the variable that does it.
@@ -45,22 +39,19 @@ pub(super) fn bind(
         return Ok((bind, None));
     };
     if mode == Mode::Explicit {
-        if read.own(name).is_none() {
-            return Ok((bind, None));
-        }
-        return Err(wrong(
-            name,
-            "has a meaning only with mode: takeover; explicit leaves the app where it is",
-        ));
+        let problem = "has a meaning only with mode: takeover; explicit leaves the app where it is";
+        read.pass_over(name, problem)?;
+        return Ok((bind, None));
     }
     if bind == Bind::Auto {
         return Ok((bind, Some(variable)));
     }
-    match read.level(name).cmp(&read.level("bind")) {
-        Ordering::Less => Ok((bind, None)),
-        Ordering::Greater => Ok((Bind::Auto, Some(variable))),
-        Ordering::Equal => Err(wrong(name, "contradicts bind: none; remove one of the two")),
-    }
+    let problem = "contradicts bind: none; remove one of the two";
+    Ok(if read.outranks(name, "bind", problem)? {
+        (Bind::Auto, Some(variable))
+    } else {
+        (bind, None)
+    })
 }
 
 /// Keys of session tickets. A resumed session has no certificate for the app, so of the two the one that is
@@ -77,15 +68,10 @@ pub(super) fn ticket_keys(
     if keys.is_none() || !neighbours.iter().any(sends) {
         return Ok(keys);
     }
-    match read.level(name).cmp(&read.level(other)) {
-        Ordering::Less => Ok(None),
-        Ordering::Greater => {
-            neighbours.retain(|neighbour| !sends(neighbour));
-            Ok(keys)
-        }
-        Ordering::Equal => Err(wrong(
-            name,
-            "contradicts identity: client-cert: a resumed session has no certificate to send; remove one of the two",
-        )),
+    let problem = "contradicts identity: client-cert: a resumed session has no certificate to send; remove one of the two";
+    if !read.outranks(name, other, problem)? {
+        return Ok(None);
     }
+    neighbours.retain(|neighbour| !sends(neighbour));
+    Ok(keys)
 }

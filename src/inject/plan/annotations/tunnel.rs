@@ -1,7 +1,5 @@
 //! The far end of a tunnel, and pods in which the sidecar has no port of the app behind TLS.
 
-use std::cmp::Ordering;
-
 use super::clients::Clients;
 use super::reader::{Reader, wrong};
 use crate::inject::plan::deny::Deny;
@@ -32,18 +30,9 @@ pub(super) fn parse(read: &Reader<'_>, clients: Option<&Clients>) -> Result<bool
     if asked != Some(true) {
         return Ok(false);
     }
-    if ports.is_some() && !no_ports {
-        match read.level("ports").cmp(&read.level(NAME)) {
-            // What the namespace says of either counts for its other pods.
-            Ordering::Less => {}
-            Ordering::Greater => return Ok(false),
-            Ordering::Equal => {
-                return Err(wrong(
-                    "ports",
-                    "contradicts tunnel: enabled, which leads to every port of the pod from 1024 on; remove one of the two",
-                ));
-            }
-        }
+    let problem = "contradicts tunnel: enabled, which leads to every port of the pod from 1024 on; remove one of the two";
+    if ports.is_some() && !no_ports && read.outranks("ports", NAME, problem)? {
+        return Ok(false);
     }
     if let Some(name) = OF_PORTS.iter().find(|name| read.own(name).is_some()) {
         return Err(wrong(
