@@ -81,8 +81,6 @@ enum Inbound {
     Ended,
     /// Something that ends the connection was told.
     Broken(io::ErrorKind),
-    /// It broke the protocol, and was told so by this alert.
-    Refused(AlertDescription),
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
@@ -128,10 +126,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 
     /// What the peer was told when it broke the protocol.
     pub fn alert_sent(&self) -> Option<AlertDescription> {
-        match self.inbound {
-            Inbound::Refused(alert) => Some(alert),
-            _ => None,
-        }
+        self.traffic.refused().map(AlertDescription::from)
     }
 
     /// Session tickets received; none on the server's side.
@@ -154,8 +149,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             match self.inbound {
                 Inbound::Open => {}
                 Inbound::Ended => return Poll::Ready(Ok(0)),
-                Inbound::Broken(kind) => return Poll::Ready(Err(kind.into())),
-                Inbound::Refused(alert) => return Poll::Ready(Err(refused(alert))),
+                Inbound::Broken(kind) => {
+                    let told = self.alert_sent();
+                    return Poll::Ready(Err(told.map_or_else(|| kind.into(), refused)));
+                }
             }
             let opened = DECRYPT_BUF.with_borrow_mut(|scratch| self.poll_batch(cx, scratch, take));
             let count = ready!(opened)?;
@@ -272,7 +269,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// no close_notify either (RFC 8446 §6.2).
     fn refuse(&mut self, alert: AlertDescription) {
         const FATAL: u8 = 2;
-        self.inbound = Inbound::Refused(alert);
+        self.inbound = Inbound::Broken(io::ErrorKind::InvalidData);
         self.traffic.refuse(alert.into());
         self.end = End::Queued;
         let _ = self.queue(ALERT, &[FATAL, alert.into()]);
