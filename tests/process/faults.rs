@@ -6,6 +6,9 @@ use hybridge::certgen::Algorithm;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::floods::{
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, POST, RST_STREAM, SETTINGS, frame,
+};
 use crate::support::http::{h2_request, read_response};
 use crate::support::openssl::server::{Act, Server};
 use crate::support::pki::TestPki;
@@ -14,22 +17,8 @@ use crate::support::{Setup, eventually, read_head, upstream, within};
 
 const CONNECTIONS: &str = "hybridge_connections_total";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-/// `POST https://a/`, by the static table (RFC 7541 appendix A).
-const POST: &[u8] = b"\x83\x87\x84\x41\x01a";
 /// `content-length: 2`.
 const LENGTH_2: &[u8] = b"\x0f\x0d\x012";
-
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
-    [&head[..], payload].concat()
-}
 
 /// Reads heads; `/begin` begins a response and never ends it, anything else waits for ever.
 async fn waiting() -> std::net::SocketAddr {
