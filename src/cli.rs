@@ -5,6 +5,7 @@ mod misplaced;
 mod misspelt;
 mod pages;
 mod parse;
+mod place;
 mod profile_report;
 mod secrets;
 mod switch;
@@ -19,14 +20,14 @@ use crate::config::{Flags, host_socket};
 use crate::inject;
 use crate::ticket_keys;
 
-pub use self::misplaced::belongs_to;
+pub use self::misplaced::{belongs_to, unmeant};
 pub use self::misspelt::suggest_flag;
 pub use self::pages::{Completions, ManPages};
 pub use self::parse::parse;
 pub(crate) use self::profile_report::scheme;
 pub use self::profile_report::{Check, Format, passed, report};
 pub use self::secrets::{clean, refuse_key_text, without_secrets};
-pub use self::switch::refuse_separate_value;
+pub use self::switch::refuse_switch_value;
 
 /// Post-quantum TLS sidecar for AI inference.
 #[derive(Debug, Parser)]

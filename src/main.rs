@@ -38,7 +38,7 @@ const BROKEN_PIPE: u8 = 128 + 13;
 fn main() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
     let refusal = cli::refuse_key_text(arguments());
-    if let Some(refusal) = refusal.or_else(|| cli::refuse_separate_value(arguments())) {
+    if let Some(refusal) = refusal.or_else(|| cli::refuse_switch_value(arguments())) {
         say(&refusal);
         return ExitCode::from(EX_USAGE);
     }
@@ -49,6 +49,12 @@ fn main() -> ExitCode {
             return usage(&error);
         }
     };
+    if is_offline(&cli.command)
+        && let Some(instead) = cli::unmeant(arguments())
+    {
+        say(&instead);
+        return ExitCode::from(EX_USAGE);
+    }
     allocator::give_back();
     match execute(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,6 +76,11 @@ fn parse() -> Result<Cli, clap::Error> {
         // No thread to be had: then here.
         Err(_) => cli::parse(),
     }
+}
+
+/// Whether its arguments are files that stand where a command of its own could.
+fn is_offline(command: &Command) -> bool {
+    matches!(command, Command::Inject(args) if args.command.is_none())
 }
 
 fn execute(command: Command) -> Result<(), Failure> {
@@ -231,7 +242,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = io::stderr().lock().write_all(clean.as_bytes());
         return ExitCode::from(EX_USAGE);
     }
-    if let Some(instead) = cli::belongs_to(error) {
+    if let Some(instead) = cli::belongs_to(error, std::env::args_os().skip(1)) {
         say(&instead);
         return ExitCode::from(EX_USAGE);
     }

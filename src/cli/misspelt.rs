@@ -2,10 +2,9 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Cli;
+use super::place::{place, program};
 use crate::config::flag_meant;
 
 /// Replaces what clap suggests instead of a flag; `arguments` are those of the process.
@@ -23,16 +22,8 @@ pub fn suggest_flag(error: &mut clap::Error, arguments: impl Iterator<Item = OsS
     let Some(name) = flag else {
         return;
     };
-    let mut program = Cli::command();
-    // Gives each command the names of those above it.
-    program.build();
-    let mut command = &program;
-    for argument in arguments {
-        let Some(below) = command.find_subcommand(&argument) else {
-            break;
-        };
-        command = below;
-    }
+    let (program, arguments) = (program(), arguments.collect::<Vec<_>>());
+    let (command, _) = place(&program, &arguments);
     // clap puts the flag of its guess there.
     let usage = command.clone().render_usage();
     error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
@@ -51,6 +42,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use clap::Parser;
 
+    use super::super::Cli;
     use super::*;
 
     fn suggested(line: &str) -> Option<String> {

@@ -69,6 +69,12 @@ fn a_wrong_command_line_exits_64_and_says_so_on_standard_error() {
             &["check", "--stream-metrics", "true"],
             "write --stream-metrics=true",
         ),
+        (&["scan", "--doctor", "true"], "write --doctor"),
+        (
+            &["ctl", "check"],
+            "write `hybridge check` or `hybridge inject check`",
+        ),
+        (&["inject", "chek"], "did you mean `hybridge inject check`?"),
         (
             &["check", "--tls-cert", "x"],
             "a similar argument exists: '--cert'",
