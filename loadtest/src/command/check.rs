@@ -122,6 +122,7 @@ async fn repeat(
             progress: Progress::new(false),
             ceiling: None,
             beside: Vec::new(),
+            counted: None,
         };
         let outcome = run.measure(&mut results, |_| Ok(())).await;
         results.hide_secrets();

@@ -20,6 +20,7 @@ use crate::report;
 use crate::report::limit::Limit;
 use crate::results::{Results, file};
 use crate::run::ceiling::Ceiling;
+use crate::run::counted::Counted;
 use crate::run::progress::Progress;
 use crate::run::target::{Resolved, pid_in};
 use crate::run::{Run, Stop, capability};
@@ -137,6 +138,10 @@ fn measure(
             if let (Some(groups), true) = (groups, own_servers) {
                 choose_groups(&mut targets, groups);
             }
+            let counted = match shard.of {
+                1 => None,
+                _ => Some(Counted::begin(&targets).await),
+            };
             let (mut warnings, mut skipped) = (look(&targets, common).await?, Vec::new());
             if !own_servers {
                 warnings.extend(capability::look(&mut targets, &plan.cases).await);
@@ -152,9 +157,9 @@ fn measure(
             results.warnings = warnings;
             results.skipped = skipped;
             start::wait_for(common.start_at).await?;
-            Ok((servers, targets, ceiling, results))
+            Ok((servers, targets, ceiling, counted, results))
         };
-        let Some((servers, targets, ceiling, mut results)) =
+        let Some((servers, targets, ceiling, counted, mut results)) =
             Box::pin(interrupts.before(prepared)).await?
         else {
             return Ok(INTERRUPTED);
@@ -169,6 +174,7 @@ fn measure(
             progress: Progress::new(!common.quiet),
             ceiling: Some(ceiling),
             beside,
+            counted,
         };
         let path = out.join("results.json");
         let mut save = |results: &Results| file::save(&path, results);

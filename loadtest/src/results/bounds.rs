@@ -110,7 +110,10 @@ impl CaseResult {
         }
         for block in &self.blocks {
             let whose = format!("one block of target {}", block.target);
-            is_count(block.counts().chain(block.server_rss), &whose)?;
+            is_count(
+                block.counts().chain(block.server_rss).chain(block.began_ms),
+                &whose,
+            )?;
             is_count(block.rss_added.map(i64::unsigned_abs), &whose)?;
             let cpu = block.server_cpu_s.unwrap_or(0.0);
             is_amount([block.elapsed_s, block.generator_cpu_s, cpu], &whose)?;

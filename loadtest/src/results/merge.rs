@@ -3,6 +3,7 @@
 
 mod checks;
 mod generators;
+mod moments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     shards.sort_by_key(|shard| part(&shard.provenance.shard));
     check(&shards)?;
     let left_out = keep_common(&mut shards);
+    let apart = moments::apart(&shards);
     let checks = checks::merged(&shards);
     let generators = generators::look(&mut shards);
     let mut shards = shards.into_iter();
@@ -45,7 +47,9 @@ pub fn merge(mut shards: Vec<Results>) -> Result<Results> {
     whole.warnings.dedup();
     whole.skipped.sort();
     whole.skipped.dedup();
-    whole.warnings.splice(0..0, left_out);
+    whole
+        .warnings
+        .splice(0..0, apart.into_iter().chain(left_out));
     if count as u64 == u64::from(of) {
         whole.provenance.shard = format!("all of {of}");
         return Ok(whole);
@@ -123,7 +127,7 @@ fn keep_common(shards: &mut [Results]) -> Option<String> {
     for index in 0..cases {
         let mut every: BTreeMap<(u32, String), usize> = BTreeMap::new();
         for case in shards.iter().filter_map(|shard| shard.cases.get(index)) {
-            let own: BTreeSet<_> = case.blocks.iter().map(name).collect();
+            let own: BTreeSet<_> = case.blocks.iter().map(Block::name).collect();
             for block in own {
                 *every.entry(block).or_default() += 1;
             }
@@ -136,7 +140,8 @@ fn keep_common(shards: &mut [Results]) -> Option<String> {
             .iter_mut()
             .filter_map(|shard| shard.cases.get_mut(index))
         {
-            case.blocks.retain(|block| every.contains_key(&name(block)));
+            case.blocks
+                .retain(|block| every.contains_key(&block.name()));
             case.rounds.retain(|round| pairs.contains(&round.pair));
         }
     }
@@ -146,11 +151,6 @@ fn keep_common(shards: &mut [Results]) -> Option<String> {
             seen - kept
         )
     })
-}
-
-/// A block is one of a round and a target.
-fn name(block: &Block) -> (u32, String) {
-    (block.pair, block.target.clone())
 }
 
 /// Cases of which nothing is left; an error where that is all of them.
@@ -215,6 +215,7 @@ fn merge_block(mine: &mut Block, other: &Block) -> std::result::Result<(), Strin
     if let Some((a, b)) = sums.find(|(a, b)| a.checked_add(*b).is_none()) {
         return Err(format!("counts of {a} and {b} in one block"));
     }
+    mine.began_ms = None;
     mine.elapsed_s = mine.elapsed_s.max(other.elapsed_s);
     mine.ops += other.ops;
     mine.units += other.units;

@@ -115,6 +115,9 @@ pub struct CaseResult {
 pub struct Block {
     /// Blocks of one pair number are compared with each other.
     pub pair: u32,
+    /// In a shard, when it began by the generator's clock, milliseconds since 1970: only `merge` can tell whether all had it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_ms: Option<u64>,
     pub target: String,
     pub elapsed_s: f64,
     pub ops: u64,
@@ -184,6 +187,11 @@ impl Results {
 }
 
 impl Block {
+    /// A block is one of a round and a target.
+    pub(crate) fn name(&self) -> (u32, String) {
+        (self.pair, self.target.clone())
+    }
+
     /// Everything that is counted, for a look at whether it can be.
     pub fn counts(&self) -> impl Iterator<Item = u64> + use<> {
         let own = [self.ops, self.units, self.errors, self.unserved];

@@ -10,6 +10,7 @@ use crate::session::Sample;
 pub(super) fn block_of(pair: u32, target: &str, sample: &Sample, elapsed: Duration) -> Block {
     Block {
         pair,
+        began_ms: None,
         target: target.to_owned(),
         elapsed_s: elapsed.as_secs_f64(),
         ops: sample.ops,

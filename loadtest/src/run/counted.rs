@@ -23,7 +23,7 @@ const SETTLE: Duration = Duration::from_millis(300);
 
 /// The counts of all targets at the beginning of a run.
 #[derive(Debug)]
-pub(super) struct Counted(Vec<Totals>);
+pub struct Counted(Vec<Totals>);
 
 /// The counts of one target at one moment.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ struct Totals {
 }
 
 impl Counted {
-    pub(super) async fn begin(targets: &[Resolved]) -> Self {
+    pub(crate) async fn begin(targets: &[Resolved]) -> Self {
         let mut totals = Vec::new();
         for target in targets {
             totals.push(Totals::read(target).await);

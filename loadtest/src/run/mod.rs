@@ -10,7 +10,7 @@ pub mod capability;
 pub mod ceiling;
 pub mod child;
 pub mod cores;
-mod counted;
+pub mod counted;
 mod failures;
 pub mod idle;
 mod link;
@@ -19,6 +19,7 @@ pub mod managed;
 pub mod progress;
 mod refusal;
 mod schedule;
+mod shard;
 pub mod target;
 mod working;
 
@@ -41,18 +42,11 @@ use failures::{Failures, is_paired};
 use load::Crew;
 use progress::Progress;
 use refusal::refusal;
+pub use shard::Shard;
 use target::Resolved;
 
 /// Set by Ctrl-C; looked at between blocks.
 pub type Stop = Arc<AtomicBool>;
-
-/// Which part of the load this generator carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 1.
-    pub index: u32,
-    pub of: u32,
-}
 
 /// Everything a run needs.
 #[derive(Debug)]
@@ -67,6 +61,8 @@ pub struct Run {
     pub ceiling: Option<Ceiling>,
     /// Processes whose CPU time is the run's own: a backend behind the targets.
     pub beside: Vec<u32>,
+    /// Read before the first handshake of a shard, which other shards find in the server's counts.
+    pub counted: Option<Counted>,
 }
 
 /// A case while it is measured.
@@ -87,7 +83,10 @@ impl Run {
         mut save: impl FnMut(&Results) -> Result<()>,
     ) -> Result<()> {
         let mut rng = Rng::new(self.seed);
-        let counted = Counted::begin(&self.targets).await;
+        let counted = match self.counted.take() {
+            Some(counted) => counted,
+            None => Counted::begin(&self.targets).await,
+        };
         target::tell_of_metrics(&self.targets, results);
         let cases = std::mem::take(&mut self.plan.cases);
         self.progress.plan(
@@ -194,10 +193,10 @@ impl Run {
                 if self.stopped() {
                     return Ok(());
                 }
-                let begun = Instant::now();
+                let (begun, began_ms) = (Instant::now(), self.shard.moment());
                 self.progress.step(case, &crews[*index].target.plan.name);
                 match self.block(&mut crews[*index], pair).await {
-                    Ok(block) => measured.blocks.push(block),
+                    Ok(block) => measured.blocks.push(Block { began_ms, ..block }),
                     Err(error) => {
                         let crew = &mut crews[*index];
                         let target = (members[*index], &crew.target);

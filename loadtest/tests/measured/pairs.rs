@@ -49,6 +49,7 @@ pub(crate) fn run(targets: Vec<Resolved>, cases: Vec<Case>) -> (Run, Results) {
             progress: Progress::new(false),
             ceiling: None,
             beside: Vec::new(),
+            counted: None,
         },
         results,
     )

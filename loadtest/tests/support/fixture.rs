@@ -54,6 +54,7 @@ fn blocks(case: &Case, rng: &mut Rng) -> Vec<Block> {
             let streams = case.scenario.streams_tokens();
             blocks.push(Block {
                 pair,
+                began_ms: None,
                 target: name.into(),
                 elapsed_s: 0.3,
                 ops,

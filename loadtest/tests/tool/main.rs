@@ -19,6 +19,7 @@ mod own_servers;
 mod relay;
 mod secrets;
 mod shards;
+mod shards_apart;
 mod silent;
 mod spin;
 mod stranger;

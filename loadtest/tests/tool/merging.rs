@@ -12,6 +12,7 @@ use hybridge_loadtest::rng::Rng;
 fn block(values: &[u64], cpu: Option<f64>) -> Block {
     Block {
         pair: 0,
+        began_ms: None,
         target: "hybrid".into(),
         elapsed_s: 1.0,
         ops: values.len() as u64,

@@ -131,6 +131,32 @@ fn counted_bytes_are_those_of_all_shards_against_one_server() {
     assert!(missing.checks.is_empty());
 }
 
+/// Blocks of 0.3 s: what less than half of one lies between was one load.
+#[test]
+fn shards_that_did_not_run_together_are_told() {
+    let at = |name: &str, began: Option<u64>| {
+        let mut part = shard(name);
+        for block in part.cases.iter_mut().flat_map(|case| &mut case.blocks) {
+            block.began_ms = began;
+        }
+        part
+    };
+    let told = |first, second| {
+        let whole = merge(vec![at("1/2", first), at("2/2", second)]).unwrap();
+        let mut warnings = whole.warnings.into_iter();
+        warnings.find(|words| words.starts_with("The shards did not run together"))
+    };
+    let begun = Some(1_800_000_000_000);
+    assert_eq!(told(begun, Some(1_800_000_000_140)), None);
+    assert_eq!(told(begun, None), None, "a file of an older version");
+    for later in [1_800_000_000_200, 1_799_999_987_000] {
+        let words = told(begun, Some(later)).unwrap();
+        assert!(words.contains("--start-at"), "{words}");
+    }
+    let words = told(begun, Some(1_800_000_012_340)).unwrap();
+    assert!(words.contains("up to 12.3 s apart"), "{words}");
+}
+
 /// A shard whose generator used this share of its one core, with these ceilings of its rounds.
 fn generator(name: &str, share: f64, ceiling: f64) -> Results {
     let mut part = shard(name);
