@@ -149,7 +149,7 @@ impl Dialer {
             .map_err(|error| self.failed(&error.to_string()))?;
         let stream = Stream::handshake(socket, client.into(), meter)
             .await
-            .map_err(|error| self.failed(&explain(&error, tls.expect)))?;
+            .map_err(|error| self.failed(&explain(&error, tls)))?;
         let handshake = start.elapsed();
         self.verify(&stream, tls.expect, expect)?;
         Ok(Dialed { stream, handshake })
@@ -214,26 +214,25 @@ impl Dialer {
 }
 
 /// Adds the remedy to the failures a user can mend.
-fn explain(error: &io::Error, group: Group) -> String {
-    use rustls::{AlertDescription, CertificateError, Error as Tls};
+fn explain(error: &io::Error, tls: &Tls) -> String {
+    use rustls::{AlertDescription, CertificateError, Error};
     let inner = error
         .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Tls>());
+        .and_then(|inner| inner.downcast_ref::<Error>());
     match inner {
-        Some(Tls::AlertReceived(AlertDescription::HandshakeFailure) | Tls::PeerIncompatible(_)) => {
+        Some(
+            Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_),
+        ) => {
+            let group = tls.expect;
             format!(
-                "{error}: it does not offer {group}; check the server's groups or choose others with --groups"
+                "{error}: it does not offer {group}; check the server's groups or choose another with --group, or `groups` of the target in a plan"
             )
         }
-        Some(Tls::InvalidCertificate(
+        Some(Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        )) => {
-            format!(
-                "{error}: the certificate is not signed by the CA that was given; name the right one with --ca"
-            )
-        }
-        Some(Tls::InvalidCertificate(_)) => format!("{error}: check --ca and --server-name"),
-        Some(Tls::InvalidMessage(_)) => format!("{error}: this port does not speak TLS"),
+        )) => format!("{error}: {}", tls.trust.unsigned()),
+        Some(Error::InvalidCertificate(_)) => format!("{error}: check --ca and --server-name"),
+        Some(Error::InvalidMessage(_)) => format!("{error}: this port does not speak TLS"),
         _ if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the connection was closed during the handshake".to_owned()
         }

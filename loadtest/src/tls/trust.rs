@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,20 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 
 /// The trusted CAs, with the certificates already found good.
 #[derive(Clone, Debug)]
-pub struct Trust(Arc<Remembering>);
+pub struct Trust {
+    verifier: Arc<Remembering>,
+    source: Source,
+}
+
+/// Where the trusted CAs are from.
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    /// No CA was named: the system's bundle.
+    System(PathBuf),
+    /// A text, not a file.
+    Text,
+}
 
 impl Trust {
     /// Reads a PEM file of CA certificates; without one, the system's bundle.
@@ -49,17 +62,24 @@ impl Trust {
             // The system's own is used as far as it can be.
             None => Ok(hybridge_pem::readable_certificates(&pem)),
         };
+        let source = match ca {
+            Some(_) => Source::File(path.to_owned()),
+            None => Source::System(path.to_owned()),
+        };
         certificates
-            .and_then(Self::new)
+            .and_then(|certificates| Self::new(certificates, source))
             .map_err(|message| Error::Usage(format!("CA file {}: {message}", Shown::path(path))))
     }
 
     /// The same, of PEM text in memory.
     pub fn from_pem(pem: &[u8]) -> std::result::Result<Self, String> {
-        Self::new(ders(pem)?)
+        Self::new(ders(pem)?, Source::Text)
     }
 
-    fn new(certificates: Vec<CertificateDer<'static>>) -> std::result::Result<Self, String> {
+    fn new(
+        certificates: Vec<CertificateDer<'static>>,
+        source: Source,
+    ) -> std::result::Result<Self, String> {
         let mut roots = RootCertStore::empty();
         // A bundle may hold an old root webpki refuses; the others are still good.
         let _unreadable = roots.add_parsable_certificates(certificates);
@@ -70,22 +90,42 @@ impl Trust {
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self(Arc::new(Remembering {
+        let verifier = Arc::new(Remembering {
             inner,
             good: Mutex::default(),
             every: AtomicU64::new(1),
             seen: AtomicU64::new(0),
-        })))
+        });
+        Ok(Self { verifier, source })
+    }
+
+    /// What a certificate lacks that no trusted CA signed, and the remedy.
+    pub fn unsigned(&self) -> String {
+        match &self.source {
+            Source::File(path) => format!(
+                "the certificate is not signed by a CA of {}; name the file of the server's CA with --ca, or `ca` of the \
+                 target in a plan",
+                Shown::path(path)
+            ),
+            Source::System(path) => format!(
+                "the certificate is not signed by a CA of the system ({}), and no other was named; name the file of the \
+                 server's CA with --ca, or `ca` of the target in a plan",
+                Shown::path(path)
+            ),
+            Source::Text => "the certificate is not signed by a trusted CA".to_owned(),
+        }
     }
 
     /// From now on checks the signature of one handshake in so many, the first included: for runs in which the
     /// generator must not be the ceiling. What is measured at the server does not change by it.
     pub fn check_signatures_every(&self, handshakes: u64) {
-        self.0.every.store(handshakes.max(1), Ordering::Relaxed);
+        self.verifier
+            .every
+            .store(handshakes.max(1), Ordering::Relaxed);
     }
 
     pub(super) fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
-        Arc::clone(&self.0) as Arc<dyn ServerCertVerifier>
+        Arc::clone(&self.verifier) as Arc<dyn ServerCertVerifier>
     }
 }
 

@@ -113,12 +113,31 @@ async fn an_unreachable_target_is_named_with_its_address() {
 async fn a_wrong_ca_is_told_as_such() {
     let place = Place::new().await;
     std::fs::write(place.path("ca.crt"), Pki::new().ca_pem).unwrap();
-    assert_told(&place.compare(&[]), 1, &["not signed by the CA", "--ca"]);
+    let file = place.path("ca.crt");
+    let of_file = format!("not signed by a CA of {file}; ");
+    assert_told(&place.compare(&[]), 1, &[&of_file, "--ca"]);
     std::fs::write(place.path("ca.crt"), "hello").unwrap();
     assert_told(
         &place.compare(&[]),
         64,
         &["ca.crt", "no usable CERTIFICATE"],
+    );
+}
+
+/// "the CA that was given", and none was.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_ca_those_of_the_system_are_named() {
+    let place = Place::new().await;
+    let url = format!("https://{}", place.hybrid);
+    let arguments = ["compare", "--hybrid", &url, "--server-name", "localhost"];
+    assert_told(
+        &tool(place.folder.path(), &arguments),
+        1,
+        &[
+            "not signed by a CA of the system (/etc/",
+            "no other was named",
+            "with --ca",
+        ],
     );
 }
 
