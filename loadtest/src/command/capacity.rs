@@ -1,7 +1,7 @@
 //! `capacity`: a fleet from a result file.
 
 use super::terminal::print;
-use crate::capacity::{Costs, agreement, text};
+use crate::capacity::{Costs, agreement, missing, text};
 use crate::cli::Capacity;
 use crate::error::{Error, Result};
 use crate::plan::Role;
@@ -27,6 +27,7 @@ pub(super) fn run(arguments: &Capacity) -> Result<u8> {
         &results.provenance.machine,
         arguments.tokens_per_stream,
     );
+    out.push_str(&missing(&results, &costs));
     out.push_str(&text::notes(&warnings(&results)));
     let load = arguments.load;
     if let Some(pods) = arguments.pods {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::program::{assert_told, tool};
 use hybridge_loadtest::capacity::costs::Work;
 use hybridge_loadtest::capacity::model::pods_for;
-use hybridge_loadtest::capacity::{Costs, Load, agreement};
+use hybridge_loadtest::capacity::{Costs, Load, agreement, missing};
 use hybridge_loadtest::plan::Scenario;
 use hybridge_loadtest::results::findings::{Metric, level};
 use hybridge_loadtest::results::{Results, file};
@@ -155,6 +155,9 @@ fn the_program_says_what_a_fleet_needs() {
     for words in [
         "| full handshake | 127 µs | not measured | 7,856 |",
         "| HTTP/2 request | not measured |",
+        "- Not measured, HTTP/2 request: no case without an emulated link has it; run a plan that has, such as \
+         `hybridge-loadtest run full --scenario h2-keepalive --rtt 0`.",
+        "- Not measured, quiet of full handshake, resumed handshake, HTTP/1.1 request, streamed token: one load is not enough",
         "## 10,000 pods",
         "needs 56 pods: ceil(38.5 cores / (1 x 0.7))",
         "The 10,000 pods have 179 times what that takes",
@@ -163,6 +166,30 @@ fn the_program_says_what_a_fleet_needs() {
     ] {
         assert!(text.contains(words), "{words} is not in {text}");
     }
+}
+
+/// A run without a look at the server, and one that is complete.
+#[test]
+fn what_was_not_measured_is_said_with_the_flags_that_would() {
+    let mut results = read("full");
+    let told = |results: &Results| missing(results, &Costs::of(results, "hybrid"));
+    assert_eq!(told(&results).lines().count(), 2, "{}", told(&results));
+    for block in results.cases.iter_mut().flat_map(|case| &mut case.blocks) {
+        block.server_cpu_s = None;
+        block.server_rss = None;
+        block.rss_added = None;
+    }
+    let unseen = told(&results);
+    for what in ["full handshake", "streamed token", "memory of the process"] {
+        let words = format!("- Not measured, {what}: the server was not observed: give its --pid");
+        assert!(unseen.contains(&words), "{words} is not in {unseen}");
+    }
+    results.cases.clear();
+    let nothing = told(&results);
+    let words = "memory of an idle connection: no case without an emulated link has it; run a plan that has, such as \
+                 `hybridge-loadtest run full --scenario idle";
+    assert!(nothing.contains(words), "{nothing}");
+    assert!(!nothing.contains("quiet of"), "{nothing}");
 }
 
 #[test]
