@@ -82,8 +82,8 @@ impl Metric {
         }
     }
 
-    /// What one block says; none where it could not be seen.
-    pub fn of(self, block: &Block) -> Option<f64> {
+    /// What one block says, of a figure that is no quantile; none where it could not be seen.
+    fn quotient(self, block: &Block) -> Option<f64> {
         let ops = block.ops as f64;
         let units = block.units as f64;
         let per = |amount: f64, of: f64| (of > 0.0).then(|| amount / of);
@@ -91,10 +91,7 @@ impl Metric {
         let plain = bytes.plain_up.saturating_add(bytes.plain_down) as f64;
         let wire = bytes.wire_up.saturating_add(bytes.wire_down) as f64;
         match self {
-            Self::Median | Self::P99 | Self::FirstToken | Self::TokenGap | Self::TokenDelay => {
-                let (packed, q) = self.quantile_in(block)?;
-                quantile(&packed.histogram().ok()?, q)
-            }
+            Self::Median | Self::P99 | Self::FirstToken | Self::TokenGap | Self::TokenDelay => None,
             Self::Rate => per(ops, block.elapsed_s),
             Self::Throughput => per(plain / 1_048_576.0, block.elapsed_s),
             Self::ServerCpu => per(block.server_cpu_s? * 1e6, ops),
@@ -168,28 +165,34 @@ pub fn reaches(values: u64, q: f64) -> bool {
     q <= MEDIAN || values as f64 * (1.0 - q) > 1.0 - 1e-9
 }
 
-/// Whether the blocks of a target have so many values, on average: each by itself would leave out the slow ones.
-fn is_deep(case: &CaseResult, target: &str, metric: Metric) -> bool {
+/// What each block of one target says, with its pair; none where a quantile would need longer blocks: as many values as they
+/// have on average, because each by itself would leave out the slow ones.
+fn figures(case: &CaseResult, target: &str, metric: Metric) -> Vec<(u32, f64)> {
     let (mut values, mut blocks, mut deepest) = (0, 0, MEDIAN);
+    let mut figures = Vec::new();
     for block in case.blocks_of(target) {
-        let Some((packed, q)) = metric.quantile_in(block).filter(|(_, q)| *q > MEDIAN) else {
-            continue;
+        let figure = match metric.quantile_in(block) {
+            None => metric.quotient(block),
+            Some((packed, q)) => {
+                let histogram = packed.histogram().unwrap_or_else(|_| empty());
+                values += histogram.len();
+                blocks += 1;
+                deepest = q;
+                quantile(&histogram, q)
+            }
         };
-        values += packed.histogram().map_or(0, |histogram| histogram.len());
-        blocks += 1;
-        deepest = q;
+        figures.extend(figure.map(|figure| (block.pair, figure)));
     }
-    blocks == 0 || reaches(values / blocks, deepest)
+    if blocks > 0 && !reaches(values / blocks, deepest) {
+        figures.clear();
+    }
+    figures
 }
 
 /// The values of one target, block by block; none where a quantile would need longer blocks.
 pub fn values(case: &CaseResult, target: &str, metric: Metric) -> Vec<f64> {
-    if !is_deep(case, target, metric) {
-        return Vec::new();
-    }
-    case.blocks_of(target)
-        .filter_map(|block| metric.of(block))
-        .collect()
+    let figures = figures(case, target, metric).into_iter();
+    figures.map(|(_, value)| value).collect()
 }
 
 /// The target's own level with its interval.
@@ -199,17 +202,11 @@ pub fn level(case: &CaseResult, target: &str, metric: Metric) -> Option<Interval
 
 /// Values of two targets, pair by pair; none where a quantile would need longer blocks.
 fn pairs(case: &CaseResult, from: &str, to: &str, metric: Metric) -> (Vec<f64>, Vec<f64>) {
-    if [from, to]
-        .iter()
-        .any(|target| !is_deep(case, target, metric))
-    {
-        return (Vec::new(), Vec::new());
-    }
-    case.blocks_of(from)
-        .filter_map(|a| {
-            let b = case.blocks_of(to).find(|b| b.pair == a.pair)?;
-            Some((metric.of(a)?, metric.of(b)?))
-        })
+    let theirs = figures(case, to, metric);
+    let of_pair = |pair| theirs.iter().find(|(other, _)| *other == pair);
+    figures(case, from, metric)
+        .into_iter()
+        .filter_map(|(pair, a)| Some((a, of_pair(pair)?.1)))
         .unzip()
 }
 
