@@ -4,6 +4,7 @@
 use hybridge_page::Node;
 
 use super::figures::{Assessed, AssessedCase, Figure, pairings};
+use super::sides::{self, Sides};
 use super::{charts, headline, method, peers, summary, tables, warnings};
 use crate::plan::Scenario;
 use crate::results::Results;
@@ -103,7 +104,7 @@ const FIRST: [Scenario; 10] = [
 fn plainest_of_each<'a>(assessed: &'a Assessed<'_>) -> Vec<AssessedCase<'a>> {
     let first: Vec<_> = FIRST
         .into_iter()
-        .filter_map(|scenario| headline::plainest(assessed, scenario))
+        .filter_map(|scenario| headline::plainest(assessed, &Sides::Kinds, scenario))
         .collect();
     if first.is_empty() {
         return assessed.cases().collect();
@@ -113,8 +114,9 @@ fn plainest_of_each<'a>(assessed: &'a Assessed<'_>) -> Vec<AssessedCase<'a>> {
 
 /// One row for each case: the figure it is told by, server CPU and bytes.
 fn glance(assessed: &Assessed<'_>, cases: &[AssessedCase<'_>]) -> Node {
-    // With one pair a case, roles say enough.
-    let several = peers::is_peer_run(assessed.results);
+    // With one pair a case, a hybrid group beside a classical one, roles say enough.
+    let are_peers = peers::is_peer_run(assessed.results);
+    let named = are_peers || Sides::all(assessed.results) != [Sides::Kinds];
     let mut rows = Vec::new();
     for case in cases {
         for pairing in pairings(assessed.results, case.measured) {
@@ -131,7 +133,7 @@ fn glance(assessed: &Assessed<'_>, cases: &[AssessedCase<'_>]) -> Node {
             };
             let level = |name: &str, level: f64| {
                 let cell = first.level_cell(level);
-                if several {
+                if named {
                     format!("{name}: {cell}")
                 } else {
                     cell
@@ -161,8 +163,8 @@ fn glance(assessed: &Assessed<'_>, cases: &[AssessedCase<'_>]) -> Node {
     let head = [
         "case",
         "figure",
-        if several { "baseline" } else { "classical" },
-        if several { "subject" } else { "hybrid" },
+        if named { "baseline" } else { "classical" },
+        if named { "subject" } else { "hybrid" },
         "difference",
         "server CPU",
         "bytes on the wire",
@@ -178,6 +180,9 @@ pub fn title(results: &Results) -> String {
     }
     if peers::is_peer_run(results) {
         return format!("Servers side by side: {plan}");
+    }
+    if !sides::are_kinds(results) {
+        return format!("Key exchanges side by side: {plan}");
     }
     format!("What hybrid costs: {plan}")
 }

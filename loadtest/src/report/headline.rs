@@ -1,10 +1,11 @@
 //! What a manager reads first: a verdict in one sentence and three numbers in large type, made only of figures that
-//! survive the correction for their number.
+//! survive the correction for their number. Where there are several pairs, the verdict is one of each.
 
 use hybridge_page::Tile;
 
 use super::figures::{Assessed, AssessedCase, Figure};
 use super::numbers::{signed, unit_for};
+use super::sides::Sides;
 use crate::plan::{Load, Scenario};
 use crate::results::findings::Metric;
 use crate::stats::Verdict;
@@ -55,14 +56,15 @@ const TOLD: [(Scenario, Metric, &str); 9] = [
 ];
 const TILES: usize = 3;
 
-/// The plainest case of a scenario: over loopback, closed load, fewest connections.
+/// The plainest case of a scenario that has this pair: over loopback, closed load, fewest connections.
 pub(super) fn plainest<'a>(
     assessed: &'a Assessed<'_>,
+    sides: &Sides,
     scenario: Scenario,
 ) -> Option<AssessedCase<'a>> {
-    let fits = |case: &AssessedCase<'_>| {
-        let case = &case.measured.case;
-        case.scenario == scenario && matches!(case.load, Load::Closed { .. })
+    let fits = |of: &AssessedCase<'_>| {
+        let case = &of.measured.case;
+        case.scenario == scenario && matches!(case.load, Load::Closed { .. }) && sides.are_in(*of)
     };
     assessed.cases().filter(fits).min_by_key(|case| {
         let case = &case.measured.case;
@@ -70,24 +72,33 @@ pub(super) fn plainest<'a>(
     })
 }
 
-/// The first figures there are.
-fn told<'a>(assessed: &'a Assessed<'_>) -> Vec<(&'a Figure, Scenario, &'static str)> {
+/// The first figures there are of a pair.
+fn told<'a>(
+    assessed: &'a Assessed<'_>,
+    sides: &Sides,
+) -> Vec<(&'a Figure, Scenario, &'static str)> {
     let found = TOLD.iter().filter_map(|(scenario, metric, label)| {
-        let figure = plainest(assessed, *scenario)?.first(*metric)?;
+        let figure = sides.figure(plainest(assessed, sides, *scenario)?, *metric)?;
         Some((figure, *scenario, *label))
     });
     found.take(TILES).collect()
 }
 
-/// The large numbers.
+/// The large numbers: of the first pairs, where there are several.
 pub(super) fn tiles(assessed: &Assessed<'_>) -> Vec<Tile> {
-    told(assessed)
-        .into_iter()
-        .map(|(figure, _, label)| tile(figure, label))
-        .collect()
+    let mut tiles = Vec::new();
+    for sides in Sides::all(assessed.results) {
+        let told = told(assessed, &sides).into_iter();
+        tiles.extend(told.map(|(figure, _, label)| match sides.named() {
+            Some(named) => tile(figure, format!("{label}, {named}")),
+            None => tile(figure, label.to_owned()),
+        }));
+    }
+    tiles.truncate(TILES);
+    tiles
 }
 
-fn tile(figure: &Figure, label: &str) -> Tile {
+fn tile(figure: &Figure, label: String) -> Tile {
     let d = figure.difference;
     let (factor, unit) = unit_for(figure.metric.unit(), d.mean.abs());
     let (value, note) = match figure.called() {
@@ -109,42 +120,61 @@ fn tile(figure: &Figure, label: &str) -> Tile {
             format!("within {}", figure.bound_cell()),
         ),
     };
-    Tile {
-        label: label.to_owned(),
-        value,
-        note,
-    }
+    Tile { label, value, note }
 }
 
-/// The run in one sentence.
+/// The run in one sentence, or a few for each pair.
 pub(super) fn verdict(assessed: &Assessed<'_>) -> String {
-    let told = told(assessed);
-    if told.is_empty() {
+    let of_pairs = Sides::all(assessed.results);
+    let sentences: Vec<_> = of_pairs
+        .iter()
+        .flat_map(|sides| verdict_of(assessed, sides))
+        .collect();
+    if sentences.is_empty() {
         return "Too little was measured for a verdict; the tables below show what there is."
             .into();
     }
+    sentences.join(" ")
+}
+
+fn verdict_of(assessed: &Assessed<'_>, sides: &Sides) -> Vec<String> {
+    let told = told(assessed, sides);
     let names = |wanted: &[Verdict]| -> Vec<String> {
         told.iter()
             .filter(|(figure, ..)| wanted.contains(&figure.called()))
             .map(|(_, scenario, _)| noun(*scenario).to_owned())
             .collect()
     };
+    let costs = |how: &str| {
+        let (subject, baseline) = (sides.subject(), sides.baseline());
+        format!("{subject} costs {how} than {baseline} for")
+    };
+    let begun = |with: &str, behind_names: &str| match sides.named() {
+        Some(named) => format!("{named}: {behind_names}"),
+        None => with.to_owned(),
+    };
     let mut sentences = Vec::new();
     for (verdicts, words) in [
-        (&[Verdict::More][..], "Hybrid costs more than classical for"),
-        (&[Verdict::Less], "Hybrid costs less than classical for"),
+        (&[Verdict::More][..], costs("more")),
+        (&[Verdict::Less], costs("less")),
         (
             &[Verdict::Equivalent, Verdict::Open],
-            "No difference was seen for",
+            begun("No difference was seen for", "no difference was seen for"),
         ),
-        (&[Verdict::Unsteady], "The halves of the run disagree about"),
+        (
+            &[Verdict::Unsteady],
+            begun(
+                "The halves of the run disagree about",
+                "the halves of the run disagree about",
+            ),
+        ),
     ] {
         let names = names(verdicts);
         if !names.is_empty() {
             sentences.push(format!("{words} {}.", list(&names)));
         }
     }
-    sentences.join(" ")
+    sentences
 }
 
 fn noun(scenario: Scenario) -> &'static str {

@@ -3,6 +3,7 @@
 
 use super::figures::Assessed;
 use super::numbers::signed;
+use super::sides;
 use crate::plan::Scenario;
 use crate::results::Results;
 use crate::results::findings::Metric;
@@ -44,6 +45,7 @@ impl Limit {
     /// Holds the condition against a run.
     pub fn check(&self, results: &Results) -> Outcome {
         let assessed = Assessed::of(results);
+        let several = sides::are_several(results);
         let (mut seen, mut met) = (false, Vec::new());
         for case in assessed.cases() {
             if case.measured.case.scenario != self.scenario {
@@ -73,8 +75,16 @@ impl Limit {
                     } else {
                         format!("{} {}", signed(value), figure.metric.unit())
                     };
+                    let pair = if several {
+                        format!(
+                            " of {} against {}",
+                            figure.names.subject, figure.names.baseline
+                        )
+                    } else {
+                        String::new()
+                    };
                     met.push(format!(
-                        "{}: {} {change} ({})",
+                        "{}: {}{pair} {change} ({})",
                         case.measured.case.title(),
                         figure.metric.title(),
                         figure.difference_cell()

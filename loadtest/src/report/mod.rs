@@ -18,6 +18,7 @@ pub mod limit;
 mod method;
 pub mod numbers;
 pub mod peers;
+mod sides;
 pub mod summary;
 mod svg;
 mod tables;

@@ -1,9 +1,11 @@
-//! The paragraph below the headline: what hybrid costs per handshake, per request, per token, per GiB.
+//! The paragraph below the headline: what hybrid costs per handshake, per request, per token, per GiB. Where there are
+//! several pairs, it tells that of each.
 
 use super::figures::{Assessed, Figure};
 use super::headline::plainest;
 use super::numbers::{number, signed, time, unit_for};
 use super::peers;
+use super::sides::Sides;
 use crate::plan::Scenario;
 use crate::results::findings::Metric;
 use crate::stats::{Verdict, correction};
@@ -14,15 +16,10 @@ pub fn paragraph(assessed: &Assessed<'_>) -> String {
     if peers::is_peer_run(results) {
         return peers::paragraph(results);
     }
-    let sentences: Vec<_> = [
-        handshake(assessed),
-        request(assessed),
-        token(assessed),
-        gibibyte(assessed),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let sentences: Vec<_> = Sides::all(results)
+        .into_iter()
+        .filter_map(|sides| of_pair(&Told { assessed, sides }))
+        .collect();
     if sentences.is_empty() {
         return "Too little was measured for a summary; the tables below show what there is."
             .into();
@@ -43,66 +40,91 @@ pub fn paragraph(assessed: &Assessed<'_>) -> String {
     format!("{} {note}", sentences.join(" "))
 }
 
-/// The figure a sentence rests on.
-fn figure<'a>(
-    assessed: &'a Assessed<'_>,
-    scenario: Scenario,
-    metric: Metric,
-) -> Option<&'a Figure> {
-    plainest(assessed, scenario)?.first(metric)
+/// The pair that sentences are about.
+struct Told<'a> {
+    assessed: &'a Assessed<'a>,
+    sides: Sides,
 }
 
-fn handshake(assessed: &Assessed<'_>) -> Option<String> {
-    let scenario = Scenario::FullHandshake;
-    let latency = figure(assessed, scenario, Metric::Median)?;
-    let groups: Vec<_> = assessed
-        .results
-        .targets
-        .iter()
-        .map(|target| target.expect.name())
+impl Told<'_> {
+    /// The figure a sentence rests on.
+    fn figure(&self, scenario: Scenario, metric: Metric) -> Option<&Figure> {
+        let case = plainest(self.assessed, &self.sides, scenario)?;
+        self.sides.figure(case, metric)
+    }
+
+    fn group(&self, target: &str) -> Option<&'static str> {
+        let target = self.assessed.results.target(target);
+        target
+            .filter(|target| target.has_tls())
+            .map(|target| target.expect.name())
+    }
+}
+
+/// The sentences of a pair, behind its name where there are others.
+fn of_pair(told: &Told<'_>) -> Option<String> {
+    let sentences: Vec<_> = [handshake(told), request(told), token(told), gibibyte(told)]
+        .into_iter()
+        .flatten()
         .collect();
+    let sentences = (!sentences.is_empty()).then(|| sentences.join(" "))?;
+    Some(match told.sides.named() {
+        Some(named) => format!("{named}: {sentences}"),
+        None => sentences,
+    })
+}
+
+fn handshake(told: &Told<'_>) -> Option<String> {
+    let scenario = Scenario::FullHandshake;
+    let latency = told.figure(scenario, Metric::Median)?;
     let mut text = format!(
         "A full handshake with {} takes {} where one with {} takes {}: {}",
-        groups.first()?,
+        told.group(&latency.names.subject)?,
         time(latency.subject.mean),
-        groups.get(1)?,
+        told.group(&latency.names.baseline)?,
         time(latency.baseline.mean),
         change(latency, "longer", "shorter"),
     );
-    let (up, down) = (
-        figure(assessed, scenario, Metric::HandshakeUp)?,
-        figure(assessed, scenario, Metric::HandshakeDown)?,
-    );
+    let up = told.figure(scenario, Metric::HandshakeUp)?.difference.mean;
+    let down = told
+        .figure(scenario, Metric::HandshakeDown)?
+        .difference
+        .mean;
     text += &format!(
-        ", and {} more bytes ({} up, {} down)",
-        number(up.difference.mean + down.difference.mean),
-        signed(up.difference.mean),
-        signed(down.difference.mean)
+        ", and {} {} bytes ({} up, {} down)",
+        number((up + down).abs()),
+        more_or_fewer(up + down),
+        signed(up),
+        signed(down)
     );
-    if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpu) {
+    if let Some(cpu) = told.figure(scenario, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(cpu, "more", "less"));
     }
     Some(text + ".")
 }
 
-fn request(assessed: &Assessed<'_>) -> Option<String> {
+fn more_or_fewer(difference: f64) -> &'static str {
+    if difference < 0.0 { "fewer" } else { "more" }
+}
+
+fn request(told: &Told<'_>) -> Option<String> {
     let scenario = Scenario::H1Keepalive;
-    let latency = figure(assessed, scenario, Metric::Median)?;
+    let latency = told.figure(scenario, Metric::Median)?;
     let mut text = format!(
         "A request on an open connection takes {}: {}",
         time(latency.subject.mean),
         change(latency, "longer", "shorter")
     );
-    if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpu) {
+    if let Some(cpu) = told.figure(scenario, Metric::ServerCpu) {
         text += &format!("; server CPU: {}", change(cpu, "more", "less"));
     }
     Some(text + ".")
 }
 
-fn token(assessed: &Assessed<'_>) -> Option<String> {
+fn token(told: &Told<'_>) -> Option<String> {
     let scenario = Scenario::TokenStream;
-    let gap = figure(assessed, scenario, Metric::TokenGap)?;
-    let first = figure(assessed, scenario, Metric::FirstToken)?;
+    let gap = told.figure(scenario, Metric::TokenGap)?;
+    let first = told.figure(scenario, Metric::FirstToken)?;
     Some(format!(
         "From one streamed token to the next: {}; to the first one: {}.",
         change(gap, "longer", "shorter"),
@@ -110,7 +132,7 @@ fn token(assessed: &Assessed<'_>) -> Option<String> {
     ))
 }
 
-fn gibibyte(assessed: &Assessed<'_>) -> Option<String> {
+fn gibibyte(told: &Told<'_>) -> Option<String> {
     const BULK: [Scenario; 5] = [
         Scenario::Download,
         Scenario::Upload,
@@ -120,14 +142,23 @@ fn gibibyte(assessed: &Assessed<'_>) -> Option<String> {
     ];
     let scenario = BULK
         .into_iter()
-        .find(|scenario| plainest(assessed, *scenario).is_some())?;
-    let wire = figure(assessed, scenario, Metric::Wire)?;
+        .find(|scenario| plainest(told.assessed, &told.sides, *scenario).is_some())?;
+    let wire = told.figure(scenario, Metric::Wire)?;
+    let overhead = told.figure(scenario, Metric::Overhead)?;
+    let beyond = [overhead.subject.mean, overhead.baseline.mean].map(number);
     let mut text = format!(
-        "A GiB of payload puts {} more bytes on the wire than classical ({} % beyond the payload in both)",
-        wire.change_cell(),
-        number(figure(assessed, scenario, Metric::Overhead)?.subject.mean),
+        "A GiB of payload puts {} {} bytes on the wire than {} ({} % beyond the payload{})",
+        wire.change_cell().trim_start_matches('-'),
+        more_or_fewer(wire.difference.mean),
+        told.sides.baseline(),
+        beyond[0],
+        if beyond[0] == beyond[1] {
+            " in both".to_owned()
+        } else {
+            format!(", {} % with {}", beyond[1], told.sides.baseline())
+        }
     );
-    if let Some(cpu) = figure(assessed, scenario, Metric::ServerCpuPerGib) {
+    if let Some(cpu) = told.figure(scenario, Metric::ServerCpuPerGib) {
         text += &format!(
             " and takes {} ms of server CPU: {}",
             number(cpu.subject.mean),

@@ -58,6 +58,11 @@ impl Group {
         )
     }
 
+    /// Without a post-quantum half.
+    pub fn is_classical(self) -> bool {
+        matches!(self, Self::X25519 | Self::SECP256R1 | Self::SECP384R1)
+    }
+
     /// The implementation a client offers.
     pub fn exchange(self) -> &'static dyn SupportedKxGroup {
         match self.number {

@@ -15,6 +15,7 @@ mod http2;
 mod kept;
 mod merging;
 mod model_server;
+mod order;
 mod own_servers;
 mod relay;
 mod secrets;
