@@ -19,7 +19,26 @@ pub(super) struct StandingFailure {
 #[derive(Debug)]
 struct Reported {
     message: Arc<String>,
+    /// See [`Unusable`].
+    lasting: String,
     at: Instant,
+}
+
+/// Why what was read cannot be used.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    pub(super) message: String,
+    /// What of it is the same at each look at the same file; the message may say what the time is.
+    pub(super) lasting: String,
+}
+
+impl From<String> for Unusable {
+    fn from(message: String) -> Self {
+        Self {
+            lasting: message.clone(),
+            message,
+        }
+    }
 }
 
 impl StandingFailure {
@@ -46,11 +65,11 @@ impl StandingFailure {
     }
 
     /// Whether it is this one.
-    pub(super) fn is(&self, message: &str) -> bool {
+    pub(super) fn is(&self, failure: &Unusable) -> bool {
         let standing = self.standing.load();
         standing
             .as_ref()
-            .is_some_and(|standing| **standing.message == *scrub(message))
+            .is_some_and(|standing| standing.lasting == *scrub(&failure.lasting))
     }
 
     /// Whether it was reported after that.
@@ -61,9 +80,10 @@ impl StandingFailure {
             .is_some_and(|standing| standing.at >= asked)
     }
 
-    pub(super) fn record(&self, message: &str) {
+    pub(super) fn record(&self, failure: &Unusable) {
         let reported = Reported {
-            message: Arc::new(scrub(message).into_owned()),
+            message: Arc::new(scrub(&failure.message).into_owned()),
+            lasting: scrub(&failure.lasting).into_owned(),
             at: Instant::now(),
         };
         self.standing.store(Some(Arc::new(reported)));

@@ -184,7 +184,7 @@ impl WorkloadStores {
 
     fn refused(&self, reason: &'static str, message: &str) -> ReloadError {
         if let Some(trust) = self.trust.as_ref().filter(|trust| trust.is_waiting()) {
-            trust.failure.record(message);
+            trust.failure.record(&message.to_owned().into());
         }
         self.credentials.fail(reason, message)
     }

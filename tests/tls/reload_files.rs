@@ -1,6 +1,7 @@
 //! Replacing certificate files under a running reloader: what is taken, what is refused, what is
 //! counted, and what connections get meanwhile.
 
+mod dates;
 mod reloader;
 mod silent;
 mod unwatched;

@@ -34,6 +34,16 @@ pub enum ClientTlsError {
     Refused(String),
 }
 
+impl ClientTlsError {
+    /// What of the message is the same whenever the same files are read.
+    pub(in crate::tls) fn lasting(&self) -> String {
+        match self {
+            Self::File(cause) | Self::Pair(cause) => cause.lasting(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// What is read, and checked only if it is something new.
 pub(super) enum CaTexts {
     File(PathBuf, Zeroizing<Vec<u8>>),

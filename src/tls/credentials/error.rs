@@ -244,6 +244,27 @@ impl CredentialError {
         }
     }
 
+    /// What of the message is the same whenever the same files are read: without the time of the reading.
+    pub(in crate::tls) fn lasting(&self) -> String {
+        match self {
+            Self::Expired {
+                path,
+                at,
+                subject,
+                not_after: date,
+                ..
+            }
+            | Self::NotYetValid {
+                path,
+                at,
+                subject,
+                not_before: date,
+                ..
+            } => format!("{}: {path}, {at}, {subject}, {date}", self.reason()),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether a writer that is halfway through replacing the files could cause this.
     pub(crate) fn may_be_half_written(&self) -> bool {
         matches!(

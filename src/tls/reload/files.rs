@@ -158,7 +158,7 @@ impl Keeper {
                 None => self.looks.make(move || looked.look()).await,
             };
             let silent = matches!(found, Found::Late);
-            let message = match found {
+            let failure = match found {
                 Found::Done(Ok(false)) => {
                     return store.log_unchanged(store.failure().forget(), asked.is_some());
                 }
@@ -167,20 +167,21 @@ impl Keeper {
                     store.log_loaded();
                     return self.observer.reloaded(true);
                 }
-                Found::Done(Err(message)) => message,
+                Found::Done(Err(failure)) => failure,
                 Found::Panicked => {
                     self.observer.panicked();
                     let setting = store.setting();
                     format!("{setting}: the look at the file ended by a fault of this program")
+                        .into()
                 }
-                Found::Late => self.silence(),
+                Found::Late => self.silence().into(),
             };
-            let known = store.failure().is(&message);
+            let known = store.failure().is(&failure);
             if known && asked.is_none_or(|asked| store.failure().reported_since(asked)) {
                 return;
             }
             if known || silent || Instant::now() >= patience_ends {
-                store.failure().record(&message);
+                store.failure().record(&failure);
                 store.log_failed(&store.failure().get().unwrap_or_default());
                 return self.observer.reloaded(false);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::other::OtherFiles;
 use crate::tls::client::{CaSource, ClientTls};
-use crate::tls::standing::StandingFailure;
+use crate::tls::standing::{StandingFailure, Unusable};
 use crate::tls::tickets::TicketKeyStore;
 use crate::tls::trust::TrustStore;
 
@@ -25,7 +25,7 @@ pub enum Source {
 }
 
 /// What one look at the files came to: whether they hold something else, or why it cannot be used.
-pub(super) type Look = Result<bool, String>;
+pub(super) type Look = Result<bool, Unusable>;
 
 impl Source {
     /// The setting that names the file.
@@ -65,12 +65,15 @@ impl Source {
     /// Reads, checks and, if it is something else, uses what the files hold.
     pub(super) fn look(&self) -> Look {
         match self {
-            Self::ClientCas(store) => store.reread().map_err(|error| error.to_string()),
-            Self::TicketKeys(store) => store.reread().map_err(|error| error.to_string()),
+            Self::ClientCas(store) => store.reread().map_err(|error| error.to_string().into()),
+            Self::TicketKeys(store) => store.reread().map_err(|error| error.to_string().into()),
             Self::Client(store) | Self::Collector(store) => {
-                store.reread().map_err(|error| error.to_string())
+                store.reread().map_err(|error| Unusable {
+                    message: error.to_string(),
+                    lasting: error.lasting(),
+                })
             }
-            Self::Other(other) => other.read.reread(),
+            Self::Other(other) => other.read.reread().map_err(Unusable::from),
         }
     }
 

@@ -48,7 +48,7 @@ impl TicketKeyStore {
             }),
             failure: StandingFailure::default(),
         };
-        store.failure.record(&error.to_string());
+        store.failure.record(&error.to_string().into());
         Ok(store)
     }
 

@@ -72,7 +72,7 @@ impl TrustStore {
 
     fn awaiting(settings: &Settings, message: &str) -> Self {
         let store = Self::using(settings, Trust::nobody(settings));
-        store.failure.record(message);
+        store.failure.record(&message.to_owned().into());
         store
     }
 
