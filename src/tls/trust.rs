@@ -20,7 +20,7 @@ mod store;
 mod verifier;
 
 pub use self::bundles::LastBundles;
-pub(super) use self::bundles::{Bundle, Bundles};
+pub(super) use self::bundles::{Bundle, Bundles, Followed};
 pub use self::error::TrustError;
 pub use self::generation::Trust;
 pub(super) use self::noted::Noted;

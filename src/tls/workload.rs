@@ -17,7 +17,7 @@ use super::credentials::{
 use super::identity::{svid, trust_domain};
 use super::policy::Profile;
 use super::reload::{CredentialStore, ReloadError, Turned};
-use super::trust::{Bundle, Bundles, LastBundles, Trust, TrustStore};
+use super::trust::{Bundle, Bundles, Followed, LastBundles, TrustStore};
 
 /// More certificates than a chain or a bundle has.
 const MOST_CERTIFICATES: usize = 128;
@@ -113,14 +113,29 @@ impl WorkloadStores {
     }
 
     fn try_publish(&self, workload: &Workload<'_>) -> Result<Used, CredentialError> {
-        let (pair, trust, bundles) = self.make(self.credentials.cert_path(), workload)?;
-        if let Some(bundles) = bundles {
-            self.last.remember(bundles);
-        }
+        let (pair, bundles) = self.make(self.credentials.cert_path(), workload)?;
         let mut warnings: Vec<_> = pair.warnings().iter().map(ToString::to_string).collect();
-        if let (Some(store), Some(trust)) = (&self.trust, trust) {
-            warnings.extend_from_slice(trust.warnings());
-            store.succeed(trust);
+        let bundles = match &self.trust {
+            None => bundles,
+            Some(store) => {
+                let followed = self.last.follow(bundles, store.settings());
+                let followed = followed.map_err(|error| self.unusable(error.to_string()))?;
+                let Followed {
+                    trust,
+                    bundles,
+                    kept,
+                } = followed;
+                warnings.extend_from_slice(trust.warnings());
+                store.succeed(trust);
+                if let Some(kept) = kept {
+                    store.failure.record(&kept.clone().into());
+                    warnings.push(kept);
+                }
+                bundles
+            }
+        };
+        if bundles.own.is_ok() {
+            self.last.remember(bundles);
         }
         let facts = pair.facts().clone();
         self.credentials.publish(pair);
@@ -131,11 +146,8 @@ impl WorkloadStores {
         &self,
         source: &Path,
         workload: &Workload<'_>,
-    ) -> Result<(Credentials, Option<Trust>, Option<Bundles>), CredentialError> {
-        let unusable = |problem: String| CredentialError::Workload {
-            path: source.into(),
-            problem,
-        };
+    ) -> Result<(Credentials, Bundles), CredentialError> {
+        let unusable = |problem| self.unusable(problem);
         let chain = split(workload.chain)
             .ok_or_else(|| unusable("its certificates cannot be read".to_owned()))?;
         let leaf = *chain
@@ -153,28 +165,28 @@ impl WorkloadStores {
         let pair = Credentials::from_text(source, source, &text, SystemTime::now())?;
         pair.keep_to(self.profile, source)?;
         let bundle = |name: &str, der: &[u8]| {
-            let certificates = split(der)?;
-            Some(Bundle {
+            let certificates = split(der).ok_or_else(|| name.to_owned())?;
+            Ok(Bundle {
                 domain: name.to_owned(),
                 pem: pem("CERTIFICATE", &certificates),
             })
         };
-        let own = bundle(trust_domain(&id), workload.bundle);
-        let federated = workload.federated.iter().map(|(name, der)| {
-            let name = trust_domain(name);
-            bundle(name, der).ok_or_else(|| name.to_owned())
-        });
-        let bundles = own.map(|own| Bundles {
-            own,
-            federated: federated.collect(),
+        let federated = workload.federated.iter();
+        let bundles = Bundles {
+            own: bundle(trust_domain(&id), workload.bundle),
+            federated: federated
+                .map(|(name, der)| bundle(trust_domain(name), der))
+                .collect(),
             lists: workload.revocation_lists.to_vec(),
-        });
-        let trust = self.trust.as_ref().map(|store| {
-            let unread = || unusable("the bundle of its trust domain cannot be read".to_owned());
-            let trust = bundles.as_ref().ok_or_else(unread)?.trust(store.settings());
-            trust.map_err(|error| unusable(error.to_string()))
-        });
-        Ok((pair, trust.transpose()?, bundles))
+        };
+        Ok((pair, bundles))
+    }
+
+    fn unusable(&self, problem: String) -> CredentialError {
+        CredentialError::Workload {
+            path: self.credentials.cert_path().into(),
+            problem,
+        }
     }
 
     /// Keeps a failure beside what is in use.

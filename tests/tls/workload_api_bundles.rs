@@ -3,16 +3,17 @@
 use hybridge::certgen::Algorithm;
 
 use crate::support::agent::{Agent, identity, svid};
-use crate::support::eventually;
 use crate::support::openssl::Client;
-use crate::support::pki::{TestPki, ca_params, client, constrained_to_uris, uri};
-use crate::workload_api::{ready, start};
+use crate::support::pki::{Pair, TestPki, ca_params, client, constrained_to_uris, uri};
+use crate::support::{Sidecar, eventually};
+use crate::workload_api::{ready, served_sha256, sha256, start};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const ID: &str = "spiffe://example.org/ns/ai/sa/chat";
 const BATCH: &str = "spiffe://example.org/ns/ai/sa/batch";
 const PARTNER: &str = "spiffe://partner.org/ns/x/sa/y";
-const RULES: &str = "client-auth = \"required\"\nallow-uri = [\"spiffe://example.org/**\", \"spiffe://partner.org/**\"]";
+const LATE: &str = "spiffe://late.org/ns/x/sa/y";
+const RULES: &str = "client-auth = \"required\"\nallow-uri = [\"spiffe://example.org/**\", \"spiffe://partner.org/**\", \"spiffe://late.org/**\"]";
 
 /// A CA with a name constraint on URIs, which the verifier cannot verify.
 fn constrained() -> String {
@@ -55,14 +56,64 @@ async fn a_ca_that_cannot_be_used_does_not_keep_the_others_out_of_use() {
     }
 }
 
-/// None is left: what was in use stays.
+async fn is_in(sidecar: &Sidecar, ca: &TestPki, id: &str) -> bool {
+    let pair = ca.issue(&client(&[uri(id)]));
+    let client = Client::new().presenting(&pair.cert, &pair.key);
+    let Ok(connected) = client.connect(sidecar.address).await else {
+        return false;
+    };
+    connected.exchange(REQUEST).await.is_ok()
+}
+
+/// None is left: the CAs of the answer before stay in use, and the rest of this one counts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bundle_without_a_ca_that_can_be_used_leaves_the_last_answer() {
+async fn a_bundle_without_a_ca_that_can_be_used_leaves_the_last_one_of_its_domain() {
+    let agent = Agent::new();
+    let [pki, partner, late] = [(); 3].map(|()| TestPki::new(Algorithm::EcdsaP256));
+    let says = |pair: &Pair, bundle: &str, federated: &[(&str, &str)]| {
+        agent.say(identity(ID, pair, bundle, federated));
+    };
+    says(&svid(&pki, ID), &constrained(), &[]);
+    agent.listen();
+    let sidecar = start(&agent, RULES).await;
+    // There is no answer before.
+    ready(&sidecar, 503, "name constraint on URIs").await;
+    let old = [("spiffe://partner.org", partner.ca_pem())];
+    says(&svid(&pki, ID), pki.ca_pem(), &old);
+    ready(&sidecar, 200, "ready").await;
+    assert!(is_in(&sidecar, &partner, PARTNER).await);
+    let new = [("spiffe://late.org", late.ca_pem())];
+    for bundle in [&constrained(), ""] {
+        let renewed = svid(&pki, ID);
+        says(&renewed, bundle, &new);
+        let kept = "bundle of `example.org` not used, the CAs of the last one stay in use";
+        ready(&sidecar, 200, kept).await;
+        eventually("the renewed SVID", async || {
+            served_sha256(&sidecar).await == Some(sha256(&renewed))
+        })
+        .await;
+        assert!(is_in(&sidecar, &pki, BATCH).await);
+        assert!(is_in(&sidecar, &late, LATE).await);
+        assert!(!is_in(&sidecar, &partner, PARTNER).await);
+        says(&svid(&pki, ID), pki.ca_pem(), &new);
+        eventually("nothing to stand against it", async || {
+            let (status, page) = sidecar.admin("/readyz").await;
+            status == 200 && !page.contains("not used")
+        })
+        .await;
+    }
+}
+
+/// The last bundle of another domain is of no use to this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_of_another_domain_keeps_no_bundle() {
     let (agent, pki) = (Agent::new(), TestPki::new(Algorithm::EcdsaP256));
     agent.say(identity(ID, &svid(&pki, ID), pki.ca_pem(), &[]));
     agent.listen();
     let sidecar = start(&agent, RULES).await;
     ready(&sidecar, 200, "ready").await;
-    agent.say(identity(ID, &svid(&pki, ID), &constrained(), &[]));
+    let before = served_sha256(&sidecar).await;
+    agent.say(identity(PARTNER, &svid(&pki, PARTNER), &constrained(), &[]));
     ready(&sidecar, 200, "name constraint on URIs").await;
+    assert_eq!(served_sha256(&sidecar).await, before);
 }

@@ -21,6 +21,7 @@ use crate::tls::credentials::unix_seconds;
 use crate::tls::digest::digest_of;
 
 /// The CAs of one trust domain.
+#[derive(Clone)]
 pub(crate) struct Bundle {
     pub(crate) domain: String,
     pub(crate) pem: Zeroizing<Vec<u8>>,
@@ -28,8 +29,8 @@ pub(crate) struct Bundle {
 
 /// What an agent says of CAs.
 pub(crate) struct Bundles {
-    pub(crate) own: Bundle,
-    /// The name only of one that cannot be read.
+    /// The name only of one that cannot be read, as of those below.
+    pub(crate) own: Result<Bundle, String>,
     pub(crate) federated: Vec<Result<Bundle, String>>,
     /// Revocation lists in DER.
     pub(crate) lists: Vec<Vec<u8>>,
@@ -38,8 +39,25 @@ pub(crate) struct Bundles {
 impl Bundles {
     /// What follows from them under these settings.
     pub(crate) fn trust(&self, settings: &Settings) -> Result<Trust, TrustError> {
-        Trust::from_bundles(settings, &self.own, &self.federated, &self.lists)
+        let own = self.own.as_ref();
+        let own = own.map_err(|domain| TrustError::AgentBundle(domain.clone()))?;
+        Trust::from_bundles(settings, own, &self.federated, &self.lists)
     }
+
+    fn domain(&self) -> &str {
+        self.own
+            .as_ref()
+            .map_or_else(String::as_str, |own| &own.domain)
+    }
+}
+
+/// What follows from an answer of an agent.
+pub(crate) struct Followed {
+    pub(crate) trust: Trust,
+    /// What is to be remembered.
+    pub(crate) bundles: Bundles,
+    /// Why the CAs of its own trust domain are still those of the answer before.
+    pub(crate) kept: Option<String>,
 }
 
 /// What an agent said last. It outlives a change of the rules: the agent may be away just then.
@@ -49,6 +67,44 @@ pub struct LastBundles(Arc<ArcSwapOption<Bundles>>);
 impl LastBundles {
     pub(crate) fn remember(&self, bundles: Bundles) {
         self.0.store(Some(Arc::new(bundles)));
+    }
+
+    /// What follows from an answer under these settings. Where it has no CA for the own trust domain that can be used,
+    /// the last ones of that domain stay in use, and the rest of it counts: an SVID that is not renewed ends, and a domain
+    /// that is federated no longer is to be trusted no longer.
+    pub(crate) fn follow(
+        &self,
+        bundles: Bundles,
+        settings: &Settings,
+    ) -> Result<Followed, TrustError> {
+        let unusable = match bundles.trust(settings) {
+            Err(unusable @ (TrustError::Ca(_) | TrustError::AgentBundle(_))) => unusable,
+            trust => {
+                return Ok(Followed {
+                    trust: trust?,
+                    bundles,
+                    kept: None,
+                });
+            }
+        };
+        let domain = bundles.domain();
+        let last = self.0.load();
+        let last = last.as_ref().and_then(|last| last.own.as_ref().ok());
+        let Some(last) = last.filter(|last| last.domain == domain) else {
+            return Err(unusable);
+        };
+        let kept = format!(
+            "bundle of `{domain}` not used, the CAs of the last one stay in use: {unusable}"
+        );
+        let bundles = Bundles {
+            own: Ok(last.clone()),
+            ..bundles
+        };
+        Ok(Followed {
+            trust: bundles.trust(settings)?,
+            bundles,
+            kept: Some(kept),
+        })
     }
 
     /// What follows from it under these settings, if there is anything.

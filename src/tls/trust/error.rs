@@ -25,6 +25,9 @@ pub enum TrustError {
     /// The CAs cannot be used.
     #[error("client-ca: {0}")]
     Ca(#[from] CaError),
+    /// The bundle of the own trust domain that an agent sends cannot be read.
+    #[error("the bundle of its trust domain `{0}` cannot be read")]
+    AgentBundle(String),
     /// A revocation list that an agent sends, or all of them, cannot be used.
     #[error("{0}")]
     AgentList(String),
