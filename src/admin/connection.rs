@@ -1,7 +1,7 @@
 //! One plaintext connection of an admin port: HTTP/1.1 with bounds on what a client that says nothing
 //! can hold. The sidecar's and the webhook's use it.
 
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout;
 
-use super::unread::Bounded;
+use super::unread::{Bounded, gone};
 use crate::listener::{Accepted, Activity, Settings, UnixSockets};
 
 /// Connections from the network and, apart from these, from this host. Probes, scrapers and an operator
@@ -51,12 +51,21 @@ pub(crate) async fn serve<F>(
     F: Future<Output = Response<Full<Bytes>>>,
 {
     let Accepted { stream, permit, .. } = accepted;
+    let stream = Arc::new(stream);
     let activity = permit.activity();
     let service = service_fn(|request| {
         // A connection with a request counts as younger than a silent one, however long it lasts.
         activity.idle(Instant::now());
         let response = respond(request, Arc::clone(activity));
-        async move { Ok::<_, Infallible>(response.await) }
+        let stream = &stream;
+        async move {
+            tokio::select! {
+                biased;
+                response = response => Ok(response),
+                // A hook of the app would otherwise last as long as the app likes.
+                () = gone(stream) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+            }
+        }
     });
     let connection = async {
         if let Ok(Ok(())) = timeout(FIRST_BYTE_TIMEOUT, stream.readable()).await {
@@ -64,7 +73,7 @@ pub(crate) async fn serve<F>(
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(Bounded::new(stream)), service)
+                .serve_connection(TokioIo::new(Bounded::new(Arc::clone(&stream))), service)
                 .await;
         }
     };

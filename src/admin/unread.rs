@@ -2,7 +2,9 @@
 //! the kernel, and counts to the pod: it is bounded, and a client that takes nothing of it for too long is given up.
 
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,9 +21,12 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// How long a client may take nothing of what waits for it. One on a slow link takes something.
 const STALLED: Duration = Duration::from_secs(10);
 
+/// Between two looks whether a client is gone whose bytes nobody reads: the kernel tells nobody.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A client's stream.
 pub(crate) struct Bounded {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     patience: Duration,
     /// Since nothing more of a response could be written.
     stalled: Option<Stalled>,
@@ -34,13 +39,24 @@ struct Stalled {
 }
 
 impl Bounded {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: impl Into<Arc<TcpStream>>) -> Self {
+        let stream = stream.into();
         // A refusal leaves the kernel's own bound.
-        let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
+        let _ = SockRef::from(&*stream).set_send_buffer_size(SEND_BUFFER);
         Self {
             stream,
             patience: STALLED,
             stalled: None,
+        }
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write_vectored(bufs) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
         }
     }
 
@@ -72,6 +88,17 @@ impl Bounded {
     }
 }
 
+/// Completes when the client has ended its direction, or the connection. While bytes of another request wait,
+/// hyper does not read on, and would not see it.
+pub(super) async fn gone(stream: &TcpStream) {
+    loop {
+        sleep(LOOK).await;
+        if stream.is_gone(true) {
+            return;
+        }
+    }
+}
+
 impl Drop for Bounded {
     /// With something that could not be written its close is a reset: otherwise the kernel would go on holding
     /// what is unread.
@@ -84,22 +111,27 @@ impl Drop for Bounded {
 
 impl AsyncRead for Bounded {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read_buf(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
     }
 }
 
 impl AsyncWrite for Bounded {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.within_time(cx, written)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -107,7 +139,7 @@ impl AsyncWrite for Bounded {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = self.poll_send(cx, bufs);
         self.within_time(cx, written)
     }
 
@@ -115,12 +147,13 @@ impl AsyncWrite for Bounded {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket has nothing to flush.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.stream).shutdown(Shutdown::Write))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lifecycle hooks of the app through the admin port: they last as long as the kubelet waits, and no longer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,21 @@ fn hook(port: u16) -> String {
     format!(
         r#"[{{"path":"/probe/app/preStop","kind":"http","address":"127.0.0.1","port":{port},"target":"/drain","timeoutSeconds":0}}]"#
     )
+}
+
+/// An app that never answers; tells of each request, and of the end of each connection.
+async fn silent(tell: mpsc::Sender<bool>) -> SocketAddr {
+    upstream(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            let asked = read_head(&mut stream).await.is_some();
+            tell.send(asked).await.unwrap();
+            // Until the sidecar closes the connection.
+            let closed = !matches!(stream.read(&mut [0]).await, Ok(1..));
+            tell.send(closed).await.unwrap();
+        }
+    })
+    .await
 }
 
 /// vLLM's own drain takes as long as its longest stream.
@@ -38,17 +54,7 @@ async fn a_hook_that_takes_seconds_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_ends_when_its_caller_goes() {
     let (tell, mut told) = mpsc::channel(2);
-    let app = upstream(move |mut stream| {
-        let tell = tell.clone();
-        async move {
-            let asked = read_head(&mut stream).await.is_some();
-            tell.send(asked).await.unwrap();
-            // Until the sidecar closes the connection.
-            let closed = !matches!(stream.read(&mut [0]).await, Ok(1..));
-            tell.send(closed).await.unwrap();
-        }
-    })
-    .await;
+    let app = silent(tell).await;
     let process = with_probes(app, &hook(app.port())).await;
     let mut kubelet = TcpStream::connect(process.admin).await.unwrap();
     let request = b"GET /probe/app/preStop HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -58,4 +64,25 @@ async fn a_hook_ends_when_its_caller_goes() {
     assert!(early.is_err(), "the hook ended while its caller waited");
     drop(kubelet);
     assert_eq!(within(told.recv()).await, Some(true));
+}
+
+/// Bytes of another request lie before its end, and nobody reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_ends_when_its_caller_goes_that_has_sent_more() {
+    let (tell, mut told) = mpsc::channel(2);
+    let app = silent(tell).await;
+    let process = with_probes(app, &hook(app.port())).await;
+    for abortive in [false, true] {
+        let mut kubelet = TcpStream::connect(process.admin).await.unwrap();
+        let request = b"GET /probe/app/preStop HTTP/1.1\r\nhost: a\r\n\r\nG";
+        kubelet.write_all(request).await.unwrap();
+        assert_eq!(within(told.recv()).await, Some(true));
+        let early = timeout(Duration::from_millis(1500), told.recv()).await;
+        assert!(early.is_err(), "the hook ended while its caller waited");
+        if abortive {
+            kubelet.set_zero_linger().unwrap();
+        }
+        drop(kubelet);
+        assert_eq!(within(told.recv()).await, Some(true), "{abortive}");
+    }
 }
