@@ -258,10 +258,10 @@ pub struct Lost {
 
 impl Lost {
     /// Counts and logs it.
-    pub fn count(&self, error: &io::Error) {
+    pub fn count(&self, client: SocketAddr, error: &io::Error) {
         self.metrics.accept_failed(accept_reason(error));
         if let Some(suppressed) = self.lines.admit() {
-            tracing::warn!(listener = %self.listener, %error, suppressed, "connection dropped: its socket cannot be watched");
+            tracing::warn!(listener = %self.listener, client = %Client(client), %error, suppressed, "connection dropped: its socket cannot be watched");
         }
     }
 }

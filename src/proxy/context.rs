@@ -122,7 +122,25 @@ impl Context {
             431 => "the head is too large",
             _ => "the request is malformed",
         };
-        self.failures.head_refused(&reason, status);
+        self.head_refused(&reason, status);
+    }
+
+    /// Logs a request of the client that is refused by its head.
+    pub(crate) fn head_refused(&self, reason: &dyn fmt::Display, status: u16) {
+        let client = self.identity.client();
+        self.failures.head_refused(client, reason, status);
+    }
+
+    /// The same by its body.
+    pub(crate) fn body_refused(&self, reason: &str, status: u16) {
+        let client = self.identity.client();
+        self.failures.body_refused(client, reason, status);
+    }
+
+    /// The same because there is no memory for it.
+    pub(crate) fn overloaded(&self, reason: &str, status: u16) {
+        let client = self.identity.client();
+        self.failures.overloaded(client, reason, status);
     }
 
     /// Logs why an HTTP/2 connection of the client is refused.

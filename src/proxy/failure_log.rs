@@ -53,33 +53,35 @@ impl FailureLog {
     }
 
     /// A request was refused by its head.
-    pub(crate) fn head_refused(&self, reason: &dyn fmt::Display, status: u16) {
-        self.refused(HEAD, reason, status);
+    pub(crate) fn head_refused(&self, client: IpAddr, reason: &dyn fmt::Display, status: u16) {
+        self.refused(HEAD, client, reason, status);
     }
 
     /// A request was refused by its body.
-    pub(crate) fn body_refused(&self, reason: &str, status: u16) {
-        self.refused(BODY, &reason, status);
+    pub(crate) fn body_refused(&self, client: IpAddr, reason: &str, status: u16) {
+        self.refused(BODY, client, &reason, status);
     }
 
-    fn refused(&self, part: &str, reason: &dyn fmt::Display, status: u16) {
+    fn refused(&self, part: &str, client: IpAddr, reason: &dyn fmt::Display, status: u16) {
         log_admitted!(
             info,
             self.admit_refusal(part),
             "request refused",
             listener = %self.listener,
+            client = %ClientIp(client),
             %reason,
             status
         );
     }
 
     /// A request was refused because there is no memory for it.
-    pub(crate) fn overloaded(&self, reason: &str, status: u16) {
+    pub(crate) fn overloaded(&self, client: IpAddr, reason: &str, status: u16) {
         log_admitted!(
             warn,
             self.admit_refusal(OVERLOADED),
             "request refused",
             listener = %self.listener,
+            client = %ClientIp(client),
             reason,
             status
         );

@@ -4,6 +4,7 @@
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::listener::ClientIp;
 use crate::log_limit::log_admitted;
 use crate::proxy::codec::headers::put_field;
 use crate::proxy::context::Context;
@@ -59,6 +60,7 @@ pub(crate) fn bad_digest(context: &Context) {
         context.failures.admit_refusal(reason),
         "a signed body broken off before its end",
         %listener,
+        client = %ClientIp(context.identity.client()),
         reason
     );
 }
@@ -72,6 +74,7 @@ fn refused(context: &Context, refusal: Refusal) {
         context.failures.admit_refusal(reason),
         "signatures refused",
         %listener,
+        client = %ClientIp(context.identity.client()),
         reason,
         status
     );

@@ -146,17 +146,17 @@ impl<S: Serve> Dispatcher<S> {
             worker.handle.spawn(service.serve(accepted, drain));
             return;
         }
-        let lost = self.listener.lost();
+        let (lost, client) = (self.listener.lost(), accepted.client);
         match accepted.try_map(TcpStream::into_std) {
             Ok(accepted) => {
                 worker.handle.spawn(async move {
                     match accepted.try_map(TcpStream::from_std) {
                         Ok(accepted) => service.serve(accepted, drain).await,
-                        Err(error) => lost.count(&error),
+                        Err(error) => lost.count(client, &error),
                     }
                 });
             }
-            Err(error) => lost.count(&error),
+            Err(error) => lost.count(client, &error),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a peer does wrong is found in the log and in the metrics: the line says who, and why.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hybridge::certgen::Algorithm;
@@ -21,7 +22,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const LENGTH_2: &[u8] = b"\x0f\x0d\x012";
 
 /// Reads heads; `/begin` begins a response and never ends it, anything else waits for ever.
-async fn waiting() -> std::net::SocketAddr {
+async fn waiting() -> SocketAddr {
     upstream(|mut stream| async move {
         let head = read_head(&mut stream).await.unwrap_or_default();
         if head.contains(" /begin ") {
@@ -41,6 +42,24 @@ async fn garble(socket: &mut TcpStream) {
 
 async fn to_its_end(stream: &mut (impl AsyncRead + Unpin)) {
     let _ = within(stream.read_to_end(&mut Vec::new())).await;
+}
+
+/// A process with an egress `out` that verifies by `pki`, and where apps connect to it.
+async fn with_egress(pki: &TestPki, settings: &str) -> (Process, SocketAddr) {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt");
+    std::fs::write(&ca, pki.ca_pem()).unwrap();
+    let egress = format!(
+        "[[egress]]\nname = \"out\"\nlisten = \"127.0.0.1:0\"\n{settings}\ntls.ca = \"{}\"",
+        ca.display()
+    );
+    let setup = Setup::in_front_of(waiting().await).process(&egress);
+    let process = Process::start(&setup).await;
+    let (_, page) = process.admin("/status").await;
+    let status: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
+    let out = out.parse().unwrap();
+    (process, out)
 }
 
 /// One line above debug has all of these.
@@ -90,9 +109,6 @@ async fn a_client_that_breaks_tls_behind_its_handshake_is_no_orderly_end() {
 async fn a_server_that_breaks_tls_is_named_by_an_egress() {
     let pki = TestPki::new(Algorithm::EcdsaP256);
     let leaf = pki.leaf(&["localhost"]);
-    let dir = tempfile::tempdir().unwrap();
-    let ca = dir.path().join("ca.crt");
-    std::fs::write(&ca, pki.ca_pem()).unwrap();
     let [closed, failed] = ["connection closed", "upstream failed"];
     let [broken, malformed] = ["reason=\"broken_tls\"", "reason=\"bad_response\""];
     for (protocol, alpn, expected) in [
@@ -109,16 +125,8 @@ async fn a_server_that_breaks_tls_is_named_by_an_egress() {
             b"" => server.listen(),
             alpn => server.speaking(alpn).listen(),
         };
-        let egress = format!(
-            "[[egress]]\nname = \"out\"\nlisten = \"127.0.0.1:0\"\n{protocol}\ntarget = \"localhost:{}\"\ntls.ca = \"{}\"",
-            server.address.port(),
-            ca.display()
-        );
-        let setup = Setup::in_front_of(waiting().await).process(&egress);
-        let process = Process::start(&setup).await;
-        let (_, page) = process.admin("/status").await;
-        let status: serde_json::Value = serde_json::from_str(&page).unwrap();
-        let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
+        let target = format!("localhost:{}", server.address.port());
+        let (process, out) = with_egress(&pki, &format!("{protocol}\ntarget = \"{target}\"")).await;
         let mut app = TcpStream::connect(out).await.unwrap();
         let get = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         app.write_all(get).await.unwrap();
@@ -148,6 +156,7 @@ async fn a_body_that_contradicts_its_head_over_http2_is_a_refused_request() {
         .await;
     let line = [
         "message=\"request refused\"",
+        "client=127.0.0.1",
         "the body is malformed",
         "status=400",
     ];

@@ -225,7 +225,7 @@ async fn a_request_that_is_late_or_has_no_memory_is_in_the_log() {
     let mut late = process.connect(&["http/1.1"]).await;
     late.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     process
-        .logs("reason=\"the head was not complete in time\" status=408")
+        .logs("client=127.0.0.1 reason=\"the head was not complete in time\" status=408")
         .await;
     let stream = process.connect(&["h2"]).await;
     let builder = h2::client::Builder::new()

@@ -131,7 +131,7 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
     match secured {
         Ok((stream, session)) => {
             shared.metrics.handshake(&sample(&session));
-            let work = Arc::new(Work::new(Arc::clone(permit.activity())));
+            let work = Arc::new(Work::new(client.ip(), Arc::clone(permit.activity())));
             let reviews = Arc::clone(&shared.reviews);
             let metrics = Arc::clone(&shared.metrics);
             let panicked = Arc::new(move || metrics.panicked(PanickedTask::Stream));

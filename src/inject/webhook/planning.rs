@@ -14,9 +14,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::bodies::{Bodies, Room};
-use super::respond::{BODY_LIMIT, Refusal, Webhook};
+use super::respond::{BODY_LIMIT, Refusal, Refused, Webhook};
 use super::values::{MOST_VALUES, Values};
 use super::work::Work;
+use crate::listener::ClientIp;
+use crate::log_limit::{LogLimit, log_admitted};
 
 /// For a body; the API server gives up after its own timeoutSeconds, which is 5.
 const BODY_TIMEOUT: Duration = Duration::from_secs(4);
@@ -36,6 +38,9 @@ const SMALL_PLANS: usize = 8;
 const LARGE_PLANS: usize = 4;
 /// Values of all reviews that are planned at once: they take some 80 MB.
 const PLANNED_VALUES: usize = 2 * MOST_VALUES;
+
+/// Lines about requests that are refused, of which anybody causes as many as they like.
+static REFUSED: LogLimit = LogLimit::new(Duration::from_secs(1), 10);
 
 /// What all connections share.
 #[derive(Debug)]
@@ -74,6 +79,16 @@ impl Reviews {
             Ok(Err(refusal)) => self.webhook.refuse(&refusal),
             Err(_) => self.webhook.refuse(&Refusal::slow_body()),
         };
+        if let Some(Refused(reason)) = response.extensions().get() {
+            log_admitted!(
+                info,
+                REFUSED.admit(),
+                "refused a request",
+                client = %ClientIp(work.client()),
+                status = response.status().as_u16(),
+                reason
+            );
+        }
         let hold = |response| work.untaken().hold(&self.bodies, response);
         Ok(response.map(|response| Full::new(hold(response))))
     }

@@ -2,7 +2,6 @@
 //! Sockets and TLS are in `accept`, time limits in `connection`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -15,7 +14,6 @@ use super::values::MOST_VALUES;
 use crate::inject::plan::Decision;
 use crate::inject::plan::Settings;
 use crate::inject::plan::deny::Reason;
-use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{Injections, Metrics};
 use crate::redact::scrub;
 
@@ -29,8 +27,9 @@ pub const OBJECT_PATH: &str = "/inject/object";
 /// Path for namespaces whose pods may not opt out.
 pub const ENFORCED_PATH: &str = "/inject/enforced";
 
-/// Lines about requests that are refused, of which anybody causes as many as they like.
-static REFUSED: LogLimit = LogLimit::new(Duration::from_secs(1), 10);
+/// Why a request was refused; the response of one carries it.
+#[derive(Clone, Copy)]
+pub(super) struct Refused(pub(super) &'static str);
 
 /// The webhook: settings and the counter.
 #[derive(Clone, Debug)]
@@ -105,15 +104,9 @@ impl Webhook {
     /// The response to a request that cannot be reviewed; counts it.
     pub(crate) fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
         self.injections.count("error", refusal.reason);
-        log_admitted!(
-            info,
-            REFUSED.admit(),
-            "refused a request",
-            status = refusal.status.as_u16(),
-            reason = refusal.reason
-        );
         let mut response = Response::new(Bytes::from(format!("{}\n", scrub(&refusal.message))));
         *response.status_mut() = refusal.status;
+        response.extensions_mut().insert(Refused(refusal.reason));
         if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
             response
                 .headers_mut()

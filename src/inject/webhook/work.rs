@@ -1,5 +1,6 @@
 //! What a connection is busy with.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -9,19 +10,25 @@ use crate::listener::Activity;
 
 /// The requests of one connection that are there as a whole: without one it may have to make room.
 pub(crate) struct Work {
+    client: IpAddr,
     activity: Arc<Activity>,
     open: AtomicUsize,
     untaken: Arc<Untaken>,
 }
 
 impl Work {
-    pub(crate) fn new(activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(client: IpAddr, activity: Arc<Activity>) -> Self {
         activity.idle(Instant::now());
         Self {
+            client,
             activity,
             open: AtomicUsize::new(0),
             untaken: Arc::default(),
         }
+    }
+
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
     }
 
     pub(super) fn activity(&self) -> &Activity {

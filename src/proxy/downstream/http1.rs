@@ -17,7 +17,7 @@ use crate::proxy::codec::h1::request::{
 };
 use crate::proxy::codec::message::is_idempotent;
 use crate::proxy::context::{Context, Targets, Unnamed};
-use crate::proxy::downstream::http1_end::{Next, RequestMeta, reply_and_close};
+use crate::proxy::downstream::http1_end::{Next, RequestMeta, refuse, reply_and_close, unfinished};
 use crate::proxy::downstream::http1_forward::{ParsedRequest, Route, forward};
 use crate::proxy::downstream::http1_idle::KeepAliveWait;
 use crate::proxy::end::{Sent, end};
@@ -84,12 +84,7 @@ async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next
         Err(NoHead::Read(ReadError::Broken)) => return Next::Gone(Outcome::ClientGone),
         Err(NoHead::Shed) => return Next::Close(Outcome::Shed),
         Err(NoHead::Drained) => return Next::Close(Outcome::Drained),
-        Err(NoHead::Timeout) => {
-            let reply = LocalReply::HeadTimeout;
-            let reason = "the head was not complete in time";
-            context.failures.head_refused(&reason, reply.status());
-            return reply_and_close(client, context, (reply, true), Outcome::Timeout);
-        }
+        Err(NoHead::Timeout) => return unfinished(client, context),
     };
     let elsewhere;
     let context = match &context.targets {
@@ -278,10 +273,4 @@ fn prepare(mut head: RequestHead<'_>, context: &Context) -> Result<ParsedRequest
         },
         observed,
     })
-}
-
-fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
-    let reply = LocalReply::BadHead(error);
-    context.failures.head_refused(&error, reply.status());
-    reply_and_close(client, context, (reply, true), Outcome::ProtocolError)
 }

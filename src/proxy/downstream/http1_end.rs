@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use crate::io::Duplex;
 use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h1::connection::H1;
+use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::response::Persistence;
 use crate::proxy::codec::message::{Framing, FramingError, MessageError, MessageStream};
 use crate::proxy::context::{Context, Sample};
@@ -86,6 +87,21 @@ pub(super) fn reply_and_close<S: Duplex>(
     sample.replied_with(reply.status());
     client.queue(reply.to_http1(true, text));
     Next::Close(outcome)
+}
+
+/// Refuses a request by its head.
+pub(super) fn refuse<S: Duplex>(client: &mut H1<S>, context: &Context, error: HeadError) -> Next {
+    let reply = LocalReply::BadHead(error);
+    context.head_refused(&error, reply.status());
+    reply_and_close(client, context, (reply, true), Outcome::ProtocolError)
+}
+
+/// Refuses a request whose head was not complete in time.
+pub(super) fn unfinished<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
+    let reply = LocalReply::HeadTimeout;
+    let reason = "the head was not complete in time";
+    context.head_refused(&reason, reply.status());
+    reply_and_close(client, context, (reply, true), Outcome::Timeout)
 }
 
 /// The framing for the client, and how the connection goes on.

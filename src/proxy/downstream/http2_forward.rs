@@ -90,7 +90,7 @@ pub(super) async fn serve(
         Ok(host) => host,
         Err(error) => {
             let reply = LocalReply::BadHead(error);
-            context.failures.head_refused(&error, reply.status());
+            context.head_refused(&error, reply.status());
             stream.reply(reply, &mut sample);
             drop(sample);
             return stream.end().await;
@@ -228,7 +228,7 @@ impl Served<'_> {
         if !websocket && settings.upstream_http.is_http2(self.grpc) {
             let Some(request) = to_request(parts, host, context) else {
                 let error = HeadError::Malformed;
-                self.context.failures.head_refused(&error, error.status());
+                self.context.head_refused(&error, error.status());
                 return self.reply(LocalReply::BadHead(error), sample);
             };
             let sending =
@@ -265,7 +265,7 @@ impl Served<'_> {
 
     fn reply_overloaded(&mut self, why: &str, sample: &mut Sample<'_>) {
         let reply = LocalReply::Overloaded;
-        self.context.failures.overloaded(why, reply.status());
+        self.context.overloaded(why, reply.status());
         self.reply(reply, sample);
     }
 

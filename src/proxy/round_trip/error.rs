@@ -29,7 +29,7 @@ impl RoundTripError {
     /// What the client gets instead, counted and logged; nothing if it is gone.
     pub(crate) fn into_reply(self, context: &Context) -> Option<LocalReply> {
         let refused = |reply: LocalReply, reason| {
-            context.failures.body_refused(reason, reply.status());
+            context.body_refused(reason, reply.status());
             Some(reply)
         };
         match self {

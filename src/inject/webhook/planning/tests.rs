@@ -32,7 +32,7 @@ fn served(reviews: &Arc<Reviews>, activity: &Arc<Activity>, server: DuplexStream
         alpn,
         Arc::clone(reviews),
         Drain::default().watch(),
-        Arc::new(Work::new(Arc::clone(activity))),
+        Arc::new(Work::new(Ipv4Addr::LOCALHOST.into(), Arc::clone(activity))),
         Arc::new(|| ()),
     ));
 }
