@@ -6,6 +6,7 @@ use std::time::Duration;
 use hybridge::certgen::Algorithm;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
 use super::floods::{
     DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, POST, RST_STREAM, SETTINGS, frame,
@@ -317,4 +318,35 @@ async fn what_an_upstream_says_wrong_over_http2_is_named() {
         let reason = format!("reason=\"{reason}\"");
         says(&process, &["message=\"upstream failed\"", &reason, said]).await;
     }
+}
+
+/// Which is the beginning of HTTP/2 and of nothing else, or of TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_begins_and_goes_no_further_is_refused() {
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let settings = "protocol = \"http\"\ntarget = \"localhost:1\"";
+    let (process, out) = with_egress(&pki, settings).await;
+    let last = async |begun: &[u8]| {
+        let mut app = TcpStream::connect(out).await.unwrap();
+        app.write_all(begun).await.unwrap();
+        let mut answered = Vec::new();
+        // An egress gives a head 30 s.
+        let ended = timeout(Duration::from_secs(45), app.read_to_end(&mut answered));
+        let _ = ended.await.unwrap();
+        String::from_utf8_lossy(&answered).into_owned()
+    };
+    let (unclear, _) = tokio::join!(last(&PREFACE[..9]), last(&PREFACE[..20]));
+    assert!(unclear.starts_with("HTTP/1.1 408 "), "{unclear:?}");
+    for message in ["request refused", "HTTP/2 connection refused"] {
+        let message = format!("message=\"{message}\"");
+        let complete = "was not complete in time";
+        says(
+            &process,
+            &[&message, "listener=out", "client=127.0.0.1", complete],
+        )
+        .await;
+    }
+    let refused = [("listener", "out"), ("code", "4xx")];
+    let requests = "hybridge_requests_total";
+    assert_eq!(process.metric(requests, &refused).await, 1.0);
 }

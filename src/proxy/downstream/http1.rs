@@ -76,6 +76,21 @@ async fn requests<S: ClientStream>(client: &mut H1<S>, context: &Context) -> (Ne
     }
 }
 
+/// Refuses a client that began something, and did not go on in time.
+pub(crate) async fn refuse_unfinished<S: ClientStream>(stream: S, context: Context) -> Outcome {
+    let mut client = H1::new(stream).of_client(&context.activity);
+    unfinished(&mut client, &context);
+    let outcome = Outcome::Timeout;
+    end(
+        &mut client,
+        Sent::Whole,
+        outcome,
+        Instant::now(),
+        &context.drain,
+    )
+    .await
+}
+
 async fn serve_request<S: Duplex>(client: &mut H1<S>, context: &Context) -> Next {
     let length = match read_head(client, context).await {
         Ok(length) => length,

@@ -4,6 +4,7 @@
 mod ending;
 mod event;
 mod guarded;
+mod preface;
 mod timing;
 
 use std::future::poll_fn;
@@ -22,10 +23,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::event::{Event, HeadTime};
 use self::guarded::Guarded;
+use self::preface::begun;
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, PhaseWait};
 use crate::io::{ClientStream, Closing};
-use crate::proxy::arrival::overdue;
 use crate::proxy::codec::h2::pings::PING_EVERY;
 use crate::proxy::codec::h2::refusals::Refusals;
 use crate::proxy::codec::h2::reserve::{Reserved, UPLOADS};
@@ -72,23 +73,10 @@ where
     let stream = CoalescingWriter::watching(stream, refusals);
     let mut socket = stream.handle();
     let drain = context.drain.clone();
-    let preface = tokio::time::timeout(settings.head_timeout, builder.handshake(stream));
-    let preface = tokio::select! {
-        biased;
-        preface = preface => preface.map_err(|_| Outcome::Timeout),
-        () = context.activity.shed() => Err(Outcome::Shed),
-        // It asked for nothing: a drain does not wait for it.
-        () = overdue(&drain) => Err(Outcome::Drained),
-    };
-    let (outcome, since) = match preface {
-        Ok(Ok(connection)) => {
+    let (outcome, since) = match begun(&builder, stream, &context).await {
+        Ok(connection) => {
             let mut serving = Serving::new(connection, socket.handle(), context, heads);
             serving.run(&socket).await
-        }
-        Ok(Err(error)) if error.is_io() => (Outcome::ClientGone, Instant::now()),
-        Ok(Err(_)) => {
-            context.connection_refused(&"no preface of HTTP/2");
-            (Outcome::ProtocolError, Instant::now())
         }
         Err(outcome) => (outcome, Instant::now()),
     };

@@ -41,6 +41,8 @@ pub(super) enum Begins {
     /// With prior knowledge (RFC 9113 §3.3).
     Http2,
     Tls,
+    /// It began one of them, and went on with none in time.
+    Unfinished,
     /// It went away before.
     Gone,
 }
@@ -90,6 +92,11 @@ impl App {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Whether something came that does not tell yet what the app speaks.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
     }
 
     /// Until there is something to read, or the end.

@@ -119,6 +119,7 @@ impl HttpSide {
             }
         };
         let begins = match begins {
+            Err(Outcome::Timeout) if app.has_begun() => Begins::Unfinished,
             Ok(begins) if begins != Begins::Gone => begins,
             nothing => {
                 app.has_begun_nothing();
@@ -136,6 +137,7 @@ impl HttpSide {
         // Boxed: a connection holds only the state of its own version.
         let serving: Pin<Box<dyn Future<Output = Outcome> + Send>> = match begins {
             Begins::Http2 => Box::pin(http2::serve(app, Arc::new(context))),
+            Begins::Unfinished => Box::pin(http1::refuse_unfinished(app, context)),
             _ => Box::pin(http1::serve(app, context)),
         };
         let outcome = tokio::select! {

@@ -84,7 +84,7 @@ async fn trial() {
         assert!(page.contains(counted), "{page}");
     }
     {
-        let (_log, _guard) = Panicking::at("refused a request");
+        let (_log, guard) = Panicking::at("refused a request");
         let stream = connect(webhook, pki.ca_pem(), "h2").await;
         let (client, connection) = h2::client::handshake(stream).await.unwrap();
         let serving = tokio::task::spawn_local(connection);
@@ -99,6 +99,7 @@ async fn trial() {
         let page = metrics(admin).await;
         let counted = "hybridge_panics_total{task=\"stream\"} 1";
         assert!(page.contains(counted), "{page}");
+        drop(guard);
         // Streams of the same connection go on.
         let request = h2_request("GET", "/unknown").body(()).unwrap();
         let (response, _) = client.send_request(request, true).unwrap();
