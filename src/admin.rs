@@ -6,22 +6,25 @@ pub(crate) mod connection;
 mod egress;
 mod failing;
 mod pages;
+mod probe;
 mod status;
 pub(crate) mod unread;
 mod waiters;
 
 pub use self::configuration::Configuration;
 pub use self::connection::{LOOPBACK_CONNECTIONS, NETWORK_CONNECTIONS};
+pub use self::probe::{MAX_PROTECTED_HOOKS, MAX_PROTECTED_PROBES};
 pub use self::waiters::{MAX_WAITERS, Waiters};
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -126,16 +129,13 @@ pub struct Admin {
     /// Requests to `/drain/wait` that wait.
     pub waiters: Arc<Waiters>,
     /// Probes under way whose connections are not closed to make room: [`MAX_PROTECTED_PROBES`].
-    pub protected_probes: Semaphore,
+    pub protected_probes: Arc<Semaphore>,
     /// The same of lifecycle hooks, which may last: they take nothing from the probes.
-    pub protected_hooks: Semaphore,
+    pub protected_hooks: Arc<Semaphore>,
 }
 
-/// Probes of the app under way whose connections are not closed to make room. A pod has three probes a
-/// container; the rest of the port's permits stays for everybody.
-pub const MAX_PROTECTED_PROBES: usize = 24;
-/// The same of its lifecycle hooks. A container has two, and runs one of them at a time.
-pub const MAX_PROTECTED_HOOKS: usize = 16;
+/// A page that is there, or one that waits for the app.
+type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, io::Error>>;
 
 /// The admin port, bound.
 pub struct Port(Listener);
@@ -191,10 +191,10 @@ impl Admin {
         &self,
         request: &Request<Incoming>,
         peer: SocketAddr,
-        activity: &Activity,
-    ) -> Response<Full<Bytes>> {
+        activity: &Arc<Activity>,
+    ) -> Response<Body> {
         let path = request.uri().path();
-        match (request.method(), path) {
+        let page = match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/startupz" | "/livez") => text(StatusCode::OK, "ok\n"),
             (&Method::GET | &Method::HEAD, "/readyz") => self.readyz(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
@@ -210,34 +210,10 @@ impl Admin {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "use POST, or `hybridge ctl`\n",
             ),
-            (&Method::GET | &Method::HEAD, probe) => self.probe(probe, activity).await,
+            (&Method::GET | &Method::HEAD, probe) => return self.probe(probe, activity).await,
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
-        }
-    }
-
-    /// A probe of the app, made on loopback in the kubelet's place.
-    async fn probe(&self, path: &str, connection: &Activity) -> Response<Full<Bytes>> {
-        let view = self.view.load_full();
-        let Some(probe) = view.probes.lookup(path) else {
-            return text(StatusCode::NOT_FOUND, "no such page\n");
         };
-        // During the probe the connection is busy and is not shed. Only so many are protected, or clients
-        // that probe again and again would keep the port full.
-        let permits = if probe.is_unlimited() {
-            &self.protected_hooks
-        } else {
-            &self.protected_probes
-        };
-        let protected = permits.try_acquire();
-        if protected.is_ok() {
-            connection.begin();
-        }
-        let checked = probe.check().await;
-        connection.idle(Instant::now());
-        match checked {
-            Ok(()) => text(StatusCode::OK, "ok\n"),
-            Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
-        }
+        page.map(Either::Left)
     }
 
     /// A neighbour in the network must not be able to end the sidecar.

@@ -2,6 +2,7 @@
 //! The kubelet requests `path` of the admin port; the sidecar makes the check on loopback.
 
 mod answer;
+mod body;
 mod check;
 mod error;
 mod redirect;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::check::Checked;
 pub use self::error::CheckError;
 use crate::redact::{Shown, one_line, scrub};
 

@@ -1,15 +1,15 @@
 //! One plaintext connection of an admin port: HTTP/1.1 with bounds on what a client that says nothing
 //! can hold. The sidecar's and the webhook's use it.
 
-use std::io;
+use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,11 +44,12 @@ pub(crate) fn settings(name: &str, setting: &'static str, addresses: Vec<SocketA
 }
 
 /// Serves a connection until the client closes it, says nothing for too long, or has to make room.
-pub(crate) async fn serve<F>(
+pub(crate) async fn serve<F, B>(
     accepted: Accepted,
     respond: impl Fn(Request<Incoming>, Arc<Activity>) -> F,
 ) where
-    F: Future<Output = Response<Full<Bytes>>>,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
     let Accepted { stream, permit, .. } = accepted;
     let stream = Arc::new(stream);
@@ -57,15 +58,7 @@ pub(crate) async fn serve<F>(
         // A connection with a request counts as younger than a silent one, however long it lasts.
         activity.idle(Instant::now());
         let response = respond(request, Arc::clone(activity));
-        let stream = &stream;
-        async move {
-            tokio::select! {
-                biased;
-                response = response => Ok(response),
-                // A hook of the app would otherwise last as long as the app likes.
-                () = gone(stream) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
-            }
-        }
+        async move { Ok::<_, Infallible>(response.await) }
     });
     let connection = async {
         if let Ok(Ok(())) = timeout(FIRST_BYTE_TIMEOUT, stream.readable()).await {
@@ -80,5 +73,6 @@ pub(crate) async fn serve<F>(
     tokio::select! {
         () = connection => {}
         () = activity.shed() => {}
+        () = gone(&stream) => {}
     }
 }

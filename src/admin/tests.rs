@@ -59,8 +59,8 @@ fn admin(metrics: Arc<Metrics>, view: View) -> (Port, Admin) {
         commands: mpsc::channel(1).0,
         waiters: Arc::new(Waiters::new(&drain)),
         traces: Arc::default(),
-        protected_probes: Semaphore::new(1),
-        protected_hooks: Semaphore::new(1),
+        protected_probes: Arc::new(Semaphore::new(1)),
+        protected_hooks: Arc::new(Semaphore::new(1)),
     };
     (port, admin)
 }

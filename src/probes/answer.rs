@@ -1,80 +1,95 @@
-//! The app's response to an HTTP probe: its status, and where a redirect leads.
+//! The app's response to an HTTP probe: its status, where a redirect leads, and what is still to come.
 
-use bytes::BytesMut;
-use httparse::Status;
+use bytes::{Buf, BytesMut};
+use httparse::{Header, ParserConfig, Response, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::body::{Framing, Rest, framing};
 use super::error::CheckError;
 use super::redirect::is_redirect;
 
 /// A longer response head is a failure.
-const HEAD_LIMIT: usize = 16 << 10;
-/// Header lines of a redirect, among which the location is looked for.
-const REDIRECT_HEADERS: usize = 1024;
+const HEAD_LIMIT: usize = 128 << 10;
+/// More header lines are a failure too.
+const MOST_HEADERS: usize = 1024;
 
 /// The response as far as it counts.
 pub(super) struct Answer {
     pub(super) status: u16,
     /// Where a redirect leads, if it says so.
     pub(super) location: Option<Vec<u8>>,
+    pub(super) rest: Rest,
 }
 
-/// Sends a request and reads the response as far as it counts.
+/// Sends a request and reads the head of the response.
 pub(super) async fn get(mut stream: TcpStream, request: &str) -> Result<Answer, CheckError> {
     stream.write_all(request.as_bytes()).await?;
-    let mut head = BytesMut::with_capacity(1024);
-    while head.len() < HEAD_LIMIT {
-        if stream.read_buf(&mut head).await? == 0 {
+    let mut received = BytesMut::with_capacity(1024);
+    while received.len() < HEAD_LIMIT {
+        if stream.read_buf(&mut received).await? == 0 {
             break;
         }
-        if let Some(answer) = answer_of(&head)? {
-            return Ok(answer);
+        if let Some(head) = head_of(&received)? {
+            received.advance(head.length);
+            return Ok(Answer {
+                status: head.status,
+                location: head.location,
+                rest: Rest {
+                    stream,
+                    received,
+                    framing: head.framing,
+                },
+            });
         }
     }
     Err(CheckError::NotHttp)
 }
 
-/// The final response, once its first line is complete, or all of its head if it is a redirect; interim ones
-/// come before it (RFC 9110 §15.2).
-fn answer_of(mut heads: &[u8]) -> Result<Option<Answer>, CheckError> {
+struct Head {
+    /// With the interim ones before it.
+    length: usize,
+    status: u16,
+    location: Option<Vec<u8>>,
+    framing: Framing,
+}
+
+/// The final head, once it is there; interim ones come before it (RFC 9110 §15.2).
+fn head_of(heads: &[u8]) -> Result<Option<Head>, CheckError> {
+    // What does not decide is no reason to fail: net/http is no stricter.
+    let mut config = ParserConfig::default();
+    config
+        .allow_multiple_spaces_in_response_status_delimiters(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    let mut length = 0;
     loop {
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(heads);
-        match (response.code, parsed) {
-            (Some(100 | 102..=199), Ok(Status::Complete(length))) => {
-                heads = heads.get(length..).unwrap_or_default();
-            }
-            (Some(100 | 102..=199), Ok(Status::Partial)) => return Ok(None),
-            (Some(status), _) if is_redirect(status) => return redirect_of(heads, status),
-            // What follows the status line does not matter, and some heads have many lines.
-            (code, Ok(_) | Err(httparse::Error::TooManyHeaders)) => {
-                return Ok(code.map(|status| Answer {
-                    status,
-                    location: None,
-                }));
-            }
-            (_, Err(_)) => return Err(CheckError::NotHttp),
+        let mut headers = vec![httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut response = Response::new(&mut headers);
+        let heads = heads.get(length..).unwrap_or_default();
+        match config.parse_response(&mut response, heads) {
+            Ok(Status::Complete(head)) => length += head,
+            Ok(Status::Partial) => return Ok(None),
+            Err(_) => return Err(CheckError::NotHttp),
         }
+        let status = response.code.ok_or(CheckError::NotHttp)?;
+        if matches!(status, 100 | 102..=199) {
+            continue;
+        }
+        return Ok(Some(Head {
+            length,
+            status,
+            location: location(status, response.headers),
+            framing: framing(status, response.version, response.headers)?,
+        }));
     }
 }
 
 /// A redirect without a location counts as it is (net/http).
-fn redirect_of(head: &[u8], status: u16) -> Result<Option<Answer>, CheckError> {
-    let mut headers = vec![httparse::EMPTY_HEADER; REDIRECT_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    match response.parse(head) {
-        Ok(Status::Partial) => Ok(None),
-        Err(_) => Err(CheckError::NotHttp),
-        Ok(Status::Complete(_)) => {
-            let mut headers = response.headers.iter();
-            let location = headers.find(|h| h.name.eq_ignore_ascii_case("location"));
-            let location = location.map(|h| h.value.trim_ascii().to_vec());
-            Ok(Some(Answer {
-                status,
-                location: location.filter(|value| !value.is_empty()),
-            }))
-        }
-    }
+fn location(status: u16, headers: &[Header<'_>]) -> Option<Vec<u8>> {
+    let mut headers = headers.iter().filter(|_| is_redirect(status));
+    let location = headers.find(|h| h.name.eq_ignore_ascii_case("location"))?;
+    let location = location.value.trim_ascii();
+    (!location.is_empty()).then(|| location.to_vec())
 }

@@ -1,17 +1,19 @@
 //! Making the check that a probe stands for, on loopback, as the kubelet would have made it: HTTP GET,
 //! TCP connect, or grpc.health.v1 (gRPC Health Checking Protocol). One time limit covers all of it, redirects
-//! included; a hook has none, and ends when its caller goes.
+//! and body included; a hook has none, and ends when its caller goes.
 
 use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer;
+use super::body::Rest;
 use super::error::CheckError;
 use super::redirect::{self, MOST_REQUESTS, Next};
 use super::{Probe, ProbeKind};
@@ -21,24 +23,57 @@ const GRPC_LIMIT: usize = 4 << 10;
 /// `SERVING` in HealthCheckResponse.
 const SERVING: u64 = 1;
 
+/// What a check came to, as far as the head of a response says.
+#[derive(Debug)]
+pub struct Checked {
+    /// Whether the app is well.
+    pub result: Result<(), CheckError>,
+    rest: Option<Rest>,
+    deadline: Option<Instant>,
+}
+
+impl Checked {
+    /// Waits for the body of the response. While it does not end the kubelet has no result, and if it breaks off
+    /// it throws the result away, whatever the head said.
+    pub async fn end(self) -> io::Result<()> {
+        let Some(rest) = self.rest else { return Ok(()) };
+        match self.deadline {
+            None => rest.end().await,
+            Some(deadline) => timeout_at(deadline, rest.end()).await?,
+        }
+    }
+}
+
+impl From<Result<(), CheckError>> for Checked {
+    fn from(result: Result<(), CheckError>) -> Self {
+        Self {
+            result,
+            rest: None,
+            deadline: None,
+        }
+    }
+}
+
 impl Probe {
     /// Makes the check.
-    pub async fn check(&self) -> Result<(), CheckError> {
+    pub async fn check(&self) -> Checked {
         if self.is_unlimited() {
-            return self.attempt().await;
+            return self.attempt().await.unwrap_or_else(|e| Err(e).into());
         }
-        let limit = Duration::from_secs(self.timeout_seconds.into());
-        match timeout(limit, self.attempt()).await {
-            Ok(result) => result,
-            Err(_) => Err(CheckError::Timeout(self.timeout_seconds)),
+        let deadline = Instant::now() + Duration::from_secs(self.timeout_seconds.into());
+        let attempt = timeout_at(deadline, self.attempt()).await;
+        let attempt = attempt.unwrap_or(Err(CheckError::Timeout(self.timeout_seconds)));
+        Checked {
+            deadline: Some(deadline),
+            ..attempt.unwrap_or_else(|e| Err(e).into())
         }
     }
 
-    async fn attempt(&self) -> Result<(), CheckError> {
+    async fn attempt(&self) -> Result<Checked, CheckError> {
         match self.kind {
-            ProbeKind::Tcp => self.connect().await.map(drop),
+            ProbeKind::Tcp => self.connect().await.map(drop).map(|()| Ok(()).into()),
             ProbeKind::Http => self.get_followed().await,
-            ProbeKind::Grpc => self.health(self.connect().await?).await,
+            ProbeKind::Grpc => Ok(self.health(self.connect().await?).await.into()),
         }
     }
 
@@ -51,18 +86,22 @@ impl Probe {
     }
 
     /// The response that counts is the last one: what redirects may be well while its engine is not.
-    async fn get_followed(&self) -> Result<(), CheckError> {
+    async fn get_followed(&self) -> Result<Checked, CheckError> {
         let mut target = self.target.clone().unwrap_or_else(|| "/".into());
         let mut names_host = false;
         for _ in 0..MOST_REQUESTS {
             let request = self.request(&target, names_host);
             let answer = answer::get(self.connect().await?, &request).await?;
+            let ends = |result, rest| Checked {
+                rest: Some(rest),
+                ..Checked::from(result)
+            };
             let Some(location) = answer.location else {
-                return accept_status(answer.status);
+                return Ok(ends(accept_status(answer.status), answer.rest));
             };
             match redirect::resolve(&location, &target, self.app()) {
                 None => return Err(CheckError::Location),
-                Some(Next::Elsewhere) => return Ok(()),
+                Some(Next::Elsewhere) => return Ok(ends(Ok(()), answer.rest)),
                 Some(Next::App {
                     target: next,
                     names_host: names,

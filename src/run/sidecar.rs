@@ -112,8 +112,8 @@ impl Sidecar {
             commands: sender,
             traces: Arc::clone(&base.traces),
             waiters: Arc::clone(&waiters),
-            protected_probes: Semaphore::new(MAX_PROTECTED_PROBES),
-            protected_hooks: Semaphore::new(MAX_PROTECTED_HOOKS),
+            protected_probes: Arc::new(Semaphore::new(MAX_PROTECTED_PROBES)),
+            protected_hooks: Arc::new(Semaphore::new(MAX_PROTECTED_HOOKS)),
         };
         let sidecar = Self {
             watchers: sides.watchers(&base, None),

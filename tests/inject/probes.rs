@@ -45,7 +45,7 @@ async fn app(answer: &'static str) -> (SocketAddr, oneshot::Receiver<String>) {
 async fn an_http_probe_sends_its_path_and_headers_and_takes_200_to_399() {
     let (address, told) = app("HTTP/1.1 204 No Content\r\n\r\n").await;
     let fields = json!({"kind": "http", "target": "/health?full=1", "headers": [{"name": "Host", "value": "model"}, {"name": "X-Key", "value": "v"}]});
-    probe(address, fields).check().await.unwrap();
+    probe(address, fields).check().await.result.unwrap();
     let request = told.await.unwrap();
     assert!(
         request.starts_with("GET /health?full=1 HTTP/1.1\r\n"),
@@ -97,7 +97,7 @@ async fn a_redirect_of_the_app_is_followed_and_the_last_response_counts() {
             let last = format!("HTTP/1.1 {last}\r\n\r\n");
             let (address, mut told) = answering(vec![first.clone(), last]).await;
             let fields = json!({"kind": "http", "target": "/health/", "headers": [{"name": "Host", "value": "model"}, {"name": "X-Key", "value": "v"}]});
-            let checked = probe(address, fields).check().await;
+            let checked = probe(address, fields).check().await.result;
             assert_eq!(checked.is_ok(), well, "{first}: {checked:?}");
             assert!(told.recv().await.unwrap().contains("Host: model\r\n"));
             let second = told.recv().await.unwrap();
@@ -120,11 +120,11 @@ async fn a_redirect_elsewhere_counts_and_one_without_an_end_does_not() {
         "HTTP/1.1 302 Found\r\n\r\n".to_owned(),
     ] {
         let (address, _told) = answering(vec![last]).await;
-        let checked = probe(address, json!({"kind": "http"})).check().await;
+        let checked = probe(address, json!({"kind": "http"})).check().await.result;
         checked.unwrap();
     }
     let (address, mut told) = answering(vec![redirect(302, "/"); 20]).await;
-    let failed = probe(address, json!({"kind": "http"})).check().await;
+    let failed = probe(address, json!({"kind": "http"})).check().await.result;
     assert!(matches!(failed, Err(CheckError::Redirects)), "{failed:?}");
     let mut requests = 0;
     while told.try_recv().is_ok() {
@@ -132,12 +132,12 @@ async fn a_redirect_elsewhere_counts_and_one_without_an_end_does_not() {
     }
     assert_eq!(requests, 10);
     let (address, _told) = answering(vec![redirect(302, "/a b")]).await;
-    let failed = probe(address, json!({"kind": "http"})).check().await;
+    let failed = probe(address, json!({"kind": "http"})).check().await.result;
     assert!(matches!(failed, Err(CheckError::Location)), "{failed:?}");
     // Nobody knows where it leads.
     let cut = "HTTP/1.1 302 Found\r\nloca".to_owned();
     let (address, _told) = answering(vec![cut]).await;
-    let failed = probe(address, json!({"kind": "http"})).check().await;
+    let failed = probe(address, json!({"kind": "http"})).check().await.result;
     assert!(matches!(failed, Err(CheckError::NotHttp)), "{failed:?}");
 }
 
@@ -149,7 +149,7 @@ async fn an_interim_response_is_not_the_answer() {
             true,
         ),
         (
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
             true,
         ),
         (
@@ -158,28 +158,99 @@ async fn an_interim_response_is_not_the_answer() {
         ),
         ("HTTP/1.1 101 Switching Protocols\r\n\r\n", false),
         ("HTTP/1.1 103 Early Hints\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n", false),
     ] {
         let (address, _) = app(answer).await;
-        let checked = probe(address, json!({"kind": "http"})).check().await;
+        let checked = probe(address, json!({"kind": "http"})).check().await.result;
         assert_eq!(checked.is_ok(), well, "{answer}: {checked:?}");
     }
+}
+
+/// As the kubelet does, which throws a result away whose body does not come to its end.
+#[tokio::test]
+async fn the_body_is_read_as_far_as_the_kubelet_reads_it() {
+    const OK: &str = "HTTP/1.1 200 OK\r\n";
+    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n");
+    let many = "x".repeat(10 << 10);
+    for (answer, whole) in [
+        (format!("{OK}\r\nanything"), true),
+        (format!("{OK}content-length: 2\r\n\r\nok"), true),
+        (format!("{OK}content-length: 3\r\n\r\nok"), false),
+        (
+            format!("{OK}content-length: 3\r\ncontent-length: 3\r\n\r\nyes"),
+            true,
+        ),
+        (format!("{OK}content-length: 99999\r\n\r\n{many}"), true),
+        (format!("{chunked}2\r\nok\r\n0\r\n\r\n"), true),
+        (format!("{chunked}2;a=b\r\nok\r\n0\r\na: b\r\n\r\n"), true),
+        (format!("{chunked}2\r\nok\r\n0\r\n"), false),
+        (format!("{chunked}2\r\nok\r\n"), false),
+        (format!("{chunked}2\r\noka\r\n0\r\n\r\n"), false),
+        (format!("{chunked}x\r\nok\r\n"), false),
+        (format!("{chunked}ffffffffff\r\n{many}"), true),
+        (
+            "HTTP/1.1 204 No Content\r\ncontent-length: 3\r\n\r\n".to_owned(),
+            true,
+        ),
+        (
+            "HTTP/1.1 503 Busy\r\ncontent-length: 3\r\n\r\n".to_owned(),
+            false,
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: //b/\r\ncontent-length: 3\r\n\r\n".to_owned(),
+            false,
+        ),
+    ] {
+        let (address, _told) = answering(vec![answer.clone()]).await;
+        let checked = probe(address, json!({"kind": "http"})).check().await;
+        assert_eq!(checked.result.is_ok(), !answer.contains("503"), "{answer}");
+        let ended = checked.end().await;
+        assert_eq!(ended.is_ok(), whole, "{answer}: {ended:?}");
+    }
+    for framing in [
+        "transfer-encoding: gzip",
+        "content-length: x",
+        "content-length: 1\r\ncontent-length: 2",
+    ] {
+        let (address, _told) = answering(vec![format!("{OK}{framing}\r\n\r\n12")]).await;
+        let failed = probe(address, json!({"kind": "http"})).check().await.result;
+        assert!(
+            matches!(failed, Err(CheckError::NotHttp)),
+            "{framing}: {failed:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_hangs_ends_with_the_probes_own_timeout() {
+    let (listener, address) = listener().await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let checked = probe(address, json!({"kind": "http"})).check().await;
+    assert!(checked.result.is_ok());
+    let hung = checked.end().await.unwrap_err();
+    assert_eq!(hung.kind(), std::io::ErrorKind::TimedOut);
 }
 
 #[tokio::test]
 async fn a_bad_status_and_no_http_are_failures_that_say_so() {
     let (address, _) = app("HTTP/1.1 503 Busy\r\n\r\n").await;
     assert!(matches!(
-        probe(address, json!({"kind": "http"})).check().await,
+        probe(address, json!({"kind": "http"})).check().await.result,
         Err(CheckError::Status(503))
     ));
     let (address, _) = app("SSH-2.0\r\n").await;
     assert!(matches!(
-        probe(address, json!({"kind": "http"})).check().await,
+        probe(address, json!({"kind": "http"})).check().await.result,
         Err(CheckError::NotHttp)
     ));
     let (address, _) = app("").await;
     assert!(matches!(
-        probe(address, json!({"kind": "http"})).check().await,
+        probe(address, json!({"kind": "http"})).check().await.result,
         Err(CheckError::NotHttp)
     ));
 }
@@ -188,7 +259,7 @@ async fn a_bad_status_and_no_http_are_failures_that_say_so() {
 async fn a_silent_app_is_given_up_after_the_probes_own_timeout() {
     let (_listener, address) = listener().await;
     assert!(matches!(
-        probe(address, json!({"kind": "http"})).check().await,
+        probe(address, json!({"kind": "http"})).check().await.result,
         Err(CheckError::Timeout(1))
     ));
 }
@@ -197,9 +268,9 @@ async fn a_silent_app_is_given_up_after_the_probes_own_timeout() {
 async fn a_tcp_probe_succeeds_while_somebody_listens() {
     let (listener, address) = listener().await;
     let probe = probe(address, json!({"kind": "tcp"}));
-    probe.check().await.unwrap();
+    probe.check().await.result.unwrap();
     drop(listener);
-    assert!(matches!(probe.check().await, Err(CheckError::Io(_))));
+    assert!(matches!(probe.check().await.result, Err(CheckError::Io(_))));
 }
 
 /// A health service that answers with this message and grpc-status, and tells the request's body.
@@ -241,6 +312,7 @@ async fn a_grpc_probe_asks_the_health_service_by_name() {
     probe(address, json!({"kind": "grpc", "service": "llm"}))
         .check()
         .await
+        .result
         .unwrap();
     let (path, body) = told.await.unwrap();
     assert_eq!(
@@ -260,7 +332,7 @@ async fn a_grpc_service_that_is_not_serving_or_not_there_fails() {
         (&b""[..], "12"),
     ] {
         let (address, _) = health(message, status).await;
-        let failed = probe(address, json!({"kind": "grpc"})).check().await;
+        let failed = probe(address, json!({"kind": "grpc"})).check().await.result;
         assert!(
             matches!(failed, Err(CheckError::NotServing(_))),
             "{failed:?}"
