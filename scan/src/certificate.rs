@@ -40,8 +40,8 @@ pub fn describe(der: &[u8]) -> Option<Certificate> {
     });
     let validity = certificate.validity();
     Some(Certificate {
-        subject: printable(&certificate.subject().to_string()),
-        issuer: printable(&certificate.issuer().to_string()),
+        subject: hybridge_names::text(certificate.subject()),
+        issuer: hybridge_names::text(certificate.issuer()),
         serial: hex(certificate.raw_serial()),
         names,
         not_before: validity.not_before.timestamp(),

@@ -62,7 +62,7 @@ fn entry(Certificate { at, der }: Certificate) -> Result<CertEntry, EntryError> 
     let (_, certificate) =
         X509Certificate::from_der(&der).map_err(|_| EntryError::Certificate { at })?;
     Ok(CertEntry {
-        subject: certificate.subject().to_string(),
+        subject: hybridge_names::text(certificate.subject()),
         ends: certificate.validity().not_after.to_datetime(),
         der: der.to_vec(),
     })

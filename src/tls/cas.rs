@@ -17,9 +17,7 @@ use x509_parser::x509::X509Version;
 
 pub use self::error::CaError;
 pub(in crate::tls) use self::file::{parse, parse_usable};
-use crate::tls::credentials::{
-    KEY_REMEDY, describe_key, is_verified_by, name_text, printable, rfc3339,
-};
+use crate::tls::credentials::{KEY_REMEDY, describe_key, is_verified_by, printable, rfc3339};
 use crate::tls::policy::{Profile, of_library};
 
 /// Whom CAs certify.
@@ -132,7 +130,7 @@ impl ParsedCas {
             self.keys.push(describe_key(certificate.public_key()));
             self.signers.push(Signer {
                 name: certificate.subject().as_raw().to_vec(),
-                text: name_text(certificate.subject()),
+                text: hybridge_names::text(certificate.subject()),
                 key: certificate.public_key().subject_public_key.data.to_vec(),
             });
         } else {
@@ -182,7 +180,7 @@ impl Ca {
 
     /// What is worth a warning of a CA that can be used.
     fn check(&self, certificate: &X509Certificate<'_>) -> Result<Vec<String>, CaError> {
-        let (place, subject) = (&self.place, name_text(certificate.subject()));
+        let (place, subject) = (&self.place, hybridge_names::text(certificate.subject()));
         let mut warnings = Vec::new();
         let names = certificate.name_constraints();
         let names = names.map_err(|cause| self.malformed(cause.to_string()))?;
@@ -227,7 +225,7 @@ impl Ca {
     /// would certify anybody; one of a server that nobody else certifies counts for itself, which is what a
     /// self-signed certificate is written down for.
     fn check_pin(&self, certificate: &X509Certificate<'_>) -> Result<Vec<String>, CaError> {
-        let (place, subject) = (&self.place, name_text(certificate.subject()));
+        let (place, subject) = (&self.place, hybridge_names::text(certificate.subject()));
         let names = certificate.subject_alternative_name();
         let names = names.map_err(|cause| self.malformed(cause.to_string()))?;
         let of_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
@@ -258,7 +256,7 @@ impl Ca {
         }
         Some(CaError::Key {
             place: self.place.clone(),
-            subject: name_text(certificate.subject()),
+            subject: hybridge_names::text(certificate.subject()),
             key: describe_key(key),
             certifies: self.certifies,
             remedy: if is_verified_by(key, &of_library()) {

@@ -7,7 +7,6 @@ mod chain;
 mod error;
 mod facts;
 mod key;
-mod names;
 mod source;
 mod token;
 mod trial;
@@ -28,9 +27,8 @@ pub(super) use algorithm::{
 pub use error::{CredentialError, Role};
 pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
-pub(super) use facts::{address, name_text, printable};
+pub(super) use facts::{address, printable};
 pub use hybridge_pem::{Label, PemError, Position};
-pub(super) use names::text as name_value;
 pub(crate) use source::{PairDigest, PairText, SIZE_LIMIT, directory_of, volume_root};
 pub(super) use source::{read_public, read_trusted};
 pub(crate) use token::{TokenKey, check as check_token, is_token};

@@ -20,6 +20,7 @@ fn the_map_names_files_that_exist() {
             "groups/",
             "json/",
             "pem/",
+            "names/",
             "tests/",
             "docs/",
             "config/",

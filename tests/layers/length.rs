@@ -24,6 +24,7 @@ fn no_file_is_longer_than_one_can_read() {
         "groups/src",
         "json/src",
         "pem/src",
+        "names/src",
         "tests",
         "loadtest/tests",
         "seal/tests",

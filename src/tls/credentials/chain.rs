@@ -13,8 +13,7 @@ use x509_parser::x509::X509Version;
 use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
 use super::block::{Entry, labels};
 use super::error::{CredentialError, Role};
-use super::facts::{CertificateFacts, name_text, title};
-use super::names;
+use super::facts::{CertificateFacts, title};
 use super::warning::{self, ShownBy, Warning};
 
 /// Longest chain that is read; clients give up well below it.
@@ -181,13 +180,15 @@ impl CertificateFile<'_> {
             return Ok(());
         };
         let (issuer, subject) = (leaf.x509.issuer(), leaf.x509.subject());
-        if names::same(issuer, next.x509.subject()) || names::same(issuer, subject) {
+        if hybridge_names::same(issuer, next.x509.subject())
+            || hybridge_names::same(issuer, subject)
+        {
             return Ok(());
         }
         Err(CredentialError::Chain {
             path: self.path.into(),
             at: leaf.at,
-            issuer: name_text(issuer),
+            issuer: hybridge_names::text(issuer),
             next: next.at,
             found: title(&next.x509),
         })

@@ -6,7 +6,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
-use x509_parser::x509::X509Name;
 
 use super::algorithm;
 use super::block::Entry;
@@ -15,7 +14,7 @@ use crate::redact::is_printable;
 /// The certificate that is served, the first of its file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct CertificateFacts {
-    /// Distinguished name, `CN=…, O=…`; empty if the certificate has none.
+    /// Distinguished name as RFC 4514 writes it, `CN=…,O=…`; empty if the certificate has none.
     pub subject: String,
     /// How messages call it: its subject, or else its first alternative name.
     #[serde(skip)]
@@ -65,9 +64,9 @@ impl CertificateFacts {
             signature: algorithm::signature(&entry.x509),
         };
         Self {
-            subject: name_text(leaf.subject()),
+            subject: hybridge_names::text(leaf.subject()),
             title: title(leaf),
-            issuer: name_text(leaf.issuer()),
+            issuer: hybridge_names::text(leaf.issuer()),
             names: alternative_names(leaf),
             serial: hex(without_sign_octet(leaf.raw_serial())),
             not_before: leaf.validity().not_before.timestamp(),
@@ -83,18 +82,13 @@ impl CertificateFacts {
 
 /// How messages call a certificate: its subject, or else its first alternative name.
 pub(super) fn title(certificate: &X509Certificate<'_>) -> String {
-    let subject = name_text(certificate.subject());
+    let subject = hybridge_names::text(certificate.subject());
     if !subject.is_empty() {
         return subject;
     }
     let first = alternative_names(certificate).into_iter().next();
     let first = first.or_else(|| first_uri(certificate));
     first.unwrap_or_else(|| "without a name".to_owned())
-}
-
-/// A name as one line: what a file says must not break a log.
-pub(crate) fn name_text(name: &X509Name<'_>) -> String {
-    printable(&name.to_string())
 }
 
 pub(crate) fn printable(text: &str) -> String {

@@ -13,7 +13,6 @@ use crate::secret_file::{Exposure, exposure};
 
 use super::block::Entry;
 use super::facts::{CertificateFacts, title};
-use super::names;
 use super::source::PairText;
 use super::token::{is_token, pin_file};
 use super::validity::rfc3339;
@@ -151,7 +150,8 @@ pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning
             let text = format!("{}, \"{}\", {what}", entry.at, title(&entry.x509));
             found.push(Warning::of_certificate(path, text));
         };
-        let issued = |other: &Entry<'_>| names::same(other.x509.issuer(), entry.x509.subject());
+        let issued =
+            |other: &Entry<'_>| hybridge_names::same(other.x509.issuer(), entry.x509.subject());
         let issues_others = chain
             .iter()
             .enumerate()

@@ -11,7 +11,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::uri::{is_plain, is_spiffe_id};
-use crate::tls::credentials::{address, algorithm_label, hex, name_text, name_value, printable};
+use crate::tls::credentials::{address, algorithm_label, hex, printable};
 
 /// `uniformResourceIdentifier` among the general names (RFC 5280 §4.2.1.6).
 const URI_TAG: u32 = 6;
@@ -32,7 +32,7 @@ pub struct PeerIdentity {
     pub ips: Vec<IpAddr>,
     /// The common name, if there is exactly one.
     pub common_name: Option<String>,
-    /// The distinguished name, `CN=…, O=…`.
+    /// The distinguished name as RFC 4514 writes it, `CN=…,O=…`.
     pub subject: String,
     /// SHA-256 of the DER certificate in lower-case hexadecimal.
     pub sha256: String,
@@ -51,7 +51,7 @@ impl PeerIdentity {
         }
         let mut identity = Self {
             common_name: common_name(&certificate),
-            subject: name_text(certificate.subject()),
+            subject: hybridge_names::text(certificate.subject()),
             sha256: hex(digest(&SHA256, leaf).as_ref()),
             algorithm: algorithm_label(certificate.public_key()),
             not_after: certificate.validity().not_after.timestamp(),
@@ -101,7 +101,7 @@ fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
     let mut names = certificate.subject().iter_common_name();
     match (names.next(), names.next()) {
         (Some(name), None) => {
-            let name = name_value(name.attr_value())?;
+            let name = hybridge_names::string(name.attr_value())?;
             (!name.contains(char::is_control)).then_some(name)
         }
         _ => None,
@@ -158,6 +158,25 @@ mod tests {
         params.distinguished_name.push(common_name, "root");
         let two = PeerIdentity::of(&leaf(&params)).unwrap();
         assert_eq!(two.common_name, None, "{}", two.subject);
+    }
+
+    #[test]
+    fn a_common_name_is_no_second_attribute_of_the_subject() {
+        let subject = |names: &[(DnType, &str)]| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            for (kind, name) in names {
+                params.distinguished_name.push(kind.clone(), *name);
+            }
+            PeerIdentity::of(&leaf(&params)).unwrap().subject
+        };
+        let sly = subject(&[(DnType::CommonName, "alice, O=Admins")]);
+        assert_eq!(sly, "CN=alice\\, O=Admins");
+        let names = [
+            (DnType::OrganizationName, "Admins"),
+            (DnType::CommonName, "alice"),
+        ];
+        assert_eq!(subject(&names), "CN=alice,O=Admins");
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::tls::credentials::ALGORITHM_LABELS;
 use crate::tls::error::HandshakeError;
 use crate::tls::identity::PeerIdentity;
 
-/// The form of what follows. A certificate begins with 0x30.
-const FORM: u8 = 1;
+/// The form of what follows. A certificate begins with 0x30. In form 1 the subject was not escaped.
+const FORM: u8 = 2;
 
 /// Names beyond this do not travel: such a client makes full handshakes.
 const LONGEST: usize = 4096;

@@ -7,7 +7,7 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::tls::credentials::{name_text, rfc3339};
+use crate::tls::credentials::rfc3339;
 
 /// What is known of a list without its issuer's key.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(super) fn read(der: &[u8]) -> Result<Known, String> {
     if !rest.is_empty() {
         return Err(format!("{} bytes follow the revocation list", rest.len()));
     }
-    let issuer_text = name_text(list.issuer());
+    let issuer_text = hybridge_names::text(list.issuer());
     let next = list.next_update().map(|time| time.timestamp());
     let next_update = next.ok_or_else(|| {
         format!("the revocation list of `{issuer_text}` does not say when it has to be replaced (nextUpdate)")

@@ -65,16 +65,16 @@ fn byte_sequence(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// The facts about a verified certificate, never the certificate. Names that would make the field too
-/// long are left out, and a subject that is not ASCII.
+/// long are left out.
 fn facts(peer: &PeerIdentity) -> String {
     let mut value = format!("Hash={}", peer.sha256);
-    let subject = Some(&peer.subject).filter(|subject| is_visible(subject));
+    let subject = Some(subject(&peer.subject)).filter(|subject| !subject.is_empty());
     let elements = peer
         .uris
         .iter()
         .map(|uri| ("URI", uri))
         .chain(peer.dns.iter().map(|name| ("DNS", name)))
-        .chain(subject.map(|subject| ("Subject", subject)));
+        .chain(subject.iter().map(|subject| ("Subject", subject)));
     for (key, text) in elements {
         let element = element(key, text);
         if value.len() + element.len() <= LONGEST {
@@ -86,18 +86,37 @@ fn facts(peer: &PeerIdentity) -> String {
 
 fn element(key: &str, text: &str) -> String {
     let mut element = format!(";{key}=");
-    if key != "Subject" && !text.contains([',', ';', '=', '"', '\\']) {
+    if key == "Subject" {
+        // Its own escapes are what Envoy sends, none on top of them.
+        let _ = write!(element, "\"{text}\"");
+    } else if text.contains([',', ';', '=', '"', '\\']) {
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = write!(element, "\"{quoted}\"");
+    } else {
         element.push_str(text);
-        return element;
     }
-    let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
-    let _ = write!(element, "\"{quoted}\"");
     element
 }
 
-fn is_visible(text: &str) -> bool {
-    let visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    !text.is_empty() && text.bytes().all(visible)
+/// A distinguished name as Envoy sends it (OpenSSL's `XN_FLAG_RFC2253`): the text of RFC 4514 in ASCII. Where a value
+/// has one of `"`, `;` and `\`, an app that splits the field at them without knowing escapes would read another
+/// element; they are pairs of hexadecimal digits, in which RFC 4514 lets every character be written.
+fn subject(name: &str) -> String {
+    let mut written = String::with_capacity(name.len());
+    let mut rest = name.chars();
+    while let Some(c) = rest.next() {
+        let escaped = rest.clone().next().filter(|_| c == '\\');
+        match (c, escaped) {
+            (_, Some(escaped @ ('"' | ';' | '\\'))) => {
+                hybridge_names::push_pairs(&mut written, escaped);
+                rest.next();
+            }
+            ('"' | ';' | '\\', None) => hybridge_names::push_pairs(&mut written, c),
+            _ if c == ' ' || c.is_ascii_graphic() => written.push(c),
+            _ => hybridge_names::push_pairs(&mut written, c),
+        }
+    }
+    written
 }
 
 #[cfg(test)]
@@ -117,10 +136,10 @@ mod tests {
 
     #[test]
     fn facts_are_written_as_envoy_reads_them() {
-        let batch = peer(&["spiffe://a.org/x"], &["x.a.org", "y.a.org"], "CN=x, O=a");
+        let batch = peer(&["spiffe://a.org/x"], &["x.a.org", "y.a.org"], "CN=x,O=a");
         assert_eq!(
             facts(&batch),
-            "Hash=0a1b;URI=spiffe://a.org/x;DNS=x.a.org;DNS=y.a.org;Subject=\"CN=x, O=a\""
+            "Hash=0a1b;URI=spiffe://a.org/x;DNS=x.a.org;DNS=y.a.org;Subject=\"CN=x,O=a\""
         );
         assert_eq!(facts(&peer(&[], &[], "")), "Hash=0a1b");
     }
@@ -130,14 +149,21 @@ mod tests {
         let sly = peer(
             &["https://a/x;URI=spiffe://a.org/admin", "https://a/,Hash=1"],
             &[],
-            "CN=x\\\";URI=\"spiffe://a.org/admin",
+            "CN=x\\\\\\\"\\;URI=\\\"spiffe://a.org/admin",
         );
         assert_eq!(
             facts(&sly),
-            "Hash=0a1b;URI=\"https://a/x;URI=spiffe://a.org/admin\";URI=\"https://a/,Hash=1\";Subject=\"CN=x\\\\\\\";URI=\\\"spiffe://a.org/admin\""
+            "Hash=0a1b;URI=\"https://a/x;URI=spiffe://a.org/admin\";URI=\"https://a/,Hash=1\";Subject=\"CN=x\\5C\\22\\3BURI=\\22spiffe://a.org/admin\""
         );
-        assert_eq!(facts(&peer(&[], &[], "CN=M\u{fc}ller")), "Hash=0a1b");
-        assert_eq!(facts(&peer(&[], &[], "CN=x\r\ny: z")), "Hash=0a1b");
+        for (subject, sent) in [
+            ("CN=M\u{fc}ller", "CN=M\\C3\\BCller"),
+            ("CN=x\r\ny: z", "CN=x\\0D\\0Ay: z"),
+            ("CN=x\\, O=a\\+b\\0A", "CN=x\\, O=a\\+b\\0A"),
+            ("CN=x\";y\\", "CN=x\\22\\3By\\5C"),
+        ] {
+            let expected = format!("Hash=0a1b;Subject=\"{sent}\"");
+            assert_eq!(facts(&peer(&[], &[], subject)), expected);
+        }
     }
 
     #[test]

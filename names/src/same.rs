@@ -1,11 +1,12 @@
 //! Whether two distinguished names are one (RFC 5280, section 7.1): the same attributes, whatever string
 //! type, letter case and white space their values are written in.
 
-use x509_parser::der_parser::asn1_rs::{Any, Tag};
 use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
+use crate::value::string;
+
 /// Whether `one` and `other` name the same entity.
-pub(super) fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
+pub fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
     one.as_raw() == other.as_raw() || parts(one) == parts(other)
 }
 
@@ -30,7 +31,7 @@ struct Attribute {
 enum Value {
     Text(String),
     /// Of a type that is no text, or text that cannot be read: compared as it stands.
-    Bytes(u32, Vec<u8>),
+    Bytes(u8, u32, Vec<u8>),
 }
 
 impl Attribute {
@@ -38,38 +39,11 @@ impl Attribute {
         let value = attribute.attr_value();
         Self {
             kind: attribute.attr_type().to_id_string(),
-            value: text(value).map_or_else(
-                || Value::Bytes(value.tag().0, value.data.to_vec()),
+            value: string(value).map_or_else(
+                || Value::Bytes(value.class() as u8, value.tag().0, value.data.to_vec()),
                 |text| Value::Text(folded(&text)),
             ),
         }
-    }
-}
-
-/// What a value says, whatever string type it is written in; `None`: it is no text.
-pub(in crate::tls) fn text(value: &Any<'_>) -> Option<String> {
-    let bytes = value.data;
-    match value.tag() {
-        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::VisibleString => {
-            std::str::from_utf8(bytes).ok().map(str::to_owned)
-        }
-        // Latin-1 in practice, whatever T.61 says.
-        Tag::T61String => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
-        Tag::BmpString => {
-            let (pairs, []) = bytes.as_chunks::<2>() else {
-                return None;
-            };
-            let units: Vec<_> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
-            String::from_utf16(&units).ok()
-        }
-        Tag::UniversalString => {
-            let (quads, []) = bytes.as_chunks::<4>() else {
-                return None;
-            };
-            let points = quads.iter().map(|quad| u32::from_be_bytes(*quad));
-            points.map(char::from_u32).collect()
-        }
-        _ => None,
     }
 }
 
