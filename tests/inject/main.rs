@@ -26,6 +26,7 @@ mod hard_cases;
 mod idempotence;
 mod manifests;
 mod namespace_concern;
+mod namespace_precedence;
 mod namespaces;
 mod offline;
 mod offline_input;

@@ -132,13 +132,12 @@ fn ports_and_a_tunnel_give_way_to_what_the_pod_says() {
             assert_eq!(told(&planned, "CLIENT_AUTH").as_deref(), Some("required"));
         }
     }
-    for pod in [("client-auth", "off"), ("protocol", "tcp")] {
-        let deny = placed(&tunnels, &[pod]).err().unwrap().to_string();
-        assert!(
-            deny.contains("or write hybridge.dev/tunnel: disabled"),
-            "{deny}"
-        );
-    }
+    let off = ("client-auth", "off");
+    let deny = placed(&tunnels, &[off]).err().unwrap().to_string();
+    assert!(
+        deny.contains("or write hybridge.dev/tunnel: disabled"),
+        "{deny}"
+    );
 }
 
 #[test]
@@ -203,14 +202,17 @@ fn what_contradicts_itself_in_one_place_is_refused_there() {
             "contradicts identity",
         ),
         ("bind: none, bind-env: A".into(), "contradicts bind: none"),
-        (format!("{asks}, {RULE}"), "allow-any contradicts"),
+        (
+            format!("{asks}, {RULE}"),
+            "contradicts the other allow rules",
+        ),
         (
             format!("{ASKS}, {RULE}, tunnel: enabled, ports: '8000'"),
             "contradicts tunnel",
         ),
         (
             format!("{ASKS}, {RULE}, spiffe: csi/csi.spiffe.io"),
-            "client-ca contradicts spiffe",
+            "contradicts spiffe",
         ),
     ] {
         let defaults = format!("ai: {{{said}}}");
@@ -226,6 +228,12 @@ fn what_contradicts_itself_in_one_place_is_refused_there() {
             .collect();
         assert!(refuse(&with(&own)).to_string().contains(remedy), "{said}");
     }
+    // Whether clients are asked for a certificate is said elsewhere.
+    let open = "ai: {identity: 'x-forwarded-client-cert, client-cert', ticket-keys: secret/t}";
+    let error = NamespaceDefaults::parse(open).unwrap_err();
+    assert!(error.contains("contradicts identity"), "{error}");
+    let none = "ai: {identity: client-cert, ticket-keys: none}";
+    assert!(NamespaceDefaults::parse(none).is_ok());
     for (name, value) in [
         ("listen-port", "8444"),
         ("upstream-proxy-protocol", "v2"),

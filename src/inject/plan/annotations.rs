@@ -1,6 +1,7 @@
 //! The annotations that tune one pod's injection, parsed. An unknown name or a wrong value is refused,
 //! with the right one named. Names are in `known_annotations`, meanings in `docs/kubernetes.md`.
 
+mod capture;
 mod choices;
 mod clients;
 mod egress;
@@ -13,6 +14,7 @@ mod spiffe;
 mod together;
 mod traces;
 mod tunnel;
+mod values;
 
 use serde_json::Value;
 
@@ -26,12 +28,12 @@ use crate::tls::policy::Mode as KeyExchange;
 pub(crate) use self::choices::{Bind, InitOrder, LogLevel, Mode, Protocol};
 pub(crate) use self::clients::Clients;
 pub(crate) use self::egress::{Egress, Entry as EgressEntry};
-pub(crate) use self::reader::spelling;
 pub(crate) use self::sealed::{Identity, Sealed};
 pub(crate) use self::source::Source;
 pub(crate) use self::spiffe::Agent;
 pub(crate) use self::traces::Traces;
 pub(crate) use self::tunnel::NO_PORTS;
+pub(crate) use self::values::spelling;
 
 /// First port of the sidecar in explicit mode.
 const FIRST_LISTEN_PORT: u16 = 8443;
@@ -91,6 +93,8 @@ pub(crate) struct Request {
     pub(crate) memory: String,
     pub(crate) log_level: LogLevel,
     pub(crate) allow_shared_pid: bool,
+    /// Annotations that are left out, each with the one nearer to the pod that it contradicts.
+    pub(crate) left_out: Vec<(String, String)>,
 }
 
 impl Request {
@@ -112,28 +116,45 @@ pub(crate) fn parse(
     namespace: Option<&str>,
     settings: &Settings,
 ) -> Result<Request, Deny> {
-    let file = settings.namespace_defaults.as_ref();
-    let read = Reader {
-        pod,
-        of_file: file.and_then(|defaults| defaults.of(namespace?)),
-        defaults: &settings.defaults,
-    };
+    read(&Reader::new(pod, namespace, settings), settings)
+}
+
+/// Reads what pods of `namespace` ask for that say nothing themselves, and refuses what no other pod could use.
+pub(crate) fn parse_defaults(namespace: &str, settings: &Settings) -> Result<Request, Deny> {
+    let says_nothing = Value::Null;
+    let reader = Reader::new(&says_nothing, Some(namespace), settings);
+    together::refuse_keys_and_identity(&reader)?;
+    read(&reader, settings)
+}
+
+/// How messages call the annotation `name` of a pod in `namespace`, which may be the namespace's.
+pub(crate) fn title(
+    pod: &Value,
+    namespace: Option<&str>,
+    settings: &Settings,
+    name: &str,
+) -> String {
+    Reader::new(pod, namespace, settings).title(name)
+}
+
+fn read(read: &Reader<'_>, settings: &Settings) -> Result<Request, Deny> {
     read.refuse_unknown()?;
     let protocol = read.choice("protocol", Protocol::Http)?;
-    let agent = spiffe::parse(&read)?;
-    let clients = clients::parse(&read, agent.is_some())?;
-    let tunnel = tunnel::parse(&read, clients.as_ref())?;
-    let egress = egress::parse(&read, settings)?;
-    let mode = read.choice("mode", Mode::Takeover)?;
-    let (bind, bind_env) = together::bind(&read, mode)?;
+    let agent = spiffe::parse(read)?;
+    let clients = clients::parse(read, agent.is_some())?;
+    let tunnel = tunnel::parse(read, clients.as_ref())?;
+    let egress = egress::parse(read, settings)?;
+    let mode = together::mode(read)?;
+    let (bind, bind_env) = together::bind(read, mode)?;
     let over_http = protocol == Protocol::Http && !tunnel;
-    let mut neighbours = neighbours::parse(&read, over_http, clients.is_some())?;
+    let mut neighbours = neighbours::parse(read, over_http, clients.is_some())?;
     let own_drain = read.own("drain-timeout").is_some();
     let own_delay = read.own("drain-delay").is_some();
+    let (cpu_request, cpu_limit) = together::cpu(read)?;
     let request = Request {
-        ports: together::ports(&read, tunnel || egress.is_some())?,
+        ports: together::ports(read, tunnel || egress.is_some())?,
         mode,
-        listen_ports: together::listen_ports(&read, mode)?,
+        listen_ports: together::listen_ports(read, mode)?,
         protocol,
         tls_secret: read
             .secret("tls-secret")?
@@ -141,13 +162,13 @@ pub(crate) fn parse(
         agent,
         policy: read.policy()?.unwrap_or(settings.policy),
         clients,
-        unasked: clients::unasked(&read),
-        ticket_keys: together::ticket_keys(&read, &mut neighbours)?,
+        unasked: clients::unasked(read),
+        ticket_keys: together::ticket_keys(read, &mut neighbours)?,
         neighbours,
-        sealed: sealed::parse(&read)?,
+        sealed: sealed::parse(read)?,
         egress,
         tunnel,
-        traces: traces::parse(&read)?,
+        traces: traces::parse(read)?,
         bind,
         bind_env,
         drain_timeout: read.duration("drain-timeout")?.filter(|_| own_drain),
@@ -155,40 +176,28 @@ pub(crate) fn parse(
         drain_delay: read.delay("drain-delay")?.filter(|_| own_delay),
         usual_delay: read.delay("drain-delay")?.filter(|_| !own_delay),
         init_order: read.choice("init-order", InitOrder::First)?,
-        cpu_request: read
-            .quantity("cpu-request")?
-            .unwrap_or_else(|| "100m".into()),
-        cpu_limit: read.quantity("cpu-limit")?,
-        memory: read
-            .quantity("memory")?
-            .unwrap_or_else(|| DEFAULT_MEMORY.into()),
+        cpu_request,
+        cpu_limit,
+        memory: memory(read)?,
         log_level: read.choice("log-level", LogLevel::Info)?,
         allow_shared_pid: read.flag_of_policies(SHARED_PID)?,
+        left_out: read.left_out(),
     };
-    refuse_resources(&request)?;
     Ok(request)
 }
 
-fn refuse_resources(request: &Request) -> Result<(), Deny> {
-    if request.memory_bytes() < LEAST_MEMORY {
+fn memory(read: &Reader<'_>) -> Result<String, Deny> {
+    let name = "memory";
+    let memory = read.quantity(name)?;
+    let memory = memory.unwrap_or_else(|| DEFAULT_MEMORY.into());
+    if Quantity::parse(&memory).map_or(0, Quantity::whole) < LEAST_MEMORY {
         return Err(wrong(
-            "memory",
+            name,
             &format!(
-                "is {}, which the sidecar cannot start in; give at least {}Mi",
-                request.memory,
+                "is {memory}, which the sidecar cannot start in; give at least {}Mi",
                 LEAST_MEMORY >> 20
             ),
         ));
     }
-    let limit = request.cpu_limit.as_deref().and_then(Quantity::parse);
-    if limit.is_some_and(|limit| Some(limit) < Quantity::parse(&request.cpu_request)) {
-        return Err(wrong(
-            "cpu-limit",
-            &format!(
-                "is below cpu-request {:?}; raise it or lower the request",
-                request.cpu_request
-            ),
-        ));
-    }
-    Ok(())
+    Ok(memory)
 }

@@ -3,6 +3,7 @@
 use strum::{IntoStaticStr, VariantNames};
 use thiserror::Error;
 
+use super::names::PREFIX;
 use crate::redact::scrub;
 
 /// Characters of a message: more than any remedy needs.
@@ -13,10 +14,22 @@ const LONGEST: usize = 4096;
 #[error("{message}")]
 pub struct Deny {
     reason: Reason,
+    /// The annotation with which the message begins.
+    about: Option<String>,
     message: String,
 }
 
 impl Deny {
+    /// The same with the annotation as `title` calls it, which knows who says its value.
+    pub(crate) fn said_of(mut self, title: impl Fn(&str) -> String) -> Self {
+        if let Some(name) = self.about.take()
+            && let Some(rest) = self.message.strip_prefix(&pods_own(&name))
+        {
+            self.message = format!("{}{rest}", title(&name));
+        }
+        self
+    }
+
     /// The label value for metrics and the audit annotation.
     pub fn reason(&self) -> &'static str {
         self.reason.as_str()
@@ -60,11 +73,25 @@ impl Reason {
         }
         Deny {
             reason: self,
+            about: None,
             message,
+        }
+    }
+
+    /// About an annotation: `what` goes on behind its name.
+    pub(crate) fn about(self, name: &str, what: &str) -> Deny {
+        Deny {
+            about: Some(name.to_owned()),
+            ..self.deny(format!("{}{what}", pods_own(name)))
         }
     }
 
     pub(crate) fn as_str(self) -> &'static str {
         self.into()
     }
+}
+
+/// How messages call an annotation of the pod.
+pub(crate) fn pods_own(name: &str) -> String {
+    format!("annotation {PREFIX}{name}")
 }

@@ -32,8 +32,8 @@ pub(crate) fn timeout(pod: &Value, request: &Request, trace: &mut Trace) -> Resu
     };
     let sum = seconds.saturating_add(reserve);
     if seconds >= grace {
-        return Err(Reason::DrainExceedsGrace.deny(format!(
-                "annotation hybridge.dev/drain-timeout {seconds}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
+        return Err(Reason::DrainExceedsGrace.about("drain-timeout", &format!(
+                " {seconds}s + {APP_STOP}s for the app to stop + {SIDECAR_STOP}s for the sidecar = {sum}s, but terminationGracePeriodSeconds is {grace}; raise it to {sum} or lower the annotation to {}",
                 remedy(grace, reserve)
             )));
     }

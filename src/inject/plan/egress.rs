@@ -48,14 +48,17 @@ pub(crate) fn check(
             None
         };
         if let Some(whose) = taken {
-            return Err(Reason::PortConflict.deny(format!(
-                    "annotation hybridge.dev/egress: {} listens on port {port}, which is {whose}; choose another",
+            return Err(Reason::PortConflict.about(
+                "egress",
+                &format!(
+                    ": {} listens on port {port}, which is {whose}; choose another",
                     entry.name
-                )));
+                ),
+            ));
         }
         if leads_to_admin(entry) {
-            return Err(Reason::AnnotationValue.deny(format!(
-                    "annotation hybridge.dev/egress: {} has a target at port {ADMIN_PORT}, which is the sidecar's admin port; write the server's own address",
+            return Err(Reason::AnnotationValue.about("egress", &format!(
+                    ": {} has a target at port {ADMIN_PORT}, which is the sidecar's admin port; write the server's own address",
                     entry.name
                 )));
         }
@@ -63,8 +66,8 @@ pub(crate) fn check(
             .iter()
             .any(|e| entry.name == format!("port-{}", e.listen));
         if listener || ["admin", "tunnel"].contains(&entry.name.as_str()) {
-            return Err(Reason::AnnotationValue.deny(format!(
-                    "annotation hybridge.dev/egress: {:?} is the name of a port of the sidecar in metrics and logs; choose another",
+            return Err(Reason::AnnotationValue.about("egress", &format!(
+                    ": {:?} is the name of a port of the sidecar in metrics and logs; choose another",
                     entry.name
                 )));
         }
@@ -109,9 +112,9 @@ fn nothing_for_ingress(pod: &Value) -> Result<(), Deny> {
     };
     match of_ingress().find(own) {
         None => Ok(()),
-        Some(name) => Err(Reason::AnnotationValue.deny(format!(
-                "annotation hybridge.dev/{name} has no effect: no port of this pod is behind TLS, only its own connections are (hybridge.dev/egress); name the app's port in hybridge.dev/ports, or remove it"
-            ))),
+        Some(name) => Err(Reason::AnnotationValue.about(name,
+                " has no effect: no port of this pod is behind TLS, only its own connections are (hybridge.dev/egress); name the app's port in hybridge.dev/ports, or remove it"
+            )),
     }
 }
 
@@ -168,8 +171,8 @@ fn another_value(slot: &Slot<'_>, variable: &str, found: &Value) -> Deny {
         None if found.get("valueFrom").is_some() => "a value from elsewhere (valueFrom)",
         None => "an empty value",
     };
-    Reason::AnnotationValue.deny(format!(
-            "annotation hybridge.dev/egress-env sets {variable}, and container {:?} has {has} for it; remove the variable there, or take it out of the annotation",
+    Reason::AnnotationValue.about("egress-env", &format!(
+            " sets {variable}, and container {:?} has {has} for it; remove the variable there, or take it out of the annotation",
             slot.name()
         ))
 }

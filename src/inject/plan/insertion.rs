@@ -34,17 +34,37 @@ pub fn plan_in(
     settings: &Settings,
 ) -> Result<Plan, Deny> {
     pod::check_shape(pod)?;
-    let why = match labels::verdict(pod, decision)? {
-        Verdict::Skip(why) => return Ok(Plan::skipped(pod, why)),
-        Verdict::Inject(why) => why,
-    };
+    let title = |name: &str| annotations::title(pod, namespace, settings, name);
+    match labels::verdict(pod, decision)? {
+        Verdict::Skip(why) => Ok(Plan::skipped(pod, why)),
+        Verdict::Inject(why) => {
+            let planned = inject(namespace, pod, why, &title, settings);
+            planned.map_err(|deny| deny.said_of(title))
+        }
+    }
+}
+
+/// `title` is how messages call an annotation.
+fn inject(
+    namespace: Option<&str>,
+    pod: &Value,
+    why: &str,
+    title: &dyn Fn(&str) -> String,
+    settings: &Settings,
+) -> Result<Plan, Deny> {
     let mut trace = Trace::default();
     trace.step("injected", why);
     let request = annotations::parse(pod, namespace, settings)?;
+    for (name, other) in &request.left_out {
+        trace.step(
+            format!("{name} is left out"),
+            format!("{other} counts before it"),
+        );
+    }
     preconditions::check(pod, &request, settings, &mut trace)?;
     let previous = previous::read(pod, settings)?;
     let exposed = ports::choose(pod, &request, &previous.ports)?;
-    ports::warn(pod, &request, &exposed, &mut trace);
+    ports::warn(pod, &request, &exposed, title, &mut trace);
     egress::check(pod, &request, &exposed, &mut trace)?;
 
     let mut editor = Editor::new(pod);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::annotations;
 use super::known_annotations::{is_known, unknown_message};
@@ -71,7 +71,7 @@ fn read(namespace: &str, annotations: &Value) -> Result<BTreeMap<String, String>
         )]))),
         ..Settings::default()
     };
-    let request = annotations::parse(&json!({}), Some(namespace), &settings)
+    let request = annotations::parse_defaults(namespace, &settings)
         .map_err(|deny| wrong(deny.to_string()))?;
     match request.unasked {
         None => Ok(read),

@@ -49,11 +49,14 @@ pub(crate) fn choose(
     refuse_repeats(&numbers)?;
     let explicit = request.mode == Mode::Explicit;
     if explicit && !request.listen_ports.is_empty() && request.listen_ports.len() != numbers.len() {
-        return Err(conflict(format!(
-            "annotation hybridge.dev/listen-port names {} ports, hybridge.dev/ports {}; give as many",
-            request.listen_ports.len(),
-            numbers.len()
-        )));
+        return Err(Reason::PortConflict.about(
+            "listen-port",
+            &format!(
+                " names {} ports, hybridge.dev/ports {}; give as many",
+                request.listen_ports.len(),
+                numbers.len()
+            ),
+        ));
     }
     let owners = Owners::of(&candidates(pod).collect::<Vec<_>>());
     let mut serving: Vec<Place> = Vec::new();
@@ -96,7 +99,7 @@ fn has_none(pod: &Value, request: &Request) -> Result<bool, Deny> {
             if request.egress.is_some() {
                 return Ok(true);
             }
-            Err(Reason::PortsRequired.deny("annotation hybridge.dev/ports is none, which leaves the sidecar nothing to do; add hybridge.dev/egress or hybridge.dev/tunnel: enabled, or label the pod hybridge.dev/inject: disabled"))
+            Err(Reason::PortsRequired.about("ports", " is none, which leaves the sidecar nothing to do; add hybridge.dev/egress or hybridge.dev/tunnel: enabled, or label the pod hybridge.dev/inject: disabled"))
         }
         Some(_) => Ok(false),
         None => Ok(request.egress.is_some()
@@ -123,13 +126,18 @@ fn named(pod: &Value) -> HashMap<&str, u16> {
 fn resolve(pod: &Value, named: &HashMap<&str, u16>, item: &str) -> Result<u16, Deny> {
     if item.bytes().all(|b| b.is_ascii_digit()) {
         return item.parse().ok().filter(|n| *n != 0).ok_or_else(|| {
-            Reason::AnnotationValue.deny(format!(
-                "annotation hybridge.dev/ports: {item} is not a port from 1 to 65535"
-            ))
+            Reason::AnnotationValue
+                .about("ports", &format!(": {item} is not a port from 1 to 65535"))
         });
     }
     named.get(item).copied().ok_or_else(|| {
-        Reason::AnnotationValue.deny(format!("annotation hybridge.dev/ports: no container declares a TCP port named {item:?}; declared are {}", declared_text(pod)))
+        Reason::AnnotationValue.about(
+            "ports",
+            &format!(
+                ": no container declares a TCP port named {item:?}; declared are {}",
+                declared_text(pod)
+            ),
+        )
     })
 }
 
@@ -222,9 +230,7 @@ fn undeclared_port(pod: &Value) -> Option<u16> {
 fn refuse_repeats(numbers: &[u16]) -> Result<(), Deny> {
     for (position, number) in numbers.iter().enumerate() {
         if numbers[..position].contains(number) {
-            return Err(conflict(format!(
-                "annotation hybridge.dev/ports names port {number} twice"
-            )));
+            return Err(Reason::PortConflict.about("ports", &format!(" names port {number} twice")));
         }
     }
     Ok(())

@@ -28,6 +28,11 @@ pub fn remove(pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
 /// Plans the removal of the sidecar from a pod, or a template, in `namespace`. One that the injector did
 /// not touch stays as it is.
 pub fn remove_in(namespace: Option<&str>, pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
+    let title = |name: &str| annotations::title(pod, namespace, settings, name);
+    take_out(namespace, pod, settings).map_err(|deny| deny.said_of(title))
+}
+
+fn take_out(namespace: Option<&str>, pod: &Value, settings: &Settings) -> Result<Plan, Deny> {
     pod::check_shape(pod)?;
     let status = pod::metadata(pod, "annotations").and_then(|given| given.get(STATUS));
     if status.is_none() {

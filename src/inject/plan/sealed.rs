@@ -58,10 +58,13 @@ fn check(pod: &Value, sealed: &Sealed) -> Result<(), Deny> {
         .iter()
         .any(|volume| pod::name(volume) == sealed.volume)
     {
-        return Err(Reason::AnnotationValue.deny(format!(
-                "annotation hybridge.dev/sealed names volume {:?}, which the pod does not have; add it to spec.volumes",
+        return Err(Reason::AnnotationValue.about(
+            "sealed",
+            &format!(
+                " names volume {:?}, which the pod does not have; add it to spec.volumes",
                 sealed.volume
-            )));
+            ),
+        ));
     }
     for slot in pod::all_slots(pod).filter(|slot| slot.name() != OPENER) {
         for mount in pod::array(slot.value, "volumeMounts") {
@@ -73,8 +76,8 @@ fn check(pod: &Value, sealed: &Sealed) -> Result<(), Deny> {
                     )));
             }
             if at == Some(&sealed.mount) && pod::name(mount) != OPENED_VOLUME {
-                return Err(Reason::AnnotationValue.deny(format!(
-                        "annotation hybridge.dev/sealed puts the model at {}, where container {:?} mounts volume {:?}; choose another path or remove that mount",
+                return Err(Reason::AnnotationValue.about("sealed", &format!(
+                        " puts the model at {}, where container {:?} mounts volume {:?}; choose another path or remove that mount",
                         sealed.mount,
                         slot.name(),
                         pod::name(mount)

@@ -60,7 +60,7 @@ pub(super) fn parse(read: &Reader<'_>, agent: bool) -> Result<Option<Clients>, D
     if ca.is_none() && !agent {
         return Err(wrong(
             "client-auth",
-            "needs annotation hybridge.dev/client-ca: the CAs that certify clients, such as configmap/client-ca; or hybridge.dev/spiffe",
+            "needs annotation hybridge.dev/client-ca: the CAs that certify clients, such as configmap/client-ca; or hybridge.dev/spiffe, and no file that counts before it",
         ));
     }
     let rules = match (any, rules.is_empty()) {

@@ -1,18 +1,17 @@
 //! The other half of a connection: where the app's own connections go over TLS. What the annotations hold is
 //! read by the sidecar's own parsers, so that a mistake shows when the pod is created.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
-use std::str::FromStr;
 
+use super::capture::{self, ALLOWED, CAPTURE, Capture, EGRESS, PROTOCOL};
 use super::egress_env;
-use super::reader::{Reader, quoted, refuse_many, wrong};
+use super::reader::{Reader, parse_as, quoted, refuse_many, wrong};
 use super::source::{self, Source};
 use crate::inject::plan::deny::Deny;
 use crate::inject::plan::settings::Settings;
 use crate::listener::{overlap, reaches};
 use crate::proxy::Target;
-use crate::proxy::egress::{TargetRule, Template};
+use crate::proxy::egress::Template;
 use crate::tls::identity::Rules;
 use crate::tls::policy::Mode as KeyExchange;
 
@@ -43,18 +42,6 @@ pub(crate) struct Entry {
     pub(crate) target: Option<String>,
 }
 
-/// How apps name their targets, and which they may.
-#[derive(Clone, Debug)]
-pub(crate) struct Capture {
-    /// As the sidecar's flag has it.
-    pub(crate) name: &'static str,
-    pub(crate) allowed: String,
-}
-
-const EGRESS: &str = "egress";
-const CAPTURE: &str = "egress-capture";
-const PROTOCOL: &str = "egress-protocol";
-const ALLOWED: &str = "egress-targets-allowed";
 const CA: &str = "egress-ca";
 const SECRET: &str = "egress-tls-secret";
 const PEER_IDS: &str = "egress-peer-ids";
@@ -72,7 +59,7 @@ const REST: [&str; 8] = [
 ];
 
 pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egress>, Deny> {
-    let Some(items) = read.list(EGRESS)? else {
+    let Some(items) = read.list(EGRESS)?.filter(|_| !read.is_none(EGRESS)) else {
         // What a namespace says counts for its pods that have an egress.
         return match REST.iter().find(|name| read.own(name).is_some()) {
             Some(name) => Err(wrong(
@@ -83,7 +70,7 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
         };
     };
     refuse_many(EGRESS, &items)?;
-    let capture = capture(read)?;
+    let capture = capture::parse(read, &items)?;
     let entries = items.iter().map(|item| entry(item, capture.is_some()));
     let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
     refuse_repeats(&entries)?;
@@ -91,7 +78,7 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
     if capture.is_some() && entries.len() > 1 {
         return Err(wrong(
             EGRESS,
-            "has several entries, and with hybridge.dev/egress-capture one carries every target; keep one",
+            "has several entries, and with hybridge.dev/egress-capture one carries every target; keep one, or write hybridge.dev/egress-capture: none",
         ));
     }
     let what = "use one of hybrid-preferred, hybrid-required, pq-required, classical-only";
@@ -113,7 +100,7 @@ fn entry(item: &str, captured: bool) -> Result<Entry, Deny> {
     let form = if captured {
         "with egress-capture, write NAME=LISTEN, such as peers=127.0.0.1:1080, or NAME=LISTEN->{host}:15443 for a tunnel"
     } else {
-        "write NAME=LISTEN->TARGET, such as store=127.0.0.1:9000->store.example.org:443"
+        "write NAME=LISTEN->TARGET, such as store=127.0.0.1:9000->store.example.org:443, or none as the only one"
     };
     let refused = |what: &str| wrong(EGRESS, &format!("has {}{what}; {form}", quoted(item)));
     let (name, rest) = item.split_once('=').ok_or_else(|| refused(""))?;
@@ -151,11 +138,6 @@ fn entry(item: &str, captured: bool) -> Result<Entry, Deny> {
             target: target.map(str::to_owned),
         }),
     }
-}
-
-/// What the sidecar would say of a text.
-fn parse_as<T: FromStr<Err: Display>>(text: &str) -> Option<String> {
-    text.parse::<T>().err().map(|problem| problem.to_string())
 }
 
 fn refuse_repeats(entries: &[Entry]) -> Result<(), Deny> {
@@ -211,41 +193,6 @@ fn refuse_circles(entries: &[Entry]) -> Result<(), Deny> {
     Ok(())
 }
 
-fn capture(read: &Reader<'_>) -> Result<Option<Capture>, Deny> {
-    let name = read.parsed(CAPTURE, "use one of http-proxy, socks5", |text| match text {
-        "http-proxy" => Some(Ok("http-proxy")),
-        "socks5" => Some(Ok("socks5")),
-        "redirect" => Some(Err(wrong(
-            CAPTURE,
-            "is \"redirect\", which needs an init container with NET_ADMIN, and no injection gives that; write the pod as k8s/examples/redirect.yaml does, or use socks5",
-        ))),
-        _ => None,
-    })?;
-    let name = name.transpose()?;
-    let rules = read.list(ALLOWED)?;
-    for rule in rules.iter().flatten() {
-        if let Some(problem) = parse_as::<TargetRule>(rule) {
-            let rule = quoted(rule);
-            return Err(wrong(ALLOWED, &format!("has {rule}, which {problem}")));
-        }
-    }
-    match (name, rules) {
-        (None, Some(_)) if read.own(ALLOWED).is_some() => Err(wrong(
-            ALLOWED,
-            "has a meaning only with hybridge.dev/egress-capture: without it apps name no targets; add that, or remove this",
-        )),
-        (None, _) => Ok(None),
-        (Some(_), None) => Err(wrong(
-            CAPTURE,
-            "needs hybridge.dev/egress-targets-allowed, which says what apps may name, such as *.train:* or 10.244.0.0/16:1024-65535; an egress is no open relay",
-        )),
-        (Some(name), Some(rules)) => Ok(Some(Capture {
-            name,
-            allowed: rules.join(","),
-        })),
-    }
-}
-
 fn protocol(read: &Reader<'_>, captured: bool) -> Result<Option<&'static str>, Deny> {
     let protocol = read.parsed(PROTOCOL, "use one of http, tcp", |text| match text {
         "http" => Some("http"),
@@ -255,7 +202,7 @@ fn protocol(read: &Reader<'_>, captured: bool) -> Result<Option<&'static str>, D
     if captured && read.own(PROTOCOL).is_some() {
         return Err(wrong(
             PROTOCOL,
-            "contradicts egress-capture: capture says what the app speaks; remove one of the two",
+            "contradicts egress-capture: capture says what the app speaks; remove one of the two, or write hybridge.dev/egress-capture: none",
         ));
     }
     Ok(protocol.filter(|_| !captured))

@@ -8,13 +8,16 @@ pub(super) const NAME: &str = "egress-env";
 /// `NAME=VALUE` entries, a comma between them. A value may have commas itself, as that of NO_PROXY does: what
 /// is no `NAME=` belongs to the entry before.
 pub(super) fn parse(read: &Reader<'_>) -> Result<Vec<(String, String)>, Deny> {
+    if read.is_none(NAME) {
+        return Ok(Vec::new());
+    }
     // A value may be a credential: no refusal repeats it.
     let env = match read.parsed(NAME, "", |text| Some(entries(text)))? {
         Some(Some(env)) => env,
         Some(None) => {
             return Err(wrong(
                 NAME,
-                "does not begin with the name of a variable and `=`; write NAME=VALUE, separated by commas, such as MASTER_ADDR=127.0.1.1,MASTER_PORT=29500",
+                "does not begin with the name of a variable and `=`; write NAME=VALUE, separated by commas, such as MASTER_ADDR=127.0.1.1,MASTER_PORT=29500, or none",
             ));
         }
         None => Vec::new(),

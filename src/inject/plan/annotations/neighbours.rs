@@ -97,12 +97,16 @@ fn identity(
 
 fn networks(read: &Reader<'_>) -> Result<Option<String>, Deny> {
     let name = "proxy-protocol-from";
-    let Some(given) = read.list(name)? else {
+    let Some(given) = read.list(name)?.filter(|_| !read.is_none(name)) else {
         return Ok(None);
     };
     for network in &given {
-        Network::from_str(network)
-            .map_err(|problem| wrong(name, &format!("has {network:?}, which {problem}")))?;
+        Network::from_str(network).map_err(|problem| {
+            wrong(
+                name,
+                &format!("has {network:?}, which {problem}; or write none"),
+            )
+        })?;
     }
     Ok(Some(given.join(",")))
 }

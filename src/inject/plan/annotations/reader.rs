@@ -1,32 +1,36 @@
-//! Reading one annotation: its value by precedence, its form, and the refusal of a wrong one.
+//! Who says the value of an annotation, which of two counts, and how messages call it.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 
-use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::inject::plan::deny::{Deny, Reason};
+use crate::inject::plan::deny::{Deny, Reason, pods_own};
 use crate::inject::plan::known_annotations::{is_known, unknown_message};
 use crate::inject::plan::names::{NAMESPACE_PREFIX, PREFIX};
 use crate::inject::plan::pod;
-use crate::inject::plan::quantity::Quantity;
-use crate::inject::plan::settings::{self, Defaults};
-use crate::redact::scrub;
-use crate::time::parse_duration;
-use crate::tls::policy::Mode as KeyExchange;
+use crate::inject::plan::settings::{Defaults, Settings};
+use crate::redact::{Shown, scrub};
 
 /// Characters of a value that a refusal repeats.
 const LONGEST_VALUE: usize = 200;
+/// What a pod says instead of a value that it does not want of its namespace.
+pub(crate) const NONE: &str = "none";
 /// Places where one sidecar listens at most. Each costs memory, and no pod has nearly as many.
 const MOST_LISTENERS: usize = 256;
 
 /// Where a value is looked for: the pod, its namespace, the cluster.
 pub(super) struct Reader<'a> {
-    pub(super) pod: &'a Value,
+    pod: &'a Value,
+    namespace: Option<&'a str>,
     /// What the operator wrote for the pod's namespace.
-    pub(super) of_file: Option<&'a BTreeMap<String, String>>,
-    pub(super) defaults: &'a Defaults,
+    of_file: Option<&'a BTreeMap<String, String>>,
+    defaults: &'a Defaults,
+    /// Annotations that are left out, each with the one nearer to the pod that it contradicts.
+    left_out: RefCell<Vec<(String, String)>>,
 }
 
 /// Who says a value. The nearer it is to the pod, the more it counts.
@@ -40,7 +44,18 @@ pub(super) enum Level {
     Pod,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(pod: &'a Value, namespace: Option<&'a str>, settings: &'a Settings) -> Self {
+        let file = settings.namespace_defaults.as_ref();
+        Self {
+            pod,
+            namespace,
+            of_file: file.and_then(|defaults| defaults.of(namespace?)),
+            defaults: &settings.defaults,
+            left_out: RefCell::default(),
+        }
+    }
+
     pub(super) fn refuse_unknown(&self) -> Result<(), Deny> {
         let annotations = pod::metadata(self.pod, "annotations").into_iter().flatten();
         for (key, _) in annotations {
@@ -75,11 +90,63 @@ impl Reader<'_> {
 
     /// Whether `name` is nearer to the pod than what it contradicts; both from one place are a slip.
     pub(super) fn outranks(&self, name: &str, other: &str, problem: &str) -> Result<bool, Deny> {
-        match self.level(name).cmp(&self.level(other)) {
-            Ordering::Less => Ok(false),
-            Ordering::Greater => Ok(true),
-            Ordering::Equal => Err(wrong(name, problem)),
+        let order = self.level(name).cmp(&self.level(other));
+        match order {
+            Ordering::Less => self.leave_out(name, other),
+            Ordering::Greater => self.leave_out(other, name),
+            Ordering::Equal => return Err(wrong(name, problem)),
         }
+        Ok(order == Ordering::Greater)
+    }
+
+    /// Whether the pod itself says `name`, which its namespace's `other` contradicts; a slip if it says both.
+    pub(super) fn own_outranks(
+        &self,
+        name: &str,
+        other: &str,
+        problem: &str,
+    ) -> Result<bool, Deny> {
+        match self.own(name) {
+            Some(_) => self.outranks(name, other, problem),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn leave_out(&self, name: &str, other: &str) {
+        let pair = (name.to_owned(), other.to_owned());
+        let mut pairs = self.left_out.borrow_mut();
+        // A default of the injector's own needs no word.
+        if self.level(name).is_some() && !pairs.contains(&pair) {
+            pairs.push(pair);
+        }
+    }
+
+    /// What was left out, and for what, as messages call it.
+    pub(super) fn left_out(&self) -> Vec<(String, String)> {
+        let pairs = self.left_out.take().into_iter();
+        pairs
+            .map(|(name, other)| (self.title(&name), self.title(&other)))
+            .collect()
+    }
+
+    /// How messages call an annotation: with the place where its value stands, unless that is the pod.
+    pub(super) fn title(&self, name: &str) -> String {
+        let namespace = || match self.namespace {
+            Some(name) => format!("of namespace {}", Shown::from(name)),
+            None => "of the namespace".to_owned(),
+        };
+        let place = match self.level(name) {
+            None | Some(Level::Pod) => return pods_own(name),
+            Some(Level::Namespace) => namespace(),
+            Some(Level::File) => format!("{} (namespace defaults of the injector)", namespace()),
+            Some(Level::Cluster) => "among the defaults of the injector".to_owned(),
+        };
+        format!("{} {place}", pods_own(name))
+    }
+
+    /// Whether it is taken away in so many words.
+    pub(super) fn is_none(&self, name: &str) -> bool {
+        self.text(name) == Some(NONE)
     }
 
     fn said(&self, name: &str) -> Option<(Level, &str)> {
@@ -95,147 +162,12 @@ impl Reader<'_> {
         self.as_written(PREFIX, name).map(str::trim)
     }
 
-    fn as_written(&self, prefix: &str, name: &str) -> Option<&str> {
+    /// Without trimming it.
+    pub(super) fn as_written(&self, prefix: &str, name: &str) -> Option<&str> {
         pod::metadata(self.pod, "annotations")?
             .get(&format!("{prefix}{name}"))?
             .as_str()
     }
-
-    pub(super) fn parsed<T>(
-        &self,
-        name: &str,
-        what: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Deny> {
-        self.text(name)
-            .map(|text| {
-                parse(text).ok_or_else(|| wrong(name, &format!("is {}; {what}", quoted(text))))
-            })
-            .transpose()
-    }
-
-    pub(super) fn choice<T: ValueEnum>(&self, name: &str, default: T) -> Result<T, Deny> {
-        let values: Vec<_> = T::value_variants().iter().map(|v| spelling(v)).collect();
-        let grpc = self
-            .text(name)
-            .filter(|text| text.eq_ignore_ascii_case("grpc"));
-        let hint = grpc.filter(|_| values.iter().any(|value| value == "http"));
-        let hint = hint.map_or("", |_| "; gRPC is served by http");
-        let what = format!("use one of {}{hint}", values.join(", "));
-        let parse = |text: &str| T::from_str(text, false).ok();
-        Ok(self.parsed(name, &what, parse)?.unwrap_or(default))
-    }
-
-    pub(super) fn policy(&self) -> Result<Option<KeyExchange>, Deny> {
-        let what = "use one of hybrid-preferred, hybrid-required, pq-required, classical-only";
-        self.parsed("policy", what, |text| KeyExchange::parse(text).ok())
-    }
-
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Deny> {
-        Ok(self
-            .parsed(name, "use \"true\" or \"false\"", |t| t.parse().ok())?
-            .unwrap_or(false))
-    }
-
-    /// A flag that the policies read too: on the pod alone, and without trimming its value.
-    pub(super) fn flag_of_policies(&self, name: &str) -> Result<bool, Deny> {
-        match self.as_written(PREFIX, name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(text) => Err(wrong(
-                name,
-                &format!(
-                    "is {}; use \"true\" or \"false\", without spaces",
-                    quoted(text)
-                ),
-            )),
-        }
-    }
-
-    pub(super) fn list(&self, name: &str) -> Result<Option<Vec<String>>, Deny> {
-        self.parsed(
-            name,
-            match name {
-                "ports" => "give port numbers or names separated by commas, such as \"8000,8001\"",
-                _ => "give values separated by commas, none of them empty",
-            },
-            |text| {
-                let items: Vec<_> = text.split(',').map(|item| item.trim().to_owned()).collect();
-                items.iter().all(|item| !item.is_empty()).then_some(items)
-            },
-        )
-    }
-
-    pub(super) fn listen_ports(&self) -> Result<Vec<u16>, Deny> {
-        let ports = self.parsed("listen-port", "give port numbers from 1 to 65535", |text| {
-            text.split(',')
-                .map(|p| p.trim().parse::<u16>().ok().filter(|n| *n != 0))
-                .collect::<Option<Vec<_>>>()
-        })?;
-        Ok(ports.unwrap_or_default())
-    }
-
-    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, Deny> {
-        self.parsed(
-            name,
-            "give the name of a Secret in the pod's namespace",
-            |text| settings::secret_name(text).ok(),
-        )
-    }
-
-    pub(super) fn quantity(&self, name: &str) -> Result<Option<String>, Deny> {
-        self.parsed(
-            name,
-            "give a quantity above zero, such as 100m or 64Mi",
-            |text| Quantity::parse(text).map(|_| text.to_owned()),
-        )
-    }
-
-    pub(super) fn duration(&self, name: &str) -> Result<Option<u64>, Deny> {
-        self.parsed(
-            name,
-            "give a whole number of seconds, minutes or hours, such as 90s, 5m or 1h",
-            seconds,
-        )
-    }
-
-    pub(super) fn delay(&self, name: &str) -> Result<Option<u64>, Deny> {
-        self.parsed(
-            name,
-            "give a whole number of seconds, minutes or hours, such as 0s or 15s",
-            |text| match text {
-                "0s" | "0m" | "0h" => Some(0),
-                text => seconds(text),
-            },
-        )
-    }
-
-    pub(super) fn bind_env(&self) -> Result<Option<(String, String)>, Deny> {
-        self.parsed("bind-env", "give NAME or NAME=value", |text| {
-            let (name, value) = text.split_once('=').unwrap_or((text, "127.0.0.1"));
-            let valid = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-            (!name.is_empty()
-                && name.chars().all(valid)
-                && !name.starts_with(|c: char| c.is_ascii_digit()))
-            .then(|| (name.to_owned(), value.to_owned()))
-        })
-    }
-}
-
-/// `90s`, `5m` or `1h` in seconds, zero excluded; Kubernetes counts grace periods in whole seconds.
-fn seconds(text: &str) -> Option<u64> {
-    let duration = parse_duration(text)?;
-    (duration.subsec_nanos() == 0)
-        .then_some(duration.as_secs())
-        .filter(|seconds| *seconds > 0)
-}
-
-/// The spelling of a value, as in the table.
-pub(crate) fn spelling(value: &impl ValueEnum) -> String {
-    value
-        .to_possible_value()
-        .map(|v| v.get_name().to_owned())
-        .unwrap_or_default()
 }
 
 /// A value as a message repeats it: without what may be a key, and not at any length.
@@ -245,6 +177,11 @@ pub(super) fn quoted(text: &str) -> String {
         Some((end, _)) => format!("{:?}", format!("{}…", &clean[..end])),
         None => format!("{clean:?}"),
     }
+}
+
+/// What the sidecar would say of a text.
+pub(super) fn parse_as<T: FromStr<Err: Display>>(text: &str) -> Option<String> {
+    text.parse::<T>().err().map(|problem| problem.to_string())
 }
 
 /// Refuses more entries than a sidecar has listeners for.
@@ -263,5 +200,5 @@ pub(super) fn refuse_many(name: &str, entries: &[String]) -> Result<(), Deny> {
 
 /// Refuses the value of an annotation.
 pub(super) fn wrong(name: &str, what: &str) -> Deny {
-    Reason::AnnotationValue.deny(format!("annotation {PREFIX}{name} {what}"))
+    Reason::AnnotationValue.about(name, &format!(" {what}"))
 }

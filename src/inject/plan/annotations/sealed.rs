@@ -1,7 +1,7 @@
 //! A sealed model that is opened before the app starts: where it lies, where the app finds it, who opens
 //! it, who signed it, and how large it is.
 
-use super::reader::{Reader, wrong};
+use super::reader::{NONE, Reader, wrong};
 use super::source::{self, Source};
 use crate::inject::plan::deny::Deny;
 use crate::inject::plan::quantity::Quantity;
@@ -45,8 +45,13 @@ const MOST: u64 = 1 << 50;
 const REST: [&str; 3] = ["sealed-identity", "sealed-signer", "sealed-size"];
 
 pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Sealed>, Deny> {
-    let what = "write VOLUME=PATH or VOLUME/DIRECTORY=PATH: a volume of the pod with the sealed files, and the absolute path where the app finds the opened model";
-    let Some((volume, directory, mount)) = read.parsed("sealed", what, place)? else {
+    let what = "write VOLUME=PATH or VOLUME/DIRECTORY=PATH: a volume of the pod with the sealed files, and the absolute path where the app finds the opened model; or none";
+    let place = |text: &str| match text {
+        NONE => Some(None),
+        text => place(text).map(Some),
+    };
+    let given = read.parsed("sealed", what, place)?.flatten();
+    let Some((volume, directory, mount)) = given else {
         let rest = REST.iter().find(|name| read.own(name).is_some());
         return match rest {
             Some(name) => Err(wrong(

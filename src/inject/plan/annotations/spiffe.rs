@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::reader::{Reader, wrong};
+use super::reader::Reader;
 use crate::inject::plan::deny::Deny;
 use crate::inject::plan::settings::secret_name;
 
@@ -54,15 +54,14 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Agent>, Deny> {
     let Some(agent) = given.flatten() else {
         return Ok(None);
     };
-    // What a namespace says of files counts for its pods without an agent of their own.
-    let beside = |name: &&str| read.level(name) >= read.level(NAME);
-    match FILES.into_iter().find(beside) {
-        None => Ok(Some(agent)),
-        Some(name) => Err(wrong(
-            name,
-            "contradicts spiffe: the agent gives certificate, key and CAs; remove it, or write hybridge.dev/spiffe: \"off\"",
-        )),
+    // Of agent and files the nearer to the pod count.
+    let problem = "contradicts spiffe: the agent gives certificate, key and CAs; remove it, or write hybridge.dev/spiffe: \"off\"";
+    for name in FILES {
+        if read.text(name).is_some() && read.outranks(name, NAME, problem)? {
+            return Ok(None);
+        }
     }
+    Ok(Some(agent))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The far end of a tunnel, and pods in which the sidecar has no port of the app behind TLS.
 
 use super::clients::Clients;
-use super::reader::{Reader, wrong};
+use super::reader::{NONE, Reader, wrong};
 use crate::inject::plan::deny::Deny;
 
 const NAME: &str = "tunnel";
@@ -34,11 +34,13 @@ pub(super) fn parse(read: &Reader<'_>, clients: Option<&Clients>) -> Result<bool
     if ports.is_some() && !no_ports && read.outranks("ports", NAME, problem)? {
         return Ok(false);
     }
-    if let Some(name) = OF_PORTS.iter().find(|name| read.own(name).is_some()) {
-        return Err(wrong(
-            name,
-            "has a meaning only for ports behind TLS, and with tunnel: enabled there are none; remove it, or write hybridge.dev/tunnel: disabled",
-        ));
+    let problem = "has a meaning only for ports behind TLS, and with tunnel: enabled there are none; remove it, or write hybridge.dev/tunnel: disabled";
+    // What is taken away says nothing of ports.
+    let is_off = |name: &&str| matches!(read.own(name), Some(NONE | "off"));
+    for name in OF_PORTS.into_iter().filter(|name| !is_off(name)) {
+        if read.own_outranks(name, NAME, problem)? {
+            return Ok(false);
+        }
     }
     let named = clients.is_some_and(|clients| {
         clients.mode == "required" && clients.rules.iter().all(|(rule, _)| *rule != "allow-any")

@@ -6,16 +6,22 @@ use super::{Exposed, declared, declared_text};
 use crate::inject::plan::annotations::Request;
 use crate::inject::plan::trace::Trace;
 
-/// Says what may be wrong with the ports of `pod`.
-pub(crate) fn warn(pod: &Value, request: &Request, exposed: &[Exposed], trace: &mut Trace) {
-    undeclared(pod, request, exposed, trace);
+/// Says what may be wrong with the ports of `pod`; `title` knows who says an annotation.
+pub(crate) fn warn(
+    pod: &Value,
+    request: &Request,
+    exposed: &[Exposed],
+    title: &dyn Fn(&str) -> String,
+    trace: &mut Trace,
+) {
+    undeclared(pod, request, exposed, &title("ports"), trace);
     privileged(exposed, trace);
     unasked(request, exposed, trace);
 }
 
 /// A number that no container declares may be a slip. Where none declares any, the annotation is how the
 /// port is told.
-fn undeclared(pod: &Value, request: &Request, exposed: &[Exposed], trace: &mut Trace) {
+fn undeclared(pod: &Value, request: &Request, exposed: &[Exposed], title: &str, trace: &mut Trace) {
     let known = declared(pod);
     if request.ports.is_none() || known.is_empty() {
         return;
@@ -25,7 +31,7 @@ fn undeclared(pod: &Value, request: &Request, exposed: &[Exposed], trace: &mut T
         .filter(|e| known.binary_search(&e.app).is_err())
     {
         trace.warn(format!(
-            "annotation hybridge.dev/ports names {}, which no container declares; declared are {}: nothing answers there unless the app listens on it",
+            "{title} names {}, which no container declares; declared are {}: nothing answers there unless the app listens on it",
             e.app,
             declared_text(pod)
         ));
