@@ -5,9 +5,11 @@
 
 mod any_of;
 mod bundles;
+mod chains;
 mod choice;
 mod domains;
 mod error;
+mod every_list;
 mod generation;
 mod known;
 mod lists;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use hybridge::certgen::Algorithm;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    SignatureAlgorithm,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -125,20 +126,25 @@ impl TestPki {
         serials: impl Iterator<Item = Vec<u8>>,
         next_update: OffsetDateTime,
     ) -> String {
-        let revoked = |serial: Vec<u8>| RevokedCertParams {
-            serial_number: SerialNumber::from(serial),
-            revocation_time: next_update - Duration::days(2),
-            reason_code: None,
-            invalidity_date: None,
-        };
-        let params = CertificateRevocationListParams {
-            this_update: next_update - Duration::days(2),
-            next_update,
-            crl_number: SerialNumber::from_slice(&[1]),
-            issuing_distribution_point: None,
-            revoked_certs: serials.map(revoked).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
+        let params = list_of(serials, next_update);
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
+    /// A list of these serial numbers about the certificates of one distribution point only.
+    pub(crate) fn revocation_list_at(
+        &self,
+        point: &str,
+        serials: &[u8],
+        next_update: OffsetDateTime,
+    ) -> String {
+        let serials = serials.iter().map(|serial| vec![*serial]);
+        let mut params = list_of(serials, next_update);
+        params.issuing_distribution_point = Some(CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint {
+                uris: vec![point.to_owned()],
+            },
+            scope: None,
+        });
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
@@ -216,6 +222,27 @@ fn signature_algorithm(algorithm: Algorithm) -> &'static SignatureAlgorithm {
         Algorithm::MlDsa44 => &rcgen::PKCS_ML_DSA_44,
         Algorithm::MlDsa65 => &rcgen::PKCS_ML_DSA_65,
         Algorithm::MlDsa87 => &rcgen::PKCS_ML_DSA_87,
+    }
+}
+
+/// A list about every certificate of its issuer.
+fn list_of(
+    serials: impl Iterator<Item = Vec<u8>>,
+    next_update: OffsetDateTime,
+) -> CertificateRevocationListParams {
+    let revoked = |serial: Vec<u8>| RevokedCertParams {
+        serial_number: SerialNumber::from(serial),
+        revocation_time: next_update - Duration::days(2),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    CertificateRevocationListParams {
+        this_update: next_update - Duration::days(2),
+        next_update,
+        crl_number: SerialNumber::from_slice(&[1]),
+        issuing_distribution_point: None,
+        revoked_certs: serials.map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use hybridge::certgen::Algorithm;
 use hybridge::config::Config;
-use rcgen::{SanType, SerialNumber};
+use rcgen::{CrlDistributionPoint, SanType, SerialNumber};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
@@ -146,5 +146,51 @@ async fn the_clients_of_a_ca_without_a_list_are_refused_with_a_warning() {
             let refused = try_with(&sidecar, &numbered(&with, &[], 7)).await;
             assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
         }
+    }
+}
+
+/// Lists about the certificates of one distribution point each, beside one about all (RFC 5280 §6.3.3): a certificate that
+/// names a point is looked for in the list of that point, and one that names none in every list of its issuer.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_several_distribution_points_all_count() {
+    let ca = TestPki::new(Algorithm::EcdsaP256);
+    let points = ["http://a.test/1.crl", "http://a.test/2.crl"];
+    let one = |until| ca.revocation_list_at(points[0], &[1, 9], days(until));
+    let two = |until| ca.revocation_list_at(points[1], &[2], days(until));
+    let all = |until| ca.revocation_list(&[3], days(until));
+    let naming = |point: usize, serial| {
+        let mut params = client(&[]);
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        params.crl_distribution_points = vec![CrlDistributionPoint {
+            uris: vec![points[point].to_owned()],
+        }];
+        ca.issue(&params)
+    };
+    let revoked = Err(Some(CERTIFICATE_REVOKED));
+    for lists in [
+        [one(2), two(1), all(3)],
+        [one(1), two(2), all(3)],
+        [one(3), two(2), all(1)],
+    ] {
+        let gate = Gate::new(&[&ca], &lists.each_ref().map(String::as_str));
+        assert_eq!(gate.warnings(), Vec::<String>::new());
+        let sidecar = gate.start().await;
+        for serial in [1, 2, 3, 9] {
+            let refused = try_with(&sidecar, &numbered(&ca, &[], serial)).await;
+            assert_eq!(refused, revoked, "{serial}");
+        }
+        assert_eq!(try_with(&sidecar, &numbered(&ca, &[], 8)).await, Ok(()));
+        assert_eq!(try_with(&sidecar, &naming(0, 8)).await, Ok(()));
+    }
+    // Without one about all: the other point's list is not asked, nor need it be in date.
+    let gate = Gate::new(&[&ca], &[&one(1), &two(-1)]);
+    let sidecar = gate.start().await;
+    for (pair, expected) in [
+        (naming(0, 1), revoked),
+        (naming(0, 2), Ok(())),
+        (naming(1, 8), Err(Some(UNKNOWN_CA))),
+        (numbered(&ca, &[], 8), Err(Some(UNKNOWN_CA))),
+    ] {
+        assert_eq!(try_with(&sidecar, &pair).await, expected);
     }
 }

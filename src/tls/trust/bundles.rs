@@ -10,10 +10,11 @@ use rustls::server::danger::ClientCertVerifier;
 use zeroize::Zeroizing;
 
 use super::any_of::AnyOf;
+use super::chains::{Listed, Unlisted, listed};
 use super::choice::Chosen;
 use super::domains::Domains;
 use super::error::TrustError;
-use super::generation::{Trust, Unlisted, chains, rules};
+use super::generation::{Trust, rules};
 use super::lists::{Lists, OfDomain};
 use super::settings::Settings;
 use crate::tls::cas::{self, CaError, Certifies, ParsedCas};
@@ -214,17 +215,23 @@ fn of_domain(
 ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
     let mut rest = RootCertStore::empty();
     let mut verifiers = Vec::new();
-    for (root, mut own) in parsed.roots.roots.into_iter().zip(lists.by_signer) {
+    let with = |roots, own| {
+        let lists = Listed {
+            own,
+            others: lists.others.clone(),
+            rest: Vec::new(),
+        };
+        listed(settings, roots, lists, Unlisted::Accepted)
+    };
+    for (root, own) in parsed.roots.roots.into_iter().zip(lists.by_signer) {
         if own.is_empty() {
             rest.roots.push(root);
             continue;
         }
-        own.extend(lists.others.iter().cloned());
-        let alone = RootCertStore { roots: vec![root] };
-        verifiers.push(chains(settings, alone, own, Unlisted::Accepted)?);
+        verifiers.push(with(RootCertStore { roots: vec![root] }, own)?);
     }
     if !rest.is_empty() {
-        verifiers.push(chains(settings, rest, lists.others, Unlisted::Accepted)?);
+        verifiers.push(with(rest, Vec::new())?);
     }
     AnyOf::over(settings, verifiers)
 }

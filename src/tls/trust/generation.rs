@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::RootCertStore;
-use rustls::pki_types::{CertificateRevocationListDer, TrustAnchor};
+use rustls::pki_types::TrustAnchor;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
 use super::any_of::AnyOf;
+use super::chains::{Listed, Unlisted, chains, listed};
 use super::error::TrustError;
 use super::lists::OfDomain;
 use super::nobody::Nobody;
 use super::revocation;
-use super::settings::{ClientAuth, Settings};
+use super::settings::Settings;
 use crate::redact::Shown;
 use crate::tls::cas::{self, Certifies, ParsedCas};
 use crate::tls::credentials::{Role, hex, read_trusted, unix_seconds};
@@ -158,13 +158,6 @@ impl Trust {
     }
 }
 
-/// What becomes of a certificate whose issuer has no revocation list, where others have.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Unlisted {
-    Refused,
-    Accepted,
-}
-
 /// The CAs that have no list, whose clients are refused all.
 fn without_list(path: &Path, parsed: &ParsedCas, lists: &OfDomain) -> Vec<String> {
     let signers = parsed.signers.iter().zip(&lists.by_signer);
@@ -216,51 +209,15 @@ fn of_file(
             let lists = lists.filter(|(place, _)| places.contains(place) == own);
             lists.flat_map(|(_, lists)| lists).cloned().collect()
         };
-        let (own, rest): (Vec<_>, Vec<_>) = (of(true), of(false));
-        let all = [own, lists.others.clone(), rest].concat();
-        verifiers.push(chains(
-            settings,
-            RootCertStore { roots },
-            all,
-            Unlisted::Refused,
-        )?);
+        let lists = Listed {
+            own: of(true),
+            others: lists.others.clone(),
+            rest: of(false),
+        };
+        let roots = RootCertStore { roots };
+        verifiers.push(listed(settings, roots, lists, Unlisted::Refused)?);
     }
     AnyOf::over(settings, verifiers)
-}
-
-pub(super) fn chains(
-    settings: &Settings,
-    roots: RootCertStore,
-    lists: Vec<CertificateRevocationListDer<'static>>,
-    unlisted: Unlisted,
-) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
-    let provider = Arc::new(settings.signatures.provider(settings.profile));
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    if !lists.is_empty() {
-        // The whole chain, an issuer without a list refused: both are what webpki does by itself.
-        builder = builder.with_crls(lists).enforce_revocation_expiration();
-        if unlisted == Unlisted::Accepted {
-            builder = builder.allow_unknown_revocation_status();
-        }
-    }
-    if settings.mode != ClientAuth::Required {
-        builder = builder.allow_unauthenticated();
-    }
-    builder
-        .build()
-        .map_err(|cause| match (cause, &settings.crl) {
-            (VerifierBuilderError::InvalidCrl(cause), Some(path)) => TrustError::Crl {
-                path: path.as_path().into(),
-                cause: format!("a revocation list cannot be used: {cause:?}"),
-            },
-            (VerifierBuilderError::InvalidCrl(cause), None) => {
-                TrustError::AgentList(format!("its revocation list cannot be used: {cause:?}"))
-            }
-            (cause, _) => TrustError::Unusable {
-                path: settings.ca.as_path().into(),
-                cause: cause.to_string(),
-            },
-        })
 }
 
 fn digest(settings: &Settings, texts: &Texts) -> [u8; 32] {

@@ -11,7 +11,7 @@ use crate::tls::cas::Signer;
 use crate::tls::credentials::{SIZE_LIMIT, rfc3339};
 use crate::tls::policy::of_library;
 
-type Der = CertificateRevocationListDer<'static>;
+pub(super) type Der = CertificateRevocationListDer<'static>;
 
 /// The lists of a file or of an agent's answer, the newest first.
 #[derive(Debug)]

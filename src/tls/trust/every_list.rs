@@ -1,0 +1,176 @@
+//! Several revocation lists of one CA, each about the certificates of one distribution point (RFC 5280 §5.2.5). The
+//! verifier of the library takes the first list that may be about a certificate; for one that names no distribution
+//! point that is any of them. Such a certificate is looked for in all of them here.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, Error};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{ParsedExtension, X509Extension};
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::choice::{Choice, Chosen};
+use super::lists::Der;
+
+/// By the names of their issuers in DER.
+pub(super) type Several = HashMap<Vec<u8>, Vec<List>>;
+
+/// What a list says.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Which key of an issuer signed it, if that has to be told apart and it says so.
+    key: Option<Vec<u8>>,
+    /// Whether it is about certificates of CAs, and about others.
+    of_cas: bool,
+    of_others: bool,
+    next_update: i64,
+    serials: HashSet<Vec<u8>>,
+}
+
+/// The lists of issuers that have several: `own` are signed by CAs that are known, `others` by those that a client sends.
+pub(super) fn several_of_one_issuer(own: &[Der], others: &[Der]) -> Several {
+    let mut lists = Several::new();
+    let own = own.iter().map(|der| (der, true));
+    for (der, is_own) in own.chain(others.iter().map(|der| (der, false))) {
+        // What cannot be read was refused when it was loaded.
+        let Ok((_, list)) = CertificateRevocationList::from_der(der) else {
+            continue;
+        };
+        let issuer = list.issuer().as_raw().to_vec();
+        lists
+            .entry(issuer)
+            .or_default()
+            .push(List::of(&list, is_own));
+    }
+    lists.retain(|_, lists| lists.len() > 1);
+    lists
+}
+
+impl List {
+    fn of(list: &CertificateRevocationList<'_>, is_own: bool) -> Self {
+        let (mut of_cas, mut of_others) = (true, true);
+        for extension in list.extensions() {
+            if let ParsedExtension::IssuingDistributionPoint(scope) = extension.parsed_extension() {
+                of_cas = !scope.only_contains_user_certs;
+                of_others = !scope.only_contains_ca_certs;
+            }
+        }
+        let serials = list.iter_revoked_certificates();
+        Self {
+            key: key_of_issuer(list.extensions()).filter(|_| !is_own),
+            of_cas,
+            of_others,
+            next_update: list.next_update().map_or(0, |next| next.timestamp()),
+            serials: serials.map(|one| one.raw_serial().to_vec()).collect(),
+        }
+    }
+
+    fn is_about(&self, certificate: &X509Certificate<'_>) -> bool {
+        let of_its_kind = if certificate.is_ca() {
+            self.of_cas
+        } else {
+            self.of_others
+        };
+        let issued_with = key_of_issuer(certificate.extensions());
+        let keys = self.key.as_ref().zip(issued_with.as_ref());
+        of_its_kind && keys.is_none_or(|(list, certificate)| list == certificate)
+    }
+}
+
+/// Which key of its issuer signed it, as it says.
+fn key_of_issuer(extensions: &[X509Extension<'_>]) -> Option<Vec<u8>> {
+    extensions
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(key) => {
+                Some(key.key_identifier.as_ref()?.0.to_vec())
+            }
+            _ => None,
+        })
+}
+
+pub(super) struct EveryList {
+    verifier: Arc<dyn ClientCertVerifier>,
+    several: Several,
+}
+
+impl fmt::Debug for EveryList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EveryList")
+            .field("verifier", &self.verifier)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EveryList {
+    /// Where no issuer has several the verifier stays what it is.
+    pub(super) fn over(
+        verifier: Arc<dyn ClientCertVerifier>,
+        several: Several,
+    ) -> Arc<dyn ClientCertVerifier> {
+        if several.is_empty() {
+            return verifier;
+        }
+        Arc::new(Chosen(Self { verifier, several }))
+    }
+
+    fn look_for(&self, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
+        let Some(lists) = self.several.get(certificate.issuer().as_raw()) else {
+            return Ok(());
+        };
+        let mut extensions = certificate.extensions().iter();
+        let names_its_list = extensions.any(|extension| {
+            matches!(
+                extension.parsed_extension(),
+                ParsedExtension::CRLDistributionPoints(_)
+            )
+        });
+        if names_its_list {
+            // The library finds it by the name.
+            return Ok(());
+        }
+        for list in lists.iter().filter(|list| list.is_about(&certificate)) {
+            let next = u64::try_from(list.next_update).unwrap_or(0);
+            if now.as_secs() >= next {
+                return Err(CertificateError::ExpiredRevocationListContext {
+                    time: now,
+                    next_update: UnixTime::since_unix_epoch(std::time::Duration::from_secs(next)),
+                });
+            }
+            if list.serials.contains(certificate.raw_serial()) {
+                return Err(CertificateError::Revoked);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Choice for EveryList {
+    fn asked(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.verifier)
+    }
+
+    /// All that the client sends is looked for, whether the chain needs it or not.
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self
+            .verifier
+            .verify_client_cert(end_entity, intermediates, now)?;
+        for certificate in std::iter::once(end_entity).chain(intermediates) {
+            let found = self.look_for(certificate, now);
+            found.map_err(Error::InvalidCertificate)?;
+        }
+        Ok(verified)
+    }
+}
