@@ -53,7 +53,8 @@ impl fmt::Display for Link {
     }
 }
 
-fn show_us(us: u64) -> String {
+/// Microseconds, in the unit of which they are a whole number.
+pub fn show_us(us: u64) -> String {
     whole(us, &[(1000, "ms")], "us")
 }
 

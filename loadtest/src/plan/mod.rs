@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::link::{Link, show_size};
+use crate::net::link::{Link, show_size, show_us};
 use crate::tls::Group;
 pub use embedded::load;
 pub use scenario::{Scenario, Speaks};
@@ -202,6 +202,11 @@ impl Case {
         if self.tokens > 0 && self.scenario.streams_tokens() {
             let ending = if self.tokens == 1 { "" } else { "s" };
             parts.push(format!("{} token{ending}", self.tokens));
+            match self.token_interval_us {
+                _ if self.tokens == 1 => {}
+                0 => parts.push("at once".into()),
+                interval => parts.push(format!("{} apart", show_us(interval))),
+            }
         }
         if let Load::Open { per_second, .. } = self.load {
             parts.push(format!("{per_second} per second"));

@@ -7,6 +7,7 @@ use hybridge_page::Node;
 use super::figures::{pairings, summarise};
 use super::numbers::{number, signed, unit_for};
 use super::render;
+use super::unlike;
 use super::warnings::warnings;
 use crate::error::{Error, Result};
 use crate::results::findings::Metric;
@@ -82,6 +83,7 @@ fn notes(runs: &[Results]) -> Vec<Node> {
         let skipped = run.skipped.iter().map(|why| format!("not measured: {why}"));
         let all: Vec<Node> = warnings(run)
             .into_iter()
+            .chain(unlike::from_first(&runs[0], run))
             .chain(skipped)
             .map(|note| Node::Warning(format!("Run {number}: {note}")))
             .collect();

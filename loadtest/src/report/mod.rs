@@ -22,6 +22,7 @@ mod sides;
 pub mod summary;
 mod svg;
 mod tables;
+mod unlike;
 pub mod warnings;
 
 use hybridge_page::Node;

@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::support::fixture;
 use crate::support::program::{assert_told, tool};
 use hybridge_loadtest::plan::Scenario;
+use hybridge_loadtest::report;
 use hybridge_loadtest::results::{Results, file};
+use hybridge_loadtest::tls::Group;
 
 fn save(folder: &Path, name: &str, results: &Results) {
     std::fs::create_dir(folder.join(name)).unwrap();
@@ -114,6 +116,36 @@ fn targets_that_not_every_run_has_and_interruptions_are_said() {
     }
 }
 
+fn compare(a: &Results, b: &Results) -> String {
+    let names = ["a".to_owned(), "b".to_owned()];
+    report::compare::markdown(&names, &[a.clone(), b.clone()]).unwrap()
+}
+
+/// Cases of tokens that come at another pace are other cases, and what else differs is said.
+#[test]
+fn runs_that_were_not_measured_alike_are_told_apart() {
+    let streams = only(Scenario::TokenStream);
+    let mut slower = streams.clone();
+    slower.cases[0].case.token_interval_us = 10_000;
+    let names = ["a".to_owned(), "b".to_owned()];
+    let refused = report::compare::markdown(&names, &[streams.clone(), slower]).unwrap_err();
+    assert!(
+        refused.to_string().contains("no figure in common"),
+        "{refused}"
+    );
+    let mut other = streams.clone();
+    other.targets[0].expect = Group::SECP384R1MLKEM1024;
+    other.cases[0].case.block_ms = 700;
+    let text = compare(&streams, &other);
+    for note in [
+        "Run 2: target hybrid has SecP384r1MLKEM1024, in run 1 X25519MLKEM768",
+        "Run 2: SSE token stream, 64 tokens, 2 ms apart: blocks of 700 ms after 60 ms of warm-up, in run 1 blocks of 300 ms",
+    ] {
+        assert!(text.contains(&format!("> **Note:** {note}")), "{text}");
+    }
+    assert!(!compare(&streams, &streams).contains("in run 1"));
+}
+
 /// A run of which a target failed after two pairs.
 fn broken() -> Results {
     let mut broken = only(Scenario::FullHandshake);
@@ -184,7 +216,7 @@ fn a_limit_that_a_broken_run_does_not_meet_is_no_success() {
 
 #[test]
 fn the_number_of_pairs_is_that_of_what_was_measured() {
-    let text = hybridge_loadtest::report::text(&broken());
+    let text = report::text(&broken());
     assert!(text.contains("from 2 pairs of blocks"), "{text}");
 }
 

@@ -145,7 +145,9 @@ fn a_peer_run_is_told_as_ratios_to_the_best_peer() {
         .unwrap();
     assert!((ratio - 154.0 / 130.5).abs() < 0.02, "{row}");
     assert!(
-        text.contains("| SSE token stream, 64 tokens | added latency per token, p99 | hybrid |"),
+        text.contains(
+            "| SSE token stream, 64 tokens, 2 ms apart | added latency per token, p99 | hybrid |"
+        ),
         "a token stream has a ratio of its delay too"
     );
 }

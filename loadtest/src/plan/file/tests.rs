@@ -111,6 +111,32 @@ fn values_that_mean_nothing_are_refused() {
     }
 }
 
+/// What is not the same work is another case, which a comparison of runs must not take for the same.
+#[test]
+fn cases_that_differ_in_the_interval_of_their_tokens_are_two() {
+    let titles = |scenario: &str, keys: &str| {
+        let text = format!("name=\"p\"\n[[case]]\nscenario=\"{scenario}\"\n{keys}");
+        let plan = parse("p", &text).unwrap();
+        plan.cases.iter().map(Case::title).collect::<Vec<_>>()
+    };
+    let second = "[[case]]\nscenario=\"token-stream\"\ntoken_interval";
+    let both = titles(
+        "token-stream",
+        &format!("{second}=\"10ms\"\n{second}=\"0\""),
+    );
+    let tokens = "SSE token stream, 64 tokens";
+    assert_eq!(
+        both,
+        [
+            format!("{tokens}, 2 ms apart, 8 connections"),
+            format!("{tokens}, 10 ms apart, 8 connections"),
+            format!("{tokens}, at once, 8 connections"),
+        ]
+    );
+    let one = titles("mix", "tokens=1\ntoken_interval=\"3ms\"");
+    assert!(one[0].contains("1 token, 8 connections"), "{one:?}");
+}
+
 #[test]
 fn contradictions_are_refused() {
     for (text, what) in [
