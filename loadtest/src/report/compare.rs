@@ -1,4 +1,5 @@
-//! Several runs side by side: a difference is marked only where the two intervals share no value.
+//! Several runs side by side: a difference is marked only where the two intervals share no value, and where it survives the
+//! correction for the number of figures.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use super::warnings::warnings;
 use crate::error::{Error, Result};
 use crate::results::findings::Metric;
 use crate::results::{CaseResult, Results};
-use crate::stats::Interval;
+use crate::stats::{Interval, correction};
 
 /// A table for each case all runs have, and the cases that some run lacks; the first run is what the others are held
 /// against. An error where there is nothing that could be.
@@ -34,38 +35,31 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
             .collect(),
     ));
     nodes.extend(notes(&runs));
-    nodes.push(Node::Paragraph(
+    nodes.push(Node::Paragraph(format!(
         "Shown is the difference of subject and baseline in each run with its 95 % interval and the number of pairs. A run is \
-         marked `*` where its interval lies wholly outside that of run 1: beyond the measured spread. Everything else is noise as far as \
-         these runs can tell."
-            .into(),
-    ));
-    let summary = nodes.len();
-    let (mut marked, mut compared) = (0, 0);
+         marked `*` where its interval lies wholly outside that of run 1 and their difference survives the correction for the \
+         number of figures ({}): beyond the measured spread. An interval of width zero, of what was the same in every block, \
+         says nothing of the spread: it is taken to be as wide as the other one. The spread is that of the blocks of \
+         a run: what changes from one run to the next, such as where memory lies, is not in it.",
+        correction::NAME
+    )));
+    let mut tables = Vec::new();
     for case in &first.cases {
-        let same: Vec<_> = others.iter().map(|run| find(run, case)).collect();
-        if same.iter().any(Option::is_none) {
-            continue;
+        let same: Vec<_> = others.iter().filter_map(|run| find(run, case)).collect();
+        if same.len() == others.len() {
+            tables.push((case.case.title(), rows(first, case, &same)));
         }
-        let (rows, found) = rows(first, case, &same);
-        marked += found.marked;
-        compared += found.compared;
+    }
+    let mut pairs: Vec<_> = tables.iter_mut().flat_map(|(_, rows)| rows).collect();
+    let summary = mark(pairs.iter_mut().flat_map(|row| &mut row.others).flatten());
+    nodes.push(Node::Paragraph(summary.ok_or_else(nothing)?));
+    for (title, rows) in tables {
         let mut head = vec![String::new(), "pair".to_owned()];
         head.extend((1..=runs.len()).map(|run| format!("run {run}")));
-        nodes.extend([
-            Node::Heading(3, case.case.title()),
-            Node::Table { head, rows },
-        ]);
+        nodes.push(Node::Heading(3, title));
+        let rows = rows.into_iter().map(Row::cells).collect();
+        nodes.push(Node::Table { head, rows });
     }
-    if compared == 0 {
-        return Err(nothing());
-    }
-    nodes.insert(
-        summary,
-        Node::Paragraph(format!(
-            "Figures beyond the spread: {marked} of {compared}."
-        )),
-    );
     let left_out = left_out(&runs);
     if !left_out.is_empty() {
         nodes.extend([
@@ -134,11 +128,69 @@ fn only_in(cases: &[Option<&CaseResult>], is: impl Fn(&CaseResult) -> bool) -> O
     (have.len() < cases.len()).then(|| have.join(", "))
 }
 
-/// Figures of a case that another run has too, and those of them beyond the spread.
-#[derive(Default)]
-struct Found {
-    compared: usize,
-    marked: usize,
+/// One figure of a pair in all runs.
+struct Row {
+    metric: Metric,
+    pair: String,
+    first: Interval,
+    /// None where a run does not have it.
+    others: Vec<Option<Other>>,
+}
+
+/// The figure in another run.
+struct Other {
+    interval: Interval,
+    /// The probability of being so far from run 1 where there is no difference.
+    p: f64,
+    /// The two intervals share no value.
+    apart: bool,
+    marked: bool,
+}
+
+impl Other {
+    fn of(interval: Interval, first: &Interval) -> Self {
+        let (own, other) = (
+            interval.with_spread_of(first),
+            first.with_spread_of(&interval),
+        );
+        Self {
+            p: own.p_from(&other),
+            apart: own.is_apart_from(&other),
+            interval,
+            marked: false,
+        }
+    }
+}
+
+impl Row {
+    fn cells(self) -> Vec<String> {
+        let mut cells = vec![self.metric.title().to_owned(), self.pair];
+        cells.push(cell(&self.first, self.metric));
+        cells.extend(self.others.into_iter().map(|other| match other {
+            Some(other) if other.marked => format!("{} *", cell(&other.interval, self.metric)),
+            Some(other) => cell(&other.interval, self.metric),
+            None => "-".into(),
+        }));
+        cells
+    }
+}
+
+/// Marks what survives, and says how much that is; none where nothing was compared.
+fn mark<'a>(others: impl Iterator<Item = &'a mut Other>) -> Option<String> {
+    let others: Vec<_> = others.collect();
+    let p: Vec<f64> = others.iter().map(|other| other.p).collect();
+    let (mut apart, mut marked) = (0, 0);
+    for (other, survives) in others.into_iter().zip(correction::survivors(&p)) {
+        other.marked = survives && other.apart;
+        apart += usize::from(other.apart);
+        marked += usize::from(other.marked);
+    }
+    (!p.is_empty()).then(|| {
+        format!(
+            "Figures beyond the spread: {marked} of {}. {apart} by their intervals alone, before the correction.",
+            p.len()
+        )
+    })
 }
 
 fn describe(index: usize, name: &str, run: &Results) -> String {
@@ -159,37 +211,27 @@ fn find<'a>(run: &'a Results, case: &CaseResult) -> Option<&'a CaseResult> {
         .find(|other| other.case.title() == case.case.title())
 }
 
-fn rows(
-    first: &Results,
-    case: &CaseResult,
-    others: &[Option<&CaseResult>],
-) -> (Vec<Vec<String>>, Found) {
-    let (mut rows, mut found) = (Vec::new(), Found::default());
+fn rows(first: &Results, case: &CaseResult, others: &[&CaseResult]) -> Vec<Row> {
+    let mut rows = Vec::new();
     for pairing in pairings(first, case) {
         for metric in Metric::for_scenario(case.case.scenario) {
-            let Some(mine) = summarise(case, &pairing, metric) else {
+            let difference =
+                |case: &CaseResult| Some(summarise(case, &pairing, metric)?.difference);
+            let Some(first) = difference(case) else {
                 continue;
             };
-            let mut row = vec![
-                metric.title().to_owned(),
-                format!("{} - {}", pairing.subject, pairing.baseline),
-            ];
-            row.push(cell(&mine.difference, metric));
-            for other in others.iter().flatten() {
-                let theirs = summarise(other, &pairing, metric);
-                let apart = theirs
-                    .as_ref()
-                    .is_some_and(|theirs| theirs.difference.is_apart_from(&mine.difference));
-                found.compared += usize::from(theirs.is_some());
-                found.marked += usize::from(apart);
-                let text =
-                    theirs.map_or_else(|| "-".into(), |theirs| cell(&theirs.difference, metric));
-                row.push(if apart { format!("{text} *") } else { text });
-            }
-            rows.push(row);
+            let others = others
+                .iter()
+                .map(|other| Some(Other::of(difference(other)?, &first)));
+            rows.push(Row {
+                metric,
+                pair: format!("{} - {}", pairing.subject, pairing.baseline),
+                others: others.collect(),
+                first,
+            });
         }
     }
-    (rows, found)
+    rows
 }
 
 fn cell(interval: &Interval, metric: Metric) -> String {

@@ -20,6 +20,9 @@ pub struct Interval {
     pub n: usize,
     /// The probability of a mean this far from zero where there is no difference (Student's t).
     pub p: f64,
+    /// The standard error of the mean (of a ratio: of the mean logarithm), and the degrees of freedom it rests on.
+    pub error: f64,
+    pub freedom: usize,
     /// Both halves of the run say the same.
     pub steady: bool,
 }
@@ -40,19 +43,31 @@ pub enum Verdict {
     Unsteady,
 }
 
+/// What sums of equal values may differ by, as a share of them.
+const ROUNDING: f64 = 1e-9;
+
 /// The 95 % interval of the mean of values in the order in which they were measured; none below two values.
 pub fn interval(values: &[f64]) -> Option<Interval> {
     let n = values.len();
     if n < 2 {
         return None;
     }
-    let series::Estimate { mean, low, high, p } = series::estimate(values);
+    let series::Estimate {
+        mean,
+        low,
+        high,
+        p,
+        error,
+        freedom,
+    } = series::estimate(values);
     Some(Interval {
         mean,
         low,
         high,
         n,
         p,
+        error,
+        freedom,
         steady: is_steady(values),
     })
 }
@@ -121,7 +136,44 @@ impl Interval {
 
     /// True where two intervals share no value.
     pub fn is_apart_from(&self, other: &Self) -> bool {
-        self.low > other.high || other.low > self.high
+        let rounding = ROUNDING * self.bound().max(other.bound());
+        self.low > other.high + rounding || other.low > self.high + rounding
+    }
+
+    /// The same; where every value was the same, with the spread of another one: its own says nothing of what there could be.
+    #[must_use]
+    pub fn with_spread_of(self, other: &Self) -> Self {
+        if self.high - self.low > ROUNDING * self.bound() {
+            return self;
+        }
+        Self {
+            low: self.mean + other.low - other.mean,
+            high: self.mean + other.high - other.mean,
+            error: other.error,
+            freedom: other.freedom,
+            ..self
+        }
+    }
+
+    /// The probability of means this far apart where there is no difference: Welch's t test.
+    pub fn p_from(&self, other: &Self) -> f64 {
+        let of = |interval: &Self| {
+            let square = interval.error * interval.error;
+            (square, square * square / interval.freedom.max(1) as f64)
+        };
+        let (a, b) = (of(self), of(other));
+        let square = a.0 + b.0;
+        let distance = (self.mean - other.mean).abs();
+        let rounding = ROUNDING * self.bound().max(other.bound());
+        match square.sqrt() {
+            _ if distance <= rounding => 1.0,
+            error if error <= rounding => 0.0,
+            error => {
+                let freedom = (square * square / (a.1 + b.1)) as usize;
+                let most = self.freedom + other.freedom;
+                student::two_sided(distance / error, freedom.min(most))
+            }
+        }
     }
 }
 

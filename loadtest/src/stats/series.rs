@@ -21,6 +21,8 @@ pub(super) struct Estimate {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) p: f64,
+    pub(super) error: f64,
+    pub(super) freedom: usize,
 }
 
 /// Estimates from at least two values in the order in which they were measured.
@@ -57,7 +59,14 @@ pub(super) fn estimate(values: &[f64]) -> Estimate {
             mean + (at(1.0 - tail) - mean).max(0.0) * wider,
         );
     }
-    Estimate { mean, low, high, p }
+    Estimate {
+        mean,
+        low,
+        high,
+        p,
+        error,
+        freedom,
+    }
 }
 
 /// What each value hands to the next of its deviation; zero where that may as well be chance.

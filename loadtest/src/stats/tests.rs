@@ -72,6 +72,8 @@ fn verdicts_follow_the_interval() {
         high,
         n: 9,
         p: 0.5,
+        error: 1.0,
+        freedom: 8,
         steady: true,
     };
     assert_eq!(of(-2.0, -1.0).verdict(5.0), Verdict::Less);
@@ -179,4 +181,38 @@ fn halves_that_contradict_each_other_are_no_difference() {
     assert!(!of(&[3.0, 3.1, 3.0, -0.1, 0.0, -0.2]).steady);
     assert!(of(&[4.0, 5.0, 4.5, 4.2, 5.1, 4.4]).steady);
     assert!(of(&[1.0, 2.0, 9.0]).steady, "too few to have halves");
+}
+
+#[test]
+fn means_of_one_distribution_are_as_far_apart_as_welchs_test_says() {
+    let mut rng = Rng::new(13);
+    let mut of = |n: usize, scale: f64| {
+        let values: Vec<f64> = (0..n).map(|_| 3.0 + scale * normal(&mut rng)).collect();
+        interval(&values).unwrap()
+    };
+    let p: Vec<f64> = (0..800).map(|_| of(8, 1.0).p_from(&of(12, 0.3))).collect();
+    let below = |limit: f64| p.iter().filter(|p| **p < limit).count() as f64 / 800.0;
+    assert!((0.02..=0.07).contains(&below(0.05)), "{}", below(0.05));
+    assert!((0.42..=0.56).contains(&below(0.5)), "{}", below(0.5));
+    let of = |values: &[f64]| interval(values).unwrap();
+    assert!(of(&[1.0, 2.0, 1.5, 1.2]).p_from(&of(&[7.0, 8.0, 7.2, 7.9])) < 1e-3);
+}
+
+#[test]
+fn what_was_the_same_in_every_block_has_the_spread_of_what_was_not() {
+    let of = |values: &[f64]| interval(values).unwrap();
+    let (none, few) = (of(&[0.0; 6]), of(&[0.0, 0.0, -90.0, 0.0, -100.0, 0.0]));
+    let many = of(&[-30.0, -32.0, -31.0, -33.0, -30.0, -32.0]);
+    let compared = |a: Interval, b: Interval| {
+        let (a, b) = (a.with_spread_of(&b), b.with_spread_of(&a));
+        (a.is_apart_from(&b), a.p_from(&b))
+    };
+    let (apart, p) = compared(none, few);
+    assert!(!apart && p > 0.2, "{p}");
+    let (apart, p) = compared(none, many);
+    assert!(apart && p < 1e-4, "{p}");
+    // Exact counts, and the rounding of their sums.
+    let tenth = of(&[0.1; 7]);
+    assert_eq!(compared(tenth, of(&[0.1; 12])), (false, 1.0));
+    assert_eq!(compared(tenth, of(&[0.2; 7])), (true, 0.0));
 }

@@ -6,6 +6,7 @@ use crate::support::fixture;
 use crate::support::program::{assert_told, tool};
 use hybridge_loadtest::plan::Scenario;
 use hybridge_loadtest::report;
+use hybridge_loadtest::results::findings::{Metric, difference};
 use hybridge_loadtest::results::{Results, file};
 use hybridge_loadtest::tls::Group;
 
@@ -116,9 +117,69 @@ fn targets_that_not_every_run_has_and_interruptions_are_said() {
     }
 }
 
+/// Shifts the difference of a figure in every block by a share of the width of its interval.
+fn shifted(results: &Results, index: usize, share: f64) -> Results {
+    let mut shifted = results.clone();
+    let case = &mut shifted.cases[index];
+    let found = difference(case, "classical", "hybrid", Metric::ServerCpu).unwrap();
+    let shift = share * (found.high - found.low);
+    for block in &mut case.blocks {
+        if block.target == "hybrid" {
+            block.server_cpu_s = block
+                .server_cpu_s
+                .map(|cpu| cpu + shift * block.ops as f64 / 1e6);
+        }
+    }
+    shifted
+}
+
 fn compare(a: &Results, b: &Results) -> String {
     let names = ["a".to_owned(), "b".to_owned()];
     report::compare::markdown(&names, &[a.clone(), b.clone()]).unwrap()
+}
+
+/// Of many figures some are just beyond by chance.
+#[test]
+fn a_mark_survives_the_number_of_figures() {
+    let run = fixture::results();
+    let said = |by_themselves: usize, marked: usize, text: &str| {
+        let words = format!(
+            "Figures beyond the spread: {marked} of 45. {by_themselves} by their intervals alone, before the correction."
+        );
+        assert!(text.contains(&words), "{text}");
+        assert_eq!(text.matches(" pairs * |").count(), marked, "{text}");
+    };
+    said(0, 0, &compare(&run, &run));
+    said(1, 0, &compare(&run, &shifted(&run, 1, 1.02)));
+    said(1, 1, &compare(&run, &shifted(&run, 1, 4.0)));
+}
+
+/// Counted bytes are often the same in every block, and now and then one has a packet more.
+#[test]
+fn what_never_varied_in_one_run_marks_no_rare_event_of_another() {
+    let run = only(Scenario::FullHandshake);
+    let with = |bytes: u64, of: &dyn Fn(u32) -> bool| {
+        let mut more = run.clone();
+        for block in more.cases.iter_mut().flat_map(|case| &mut case.blocks) {
+            if block.target == "hybrid" && of(block.pair) {
+                block.bytes.handshake_up += bytes * block.ops;
+            }
+        }
+        more
+    };
+    let rare = with(90, &|pair| pair == 2 || pair == 5);
+    for text in [compare(&run, &rare), compare(&rare, &run)] {
+        assert!(
+            text.contains("Figures beyond the spread: 0 of 12. 0 by "),
+            "{text}"
+        );
+    }
+    // In every block it is no event.
+    let text = compare(&run, &with(90, &|_| true));
+    assert!(
+        text.contains("Figures beyond the spread: 2 of 12."),
+        "{text}"
+    );
 }
 
 /// Cases of tokens that come at another pace are other cases, and what else differs is said.
