@@ -12,7 +12,7 @@ use std::fmt;
 pub use self::http2::{FIRST_UPLOAD_WINDOW, Http2, UNSENT_PER_CONNECTION, UPLOAD_WINDOW};
 pub use self::resources::{Memory, MemorySource, Resources};
 
-/// Bytes of the process with its admin port and no connections (11 MiB), of handshakes in computation,
+/// Bytes of the process and no connections but those of its admin port (11 MiB), of handshakes in computation,
 /// and of what the kernel counts to its cgroup.
 pub const PROCESS_MEMORY: u64 = 16 << 20;
 /// Bytes of an idle connection after its handshake.

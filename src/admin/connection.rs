@@ -27,6 +27,9 @@ pub const LOOPBACK_CONNECTIONS: usize = 32;
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a request head to arrive whole, and between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request head; hyper would read 400 KB of one. It is part of `PROCESS_MEMORY` of the budget, for
+/// every connection.
+const MAX_HEAD: usize = 16 << 10;
 /// Length of the kernel's queue of connections not yet accepted.
 const BACKLOG: i32 = 1024;
 
@@ -65,6 +68,7 @@ pub(crate) async fn serve<F, B>(
             // A client that goes away is no news here.
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
+                .max_buf_size(MAX_HEAD)
                 .header_read_timeout(HEAD_TIMEOUT)
                 .serve_connection(TokioIo::new(Bounded::new(Arc::clone(&stream))), service)
                 .await;

@@ -1,13 +1,15 @@
 //! Clients that hold the admin port keep no probe waiting.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{quiet_app, request, with_probes};
-use crate::support::{Setup, Sidecar, read_head, upstream, within};
+use crate::support::program::Program;
+use crate::support::{Setup, Sidecar, eventually, read_head, upstream, within};
 
 /// Clients that hold the admin port: connected, and what they send.
 async fn hold(admin: SocketAddr, count: usize, sent: &[u8]) -> Vec<TcpStream> {
@@ -76,6 +78,43 @@ async fn a_probe_of_a_slow_app_survives_a_flood_of_silent_clients() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let _held = hold(admin, 200, b"").await;
     assert_eq!(within(probe).await.unwrap().0, 200);
+}
+
+/// Heads that never end, on as many connections as a network gets: each is refused at 16 KiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_heads_cost_the_admin_port_little_memory() {
+    let (program, admin) =
+        Program::start_in(quiet_app().await, "http", Path::new("/dev/null"), 16).await;
+    eventually("the admin port to listen", async || {
+        TcpStream::connect(admin).await.is_ok()
+    })
+    .await;
+    let before = program.memory("RssAnon");
+    let mut head = b"GET /livez HTTP/1.1\r\nhost: a\r\nx: ".to_vec();
+    head.resize(400_000, b'y');
+    let mut held = Vec::new();
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(admin).await.unwrap();
+        // It is cut in the middle.
+        let _ = stream.write_all(&head).await;
+        let mut response = Vec::new();
+        let _ = within(stream.read_to_end(&mut response)).await;
+        let response = String::from_utf8_lossy(&response).into_owned();
+        assert!(
+            response.is_empty() || response.starts_with("HTTP/1.1 431 "),
+            "{response}"
+        );
+        held.push(stream);
+    }
+    // Those that stay below that cost as much as they send.
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(admin).await.unwrap();
+        stream.write_all(&head[..15_000]).await.unwrap();
+        held.push(stream);
+    }
+    assert_eq!(request(admin, "GET", "/livez").await.0, 200);
+    let grown = program.memory("RssAnon").saturating_sub(before);
+    assert!(grown < 8 << 20, "{} KiB", grown >> 10);
 }
 
 async fn probes_are_answered(sidecar: &Sidecar) {
