@@ -22,6 +22,7 @@ pub mod reload;
 mod secrets;
 pub mod server;
 mod server_messages;
+mod signed_by;
 pub mod signing;
 mod standing;
 pub mod stream;

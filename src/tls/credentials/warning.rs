@@ -150,14 +150,26 @@ pub(super) fn of_rest(path: &Path, chain: &[Entry<'_>], now: i64) -> Vec<Warning
             let text = format!("{}, \"{}\", {what}", entry.at, title(&entry.x509));
             found.push(Warning::of_certificate(path, text));
         };
-        let issued =
-            |other: &Entry<'_>| hybridge_names::same(other.x509.issuer(), entry.x509.subject());
-        let issues_others = chain
-            .iter()
-            .enumerate()
-            .any(|(at, other)| at != index && issued(other));
-        if !issues_others {
-            say("issued none of the other certificates: clients do not need it, remove it".into());
+        let issued = |other: &Entry<'_>| entry.issued(other);
+        let others = || {
+            let others = chain.iter().enumerate();
+            others
+                .filter(|(at, _)| *at != index)
+                .map(|(_, other)| other)
+        };
+        if !others().any(issued) {
+            // An issuer of that name may have had several keys.
+            let orphan = others().find(|orphan| {
+                entry.has_name_of_issuer(orphan) && !chain.iter().any(|any| any.issued(orphan))
+            });
+            say(match orphan {
+                Some(orphan) => format!(
+                    "has the name of the issuer of {}, but another key: clients find no way from that one to a CA; put the certificate of the key that signed it here",
+                    orphan.at
+                ),
+                None => "issued none of the other certificates: clients do not need it, remove it"
+                    .into(),
+            });
             continue;
         }
         if !chain[..index].iter().any(issued) {

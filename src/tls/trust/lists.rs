@@ -2,14 +2,14 @@
 //! the new CA of one; a list counts for the CA whose key signed it. Of two lists of one CA the newer counts: the
 //! verifier of the library looks for a list by the issuer's name and takes the first.
 
-use rustls::pki_types::{CertificateRevocationListDer, SignatureVerificationAlgorithm};
+use rustls::pki_types::CertificateRevocationListDer;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::known::{Known, read};
 use crate::tls::cas::Signer;
 use crate::tls::credentials::{SIZE_LIMIT, rfc3339};
-use crate::tls::policy::of_library;
+use crate::tls::signed_by::is_signed_by;
 
 pub(super) type Der = CertificateRevocationListDer<'static>;
 
@@ -152,11 +152,7 @@ impl Lists {
     fn signed(&mut self, signers: &[Signer]) -> Vec<Vec<Der>> {
         let mut by_signer = Vec::with_capacity(signers.len());
         for signer in signers {
-            let own: Vec<_> = self
-                .lists
-                .iter()
-                .map(|list| is_signed_by(list, signer))
-                .collect();
+            let own: Vec<_> = self.lists.iter().map(|list| is_of(list, signer)).collect();
             for (list, own) in self.lists.iter_mut().zip(&own) {
                 list.is_signed |= own;
             }
@@ -203,28 +199,17 @@ fn first(known: Option<(i64, i64)>, next: (i64, i64)) -> (i64, i64) {
 
 /// Whether the signer issued this list. It decides only for whom the list counts: the verifier verifies the
 /// signature again, with the algorithms that its listener admits.
-fn is_signed_by(list: &List, signer: &Signer) -> bool {
+fn is_of(list: &List, signer: &Signer) -> bool {
     if list.known.issuer != signer.name {
         return false;
     }
     let Ok((_, parsed)) = CertificateRevocationList::from_der(&list.der) else {
         return false;
     };
-    let oid = parsed.signature_algorithm.algorithm.as_bytes();
-    let signed = parsed.tbs_cert_list.as_ref();
-    let signature = parsed.signature_value.data.as_ref();
-    // An AlgorithmIdentifier begins with the tag and the length of its OID.
-    let of_kind = |algorithm: &dyn SignatureVerificationAlgorithm| {
-        let id = algorithm.signature_alg_id();
-        id.as_ref().get(2..).is_some_and(|id| id.starts_with(oid))
-    };
-    let algorithms = of_library();
-    let mut candidates = algorithms
-        .all
-        .iter()
-        .filter(|algorithm| of_kind(**algorithm));
-    candidates.any(|algorithm| {
-        let verified = algorithm.verify_signature(&signer.key, signed, signature);
-        verified.is_ok()
-    })
+    is_signed_by(
+        &signer.key,
+        &parsed.signature_algorithm,
+        parsed.tbs_cert_list.as_ref(),
+        &parsed.signature_value.data,
+    )
 }

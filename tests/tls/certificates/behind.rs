@@ -135,6 +135,36 @@ fn what_is_wrong_behind_a_good_chain_is_a_warning() {
     assert_eq!(family.loads(&format!("{good}{root}")), (3, Vec::new()));
 }
 
+/// An intermediate CA that has changed its key, or has one in each of two hierarchies: names are not enough.
+#[test]
+fn issuers_of_one_name_are_told_apart_by_their_keys() {
+    let family = Family::new();
+    let right = family.intermediate(name("The Intermediate"));
+    let other = Family::new().intermediate(name("The Intermediate"));
+    let leaf = family.good();
+    let none: [&str; 0] = [];
+    for (chain, said) in [
+        (vec![&right], &none[..]),
+        (
+            vec![&other],
+            &[
+                "\"CN=The Intermediate\", has the name of the issuer of PEM block 1 (line 1), but another key",
+            ],
+        ),
+        (vec![&right, &other], &["PEM block 3"]),
+        (vec![&other, &right], &["PEM block 2"]),
+    ] {
+        let behind: String = chain.iter().map(|pem| pem.as_str()).collect();
+        let (sent, warnings) = family.loads(&format!("{leaf}{behind}"));
+        assert_eq!((sent, warnings.len()), (chain.len() + 1, said.len()));
+        for (warning, said) in warnings.iter().zip(said) {
+            assert!(warning.contains(said), "{said} is not in {warning}");
+            let needless = "\"CN=The Intermediate\", issued none of the other certificates";
+            assert_eq!(warning.contains(needless), chain.len() > 1, "{warning}");
+        }
+    }
+}
+
 #[test]
 fn certificates_that_no_client_takes_are_warned_of() {
     let family = Family::new();

@@ -1,0 +1,31 @@
+//! Whether a key made a signature of a certificate or a revocation list, by every algorithm that the library verifies with.
+//! It decides what belongs together, not whom to trust.
+
+use rustls::pki_types::SignatureVerificationAlgorithm;
+use x509_parser::x509::AlgorithmIdentifier;
+
+use super::policy::of_library;
+
+/// Whether the subject public key `key` signed it.
+pub(super) fn is_signed_by(
+    key: &[u8],
+    algorithm: &AlgorithmIdentifier<'_>,
+    signed: &[u8],
+    signature: &[u8],
+) -> bool {
+    let oid = algorithm.algorithm.as_bytes();
+    // An AlgorithmIdentifier begins with the tag and the length of its OID.
+    let of_kind = |algorithm: &dyn SignatureVerificationAlgorithm| {
+        let id = algorithm.signature_alg_id();
+        id.as_ref().get(2..).is_some_and(|id| id.starts_with(oid))
+    };
+    let algorithms = of_library();
+    let mut candidates = algorithms
+        .all
+        .iter()
+        .filter(|algorithm| of_kind(**algorithm));
+    candidates.any(|algorithm| {
+        let verified = algorithm.verify_signature(key, signed, signature);
+        verified.is_ok()
+    })
+}
