@@ -57,7 +57,10 @@ fn main() -> ExitCode {
     }
     allocator::give_back();
     match execute(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            run::write_last("");
+            ExitCode::SUCCESS
+        }
         Err(failure) if failure.output().is_some_and(is_broken_pipe) => BROKEN_PIPE.into(),
         Err(failure) => {
             say(&failure.to_string());
@@ -266,5 +269,5 @@ fn is_broken_pipe(error: &io::Error) -> bool {
 /// A message on standard error, without what may be a key or drives a terminal; there is nowhere left to report that it could not be written.
 fn say(message: &str) {
     let message = redact::lines(&cli::clean(message));
-    let _ = writeln!(io::stderr().lock(), "hybridge: {message}");
+    run::write_last(&format!("hybridge: {message}\n"));
 }

@@ -13,6 +13,7 @@ mod handshakes;
 mod injections;
 mod labels;
 mod listener;
+mod log;
 mod process;
 mod requests;
 mod sockets;
@@ -35,6 +36,7 @@ use self::handshakes::Handshakes;
 pub use self::injections::Injections;
 pub use self::labels::{Code, GRPC_CODES, PanickedTask, RequestProtocol, ShedReason};
 pub use self::listener::{Directions, HandshakeSample, ListenerMetrics};
+pub use self::log::log_line_lost;
 use self::requests::Requests;
 pub use self::sockets::ListenerSockets;
 pub use self::spans::SpanMetrics;
@@ -100,6 +102,7 @@ impl Metrics {
             registry,
         };
         process::register(&metrics.registry)?;
+        log::register(&metrics.registry)?;
         for result in ["ok", "failed"] {
             metrics.credential_reloads.with_label_values(&[result]);
             metrics.config_reloads.with_label_values(&[result]);

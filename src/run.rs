@@ -33,7 +33,7 @@ mod workload;
 pub use self::error::Error;
 pub use self::inspect::{budget, describe_certificates};
 pub use self::lifecycle::{End, Signals};
-pub use self::logging::init as init_logging;
+pub use self::logging::{init as init_logging, write_last};
 pub use self::profile_check::{Finding, ProfileCheck, check_profile};
 pub(crate) use self::series::announce;
 pub use self::sidecar::Sidecar;

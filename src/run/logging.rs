@@ -7,10 +7,12 @@ use tracing_subscriber::EnvFilter;
 
 use self::line::Lines;
 use self::writer::Lossy;
+pub use self::writer::write_last;
 use crate::config::LogSettings;
 
-/// Starts logging for the whole process; a second call changes nothing.
+/// Starts logging for the whole process; a second call changes nothing. [`write_last`] belongs to its end.
 pub fn init(settings: &LogSettings) {
+    writer::start();
     let directives = directives(&settings.level);
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("hybridge=info"));
     let _ = tracing_subscriber::fmt()
@@ -78,6 +80,7 @@ mod tests {
         assert!(ended.is_err());
         let formatted = thread::spawn(|| panic!("cannot read {SECRET}\nsecond line"));
         assert!(formatted.join().is_err());
+        write_last("");
     }
 
     #[test]

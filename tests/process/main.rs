@@ -29,6 +29,7 @@ mod inventory_peers;
 mod limits;
 mod log;
 mod log_fields;
+mod log_stalled;
 mod metrics_golden;
 mod monitoring;
 mod pages;

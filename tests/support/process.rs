@@ -3,13 +3,14 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::support::pki::{Pair, TestPki};
@@ -22,6 +23,8 @@ pub(crate) struct Process {
     pid: Pid,
     log: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
+    /// Whether the reader reads on.
+    reading: watch::Sender<bool>,
     sidecar: Sidecar,
 }
 
@@ -75,7 +78,8 @@ impl Process {
         (pki, dir): (TestPki, TempDir),
     ) -> Result<Self, String> {
         let mut child = spawn(wrapper, flags);
-        let (log, reader) = collect_log(&mut child);
+        let (reading, read) = watch::channel(true);
+        let (log, reader) = collect_log(&mut child, read);
         eventually("the process to listen or to end", async || {
             let ended = child.try_wait().unwrap().is_some() && reader.is_finished();
             ended || log.lock().unwrap().contains("admin port")
@@ -99,6 +103,7 @@ impl Process {
             child,
             log,
             reader,
+            reading,
             sidecar: sidecar(pki, dir, address, admin),
         })
     }
@@ -111,6 +116,16 @@ impl Process {
     pub(crate) async fn close_log(&mut self) {
         self.reader.abort();
         let _ = (&mut self.reader).await;
+    }
+
+    /// Reads its standard error, or leaves in the pipe what it writes from now on.
+    pub(crate) fn read_log(&self, read: bool) {
+        self.reading.send_replace(read);
+    }
+
+    /// Waits for its end, which needs no reader of its log.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        within(self.child.wait()).await.unwrap().code()
     }
 
     /// What it wrote to standard error so far.
@@ -127,10 +142,10 @@ impl Process {
 
     /// Waits for its end: the exit code, and the whole log.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
-        let status: ExitStatus = within(self.child.wait()).await.unwrap();
+        let code = self.exit_code().await;
         // The task that reads the log ends with the pipe.
         eventually("the log to end", async || Arc::strong_count(&self.log) == 1).await;
-        (status.code(), self.log())
+        (code, self.log())
     }
 
     /// Waits until it is not ready any more.
@@ -165,12 +180,17 @@ fn spawn(wrapper: &[&str], flags: &[&str]) -> Child {
         .unwrap()
 }
 
-fn collect_log(child: &mut Child) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+fn collect_log(
+    child: &mut Child,
+    mut read: watch::Receiver<bool>,
+) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let log = Arc::new(Mutex::new(String::new()));
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let collected = Arc::clone(&log);
     let reader = tokio::spawn(async move {
-        while let Ok(Some(line)) = lines.next_line().await {
+        while read.wait_for(|read| *read).await.is_ok()
+            && let Ok(Some(line)) = lines.next_line().await
+        {
             let mut log = collected.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
