@@ -59,15 +59,16 @@ pub(super) fn run(arguments: &Check) -> Result<u8> {
     if stopped {
         return Ok(INTERRUPTED);
     }
-    let share = tally.total().percent();
-    if tally.total().intervals == 0 || share > arguments.at_most {
-        say(&format!(
-            "hybridge-loadtest: {share:.1} % of the intervals leave out zero, --at-most is {}",
+    let why = match tally.total().percent() {
+        Some(share) if share <= arguments.at_most => return conclude(printed, 0),
+        Some(share) => format!(
+            "{share:.1} % of the intervals leave out zero, --at-most is {}",
             arguments.at_most
-        ));
-        return conclude(printed, 1);
-    }
-    conclude(printed, 0)
+        ),
+        None => format!("no interval to check: {}", agreement::NOTHING),
+    };
+    say(&format!("hybridge-loadtest: {why}"));
+    conclude(printed, 1)
 }
 
 /// Flags of a run that `check` has no use for: a user who gave one expects something of it.

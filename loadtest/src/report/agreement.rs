@@ -6,6 +6,10 @@ use super::numbers::{number, plural};
 use super::render;
 use crate::results::tally::{Count, Tally};
 
+/// Why a check says nothing, and what would let it.
+pub const NOTHING: &str = "no figure was measured on both sides, or each was the same in every block; more rounds, or \
+                           `pid_file` or `metrics` of the targets in the plan, show more";
+
 /// What is shown and kept of all runs.
 pub fn markdown(tally: &Tally, command: &str) -> String {
     let total = tally.total();
@@ -14,7 +18,9 @@ pub fn markdown(tally: &Tally, command: &str) -> String {
             name,
             count.intervals.to_string(),
             count.leave_out_zero.to_string(),
-            format!("{} %", number(count.percent())),
+            count
+                .percent()
+                .map_or_else(|| "-".into(), |share| format!("{} %", number(share))),
         ]
     };
     let table = |head: &str, rows: Vec<Vec<String>>| {
@@ -32,14 +38,17 @@ pub fn markdown(tally: &Tally, command: &str) -> String {
             found.count,
         )
     });
-    let words = format!(
-        "{} of {} intervals leave out zero in {} of one server against itself: {} %. By chance about 5 % would. \
-         Figures that were the same in every block are not counted.",
-        total.leave_out_zero,
-        total.intervals,
-        plural(tally.runs, "run"),
-        number(total.percent()),
-    );
+    let runs = plural(tally.runs, "run");
+    let words = match total.percent() {
+        Some(share) => format!(
+            "{} of {} intervals leave out zero in {runs} of one server against itself: {} %. By chance about 5 % would. \
+             Figures that were the same in every block are not counted.",
+            total.leave_out_zero,
+            total.intervals,
+            number(share),
+        ),
+        None => format!("No interval came of {runs} of one server against itself: {NOTHING}."),
+    };
     let mut nodes = vec![
         Node::Heading(1, "One server against itself".into()),
         Node::Paragraph(words),

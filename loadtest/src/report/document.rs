@@ -54,6 +54,9 @@ pub fn document(results: &Results) -> Vec<Node> {
 /// How many intervals miss by chance, and what was done about it.
 fn chance(assessed: &Assessed<'_>) -> String {
     let all = assessed.all().count();
+    if all == 0 {
+        return "No figure was compared: none was measured on both sides.".into();
+    }
     let alone = assessed
         .all()
         .filter(|figure| figure.difference.leaves_out_zero())

@@ -100,11 +100,9 @@ impl Tally {
 }
 
 impl Count {
-    /// In per cent; zero where there is none.
-    pub fn percent(self) -> f64 {
-        if self.intervals == 0 {
-            return 0.0;
-        }
-        f64::from(self.leave_out_zero) * 100.0 / f64::from(self.intervals)
+    /// In per cent; none where there is no interval, of which no share says anything.
+    pub fn percent(self) -> Option<f64> {
+        (self.intervals > 0)
+            .then(|| f64::from(self.leave_out_zero) * 100.0 / f64::from(self.intervals))
     }
 }

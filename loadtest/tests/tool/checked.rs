@@ -38,3 +38,37 @@ async fn cases_that_are_left_out_are_said() {
         assert_eq!(text.matches(told).count(), 1, "{text}");
     }
 }
+
+/// No share of no intervals exists: neither good nor bad is said of the method.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_to_check_is_no_share() {
+    let place = Place::new().await;
+    let target = |name: &str, role: &str| {
+        format!(
+            "[[target]]\nname = \"{name}\"\nrole = \"{role}\"\nurl = \"https://{}\"\ngroups = [\"X25519\"]\n\
+             ca = \"ca.crt\"\nserver_name = \"localhost\"\n",
+            place.classical
+        )
+    };
+    let text = format!(
+        "name = \"test\"\nrounds = 2\n{}{}[[case]]\nscenario = \"idle\"\nconnections = [1]\n",
+        target("A", "subject"),
+        target("B", "baseline")
+    );
+    std::fs::write(place.path("plan.toml"), text).unwrap();
+    let arguments = ["check", "plan.toml", "--runs", "1", "--out", "out"];
+    let output = tool(place.folder.path(), &arguments);
+    assert_told(
+        &output,
+        1,
+        &["no interval to check: no figure was measured on both sides"],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("--at-most"), "{said}");
+    let kept = std::fs::read_to_string(place.path("out/check.md")).unwrap();
+    assert!(
+        kept.contains("No interval came of 1 run of one server"),
+        "{kept}"
+    );
+    assert!(kept.contains("| all | 0 | 0 | - |"), "{kept}");
+}

@@ -320,3 +320,17 @@ fn a_limit_is_met_by_a_difference_beyond_it_only() {
     assert_eq!(outcome("full-handshake.latency < 0us"), Outcome::NotMet);
     assert_eq!(outcome("grpc-unary.cpu > 1%"), Outcome::NotMeasured);
 }
+
+#[test]
+fn nothing_compared_is_said_as_such() {
+    let mut none = results();
+    for case in &mut none.cases {
+        case.blocks.retain(|block| block.target == "hybrid");
+    }
+    let text = report::markdown(&none);
+    assert!(
+        text.contains("No figure was compared: none was measured on both sides."),
+        "{text}"
+    );
+    assert!(!text.contains("0 of 0"), "{text}");
+}
