@@ -101,6 +101,11 @@ impl Costs {
         }
     }
 
+    /// True where anything of the server's process was seen.
+    pub fn are_any(&self) -> bool {
+        !self.cpu.is_empty() || self.base_mib.is_some()
+    }
+
     /// None where the file has no case of it with the server's CPU.
     pub fn cpu(&self, work: Work) -> Option<Cost> {
         let found = self.cpu.iter().find(|(known, _)| *known == work);

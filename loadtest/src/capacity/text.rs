@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::agreement::Row;
 use super::costs::{Costs, Work};
 use super::model::{Load, Needs, pods_for};
+use crate::report::method::STUB;
 use crate::report::numbers::{number, plural, signed};
 use crate::results::Machine;
 
@@ -77,6 +78,14 @@ pub fn per_core(costs: &Costs, machine: &Machine, tokens_per_stream: f64) -> Str
 pub fn notes(warnings: &[String]) -> String {
     let note = |warning: &String| format!("\n> **Note:** {warning}\n");
     warnings.iter().map(note).collect()
+}
+
+/// Of what the costs are: a demo, which `run full` and `compare` measure, is more than a sidecar.
+pub fn whole_process() -> String {
+    format!(
+        "CPU and memory are those of the server's process; {STUB}, and a sidecar alone needs less: \
+         a plan with `[[target]]`s measures one."
+    )
 }
 
 /// What the pods of a fleet pay, and how many of them it takes.

@@ -29,6 +29,9 @@ pub(super) fn run(arguments: &Capacity) -> Result<u8> {
     );
     out.push_str(&missing(&results, &costs));
     out.push_str(&text::notes(&warnings(&results)));
+    if costs.are_any() {
+        out.push_str(&text::notes(&[text::whole_process()]));
+    }
     let load = arguments.load;
     if let Some(pods) = arguments.pods {
         if load.is_empty() {

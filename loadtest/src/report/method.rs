@@ -7,6 +7,9 @@ use crate::plan::{Load, Scenario, Target};
 use crate::results::{Block, CaseResult, Results};
 use crate::stats::correction;
 
+/// What a cost of the demo is of.
+pub const STUB: &str = "where it is `hybridge demo`, the embedded stub is in it";
+
 pub(super) fn method(results: &Results) -> Vec<Node> {
     let p = &results.provenance;
     let with_tls = results.targets.iter().any(Target::has_tls);
@@ -28,7 +31,7 @@ pub(super) fn method(results: &Results) -> Vec<Node> {
         items.push("No target has TLS: no key exchange was verified. Bytes are those that TCP carries, without its and IP's headers.".into());
     }
     if blocks(results).any(|block| block.server_cpu_s.is_some()) {
-        items.push("Server CPU is that of its process, children and threads, from /proc where possible; where it is `hybridge demo`, the embedded stub is in it.".into());
+        items.push(format!("Server CPU is that of its process, children and threads, from /proc where possible; {STUB}."));
     }
     if results
         .cases

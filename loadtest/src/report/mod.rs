@@ -15,7 +15,7 @@ pub mod document;
 pub mod figures;
 mod headline;
 pub mod limit;
-mod method;
+pub mod method;
 pub mod numbers;
 pub mod peers;
 mod sides;

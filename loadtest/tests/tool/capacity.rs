@@ -70,6 +70,19 @@ fn what_a_report_says_first_is_said_of_a_fleet_too() {
     assert!(text.contains("\n> **Note:** The generator used"), "{text}");
 }
 
+/// `run full`, which docs/capacity.md gives as the command to measure with, measures a demo.
+#[test]
+fn the_stub_of_a_demo_is_told_of() {
+    let note = "\n> **Note:** CPU and memory are those of the server's process; where it is `hybridge demo`, the embedded stub is in it, ";
+    for run in ["full", "peers"] {
+        let results = recorded(run);
+        let output = tool(Path::new("."), &["capacity", results.to_str().unwrap()]);
+        assert_told(&output, 0, &[]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(note), "{run}: {text}");
+    }
+}
+
 #[test]
 fn needs_add_up() {
     let costs = Costs::of(&read("peers"), "hybridge http");
