@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod check;
 mod error;
+mod escape;
 mod redirect;
 
 use std::net::IpAddr;

@@ -87,7 +87,7 @@ impl Probe {
 
     /// The response that counts is the last one: what redirects may be well while its engine is not.
     async fn get_followed(&self) -> Result<Checked, CheckError> {
-        let mut target = self.target.clone().unwrap_or_else(|| "/".into());
+        let mut target = redirect::asked(self.target.as_deref().unwrap_or("/"));
         let mut names_host = false;
         for _ in 0..MOST_REQUESTS {
             let request = self.request(&target, names_host);

@@ -87,6 +87,7 @@ async fn a_redirect_of_the_app_is_followed_and_the_last_response_counts() {
     for (first, asked, host) in [
         (redirect(307, "/health"), "GET /health ", "Host: model"),
         (redirect(301, "../ready?a"), "GET /ready?a ", "Host: model"),
+        (redirect(302, "/a b"), "GET /a%20b ", "Host: model"),
         (
             redirect(308, "http://{app}/x#y"),
             "GET /x ",
@@ -131,7 +132,7 @@ async fn a_redirect_elsewhere_counts_and_one_without_an_end_does_not() {
         requests += 1;
     }
     assert_eq!(requests, 10);
-    let (address, _told) = answering(vec![redirect(302, "/a b")]).await;
+    let (address, _told) = answering(vec![redirect(302, "/a%zz")]).await;
     let failed = probe(address, json!({"kind": "http"})).check().await.result;
     assert!(matches!(failed, Err(CheckError::Location)), "{failed:?}");
     // Nobody knows where it leads.
