@@ -95,8 +95,14 @@ impl Case {
         }
     }
 
-    /// A transfer of nothing would be measured as something else.
+    /// A transfer of nothing would be measured as something else, and a stream without a token counts as broken.
     pub(super) fn refuse_empty(&self) -> Result<(), String> {
+        if self.tokens == 0 && self.uses(Tokens) {
+            return Err(format!(
+                "{}: tokens is 0; write how many a stream has, at least 1",
+                self.title()
+            ));
+        }
         let sizes = [(Up, self.up), (Down, self.down)];
         let empty = |(key, size): &(Key, u64)| *size == 0 && self.uses(*key);
         match sizes.into_iter().find(empty) {

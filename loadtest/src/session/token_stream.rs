@@ -8,6 +8,9 @@ use crate::net::socket::Socket;
 use crate::net::stamp;
 use crate::net::stream::Stream;
 
+/// Tokens for which there is room from the start: a plan may ask for more than there is memory.
+const MOST_EXPECTED: usize = 1 << 16;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
@@ -38,8 +41,9 @@ pub(super) async fn run(
     let mut body = head.body;
     let mut events = Events::default();
     let mut promised = false;
-    let mut reads = Vec::with_capacity(wanted.tokens as usize);
-    let mut ways = Vec::with_capacity(wanted.tokens as usize);
+    let expected = (wanted.tokens as usize).min(MOST_EXPECTED);
+    let mut reads = Vec::with_capacity(expected);
+    let mut ways = Vec::with_capacity(expected);
     while let Some(piece) = h1.piece(&mut body).await? {
         let now = stamp::now();
         let found = events.push(piece)?;

@@ -139,6 +139,18 @@ fn a_title_names_the_bytes_of_an_operation() {
 }
 
 #[test]
+fn a_stream_has_a_token() {
+    for scenario in [Scenario::TokenStream, Scenario::Mix] {
+        let said = said(&case(scenario, "tokens=0")).unwrap_or_default();
+        assert!(
+            said.ends_with("tokens is 0; write how many a stream has, at least 1"),
+            "{said}"
+        );
+        assert_eq!(self::said(&case(scenario, "tokens=1")), None);
+    }
+}
+
+#[test]
 fn a_key_that_a_kind_of_target_does_not_use_is_refused() {
     let of_tls = [
         "groups",
