@@ -102,12 +102,7 @@ fn upstream(
         writeln!(f, "unsafe-remote-upstream = true")?;
     }
     if !proxy.proxy_protocol_from.is_empty() {
-        let networks: Vec<_> = proxy
-            .proxy_protocol_from
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let networks = list(networks.iter().map(String::as_str));
+        let networks = list(proxy.proxy_protocol_from.iter().map(ToString::to_string));
         writeln!(f, "proxy-protocol-from = {networks}")?;
     }
     match proxy.protocol {
@@ -222,11 +217,10 @@ fn client_auth(
     if rules.is_any() {
         return writeln!(f, "  allow-any = true");
     }
-    let ips: Vec<String> = rules.ips().collect();
     for (key, rules) in [
         ("allow-uri", list(rules.uris())),
         ("allow-dns", list(rules.dns())),
-        ("allow-ip", list(ips.iter().map(String::as_str))),
+        ("allow-ip", list(rules.ips())),
         ("allow-cn", list(rules.common_names())),
     ] {
         if rules != "[]" {
@@ -256,7 +250,7 @@ fn signature_section(
     {
         writeln!(f, "  mode = {}", quoted((*mode).into()))?;
         writeln!(f, "  keys = {}", path(keys))?;
-        let require = list(require.iter().map(|kind| (*kind).into()));
+        let require = list(require.iter().map(|kind| <&str>::from(*kind)));
         writeln!(f, "  require = {require}")?;
         let cover = list(cover.iter().map(String::as_str));
         writeln!(f, "  cover = {cover}")?;

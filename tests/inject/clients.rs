@@ -50,7 +50,7 @@ fn cas_and_rules_reach_every_listener_of_the_sidecar() {
         assert_eq!(<&str>::from(clients.mode), "required");
         assert_eq!(clients.ca.to_str(), Some("/etc/hybridge/tls/client-ca.crt"));
         assert_eq!(clients.crl, None);
-        let uris: Vec<&str> = clients.rules.uris().collect();
+        let uris: Vec<String> = clients.rules.uris().collect();
         assert_eq!(uris, ["spiffe://example.org/ns/ai/**"]);
         let names: Vec<&str> = clients.rules.common_names().collect();
         assert_eq!(names, ["a $(POD_NAME)"]);

@@ -50,8 +50,8 @@ pub(super) fn free(text: &str) -> String {
     }
 }
 
-pub(super) fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    toml::Value::Array(items.map(toml::Value::from).collect()).to_string()
+pub(super) fn list<T: Into<toml::Value>>(items: impl Iterator<Item = T>) -> String {
+    toml::Value::Array(items.map(Into::into).collect()).to_string()
 }
 
 pub(super) fn addresses(addresses: &[SocketAddr]) -> String {

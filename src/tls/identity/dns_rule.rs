@@ -1,12 +1,12 @@
 //! A rule on DNS names (RFC 9525 §6.3, for a wildcard that is the rule's and not the certificate's).
 
+use std::fmt::{self, Display, Formatter};
+
 use super::error::RuleError;
 
 /// A name, or a wildcard before it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct DnsRule {
-    /// As written.
-    pub(super) text: String,
     /// In lower case, without the wildcard.
     name: String,
     /// One label more, whatever it is.
@@ -25,7 +25,6 @@ impl DnsRule {
             ));
         }
         Ok(Self {
-            text: text.to_owned(),
             name: name.to_ascii_lowercase(),
             wildcard,
         })
@@ -39,6 +38,13 @@ impl DnsRule {
             (true, _) => return false,
         };
         name.eq_ignore_ascii_case(&self.name)
+    }
+}
+
+impl Display for DnsRule {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.wildcard { "*." } else { "" })?;
+        f.write_str(&self.name)
     }
 }
 

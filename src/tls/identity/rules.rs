@@ -39,13 +39,13 @@ impl Rules {
 
     /// `scheme://authority/segments`; `*` is one segment, `**` at the end one or more.
     pub fn add_uri(&mut self, text: &str) -> Result<(), RuleError> {
-        self.uris.push(UriRule::parse(text)?);
+        add(&mut self.uris, UriRule::parse(text)?);
         Ok(())
     }
 
     /// A name, or `*.` and a name: one label more.
     pub fn add_dns(&mut self, text: &str) -> Result<(), RuleError> {
-        self.dns.push(DnsRule::parse(text)?);
+        add(&mut self.dns, DnsRule::parse(text)?);
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl Rules {
         let address = text.parse().map_err(|_| {
             RuleError("is not an IP address such as 192.0.2.7 or 2001:db8::7; networks are no rule")
         })?;
-        self.ips.push(address);
+        add(&mut self.ips, address);
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl Rules {
                 "has a `*`: a common name is compared letter by letter",
             ));
         }
-        self.common_names.push(text.to_owned());
+        add(&mut self.common_names, text.to_owned());
         Ok(())
     }
 
@@ -89,14 +89,14 @@ impl Rules {
                 .is_some_and(|name| self.common_names.contains(name))
     }
 
-    /// The rules of each kind, as they were written.
-    pub fn uris(&self) -> impl Iterator<Item = &str> {
-        self.uris.iter().map(|rule| rule.text.as_str())
+    /// The rules of each kind, as they are compared.
+    pub fn uris(&self) -> impl Iterator<Item = String> {
+        self.uris.iter().map(UriRule::to_string)
     }
 
-    /// As written.
-    pub fn dns(&self) -> impl Iterator<Item = &str> {
-        self.dns.iter().map(|rule| rule.text.as_str())
+    /// As they are compared: in lower case.
+    pub fn dns(&self) -> impl Iterator<Item = String> {
+        self.dns.iter().map(DnsRule::to_string)
     }
 
     /// As addresses are written.
@@ -107,6 +107,13 @@ impl Rules {
     /// As written.
     pub fn common_names(&self) -> impl Iterator<Item = &str> {
         self.common_names.iter().map(String::as_str)
+    }
+}
+
+/// A rule that is there already says nothing new.
+fn add<T: PartialEq>(rules: &mut Vec<T>, rule: T) {
+    if !rules.contains(&rule) {
+        rules.push(rule);
     }
 }
 
@@ -136,5 +143,34 @@ mod tests {
         assert!(Rules::any().allow(&peer));
         assert!(rules.add_ip("192.0.2.0/24").is_err());
         assert!(rules.add_common_name("b*").is_err());
+    }
+
+    #[test]
+    fn rules_are_shown_as_they_are_compared_and_once() {
+        let mut rules = Rules::default();
+        for name in ["*.Example.ORG", "*.example.org", "A.org"] {
+            rules.add_dns(name).unwrap();
+        }
+        assert_eq!(rules.dns().collect::<Vec<_>>(), ["*.example.org", "a.org"]);
+        for address in ["2001:0DB8::0007", "2001:db8::7", "192.0.2.7"] {
+            rules.add_ip(address).unwrap();
+        }
+        assert_eq!(
+            rules.ips().collect::<Vec<_>>(),
+            ["2001:db8::7", "192.0.2.7"]
+        );
+        let uris = [
+            "spiffe://a.org/ns/*/**",
+            "spiffe://a.org",
+            "https://A.org/x",
+        ];
+        for uri in uris.into_iter().chain(["spiffe://a.org"]) {
+            rules.add_uri(uri).unwrap();
+        }
+        assert_eq!(rules.uris().collect::<Vec<_>>(), uris);
+        for name in ["Batch", "batch", "Batch"] {
+            rules.add_common_name(name).unwrap();
+        }
+        assert_eq!(rules.common_names().collect::<Vec<_>>(), ["Batch", "batch"]);
     }
 }

@@ -1,5 +1,7 @@
 //! A rule on URI names, by whole segments (RFC 3986 §3; X509-SVID §2 and §5.2).
 
+use std::fmt::{self, Display, Formatter};
+
 use super::error::RuleError;
 use super::peer::PeerIdentity;
 use super::uri::{Uri, is_spiffe};
@@ -7,8 +9,6 @@ use super::uri::{Uri, is_spiffe};
 /// `scheme://authority/segments`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct UriRule {
-    /// As written.
-    pub(super) text: String,
     scheme: String,
     authority: String,
     segments: Vec<String>,
@@ -46,7 +46,6 @@ impl UriRule {
             ));
         }
         Ok(Self {
-            text: text.to_owned(),
             scheme: uri.scheme.to_owned(),
             authority: uri.authority.to_owned(),
             segments,
@@ -76,6 +75,15 @@ impl UriRule {
             && uri.authority == self.authority
             && begins_alike()
             && rest.next().is_some() == self.deeper
+    }
+}
+
+impl Display for UriRule {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)?;
+        let deeper = self.deeper.then_some("**");
+        let mut segments = self.segments.iter().map(String::as_str).chain(deeper);
+        segments.try_for_each(|segment| write!(f, "/{segment}"))
     }
 }
 
