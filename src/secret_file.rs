@@ -1,8 +1,7 @@
 //! Who else may read or write a file that holds a secret.
 
-use std::fs::{self, File, Metadata, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
@@ -38,36 +37,6 @@ pub(crate) fn exposure(path: &Path) -> Option<Exposure> {
         return None;
     };
     (!is_in_volume(path)).then_some(found)
-}
-
-/// Who may read the old file may read the new one, within the mode `most`: the owner and the group first, while
-/// only the owner may read it, then the mode. An owner need not be in a group that decides nothing.
-pub(crate) fn hand_over(new: &File, old: &Metadata, most: u32) -> io::Result<()> {
-    let own = new.metadata()?;
-    let (uid, gid) = (old.uid(), old.gid());
-    let mode = old.mode() & most;
-    let same_owner = own.uid() == uid;
-    if !(same_owner && own.gid() == gid)
-        && let Err(cause) = fchown(new, Some(uid), Some(gid))
-        && !(same_owner && is_group_as_others(mode))
-    {
-        return Err(io::Error::other(if same_owner {
-            format!(
-                "it belongs to group {gid}, which a new file cannot be given ({cause}): run as a member of that group or as root"
-            )
-        } else {
-            format!(
-                "it belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
-            )
-        }));
-    }
-    new.set_permissions(Permissions::from_mode(mode))?;
-    new.sync_all()
-}
-
-/// Whether the group may do what all others may: whichever it is, nobody gains or loses.
-fn is_group_as_others(mode: u32) -> bool {
-    mode >> 3 & 0o7 == mode & 0o7
 }
 
 /// Kubernetes replaces the files of a volume by a link, `..data`.

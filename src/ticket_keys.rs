@@ -9,12 +9,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use hybridge_seal::staging::hand_over;
 use tempfile::{Builder, NamedTempFile};
 
 pub use self::error::Error;
 use crate::certgen::files::{require_replaceable, unfinished};
 use crate::redact::Shown;
-use crate::secret_file::hand_over;
 use crate::tls::credentials::directory_of;
 use crate::tls::tickets::{KeyFile, LIFETIME, Step};
 

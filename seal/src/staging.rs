@@ -4,6 +4,7 @@
 mod directory;
 mod ended;
 mod file;
+mod owner;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +19,7 @@ use rustix::process::{geteuid, umask};
 pub use self::directory::StagedDirectory;
 pub use self::ended::remove_all;
 pub use self::file::{StagedFile, place_all};
+pub use self::owner::hand_over;
 use crate::error::{Error, failed};
 use crate::shown::Shown;
 

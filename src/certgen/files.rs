@@ -7,12 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hybridge_seal::staging::irreplaceable;
+use hybridge_seal::staging::{hand_over, irreplaceable};
 use tempfile::{Builder, NamedTempFile, TempPath};
 use zeroize::Zeroizing;
 
 use super::error::CertgenError;
-use crate::secret_file::hand_over;
 use crate::tls::credentials::directory_of;
 
 pub(super) const CA_CERT: &str = "ca.crt";

@@ -90,7 +90,7 @@ impl Job {
         let metadata = file.metadata().map_err(failed("read", path))?;
         let more = self.recipients.len() as u64 * 1600;
         require_room(directory_of(path), metadata.len() + more)?;
-        StagedFile::create(path, true)?.like(file)
+        StagedFile::create(path, true)
     }
 }
 

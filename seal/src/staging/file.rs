@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::owner::give;
 use super::{
     claim, default_mode, ended, exists, partial_of, rename, require_replaceable, save_directory,
 };
@@ -20,26 +21,35 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    /// For a target. It must not exist, unless it is to be replaced.
+    /// For a target. It must not exist, unless it is to be replaced: then with its owner, group and mode.
     pub fn create(target: &Path, replace: bool) -> Result<Self, Error> {
         if !replace && fs::symlink_metadata(target).is_ok() {
             return Err(exists(target));
         }
         require_replaceable(target)?;
         let partial = partial_of(target)?;
-        let replaced = fs::symlink_metadata(target).map(|old| old.uid()).ok();
-        let file = claim(&partial, false, replaced, || {
+        let replaced = fs::symlink_metadata(target).ok();
+        let owner = replaced.as_ref().map(MetadataExt::uid);
+        let file = claim(&partial, false, owner, || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create_new(true).mode(0o600);
             options.open(&partial).map(Some)
         })?;
-        Ok(Self {
+        let mut staged = Self {
             file,
             partial,
             target: target.to_owned(),
             mode: default_mode(0o666),
             placed: false,
-        })
+        };
+        if let Some(old) = replaced {
+            staged.mode = old.mode() & 0o777;
+            give(&staged.file, &old, staged.mode).map_err(|cause| {
+                let target = Shown::from(target);
+                Error::Refused(format!("{target}: {cause}"))
+            })?;
+        }
+        Ok(staged)
     }
 
     /// To write to.
@@ -57,36 +67,6 @@ impl StagedFile {
     pub fn with_mode(mut self, mode: u32) -> Self {
         self.mode = default_mode(mode);
         self
-    }
-
-    /// With the owner and the mode of the file that it replaces.
-    pub fn like(mut self, old: &File) -> Result<Self, Error> {
-        let metadata = old.metadata().map_err(failed("read", &self.target))?;
-        let own = self
-            .file
-            .metadata()
-            .map_err(failed("read", &self.partial))?;
-        let (uid, gid) = (metadata.uid(), metadata.gid());
-        self.mode = metadata.mode() & 0o777;
-        let same_owner = own.uid() == uid;
-        // Where the group may do what all others may, it decides nothing: an owner need not be in it.
-        let is_group_as_others = self.mode >> 3 & 0o7 == self.mode & 0o7;
-        if !(same_owner && own.gid() == gid)
-            && let Err(cause) = std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))
-            && !(same_owner && is_group_as_others)
-        {
-            let target = Shown::from(self.target.as_path());
-            return Err(Error::Refused(if same_owner {
-                format!(
-                    "{target}: belongs to group {gid}, which a new file cannot be given ({cause}): run as a member of that group or as root"
-                )
-            } else {
-                format!(
-                    "{target}: belongs to user {uid} and group {gid}, which a new file cannot be given ({cause}): run as its owner or as root"
-                )
-            }));
-        }
-        Ok(self)
     }
 
     /// Gives it its name.

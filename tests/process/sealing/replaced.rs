@@ -1,8 +1,81 @@
 //! What exists is replaced only with `--replace`, and what is read never.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt as _;
 
 use super::{Stage, tree};
+
+const OPEN: &str = "open c.age c -i id/identity.txt --unsafe-unsigned --replace";
+
+/// A model that only its owner reads would be open to all, and a reader in the file's group would lose it.
+#[test]
+fn what_takes_the_place_of_a_file_belongs_to_whom_that_belonged() {
+    let stage = Stage::new();
+    let is_root = rustix::process::geteuid().is_root();
+    let seal = "seal model/config.json c.age -r id/recipient.txt --sign-with sign";
+    let sign = "sign model --key sign/ec.key --pq-key sign/mldsa.key";
+    stage.ok(seal);
+    stage.ok("open c.age c -i id/identity.txt --unsafe-unsigned");
+    stage.ok(sign);
+    for (command, names) in [
+        (format!("{seal} --replace"), &["c.age"][..]),
+        (OPEN.to_owned(), &["c"]),
+        (
+            format!("{sign} --replace"),
+            &["model/model.sig", "model/model.sig.mldsa"],
+        ),
+    ] {
+        for (mode, owner) in [(0o600, 12345), (0o644, 12346)] {
+            for name in names {
+                let path = stage.path(name);
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                if is_root {
+                    chown(&path, Some(owner), Some(54321)).unwrap();
+                } else {
+                    println!("SKIPPED: only root can give a file to somebody else");
+                }
+            }
+            stage.ok(&command);
+            for name in names {
+                let seen = fs::metadata(stage.path(name)).unwrap();
+                assert_eq!(seen.mode() & 0o7777, mode, "{command}: {name}");
+                let of = (seen.uid(), seen.gid());
+                assert!(!is_root || of == (owner, 54321), "{command}: {name} {of:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_owner_cannot_be_kept_is_not_replaced() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can become somebody else");
+        return;
+    }
+    let stage = Stage::new();
+    stage.ok("seal model/config.json c.age -r id/recipient.txt");
+    stage.write("c", b"old");
+    let nobody = 65534;
+    for name in [".", "c.age", "id", "id/identity.txt"] {
+        chown(stage.path(name), Some(nobody), Some(nobody)).unwrap();
+    }
+    let output = stage
+        .command(OPEN)
+        .uid(nobody)
+        .gid(nobody)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let says = "c: it belongs to user 0 and group 0, which a new file cannot be given";
+    assert!(
+        said.contains(says) && said.contains("run as its owner"),
+        "{said}"
+    );
+    assert_eq!(stage.read("c"), b"old");
+    assert!(!stage.exists(".partial-c"));
+}
 
 #[test]
 fn what_exists_is_not_overwritten() {
