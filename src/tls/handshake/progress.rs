@@ -107,7 +107,7 @@ impl Progress {
         loop {
             let advanced = match &server.signing {
                 Some(threads) if self.flight.awaits_hello() => {
-                    let elsewhere = self.advance_on(threads, conn, server.asks_clients);
+                    let elsewhere = self.advance_on(threads, client, conn, server.asks_clients);
                     let advanced;
                     (conn, advanced) = Box::pin(elsewhere).await?;
                     advanced
@@ -208,6 +208,7 @@ impl Progress {
     async fn advance_on(
         &mut self,
         threads: &SigningThreads,
+        client: IpAddr,
         mut conn: UnbufferedServerConnection,
         asks_client: bool,
     ) -> Result<(UnbufferedServerConnection, Result<(), HandshakeError>), HandshakeError> {
@@ -219,7 +220,7 @@ impl Progress {
             let advanced = advance(&mut flight, &mut noted, &mut cost, &mut conn, asks_client);
             (flight, noted, cost, conn, advanced)
         };
-        let (flight, noted, cost, conn, advanced) = threads.run(work).await?;
+        let (flight, noted, cost, conn, advanced) = threads.run(client, work).await?;
         (self.flight, self.noted, self.cost) = (flight, noted, cost);
         let advanced = advanced.map_err(|error| match error {
             // Nothing else of ours runs before the ServerHello.
