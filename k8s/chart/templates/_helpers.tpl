@@ -35,12 +35,19 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The CA of a certificate that Helm made or was given; cert-manager writes its own. */}}
+{{/* The CA of a certificate that Helm made or was given; cert-manager writes its own. Everybody in the cluster may read a
+webhook configuration: only certificates get into it, and no message repeats what was given. */}}
 {{- define "hybridge.caBundle" -}}
-{{- if eq .Values.certificate.mode "existing" -}}
 {{- $given := .Values.certificate.caBundle | trim -}}
+{{- $text := contains "-----BEGIN" $given | ternary $given (b64dec $given) -}}
+{{- if contains "PRIVATE KEY" $text -}}{{- fail "certificate.caBundle has a private key, which everybody could read in the webhook configuration: give the certificate of the CA only (ca.crt)" -}}{{- end -}}
+{{- if eq .Values.certificate.mode "existing" -}}
 {{- if not $given -}}{{- fail "certificate.mode existing needs certificate.caBundle" -}}{{- end -}}
-{{- hasPrefix "-----BEGIN" $given | ternary (b64enc .Values.certificate.caBundle) $given -}}
+{{- $certificates := regexFindAll "(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----" $text -1 -}}
+{{- if not $certificates -}}{{- fail "certificate.caBundle has no certificate: give the PEM of the CA (-----BEGIN CERTIFICATE-----), or its base64" -}}{{- end -}}
+{{- b64enc (printf "%s\n" (join "\n" $certificates)) -}}
+{{- else if $given -}}
+{{- fail (printf "certificate.caBundle is used with certificate.mode existing only, and the mode is %s: take it out, or change the mode" .Values.certificate.mode) -}}
 {{- else if eq .Values.certificate.mode "generated" -}}
 {{- index (include "hybridge.generated" . | fromYaml) "ca.crt" -}}
 {{- end -}}

@@ -37,6 +37,7 @@ def run(setting):
     helm = Helm(setting)
     rendered(setting, helm)
     refused(helm)
+    bundles(setting, helm)
     try:
         life(setting, helm)
         existing(setting, helm)
@@ -142,6 +143,27 @@ def life(setting, helm):
     check("helm rollback: nothing is enforced any more", as_it_was(status, said), said)
     holds(setting, "after helm rollback")
     gone_again(setting, helm)
+
+
+def bundles(setting, helm):
+    """Everybody in the cluster may read a webhook configuration: of what is given as a CA, certificates get there only."""
+    folder = setting.work / "bundles"
+    setting.command(setting.hybridge, "certs", "--dir", folder, "--name", "localhost")
+    certificate, key = (folder / "ca.crt").read_text(), (folder / "tls.key").read_text()
+
+    def given(text, mode="existing", fails=False):
+        (folder / "given").write_text(text)
+        return helm("template", "hybridge", CHART, "--set", f"certificate.mode={mode}", "--set-file", f"certificate.caBundle={folder}/given", fails=fails)
+
+    encoded = lambda text: base64.b64encode(text.encode()).decode()
+    rendered = f"caBundle: {encoded(certificate)}\n"
+    for what, text in {"PEM": certificate, "base64": encoded(certificate), "text before it": "Subject: a CA\n" + certificate}.items():
+        check(f"a CA as {what} is rendered as its certificate", rendered in given(text))
+    for what, text in {"a key": key, "a key in base64": encoded(key), "a key behind the CA": certificate + key, "no certificate": "hello"}.items():
+        said = given(text, fails=True)
+        check(f"helm refuses {what} as a CA", "certificate.caBundle has" in said and key.splitlines()[1] not in said, said[-300:])
+    for mode in "generated", "external", "certManager":
+        check(f"helm refuses a CA that {mode} does not use", "mode existing only" in given(certificate, mode, fails=True))
 
 
 def gone_again(setting, helm):
