@@ -4,6 +4,7 @@
 //! No request is sent and nothing is trusted. Linked by the commands `scan` and `probe` only, never by
 //! what serves traffic.
 
+mod address_space;
 pub mod answer;
 pub mod args;
 pub mod cbom;

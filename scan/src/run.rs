@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
+use crate::address_space::{self, AddressSpace};
 use crate::args::{Format, ScanArgs};
 use crate::dial::{Dial, is_starved};
 use crate::groups::Known;
@@ -212,12 +213,22 @@ fn examine_all(targets: &[Target], known: &[Known], args: &ScanArgs) -> Vec<Endp
     };
     std::thread::scope(|scope| {
         let wanted = usize::from(args.parallel).min(targets.len());
+        let space = address_space::of_process().filter(|space| space.threads < wanted);
+        if let Some(AddressSpace { limit_mib, threads }) = space {
+            say(&format!(
+                "{} of {wanted} endpoints at a time, because the address space is limited to {limit_mib} MiB (ulimit -v): the scan takes longer",
+                threads.max(1)
+            ));
+        }
+        let wanted = space.map_or(wanted, |space| space.threads);
         let start = || std::thread::Builder::new().spawn_scoped(scope, work);
         let refused = (0..wanted).find_map(|number| Some((number, start().err()?)));
-        if let Some((started, error)) = refused {
+        if let Some((started, error)) = &refused {
             say(&format!(
                 "{started} of {wanted} threads could be started ({error}): the scan takes longer"
             ));
+        }
+        if refused.is_some() || wanted == 0 {
             // One is there always.
             work();
         }

@@ -1,7 +1,7 @@
 //! `hybridge scan` against servers, middleboxes and lists as they should not be: each is a row with a reason.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
 use openssl::pkey::PKey;
@@ -13,7 +13,7 @@ use crate::inventory::{EMPTY, groups, hybrid, hybridge, scan, server};
 use crate::support::hello::alert;
 use crate::support::pki::TestPki;
 use crate::support::process::Process;
-use crate::support::{Setup, answering, within};
+use crate::support::{Setup, answering};
 
 async fn sidecar(tls: &str) -> Process {
     Process::start(&Setup::in_front_of(answering(EMPTY).await).tls(tls)).await
@@ -324,56 +324,4 @@ async fn a_list_is_a_regular_file_or_standard_input() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("it is not a regular file"), "{said}");
     }
-}
-
-/// The tool blamed endpoints for descriptors that it did not have itself.
-#[tokio::test(flavor = "multi_thread")]
-async fn descriptors_that_are_missing_are_no_fault_of_endpoints() {
-    let silent = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = silent.local_addr().unwrap().port();
-    // It keeps every connection and says nothing.
-    thread::spawn(move || silent.incoming().flatten().collect::<Vec<_>>());
-    let endpoints: Vec<String> = (1..=40)
-        .map(|last| format!("127.0.0.{last}:{port}"))
-        .collect();
-    let under = |limits: &str| {
-        let mut command = tokio::process::Command::new("sh");
-        let script = format!("{limits} && exec \"$0\" \"$@\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_hybridge"), "scan"]);
-        command
-            .args(["--parallel", "40", "--timeout", "1"])
-            .args(&endpoints);
-        command.kill_on_drop(true).output()
-    };
-    let few = within(under("ulimit -n 24")).await.unwrap();
-    let said = String::from_utf8_lossy(&few.stderr);
-    assert!(
-        said.contains("no file descriptor was left for a connection"),
-        "{said}"
-    );
-    assert_eq!((few.status.code(), few.stdout.len()), (Some(1), 0));
-    let raised = within(under("ulimit -Sn 24 && ulimit -Hn 512"))
-        .await
-        .unwrap();
-    let report = String::from_utf8_lossy(&raised.stdout);
-    assert!(report.contains("40 endpoints, 0 examined"), "{report}");
-    let said = String::from_utf8_lossy(&raised.stderr);
-    assert!(!said.contains("no file descriptor was left"), "{said}");
-}
-
-/// It was a panic, and no report.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scan_that_is_refused_threads_goes_on_with_fewer() {
-    let endpoints: Vec<String> = (1..=250).map(|last| format!("127.0.0.{last}:1")).collect();
-    let mut command = tokio::process::Command::new("sh");
-    // The stacks of 250 threads and what the allocator maps for each do not fit.
-    let script = "ulimit -v 1500000 && exec \"$0\" \"$@\"";
-    command.args(["-c", script, env!("CARGO_BIN_EXE_hybridge"), "scan"]);
-    command.args(["--parallel", "250"]).args(&endpoints);
-    let output = within(command.kill_on_drop(true).output()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("of 250 threads could be started ("), "{said}");
-    let report = String::from_utf8_lossy(&output.stdout);
-    assert!(report.contains("250 endpoints, 0 examined"), "{report}");
-    assert_eq!(output.status.code(), Some(1));
 }

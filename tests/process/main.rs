@@ -25,6 +25,7 @@ mod floods;
 mod half_done;
 mod inject;
 mod inventory;
+mod inventory_limits;
 mod inventory_peers;
 mod limits;
 mod log;
