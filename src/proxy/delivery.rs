@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::drain::{Phase, Watch};
+use crate::proxy::error::Outcome;
 
 /// How long an app may take nothing of what is left for it.
 const STALLED: Duration = Duration::from_secs(30);
@@ -14,8 +15,14 @@ const FIRST_LOOK: Duration = Duration::from_millis(1);
 const RAREST_LOOK: Duration = Duration::from_millis(200);
 
 /// Returns when the app's kernel has everything that was written, or will not take it; `undelivered` says
-/// how much that it has not.
-pub(crate) async fn delivered(undelivered: impl Fn() -> io::Result<usize>, drain: &Watch) {
+/// how much that it has not. How a connection really ended that would end with `outcome`.
+pub(crate) async fn delivered(
+    undelivered: impl Fn() -> io::Result<usize>,
+    outcome: Outcome,
+    drain: &Watch,
+) -> Outcome {
+    // An app that is gone has lost nothing by us.
+    let has_all = || matches!(undelivered(), Ok(0) | Err(_));
     let looking = async {
         let mut left = usize::MAX;
         let (mut taken, mut pause) = (Instant::now(), FIRST_LOOK);
@@ -38,4 +45,8 @@ pub(crate) async fn delivered(undelivered: impl Fn() -> io::Result<usize>, drain
         () = looking => {}
         () = drain.reached(Phase::Aborting) => {}
     }
+    if drain.is_draining() && !has_all() {
+        return Outcome::Cut;
+    }
+    outcome
 }

@@ -139,7 +139,7 @@ pub(crate) fn serve<S: ClientStream>(
         connect::established(&mut client);
         client.start_tunnel();
         let outcome = tunnel::run_from_nothing(&mut client, &mut up.stream, &context).await;
-        up.end(outcome, &context).await;
+        let outcome = up.end(outcome, &context).await;
         let sent = match outcome {
             Outcome::ClientGone => return outcome,
             Outcome::Closed => Sent::Whole,

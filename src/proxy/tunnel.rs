@@ -102,8 +102,7 @@ pub(crate) fn relay<S: ClientStream>(
             Ok(socket) => {
                 let mut up = OpenEnd::new(socket);
                 let outcome = run_from_nothing(&mut client, &mut up.stream, &context).await;
-                up.end(outcome, &context).await;
-                outcome
+                up.end(outcome, &context).await
             }
             Err(error) => {
                 context.upstream_failed(&error);
@@ -136,19 +135,21 @@ impl OpenEnd {
         }
     }
 
-    /// Closes it after a relay that ended with `outcome`.
-    pub(super) async fn end(mut self, outcome: Outcome, context: &Context) {
+    /// Closes it after a relay that would end with `outcome`; how it really ended.
+    pub(super) async fn end(mut self, outcome: Outcome, context: &Context) -> Outcome {
+        let undelivered = || self.stream.stream().undelivered();
         match outcome {
             Outcome::Closed => self.orderly = true,
             Outcome::UpstreamBroken => {}
             // The newcomer's place is this one's.
             Outcome::Shed => {
-                let all = delivered(|| self.stream.stream().undelivered(), &context.drain);
+                let all = delivered(undelivered, outcome, &context.drain);
                 let _ = tokio::time::timeout(ROOM_IS_WANTED, all).await;
             }
             // What came before the cut belongs to the app.
-            _ => delivered(|| self.stream.stream().undelivered(), &context.drain).await,
+            _ => return delivered(undelivered, outcome, &context.drain).await,
         }
+        outcome
     }
 }
 

@@ -17,6 +17,7 @@ mod contract;
 mod ctl;
 mod demo;
 mod drain;
+mod drain_delivered;
 mod drain_silent;
 mod egress_drain;
 mod egress_withheld;

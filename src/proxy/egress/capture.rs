@@ -134,11 +134,17 @@ impl EgressFrontend {
     }
 
     /// Tells the app that it is not, in its own words or by the reset of its close. What it still sends is taken in
-    /// until it has read them: a socket closed with bytes unread is reset, and they are lost.
-    pub(super) async fn refuse(&self, client: &mut H1<App>, error: &OriginError, drain: &Watch) {
+    /// until it has read them: a socket closed with bytes unread is reset, and they are lost. How that ended.
+    pub(super) async fn refuse(
+        &self,
+        client: &mut H1<App>,
+        error: &OriginError,
+        drain: &Watch,
+    ) -> Outcome {
+        let outcome = Outcome::ProtocolError;
         let told = match self.capture() {
             _ if matches!(error, OriginError::Capture(_) | OriginError::Gone) => Ok(()),
-            Capture::None | Capture::Redirect => return,
+            Capture::None | Capture::Redirect => return outcome,
             // Before its methods are answered, a reply would pass for that answer.
             Capture::Socks5 if client.stream().written() == 0 => Ok(()),
             Capture::Socks5 => {
@@ -150,9 +156,9 @@ impl EgressFrontend {
                 connect::refuse(client, error.status(), &reason).await
             }
         };
-        if told.is_ok() {
-            let (outcome, now) = (Outcome::ProtocolError, Instant::now());
-            let _ = end(client, Sent::Whole, outcome, now, drain).await;
+        match told {
+            Ok(()) => end(client, Sent::Whole, outcome, Instant::now(), drain).await,
+            Err(_) => outcome,
         }
     }
 }

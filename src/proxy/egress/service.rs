@@ -168,8 +168,10 @@ impl EgressService {
                 return closed.ended(outcome, &drain);
             }
             Some(Err(error)) => {
-                front.refuse(&mut client, &error, &drain).await;
-                return closed.failed(&error);
+                return match front.refuse(&mut client, &error, &drain).await {
+                    Outcome::Cut => closed.ended(Outcome::Cut, &drain),
+                    _ => closed.failed(&error),
+                };
             }
             None => return closed.ended(Outcome::Cut, &drain),
         };
@@ -217,8 +219,7 @@ async fn leave(client: &mut H1<App>, outcome: Outcome, drain: &Watch) -> Outcome
     match outcome {
         Outcome::Closed => end(client, Sent::Whole, outcome, Instant::now(), drain).await,
         Outcome::UpstreamBroken | Outcome::IdleTimeout => {
-            delivered(|| client.stream().undelivered(), drain).await;
-            outcome
+            delivered(|| client.stream().undelivered(), outcome, drain).await
         }
         _ => outcome,
     }
