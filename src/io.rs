@@ -124,6 +124,11 @@ pub trait Closing {
 
     /// As [`Transport::is_gone`].
     fn is_gone(&self, ended: bool) -> bool;
+
+    /// Bytes that a reset would drop, if nothing but that of its close tells the peer of an end that is not whole.
+    fn before_reset(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A client's connection: bytes both ways, and an end.

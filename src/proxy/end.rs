@@ -78,6 +78,8 @@ pub(crate) async fn end<S: Closing>(
 struct Ending<'a, S> {
     stream: &'a mut S,
     whole: bool,
+    /// The close is a reset, which drops what has not arrived, and the client hears of the end by nothing else.
+    resets: bool,
     drain: &'a Watch,
     cut: PhaseWait,
     begun: Instant,
@@ -104,9 +106,12 @@ struct Ending<'a, S> {
 impl<'a, S: Closing> Ending<'a, S> {
     fn new(stream: &'a mut S, sent: Sent, silent_since: Instant, drain: &'a Watch) -> Self {
         let begun = Instant::now();
+        let whole = matches!(sent, Sent::Whole);
+        let resets = !whole && stream.before_reset().is_some();
         Self {
             stream,
-            whole: matches!(sent, Sent::Whole),
+            whole,
+            resets,
             drain,
             cut: drain.reached(Phase::Aborting),
             begun,
@@ -137,7 +142,7 @@ impl<'a, S: Closing> Ending<'a, S> {
         }
         // The kernel delivers what is left, and a client that has closed sends nothing that could
         // meet a closed socket: only the end of the process is worth a look.
-        if self.finished && self.client_ended && !self.drain.is_draining() {
+        if self.finished && self.client_ended && !self.resets && !self.drain.is_draining() {
             return Poll::Ready(Delivery::Complete);
         }
         let cut = Pin::new(&mut self.cut).poll(cx).is_ready();
@@ -192,7 +197,12 @@ impl<'a, S: Closing> Ending<'a, S> {
     /// Asks the kernel what is left, and validates.
     fn look(&mut self, now: Instant, cut: bool) -> Poll<Delivery> {
         // A kernel that does not tell leaves the client's end, or its silence, as the only sign.
-        let left = match (self.finished, self.stream.unacknowledged()) {
+        let known = if self.resets {
+            self.stream.before_reset()
+        } else {
+            self.stream.unacknowledged().ok()
+        };
+        let left = match (self.finished, known) {
             (true, known) => known.unwrap_or(0),
             (false, known) => known.unwrap_or(0).max(FAREWELL + 1),
         };
@@ -206,11 +216,11 @@ impl<'a, S: Closing> Ending<'a, S> {
                 self.heard = now;
             }
         }
-        let delivered = left == 0 || self.client_ended && left <= FAREWELL;
+        let delivered = left == 0 || self.client_ended && left <= FAREWELL && !self.resets;
         let silent = now >= self.heard + SILENCE
             || now >= self.taken + LISTENED
             || now >= self.begun + self.longest;
-        if delivered && (self.client_ended || silent || cut) {
+        if delivered && (self.client_ended || self.resets || silent || cut) {
             return Poll::Ready(Delivery::Complete);
         }
         if cut || now >= self.taken + STALLED || now >= self.begun + self.longest {

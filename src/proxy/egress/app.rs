@@ -257,6 +257,11 @@ impl Closing for App {
     fn is_gone(&self, ended: bool) -> bool {
         self.stream.is_gone(ended)
     }
+
+    fn before_reset(&self) -> Option<usize> {
+        // An app that is gone, or whose socket the kernel does not tell of, has what it will have.
+        Some(self.undelivered().unwrap_or(0))
+    }
 }
 
 #[cfg(test)]

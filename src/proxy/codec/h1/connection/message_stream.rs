@@ -34,6 +34,10 @@ impl<S: ClientStream> Closing for H1<S> {
     fn is_gone(&self, ended: bool) -> bool {
         self.stream.is_gone(ended)
     }
+
+    fn before_reset(&self) -> Option<usize> {
+        self.stream.before_reset()
+    }
 }
 
 impl<S: Duplex> MessageStream for H1<S> {
