@@ -112,8 +112,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Settings, then `refusal` instead of a response to the first request.
-async fn refuse_first(mut stream: TcpStream, refusal: Vec<u8>) -> std::io::Result<()> {
+/// Settings, then `response` to the first request; `ends`: that is all.
+async fn serve_first(mut stream: TcpStream, response: Vec<u8>, ends: bool) -> std::io::Result<()> {
     stream.write_all(&frame(4, 0, 0, &[])).await?;
     stream.read_exact(&mut [0; 24]).await?;
     loop {
@@ -123,7 +123,10 @@ async fn refuse_first(mut stream: TcpStream, refusal: Vec<u8>) -> std::io::Resul
         let mut payload = vec![0; length as usize];
         stream.read_exact(&mut payload).await?;
         if head[3] == 1 {
-            stream.write_all(&refusal).await?;
+            stream.write_all(&response).await?;
+            if ends {
+                stream.shutdown().await?;
+            }
         }
     }
 }
@@ -138,7 +141,7 @@ async fn what_a_new_connection_did_not_process_is_sent_again() {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (first, _) = listener.accept().await.unwrap();
-            tokio::spawn(refuse_first(first, refusal));
+            tokio::spawn(serve_first(first, refusal, false));
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let mut connection = h2::server::handshake(stream).await.unwrap();
@@ -154,6 +157,51 @@ async fn what_a_new_connection_did_not_process_is_sent_again() {
             .start();
         let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(ask(&sidecar, post).await.status(), 200);
+    }
+}
+
+/// The end of a response is known though the connection ends behind it while the upload goes on; a response without
+/// one is broken off.
+#[tokio::test]
+async fn an_early_response_is_whole_though_its_connection_ends_with_it() {
+    let head = frame(1, 4, 1, &[0x88]);
+    let data = frame(0, 0, 1, b"whole");
+    let goaway = frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    for (rest, whole, trailers) in [
+        (vec![frame(0, 1, 1, b"whole")], true, ""),
+        (vec![data.clone(), frame(0, 1, 1, b"")], true, ""),
+        (
+            vec![data.clone(), frame(1, 5, 1, b"\x00\x01t\x01v")],
+            true,
+            "t: v\n",
+        ),
+        (vec![data.clone()], false, ""),
+        (vec![data.clone(), frame(0, 1, 3, b"")], false, ""),
+    ] {
+        let response = [head.clone(), rest.concat(), goaway.clone()].concat();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve_first(stream, response.clone(), true));
+            }
+        });
+        let sidecar = Setup::in_front_of(address)
+            .listener("upstream-http = \"http2\"")
+            .start();
+        let mut stream = sidecar.connect(&["http/1.1"]).await;
+        let post = "POST / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: te\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+        stream.write_all(post.as_bytes()).await.unwrap();
+        let response = within(read_response(&mut stream, false)).await;
+        assert_eq!(response.is_ok(), whole, "{rest:?}: {response:?}");
+        if let Ok(response) = response {
+            assert_eq!(
+                (response.status(), &response.body[..]),
+                (200, &b"whole"[..])
+            );
+            assert_eq!(response.trailers, trailers);
+        }
     }
 }
 

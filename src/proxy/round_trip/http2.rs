@@ -101,7 +101,9 @@ async fn attempt<D: MessageStream>(
         why: UpstreamError::Unprocessed.into(),
         body_taken: false,
     })?;
-    let mut stream = OpenedStream::new(stream, without_body, permit.outgoing());
+    // Once our request has ended, the h2 crate knows itself.
+    let end = (!without_body).then(|| permit.watch_end(stream.stream_id()));
+    let mut stream = OpenedStream::new(stream, without_body, permit.outgoing(), end);
     let mut exchange = Exchange::new(down, &mut stream, context.settings.timeouts());
     let secured = permit.group().is_some();
     let waited = response(&mut exchange, &mut pending, |down: &mut D, mut head| {

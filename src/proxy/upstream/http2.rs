@@ -15,6 +15,7 @@ use h2::client::SendRequest;
 use self::open::{Shared, open};
 use super::socket::Socket;
 use crate::panics::OnPanic;
+use crate::proxy::codec::h2::response_ends::WatchedEnd;
 use crate::proxy::codec::message::AskOutgoing;
 use crate::proxy::error::UpstreamError;
 
@@ -73,6 +74,11 @@ impl UpstreamPermit {
     /// Tells what was sent on the connection.
     pub(crate) fn outgoing(&self) -> AskOutgoing {
         Arc::clone(&self.shared.outgoing)
+    }
+
+    /// Watches for the end of the response on a stream that was just opened.
+    pub(crate) fn watch_end(&self, stream: h2::StreamId) -> WatchedEnd {
+        self.shared.ends.watch(stream.as_u32())
     }
 
     /// How the connection has ended, as far as is known.

@@ -4,12 +4,17 @@
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame header.
 pub(super) const HEADER: usize = 9;
+pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const CONTINUATION: u8 = 9;
+/// The flag of the last frame of a stream.
+pub(super) const END_STREAM: u8 = 1;
 /// The flag of the last frame of a head.
 pub(super) const END_HEADERS: u8 = 4;
+/// The flag of a frame with bytes that mean nothing.
+pub(super) const PADDED: u8 = 8;
 /// The flag of a SETTINGS frame that acknowledges another.
 pub(super) const ACK: u8 = 1;
 

@@ -9,6 +9,7 @@ pub(crate) mod opened_stream;
 pub(crate) mod pings;
 pub(crate) mod refusals;
 pub(crate) mod reserve;
+pub(crate) mod response_ends;
 mod sender;
 mod share_of_outgoing;
 pub(crate) mod stream;

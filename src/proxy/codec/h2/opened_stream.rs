@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 
+use crate::proxy::codec::h2::response_ends::WatchedEnd;
 use crate::proxy::codec::h2::sender::Sender;
 use crate::proxy::codec::h2::share_of_outgoing::ShareOfOutgoing;
 use crate::proxy::codec::h2::stream::poll_frame;
@@ -19,17 +20,46 @@ pub(crate) struct OpenedStream {
     receiver: Option<RecvStream>,
     /// The response has no body, whatever the server sends.
     bodiless: bool,
+    came: Came,
     connection: AskOutgoing,
     share: ShareOfOutgoing,
 }
 
+/// What was read of the response.
+#[derive(Default)]
+struct Came {
+    /// Bytes of content.
+    content: u64,
+    /// Trailers: nothing is behind them.
+    trailers: bool,
+    end: Option<WatchedEnd>,
+}
+
+impl Came {
+    /// Whether it is all, though the connection has ended.
+    fn is_whole(&self) -> bool {
+        let end = self.end.as_ref();
+        self.trailers || end.is_some_and(|end| end.is_behind(self.content))
+    }
+}
+
 impl OpenedStream {
-    /// `ended`: the request has no body; `connection` is that of the stream.
-    pub(crate) fn new(stream: SendStream<Bytes>, ended: bool, connection: AskOutgoing) -> Self {
+    /// `ended`: the request has no body; `connection` is that of the stream; `end` tells when the response has ended,
+    /// whatever the h2 crate says.
+    pub(crate) fn new(
+        stream: SendStream<Bytes>,
+        ended: bool,
+        connection: AskOutgoing,
+        end: Option<WatchedEnd>,
+    ) -> Self {
         Self {
             sender: Sender::new(stream, ended, None),
             receiver: None,
             bodiless: false,
+            came: Came {
+                end,
+                ..Came::default()
+            },
             connection,
             share: ShareOfOutgoing::default(),
         }
@@ -61,9 +91,17 @@ impl MessageStream for OpenedStream {
                 Err(MessageError::Ended)
             });
         };
-        let frame = ready!(poll_frame(receiver, cx))?;
-        if let Some(Frame::Data(data)) = &frame {
-            receiver.flow_control().release_capacity(data.len())?;
+        let frame = match ready!(poll_frame(receiver, cx)) {
+            Err(MessageError::Io(_)) if self.came.is_whole() => return Poll::Ready(Ok(None)),
+            frame => frame?,
+        };
+        match &frame {
+            Some(Frame::Data(data)) => {
+                self.came.content += data.len() as u64;
+                receiver.flow_control().release_capacity(data.len())?;
+            }
+            Some(Frame::Trailers(_)) => self.came.trailers = true,
+            None => {}
         }
         Poll::Ready(Ok(frame))
     }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::codec::h2::first_bytes::FirstBytes;
 use crate::proxy::codec::h2::refusals::Refusals;
+use crate::proxy::codec::h2::response_ends::ResponseEnds;
 
 /// Bytes gathered at most; what exceeds it is written at once, with what was gathered before it.
 const MAX_BUFFERED: usize = 16 * 1024;
@@ -40,19 +41,21 @@ struct Inner<S> {
     /// Bytes that the socket took.
     sent: u64,
     refusals: Option<Refusals>,
+    ends: Option<ResponseEnds>,
 }
 
 impl<S> CoalescingWriter<S> {
-    pub(crate) fn new(io: S) -> Self {
-        Self::with(io, None)
-    }
-
     /// A stream to a client, with a watch for requests that the h2 crate refuses.
     pub(crate) fn watching(io: S, refusals: Refusals) -> Self {
-        Self::with(io, Some(refusals))
+        Self::with(io, Some(refusals), None)
     }
 
-    fn with(io: S, refusals: Option<Refusals>) -> Self {
+    /// A stream to a server, with a watch for the ends of its responses.
+    pub(crate) fn watching_ends(io: S, ends: ResponseEnds) -> Self {
+        Self::with(io, None, Some(ends))
+    }
+
+    fn with(io: S, refusals: Option<Refusals>, ends: Option<ResponseEnds>) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             io,
             corked: false,
@@ -62,6 +65,7 @@ impl<S> CoalescingWriter<S> {
             gathered: BytesMut::new(),
             sent: 0,
             refusals,
+            ends,
         })))
     }
 
@@ -237,6 +241,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
         inner.first.read(&buf.filled()[before..]);
         if let Some(refusals) = &mut inner.refusals {
             refusals.received(&buf.filled()[before..]);
+        }
+        if let Some(ends) = &inner.ends {
+            ends.received(&buf.filled()[before..]);
         }
         polled
     }

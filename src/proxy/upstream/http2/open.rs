@@ -18,6 +18,7 @@ use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h1::request::USUAL_FIELDS;
 use crate::proxy::codec::h1::response::MAX_RESPONSE_HEAD;
 use crate::proxy::codec::h2::reserve::{Reserved, UPSTREAM};
+use crate::proxy::codec::h2::response_ends::ResponseEnds;
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
 use crate::proxy::codec::message::{AskOutgoing, Outgoing};
 use crate::proxy::error::UpstreamError;
@@ -67,6 +68,8 @@ pub(super) struct Shared {
     heard: Arc<AtomicBool>,
     /// What was sent on it: of all its streams.
     pub(super) outgoing: AskOutgoing,
+    /// The responses that have ended.
+    pub(super) ends: ResponseEnds,
     /// Known once it has ended.
     pub(super) end: Arc<OnceLock<End>>,
     driver: AbortHandle,
@@ -106,9 +109,10 @@ fn bounded(window: usize) -> u32 {
 /// A connection that the server takes streams on. Over TLS it may refuse us behind the handshake, and says so
 /// by an alert as it ends the connection.
 pub(super) async fn open(socket: Socket, panicked: OnPanic) -> Result<Shared, UpstreamError> {
-    let socket = CoalescingWriter::new(socket);
+    let ends = ResponseEnds::default();
+    let socket = CoalescingWriter::watching_ends(socket, ends.clone());
     let turns = socket.handle();
-    match begin(socket, panicked).await {
+    match begin(socket, ends, panicked).await {
         Ok(shared) => Ok(shared),
         Err(broken) => Err(reason(&turns, broken.as_ref()).await),
     }
@@ -132,6 +136,7 @@ async fn reason(socket: &CoalescingWriter<Socket>, broken: Option<&h2::Error>) -
 
 async fn begin(
     socket: CoalescingWriter<Socket>,
+    ends: ResponseEnds,
     panicked: OnPanic,
 ) -> Result<Shared, Option<h2::Error>> {
     let (group, watched) = socket.inspect(|socket| {
@@ -202,6 +207,7 @@ async fn begin(
         liveness,
         heard,
         outgoing: Arc::new(move || outgoing().unwrap_or_default()),
+        ends,
         end,
         driver: driver.abort_handle(),
     })

@@ -8,7 +8,10 @@ use super::*;
 /// A pipe that holds `room` bytes, and what arrives at its other end.
 fn pipe(room: usize) -> (CoalescingWriter<DuplexStream>, DuplexStream) {
     let (near, far) = duplex(room);
-    (CoalescingWriter::new(near), far)
+    (
+        CoalescingWriter::watching_ends(near, ResponseEnds::default()),
+        far,
+    )
 }
 
 fn write(

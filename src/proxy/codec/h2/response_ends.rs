@@ -1,0 +1,215 @@
+//! Which responses of an HTTP/2 server came whole. The h2 crate forgets the end of one that is not read yet when the
+//! connection ends while our request is still open: a whole early response would look broken off.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::frame::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADER, HEADERS, PADDED, payload_length, stream_of,
+};
+
+/// The responses of one connection that are watched.
+#[derive(Clone, Default)]
+pub(crate) struct ResponseEnds(Arc<Mutex<Walk>>);
+
+/// One of them, watched until this is dropped.
+pub(crate) struct WatchedEnd {
+    stream: u32,
+    of: ResponseEnds,
+}
+
+impl ResponseEnds {
+    /// Watches a stream of which nothing has come yet.
+    pub(crate) fn watch(&self, stream: u32) -> WatchedEnd {
+        self.walk().watched.push(Response {
+            stream,
+            content: Some(0),
+            ended: false,
+        });
+        WatchedEnd {
+            stream,
+            of: self.clone(),
+        }
+    }
+
+    /// Bytes that came.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        self.walk().received(bytes);
+    }
+
+    fn walk(&self) -> MutexGuard<'_, Walk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WatchedEnd {
+    /// Whether the response has ended with so many bytes of content. What came is not always what the h2 crate has
+    /// given out: it leaves frames unread when our writing fails between two of them.
+    pub(super) fn is_behind(&self, content: u64) -> bool {
+        let walk = self.of.walk();
+        let mut watched = walk.watched.iter();
+        watched.any(|response| {
+            response.stream == self.stream && response.ended && response.content == Some(content)
+        })
+    }
+}
+
+impl Drop for WatchedEnd {
+    fn drop(&mut self) {
+        let watched = &mut self.of.walk().watched;
+        watched.retain(|response| response.stream != self.stream);
+    }
+}
+
+struct Response {
+    stream: u32,
+    /// Bytes of content in frames that have begun; `None` if some were padded.
+    content: Option<u64>,
+    ended: bool,
+}
+
+/// Walks over the frames of a server.
+#[derive(Default)]
+struct Walk {
+    /// Bytes of the frame under way that are still to come.
+    skip: usize,
+    /// The beginning of a frame whose header is not whole yet.
+    header: [u8; HEADER],
+    filled: usize,
+    /// The stream that ends with the frame under way, or with the head that this one begins.
+    ending: Option<u32>,
+    is_last: bool,
+    watched: Vec<Response>,
+}
+
+impl Walk {
+    fn received(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let count = if self.skip > 0 {
+                let count = self.skip.min(bytes.len());
+                self.skip -= count;
+                count
+            } else {
+                let room = &mut self.header[self.filled..];
+                let count = room.len().min(bytes.len());
+                room[..count].copy_from_slice(&bytes[..count]);
+                self.filled += count;
+                if self.filled == HEADER {
+                    self.filled = 0;
+                    self.begin();
+                }
+                count
+            };
+            bytes = &bytes[count..];
+            if self.skip == 0 && self.filled == 0 && self.is_last {
+                self.is_last = false;
+                let ended = self.ending.take();
+                let mut watched = self.watched.iter_mut();
+                if let Some(response) = watched.find(|watched| Some(watched.stream) == ended) {
+                    response.ended = true;
+                }
+            }
+        }
+    }
+
+    /// A frame whose header is whole.
+    fn begin(&mut self) {
+        let (kind, flags) = (self.header[3], self.header[4]);
+        self.skip = payload_length(&self.header);
+        if !matches!(kind, DATA | HEADERS | CONTINUATION) {
+            return;
+        }
+        let stream = stream_of(&self.header);
+        let mut watched = self.watched.iter_mut();
+        let Some(response) = watched.find(|watched| watched.stream == stream) else {
+            return;
+        };
+        if kind == DATA {
+            let length = Some(self.skip as u64).filter(|_| flags & PADDED == 0);
+            response.content = response.content.zip(length).map(|(all, now)| all + now);
+        }
+        // Behind content a head is trailers, and who has read them knows the end.
+        let may_end = kind == DATA || kind == HEADERS && response.content == Some(0);
+        if may_end && flags & END_STREAM != 0 {
+            self.ending = Some(stream);
+        }
+        let is_whole = kind == DATA || flags & END_HEADERS != 0;
+        self.is_last = self.ending == Some(stream) && is_whole;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
+        [&head, payload].concat()
+    }
+
+    /// Every way to cut the bytes: the end is there with the last of them, and not before.
+    #[test]
+    fn a_response_has_ended_once_its_last_frame_is_whole() {
+        let head = frame(HEADERS, END_HEADERS, 1, b"head");
+        for (frames, content) in [
+            (vec![head.clone(), frame(DATA, END_STREAM, 1, b"four")], 4),
+            (
+                vec![
+                    head.clone(),
+                    frame(DATA, 0, 1, b"four"),
+                    frame(DATA, END_STREAM, 3, b"another"),
+                    frame(DATA, END_STREAM, 1, b""),
+                ],
+                4,
+            ),
+            (
+                vec![frame(HEADERS, END_HEADERS | END_STREAM, 1, b"head")],
+                0,
+            ),
+            (
+                vec![
+                    frame(HEADERS, END_STREAM, 1, b"head"),
+                    frame(CONTINUATION, END_HEADERS, 1, b"more"),
+                ],
+                0,
+            ),
+        ] {
+            let bytes = frames.concat();
+            for step in 1..=bytes.len() {
+                let ends = ResponseEnds::default();
+                let watched = ends.watch(1);
+                let mut came = 0;
+                for piece in bytes.chunks(step) {
+                    assert!(!watched.is_behind(content), "{came} of {bytes:?}");
+                    ends.received(piece);
+                    came += piece.len();
+                }
+                assert!(watched.is_behind(content), "{step}: {bytes:?}");
+                assert!(!watched.is_behind(content + 1));
+                drop(watched);
+                assert!(ends.walk().watched.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_not_sure_is_none() {
+        for last in [
+            frame(DATA, 0, 1, b"four"),
+            frame(DATA, END_STREAM | PADDED, 1, b"\x01fou\x00"),
+            [
+                frame(DATA, 0, 1, b"four"),
+                frame(HEADERS, END_HEADERS | END_STREAM, 1, b"trailers"),
+            ]
+            .concat(),
+            frame(DATA, END_STREAM, 3, b"four"),
+        ] {
+            let ends = ResponseEnds::default();
+            let watched = ends.watch(1);
+            ends.received(&frame(HEADERS, END_HEADERS, 1, b"head"));
+            ends.received(&last);
+            for content in 0..8 {
+                assert!(!watched.is_behind(content), "{last:?}");
+            }
+        }
+    }
+}
