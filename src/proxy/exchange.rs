@@ -3,44 +3,17 @@
 //! Nothing is held back: what one side has is given to the other as soon as there is room, and
 //! flushed before waiting. A client that goes away ends the exchange at once.
 
+mod broken;
 mod tunnel;
 mod waiting;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
+pub(crate) use self::broken::Broken;
 use crate::proxy::codec::message::{MessageError, MessageStream, Readiness};
-use crate::proxy::error::Outcome;
 use crate::proxy::pace::{Pace, StreamClock};
 use crate::proxy::settings::Timeouts;
-
-/// How an exchange broke.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    /// The client's side.
-    Client(MessageError),
-    /// The upstream's side.
-    Upstream(MessageError),
-    /// Neither side said anything for the configured time.
-    Idle,
-    /// The client alone was waited for, and its connection had to make room.
-    Shed,
-    /// The client alone was waited for, for the configured time.
-    Timeout,
-}
-
-impl Broken {
-    /// The outcome of a connection that had nothing but this exchange.
-    pub(crate) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Client(_) => Outcome::ClientGone,
-            Self::Upstream(_) => Outcome::UpstreamBroken,
-            Self::Idle => Outcome::IdleTimeout,
-            Self::Shed => Outcome::Shed,
-            Self::Timeout => Outcome::Timeout,
-        }
-    }
-}
 
 /// How far the request has been forwarded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -24,11 +24,29 @@ pub(super) async fn tunnel<S: Duplex, U: MessageStream>(
     sample: &mut Sample<'_>,
 ) -> Outcome {
     client.start_tunnel();
-    let outcome = run(client, up, context).await;
-    if outcome == Outcome::Closed {
+    let relayed = run(client, up, context).await;
+    if relayed.is_whole {
         sample.complete();
     }
-    outcome
+    relayed.outcome
+}
+
+/// How a relay ended.
+pub(super) struct Relayed {
+    pub(super) outcome: Outcome,
+    /// The client has all that the upstream had to say, and its end.
+    pub(super) is_whole: bool,
+}
+
+impl From<&Result<(), Broken>> for Relayed {
+    fn from(ended: &Result<(), Broken>) -> Self {
+        Self {
+            outcome: ended
+                .as_ref()
+                .map_or_else(Broken::outcome, |()| Outcome::Closed),
+            is_whole: matches!(ended, Ok(()) | Err(Broken::Untaken)),
+        }
+    }
 }
 
 /// Relays both directions until both have ended.
@@ -36,7 +54,7 @@ pub(super) async fn run<D: MessageStream, U: MessageStream>(
     down: &mut D,
     up: &mut U,
     context: &Context,
-) -> Outcome {
+) -> Relayed {
     relayed(
         Exchange::new(down, up, context.settings.tunnel_timeouts()),
         context,
@@ -51,20 +69,18 @@ pub(super) async fn run_from_nothing<D: MessageStream, U: MessageStream>(
     context: &Context,
 ) -> Outcome {
     let exchange = Exchange::new(down, up, context.settings.tunnel_timeouts());
-    relayed(exchange.unbegun(), context).await
+    relayed(exchange.unbegun(), context).await.outcome
 }
 
 async fn relayed<D: MessageStream, U: MessageStream>(
     mut exchange: Exchange<'_, D, U>,
     context: &Context,
-) -> Outcome {
-    let Err(broken) = exchange.tunnel().await else {
-        return Outcome::Closed;
-    };
-    if let Broken::Upstream(error) = &broken {
+) -> Relayed {
+    let ended = exchange.tunnel().await;
+    if let Err(Broken::Upstream(error)) = &ended {
         context.answer_broken(error);
     }
-    broken.outcome()
+    Relayed::from(&ended)
 }
 
 /// A nonce for a handshake whose client needed none (RFC 6455 §4.1; RFC 8441 §5).

@@ -93,6 +93,33 @@ async fn a_server_that_ends_its_half_still_receives() {
     assert_eq!(within(told).await.unwrap(), b"more".repeat(10));
 }
 
+/// It has said all that it had to say, and its response is no broken one.
+#[tokio::test]
+async fn an_app_that_takes_no_more_behind_its_end_has_broken_no_response_off() {
+    let app = upstream(|mut stream| async move {
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        stream.write_all(b"bye").await.unwrap();
+        stream.shutdown().await.unwrap();
+    })
+    .await;
+    let sidecar = tcp(app);
+    let mut stream = client(&sidecar).await;
+    stream.write_all(b"quit").await.unwrap();
+    assert_eq!(rest(&mut stream).await.unwrap(), b"bye");
+    for _ in 0..20 {
+        let _ = stream.write_all(b"more").await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(stream);
+    let broken = [("outcome", "upstream_broken")];
+    sidecar
+        .metric_reaches("hybridge_connections_total", &broken, 1.0)
+        .await;
+    let reason = [("reason", "broken_body")];
+    let failures = sidecar.metric("hybridge_upstream_failures_total", &reason);
+    assert_eq!(failures.await, 0.0);
+}
+
 #[tokio::test]
 async fn an_app_that_is_down_is_a_connection_broken_without_a_clean_end() {
     let (_reserved, address) = nobody();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::http::{read_head, read_response, switched};
+use crate::support::http::{read_h2, read_head, read_response, switched};
 use crate::support::{Setup, Sidecar, upstream, within};
 use bytes::Bytes;
 use h2::ext::Protocol;
@@ -136,6 +136,35 @@ async fn an_http2_extended_connect_becomes_a_tunnel_with_half_close() {
             .is_none_or(|end| end.unwrap().is_empty())
     );
     counted(&sidecar, "2xx").await;
+}
+
+/// The client gets the end of the app as an end, and may go on until it has read it.
+#[tokio::test]
+async fn an_app_that_takes_no_more_behind_its_end_resets_no_http2_tunnel() {
+    let app = upstream(|mut stream| async move {
+        let head = read_head(&mut stream).await.unwrap().unwrap();
+        stream.write_all(&switched(&head)).await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        stream.write_all(b"bye").await.unwrap();
+        stream.shutdown().await.unwrap();
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app).start();
+    let mut client = http2(&sidecar).await;
+    let (response, mut upload) = client.send_request(connect(), false).unwrap();
+    let mut body = within(response).await.unwrap().into_body();
+    upload.send_data(Bytes::from("quit"), false).unwrap();
+    let (content, _) = within(read_h2(&mut body)).await.unwrap();
+    assert_eq!(content, b"bye");
+    for _ in 0..20 {
+        upload.send_data(Bytes::from("more"), false).unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    upload.send_data(Bytes::new(), true).unwrap();
+    counted(&sidecar, "2xx").await;
+    let reason = [("reason", "broken_body")];
+    let failures = sidecar.metric("hybridge_upstream_failures_total", &reason);
+    assert_eq!(failures.await, 0.0);
 }
 
 #[tokio::test]

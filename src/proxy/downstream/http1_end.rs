@@ -163,7 +163,9 @@ pub(super) fn conclude<S: Duplex>(
                 context.answer_broken(error);
                 Next::Break(broken.outcome())
             }
-            Broken::Idle | Broken::Shed | Broken::Timeout => Next::Break(broken.outcome()),
+            Broken::Untaken | Broken::Idle | Broken::Shed | Broken::Timeout => {
+                Next::Break(broken.outcome())
+            }
         },
     }
 }

@@ -26,6 +26,7 @@ use crate::proxy::error::{BROKEN_BODY, Outcome};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::origin::{Connected, HTTP1, OriginError, ServerStream, Target};
 use crate::proxy::settings::Timeouts;
+use crate::proxy::tunnel::Relayed;
 use crate::proxy::upstream::Priority;
 use crate::tls::handshake::Session;
 use crate::worker::Load;
@@ -190,7 +191,8 @@ impl EgressService {
             return closed.ended(Outcome::ClientGone, &drain);
         }
         client.start_tunnel();
-        let outcome = front.relay(&mut client, &mut server, &drain).await;
+        let relayed = front.relay(&mut client, &mut server, &drain).await;
+        let outcome = relayed.outcome;
         if client.stream().begins_tls() {
             front.log.double_tls(accepted.client, closed.target());
         }
@@ -198,7 +200,7 @@ impl EgressService {
         closed.traffic = traffic.totals();
         closed.refused_alert = server.stream().alert_sent();
         let refused = server.stream_mut().settle();
-        if outcome == Outcome::UpstreamBroken && refused.is_none() {
+        if outcome == Outcome::UpstreamBroken && !relayed.is_whole && refused.is_none() {
             front.log.metrics.upstream_failed(BROKEN_BODY);
         }
         // The server hears at once how it ended; the app when it has everything that came.
@@ -231,7 +233,7 @@ impl EgressFrontend {
         client: &mut H1<App>,
         server: &mut H1<ServerStream>,
         drain: &Watch,
-    ) -> Outcome {
+    ) -> Relayed {
         let timeouts = Timeouts {
             idle: self.settings.idle_timeout,
             ..Timeouts::default()
@@ -239,8 +241,11 @@ impl EgressFrontend {
         let mut exchange = Exchange::new(client, server, timeouts).unbegun();
         tokio::select! {
             biased;
-            ended = exchange.tunnel() => ended.map_or_else(|broken| broken.outcome(), |()| Outcome::Closed),
-            () = drain.reached(Phase::Aborting) => Outcome::Cut,
+            ended = exchange.tunnel() => Relayed::from(&ended),
+            () = drain.reached(Phase::Aborting) => Relayed {
+                outcome: Outcome::Cut,
+                is_whole: false,
+            },
         }
     }
 }

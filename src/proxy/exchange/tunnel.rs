@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use super::{Broken, Exchange, Upload};
-use crate::proxy::codec::message::{MessageError, MessageStream};
+use crate::proxy::codec::message::MessageStream;
 
 impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
     /// Passes both directions on until both have ended: a tunnel.
@@ -17,7 +17,7 @@ impl<D: MessageStream, U: MessageStream> Exchange<'_, D, U> {
             }
             if downloaded && uploaded.is_ready() {
                 return Poll::Ready(match self.upload {
-                    Upload::Refused => Err(Broken::Upstream(MessageError::Ended)),
+                    Upload::Refused => Err(Broken::Untaken),
                     _ => Ok(()),
                 });
             }

@@ -67,7 +67,7 @@ impl From<Broken> for RoundTripError {
             Broken::Client(MessageError::Framing(FramingError::Digest)) => Self::BadDigest,
             Broken::Client(MessageError::Framing(_)) => Self::BadBody,
             Broken::Client(_) => Self::Client,
-            Broken::Upstream(_) => Self::Upstream(UpstreamError::Closed),
+            Broken::Upstream(_) | Broken::Untaken => Self::Upstream(UpstreamError::Closed),
             Broken::Shed => Self::Shed,
             Broken::Timeout => Self::ClientTimeout,
             Broken::Idle => Self::Upstream(UpstreamError::Idle),

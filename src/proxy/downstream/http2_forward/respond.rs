@@ -104,12 +104,12 @@ impl Served<'_> {
         if self.client.start_response(response, false).is_err() {
             return;
         }
-        let outcome = tunnel::run(&mut self.client, up, self.context).await;
-        if outcome == Outcome::Closed {
+        let relayed = tunnel::run(&mut self.client, up, self.context).await;
+        if relayed.is_whole {
             sample.complete();
         } else {
-            self.broken_off(outcome);
-            if outcome == Outcome::UpstreamBroken {
+            self.broken_off(relayed.outcome);
+            if relayed.outcome == Outcome::UpstreamBroken {
                 self.client.flushed().await;
             }
             self.client.reset(Reason::CANCEL);
@@ -147,7 +147,9 @@ impl Served<'_> {
             broken => self.broken_off(broken.outcome()),
         }
         let reason = match broken {
-            Broken::Client(_) | Broken::Idle | Broken::Shed | Broken::Timeout => Reason::CANCEL,
+            Broken::Client(_) | Broken::Untaken | Broken::Idle | Broken::Shed | Broken::Timeout => {
+                Reason::CANCEL
+            }
             Broken::Upstream(error) => {
                 self.context.answer_broken(&error);
                 self.client.flushed().await;
