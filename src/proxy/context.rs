@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::drain::Watch;
 use crate::listener::Activity;
 use crate::metrics::{Code, ListenerMetrics, RequestProtocol, StreamMetrics};
+use crate::proxy::codec::h2::refusals::Refused;
 use crate::proxy::codec::headers::ForwardedHeaders;
 use crate::proxy::codec::message::MessageError;
 use crate::proxy::error::UpstreamError;
@@ -116,12 +117,18 @@ impl Context {
     }
 
     /// Counts and logs an HTTP/2 request that was refused before it became one of ours.
-    pub(crate) fn refused(&self, status: u16) {
-        self.sample(RequestProtocol::Http2).replied_with(status);
-        let reason = match status {
-            431 => "the head is too large",
-            _ => "the request is malformed",
+    pub(crate) fn refused(&self, refused: Refused) {
+        let mut sample = self.sample(RequestProtocol::Http2);
+        let (reason, status) = match refused {
+            Refused::Malformed => ("the request is malformed", 400),
+            Refused::HeadTooLarge => ("the head is too large", 431),
+            // A reset is no response: no status says more.
+            Refused::TooManyStreams => {
+                let client = self.identity.client();
+                return self.failures.stream_refused(client);
+            }
         };
+        sample.replied_with(status);
         self.head_refused(&reason, status);
     }
 

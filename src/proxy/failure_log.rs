@@ -30,7 +30,7 @@ pub(crate) struct FailureLog {
     listener: String,
     upstream: String,
     lines: Vec<LogLimit>,
-    /// Of heads, of bodies, of a lack of memory, of HTTP/2 connections, of responses that had begun,
+    /// Of heads, of bodies, of a lack of memory, of streams, of HTTP/2 connections, of responses that had begun,
     /// of tunnels, and then of signatures by their reasons.
     refusals: Vec<LogLimit>,
 }
@@ -84,6 +84,18 @@ impl FailureLog {
             client = %ClientIp(client),
             reason,
             status
+        );
+    }
+
+    /// A stream was refused that was more than its client may have at once.
+    pub(crate) fn stream_refused(&self, client: IpAddr) {
+        log_admitted!(
+            info,
+            self.admit_refusal(STREAM),
+            "request refused",
+            listener = %self.listener,
+            client = %ClientIp(client),
+            reason = "the connection has max-streams open already"
         );
     }
 
@@ -154,6 +166,8 @@ const HEAD: &str = "head";
 const BODY: &str = "body";
 /// Stands for a lack of memory.
 const OVERLOADED: &str = "overloaded";
+/// Stands for streams beyond what their client may have.
+const STREAM: &str = "stream";
 /// Stands for every reason of an HTTP/2 connection.
 const HTTP2: &str = "http2";
 /// Stands for every reason of a response that had begun.
@@ -162,7 +176,7 @@ const BROKEN_OFF: &str = "broken_off";
 pub(crate) const TUNNEL: &str = "tunnel";
 
 fn refusals() -> impl Iterator<Item = &'static str> {
-    [HEAD, BODY, OVERLOADED, HTTP2, BROKEN_OFF, TUNNEL]
+    [HEAD, BODY, OVERLOADED, STREAM, HTTP2, BROKEN_OFF, TUNNEL]
         .into_iter()
         .chain(Verifier::results())
 }

@@ -247,6 +247,28 @@ async fn more_streams_than_allowed_wait_or_are_refused() {
     assert_eq!(open.load(Ordering::SeqCst), 3);
 }
 
+/// A client that has not read the limit yet hears of it by resets, and may ask again.
+#[tokio::test]
+async fn streams_beyond_the_limit_are_counted() {
+    let app = upstream(|mut stream| async move {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let sidecar = Setup::in_front_of(app).limits("max-streams = 3").start();
+    let stream = sidecar.connect(&["h2"]).await;
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let requests = [(); 12].map(|()| {
+        let request = h2_request("GET", "/").body(()).unwrap();
+        client.send_request(request, true).unwrap()
+    });
+    tokio::spawn(connection);
+    let refused = [("protocol", "http2"), ("code", "broken")];
+    sidecar
+        .metric_reaches("hybridge_requests_total", &refused, 9.0)
+        .await;
+    drop(requests);
+}
+
 #[tokio::test]
 async fn large_bodies_cross_both_ways_unharmed_over_http2() {
     const SIZE: usize = 64 * 1024 * 1024;

@@ -16,6 +16,7 @@ use super::frame::{self, HEADERS, RST_STREAM, acknowledges, payload_length, stre
 use super::open_head::OpenHead;
 
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
 const NO_ERROR: [u8; 4] = [0; 4];
 /// END_STREAM and END_HEADERS.
 const WHOLE: u8 = 5;
@@ -26,6 +27,15 @@ const MAX_GAPS: usize = 64;
 /// and `content-length` by the static table, `server-timing` as a literal.
 const BAD_REQUEST: &[u8] =
     b"\x8c\x0f\x0d\x010\x00\x0dserver-timing\x1bhybridge;desc=\"bad_request\"";
+
+/// What the h2 crate refused a request for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refused {
+    Malformed,
+    HeadTooLarge,
+    /// More streams at once than the client was allowed: it may send the request again (RFC 9113 §5.1.2).
+    TooManyStreams,
+}
 
 /// Looks at every frame that leaves.
 pub(crate) struct Refusals {
@@ -44,12 +54,12 @@ pub(crate) struct Refusals {
     open_head: OpenHead,
     /// Settings of the client that took effect.
     acknowledged: usize,
-    tell: Box<dyn FnMut(u16) + Send>,
+    tell: Box<dyn FnMut(Refused) + Send>,
 }
 
 impl Refusals {
-    /// `tell` gets the status of each request that was refused.
-    pub(crate) fn new(tell: impl FnMut(u16) + Send + 'static) -> Self {
+    /// `tell` hears of each request that was refused.
+    pub(crate) fn new(tell: impl FnMut(Refused) + Send + 'static) -> Self {
         Self {
             skip: 0,
             begun: Vec::new(),
@@ -117,7 +127,7 @@ impl Refusals {
             if frame[3] == HEADERS && !self.was_accepted(stream) {
                 responded = stream;
             }
-            if self.is_bare_reset(frame) {
+            if self.is_bare_reset(frame, PROTOCOL_ERROR) {
                 resets.push((at, stream, stream == responded));
             }
         });
@@ -140,7 +150,7 @@ impl Refusals {
                 self.refused.pop_front();
             }
             self.refused.push_back(stream);
-            (self.tell)(400);
+            (self.tell)(Refused::Malformed);
         }
         out.extend_from_slice(&bytes[copied..]);
         self.pass(bytes);
@@ -187,13 +197,16 @@ impl Refusals {
         usual.is_some()
     }
 
-    /// Passes over any bytes, and tells of each head that was too large.
+    /// Passes over any bytes, and tells of each head that was too large, and of each stream that was too many.
     fn pass(&mut self, bytes: &[u8]) {
-        let (mut too_large, mut acknowledged, mut responded) = (0, 0, self.responded);
+        let (mut told, mut acknowledged, mut responded) = (Vec::new(), 0, self.responded);
         let (skip, rest) = self.walk(bytes, |_, frame| {
             if frame[3] == HEADERS && !self.was_accepted(stream_of(frame)) {
-                too_large += 1;
+                told.push(Refused::HeadTooLarge);
                 responded = stream_of(frame);
+            }
+            if self.is_bare_reset(frame, REFUSED_STREAM) {
+                told.push(Refused::TooManyStreams);
             }
             acknowledged += usize::from(acknowledges(frame));
         });
@@ -209,9 +222,7 @@ impl Refusals {
             None => self.begun.clear(),
         }
         self.skip = skip;
-        for _ in 0..too_large {
-            (self.tell)(431);
-        }
+        told.into_iter().for_each(&mut self.tell);
     }
 
     /// Calls `see` with each frame that begins in `bytes`, and where: its header and what of its
@@ -244,9 +255,9 @@ impl Refusals {
         (skip, None)
     }
 
-    fn is_bare_reset(&self, frame: &[u8]) -> bool {
+    fn is_bare_reset(&self, frame: &[u8], reason: [u8; 4]) -> bool {
         frame[3] == RST_STREAM
-            && frame.get(frame::HEADER..frame::HEADER + 4) == Some(&PROTOCOL_ERROR[..])
+            && frame.get(frame::HEADER..frame::HEADER + 4) == Some(&reason[..])
             && !self.was_accepted(stream_of(frame))
     }
 }

@@ -13,10 +13,10 @@ fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn refusals() -> (Refusals, Arc<Mutex<Vec<u16>>>) {
+fn refusals() -> (Refusals, Arc<Mutex<Vec<Refused>>>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
-    let mut refusals = Refusals::new(move |status| tell.lock().unwrap().push(status));
+    let mut refusals = Refusals::new(move |refused| tell.lock().unwrap().push(refused));
     refusals.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00");
     (refusals, told)
 }
@@ -45,7 +45,7 @@ fn a_malformed_request_gets_a_response_and_no_other_stream_does() {
     let wire = wire();
     let (before, after) = wire.split_at(49 + 13);
     assert_eq!(out, [before, &response, after].concat());
-    assert_eq!(*told.lock().unwrap(), [400]);
+    assert_eq!(*told.lock().unwrap(), [Refused::Malformed]);
     assert!(!refusals.accepted(3), "given to us later");
 }
 
@@ -63,7 +63,7 @@ fn nothing_is_put_where_the_table_may_have_another_size() {
     out.clear();
     refusals.copy(&wire(), &mut out);
     assert_eq!(out, wire());
-    assert_eq!(*told.lock().unwrap(), [400, 400]);
+    assert_eq!(*told.lock().unwrap(), [Refused::Malformed; 2]);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_reset_behind_the_response_of_the_crate_is_no_error() {
     refusals.copy(&head, &mut apart);
     refusals.copy(&reset(&PROTOCOL_ERROR), &mut apart);
     assert_eq!(apart, out);
-    assert_eq!(*told.lock().unwrap(), [431]);
+    assert_eq!(*told.lock().unwrap(), [Refused::HeadTooLarge]);
 }
 
 #[test]
@@ -94,7 +94,11 @@ fn frames_are_found_however_they_leave() {
         for piece in wire.chunks(step) {
             refusals.advance(piece);
         }
-        assert_eq!(*told.lock().unwrap(), [431], "in pieces of {step}");
+        assert_eq!(
+            *told.lock().unwrap(),
+            [Refused::HeadTooLarge],
+            "in pieces of {step}"
+        );
     }
 }
 
@@ -107,4 +111,16 @@ fn what_was_left_out_is_remembered_within_bounds() {
     assert!(refusals.gaps.len() <= MAX_GAPS);
     assert!(refusals.was_accepted(3997) && !refusals.was_accepted(3995));
     assert!(!refusals.was_accepted(4001));
+}
+
+/// Only of what we were not given: the others are our own refusals.
+#[test]
+fn a_stream_that_is_too_many_is_told_of() {
+    let (mut refusals, told) = refusals();
+    assert!(refusals.accepted(1));
+    let resets = [1, 3, 5].map(|stream| frame(RST_STREAM, stream, &REFUSED_STREAM));
+    let mut out = BytesMut::new();
+    refusals.copy(&resets.concat(), &mut out);
+    assert_eq!(out, resets.concat());
+    assert_eq!(*told.lock().unwrap(), [Refused::TooManyStreams; 2]);
 }
