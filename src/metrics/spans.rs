@@ -21,7 +21,7 @@ impl Spans {
             )?,
             dropped: family.counter(
                 "spans_dropped_total",
-                "Spans that no collector has: the queue was full, the collector rejected them, or there was none until the end.",
+                "Spans that no collector has: the queue was full, the collector rejected them, there was none until the end, or a fault of this program.",
                 &["reason"],
             )?,
             unscraped: IntCounter::new("unscraped", "Registered nowhere.")?,
@@ -36,6 +36,7 @@ impl Spans {
             queue_full: dropped("queue_full"),
             rejected: dropped("rejected"),
             unreachable: dropped("unreachable"),
+            internal: dropped("internal"),
             unscraped: self.unscraped.clone(),
             panics,
         }
@@ -53,8 +54,10 @@ pub struct SpanMetrics {
     pub rejected: IntCounter,
     /// No collector took them, as often as it was tried.
     pub unreachable: IntCounter,
+    /// The export panicked while it sent them.
+    pub internal: IntCounter,
     /// For bytes of connections to the collector, which are no traffic of a listener.
     pub unscraped: IntCounter,
-    /// The export ended by a panic: spans are dropped from then on.
+    /// The export panicked, and goes on.
     pub panics: IntCounter,
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use prometheus::IntCounter;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -66,11 +65,8 @@ impl Exporter {
         let runtime = worker::runtime().map_err(ExporterError::Thread)?;
         let woken = Arc::clone(&wake);
         let thread = std::thread::Builder::new().name("traces".to_owned());
-        let panics = metrics.panics.clone();
         let spawned = thread.spawn(move || {
-            counting(&panics, || {
-                runtime.block_on(run.until_unused(asked, &woken));
-            });
+            runtime.block_on(run.despite_panics(asked, &woken));
             runtime.shutdown_background();
         });
         spawned.map_err(ExporterError::Thread)?;
@@ -83,13 +79,6 @@ impl Exporter {
             flushes,
             metrics: metrics.clone(),
         })
-    }
-}
-
-/// Its panic is logged and counted; spans are dropped and counted from then on.
-fn counting(panics: &IntCounter, work: impl FnOnce()) {
-    if panics::caught_call(work).is_err() {
-        panics.inc();
     }
 }
 
@@ -107,7 +96,20 @@ struct Run {
 }
 
 impl Run {
-    async fn until_unused(mut self, mut asked: mpsc::UnboundedReceiver<Flush>, wake: &Notify) {
+    /// A panic costs the spans that were being sent, which may be what it is about.
+    async fn despite_panics(mut self, mut asked: mpsc::UnboundedReceiver<Flush>, wake: &Notify) {
+        while panics::caught(self.until_unused(&mut asked, wake))
+            .await
+            .is_err()
+        {
+            self.metrics.panics.inc();
+            self.metrics.internal.inc_by(self.batch.len() as u64);
+            self.done();
+            sleep(INTERVAL).await;
+        }
+    }
+
+    async fn until_unused(&mut self, asked: &mut mpsc::UnboundedReceiver<Flush>, wake: &Notify) {
         loop {
             let pausing = self.attempts > 0;
             let pause = match self.attempts {
@@ -146,7 +148,7 @@ impl Run {
 
     /// Sends what is left, batch after batch and again after a failure, until it is `until`. What did not
     /// arrive by then is dropped.
-    async fn end(mut self, until: Instant) {
+    async fn end(&mut self, until: Instant) {
         while !self.flush(until).await && Instant::now() < until {
             sleep_until(until.min(Instant::now() + self.pause())).await;
         }
@@ -219,15 +221,105 @@ impl Run {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::panic, clippy::unwrap_used)]
-    use super::*;
-    use crate::metrics::Metrics;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    #[test]
-    fn a_panic_of_the_export_is_counted() {
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+    use crate::metrics::{Code, Metrics};
+    use crate::traces::Sample;
+    use crate::traces::span::{Facts, Span, SpanEnd};
+
+    /// A log whose first line panics.
+    struct Panicking(AtomicBool);
+
+    impl Subscriber for Panicking {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let ours = event.metadata().target().contains("traces");
+            assert!(!ours || self.0.swap(true, Ordering::Relaxed), "as asked");
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    fn ended() -> Ended {
+        Ended {
+            span: Span::root(None, |_| true).unwrap(),
+            facts: Arc::new(Facts {
+                listener: "a".to_owned(),
+                protocol: "http",
+                group: "X25519",
+                class: "classical",
+                suite: "TLS13_AES_128_GCM_SHA256",
+                resumed: false,
+                port: None,
+            }),
+            took: Duration::ZERO,
+            end: SpanEnd::Request(Code::Http(200)),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_costs_what_was_being_sent_and_the_export_goes_on() {
         let metrics = Metrics::new().unwrap();
         let spans = metrics.spans();
-        counting(&spans.panics, || ());
-        counting(&spans.panics, || panic!("as asked"));
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = nobody.local_addr().unwrap();
+        drop(nobody);
+        let settings = Settings {
+            endpoint: format!("http://{at}").parse().unwrap(),
+            tls: None,
+            service_name: "a".to_owned(),
+            sample: Sample::parse("1").unwrap(),
+            queue: 8,
+            timeout: Duration::from_secs(1),
+        };
+        let (sender, queue) = mpsc::channel(8);
+        let (flushes, asked) = mpsc::unbounded_channel();
+        let run = Run {
+            client: Client::new(&settings.endpoint, None, &spans, &Arc::default()),
+            settings,
+            metrics: spans.clone(),
+            queue,
+            worthwhile: 4,
+            batch: Vec::new(),
+            attempts: 0,
+            warnings: LogLimit::new(WARNINGS, 1),
+        };
+        let _guard = tracing::subscriber::set_default(Panicking(AtomicBool::new(false)));
+        let wake = Notify::new();
+        let running = run.despite_panics(asked, &wake);
+        let using = async {
+            sender.try_send(ended()).ok().unwrap();
+            while spans.panics.get() == 0 {
+                sleep(INTERVAL).await;
+            }
+            assert_eq!(spans.internal.get(), 1);
+            sender.try_send(ended()).ok().unwrap();
+            sender.try_send(ended()).ok().unwrap();
+            while spans.unreachable.get() == 0 {
+                sleep(INTERVAL).await;
+            }
+            drop(flushes);
+        };
+        tokio::join!(running, using);
+        assert_eq!(spans.unreachable.get(), 2);
+        assert_eq!(spans.internal.get(), 1);
         let page = String::from_utf8(metrics.render().unwrap()).unwrap();
         let line = "\nhybridge_panics_total{task=\"traces\"} 1\n";
         assert!(page.contains(line), "{page}");
