@@ -9,9 +9,9 @@ use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 
 use super::frames::{self, DATA, END_STREAM, HEADERS, WINDOW_UPDATE, frame};
-use crate::support::http::pattern;
+use crate::support::http::{nobody, pattern};
 use crate::support::program::Program;
-use crate::support::{read_head, upstream, within};
+use crate::support::{Setup, read_head, upstream, within};
 
 pub(super) const STREAMS: u32 = 250;
 const MIB: u64 = 1024 * 1024;
@@ -113,6 +113,48 @@ async fn many_streams_without_window_cost_what_the_documents_say() {
         assert!(grown < most, "window {window}: {grown} of {most} bytes");
         is_served(&program, SIZE).await;
     }
+}
+
+/// The text of a local reply has no window, and the request does not end: h2 counts such a stream for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_without_window_to_an_unfinished_request_ends_with_its_connection() {
+    let (_held, nobody) = nobody();
+    let sidecar = Setup::in_front_of(nobody).start();
+    let mut stream = sidecar.connect(&["h2"]).await;
+    frames::begin(&mut stream, 0, 0).await;
+    let post = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", "/"),
+        (":authority", "a"),
+    ];
+    let head = frame(HEADERS, frames::END_HEADERS, 1, &frames::fields(&post));
+    stream.write_all(&head).await.unwrap();
+    let reply = within(async {
+        loop {
+            let next = frames::next(&mut stream).await.unwrap().unwrap();
+            if next.kind == HEADERS {
+                return next;
+            }
+        }
+    });
+    assert_eq!(reply.await.status(), 502);
+    // Until nobody waits for the rest of the request.
+    let reset = within(async {
+        loop {
+            let next = frames::next(&mut stream).await.unwrap().unwrap();
+            if next.kind == frames::RST_STREAM {
+                return next.payload;
+            }
+        }
+    });
+    assert_eq!(reset.await, [0; 4]);
+    drop(stream);
+    let connections = "hybridge_connections_total";
+    sidecar.metric_reaches(connections, &[], 1.0).await;
+    let panics = "hybridge_panics_total";
+    let task = [("task", "connection")];
+    assert_eq!(sidecar.metric(panics, &task).await, 0.0);
 }
 
 /// What 250 streams may cost, bookkeeping included.

@@ -219,6 +219,13 @@ impl Sender {
         self.last = true;
     }
 
+    /// Hands the whole body over, whatever the peer's window: few bytes, and nothing of ours waits for them.
+    pub(super) fn send_whole(&mut self, body: Bytes) -> Result<(), MessageError> {
+        let piece = Piece::launch(body, &self.in_flight);
+        self.ended = true;
+        Ok(self.stream.send_data(piece, true)?)
+    }
+
     /// Ready when the peer reset the stream.
     pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
         self.stream.poll_reset(cx)
@@ -229,9 +236,14 @@ impl Sender {
         self.stream.send_reset(reason);
     }
 
+    /// Whether something was handed over that has not left.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.pieces.load(Ordering::Acquire) > 0
+    }
+
     /// Waits until nothing is in flight.
     pub(super) async fn flushed(&self) {
-        while self.in_flight.pieces.load(Ordering::Acquire) > 0 {
+        while self.is_in_flight() {
             self.in_flight.none_left.notified().await;
         }
     }

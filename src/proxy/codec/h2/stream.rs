@@ -93,6 +93,14 @@ impl Drop for ServedStream {
         }
         let held = self.ahead.len() + self.handed;
         self.unsent.uploads.released(held);
+        // Behind bytes that wait for the client's window h2 would keep a reset of its own, which it forgets to take
+        // off its count when the connection ends.
+        if let Some(sender) = &mut self.sender
+            && sender.is_in_flight()
+            && !self.receiver.is_end_stream()
+        {
+            sender.reset(h2::Reason::NO_ERROR);
+        }
     }
 }
 
@@ -179,11 +187,11 @@ impl ServedStream {
         response: Response<()>,
         body: Bytes,
     ) -> Result<(), MessageError> {
-        let mut stream = self.respond.send_response(response, body.is_empty())?;
-        if !body.is_empty() {
-            stream.send_data(body, true)?;
+        self.start_response(response, body.is_empty())?;
+        match &mut self.sender {
+            Some(sender) if !body.is_empty() => sender.send_whole(body),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The grpc-status of the trailers, once they were sent.
