@@ -135,6 +135,7 @@ impl MessageStream for OpenedStream {
     }
 
     fn outgoing(&self) -> Outgoing {
-        self.share.of(|| (self.connection)())
+        let queued = self.sender.is_in_flight();
+        self.share.of(queued, || (self.connection)())
     }
 }

@@ -21,8 +21,13 @@ impl ShareOfOutgoing {
         self.0.store(NEW, Ordering::Relaxed);
     }
 
-    /// What the stream has on its way; `all`: what the connection has.
-    pub(super) fn of(&self, all: impl FnOnce() -> Outgoing) -> Outgoing {
+    /// What the stream has on its way; `all`: what the connection has. `queued`: something of the stream has not left
+    /// yet, behind what others sent.
+    pub(super) fn of(&self, queued: bool, all: impl FnOnce() -> Outgoing) -> Outgoing {
+        if queued {
+            self.sent();
+            return all();
+        }
         let until = self.0.load(Ordering::Relaxed);
         if until == NOTHING {
             return Outgoing::default();
@@ -47,16 +52,31 @@ mod tests {
     fn what_others_move_is_none_of_a_stream() {
         let share = ShareOfOutgoing::default();
         let at = |sent, untaken| Outgoing { sent, untaken };
-        assert_eq!(share.of(|| at(500, 100)), Outgoing::default());
+        assert_eq!(share.of(false, || at(500, 100)), Outgoing::default());
         share.sent();
-        assert_eq!(share.of(|| at(1000, 400)), at(1000, 400));
+        assert_eq!(share.of(false, || at(1000, 400)), at(1000, 400));
         // Of the bytes in front of its own, 100 are taken.
-        assert_eq!(share.of(|| at(1000, 300)), at(1000, 300));
-        assert_eq!(share.of(|| at(1900, 901)), at(1900, 901));
+        assert_eq!(share.of(false, || at(1000, 300)), at(1000, 300));
+        assert_eq!(share.of(false, || at(1900, 901)), at(1900, 901));
         // All of its own are.
-        assert_eq!(share.of(|| at(2000, 1000)), Outgoing::default());
-        assert_eq!(share.of(|| at(9000, 500)), Outgoing::default());
+        assert_eq!(share.of(false, || at(2000, 1000)), Outgoing::default());
+        assert_eq!(share.of(false, || at(9000, 500)), Outgoing::default());
         share.sent();
-        assert_eq!(share.of(|| at(9000, 500)), at(9000, 500));
+        assert_eq!(share.of(false, || at(9000, 500)), at(9000, 500));
+    }
+
+    #[test]
+    fn what_has_not_left_is_not_taken() {
+        let share = ShareOfOutgoing::default();
+        let at = |sent, untaken| Outgoing { sent, untaken };
+        share.sent();
+        assert_eq!(share.of(true, || at(1000, 0)), at(1000, 0));
+        assert_eq!(share.of(true, || at(2000, 0)), at(2000, 0));
+        // It left among these.
+        assert_eq!(share.of(false, || at(3000, 900)), at(3000, 900));
+        assert_eq!(share.of(false, || at(3500, 501)), at(3500, 501));
+        assert_eq!(share.of(false, || at(3500, 500)), Outgoing::default());
+        // The peer's window let more of it go, which had waited for it.
+        assert_eq!(share.of(true, || at(3500, 0)), at(3500, 0));
     }
 }

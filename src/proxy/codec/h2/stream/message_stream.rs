@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{ServedStream, grpc_status};
+use super::{Sender, ServedStream, grpc_status};
 use crate::proxy::codec::h2::unsent::PROGRESS;
 use crate::proxy::codec::message::{Frame, MessageError, MessageStream, Outgoing, Readiness};
 use crate::proxy::codec::patience::{Awaited, Change, GivenUp, Turn};
@@ -85,7 +85,8 @@ impl MessageStream for ServedStream {
     }
 
     fn outgoing(&self) -> Outgoing {
-        let mut outgoing = self.share.of(|| Outgoing {
+        let queued = self.sender.as_ref().is_some_and(Sender::is_in_flight);
+        let mut outgoing = self.share.of(queued, || Outgoing {
             sent: self.unsent.sent(),
             untaken: self.unsent.untaken().unwrap_or(0),
         });
