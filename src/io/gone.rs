@@ -9,7 +9,8 @@ const AT_ONCE: Timespec = Timespec {
 };
 
 /// Whether the peer has reset the connection, or, if `ended` counts too, has ended its direction. Both directions
-/// ended are no reset.
+/// ended are no reset. The end of one whose bytes fill our receive window is not seen: it has not left its host, and
+/// comes as a reset once something is sent there.
 pub(super) fn is(stream: &TcpStream, ended: bool) -> bool {
     let mut gone = PollFlags::ERR;
     if ended {
