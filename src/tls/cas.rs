@@ -175,7 +175,7 @@ impl Ca {
     fn is_old_root(&self, certificate: &X509Certificate<'_>) -> bool {
         matches!(self.certifies, Certifies::Servers { .. })
             && certificate.version() == X509Version::V1
-            && certificate.subject().as_raw() == certificate.issuer().as_raw()
+            && hybridge_names::same(certificate.subject(), certificate.issuer())
     }
 
     /// What is worth a warning of a CA that can be used.
@@ -228,7 +228,7 @@ impl Ca {
         let (place, subject) = (&self.place, hybridge_names::text(certificate.subject()));
         let names = certificate.subject_alternative_name();
         let names = names.map_err(|cause| self.malformed(cause.to_string()))?;
-        let of_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
+        let of_itself = hybridge_names::same(certificate.subject(), certificate.issuer());
         let of_servers = matches!(self.certifies, Certifies::Servers { .. });
         if !of_servers || !of_itself || names.is_none() {
             return Err(CaError::NotACa {

@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hybridge::certgen::Algorithm;
+use rcgen::string::PrintableString;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    CrlIssuingDistributionPoint, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
-    SignatureAlgorithm,
+    CrlIssuingDistributionPoint, CustomExtension, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -78,6 +79,22 @@ impl TestPki {
     pub(crate) fn with_keys(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
+    }
+
+    /// The same CA and key, with its name in another string type: equal by RFC 5280, section 7.1.
+    pub(crate) fn in_printable_string(&self) -> Self {
+        let key = KeyPair::from_pem(&self.issuer.key().serialize_pem()).unwrap();
+        let mut params = ca_params("hybridge test CA");
+        let name = PrintableString::try_from("hybridge test CA").unwrap();
+        let name = DnValue::PrintableString(name);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let ca_pem = params.self_signed(&key).unwrap().pem();
+        Self {
+            algorithm: self.algorithm,
+            issuer: Issuer::new(params, key),
+            ca_pem,
+        }
     }
 
     /// What clients have to trust.
@@ -267,7 +284,7 @@ fn server(names: &[&str]) -> CertificateParams {
 /// A client's certificate as `TestPki::client` issues it.
 pub(crate) fn client(names: &[SanType]) -> CertificateParams {
     let mut params = valid_for_a_year();
-    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "client");
     params.subject_alt_names = names.to_vec();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -125,6 +125,32 @@ async fn cas_of_one_name_have_lists_of_their_own() {
     }
 }
 
+/// Its name is equal by RFC 5280, section 7.1; the verifier compares bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_with_its_cas_name_in_another_string_type_counts_for_nobody_and_is_named() {
+    let ca = TestPki::new(Algorithm::EcdsaP256);
+    let otherwise = ca.in_printable_string();
+    let [good, misnamed] = [&ca, &otherwise].map(|ca| ca.revocation_list(&[7], days(1)));
+    let gate = Gate::new(&[&ca], &[&misnamed]);
+    let warnings = gate.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let (of_list, of_ca) = (
+        "does not count: it writes the name in other bytes than the certificate of the CA that signed it",
+        "no revocation list there counts for `CN=hybridge test CA` of client-ca",
+    );
+    assert!(warnings[0].contains(of_list), "{warnings:?}");
+    assert!(warnings[1].contains(of_ca), "{warnings:?}");
+    let sidecar = gate.start().await;
+    let refused = try_with(&sidecar, &numbered(&ca, &[], 8)).await;
+    assert_eq!(refused, Err(Some(UNKNOWN_CA)));
+
+    let warnings = Gate::new(&[&ca], &[&good, &misnamed]).warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains(of_list), "{warnings:?}");
+    let both = Gate::new(&[&ca, &otherwise], &[&good, &misnamed]);
+    assert_eq!(both.warnings(), Vec::<String>::new());
+}
+
 /// A CA without a list, whether it has another's name or not, lets nobody in, and `check` says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_clients_of_a_ca_without_a_list_are_refused_with_a_warning() {
@@ -135,7 +161,7 @@ async fn the_clients_of_a_ca_without_a_list_are_refused_with_a_warning() {
         let warnings = gate.warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(
-            warnings[0].contains("no revocation list there is of `CN=hybridge test CA`"),
+            warnings[0].contains("no revocation list there counts for `CN=hybridge test CA`"),
             "{warnings:?}"
         );
         let sidecar = gate.start().await;

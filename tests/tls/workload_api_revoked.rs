@@ -184,6 +184,8 @@ async fn a_list_that_cannot_be_used_leaves_the_last_good_answer() {
     let forger = TestPki::new(Algorithm::EcdsaP256);
     let forged = forger.revocation_list(&[8], tomorrow());
     let good = domain.list(&[]);
+    let misnamed = domain.pki.in_printable_string();
+    let misnamed = misnamed.revocation_list(&[7], tomorrow());
     let large = vec![b'-'; (1 << 20) + 1];
     let answer = || identity(ID, &domain.server, domain.pki.ca_pem(), &[]);
     for (lists, says) in [
@@ -198,6 +200,10 @@ async fn a_list_that_cannot_be_used_leaves_the_last_good_answer() {
         (
             vec![forged.as_bytes()],
             "is not signed by the CA of that name",
+        ),
+        (
+            vec![misnamed.as_bytes()],
+            "writes the name in other bytes than the certificate of the CA that signed it",
         ),
         (
             vec![large.as_slice()],

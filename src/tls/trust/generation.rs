@@ -165,7 +165,7 @@ fn without_list(path: &Path, parsed: &ParsedCas, lists: &OfDomain) -> Vec<String
     without
         .map(|(signer, _)| {
             let name = &signer.text;
-            format!("client-crl: {}: no revocation list there is of `{name}` of client-ca: every client that it certified is refused; add its list", Shown::path(path))
+            format!("client-crl: {}: no revocation list there counts for `{name}` of client-ca: every client that it certified is refused; add its list", Shown::path(path))
         })
         .collect()
 }

@@ -5,11 +5,15 @@
 use rustls::pki_types::CertificateRevocationListDer;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::X509Name;
 
 use super::known::{Known, read};
 use crate::tls::cas::Signer;
 use crate::tls::credentials::{SIZE_LIMIT, rfc3339};
 use crate::tls::signed_by::is_signed_by;
+
+/// What is to be said of a list that the library does not find for its CA.
+const MISNAMED: &str = "does not count: it writes the name in other bytes than the certificate of the CA that signed it (another string type or letter case), and names are compared byte by byte here; issue it again with the CA's subject as it stands";
 
 pub(super) type Der = CertificateRevocationListDer<'static>;
 
@@ -26,6 +30,9 @@ struct List {
     der: Vec<u8>,
     known: Known,
     is_signed: bool,
+    /// One of the CAs signed it, and it writes that CA's name in another string type or letter case. The name is the
+    /// same (RFC 5280, section 7.1), but the library compares bytes and finds no list of that CA.
+    is_misnamed: bool,
     /// A newer one of the same issuer and scope replaces it wherever it could count.
     use_of: Use,
 }
@@ -59,6 +66,7 @@ impl Lists {
                 der,
                 known,
                 is_signed: false,
+                is_misnamed: false,
                 use_of: Use::None,
             })
             .collect();
@@ -93,10 +101,16 @@ impl Lists {
     }
 
     /// Distributes them among domains, each with its CAs. One that neither a CA of its name signed nor can be that of
-    /// an intermediate CA is an error.
+    /// an intermediate CA is an error, and one that the library does not find for its CA.
     pub(super) fn distribute(&mut self, domains: &[&[Signer]]) -> Result<Vec<OfDomain>, String> {
         let by_signer = domains.iter().map(|domain| self.signed(domain));
         let by_signer: Vec<_> = by_signer.collect();
+        if let Some(list) = self.lists.iter().find(|list| list.is_missed()) {
+            return Err(format!(
+                "its revocation list of `{}` {MISNAMED}",
+                list.known.issuer_text
+            ));
+        }
         let unnamed = |list: &List, domain: &[Signer]| {
             domain.iter().all(|signer| signer.name != list.known.issuer)
         };
@@ -120,7 +134,8 @@ impl Lists {
     }
 
     /// The same for the CAs of a file. A list that none of them signed is for an intermediate CA; one that a CA of its
-    /// name did not sign is found by the verifier, which refuses that CA's clients.
+    /// name did not sign is found by the verifier, which refuses that CA's clients. One that is misnamed goes there too:
+    /// without any list the verifier would look for none.
     pub(super) fn of_signers(&mut self, signers: &[Signer]) -> OfDomain {
         OfDomain {
             by_signer: self.signed(signers),
@@ -132,9 +147,16 @@ impl Lists {
     pub(super) fn standing(&self, now: i64) -> Standing {
         let mut standing = Standing::default();
         let from = &self.from;
-        for List { known, use_of, .. } in &self.lists {
+        for list in &self.lists {
+            let known = &list.known;
             let (issuer, made) = (&known.issuer_text, rfc3339(known.this_update));
-            match use_of {
+            if list.is_missed() {
+                standing.warnings.push(format!(
+                    "{from}: the revocation list of `{issuer}` made at {made} {MISNAMED}"
+                ));
+                continue;
+            }
+            match list.use_of {
                 Use::None => {}
                 Use::Replaced => standing.warnings.push(format!(
                     "{from}: the revocation list of `{issuer}` made at {made} does not count, because a newer one replaces it: remove it"
@@ -155,6 +177,7 @@ impl Lists {
             let own: Vec<_> = self.lists.iter().map(|list| is_of(list, signer)).collect();
             for (list, own) in self.lists.iter_mut().zip(&own) {
                 list.is_signed |= own;
+                list.is_misnamed |= is_misnamed(list, signer);
             }
             let mut own = own.into_iter();
             by_signer.push(self.newest(|_| own.next().unwrap_or(false)));
@@ -192,17 +215,37 @@ impl Lists {
     }
 }
 
+impl List {
+    /// Whether it counts for none of the CAs although one of them signed it.
+    fn is_missed(&self) -> bool {
+        self.is_misnamed && !self.is_signed
+    }
+}
+
 /// Of two lists, the validity of the one that ends first.
 fn first(known: Option<(i64, i64)>, next: (i64, i64)) -> (i64, i64) {
     known.filter(|known| known.1 <= next.1).unwrap_or(next)
 }
 
-/// Whether the signer issued this list. It decides only for whom the list counts: the verifier verifies the
-/// signature again, with the algorithms that its listener admits.
+/// Whether the signer issued this list.
 fn is_of(list: &List, signer: &Signer) -> bool {
-    if list.known.issuer != signer.name {
-        return false;
-    }
+    list.known.issuer == signer.name && is_signed_with_key_of(list, signer)
+}
+
+/// Whether the signer issued this list, and it writes the signer's name in other bytes.
+fn is_misnamed(list: &List, signer: &Signer) -> bool {
+    let name = |der| X509Name::from_der(der).map(|(_, name)| name);
+    list.known.issuer != signer.name
+        && match (name(&list.known.issuer), name(&signer.name)) {
+            (Ok(one), Ok(other)) => hybridge_names::same(&one, &other),
+            _ => false,
+        }
+        && is_signed_with_key_of(list, signer)
+}
+
+/// It decides only for whom the list counts: the verifier verifies the signature again, with the algorithms that its
+/// listener admits.
+fn is_signed_with_key_of(list: &List, signer: &Signer) -> bool {
     let Ok((_, parsed)) = CertificateRevocationList::from_der(&list.der) else {
         return false;
     };
