@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(header.length as usize <= data.len());
     let mut rest = Vec::new();
     (&data[header.length as usize..]).read_to_end(&mut rest).unwrap();
-    let _ = (header.recipients(), header.is_post_quantum());
+    let _ = (header.recipients(), header.resistance());
     let identity = Identity::parse(IDENTITY).unwrap();
     let _ = header.unwrap(&[identity]);
 });

@@ -6,12 +6,14 @@ mod file_key;
 pub mod header;
 pub mod hpke;
 pub mod keys;
+mod kind;
 pub mod payload;
 pub mod stanza;
 
 use thiserror::Error;
 
 pub use self::file_key::FileKey;
+pub use self::kind::Resistance;
 
 /// Why a sealed file cannot be opened.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]

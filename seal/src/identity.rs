@@ -69,6 +69,9 @@ fn not_recipient(why: NotRecipient, place: &str) -> Error {
         NotRecipient::Classical => format!(
             "{place}: a classical recipient: its files can be recorded today and opened by a quantum computer; use one that begins with age1pq1 (`hybridge keys seal`, `age-keygen -pq`)"
         ),
+        NotRecipient::OtherKind => format!(
+            "{place}: a recipient of a kind for which nothing is sealed here: use one that begins with age1pq1 (`hybridge keys seal`, `age-keygen -pq`)"
+        ),
         NotRecipient::Identity => format!(
             "{place}: an identity, which is secret, where a recipient is wanted: use the line that begins with age1pq1"
         ),

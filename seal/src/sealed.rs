@@ -13,7 +13,7 @@ pub use self::plaintext::Plaintext;
 use crate::age::header::Header;
 use crate::age::keys::{Identity, Recipient};
 use crate::age::payload::{CHUNK, NONCE, PayloadKey, SEALED_CHUNK, TAG, plain_length};
-use crate::age::{self, FileKey};
+use crate::age::{self, FileKey, Resistance};
 use crate::error::{Error, failed, sealed};
 use crate::flow::{self, Buffers};
 use crate::source::{FileSource, Group, Source, fit};
@@ -103,7 +103,7 @@ pub struct Opened {
     /// Where its first chunk begins.
     start: u64,
     /// Whether a quantum computer has no way in.
-    pub post_quantum: bool,
+    pub resistance: Resistance,
 }
 
 impl Opened {
@@ -139,7 +139,7 @@ impl Opened {
         Ok(Self {
             payload,
             start,
-            post_quantum: header.is_post_quantum(),
+            resistance: header.resistance(),
         })
     }
 

@@ -6,7 +6,8 @@ use std::io::BufRead;
 
 use aws_lc_rs::constant_time;
 
-use super::keys::{Identity, KIND, Recipient};
+use super::keys::{Identity, Recipient};
+use super::kind::{Resistance, of_stanza};
 use super::stanza::{COLUMNS, Stanza, base64, from_base64};
 use super::{Error, FileKey};
 
@@ -151,17 +152,28 @@ impl Header {
         if counts.is_empty() {
             return "nobody".to_owned();
         }
-        let each = counts.iter().map(|(kind, count)| {
-            let kind: String = kind.chars().take(40).collect();
-            format!("{count} × {kind}")
-        });
+        let each = counts
+            .iter()
+            .map(|(kind, count)| format!("{count} × {}", short(kind)));
         each.collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether every recipient is post-quantum. One that is not opens the file for a quantum computer.
-    pub fn is_post_quantum(&self) -> bool {
-        !self.stanzas.is_empty() && self.stanzas.iter().all(|stanza| stanza.kind == KIND)
+    /// That of the weakest recipient, who opens the file.
+    pub fn resistance(&self) -> Resistance {
+        let each = self.stanzas.iter().map(|stanza| of_stanza(&stanza.kind));
+        each.max().unwrap_or(Resistance::NotKnown)
     }
+
+    /// The first kind of recipient of which nothing is known.
+    pub fn unknown_kind(&self) -> Option<&str> {
+        let mut kinds = self.stanzas.iter().map(|stanza| stanza.kind.as_str());
+        kinds.find(|kind| of_stanza(kind) == Resistance::NotKnown)
+    }
+}
+
+/// A kind as it is shown: that of another may be as long as a line.
+pub fn short(kind: &str) -> String {
+    kind.chars().take(40).collect()
 }
 
 struct Lines<'a> {

@@ -6,11 +6,10 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::hpke::{self, Refusal, SEED};
+use super::kind::{KIND, Resistance, of_text};
 use super::stanza::{Stanza, base64, from_base64};
 use super::{Error, FileKey, bech32};
 
-/// The type of the stanza, and the end of its label.
-pub const KIND: &str = "mlkem768x25519";
 const LABEL: &[u8] = b"age-encryption.org/mlkem768x25519";
 const RECIPIENT_PREFIX: &str = "age1pq";
 const IDENTITY_PREFIX: &str = "age-secret-key-pq-";
@@ -26,6 +25,8 @@ pub struct Recipient(Vec<u8>);
 pub enum NotRecipient {
     /// One without ML-KEM: its files can be recorded now and opened by a quantum computer.
     Classical,
+    /// One of a kind for which nothing is sealed here: age's second one with ML-KEM (`age1tagpq1…`), or a plugin's.
+    OtherKind,
     /// A secret.
     Identity,
     /// Something else.
@@ -41,12 +42,10 @@ impl Recipient {
             return Err(NotRecipient::Identity);
         }
         let Some(key) = bech32::decode(RECIPIENT_PREFIX, text) else {
-            let other = !lower.starts_with("age1pq1") && lower.starts_with("age1");
-            let classical = other || lower.starts_with("ssh-");
-            return Err(if classical {
-                NotRecipient::Classical
-            } else {
-                NotRecipient::Malformed
+            return Err(match of_text(&lower) {
+                Some(Resistance::Classical) => NotRecipient::Classical,
+                Some(_) if !lower.starts_with("age1pq1") => NotRecipient::OtherKind,
+                _ => NotRecipient::Malformed,
             });
         };
         if !hpke::is_public_key(&key) {

@@ -9,9 +9,9 @@ use hybridge_page::printable_json;
 use serde::Serialize;
 
 use self::tensors::{Listed, Tensor};
-use crate::age;
-use crate::age::header::Header;
+use crate::age::header::{Header, short};
 use crate::age::payload::{NONCE, plain_length};
+use crate::age::{self, Resistance};
 use crate::args::InspectArgs;
 use crate::error::{Error, failed, sealed};
 use crate::identity;
@@ -24,7 +24,8 @@ struct Report {
     schema: &'static str,
     file: String,
     recipients: Vec<String>,
-    post_quantum: bool,
+    /// `None`: there is a recipient of a kind that is not known.
+    post_quantum: Option<bool>,
     header_bytes: u64,
     sealed_bytes: u64,
     plain_bytes: Option<u64>,
@@ -53,7 +54,11 @@ pub fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Error> {
             .iter()
             .map(|stanza| stanza.kind.clone())
             .collect(),
-        post_quantum: header.is_post_quantum(),
+        post_quantum: match header.resistance() {
+            Resistance::PostQuantum => Some(true),
+            Resistance::Classical => Some(false),
+            Resistance::NotKnown => None,
+        },
         header_bytes: header.length,
         sealed_bytes: length,
         plain_bytes: payload.and_then(plain_length),
@@ -86,10 +91,16 @@ pub fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 fn write(report: &Report, header: &Header, out: &mut dyn Write) -> std::io::Result<()> {
-    let post_quantum = if report.post_quantum {
-        "yes"
-    } else {
-        "no: a quantum computer opens it through a classical recipient"
+    let post_quantum = match (report.post_quantum, header.unknown_kind()) {
+        (Some(true), _) => "yes".to_owned(),
+        (Some(false), _) => {
+            "no: a quantum computer opens it through a classical recipient".to_owned()
+        }
+        (None, None) => "not known: it has no recipient".to_owned(),
+        (None, Some(kind)) => format!(
+            "not known: whether a quantum computer opens it through a recipient of the kind `{}`",
+            Shown::text(&short(kind))
+        ),
     };
     let plain = report.plain_bytes.unwrap_or(0);
     writeln!(out, "file          {}", report.file)?;

@@ -138,9 +138,7 @@ impl Job<'_> {
                 .map_err(refused(from))?;
         }
         let file = Sealed::find(from, &self.identities)?;
-        if !file.is_post_quantum() {
-            warn(from, None);
-        }
+        warn(from, None, file.resistance());
         let progress = Progress::new("opening", Some(file.plain));
         if is_stream(&self.args.to) {
             let mut out = standard_output()?;
@@ -180,9 +178,7 @@ impl Job<'_> {
 
     fn opened(&self, from: &mut impl std::io::BufRead, name: &Path) -> Result<Opened, Error> {
         let opened = Opened::read(from, name, &self.identities)?;
-        if !opened.post_quantum {
-            warn(name, None);
-        }
+        warn(name, None, opened.resistance);
         if self.verifiers.is_none() {
             say(UNSIGNED);
         }

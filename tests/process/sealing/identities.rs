@@ -21,6 +21,19 @@ fn recipients_that_do_not_protect_are_refused() {
             "-r mixed.txt".to_owned(),
             "mixed.txt, line 2: a classical recipient",
         ),
+        (
+            "-r age1tagpq1qqqq".to_owned(),
+            "-r: a recipient of a kind for which nothing is sealed here: use one that begins with age1pq1",
+        ),
+        (
+            "-r age1plugin1qqqq".to_owned(),
+            "-r: a recipient of a kind for which nothing is sealed here",
+        ),
+        ("-r age1tag1qqqq".to_owned(), "-r: a classical recipient"),
+        (
+            "-r age1yubikey1qqqq".to_owned(),
+            "-r: a classical recipient",
+        ),
         ("-r empty.txt".to_owned(), "empty.txt: no recipient in it"),
         (
             "-r cut.txt".to_owned(),

@@ -3,6 +3,7 @@
 use super::super::AGE;
 use super::found::{Sealed, warn};
 use super::{Job, changed};
+use crate::age::Resistance;
 use crate::error::{Error, failed};
 use crate::progress::Progress;
 use crate::sealed::Output;
@@ -29,16 +30,18 @@ impl Job<'_> {
             let covered = names.filter(|name| !bundles.contains(name));
             manifest.compare_names(covered).map_err(refused(from))?;
         }
-        let (mut total, mut classical) = (0, Vec::new());
+        let (mut total, mut found) = (0, Vec::new());
         for (name, entry) in &files {
             let file = Sealed::find(&entry.path, &self.identities)?;
             total += file.plain;
-            if !file.is_post_quantum() {
-                classical.push(name.as_str());
-            }
+            found.push((name.as_str(), file.resistance()));
         }
-        if !classical.is_empty() {
-            warn(from, Some(classical));
+        for weak in [Resistance::Classical, Resistance::NotKnown] {
+            let which = found.iter().filter(|(_, resistance)| *resistance == weak);
+            let which: Vec<_> = which.map(|(name, _)| *name).collect();
+            if !which.is_empty() {
+                warn(from, Some(which), weak);
+            }
         }
         self.examine(total)?;
         let staged = StagedDirectory::create(&self.args.to, self.args.replace)?;

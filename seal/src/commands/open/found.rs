@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::super::say;
+use crate::age::Resistance;
 use crate::age::keys::Identity;
 use crate::error::Error;
 use crate::regular::regular;
@@ -38,9 +39,9 @@ impl Sealed {
         })
     }
 
-    /// Whether a quantum computer has no way in.
-    pub(super) fn is_post_quantum(&self) -> bool {
-        self.opened.post_quantum
+    /// Whether a quantum computer has a way in.
+    pub(super) fn resistance(&self) -> Resistance {
+        self.opened.resistance
     }
 
     pub(super) fn run(
@@ -55,14 +56,21 @@ impl Sealed {
     }
 }
 
-/// Says once of all that was given that a quantum computer has a way in. `which`: the files of a directory
-/// that it has a way into.
-pub(super) fn warn(name: &Path, which: Option<Vec<&str>>) {
+/// Says once of all that was given that a quantum computer has a way in, or that nobody knows. `which`: the files of
+/// a directory of which it is so.
+pub(super) fn warn(name: &Path, which: Option<Vec<&str>>, resistance: Resistance) {
+    let through = match resistance {
+        Resistance::PostQuantum => return,
+        Resistance::Classical => {
+            "a classical recipient too, through whom a quantum computer opens it: reseal it"
+        }
+        Resistance::NotKnown => {
+            "a recipient too of whose kind it is not known whether a quantum computer opens it (`hybridge inspect` names the kind)"
+        }
+    };
     let name = Shown::from(name);
     let which = which.map_or(String::new(), |names| {
         format!("{}: ", list(&("files", names)))
     });
-    say(&format!(
-        "{name}: {which}sealed for a classical recipient too, through whom a quantum computer opens it: reseal it"
-    ));
+    say(&format!("{name}: {which}sealed for {through}"));
 }
