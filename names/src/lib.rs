@@ -1,5 +1,7 @@
-//! Distinguished names of certificates (RFC 5280, section 4.1.2.4): as text, and whether two of them are one.
+//! Names in certificates: distinguished names (RFC 5280, section 4.1.2.4) as text, and whether two of them are one; and
+//! how algorithms are called.
 
+pub mod algorithm;
 mod kind;
 mod same;
 mod value;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use self::values::{kem, oid, serial, timestamp, uncompressed};
 use crate::args::CbomVersion;
 use crate::certificate::Certificate;
-use crate::oids::is_post_quantum;
+use crate::level::level;
 
 /// A service that speaks TLS. What is not known is left empty.
 #[derive(Clone, Debug, Default)]
@@ -204,17 +204,13 @@ impl Bill {
 
     fn signature(&mut self, name: &str) -> String {
         let reference = format!("algorithm:{name}");
-        let level = match name {
-            "ML-DSA-44" => 2,
-            "ML-DSA-65" | "SLH-DSA-SHA2-192s" => 3,
-            "ML-DSA-87" | "SLH-DSA-SHA2-256s" => 5,
-            _ => u8::from(is_post_quantum(name)),
-        };
-        let properties = json!({
+        let mut properties = json!({
             "primitive": "signature",
             "cryptoFunctions": ["sign", "verify"],
-            "nistQuantumSecurityLevel": level,
         });
+        if let Some(level) = level(name) {
+            properties["nistQuantumSecurityLevel"] = json!(level);
+        }
         // A group of that name says more.
         if !self.components.contains_key(&reference) {
             let crypto = json!({"assetType": "algorithm", "algorithmProperties": properties});
@@ -231,5 +227,42 @@ impl Bill {
             "cryptoProperties": crypto,
         });
         self.components.insert(reference.to_owned(), asset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_algorithm_that_is_not_known_has_no_level() {
+        let certificate = |key: &str| Certificate {
+            subject: "CN=a".to_owned(),
+            issuer: "CN=a".to_owned(),
+            serial: "01".to_owned(),
+            names: Vec::new(),
+            not_before: 0,
+            not_after: 1,
+            key: key.to_owned(),
+            signature: String::new(),
+            sha256: key.to_owned(),
+        };
+        let composite = "1.3.6.1.5.5.7.6.40";
+        let keys = ["SLH-DSA-SHAKE-192f", "Ed25519", composite];
+        let service = Service {
+            certificates: keys.map(certificate).to_vec(),
+            ..Service::default()
+        };
+        let bill = bill(&[service], CbomVersion::V17, 0);
+        let level = |name: &str| {
+            let mut parts = bill["components"].as_array().unwrap().iter();
+            let part = parts.find(|part| part["name"] == name).unwrap();
+            let properties = &part["cryptoProperties"]["algorithmProperties"];
+            properties.get("nistQuantumSecurityLevel").cloned()
+        };
+        assert_eq!(level(keys[0]), Some(json!(3)));
+        assert_eq!(level(keys[1]), Some(json!(0)));
+        assert_eq!(level(composite), None);
     }
 }

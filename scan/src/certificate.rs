@@ -42,16 +42,25 @@ pub fn describe(der: &[u8]) -> Option<Certificate> {
     Some(Certificate {
         subject: hybridge_names::text(certificate.subject()),
         issuer: hybridge_names::text(certificate.issuer()),
-        serial: hex(certificate.raw_serial()),
+        serial: serial(certificate.raw_serial()),
         names,
         not_before: validity.not_before.timestamp(),
         not_after: validity.not_after.timestamp(),
-        key: crate::oids::key(certificate.public_key()),
-        signature: crate::oids::signature(
+        key: hybridge_names::algorithm::key(certificate.public_key()),
+        signature: hybridge_names::algorithm::signature(
             &certificate.signature_algorithm.algorithm.to_id_string(),
         ),
         sha256: hex(digest(&SHA256, der).as_ref()),
     })
+}
+
+/// As `openssl x509 -serial` shows it: the zero octet that DER puts before a positive number whose first bit is set is
+/// no digit.
+fn serial(integer: &[u8]) -> String {
+    match integer {
+        [0, digits @ ..] if !digits.is_empty() => hex(digits),
+        digits => hex(digits),
+    }
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

@@ -16,7 +16,7 @@ pub mod groups;
 pub mod hello;
 mod json;
 pub mod kubectl;
-pub mod oids;
+mod level;
 pub mod printable;
 pub mod probe;
 mod regular;

@@ -7,6 +7,7 @@ mod trusted;
 
 use std::path::Path;
 
+use hybridge_names::algorithm;
 use rustls::RootCertStore;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::CertificateDer;
@@ -17,7 +18,7 @@ use x509_parser::x509::X509Version;
 
 pub use self::error::CaError;
 pub(in crate::tls) use self::file::{parse, parse_usable};
-use crate::tls::credentials::{KEY_REMEDY, describe_key, is_verified_by, printable, rfc3339};
+use crate::tls::credentials::{KEY_REMEDY, is_verified_by, printable, rfc3339};
 use crate::tls::policy::{Profile, of_library};
 
 /// Whom CAs certify.
@@ -127,7 +128,7 @@ impl ParsedCas {
         if is_ca {
             let added = self.roots.add(der.clone());
             added.map_err(|cause| ca.malformed(cause.to_string()))?;
-            self.keys.push(describe_key(certificate.public_key()));
+            self.keys.push(algorithm::key(certificate.public_key()));
             self.signers.push(Signer {
                 name: certificate.subject().as_raw().to_vec(),
                 text: hybridge_names::text(certificate.subject()),
@@ -196,7 +197,7 @@ impl Ca {
             warnings.push(format!("ca: {place}, `{subject}`, has a name constraint on URIs ({constraint}), which cannot be verified: a server below it with a URI in its certificate is refused"));
         }
         if let Certifies::Clients(profile) = self.certifies {
-            let key = describe_key(certificate.public_key());
+            let key = algorithm::key(certificate.public_key());
             if !profile.admits_key(&key) {
                 return Err(CaError::Profile {
                     place: place.clone(),
@@ -257,7 +258,7 @@ impl Ca {
         Some(CaError::Key {
             place: self.place.clone(),
             subject: hybridge_names::text(certificate.subject()),
-            key: describe_key(key),
+            key: algorithm::key(key),
             certifies: self.certifies,
             remedy: if is_verified_by(key, &of_library()) {
                 "remove it, or admit such keys by `signatures`"

@@ -21,9 +21,7 @@ use std::time::SystemTime;
 use rustls::sign::CertifiedKey;
 
 pub use algorithm::LABELS as ALGORITHM_LABELS;
-pub(super) use algorithm::{
-    REMEDY as KEY_REMEDY, describe as describe_key, is_verified_by, label as algorithm_label,
-};
+pub(super) use algorithm::{REMEDY as KEY_REMEDY, is_verified_by, label as algorithm_label};
 pub use error::{CredentialError, Role};
 pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};

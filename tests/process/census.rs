@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::inventory::hybridge;
 use crate::support::openssl::Client;
 use crate::support::process::Process;
 use crate::support::stage::Stage;
@@ -146,9 +147,11 @@ async fn the_bill_of_a_running_sidecar_has_what_it_observed() {
     let process = start("", "").await;
     connect(&process, "X25519MLKEM768:X25519", 2).await;
     connect(&process, "P-256", 1).await;
+    let mut bills = Vec::new();
     for version in ["1.6", "1.7"] {
         let bill = json(&process, &["cbom", "--cbom-version", version]).await;
         assert_eq!(bill["specVersion"], version);
+        bills.push((version, bill.clone()));
         let service = &bill["services"][0];
         assert_eq!(service["name"], "test");
         let endpoint = format!("https://{}", process.address);
@@ -180,6 +183,29 @@ async fn the_bill_of_a_running_sidecar_has_what_it_observed() {
                 "{name}: {bill}"
             );
         }
+    }
+    // A scan of it tells the same of its certificate.
+    let address = process.address.to_string();
+    for (version, bill) in bills {
+        let scan = ["scan", &address, "--format", "cbom", "--cbom-version"];
+        let scanned = hybridge(&[&scan[..], &[version, "--timeout", "2"]].concat()).await;
+        let scanned: Value = serde_json::from_slice(&scanned.stdout).unwrap();
+        let of_certificate = |bill: &Value| {
+            let mut dependencies = bill["dependencies"].as_array().unwrap().iter();
+            let is_certificate = |part: &&Value| {
+                let name = part["ref"].as_str().unwrap();
+                name.starts_with("certificate:")
+            };
+            let found = dependencies.find(is_certificate).unwrap().clone();
+            let part = |reference: &Value| {
+                let mut parts = bill["components"].as_array().unwrap().iter();
+                let part = parts.find(|part| &part["bom-ref"] == reference);
+                part.unwrap().clone()
+            };
+            let used = found["dependsOn"].as_array().unwrap().iter().map(part);
+            (part(&found["ref"]), used.collect::<Vec<_>>(), found.clone())
+        };
+        assert_eq!(of_certificate(&scanned), of_certificate(&bill));
     }
 }
 

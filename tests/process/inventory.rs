@@ -116,7 +116,7 @@ async fn the_three_policies_are_told_apart() {
         let leaf = &endpoint["certificates"]["chain"][0];
         assert_eq!(
             (&leaf["key"], code),
-            (&"EC P-256".into(), Some(0)),
+            (&"ECDSA P-256".into(), Some(0)),
             "{policy}"
         );
         let required = scan(process.address, &["--require", "hybrid"]).await.1;
@@ -148,7 +148,7 @@ async fn openssl_is_reported_as_it_was_configured() {
     let (endpoint, _) = scan(old, &[]).await;
     assert_eq!(groups(&endpoint).len(), 0);
     assert_eq!(endpoint["versions"], serde_json::json!(["1.2"]));
-    assert_eq!(endpoint["certificates"]["chain"][0]["key"], "EC P-256");
+    assert_eq!(endpoint["certificates"]["chain"][0]["key"], "ECDSA P-256");
 }
 
 #[tokio::test(flavor = "multi_thread")]

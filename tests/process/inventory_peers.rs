@@ -41,7 +41,7 @@ async fn a_server_with_one_group_alone_shows_its_certificate() {
         let (endpoint, code) = scan(sidecar(&tls).await.address, &[]).await;
         assert_eq!((groups(&endpoint), code), (vec![group.to_owned()], Some(0)));
         let leaf = &endpoint["certificates"]["chain"][0];
-        assert_eq!(leaf["key"], "EC P-256", "{group}: {endpoint}");
+        assert_eq!(leaf["key"], "ECDSA P-256", "{group}: {endpoint}");
     }
 }
 
@@ -59,7 +59,7 @@ async fn a_server_that_demands_certificates_is_a_row_that_says_so() {
     assert_eq!(hybrid(&endpoint), [true, true, true, false]);
     let seen = &endpoint["certificates"];
     assert_eq!((&seen["asks_client"], code), (&true.into(), Some(0)));
-    assert_eq!(seen["chain"][0]["key"], "EC P-256");
+    assert_eq!(seen["chain"][0]["key"], "ECDSA P-256");
 }
 
 /// A version is refused only by a server that takes none of all suites.
@@ -167,7 +167,7 @@ async fn a_path_that_drops_large_hellos_is_scanned_and_the_doctor_names_it() {
         (hybrid(&endpoint), code),
         ([true, true, true, false], Some(0))
     );
-    assert_eq!(endpoint["certificates"]["chain"][0]["key"], "EC P-256");
+    assert_eq!(endpoint["certificates"]["chain"][0]["key"], "ECDSA P-256");
     let (endpoint, _) = scan(path, &["--doctor", "--timeout", "1"]).await;
     let verdict = endpoint["doctor"]["verdict"].as_str().unwrap();
     let expected = "large hellos do not arrive, and the HelloRetryRequest path works";

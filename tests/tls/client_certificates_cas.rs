@@ -108,7 +108,7 @@ async fn cas_whose_keys_verify_nothing_are_refused_if_there_is_no_other() {
     let post_quantum = TestPki::new(Algorithm::MlDsa65);
     for (useless, key, more, remedy) in [
         (&short, "RSA-1024", "", known),
-        (&curve, "1.3.132.0.10", "", known),
+        (&curve, "ECDSA 1.3.132.0.10", "", known),
         (&explicit, "ECDSA with explicit parameters", "", known),
         (
             &ecdsa,

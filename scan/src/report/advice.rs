@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::args::ScanArgs;
 use crate::certificates::Place;
-use crate::oids::is_post_quantum;
+use crate::level::level;
 use crate::survey::Survey;
 
 /// Lifetimes of data that are shown beside the one that was given, in years.
@@ -146,7 +146,7 @@ pub(super) fn advice(endpoints: &[(&str, &Survey)], assumptions: Assumptions) ->
                 // What cannot be read, or did not arrive, may be the certificate that is wanted.
                 let without = seen.ml_dsa.is_none() && !seen.may_have(Place::MlDsa);
                 let leaf = seen.leaf();
-                without && leaf.is_some_and(|leaf| !is_post_quantum(&leaf.key))
+                without && leaf.is_some_and(|leaf| level(&leaf.key) == Some(0))
             },
         ),
     ];

@@ -30,17 +30,6 @@ const CURVES: [(&str, &str); 3] = [
     ("1.3.132.0.35", "ECDSA P-521"),
 ];
 
-/// Name of each algorithm that a certificate may be signed with.
-const SIGNATURES: [(&str, &str); 7] = [
-    ("1.2.840.113549.1.1.10", "RSA-PSS"),
-    ("1.2.840.113549.1.1.11", "RSA with SHA-256"),
-    ("1.2.840.113549.1.1.12", "RSA with SHA-384"),
-    ("1.2.840.113549.1.1.13", "RSA with SHA-512"),
-    ("1.2.840.10045.4.3.2", "ECDSA with SHA-256"),
-    ("1.2.840.10045.4.3.3", "ECDSA with SHA-384"),
-    ("1.2.840.10045.4.3.4", "ECDSA with SHA-512"),
-];
-
 /// What a PEM file may bring for an unsupported algorithm.
 pub(in crate::tls) const REMEDY: &str =
     "use ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519, or ML-DSA-44, -65 or -87";
@@ -159,27 +148,10 @@ pub(in crate::tls) fn is_verified_by(
 
 /// How a certificate is signed.
 pub(super) fn signature(certificate: &X509Certificate<'_>) -> String {
-    let oid = certificate.signature_algorithm.algorithm.to_id_string();
-    let mut known = SIGNATURES.iter().chain(&WHOLE);
-    let found = known.find(|(known, _)| *known == oid);
-    found.map_or(oid, |(_, name)| (*name).to_owned())
+    hybridge_names::algorithm::signature(&certificate.signature_algorithm.algorithm.to_id_string())
 }
 
-/// Name with the size where the algorithm has several: `RSA-2048`, `ECDSA P-256`.
-pub(in crate::tls) fn describe(key: &SubjectPublicKeyInfo<'_>) -> String {
-    match (KeyAlgorithm::of_public_key(key), key.parsed()) {
-        (KeyAlgorithm::Supported(RSA_NAME), Ok(PublicKey::RSA(rsa))) => {
-            format!("RSA-{}", rsa.key_size())
-        }
-        (KeyAlgorithm::Supported(name), _) => name.to_owned(),
-        (KeyAlgorithm::Unsupported(oid), _) if oid == ELLIPTIC_CURVE => {
-            "ECDSA with explicit parameters".to_owned()
-        }
-        (KeyAlgorithm::Unsupported(oid), _) => oid,
-    }
-}
-
-/// The name without the size that [`describe`] adds.
+/// The name without the size that `hybridge_names::algorithm::key` adds.
 pub(super) fn family(described: &str) -> &str {
     match described.split_once('-') {
         Some((RSA_NAME, _size)) => RSA_NAME,

@@ -60,7 +60,7 @@ impl CertificateFacts {
     pub(super) fn new(leaf: &Entry<'_>, chain: &[Entry<'_>]) -> Self {
         let leaf = &leaf.x509;
         let link = |entry: &Entry<'_>| Link {
-            key: algorithm::describe(entry.x509.public_key()),
+            key: hybridge_names::algorithm::key(entry.x509.public_key()),
             signature: algorithm::signature(&entry.x509),
         };
         Self {
@@ -71,7 +71,7 @@ impl CertificateFacts {
             serial: hex(without_sign_octet(leaf.raw_serial())),
             not_before: leaf.validity().not_before.timestamp(),
             not_after: leaf.validity().not_after.timestamp(),
-            key_algorithm: algorithm::describe(leaf.public_key()),
+            key_algorithm: hybridge_names::algorithm::key(leaf.public_key()),
             signature_algorithm: algorithm::signature(leaf),
             sha256: hex(digest(&SHA256, leaf.as_raw()).as_ref()),
             chain_length: chain.len(),
