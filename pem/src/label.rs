@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// The labels of RFC 7468, of OpenSSL and of OpenSSH that turn up in certificate and key files.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "ANY PRIVATE KEY",
     "ATTRIBUTE CERTIFICATE",
     "CERTIFICATE",
@@ -27,6 +27,7 @@ const KNOWN: [&str; 25] = [
     "RSA PUBLIC KEY",
     "SSH2 ENCRYPTED PRIVATE KEY",
     "TRUSTED CERTIFICATE",
+    "X.509 CERTIFICATE",
     "X509 CERTIFICATE",
     "X509 CRL",
     "X9.42 DH PARAMETERS",
@@ -60,6 +61,11 @@ impl Label {
     /// Whether a certificate is below it.
     pub fn is_certificate(self) -> bool {
         CERTIFICATES.iter().any(|label| self.is(label))
+    }
+
+    /// Whether a private key or the parameters of one are below it.
+    pub(crate) fn is_of_key(self) -> bool {
+        self.is_private_key() || matches!(self, Self::Known(text) if text.ends_with("PARAMETERS"))
     }
 
     /// Whether a private key is below it.

@@ -65,6 +65,10 @@ pub enum PemError {
     Unterminated { at: Position, label: Label },
     #[error("{at}: line {line} holds a character that is not base64")]
     NotBase64 { at: Position, line: usize },
+    #[error(
+        "{at} is `{label}`, which is no certificate: convert it to one (`openssl pkcs7 -print_certs` of PKCS7), or remove it"
+    )]
+    NoCertificate { at: Position, label: Label },
     #[error("{at}: its base64 does not decode, a line is missing or cut short")]
     Undecodable { at: Position },
 }
@@ -131,17 +135,21 @@ pub struct Certificate {
     pub der: CertificateDer<'static>,
 }
 
-/// Every certificate in `text`, in its order, under each of the labels that certificates have. Blocks of other labels are
-/// none of them.
+/// Every certificate in `text`, in its order, under each of the labels that certificates have. A block of another label
+/// is an error, because it may hold one; only keys and their parameters may stand beside certificates.
 pub fn certificates(text: &[u8]) -> Result<Vec<Certificate>, PemError> {
     let blocks = blocks(text)?;
-    let certificates = blocks.iter().filter(|block| block.label.is_certificate());
-    let decoded = certificates.map(|block| match block.decode()? {
+    let others = blocks.iter().filter(|block| !block.label.is_of_key());
+    let decoded = others.map(|block| match block.decode()? {
         Some((SectionKind::Certificate, der)) => Ok(Certificate {
             at: block.at,
             der: der.into(),
         }),
-        _ => Err(PemError::Undecodable { at: block.at }),
+        _ if block.label.is_certificate() => Err(PemError::Undecodable { at: block.at }),
+        _ => Err(PemError::NoCertificate {
+            at: block.at,
+            label: block.label,
+        }),
     });
     decoded.collect()
 }

@@ -65,6 +65,22 @@ fn what_cannot_be_read_is_an_error_and_not_passed_over() {
         certificates(cut.as_bytes()),
         Err(PemError::Unterminated { .. })
     ));
+    for label in [
+        "PKCS7",
+        "X.509 CERTIFICATE",
+        "X509 CRL",
+        "PUBLIC KEY",
+        "CERTIFICAT",
+    ] {
+        let other = good.clone() + &good.replace("CERTIFICATE", label);
+        assert!(matches!(
+            certificates(other.as_bytes()),
+            Err(PemError::NoCertificate {
+                at: Position { block: 2, .. },
+                ..
+            })
+        ));
+    }
     let damaged = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n";
     assert!(matches!(
         certificates(damaged.as_bytes()),
@@ -108,6 +124,18 @@ fn a_file_has_one_private_key() {
         of(key.trim_end_matches('\n').strip_suffix('-').unwrap()),
         KeyError::Pem(_)
     ));
+}
+
+#[test]
+fn keys_and_their_parameters_may_stand_beside_certificates() {
+    let good = certificate();
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let foreign = key.replace("PRIVATE", "OPENSSH PRIVATE");
+    for label in ["EC PARAMETERS", "DH PARAMETERS"] {
+        let parameters =
+            format!("-----BEGIN {label}-----\nBggqhkjOPQMBBw==\n-----END {label}-----\n");
+        assert_eq!(ders(&format!("{parameters}{key}{good}{foreign}")).len(), 1);
+    }
 }
 
 #[test]

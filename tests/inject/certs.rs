@@ -174,11 +174,7 @@ fn a_device_is_no_file_with_a_certificate() {
 #[test]
 fn a_file_without_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    for text in [
-        "",
-        "a: 1",
-        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
-    ] {
+    for text in ["", "a: 1"] {
         let path = write(dir.path(), "x", text);
         let error = run(&["--check", &path], now()).unwrap_err();
         assert!(matches!(error, CertsError::NoCertificate { .. }), "{error}");
@@ -208,6 +204,19 @@ fn no_certificate_is_passed_over() {
         (
             format!("{first}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
             "is no certificate",
+        ),
+        // What a CA may be below, and this reader does not know.
+        (
+            first.clone() + &second.replace("CERTIFICATE", "PKCS7"),
+            "is `PKCS7`, which is no certificate: convert it",
+        ),
+        (
+            first.clone() + &second.replace("CERTIFICATE", "X.509 CERTIFICATE"),
+            "is `X.509 CERTIFICATE`, which is no certificate",
+        ),
+        (
+            first.clone() + &second.replace("CERTIFICATE", "X509 CRL"),
+            "is `X509 CRL`, which is no certificate",
         ),
         (
             "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_owned(),
