@@ -215,18 +215,23 @@ fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
         path: path.to_owned(),
         source,
     })?;
-    if text.contains("-----BEGIN ") {
-        return Ok(text);
+    // A Secret that was once applied with `stringData` repeats PEM in an annotation, on one line.
+    match yaml::read(&text) {
+        Ok(secret) if secret.get("data").is_some() || secret.get("stringData").is_some() => {
+            of_secret(&secret, field).ok_or_else(|| no_certificate(path))
+        }
+        _ => Ok(text),
     }
-    yaml::read(&text)
-        .ok()
-        .and_then(|secret| {
-            BASE64_STANDARD
-                .decode(secret.get("data")?.get(field)?.as_str()?)
-                .ok()
-        })
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| no_certificate(path))
+}
+
+/// A field of a Secret. One of `stringData` replaces that of `data`, as the API server does it.
+fn of_secret(secret: &Value, field: &str) -> Option<String> {
+    let in_clear = secret.get("stringData").and_then(|data| data.get(field));
+    if let Some(text) = in_clear {
+        return text.as_str().map(str::to_owned);
+    }
+    let encoded = secret.get("data")?.get(field)?.as_str()?;
+    String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()
 }
 
 fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, CertsError> {

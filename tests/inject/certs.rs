@@ -7,7 +7,7 @@ use clap::Parser;
 use hybridge::inject::certs::{self, CertsError};
 use hybridge::inject::{CertsArgs, read_yaml};
 use openssl::x509::X509;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 #[derive(Debug, Parser)]
@@ -174,7 +174,13 @@ fn a_device_is_no_file_with_a_certificate() {
 #[test]
 fn a_file_without_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    for text in ["", "a: 1"] {
+    for text in [
+        "",
+        "a: 1",
+        "data: {}",
+        "data: {tls.crt: 1}",
+        "stringData: {tls.crt: }",
+    ] {
         let path = write(dir.path(), "x", text);
         let error = run(&["--check", &path], now()).unwrap_err();
         assert!(matches!(error, CertsError::NoCertificate { .. }), "{error}");
@@ -229,6 +235,32 @@ fn no_certificate_is_passed_over() {
             assert!(matches!(error, CertsError::Unreadable { .. }), "{error}");
             assert!(error.to_string().contains(what), "{error}");
         }
+    }
+}
+
+/// `kubectl apply` keeps what was applied in an annotation, on one line.
+#[test]
+fn a_secret_that_was_applied_as_string_data_is_read_as_a_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let (secret, _) = made(&run(&[], now()).unwrap());
+    let (other, _) = made(&run(&["--days", "10"], now()).unwrap());
+    let text = |secret: &Value, field| String::from_utf8(decode(&secret["data"][field])).unwrap();
+    let clear = json!({
+        "kind": "Secret",
+        "stringData": {"tls.crt": text(&secret, "tls.crt"), "ca.crt": text(&secret, "ca.crt")},
+    });
+    let mut applied = secret.clone();
+    let last = "kubectl.kubernetes.io/last-applied-configuration";
+    applied["metadata"]["annotations"] = json!({last: clear.to_string()});
+    // What is given in clear counts.
+    let mut both = clear.clone();
+    both["data"] = other["data"].clone();
+    for (name, file) in [("applied", &applied), ("clear", &clear), ("both", &both)] {
+        let path = write(dir.path(), name, &file.to_string());
+        let checked = run(&["--check", &path], now()).unwrap();
+        assert_eq!(checked.lines().count(), 1, "{name}: {checked}");
+        let (_, webhook) = made(&run(&["--previous-ca", &path], now()).unwrap());
+        assert_eq!(bundle_of(&webhook, 0).len(), 2, "{name}");
     }
 }
 
