@@ -243,7 +243,12 @@ fn jitter(number: usize) -> Duration {
 }
 
 fn text_of(file: &Path) -> Result<String, Error> {
-    let text = String::from_utf8(bytes_of(file)?);
+    let mut bytes = bytes_of(file)?;
+    // The byte order mark that some editors and shells write.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    let text = String::from_utf8(bytes);
     text.map_err(|_| content(file, "not UTF-8".to_owned()))
 }
 

@@ -110,8 +110,10 @@ impl KeySet {
         text: &[u8],
         require: &[SignatureKind],
     ) -> Result<Self, KeyError> {
+        // The byte order mark that some editors write.
+        let json = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         // The cause would repeat what the file holds.
-        let set: JwkSet = serde_json::from_slice(text).map_err(|error| KeyError::NotASet {
+        let set: JwkSet = serde_json::from_slice(json).map_err(|error| KeyError::NotASet {
             path: path.into(),
             line: error.line(),
         })?;

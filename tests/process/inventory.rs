@@ -258,7 +258,7 @@ async fn a_list_with_a_bad_line_is_scanned_and_a_regression_exits_1() {
     assert!(said.contains("line 2: no HOST"), "{said}");
     let output = hybridge(&["scan", "--targets", &list, "--format", "json"]).await;
     let before = String::from_utf8(output.stdout).unwrap();
-    let same = file("same.json", &before);
+    let same = file("same.json", &format!("\u{feff}{before}"));
     let (_, code) = scan(hybrid_one.address, &["--baseline", &same]).await;
     assert_eq!(code, Some(0));
     let better = file(
@@ -267,6 +267,10 @@ async fn a_list_with_a_bad_line_is_scanned_and_a_regression_exits_1() {
     );
     let (_, code) = scan(hybrid_one.address, &["--baseline", &better]).await;
     assert_eq!(code, Some(1));
+    let text = "\u{feff}{\"kind\": \"List\", \"items\": []}";
+    let output = hybridge(&["scan", "--kubectl", &file("empty", text)]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("--kubectl names no endpoint"), "{said}");
     // What is required of nothing, or of less than the list says, does not hold.
     for text in [
         "no:port:here\n".to_owned(),

@@ -71,6 +71,8 @@ fn parse(path: &Path, text: &[u8]) -> Result<Results> {
         path: path.to_owned(),
         message: shown(message),
     };
+    // The byte order mark that some editors write.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     // Nothing else is kept of it: another version may have other fields.
     let Version { schema } = serde_json::from_slice(text)
         .map_err(|error| refuse(&format!("not JSON with a schema: {error}")))?;
@@ -94,6 +96,13 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_results() {
+        let refused = parse(Path::new("x"), "\u{feff}{}".as_bytes()).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("its own is \"none\""), "{said}");
+    }
 
     #[test]
     fn a_folder_whose_name_is_no_utf_8_is_written_into() {

@@ -76,6 +76,8 @@ impl KeyFile {
             path: path.into(),
             problem,
         };
+        // The byte order mark that some editors write.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {

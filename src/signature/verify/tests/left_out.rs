@@ -9,6 +9,7 @@ fn keys_of_kinds_that_are_not_known_are_left_out_with_a_warning() {
     let good = Client::new().jwks();
     let parse = |text: &str| KeySet::parse(Path::new("k"), text.as_bytes(), &require);
     assert_eq!(parse(&good).unwrap().warning(), None);
+    assert!(parse(&format!("\u{feff}{good}")).is_ok());
     let rsa = r#"{"kty":"RSA","kid":"mail","n":"modulus","e":"AQAB"}"#;
     let p384 = r#"{"kty":"EC","crv":"P-384","kid":"old","principal":"batch","x":"AA","y":"AA"}"#;
     let with = |more: &str| good.replacen('[', &format!("[{more},"), 1);

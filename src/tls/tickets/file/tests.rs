@@ -75,7 +75,11 @@ fn a_file_that_cannot_be_used_is_refused_without_its_text() {
 
 #[test]
 fn keys_of_every_role_open_and_the_active_one_seals() {
-    let file = parse(&format!("# a\r\nprevious {ONE}\r\n\nactive\t {TWO} \n")).unwrap();
+    assert!(parse(&format!("\u{feff}active {ONE}")).is_ok());
+    let file = parse(&format!(
+        "\u{feff}# a\r\nprevious {ONE}\r\n\nactive\t {TWO} \n"
+    ))
+    .unwrap();
     let set = file.set().unwrap();
     assert_eq!(set.active.bytes()[0], 32);
     assert_eq!(set.others.len(), 1);
