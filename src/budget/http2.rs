@@ -1,5 +1,5 @@
 //! What HTTP/2 may hold beyond what a connection costs: one eighth of the memory for all connections of
-//! the process together, divided among streams, unsent data, uploads, heads and upstream windows.
+//! the process together, divided among streams, unsent data, uploads, heads of both directions and upstream windows.
 
 use std::fmt;
 
@@ -27,6 +27,8 @@ pub struct Http2 {
     pub uploads: u64,
     /// Response heads of an unusual size, in bytes.
     pub heads: u64,
+    /// Request heads and trailers of an unusual size, in bytes.
+    pub requests: u64,
     /// Windows of connections to upstreams, in bytes.
     pub upstream: u64,
 }
@@ -36,17 +38,19 @@ impl Http2 {
     pub fn of(memory: Option<u64>) -> Self {
         let memory = memory.unwrap_or(UNKNOWN);
         Self {
-            streams: (memory / 16 / STREAM).clamp(64, 64 << 10),
+            streams: (memory * 3 / 64 / STREAM).clamp(64, 64 << 10),
             unsent: (memory / 64).clamp(512 << 10, 16 << 20),
             uploads: (memory / 64).clamp(512 << 10, 256 << 20),
             heads: (memory / 128).clamp(512 << 10, 64 << 20),
+            requests: (memory / 64).clamp(512 << 10, 64 << 20),
             upstream: (memory * 3 / 128).clamp(512 << 10, 256 << 20),
         }
     }
 
     /// All of it.
     pub fn bytes(&self) -> u64 {
-        self.streams * STREAM + self.unsent + self.uploads + self.heads + self.upstream
+        let reserves = self.unsent + self.uploads + self.heads + self.requests + self.upstream;
+        self.streams * STREAM + reserves
     }
 }
 
@@ -56,7 +60,7 @@ impl fmt::Display for Http2 {
         let kib = |bytes: u64| bytes >> 10;
         writeln!(
             f,
-            "# HTTP/2: {} streams of {} KiB; unsent data {} KiB, {} KiB a connection; upload windows {} KiB beyond {} KiB a connection; large response heads {} KiB; upstream windows {} KiB",
+            "# HTTP/2: {} streams of {} KiB; unsent data {} KiB, {} KiB a connection; upload windows {} KiB beyond {} KiB a connection; large response heads {} KiB; large request heads and trailers {} KiB; upstream windows {} KiB",
             self.streams,
             kib(STREAM),
             kib(self.unsent),
@@ -64,6 +68,7 @@ impl fmt::Display for Http2 {
             kib(self.uploads),
             kib(u64::from(FIRST_UPLOAD_WINDOW) + 1),
             kib(self.heads),
+            kib(self.requests),
             kib(self.upstream),
         )
     }

@@ -22,6 +22,7 @@ const REFUSALS: (Duration, u32) = (Duration::from_secs(1), 10);
 pub(crate) const BAD_BODY: &str = "the body is malformed";
 /// Why there is no memory for a request.
 pub(crate) const NO_STREAM: &str = "the process has as many streams as its memory is for: raise the memory limit, or lower max-streams";
+pub(crate) const NO_REQUEST: &str = "the memory for large request heads and trailers is in use: raise the memory limit, or lower max-head";
 pub(crate) const NO_HEAD: &str =
     "the client does not read, and its responses have no memory for another head";
 

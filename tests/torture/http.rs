@@ -7,6 +7,7 @@ mod early;
 mod frames;
 mod gone;
 mod grammar;
+mod heads;
 mod interim;
 mod memory;
 mod pings;

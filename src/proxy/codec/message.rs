@@ -83,6 +83,9 @@ pub(crate) enum MessageError {
     /// The HTTP/2 stream was reset.
     #[error("reset: {0}")]
     Reset(h2::Reason),
+    /// There is no memory for what came.
+    #[error("no memory for its trailers")]
+    Memory,
 }
 
 impl From<h2::Error> for MessageError {
@@ -159,6 +162,11 @@ pub(crate) trait MessageStream {
 
     /// Ready when the client of a tunnel has reset it, though what it sends is not read now.
     fn poll_reset(&mut self, _cx: &mut Context<'_>) -> Poll<MessageError> {
+        Poll::Pending
+    }
+
+    /// Takes what comes of the body while none of it is forwarded. Ready when the peer has gone away.
+    fn poll_ahead(&mut self, _cx: &mut Context<'_>) -> Poll<MessageError> {
         Poll::Pending
     }
 

@@ -61,15 +61,14 @@ pub(super) async fn forward<S: Duplex>(
     match route {
         Route::Http1(head) => {
             let upstream_request = UpstreamRequest {
-                head: &head,
+                head,
                 framing: facts.framing,
                 is_head: facts.is_head,
                 idempotent: facts.idempotent,
                 upgrade: facts.websocket,
                 priority: Priority::First,
             };
-            let response =
-                round_trip::send_http1(client, context, &upstream_request, interim).await;
+            let response = round_trip::send_http1(client, context, upstream_request, interim).await;
             respond(client, context, &facts, response, &mut sample).await
         }
         Route::Http2(request) => {

@@ -123,9 +123,8 @@ struct Serving<S> {
     quiet_since: Instant,
     /// Every stream waits for the client alone.
     stalled: bool,
-    /// Why the connection is being closed, once it is.
+    /// Why the connection is being closed, once it is; and since when.
     closing: Option<Outcome>,
-    /// Since when.
     closing_since: Instant,
 }
 
@@ -260,9 +259,9 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
     }
 
     fn start(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        if !self.socket.accepted(respond.stream_id().as_u32()) {
+        let Some(head) = self.socket.accepted(respond.stream_id().as_u32()) else {
             return;
-        }
+        };
         self.first_by = None;
         if self.streams.is_empty() && !self.context.activity.begin() {
             // Not processed: the client may send it again elsewhere (RFC 9113 8.7).
@@ -272,6 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
         let is_first = self.streams.is_empty();
         let share = Share {
             permit: PROCESS.stream(is_first),
+            head,
             priority: if is_first {
                 Priority::First
             } else {

@@ -5,27 +5,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{Method, Request};
 
 mod head;
+mod prepare;
 mod respond;
 mod signed;
 
-use self::head::{Tally, framing_of, host_of, line, to_request, write_head};
+use self::head::{Prepared, framing_of, line, to_request, write_head};
 use crate::metrics::{Code, RequestProtocol};
 use crate::panics;
 use crate::proxy::codec::h1::head_error::HeadError;
-use crate::proxy::codec::h1::request::valid_host;
+use crate::proxy::codec::h2::held_heads::HeldHead;
 use crate::proxy::codec::h2::stream::ServedStream;
 use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
-use crate::proxy::codec::headers::strip_hop_by_hop;
 use crate::proxy::codec::media_type::is_grpc;
 use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
-use crate::proxy::failure_log::NO_STREAM;
+use crate::proxy::failure_log::{NO_REQUEST, NO_STREAM};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::request_log::RequestLog;
 use crate::proxy::round_trip::{self, InterimHead, RoundTripError, UpstreamRequest};
@@ -38,6 +37,8 @@ use crate::worker;
 pub(super) struct Share {
     /// None if the process has as many streams as it may have.
     pub(super) permit: Option<StreamPermit>,
+    /// Bytes that its head came as, if they are many.
+    pub(super) head: usize,
     pub(super) unsent: Arc<Unsent>,
     pub(super) load: worker::Share,
     pub(super) priority: Priority,
@@ -52,6 +53,7 @@ pub(super) async fn serve(
 ) {
     let Share {
         permit,
+        head,
         unsent,
         load: _load,
         priority,
@@ -74,7 +76,7 @@ pub(super) async fn serve(
     }
     let ended = body.is_end_stream();
     let mut stream = Served {
-        client: ServedStream::new(body, respond, unsent).talking(grpc),
+        client: ServedStream::new(body, ended, respond, unsent).talking(grpc),
         context: &context,
         grpc,
         priority,
@@ -83,18 +85,23 @@ pub(super) async fn serve(
     };
     if permit.is_none() {
         stream.reply_overloaded(NO_STREAM, &mut sample);
-        drop(sample);
+        drop((sample, parts));
         return stream.end().await;
     }
-    let host = match stream.prepare(&mut parts, websocket) {
-        Ok(host) => host,
+    let Prepared { host, size } = match stream.prepare(&mut parts, websocket) {
+        Ok(prepared) => prepared,
         Err(error) => {
             let reply = LocalReply::BadHead(error);
             context.head_refused(&error, reply.status());
             stream.reply(reply, &mut sample);
-            drop(sample);
+            drop((sample, parts));
             return stream.end().await;
         }
+    };
+    let Some(held) = stream.memory_for_head(size.max(head)).await else {
+        stream.reply_overloaded(NO_REQUEST, &mut sample);
+        drop((sample, parts));
+        return stream.end().await;
     };
     let host = host.as_deref();
     if let Some(observed) = &sample.observed {
@@ -111,14 +118,15 @@ pub(super) async fn serve(
     {
         let accept = HeaderValue::from_str(verifier.accept()).ok();
         stream.reply_with(LocalReply::Signature(refusal), accept, &mut sample);
-        drop(sample);
+        drop((sample, parts));
         return stream.end().await;
     }
     if let Some(observed) = &sample.observed {
         observed.insert_into(&mut parts.headers);
     }
+    let head = ReceivedHead { parts, size, held };
     stream
-        .forward(parts, host, ended, websocket, &mut sample)
+        .forward(head, host, ended, websocket, &mut sample)
         .await;
     drop(sample);
     stream.end().await;
@@ -133,13 +141,13 @@ fn is_websocket(parts: &Parts) -> bool {
             .is_some_and(|protocol| protocol.as_str() == "websocket")
 }
 
-/// `:path` is what RFC 9113 §8.3.1 allows; a WebSocket's is no different.
-fn has_target(parts: &Parts) -> bool {
-    match parts.uri.path_and_query().map(PathAndQuery::as_str) {
-        Some("*") => parts.method == Method::OPTIONS,
-        Some(path) => path.starts_with('/'),
-        None => false,
-    }
+/// A head that was checked.
+struct ReceivedHead {
+    parts: Parts,
+    /// Bytes of it.
+    size: usize,
+    /// What a large one takes of the process's memory.
+    held: Option<HeldHead>,
 }
 
 struct Served<'a> {
@@ -171,53 +179,16 @@ impl Served<'_> {
         }
     }
 
-    /// Checks a request and leaves its end-to-end fields; returns the host it is for.
-    fn prepare(&self, parts: &mut Parts, websocket: bool) -> Result<Option<Vec<u8>>, HeadError> {
-        if parts.method == Method::CONNECT && !websocket {
-            return Err(HeadError::Connect);
-        }
-        let settings = &self.context.settings;
-        let tally = Tally::of(parts, &self.context.identity);
-        if tally.fields > settings.max_headers {
-            return Err(HeadError::TooManyFields);
-        }
-        if tally.size > settings.max_head_bytes {
-            return Err(HeadError::TooLarge);
-        }
-        if tally.hosts > 1 {
-            return Err(HeadError::Host);
-        }
-        if tally.content_lengths > 1 {
-            return Err(HeadError::ContentLength);
-        }
-        let host = host_of(parts);
-        if host.as_ref().is_some_and(|host| !valid_host(host)) {
-            return Err(HeadError::Host);
-        }
-        if !has_target(parts) {
-            return Err(HeadError::Target);
-        }
-        if tally.hop_by_hop {
-            strip_hop_by_hop(&mut parts.headers);
-        }
-        if tally.hosts > 0 {
-            parts.headers.remove(HOST);
-        }
-        for name in tally.owned {
-            parts.headers.remove(name);
-        }
-        Ok(host)
-    }
-
     /// Sends a request whose head was validated, and its response back.
     async fn forward(
         &mut self,
-        parts: Parts,
+        head: ReceivedHead,
         host: Option<&[u8]>,
         ended: bool,
         websocket: bool,
         sample: &mut Sample<'_>,
     ) {
+        let ReceivedHead { parts, size, held } = head;
         let interim = |client: &mut ServedStream, head: InterimHead<'_>| {
             if let Ok(response) = head.into_http2() {
                 // An interim response that cannot be forwarded is no loss of the final one.
@@ -234,6 +205,7 @@ impl Served<'_> {
             let sending =
                 round_trip::send_http2(&mut self.client, context, request, ended, interim);
             let response = sending.await;
+            drop(held);
             return self.respond(response, None, sample).await;
         }
         let key = websocket.then(tunnel::new_key);
@@ -243,17 +215,23 @@ impl Served<'_> {
         } else {
             framing_of(&parts, ended)
         };
-        let head = write_head(&parts, host, framing, key, context);
+        let head = write_head(&parts, size, host, framing, key, context);
         let upstream_request = UpstreamRequest {
-            head: &head,
+            head: match held {
+                // Its memory is given back when nobody holds it any more.
+                Some(held) => held.of(head),
+                None => head,
+            },
             framing,
             is_head: self.is_head,
             idempotent: is_idempotent(parts.method.as_str()) && !websocket,
             upgrade: websocket,
             priority: self.priority,
         };
+        // What a client sent is not held twice.
+        drop(parts);
         let response =
-            round_trip::send_http1(&mut self.client, context, &upstream_request, interim).await;
+            round_trip::send_http1(&mut self.client, context, upstream_request, interim).await;
         self.respond(response, key, sample).await;
     }
 

@@ -4,7 +4,7 @@ use crate::proxy::codec::message::{FramingError, MessageError};
 use crate::proxy::context::Context;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::exchange::Broken;
-use crate::proxy::failure_log::BAD_BODY;
+use crate::proxy::failure_log::{BAD_BODY, NO_REQUEST};
 use crate::proxy::local_reply::LocalReply;
 use crate::proxy::signed::bad_digest;
 use crate::signature::Refusal;
@@ -21,6 +21,8 @@ pub(crate) enum RoundTripError {
     Shed,
     /// The client's body did not come in time.
     ClientTimeout,
+    /// There is no memory for the client's trailers.
+    Memory,
     /// The upstream failed.
     Upstream(UpstreamError),
 }
@@ -43,6 +45,11 @@ impl RoundTripError {
                 LocalReply::ClientTimeout,
                 "nothing came of the body for client-timeout",
             ),
+            Self::Memory => {
+                let reply = LocalReply::Overloaded;
+                context.overloaded(NO_REQUEST, reply.status());
+                Some(reply)
+            }
             Self::BadDigest => {
                 bad_digest(context);
                 Some(LocalReply::Signature(Refusal::Digest))
@@ -66,6 +73,7 @@ impl From<Broken> for RoundTripError {
         match broken {
             Broken::Client(MessageError::Framing(FramingError::Digest)) => Self::BadDigest,
             Broken::Client(MessageError::Framing(_)) => Self::BadBody,
+            Broken::Client(MessageError::Memory) => Self::Memory,
             Broken::Client(_) => Self::Client,
             Broken::Upstream(_) | Broken::Untaken => Self::Upstream(UpstreamError::Closed),
             Broken::Shed => Self::Shed,

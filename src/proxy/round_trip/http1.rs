@@ -4,6 +4,7 @@ use std::task::{Poll, ready};
 
 use bytes::Bytes;
 
+use super::ahead::reading_ahead;
 use super::error::RoundTripError;
 use super::interim::{Interim, InterimHead};
 use crate::proxy::codec::h1::connection::{H1, ReadError};
@@ -18,9 +19,9 @@ use crate::proxy::exchange::{Broken, Exchange, Upload};
 use crate::proxy::upstream::{Lease, Priority, Socket};
 
 /// A request for an HTTP/1.1 upstream.
-pub(crate) struct UpstreamRequest<'a> {
-    /// The head as it will be sent.
-    pub(crate) head: &'a Bytes,
+pub(crate) struct UpstreamRequest {
+    /// The head as it will be sent; nothing once it cannot be sent again.
+    pub(crate) head: Bytes,
     /// How its body ends.
     pub(crate) framing: Framing,
     /// The method is HEAD.
@@ -51,17 +52,21 @@ pub(crate) struct Http1Response {
 pub(crate) async fn send_http1<D: MessageStream>(
     down: &mut D,
     context: &Context,
-    request: &UpstreamRequest<'_>,
+    mut request: UpstreamRequest,
     mut interim: impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<Http1Response, RoundTripError> {
     let upstream = &context.upstream;
-    let mut lease = upstream
-        .lease(!request.idempotent, request.priority)
-        .await?;
+    let leasing = upstream.lease(!request.idempotent, request.priority);
+    let mut lease = reading_ahead(down, leasing).await??;
     loop {
         let Lease { connection, reused } = &mut lease;
         connection.stream_mut().set_orderly(false);
-        connection.start_message(request.head.clone(), request.framing);
+        let head = if *reused {
+            request.head.clone()
+        } else {
+            std::mem::take(&mut request.head)
+        };
+        connection.start_message(head, request.framing);
         // Before a switch of protocols nothing of the client's belongs to the request.
         let upload = if request.upgrade {
             Upload::Ending
@@ -70,7 +75,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
         };
         let timeouts = context.settings.timeouts();
         let mut exchange = Exchange::resumed(down, &mut **connection, timeouts, upload);
-        let waited = final_head(&mut exchange, request, &mut interim).await;
+        let waited = final_head(&mut exchange, &mut request, &mut interim).await;
         let (upload, body_taken) = (exchange.upload(), exchange.body_taken);
         match waited {
             Ok(length) => {
@@ -84,7 +89,8 @@ pub(crate) async fn send_http1<D: MessageStream>(
             Err(RoundTripError::Upstream(UpstreamError::Closed))
                 if *reused && !body_taken && (request.idempotent || !connection.has_sent()) =>
             {
-                lease = upstream.lease_new(request.priority).await?;
+                let leasing = upstream.lease_new(request.priority);
+                lease = reading_ahead(down, leasing).await??;
             }
             Err(RoundTripError::Upstream(UpstreamError::Closed)) => {
                 let refused = connection.stream_mut().refusal();
@@ -97,7 +103,7 @@ pub(crate) async fn send_http1<D: MessageStream>(
 
 async fn final_head<D: MessageStream>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
-    request: &UpstreamRequest<'_>,
+    request: &mut UpstreamRequest,
     interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<usize, RoundTripError> {
     let mut passed = Interim::default();
@@ -105,6 +111,10 @@ async fn final_head<D: MessageStream>(
         // An interim response waits for room at the client's side before the next is read.
         let length = exchange
             .upload_until(|down, up, cx| {
+                if !request.idempotent && up.has_sent() {
+                    // It is not sent again.
+                    request.head = Bytes::new();
+                }
                 let room = ready!(down.poll_ready(cx));
                 room.map_err(|error| RoundTripError::from(Broken::Client(error)))?;
                 let head = ready!(up.poll_head(cx, MAX_RESPONSE_HEAD));
@@ -122,7 +132,7 @@ async fn final_head<D: MessageStream>(
 fn is_final<D: MessageStream>(
     exchange: &mut Exchange<'_, D, H1<Socket>>,
     length: usize,
-    request: &UpstreamRequest<'_>,
+    request: &UpstreamRequest,
     passed: &mut Interim,
     interim: &mut impl FnMut(&mut D, InterimHead<'_>),
 ) -> Result<bool, UpstreamError> {

@@ -6,6 +6,7 @@ use std::task::Poll;
 use h2::client::ResponseFuture;
 use http::{Request, Response, StatusCode};
 
+use super::ahead::reading_ahead;
 use super::error::RoundTripError;
 use super::interim::{Interim, InterimHead};
 use crate::proxy::codec::h1::head_error::HeadError;
@@ -56,7 +57,7 @@ pub(crate) async fn send_http2<D: MessageStream>(
     let idempotent = is_idempotent(request.method().as_str());
     let mut left = MAX_AGAIN;
     loop {
-        let opening = context.upstream.open_stream().await?;
+        let opening = reading_ahead(down, context.upstream.open_stream()).await??;
         let reused = opening.reused;
         let again = (left > 0).then(|| request.clone());
         let failed =

@@ -1,6 +1,7 @@
 //! A round trip to the upstream: a request out, its body forwarded meanwhile, the response head back. The
 //! client may be of either HTTP version.
 
+mod ahead;
 mod error;
 mod http1;
 mod http2;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::frames::{self, DATA, END_HEADERS, HEADERS, WINDOW_UPDATE, frame};
+use super::heads;
 use crate::support::program::Program;
 use crate::support::{eventually, read_head, upstream, within};
 
@@ -78,6 +79,12 @@ enum Load {
     /// Interim responses, and response heads of 60 KiB, to clients that read nothing.
     Interim,
     Heads,
+    /// Request heads of 60 KB to an app that reads them and does not respond.
+    RequestHeads,
+    /// Trailers of 100 KB behind small heads, to an app that accepts no connection.
+    Trailers,
+    /// Heads, and trailers, of 3,900 fields, each of them one byte.
+    IndexedFields,
 }
 
 impl Load {
@@ -93,7 +100,31 @@ impl Load {
         !matches!(self, Self::UnreadHttp1 | Self::UnreadTcp)
     }
 
+    /// Connections, and streams of each.
+    fn size(self) -> (usize, u32) {
+        match self {
+            Self::UnreadHttp1 | Self::UnreadTcp => (CONNECTIONS, 0),
+            Self::RequestHeads => (150, 10),
+            Self::Trailers => (6, 100),
+            _ => (CONNECTIONS_OF_HTTP2, STREAMS),
+        }
+    }
+
+    /// What a client sends of a stream, the first of its connection or another.
+    fn request(self, stream: u32) -> Vec<u8> {
+        match self {
+            Self::Uploads => post(stream),
+            Self::RequestHeads => heads::large(stream, 60_000, false),
+            Self::Trailers => [post(stream), heads::large(stream, 100_000, true)].concat(),
+            Self::IndexedFields => heads::indexed(stream, 3900),
+            _ => frames::get(stream, "/"),
+        }
+    }
+
     async fn app(self) -> SocketAddr {
+        if self == Self::Trailers {
+            return heads::app_with_full_queue().await;
+        }
         let head = match self {
             Self::Interim => "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(30),
             Self::Heads => format!("HTTP/1.1 200 OK\r\nx: {}\r\n", "x".repeat(60_000)),
@@ -107,7 +138,10 @@ impl Load {
             let (head, body) = (head.clone(), vec![b'x'; 65_536]);
             async move {
                 while read_head(&mut stream).await.is_some() {
-                    if self == Self::Uploads {
+                    if matches!(
+                        self,
+                        Self::Uploads | Self::RequestHeads | Self::IndexedFields
+                    ) {
                         return std::future::pending().await;
                     }
                     if stream.write_all(head.as_bytes()).await.is_err() {
@@ -138,7 +172,7 @@ impl Load {
         frames::begin(&mut stream, window, 1 << 30).await;
         let (mut read, mut write) = tokio::io::split(stream);
         let (credit, mut credits) = tokio::sync::mpsc::unbounded_channel();
-        let reads = matches!(self, Self::WindowZero | Self::Uploads);
+        let reads = !matches!(self, Self::UnreadHttp2 | Self::Interim | Self::Heads);
         client.spawn(async move {
             let mut head = [0; 9];
             while reads && read.read_exact(&mut head).await.is_ok() {
@@ -157,12 +191,8 @@ impl Load {
             std::future::pending::<()>().await;
         });
         client.spawn(async move {
-            for stream in (0..STREAMS).map(|number| 2 * number + 1) {
-                let request = match self {
-                    Self::Uploads => post(stream),
-                    _ => frames::get(stream, "/"),
-                };
-                if write.write_all(&request).await.is_err() {
+            for stream in (0..self.size().1).map(|number| 2 * number + 1) {
+                if write.write_all(&self.request(stream)).await.is_err() {
                     return;
                 }
             }
@@ -249,11 +279,7 @@ async fn is_borne(load: Load) {
     // The listeners are bound one by one: the admin port may be a moment behind.
     eventually("the admin port to respond", async || is_live(admin).await).await;
     let before = program.memory("RssAnon");
-    let count = if load.is_http2() {
-        CONNECTIONS_OF_HTTP2
-    } else {
-        CONNECTIONS
-    };
+    let count = load.size().0;
     let mut clients = Vec::new();
     for _ in 0..count {
         clients.push(within(load.client(&program)).await);
@@ -298,4 +324,11 @@ async fn stalled_uploads_are_borne_in_128_mib() {
 async fn unread_heads_are_borne_in_128_mib() {
     is_borne(Load::Interim).await;
     is_borne(Load::Heads).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_heads_and_trailers_of_requests_are_borne_in_128_mib() {
+    is_borne(Load::RequestHeads).await;
+    is_borne(Load::Trailers).await;
+    is_borne(Load::IndexedFields).await;
 }

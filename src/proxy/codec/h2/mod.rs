@@ -4,6 +4,7 @@
 mod client_settings;
 mod first_bytes;
 mod frame;
+pub(crate) mod held_heads;
 mod open_head;
 pub(crate) mod opened_stream;
 pub(crate) mod pings;

@@ -1,10 +1,20 @@
-//! A request head that has begun and is not complete: the h2 crate does not tell of one before its end, and
-//! keeps it for as long as its client likes.
+//! Request heads as they come: the h2 crate does not tell of one before its end, keeps it for as long as its client
+//! likes, and reads as many as the socket has before a stream of them gets its turn.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::frame::{CONTINUATION, END_HEADERS, HEADER, HEADERS, PREFACE, payload_length};
+use super::frame::{
+    CONTINUATION, END_HEADERS, HEADER, HEADERS, PREFACE, payload_length, stream_of,
+};
+use super::stream::USUAL_HEAD;
+
+/// Bytes of heads and trailers that are read in one turn: their fields may take a hundred times as much (a field of
+/// the table is one byte) until their streams have looked at them.
+const HEADS_OF_A_TURN: usize = 16 * 1024;
+/// Large heads that are remembered until their streams are given to us; as many fit into a turn.
+const MOST_LARGE: usize = HEADS_OF_A_TURN / USUAL_HEAD * 2;
 
 /// Walks over the frames of a client.
 pub(super) struct OpenHead {
@@ -19,6 +29,15 @@ pub(super) struct OpenHead {
     begun: u32,
     is_open: bool,
     number: Arc<AtomicU32>,
+    /// Bytes of heads and trailers in this turn.
+    turn: usize,
+    /// The head under way: its stream, and bytes of it.
+    stream: u32,
+    block: usize,
+    /// The newest stream whose head came: what comes of an older one are its trailers.
+    newest: u32,
+    /// Heads of more than [`USUAL_HEAD`] bytes: their streams, and how many.
+    large: VecDeque<(u32, usize)>,
 }
 
 impl OpenHead {
@@ -31,7 +50,31 @@ impl OpenHead {
             begun: 0,
             is_open: false,
             number: Arc::default(),
+            turn: 0,
+            stream: 0,
+            block: 0,
+            newest: 0,
+            large: VecDeque::new(),
         }
+    }
+
+    /// Another turn begins.
+    pub(super) fn turn(&mut self) {
+        self.turn = 0;
+    }
+
+    /// Whether as much came in this turn as is looked at before more is read.
+    pub(super) fn has_enough(&self) -> bool {
+        self.turn >= HEADS_OF_A_TURN
+    }
+
+    /// Bytes that the head of this stream came as, if it is a large one. Streams are asked for in their order.
+    pub(super) fn size_of(&mut self, stream: u32) -> usize {
+        let mut size = 0;
+        while let Some((of, bytes)) = self.large.pop_front_if(|(of, _)| *of <= stream) {
+            size = if of == stream { bytes } else { 0 };
+        }
+        size
     }
 
     /// The number of the head that is open; zero if none is.
@@ -60,6 +103,7 @@ impl OpenHead {
             if self.skip == 0 && self.is_last {
                 self.is_last = false;
                 self.is_open = false;
+                self.end();
             }
         }
         let number = if self.is_open { self.begun } else { 0 };
@@ -74,8 +118,25 @@ impl OpenHead {
         if kind == HEADERS {
             self.begun = self.begun.wrapping_add(1).max(1);
             self.is_open = true;
+            self.stream = stream_of(&self.header);
+            self.block = 0;
+        }
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.turn += self.skip;
+            self.block += self.skip;
         }
         self.is_last = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0;
+    }
+}
+
+impl OpenHead {
+    /// A head, or trailers, came to the end.
+    fn end(&mut self) {
+        let is_head = self.stream > self.newest;
+        self.newest = self.newest.max(self.stream);
+        if is_head && self.block > USUAL_HEAD && self.large.len() < MOST_LARGE {
+            self.large.push_back((self.stream, self.block));
+        }
     }
 }
 
@@ -86,6 +147,32 @@ mod tests {
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1];
         [&head, payload].concat()
+    }
+
+    #[test]
+    fn large_heads_are_known_to_their_streams_and_fill_a_turn() {
+        let of = |stream: u8, kind, flags, size| {
+            let mut frame = frame(kind, flags, &vec![0; size]);
+            frame[1] = (size >> 8) as u8;
+            frame[8] = stream;
+            frame
+        };
+        let mut head = OpenHead::new();
+        head.received(PREFACE);
+        head.received(&of(1, HEADERS, END_HEADERS, 100));
+        head.received(&of(3, HEADERS, 0, 4000));
+        head.received(&of(3, CONTINUATION, END_HEADERS, 1000));
+        // Its trailers, which no stream asks for.
+        head.received(&of(3, HEADERS, END_HEADERS, 5000));
+        head.received(&of(5, HEADERS, END_HEADERS, 4500));
+        assert!(!head.has_enough());
+        assert_eq!([1, 5].map(|stream| head.size_of(stream)), [0, 4500]);
+        head.received(&of(7, HEADERS, 0, 2000));
+        assert!(head.has_enough());
+        head.turn();
+        assert!(!head.has_enough());
+        head.received(&of(7, CONTINUATION, END_HEADERS, 2500));
+        assert_eq!([7, 9].map(|stream| head.size_of(stream)), [4500, 0]);
     }
 
     #[test]

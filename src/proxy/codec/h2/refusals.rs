@@ -85,6 +85,11 @@ impl Refusals {
         self.open_head.number()
     }
 
+    /// What is read of request heads, turn by turn.
+    pub(super) fn heads(&mut self) -> &mut OpenHead {
+        &mut self.open_head
+    }
+
     /// Whether a header block of ours needs nothing before it: not when the client has chosen another
     /// size of the table, or may have since (RFC 7541 §4.2).
     fn may_respond(&self) -> bool {

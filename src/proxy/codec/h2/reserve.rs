@@ -13,6 +13,8 @@ pub(crate) static BOUNDS: LazyLock<Http2> =
 pub(crate) static UPLOADS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.uploads));
 /// Response heads of an unusual size.
 pub(crate) static HEADS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.heads));
+/// Request heads and trailers of an unusual size.
+pub(crate) static REQUESTS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.requests));
 /// Windows of connections to upstreams.
 pub(crate) static UPSTREAM: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(BOUNDS.upstream));
 

@@ -1,6 +1,7 @@
 //! A client's HTTP/2 stream as the downstream side of an exchange (RFC 9113 §5.2, §8.1). Flow control is the back-pressure:
 //! capacity is asked for before bytes are handed over, and given back when they are forwarded.
 
+mod ahead;
 mod message_stream;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::proxy::codec::digest_check::DigestCheck;
+use crate::proxy::codec::h2::held_heads::HeldHead;
 use crate::proxy::codec::h2::sender::Sender;
 use crate::proxy::codec::h2::share_of_outgoing::ShareOfOutgoing;
 use crate::proxy::codec::h2::unsent::{Charge, Unsent};
@@ -43,13 +45,22 @@ pub(super) fn poll_frame(
             return Poll::Ready(Ok(Some(Frame::Data(data))));
         }
     }
+    let trailers = ready!(poll_trailers(stream, cx))?;
+    Poll::Ready(Ok(trailers.map(Frame::Trailers)))
+}
+
+/// Receives trailers; `None`: there are none.
+fn poll_trailers(
+    stream: &mut RecvStream,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<HeaderMap>, MessageError>> {
     let Some(trailers) = ready!(stream.poll_trailers(cx))? else {
         return Poll::Ready(Ok(None));
     };
     if trailers.len() > MAX_TRAILER_FIELDS || headers::size(&trailers) > MAX_TRAILERS {
         return Poll::Ready(Err(FramingError::Trailers.into()));
     }
-    Poll::Ready(Ok(Some(Frame::Trailers(end_to_end_fields(trailers)))))
+    Poll::Ready(Ok(Some(end_to_end_fields(trailers))))
 }
 
 /// Trailers without what must not come as one.
@@ -71,6 +82,12 @@ pub(crate) struct ServedStream {
     /// Taken out of its frames while the upstream takes nothing: the client's window bounds
     /// it, and it costs only its bytes.
     ahead: BytesMut,
+    /// The trailers behind that.
+    trailers: Option<Box<HeaderMap>>,
+    /// What large trailers take of the process's memory, until the stream ends.
+    held: Option<HeldHead>,
+    /// Nothing comes any more of what the client sends.
+    ended: bool,
     /// Bytes that were forwarded and that the upstream need not have taken yet: their window
     /// is given back when it has, so that the window bounds what an upload costs.
     handed: usize,
@@ -110,14 +127,19 @@ pub(crate) fn grpc_status(fields: &HeaderMap) -> Option<u8> {
 }
 
 impl ServedStream {
+    /// `ended`: the request has no body.
     pub(crate) fn new(
         receiver: RecvStream,
+        ended: bool,
         respond: SendResponse<Bytes>,
         unsent: Arc<Unsent>,
     ) -> Self {
         Self {
             receiver,
             ahead: BytesMut::new(),
+            trailers: None,
+            held: None,
+            ended,
             handed: 0,
             check: None,
             respond,
@@ -231,12 +253,6 @@ impl ServedStream {
         timeout(LISTENED, listening).await.unwrap_or(Ok(()))
     }
 
-    /// Waits until the client reads its socket, if it does not: heads lie in front of it until then, and
-    /// the stream has its permit as long.
-    pub(crate) async fn room_in_socket(&self) {
-        self.unsent.room_in_socket().await;
-    }
-
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, MessageError>> {
         if !self.ahead.is_empty() {
             let piece = self.ahead.len().min(READ_AHEAD_PIECE);
@@ -244,10 +260,21 @@ impl ServedStream {
             self.handed += piece.len();
             return Poll::Ready(Ok(Some(Frame::Data(piece))));
         }
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Ok(Some(Frame::Trailers(*trailers))));
+        }
         let frame = ready!(poll_frame(&mut self.receiver, cx))?;
-        if let Some(Frame::Data(data)) = &frame {
-            self.handed += data.len();
-            self.unsent.uploads.came(data.len());
+        match &frame {
+            Some(Frame::Data(data)) => {
+                self.handed += data.len();
+                self.unsent.uploads.came(data.len());
+            }
+            other => {
+                self.ended = true;
+                if let Some(Frame::Trailers(fields)) = other {
+                    self.hold(fields)?;
+                }
+            }
         }
         Poll::Ready(Ok(frame))
     }

@@ -13,12 +13,15 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use crate::budget::{FIRST_UPLOAD_WINDOW, UNSENT_PER_CONNECTION};
-use crate::proxy::codec::h2::reserve::{BOUNDS, HEADS, Reserve, Reserved};
+use crate::proxy::codec::h2::held_heads::{HeldHead, HeldHeads};
+use crate::proxy::codec::h2::reserve::{BOUNDS, HEADS, REQUESTS};
 use crate::proxy::codec::h2::upload_window::UploadWindow;
 use crate::proxy::codec::message::Readiness;
 
-/// The part of the process's bytes of heads that one connection may hold: one in so many.
+/// The part of the process's bytes of response heads, and of those of requests, that one connection may hold: one
+/// in so many.
 const PART_OF_HEADS: u64 = 4;
+const PART_OF_REQUESTS: u64 = 2;
 /// Bytes that are progress of responses: less may be replies to pings.
 pub(crate) const PROGRESS: u64 = 4096;
 
@@ -81,8 +84,10 @@ pub(crate) struct Unsent {
     /// The client does not read its socket.
     blocked: Arc<AtomicBool>,
     unblocked: Notify,
-    /// Bytes of heads that are in front of the socket.
-    heads: AtomicUsize,
+    /// Heads that are in front of the socket.
+    heads: Arc<HeldHeads>,
+    /// Request heads that are on their way to the upstream, and trailers that wait for it.
+    requests: Arc<HeldHeads>,
     /// Streams that wait for the client alone, and have for too long.
     stalled: AtomicUsize,
     socket: OnceLock<(Look<usize>, Look<u64>)>,
@@ -97,7 +102,8 @@ impl Unsent {
             uploads: UploadWindow::new(FIRST_UPLOAD_WINDOW),
             blocked,
             unblocked: Notify::new(),
-            heads: AtomicUsize::new(0),
+            heads: Arc::default(),
+            requests: Arc::default(),
             stalled: AtomicUsize::new(0),
             socket: OnceLock::new(),
             process,
@@ -153,37 +159,26 @@ impl Unsent {
     /// Whether there is room for a head of so many bytes that is sent now. It is taken until the head is
     /// written to the socket.
     pub(crate) fn takes_head(self: &Arc<Self>, bytes: usize) -> bool {
-        let part = usize::try_from(BOUNDS.heads / PART_OF_HEADS).unwrap_or(usize::MAX);
-        let Some(head) = self.head(&HEADS, part, bytes) else {
+        let Some(head) = self
+            .heads
+            .take(&HEADS, part(BOUNDS.heads, PART_OF_HEADS), bytes)
+        else {
             return false;
         };
+        let unsent = Arc::clone(self);
         tokio::spawn(async move {
             // It is handed over in this turn of the connection, whose end says whether it was written.
             yield_now().await;
-            head.unsent.room_in_socket().await;
+            unsent.room_in_socket().await;
+            drop(head);
         });
         true
     }
 
-    /// One head of a connection is part of what the connection costs; more take `part` of `reserve` at most.
-    fn head(
-        self: &Arc<Self>,
-        reserve: &'static Reserve,
-        part: usize,
-        bytes: usize,
-    ) -> Option<Head> {
-        let held = self.heads.load(Ordering::Relaxed);
-        let mut reserved = reserve.nothing();
-        let fits = held.saturating_add(bytes) <= part && reserved.grow(bytes);
-        if held > 0 && !fits {
-            return None;
-        }
-        self.heads.fetch_add(bytes, Ordering::Relaxed);
-        Some(Head {
-            bytes,
-            _reserved: reserved,
-            unsent: Arc::clone(self),
-        })
+    /// Room for the head or the trailers of a request, until dropped.
+    pub(crate) fn takes_request(&self, bytes: usize) -> Option<HeldHead> {
+        let part = part(BOUNDS.requests, PART_OF_REQUESTS);
+        self.requests.take(&REQUESTS, part, bytes)
     }
 
     /// Waits until the socket has room: what was handed over before is not on its way until then.
@@ -226,17 +221,8 @@ impl Unsent {
     }
 }
 
-/// A head in front of the socket; given back when dropped.
-struct Head {
-    bytes: usize,
-    _reserved: Reserved,
-    unsent: Arc<Unsent>,
-}
-
-impl Drop for Head {
-    fn drop(&mut self) {
-        self.unsent.heads.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
+fn part(of: u64, one_in: u64) -> usize {
+    usize::try_from(of / one_in).unwrap_or(usize::MAX)
 }
 
 /// What one holder is charged for, until it is dropped.

@@ -5,6 +5,7 @@
 //! While the cork is in, small writes are gathered and flushing waits.
 
 mod closing;
+mod turn;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -69,12 +70,15 @@ impl<S> CoalescingWriter<S> {
         })))
     }
 
-    /// We were given this stream; whether it is to be served.
-    pub(crate) fn accepted(&self, stream: u32) -> bool {
-        match &mut self.inner().refusals {
-            Some(refusals) => refusals.accepted(stream),
-            None => true,
-        }
+    /// We were given this stream. The bytes that its head came as, if it is a large one; `None` if it is not to be
+    /// served.
+    pub(crate) fn accepted(&self, stream: u32) -> Option<usize> {
+        let mut inner = self.inner();
+        let Some(refusals) = &mut inner.refusals else {
+            return Some(0);
+        };
+        let size = refusals.heads().size_of(stream);
+        refusals.accepted(stream).then_some(size)
     }
 
     /// Another handle of the same stream.
@@ -128,7 +132,7 @@ impl<S: AsyncWrite + Unpin> CoalescingWriter<S> {
         cx: &mut Context<'_>,
         turn: impl FnOnce(&mut Context<'_>) -> T,
     ) -> T {
-        self.inner().corked = true;
+        self.inner().begin_turn();
         let taken = turn(cx);
         let mut inner = self.inner();
         inner.corked = false;
@@ -233,6 +237,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut inner = self.inner();
+        if inner.has_enough() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut inner.io).poll_read(cx, buf);
         if buf.filled().len() > before {

@@ -13,8 +13,18 @@ use crate::proxy::codec::message::Framing;
 use crate::proxy::context::Context;
 use crate::proxy::request_log::{RequestLine, RequestLog};
 
+/// Room for the fields that we add to a head.
+const ADDED: usize = 512;
 /// What a cookie crumb takes beyond its part of the one field (`cookie: ` and CRLF, less `; `).
 const CRUMB: usize = 8;
+
+/// What is known of a request that was checked.
+pub(super) struct Prepared {
+    /// The host it is for.
+    pub(super) host: Option<Vec<u8>>,
+    /// Bytes of its head.
+    pub(super) size: usize,
+}
 
 /// What the fields of a request say together, from one pass over them.
 #[derive(Default)]
@@ -103,16 +113,18 @@ pub(super) fn framing_of(parts: &Parts, ended: bool) -> Framing {
     }
 }
 
-/// Writes a head for an HTTP/1.1 upstream (RFC 9113 §8.3, in reverse); `key` is that of a WebSocket.
+/// Writes a head for an HTTP/1.1 upstream (RFC 9113 §8.3, in reverse) that came with so many bytes; `key` is that of a
+/// WebSocket.
 pub(super) fn write_head(
     parts: &Parts,
+    size: usize,
     host: Option<&[u8]>,
     framing: Framing,
     key: Option<&str>,
     context: &Context,
 ) -> Bytes {
     let websocket = key.is_some();
-    let mut out = BytesMut::with_capacity(512);
+    let mut out = BytesMut::with_capacity(size + ADDED);
     let method = if websocket {
         "GET"
     } else {

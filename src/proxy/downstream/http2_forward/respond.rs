@@ -13,7 +13,7 @@ use crate::proxy::codec::message::{FramingError, MessageError, MessageStream};
 use crate::proxy::context::Sample;
 use crate::proxy::error::{Outcome, UpstreamError};
 use crate::proxy::exchange::{Broken, Exchange, Upload};
-use crate::proxy::failure_log::{BAD_BODY, NO_HEAD};
+use crate::proxy::failure_log::{BAD_BODY, NO_HEAD, NO_REQUEST};
 use crate::proxy::pace::announces_stream;
 use crate::proxy::round_trip::{RoundTripError, UpstreamResponse};
 use crate::proxy::signed::bad_digest;
@@ -144,6 +144,7 @@ impl Served<'_> {
                 bad_digest(self.context);
             }
             Broken::Client(MessageError::Framing(_)) => self.context.broken_off(BAD_BODY),
+            Broken::Client(MessageError::Memory) => self.context.broken_off(NO_REQUEST),
             broken => self.broken_off(broken.outcome()),
         }
         let reason = match broken {

@@ -26,6 +26,7 @@ impl MessageStream for ServedStream {
 
     fn at_end(&self) -> bool {
         self.ahead.is_empty()
+            && self.trailers.is_none()
             && self.receiver.is_end_stream()
             && self.check.as_ref().is_none_or(|check| check.is_done())
     }
@@ -62,14 +63,8 @@ impl MessageStream for ServedStream {
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
-        while let Poll::Ready(Some(data)) = self.receiver.poll_data(cx) {
-            match data {
-                Ok(data) => {
-                    self.unsent.uploads.came(data.len());
-                    self.ahead.extend_from_slice(&data);
-                }
-                Err(error) => return Poll::Ready(error.into()),
-            }
+        if let Poll::Ready(gone) = self.read_ahead(cx) {
+            return Poll::Ready(gone);
         }
         let reset = match &mut self.sender {
             // After our end of the stream there is nobody left to go away.
@@ -81,6 +76,10 @@ impl MessageStream for ServedStream {
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
+        self.poll_closed(cx)
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<MessageError> {
         self.poll_closed(cx)
     }
 

@@ -28,38 +28,12 @@ fn a_connection_and_a_process_at_their_bounds_give_little() {
     assert_eq!(PROCESS.held.load(Ordering::SeqCst), 0);
 }
 
-#[test]
-fn a_connection_takes_a_part_of_what_all_have_for_heads() {
-    static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
-    static HEADS: LazyLock<Reserve> = LazyLock::new(|| Reserve::new(100));
-    let (one, other) = (
-        Unsent::new(&PROCESS, Arc::default()),
-        Unsent::new(&PROCESS, Arc::default()),
-    );
-    let large = one.head(&HEADS, 40, 60);
-    assert!(large.is_some(), "the first head of a connection");
-    assert!(one.head(&HEADS, 40, 1).is_none());
-    drop(large);
-    let held = [one.head(&HEADS, 40, 30), one.head(&HEADS, 40, 10)];
-    assert!(held.iter().all(Option::is_some));
-    assert!(one.head(&HEADS, 40, 1).is_none());
-    let others = [other.head(&HEADS, 100, 60), other.head(&HEADS, 100, 1)];
-    assert!(
-        others[0].is_some() && others[1].is_none(),
-        "nothing is left"
-    );
-    drop(held);
-    assert!(one.head(&HEADS, 40, 40).is_some());
-    drop(others);
-    assert_eq!(HEADS.take_part(1000).bytes(), 50);
-}
-
 #[tokio::test]
 async fn what_a_head_took_is_given_back_when_the_socket_has_room() {
     static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
     let blocked = Arc::new(AtomicBool::new(false));
     let one = Unsent::new(&PROCESS, Arc::clone(&blocked));
-    let held = || one.heads.load(Ordering::SeqCst);
+    let held = || one.heads.bytes();
     let settle = async || {
         for _ in 0..10 {
             yield_now().await;
