@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus::IntCounter;
 
-use super::Metrics;
+use super::{Metrics, PanickedTask};
 
 /// The families of one egress, resolved.
 #[derive(Clone)]
@@ -42,6 +42,11 @@ impl Metrics {
 }
 
 impl EgressMetrics {
+    /// Counts a panic on the way to a server.
+    pub fn panicked(&self) {
+        self.all.panicked(PanickedTask::Upstream);
+    }
+
     /// Counts a name that was resolved, or was not (`timed_out`, or with an error).
     pub fn resolved(&self, ok: bool, timed_out: bool) {
         let result = match (ok, timed_out) {

@@ -1,14 +1,15 @@
 //! The injector's own family; a sidecar's page does not have it.
 
-use prometheus::IntCounterVec;
+use prometheus::{IntCounter, IntCounterVec};
 
-use super::Metrics;
 use super::families::Families;
+use super::{Metrics, PanickedTask};
 
 /// Admission reviews by what became of them.
 #[derive(Clone, Debug)]
 pub struct Injections {
     total: IntCounterVec,
+    panics: IntCounter,
 }
 
 impl Metrics {
@@ -22,11 +23,20 @@ impl Metrics {
         for (result, reason) in known {
             total.with_label_values(&[*result, *reason]);
         }
-        Ok(Injections { total })
+        let task = PanickedTask::Stream.as_str();
+        Ok(Injections {
+            total,
+            panics: self.panics.with_label_values(&[task]),
+        })
     }
 }
 
 impl Injections {
+    /// Counts a panic of a review.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
     /// Counts a review.
     pub fn count(&self, result: &str, reason: &str) {
         self.total.with_label_values(&[result, reason]).inc();

@@ -3,6 +3,7 @@
 //! and body included; a hook has none, and ends when its caller goes.
 
 use std::fmt::Write as _;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -141,11 +142,7 @@ impl Probe {
 
     async fn health(&self, stream: TcpStream) -> Result<(), CheckError> {
         let (sender, connection) = h2::client::handshake(stream).await?;
-        // Ends with the check: dropping the task's handle would leave it running until the app closes.
-        let driver = tokio::spawn(connection);
-        let result = self.call_health(sender).await;
-        driver.abort();
-        result
+        beside(connection, self.call_health(sender)).await
     }
 
     async fn call_health(&self, sender: h2::client::SendRequest<Bytes>) -> Result<(), CheckError> {
@@ -239,5 +236,18 @@ fn serving(message: &[u8]) -> Result<(), CheckError> {
         Ok(())
     } else {
         Err(CheckError::NotServing(format!("status {status}")))
+    }
+}
+
+/// What comes of the call. The connection has no task of its own: it ends with the call, and a panic of it is the call's.
+async fn beside<T>(connection: impl Future, call: impl Future<Output = T>) -> T {
+    let moves = async {
+        let _ = connection.await;
+        // The call has its own error.
+        pending().await
+    };
+    tokio::select! {
+        ended = call => ended,
+        never = moves => never,
     }
 }

@@ -1,14 +1,15 @@
 //! One call of `FetchX509SVID`: HTTP/2 over the Unix socket, from the connection to its end.
 
+use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Ping, PingPong, RecvStream, client};
+use h2::client::{self, SendRequest};
+use h2::{Ping, PingPong, RecvStream};
 use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use tokio::net::UnixStream;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::error::Error;
@@ -24,15 +25,6 @@ const PING_EVERY: Duration = Duration::from_mins(6);
 const WINDOW: u32 = 1 << 20;
 /// An empty message: no flag, no length (gRPC over HTTP/2).
 const EMPTY: &[u8] = &[0; 5];
-
-/// Ends the task that moves the connection's bytes.
-struct Driver(AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 /// Delivers each answer until the call ends.
 pub(super) async fn fetch(socket: &Path, mut deliver: impl FnMut(Response)) -> Error {
@@ -54,12 +46,25 @@ async fn stream(socket: &Path, deliver: &mut impl FnMut(Response)) -> Result<Err
     let (sender, mut connection) = timeout(PATIENCE, settings.handshake::<_, Bytes>(stream))
         .await
         .map_err(silent)??;
-    let mut pings = connection.ping_pong();
-    let driver = tokio::spawn(async move {
-        // Its end is seen by the stream, too.
+    let pings = connection.ping_pong();
+    // No task of its own: it ends with the call, and a panic of it is one of the call's.
+    let moves = async {
         let _ = connection.await;
-    });
-    let _driver = Driver(driver.abort_handle());
+        // The call has its own error.
+        pending().await
+    };
+    tokio::select! {
+        ended = talk(sender, pings, deliver) => ended,
+        never = moves => never,
+    }
+}
+
+async fn talk(
+    sender: SendRequest<Bytes>,
+    mut pings: Option<PingPong>,
+    deliver: &mut impl FnMut(Response),
+) -> Result<Error, Error> {
+    let silent = |_| Error::Silent(PATIENCE.as_secs());
     let (response, mut body) = sender.ready().await?.send_request(request()?, false)?;
     body.send_data(Bytes::from_static(EMPTY), true)?;
     let response = timeout(PATIENCE, response).await.map_err(silent)??;
@@ -152,7 +157,7 @@ mod tests {
         let running = async { while connection.accept().await.is_some() {} };
         tokio::select! {
             () = running => {}
-            () = stop.notified() => std::future::pending().await,
+            () = stop.notified() => pending().await,
         }
     }
 

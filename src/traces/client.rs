@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use prometheus::IntCounter;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +22,7 @@ use crate::build::VERSIONS;
 use crate::io::explained;
 use crate::listener::Accepting;
 use crate::metrics::SpanMetrics;
+use crate::panics;
 use crate::tls::client::{self, ClientTls, Counters};
 
 /// The collector's response is a few bytes; more of it is not read.
@@ -30,6 +33,7 @@ pub(super) struct Client {
     endpoint: Endpoint,
     tls: Option<Arc<ClientTls>>,
     counters: Counters,
+    panics: IntCounter,
     open: Option<SendRequest<Full<Bytes>>>,
     /// Where our listeners accept: a request there with spans would make spans.
     accepting: Arc<Accepting>,
@@ -60,6 +64,7 @@ impl Client {
             endpoint: endpoint.clone(),
             tls,
             counters: Counters::of(|| metrics.unscraped.clone()),
+            panics: metrics.panics.clone(),
             open: None,
             accepting: Arc::clone(accepting),
         }
@@ -148,23 +153,25 @@ impl Client {
         let stream = self.reach(host).await?;
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return begin(stream).await;
+            return self.begin(stream).await;
         };
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| "its host is no name of a certificate".to_owned())?;
         let peer = tls.peer(&self.endpoint.authority(), name, None);
         let secured = client::connect(stream, peer, self.counters.clone()).await;
         let (stream, _) = secured.map_err(|failure| failure.error.to_string())?;
-        begin(stream).await
+        self.begin(stream).await
     }
-}
 
-async fn begin<IO>(stream: IO) -> Result<SendRequest<Full<Bytes>>, String>
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let begun = handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = begun.map_err(|error| error.to_string())?;
-    tokio::spawn(connection);
-    Ok(sender)
+    async fn begin<IO>(&self, stream: IO) -> Result<SendRequest<Full<Bytes>>, String>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let begun = handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = begun.map_err(|error| error.to_string())?;
+        let panics = self.panics.clone();
+        // Its error is that of the request.
+        panics::spawn(connection.map(drop), move || panics.inc());
+        Ok(sender)
+    }
 }

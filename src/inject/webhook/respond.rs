@@ -94,6 +94,7 @@ impl Webhook {
 
     /// The response to a pod whose plan ended by a panic.
     pub(crate) fn failed(&self) -> Response<Bytes> {
+        self.injections.panicked();
         self.refuse(&Refusal {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             reason: "panic",
@@ -253,9 +254,11 @@ mod tests {
         );
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let page = String::from_utf8(metrics.render().unwrap()).unwrap();
-        assert!(
-            page.contains("{reason=\"panic\",result=\"error\"} 1\n"),
-            "{page}"
-        );
+        for counted in [
+            "{reason=\"panic\",result=\"error\"} 1\n",
+            "hybridge_panics_total{task=\"stream\"} 1\n",
+        ] {
+            assert!(page.contains(counted), "{page}");
+        }
     }
 }

@@ -54,6 +54,8 @@ impl EgressFrontend {
         }
         let metrics = Arc::new(metrics);
         let policy = tls.settings().policy.mode().name();
+        let counted = egress.clone();
+        let panicked = Arc::new(move || counted.panicked());
         Self {
             log: EgressLog::new(name, policy, settings.destination.to_string(), &metrics),
             origin: Arc::new(Origin {
@@ -61,7 +63,7 @@ impl EgressFrontend {
                 server_name: settings.server_name.clone(),
                 tls: Arc::clone(tls),
                 resolve_timeout: settings.resolve_timeout,
-                lookups: Lookups::default(),
+                lookups: Lookups::new(panicked),
                 connect_timeout: settings.connect_timeout,
                 own,
                 metrics,

@@ -30,6 +30,7 @@ impl Reply {
             OriginError::Refused(_) => Self::Refused,
             OriginError::Resolve { .. }
             | OriginError::ResolveTimeout(_)
+            | OriginError::ResolveWait(_)
             | OriginError::Unreachable(..)
             | OriginError::Timeout(_) => Self::HostUnreachable,
             OriginError::TargetRefused(_) => Self::NotAllowed,

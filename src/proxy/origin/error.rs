@@ -6,6 +6,7 @@ use std::time::Duration;
 use strum::IntoStaticStr;
 use thiserror::Error;
 
+use super::lookups::AT_ONCE;
 use crate::tls::client::{ClientError, Failure};
 use crate::tls::handshake::Session;
 
@@ -24,6 +25,12 @@ pub(crate) enum OriginError {
     /// The resolver is silent.
     #[error("the name `{0}` did not resolve within resolve-timeout: is the DNS server reachable?")]
     ResolveTimeout(String),
+    /// It was not asked.
+    #[error(
+        "the name `{0}` was not looked up within resolve-timeout: {AT_ONCE} other names that apps ask for wait for a DNS server, as many as this egress looks up at once"
+    )]
+    #[strum(serialize = "resolve_timeout")]
+    ResolveWait(String),
     /// Nobody listens there.
     #[error("connection refused by {0}: is the server up, and is this its port?")]
     Refused(Tried),
@@ -122,7 +129,7 @@ impl OriginError {
                 ..
             } => *status,
             Self::Overloaded => 503,
-            Self::ResolveTimeout(_) | Self::Timeout(_) => 504,
+            Self::ResolveTimeout(_) | Self::ResolveWait(_) | Self::Timeout(_) => 504,
             _ => 502,
         }
     }

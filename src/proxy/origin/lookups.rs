@@ -1,54 +1,103 @@
 //! Lookups of names. The host's resolver occupies a thread until its own timeout ends, even if the connection has given up
 //! meanwhile, so the work is bounded and not only the waiting: one lookup of a name at a time serves all who
-//! ask for it, and a bounded number of names is looked up at once.
+//! ask for it, and a bounded number of names is looked up at once. Some of those places are kept for names that had
+//! an address before: names that no DNS server answers for, which an app asks for as often as it likes, do not hold them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::panics::{self, OnPanic};
 
 /// Names that are looked up at once for one egress; others wait for one of them to end.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
+
+/// More of them that had an address before.
+const KNOWN_AT_ONCE: usize = 16;
+
+/// Names that are remembered to have one; when there are more, all are forgotten.
+const MOST_KNOWN: usize = 1024;
 
 /// The addresses of a name, without a port, or the resolver's words.
 pub(super) type Found = Result<Vec<SocketAddr>, String>;
+
+/// Nobody answered in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Late {
+    /// The resolver was asked.
+    Asked,
+    /// It was not: other names had all places.
+    Waited,
+}
+
+/// How far a lookup is.
+#[derive(Debug)]
+enum Stage {
+    Waits,
+    Asked,
+    Ended(Found),
+}
 
 /// The lookups of one egress that are under way.
 pub(crate) struct Lookups(Arc<Shared>);
 
 struct Shared {
-    by_name: Mutex<HashMap<String, watch::Sender<Option<Found>>>>,
-    permits: Semaphore,
-}
-
-impl Default for Lookups {
-    fn default() -> Self {
-        Self(Arc::new(Shared {
-            by_name: Mutex::default(),
-            permits: Semaphore::new(AT_ONCE),
-        }))
-    }
+    by_name: Mutex<HashMap<String, watch::Sender<Stage>>>,
+    places: Semaphore,
+    places_of_known: Semaphore,
+    known: Mutex<HashSet<String>>,
+    panicked: OnPanic,
 }
 
 impl Lookups {
+    /// None under way; `panicked` hears of each panic.
+    pub(crate) fn new(panicked: OnPanic) -> Self {
+        Self(Arc::new(Shared {
+            by_name: Mutex::default(),
+            places: Semaphore::new(AT_ONCE),
+            places_of_known: Semaphore::new(KNOWN_AT_ONCE),
+            known: Mutex::default(),
+            panicked,
+        }))
+    }
+
     /// The addresses of a name by the lookup that is under way, or else by a new one.
-    pub(super) async fn find<F>(&self, name: &str, lookup: impl Fn(String) -> F) -> Found
+    pub(super) async fn find<F>(
+        &self,
+        name: &str,
+        patience: Duration,
+        lookup: impl Fn(String) -> F,
+    ) -> Result<Found, Late>
     where
         F: Future<Output = Found> + Send + 'static,
     {
-        loop {
-            let mut waiting = self.join(name, &lookup);
-            let found = waiting.wait_for(Option::is_some).await;
-            // Without a result it was given up in the moment in which this joined it.
-            if let Ok(Some(found)) = found.as_deref() {
-                return found.clone();
+        let mut late = Late::Waited;
+        let found = async {
+            loop {
+                let mut under_way = self.join(name, &lookup);
+                loop {
+                    match &*under_way.borrow_and_update() {
+                        Stage::Waits => {}
+                        Stage::Asked => late = Late::Asked,
+                        Stage::Ended(found) => return found.clone(),
+                    }
+                    // Without a result it was given up in the moment in which this joined it.
+                    if under_way.changed().await.is_err() {
+                        break;
+                    }
+                }
             }
-        }
+        };
+        let found = timeout(patience, found).await;
+        found.map_err(|_| late)
     }
 
-    fn join<F>(&self, name: &str, lookup: &impl Fn(String) -> F) -> watch::Receiver<Option<Found>>
+    fn join<F>(&self, name: &str, lookup: &impl Fn(String) -> F) -> watch::Receiver<Stage>
     where
         F: Future<Output = Found> + Send + 'static,
     {
@@ -56,7 +105,7 @@ impl Lookups {
         if let Some(under_way) = by_name.get(name) {
             return under_way.subscribe();
         }
-        let (sender, waiting) = watch::channel(None);
+        let (sender, waiting) = watch::channel(Stage::Waits);
         by_name.insert(name.to_owned(), sender.clone());
         let under_way = UnderWay {
             shared: Arc::clone(&self.0),
@@ -69,8 +118,24 @@ impl Lookups {
 }
 
 impl Shared {
-    fn by_name(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<Found>>>> {
+    fn by_name(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Stage>>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, name: &str, found: &Found) {
+        let mut known = self.known();
+        if !found.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
+            known.remove(name);
+            return;
+        }
+        if known.len() >= MOST_KNOWN && !known.contains(name) {
+            known.clear();
+        }
+        known.insert(name.to_owned());
     }
 }
 
@@ -78,22 +143,30 @@ impl Shared {
 struct UnderWay {
     shared: Arc<Shared>,
     name: String,
-    sender: watch::Sender<Option<Found>>,
+    sender: watch::Sender<Stage>,
 }
 
 impl UnderWay {
     /// Looks up unless everybody has gone before its turn.
     async fn run(self, lookup: impl Future<Output = Found>) {
-        let permit = tokio::select! {
-            permit = self.shared.permits.acquire() => permit,
+        let known = self.shared.known().contains(&self.name);
+        let place = tokio::select! {
+            biased;
+            place = self.shared.places.acquire() => place,
+            place = self.shared.places_of_known.acquire(), if known => place,
             () = self.sender.closed() => return,
         };
-        let found = lookup.await;
-        drop(permit);
+        self.sender.send_replace(Stage::Asked);
+        let found = panics::caught(lookup).await.unwrap_or_else(|_| {
+            (self.shared.panicked)();
+            Err("its lookup ended by a fault of this program, which the log names".to_owned())
+        });
+        drop(place);
+        self.shared.learn(&self.name, &found);
         let sender = self.sender.clone();
         // Out of the table first: a later call begins anew.
         drop(self);
-        let _ = sender.send(Some(found));
+        let _ = sender.send(Stage::Ended(found));
     }
 }
 
@@ -110,75 +183,4 @@ impl Drop for UnderWay {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    use tokio::task::{JoinSet, yield_now};
-
-    use super::*;
-
-    const ADDRESS: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-
-    /// A resolver that answers for no name that begins with "dead".
-    async fn resolver(name: String, begun: Arc<AtomicUsize>) -> Found {
-        begun.fetch_add(1, Ordering::SeqCst);
-        if name.starts_with("dead") {
-            std::future::pending::<()>().await;
-        }
-        Ok(vec![ADDRESS])
-    }
-
-    #[tokio::test]
-    async fn a_name_that_nobody_answers_for_is_asked_once_and_delays_no_other() {
-        let (lookups, begun) = (Arc::new(Lookups::default()), Arc::new(AtomicUsize::new(0)));
-        let mut waiting = JoinSet::new();
-        for _ in 0..1_500 {
-            let (lookups, begun) = (Arc::clone(&lookups), Arc::clone(&begun));
-            waiting.spawn(async move {
-                lookups
-                    .find("dead.test", |name| resolver(name, Arc::clone(&begun)))
-                    .await
-            });
-        }
-        // Every task has had its turn many times over.
-        for _ in 0..1_000 {
-            yield_now().await;
-        }
-        assert_eq!(begun.load(Ordering::SeqCst), 1);
-        let found = lookups.find("good.test", |name| resolver(name, Arc::clone(&begun)));
-        assert_eq!(found.await, Ok(vec![ADDRESS]));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn names_beyond_the_bound_wait_and_who_gives_up_leaves_nothing() {
-        let (lookups, begun) = (Lookups::default(), Arc::new(AtomicUsize::new(0)));
-        let mut gave_up = 0;
-        for number in 0..AT_ONCE + 8 {
-            let name = format!("dead-{number}.test");
-            let lookup = lookups.find(&name, |name| resolver(name, Arc::clone(&begun)));
-            let ended = tokio::time::timeout(Duration::from_secs(5), lookup).await;
-            gave_up += usize::from(ended.is_err());
-        }
-        for _ in 0..1_000 {
-            yield_now().await;
-        }
-        assert_eq!(gave_up, AT_ONCE + 8);
-        assert_eq!(begun.load(Ordering::SeqCst), AT_ONCE);
-        // Those that hold a thread stay; those that never began are gone.
-        assert_eq!(lookups.0.by_name().len(), AT_ONCE);
-    }
-
-    #[tokio::test]
-    async fn a_name_is_asked_anew_after_its_answer() {
-        let (lookups, begun) = (Lookups::default(), Arc::new(AtomicUsize::new(0)));
-        for _ in 0..2 {
-            let found = lookups.find("good.test", |name| resolver(name, Arc::clone(&begun)));
-            assert_eq!(found.await, Ok(vec![ADDRESS]));
-        }
-        assert_eq!(begun.load(Ordering::SeqCst), 2);
-        assert!(lookups.0.by_name().is_empty());
-    }
-}
+mod tests;

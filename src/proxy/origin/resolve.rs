@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::OriginError;
-use super::lookups::{Found, Lookups};
+use super::lookups::{Found, Late, Lookups};
 use super::target::Target;
 use crate::metrics::EgressMetrics;
 
@@ -26,11 +26,14 @@ pub(super) async fn resolve(
         return Ok(vec![address]);
     }
     let name = target.name().unwrap_or_default();
-    let looking = lookups.find(name, by_host);
-    let Ok(found) = tokio::time::timeout(timeout, looking).await else {
+    let found = lookups.find(name, timeout, by_host).await;
+    let found = found.map_err(|late| {
         metrics.resolved(false, true);
-        return Err(OriginError::ResolveTimeout(name.to_owned()));
-    };
+        match late {
+            Late::Asked => OriginError::ResolveTimeout(name.to_owned()),
+            Late::Waited => OriginError::ResolveWait(name.to_owned()),
+        }
+    })?;
     let failed = |cause: String| OriginError::Resolve {
         name: name.to_owned(),
         cause,
