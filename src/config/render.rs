@@ -1,6 +1,7 @@
 //! A configuration written back as TOML with every setting resolved: what `hybridge check` prints.
 //!
-//! Loading the text gives the same configuration again. Certificates and keys appear only as paths.
+//! Loading the text gives the same configuration again, or an error where a value is not shown. Certificates and
+//! keys appear only as paths.
 
 mod egress;
 mod text;

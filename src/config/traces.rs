@@ -5,7 +5,7 @@ use super::error::Error;
 use super::key::Key;
 use super::layer::{Layer, remedy};
 use super::origin::Origin;
-use crate::redact::{Secret, Shown};
+use crate::redact::Secret;
 use crate::tls::client::{self, CaSource};
 use crate::tls::identity::Rules;
 use crate::tls::policy::{Mode, PolicyError, TlsPolicy};
@@ -49,7 +49,7 @@ pub(super) fn resolve(layer: &Layer, environment: &Environment) -> Result<Option
     let parsed: Result<Endpoint, _> = endpoint.parse();
     let endpoint = parsed.map_err(|problem| Error::Unusable {
         at: at(),
-        problem: format!("`{}` {problem}", Shown::from(endpoint)),
+        problem: format!("`{}` {problem}", Endpoint::shown(endpoint)),
     })?;
     let insisted = layer.switch(Key::TracesUnsafeRemote)?;
     if !endpoint.is_https() && !endpoint.is_local() && !insisted {

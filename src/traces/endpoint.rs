@@ -6,10 +6,15 @@ use std::str::FromStr;
 
 use http::Uri;
 
+use crate::redact::Shown;
+
 /// What OTLP over HTTP adds to the endpoint (OTLP specification, "OTLP/HTTP Request").
 const SIGNAL: &str = "/v1/traces";
 
-/// Where the collector listens.
+/// What stands in the place of a path: it may be a token, as SaaS collectors have it.
+const PATH: &str = "(path, not shown)";
+
+/// Where the collector listens. Displayed without its path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint {
     https: bool,
@@ -51,7 +56,31 @@ impl Endpoint {
         self.https
     }
 
-    /// What messages say of it: its path may be a token, as SaaS collectors have it.
+    /// A text that is to be one, as a message repeats it.
+    pub fn shown(text: &str) -> String {
+        let shown = Shown::from(text).to_string();
+        let start = match shown.split_once("://") {
+            Some((scheme, _)) if !scheme.contains('/') => scheme.len() + "://".len(),
+            _ => 0,
+        };
+        let Some(slash) = shown[start..].find('/') else {
+            return shown;
+        };
+        let path = start + slash + 1;
+        let end = shown[path..].find(['?', '#']);
+        let end = end.map_or(shown.len(), |end| path + end);
+        if path == end {
+            return shown;
+        }
+        format!("{}{PATH}{}", &shown[..path], &shown[end..])
+    }
+
+    /// The whole of it. For what connects there, and for no message.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.origin(), self.path)
+    }
+
+    /// Scheme, host and port.
     pub fn origin(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())
@@ -158,96 +187,13 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin(), self.path)
+        f.write_str(&self.origin())?;
+        match self.path.as_str() {
+            "" => Ok(()),
+            _ => write!(f, "/{PATH}"),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_a_url_to_which_the_signal_is_added() {
-        for (text, shown, target) in [
-            (
-                "http://127.0.0.1:4318",
-                "http://127.0.0.1:4318",
-                "/v1/traces",
-            ),
-            (
-                "http://LocalHost:4318/",
-                "http://localhost:4318",
-                "/v1/traces",
-            ),
-            (
-                "https://otel.example",
-                "https://otel.example:443",
-                "/v1/traces",
-            ),
-            (
-                "http://[::1]:4318/otlp/",
-                "http://[::1]:4318/otlp",
-                "/otlp/v1/traces",
-            ),
-        ] {
-            let endpoint: Endpoint = text.parse().unwrap();
-            assert_eq!(endpoint.to_string(), shown);
-            assert_eq!(endpoint.target(), target);
-            assert_eq!(
-                format!("{}{target}", endpoint.origin()),
-                format!("{shown}/v1/traces")
-            );
-            assert_eq!(shown.parse(), Ok(endpoint));
-        }
-    }
-
-    #[test]
-    fn only_loopback_is_local() {
-        let is_local = |text: &str| text.parse::<Endpoint>().unwrap().is_local();
-        assert!(is_local("http://127.0.0.9:1") && is_local("http://[::1]:1"));
-        assert!(is_local("http://localhost:1"));
-        assert!(!is_local("http://10.0.0.1:1") && !is_local("http://otel:4318"));
-        assert!(!is_local("http://localhost.example:1"));
-    }
-
-    #[test]
-    fn what_leads_to_this_host_is_known_by_address() {
-        let addresses = |text: &str| text.parse::<Endpoint>().unwrap().addresses();
-        assert_eq!(
-            addresses("https://127.0.0.1:1"),
-            ["127.0.0.1:1".parse().unwrap()]
-        );
-        let both = ["127.0.0.1:443", "[::1]:443"].map(|text| text.parse().unwrap());
-        assert_eq!(addresses("https://localhost"), both);
-        assert!(addresses("https://otel:4318").is_empty());
-    }
-
-    #[test]
-    fn the_port_of_grpc_is_worth_a_warning() {
-        let warns = |text: &str| text.parse::<Endpoint>().unwrap().warning().is_some();
-        assert!(warns("http://127.0.0.1:4317") && warns("https://otel:4317/otlp"));
-        assert!(!warns("http://127.0.0.1:4318") && !warns("https://otel"));
-    }
-
-    #[test]
-    fn what_is_none_says_why() {
-        for (text, expected) in [
-            ("127.0.0.1:4318", EndpointError::Url),
-            ("otel", EndpointError::Url),
-            ("http://:4318", EndpointError::Url),
-            ("http://otel:0", EndpointError::Url),
-            ("http://otel:99999", EndpointError::Url),
-            ("http://otel:", EndpointError::Url),
-            ("grpc://otel:4317", EndpointError::Scheme),
-            ("http://me:secret@otel:4318", EndpointError::User),
-            ("http://user:12/secret@otel:4318", EndpointError::User),
-            ("http://otel:4318/?key=1", EndpointError::Query),
-            ("http://otel:4318#key", EndpointError::Query),
-            ("http://otel:4318/v1/traces", EndpointError::Signal),
-            ("http://otel:4318/otlp/v1/traces/", EndpointError::Signal),
-        ] {
-            assert_eq!(text.parse::<Endpoint>(), Err(expected), "{text}");
-        }
-    }
-}
+mod tests;

@@ -56,6 +56,26 @@ fn a_collector_in_the_pod_gets_them_in_plaintext_without_a_file() {
     );
 }
 
+/// It may be a token: the sidecar is told, and nobody else.
+#[test]
+fn the_path_of_a_collector_is_in_no_message() {
+    let url = "http://127.0.0.1:4318/v/t0ken";
+    let plan = inject(&with(&[("traces-endpoint", url)]));
+    let told = sidecar_env(plan.patched(), "HYBRIDGE_TRACES_ENDPOINT");
+    assert_eq!(told.as_deref(), Some(url));
+    let explained: Vec<_> = plan.explanation.iter().map(|step| &step.what).collect();
+    let expected = "spans go to http://127.0.0.1:4318/(path, not shown)";
+    assert!(
+        explained.iter().any(|what| *what == expected),
+        "{explained:?}"
+    );
+    for url in ["http://otel/v/t0ken", "grpc://otel/v/t0ken", "otel/t0ken"] {
+        let deny = refuse(&with(&[("traces-endpoint", url)])).to_string();
+        assert!(deny.contains("(path, not shown)"), "{deny}");
+        assert!(!deny.contains("t0ken"), "{deny}");
+    }
+}
+
 /// The sidecar would warn of a number that somebody wrote and that does not fit.
 #[test]
 fn the_limit_of_connections_leaves_room_for_spans() {

@@ -70,6 +70,7 @@ const BELOW: [(&str, &[&str]); 28] = [
             "log_limit",
             "metrics",
             "panics",
+            "redact",
             "tls",
             "worker",
         ],

@@ -147,6 +147,18 @@ fn what_check_prints_loads_to_the_same_configuration() {
     }
 }
 
+/// A token in it is no secret less because `check` printed it; what lacks it does not start by mistake.
+#[test]
+fn the_path_of_a_collector_is_not_printed() {
+    let traces = "[traces]\nendpoint = \"http://127.0.0.1:4318/v/t0ken\"\n";
+    let config = Config::parse("written", &format!("{traces}{LISTENER}")).unwrap();
+    let printed = config.to_string();
+    assert!(!printed.contains("t0ken"), "{printed}");
+    let error = Config::parse("printed", &printed).unwrap_err().to_string();
+    let expected = "`http://127.0.0.1:4318/(path, not shown)` is no URL";
+    assert!(error.contains(expected), "{error}");
+}
+
 #[test]
 fn every_key_changes_what_runs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid/every-key.toml");

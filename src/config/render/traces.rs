@@ -16,6 +16,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, settings: &Settings) -> fmt::Res
         timeout,
     } = settings;
     writeln!(f, "\n[traces]")?;
+    // With a path it is no URL, so that a process that is given this text says that it lacks the path.
     writeln!(f, "endpoint = {}", quoted(&endpoint.to_string()))?;
     if !endpoint.is_https() && !endpoint.is_local() {
         writeln!(f, "unsafe-remote-endpoint = true")?;

@@ -5,7 +5,6 @@ use super::reader::{Reader, wrong};
 use super::source::{self, Source};
 use crate::config::is_service_name;
 use crate::inject::plan::deny::Deny;
-use crate::redact::Shown;
 use crate::traces::{Endpoint, Sample};
 
 /// What the annotations `traces-…` ask for.
@@ -55,7 +54,7 @@ pub(super) fn parse(read: &Reader<'_>) -> Result<Option<Traces>, Deny> {
 }
 
 fn endpoint(read: &Reader<'_>) -> Result<Option<Endpoint>, Deny> {
-    // A URL may hold a password: the refusal shows what the sidecar would.
+    // A URL may hold a password or a token: the refusal shows what the sidecar would.
     let given = read.parsed(ENDPOINT, "", |text| Some(text.to_owned()))?;
     let text = match given.as_deref() {
         None | Some("none") => return Ok(None),
@@ -69,7 +68,7 @@ fn endpoint(read: &Reader<'_>) -> Result<Option<Endpoint>, Deny> {
     };
     let endpoint: Endpoint = text
         .parse()
-        .map_err(|problem| wrong(ENDPOINT, &format!("`{}` {problem}", Shown::from(text))))?;
+        .map_err(|problem| wrong(ENDPOINT, &format!("`{}` {problem}", Endpoint::shown(text))))?;
     if !endpoint.is_https() && !endpoint.is_local() {
         return Err(wrong(
             ENDPOINT,

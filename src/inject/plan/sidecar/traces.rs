@@ -28,7 +28,7 @@ impl Sidecar<'_> {
         let Some(traces) = self.traces() else {
             return Vec::new();
         };
-        let endpoint = escaped(&traces.endpoint.to_string());
+        let endpoint = escaped(&traces.endpoint.url());
         let mut env = vec![literal("HYBRIDGE_TRACES_ENDPOINT", endpoint)];
         if traces.ca.is_some() {
             env.push(literal("HYBRIDGE_TRACES_CA", format!("{TLS_DIR}/{CA}")));
