@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::redact::Shown;
 
+pub(crate) use hybridge_json::said;
+
 /// The value of a text in which no object has a name twice.
 pub(crate) fn read(text: &[u8]) -> serde_json::Result<Value> {
     hybridge_json::read(text, |name| {

@@ -15,7 +15,8 @@ use thiserror::Error;
 
 pub use self::check::Checked;
 pub use self::error::CheckError;
-use crate::redact::{Shown, one_line, scrub};
+use crate::json;
+use crate::redact::Shown;
 
 /// The timeout of what has none.
 pub(crate) const UNLIMITED: u32 = 0;
@@ -102,7 +103,7 @@ pub struct ProbeHeader {
 #[non_exhaustive]
 pub enum ProbeTableError {
     /// Not JSON, or not of this form.
-    #[error("the probe table is not a JSON array of probes: {}", one_line(&scrub(&.0.to_string())))]
+    #[error("the probe table is not a JSON array of probes: {}", json::said(.0))]
     Json(#[from] serde_json::Error),
     /// A table could otherwise make the sidecar call any host.
     #[error("probe {path} goes to {address}, which is not a loopback address")]
@@ -149,6 +150,23 @@ impl ProbeTable {
             }
         }
         Ok(table)
+    }
+
+    /// What may be shown of it: header values and queries, which may be tokens, are left out.
+    pub(crate) fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        for probe in &mut shown.entries {
+            for header in &mut probe.headers {
+                "(not shown)".clone_into(&mut header.value);
+            }
+            if let Some(target) = &mut probe.target
+                && let Some(query) = target.find(['?', '#'])
+            {
+                target.truncate(query + 1);
+                target.push_str("(query, not shown)");
+            }
+        }
+        shown
     }
 
     /// The probe with exactly this path.

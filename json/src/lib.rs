@@ -14,6 +14,35 @@ pub fn read(text: &[u8], twice: fn(&str) -> String) -> serde_json::Result<Value>
     deserializer.end().map(|()| value)
 }
 
+/// What is wrong with a text, with its place, and without the text's own words: where a form is expected, any word
+/// may be a secret.
+pub fn said(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    if error.classify() != serde_json::error::Category::Data {
+        return whole;
+    }
+    // Names of the form itself.
+    if ["missing field", "duplicate field"]
+        .iter()
+        .any(|known| whole.starts_with(known))
+    {
+        return whole;
+    }
+    let kinds = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown field",
+        "unknown variant",
+    ];
+    let kind = kinds.into_iter().find(|kind| whole.starts_with(kind));
+    let kind = kind.unwrap_or("not what is expected");
+    match whole.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("{kind}, expected {expected}"),
+        None => format!("{kind} at line {} column {}", error.line(), error.column()),
+    }
+}
+
 /// Reads the next value.
 #[derive(Clone, Copy)]
 struct Seed(fn(&str) -> String);
@@ -74,5 +103,62 @@ impl<'de> Visitor<'de> for Seed {
             object.insert(name, members.next_value_seed(self)?);
         }
         Ok(object.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "it is only read")]
+    struct Form {
+        name: String,
+        port: u16,
+        address: Option<std::net::IpAddr>,
+    }
+
+    #[test]
+    fn an_error_has_none_of_the_words_of_the_text() {
+        for (text, expected) in [
+            (
+                r#""secret""#,
+                "invalid type, expected struct Form at line 1 column 8",
+            ),
+            (
+                r#"{"name": "a", "port": "secret"}"#,
+                "invalid type, expected u16 at line 1 column 30",
+            ),
+            (
+                r#"{"name": "a", "port": "secret, expected secret"}"#,
+                "invalid type, expected u16 at line 1 column 47",
+            ),
+            (
+                r#"{"secret": 1}"#,
+                "unknown field, expected one of `name`, `port`, `address` at line 1 column 9",
+            ),
+            (
+                r#"{"name": "a"}"#,
+                "missing field `port` at line 1 column 13",
+            ),
+            (
+                r#"{"name": "a", "name": "secret"}"#,
+                "duplicate field `name` at line 1 column 20",
+            ),
+            (
+                r#"{"name": "a", "port": 1, "address": "secret"}"#,
+                "not what is expected at line 1 column 44",
+            ),
+            ("{secret", "key must be a string at line 1 column 2"),
+            (
+                r#"{"name": "secret"#,
+                "EOF while parsing a string at line 1 column 16",
+            ),
+        ] {
+            let error = serde_json::from_str::<Form>(text).unwrap_err();
+            assert_eq!(said(&error), expected, "{text}");
+        }
     }
 }

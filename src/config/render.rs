@@ -1,9 +1,10 @@
 //! A configuration written back as TOML with every setting resolved: what `hybridge check` prints.
 //!
-//! Loading the text gives the same configuration again, or an error where a value is not shown. Certificates and
-//! keys appear only as paths.
+//! Loading the text gives the same configuration again, or an error where a value is not shown; probes
+//! with such a value are a comment. Certificates and keys appear only as paths.
 
 mod egress;
+mod probes;
 mod text;
 mod traces;
 mod tunnel;
@@ -14,7 +15,7 @@ use self::text::{addresses, duration, free, list, path, policy, quoted, socket_l
 use super::settings::{Config, ListenerConfig};
 use super::size::size_text;
 use crate::proxy::{Protocol, UpstreamAddr};
-use crate::redact::{Secret, Shown, scrub};
+use crate::redact::scrub;
 use crate::tls::trust;
 use crate::{proxy, signature, tls};
 
@@ -27,12 +28,8 @@ impl fmt::Display for Config {
         } else {
             writeln!(f, "listen = {}", addresses(&self.admin.addresses))?;
         }
-        match &self.probes {
-            Some(probes) if Secret::of(probes).is_none() => {
-                writeln!(f, "probes = {}", quoted(probes))?;
-            }
-            Some(probes) => writeln!(f, "# probes: {}", Shown::from(probes.as_str()))?,
-            None => {}
+        if let Some(probes) = &self.probes {
+            probes::write(f, probes)?;
         }
         writeln!(f, "\n[drain]")?;
         writeln!(f, "delay = {}", duration(self.drain.delay))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::json;
 use crate::redact::Shown;
 
 /// How long an answer may take.
@@ -51,7 +52,8 @@ pub enum Error {
     },
     /// It is no page of this version.
     #[error(
-        "admin port {admin}: {path}: not what this version expects: {source}: use the ctl of the same image"
+        "admin port {admin}: {path}: not what this version expects: {}: use the ctl of the same image",
+        json::said(source)
     )]
     Page {
         /// Where it was looked for.

@@ -98,7 +98,7 @@ const BELOW: [(&str, &[&str]); 28] = [
     ("fairness", &[]),
     ("log_limit", &[]),
     ("panics", &["log_limit"]),
-    ("probes", &["redact"]),
+    ("probes", &["json", "redact"]),
     ("signature", &["redact", "regular_file", "secret_file"]),
     ("secret_file", &[]),
     ("proxy_protocol", &[]),

@@ -160,6 +160,23 @@ fn the_path_of_a_collector_is_not_printed() {
 }
 
 #[test]
+fn header_values_and_queries_of_probes_are_not_printed() {
+    let table = r#"[{"path":"/probe/a/readiness","kind":"http","address":"127.0.0.1","port":8000,"target":"/health?key=t0ken","headers":[{"name":"Authorization","value":"Bearer t0ken"}],"timeoutSeconds":1}]"#;
+    let admin = format!("[admin]\nprobes = '{table}'\n");
+    let config = Config::parse("written", &format!("{admin}{LISTENER}")).unwrap();
+    let printed = config.to_string();
+    assert!(!printed.contains("t0ken"), "{printed}");
+    for shown in [
+        r#""target":"/health?(query, not shown)""#,
+        r#""name":"Authorization","value":"(not shown)""#,
+    ] {
+        let mut lines = printed.lines();
+        let is_comment = |line: &str| line.starts_with("# probes: ") && line.contains(shown);
+        assert!(lines.any(is_comment), "{printed}");
+    }
+}
+
+#[test]
 fn every_key_changes_what_runs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid/every-key.toml");
     let text = fs::read_to_string(&path).unwrap();

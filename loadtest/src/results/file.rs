@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use hybridge_json::said;
 use serde::Deserialize;
 
 use super::texts::shown;
@@ -75,7 +76,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Results> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     // Nothing else is kept of it: another version may have other fields.
     let Version { schema } = serde_json::from_slice(text)
-        .map_err(|error| refuse(&format!("not JSON with a schema: {error}")))?;
+        .map_err(|error| refuse(&format!("not JSON with a schema: {}", said(&error))))?;
     if schema != SCHEMA {
         let schema = if schema.is_empty() { "none" } else { &schema };
         return Err(refuse(&format!(
@@ -83,7 +84,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Results> {
         )));
     }
     let mut results: Results =
-        serde_json::from_slice(text).map_err(|error| refuse(&error.to_string()))?;
+        serde_json::from_slice(text).map_err(|error| refuse(&said(&error)))?;
     results.make_printable().map_err(|why| refuse(&why))?;
     results.check_bounds().map_err(|why| refuse(&why))?;
     Ok(results)
