@@ -5,10 +5,10 @@ pub(super) const HANDSHAKE_SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
-/// Seconds: one operation to the slowest certificate signature.
+/// Seconds: one operation to a handshake of a process that lacks CPU, which an alert asks for.
 pub(super) const COMPUTE_SECONDS: &[f64] = &[
     0.000_01, 0.000_025, 0.000_05, 0.000_075, 0.000_1, 0.000_15, 0.000_2, 0.000_3, 0.000_5, 0.001,
-    0.0025, 0.005, 0.01,
+    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 ];
 /// Bytes: fine where classical and hybrid hellos differ, coarse where chains make the size.
 pub(super) const HANDSHAKE_BYTES: &[f64] = &[

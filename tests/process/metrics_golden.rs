@@ -14,7 +14,7 @@ use hybridge::metrics::{Code, HandshakeSample, Metrics, RequestProtocol};
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 /// A registry in which every family has a series.
-fn everything() -> String {
+pub(crate) fn everything() -> String {
     let metrics = Arc::new(Metrics::new().unwrap());
     metrics.set_build_info("1.2.3", "0.23", "1.19").unwrap();
     let listener = metrics.listener("inference");

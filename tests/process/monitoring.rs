@@ -7,6 +7,8 @@ use hybridge::inject::read_yaml;
 use hybridge::tls::policy::{Group, KxClass};
 use serde_json::Value;
 
+use crate::metrics_golden::everything;
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
@@ -92,6 +94,7 @@ fn a_stranger_is_no_error_of_the_injector() {
     assert!(expression.contains(left_out), "{expression}");
 }
 
+/// Nor is what a limit sheds, which works as written.
 #[test]
 fn a_tcp_health_check_is_no_failure() {
     let expression = expression(&alert("HybridgeHandshakeFailures"));
@@ -99,9 +102,76 @@ fn a_tcp_health_check_is_no_failure() {
         .matches("hybridge_handshake_failures_total")
         .count();
     let excluded = expression
-        .matches("hybridge_handshake_failures_total{reason!=\"no_hello\"}")
+        .matches("hybridge_handshake_failures_total{reason!~\"no_hello|shed\"}")
         .count();
     assert!(failures > 0 && failures == excluded, "{expression}");
+}
+
+/// What promtool is told in tests/k8s: one case in which it fires, one in which it could and does not.
+#[test]
+fn every_alert_has_a_case_that_fires_and_one_that_does_not() {
+    let cases = read_yaml(&read("tests/k8s/rules-test.yaml")).unwrap();
+    let cases = cases["tests"].as_array().unwrap();
+    let items = |case: &Value, key: &str| case[key].as_array().cloned().unwrap_or_default();
+    for alert in alerts() {
+        let name = alert["alert"].as_str().unwrap();
+        let expression = expression(&alert);
+        let label = format!("alertname=\"{name}\"");
+        let fires = cases.iter().any(|case| {
+            let expected = items(case, "promql_expr_test");
+            let samples = expected.iter().flat_map(|test| items(test, "exp_samples"));
+            samples.filter(|sample| sample["value"] == 1).any(|sample| {
+                sample["labels"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .contains(&label)
+            })
+        });
+        assert!(fires, "no case in which {name} fires");
+        let is_silent = cases.iter().any(|case| {
+            let expected = items(case, "alert_rule_test");
+            let none = expected.iter().any(|test| {
+                test["alertname"] == name
+                    && test["exp_alerts"].as_array().is_some_and(Vec::is_empty)
+            });
+            let concerns = |series: &Value| {
+                let series = series["series"].as_str().unwrap();
+                expression.contains(series.split('{').next().unwrap())
+            };
+            none && items(case, "input_series").iter().any(concerns)
+        });
+        assert!(is_silent, "no case in which {name} does not fire");
+    }
+}
+
+/// A quantile is the last bound of its histogram at most.
+#[test]
+fn a_threshold_of_a_quantile_is_within_the_bounds() {
+    let page = everything();
+    let mut seen = 0;
+    for alert in alerts() {
+        let expression = expression(&alert);
+        let Some((_, query)) = expression.split_once("histogram_quantile(") else {
+            continue;
+        };
+        let (query, threshold) = query.rsplit_once(" > ").unwrap();
+        let threshold: f64 = threshold.parse().unwrap();
+        let (before, _) = query.split_once("_bucket").unwrap();
+        let name = before.rsplit('(').next().unwrap();
+        let buckets = page.lines().filter_map(|line| {
+            let (_, rest) = line
+                .strip_prefix(name)?
+                .strip_prefix("_bucket{")?
+                .split_once("le=\"")?;
+            rest.split('"').next()?.parse::<f64>().ok()
+        });
+        let last = buckets
+            .filter(|bound| bound.is_finite())
+            .fold(0.0, f64::max);
+        assert!(threshold < last, "{expression}: the last bound is {last}");
+        seen += 1;
+    }
+    assert!(seen > 0);
 }
 
 #[test]
