@@ -67,7 +67,16 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
     worker::run(runtime, async {
         let mut signals = Signals::new().map_err(failed("cannot install signal handlers"))?;
         let server = Server::bind(args).await?;
-        tracing::info!(webhook = %args.listen, admin = %args.admin, "serving the webhook");
+        let certificate_until = server.certificate_until();
+        tracing::info!(
+            webhook = %server.local_addr().unwrap_or(args.listen),
+            admin = %server.admin_addr().unwrap_or(args.admin),
+            image = %args.settings.image,
+            policy = args.settings.policy.name(),
+            certificate_until = certificate_until.map(tracing::field::display),
+            version = crate::build::VERSIONS.hybridge,
+            "serving the webhook"
+        );
         let drain = server.drain();
         let shutdown = Notify::new();
         let serving = server.run(shutdown.notified());

@@ -223,9 +223,12 @@ fn reviews_are_answered_over_one_hybrid_connection() {
                 && l.contains("webhook")),
         "{metrics}"
     );
-    assert!(
-        metrics.contains("hybridge_certificate_expiry_timestamp_seconds{listener=\"webhook\"}")
-    );
+    for family in [
+        "hybridge_certificate_expiry_timestamp_seconds{listener=\"webhook\"}",
+        "\nhybridge_build_info{",
+    ] {
+        assert!(metrics.contains(family), "{metrics}");
+    }
     assert!(server.admin("/livez").starts_with("HTTP/1.1 200"));
     assert!(server.admin("/readyz").starts_with("HTTP/1.1 200"));
     assert!(server.admin("/drain").starts_with("HTTP/1.1 404"));

@@ -145,9 +145,11 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
                 shared.metrics.shed(reason);
             }
             shared.metrics.closed(HANDSHAKE_FAILED);
+            // A TCP health check is routine, as for a listener, and takes no line from others.
+            let routine = matches!(failure.error, HandshakeError::NoHello);
             log_admitted!(
                 info,
-                NO_HANDSHAKE.admit(),
+                (!routine).then(|| NO_HANDSHAKE.admit()).flatten(),
                 "no handshake",
                 %client,
                 reason,

@@ -17,7 +17,7 @@ use crate::inject::cli::ServeArgs;
 use crate::inject::error::Error;
 use crate::listener::{self, Listener};
 use crate::metrics::{Metrics, PanickedTask};
-use crate::tls::credentials::CertificateFacts;
+use crate::tls::credentials::{CertificateFacts, rfc3339};
 use crate::tls::reload::{
     CredentialStore, ReloadError, ReloadHandle, ReloadObserver, ReloadSettings, Reloader,
 };
@@ -60,6 +60,10 @@ impl Server {
         }
         let metrics =
             Arc::new(Metrics::new().map_err(|e| Error::start("register the metrics", e))?);
+        let versions = crate::build::VERSIONS;
+        metrics
+            .set_build_info(versions.hybridge, versions.rustls, versions.aws_lc)
+            .map_err(|e| Error::start("register the metrics", e))?;
         let webhook = Webhook::new(args.settings.clone(), &metrics)
             .map_err(|e| Error::start("register the metrics", e))?;
         let shared = Shared::new(LISTENER, MAX_CONNECTIONS, &store, &metrics, webhook)?;
@@ -87,6 +91,12 @@ impl Server {
     /// Where /livez, /readyz and /metrics are.
     pub fn admin_addr(&self) -> io::Result<SocketAddr> {
         first_address(&self.admin)
+    }
+
+    /// When the certificate in use ends.
+    pub(crate) fn certificate_until(&self) -> Option<String> {
+        let current = self.store.current()?;
+        Some(rfc3339(current.facts().not_after))
     }
 
     /// The drain of its connections.
