@@ -163,14 +163,19 @@ impl Context {
 
     /// Counts and logs a failure of the upstream's side.
     pub(crate) fn upstream_failed(&self, error: &UpstreamError) {
+        let mut target = self.upstream.target();
         match error {
             UpstreamError::Origin(cause) if cause.is_handshake() => {
                 self.metrics.handshake_failed(error.reason());
             }
             _ => self.metrics.upstream_failed(error.reason()),
         }
+        // It names the target itself, which is not that of the requests before it.
+        if matches!(error, UpstreamError::Origin(cause) if cause.is_target_refused()) {
+            target = None;
+        }
         self.failures
-            .report("upstream failed", error.reason(), error);
+            .report("upstream failed", error.reason(), error, target);
     }
 
     /// Counts an answer that broke off.
@@ -178,8 +183,12 @@ impl Context {
         self.metrics
             .upstream_failed(crate::proxy::error::BROKEN_BODY);
         let reason = crate::proxy::error::BROKEN_BODY;
-        self.failures
-            .report("upstream broke an answer off", reason, how);
+        self.failures.report(
+            "upstream broke an answer off",
+            reason,
+            how,
+            self.upstream.target(),
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Log lines about the upstream of one listener: a warning at once, and then at most one every
-//! ten seconds for each reason, so that a model that loads for an hour does not fill the disk. Requests
+//! ten seconds for each reason, so that a model that loads for an hour does not fill the disk; of an egress,
+//! which may have many targets, five. Requests
 //! that are refused have ten lines a second for each reason: clients cause as many as they like.
 
 use std::fmt;
@@ -9,12 +10,14 @@ use std::time::{Duration, Instant};
 use crate::listener::ClientIp;
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::proxy::error::UpstreamError;
-use crate::proxy::origin::OriginError;
+use crate::proxy::origin::{OriginError, Target};
 use crate::signature::Verifier;
 use crate::tls::client::ClientError;
 
-/// Between two warnings for one reason.
+/// In so long, warnings for one reason: about the one upstream of a listener, and about the targets of an egress.
 const EVERY: Duration = Duration::from_secs(10);
+const OF_UPSTREAM: u32 = 1;
+const OF_TARGETS: u32 = 5;
 /// Lines about refused requests for one reason, in so long.
 const REFUSALS: (Duration, u32) = (Duration::from_secs(1), 10);
 
@@ -38,10 +41,19 @@ pub(crate) struct FailureLog {
 
 impl FailureLog {
     pub(crate) fn new(listener: &str, upstream: String) -> Self {
+        Self::with_lines(listener, upstream, OF_UPSTREAM)
+    }
+
+    /// Of an egress; `targets` is what its lines name that are about no single one.
+    pub(crate) fn of_targets(listener: &str, targets: String) -> Self {
+        Self::with_lines(listener, targets, OF_TARGETS)
+    }
+
+    fn with_lines(listener: &str, upstream: String, lines: u32) -> Self {
         Self {
             listener: listener.to_owned(),
             upstream,
-            lines: reasons().map(|_| LogLimit::new(EVERY, 1)).collect(),
+            lines: reasons().map(|_| LogLimit::new(EVERY, lines)).collect(),
             refusals: refusals()
                 .map(|_| LogLimit::new(REFUSALS.0, REFUSALS.1))
                 .collect(),
@@ -132,13 +144,24 @@ impl FailureLog {
         lines.admit()
     }
 
-    /// One failure; `message` says at which point, `error` what went wrong.
-    pub(crate) fn report(&self, message: &str, reason: &'static str, error: &dyn fmt::Display) {
+    /// One failure; `message` says at which point, `error` what went wrong, `target` with which of the
+    /// targets of an egress.
+    pub(crate) fn report(
+        &self,
+        message: &str,
+        reason: &'static str,
+        error: &dyn fmt::Display,
+        target: Option<&Target>,
+    ) {
+        let upstream: &dyn fmt::Display = match target {
+            Some(target) => target,
+            None => &self.upstream,
+        };
         macro_rules! line {
             ($level:ident $(, $more:tt)*) => {
                 tracing::$level!(
                     listener = %self.listener,
-                    upstream = %self.upstream,
+                    %upstream,
                     reason,
                     %error,
                     $($more,)*
@@ -204,6 +227,14 @@ mod tests {
         assert_eq!(at("refused", 10), Some(2));
         assert_eq!(at("refused", 11), None);
         assert_eq!(at("refused", 3600), Some(1));
+    }
+
+    #[test]
+    fn the_targets_of_an_egress_have_five_lines_for_each_reason() {
+        let log = FailureLog::of_targets("a", "http-proxy".to_owned());
+        let begin = Instant::now();
+        let lines = (0..100).filter(|_| log.admit("closed", begin).is_some());
+        assert_eq!(lines.count(), 5);
     }
 
     #[test]

@@ -320,6 +320,37 @@ async fn what_an_upstream_says_wrong_over_http2_is_named() {
     }
 }
 
+/// Which of many servers it was, the metrics do not say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_target_of_a_forward_proxy_is_named() {
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    let leaf = pki.leaf(&["localhost"]);
+    let settings = "capture = \"http-proxy\"\ntargets-allowed = [\"localhost:1024-65535\"]";
+    let (process, out) = with_egress(&pki, settings).await;
+    let mut app = TcpStream::connect(out).await.unwrap();
+    let servers = [0, 1].map(|_| {
+        let server = Server::new(&leaf).act(Act::Garble);
+        server.speaking(b"\x08http/1.1").listen()
+    });
+    let [first, second] = servers.each_ref().map(|server| server.address.port());
+    for port in [first, second] {
+        let get = format!("GET http://localhost:{port}/ HTTP/1.1\r\nhost: a\r\n\r\n");
+        app.write_all(get.as_bytes()).await.unwrap();
+        let response = within(read_response(&mut app, false)).await;
+        assert_eq!(response.unwrap().status(), 502);
+        let upstream = format!("upstream=localhost:{port} ");
+        says(&process, &["message=\"upstream failed\"", &upstream]).await;
+    }
+    let refused = b"GET http://example.org/ HTTP/1.1\r\nhost: a\r\n\r\n";
+    app.write_all(refused).await.unwrap();
+    let line = [
+        "upstream=http-proxy ",
+        "reason=\"target_refused\"",
+        "lets apps reach example.org",
+    ];
+    says(&process, &line).await;
+}
+
 /// Which is the beginning of HTTP/2 and of nothing else, or of TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_begins_and_goes_no_further_is_refused() {

@@ -12,6 +12,7 @@ use super::settings::{Capture, Destination, Settings};
 use crate::log_limit::LogLimit;
 use crate::metrics::{EgressMetrics, ListenerMetrics};
 use crate::proxy::error::{BROKEN_BODY, Outcome, UpstreamError};
+use crate::proxy::failure_log::FailureLog;
 use crate::proxy::origin::{Lookups, Origin, OriginError, Outgoing, Target, TargetsSeen};
 use crate::proxy::upstream::UpstreamPermits;
 use crate::tls::client::{ClientError, ClientTls};
@@ -24,6 +25,8 @@ pub struct EgressFrontend {
     pub(super) settings: Settings,
     pub(super) origin: Arc<Origin>,
     pub(super) log: EgressLog,
+    /// Of requests.
+    pub(super) failures: Arc<FailureLog>,
     pub(super) permits: Arc<UpstreamPermits>,
 }
 
@@ -56,8 +59,10 @@ impl EgressFrontend {
         let policy = tls.settings().policy.mode().name();
         let counted = egress.clone();
         let panicked = Arc::new(move || counted.panicked());
+        let target = settings.destination.to_string();
         Self {
-            log: EgressLog::new(name, policy, settings.destination.to_string(), &metrics),
+            failures: Arc::new(FailureLog::of_targets(name, target.clone())),
+            log: EgressLog::new(name, policy, target, &metrics),
             origin: Arc::new(Origin {
                 listener: name.to_owned(),
                 server_name: settings.server_name.clone(),

@@ -84,11 +84,10 @@ impl HttpSide {
         };
         let max_idle = settings.max_idle_upstreams.div_ceil(workers);
         let of_upstream = counts(PanickedTask::Upstream);
-        let target = front.settings.destination.to_string();
         Self {
             pools: Arc::new(Pools::new(front, &settings, max_idle, of_upstream)),
             settings,
-            failures: Arc::new(FailureLog::new(&front.log.listener, target)),
+            failures: Arc::clone(&front.failures),
             load: Arc::clone(load),
             scheduler: RequestScheduler::start(counts(PanickedTask::Scheduler)),
         }

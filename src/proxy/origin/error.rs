@@ -119,6 +119,11 @@ impl OriginError {
         matches!(self, Self::Handshake(..))
     }
 
+    /// A rule refuses the target.
+    pub(crate) fn is_target_refused(&self) -> bool {
+        matches!(self, Self::TargetRefused(_))
+    }
+
     /// The status that says so in HTTP.
     pub(crate) fn status(&self) -> u16 {
         match self {

@@ -84,6 +84,14 @@ impl Upstream {
         upstream
     }
 
+    /// The target, if it is a server elsewhere.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match &self.dial {
+            Dial::Origin(_, target) => Some(target),
+            Dial::Local(_) => None,
+        }
+    }
+
     /// A new connection, once the process has a descriptor for it. `alpn`: what it is for.
     pub(crate) async fn connect(
         &self,
