@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use self::values::{kem, oid, serial, timestamp, uncompressed};
+use self::values::{kem, oid, serial, uncompressed};
 use crate::args::CbomVersion;
 use crate::certificate::Certificate;
 use crate::level::level;
+use crate::moment::rfc3339;
 
 /// A service that speaks TLS. What is not known is left empty.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +61,7 @@ pub fn bill(services: &[Service], version: CbomVersion, at: i64) -> Value {
         "serialNumber": serial(),
         "version": 1,
         "metadata": {
-            "timestamp": timestamp(at),
+            "timestamp": rfc3339(at),
             "tools": {"components": [
                 {"type": "application", "name": "hybridge", "version": env!("CARGO_PKG_VERSION")}
             ]},
@@ -184,8 +185,8 @@ impl Bill {
         let mut properties = json!({
             "subjectName": certificate.subject,
             "issuerName": certificate.issuer,
-            "notValidBefore": timestamp(certificate.not_before),
-            "notValidAfter": timestamp(certificate.not_after),
+            "notValidBefore": rfc3339(certificate.not_before),
+            "notValidAfter": rfc3339(certificate.not_after),
             "certificateFormat": "X.509",
         });
         if let Some(signature) = &signature {
@@ -243,7 +244,9 @@ mod tests {
             serial: "01".to_owned(),
             names: Vec::new(),
             not_before: 0,
+            not_before_time: String::new(),
             not_after: 1,
+            not_after_time: String::new(),
             key: key.to_owned(),
             signature: String::new(),
             sha256: key.to_owned(),

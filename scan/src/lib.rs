@@ -17,6 +17,7 @@ pub mod hello;
 mod json;
 pub mod kubectl;
 mod level;
+mod moment;
 pub mod printable;
 pub mod probe;
 mod regular;

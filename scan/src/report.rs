@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::args::ScanArgs;
 use crate::dial::Unreachable;
+use crate::moment::rfc3339;
 use crate::printable::printable;
 pub use crate::report::advice::{Advice, Assumptions, Lifetime};
 pub use crate::report::dates::{DATES, Date};
@@ -77,6 +78,8 @@ pub struct Report {
     pub version: &'static str,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// The same by RFC 3339.
+    pub at_time: String,
     /// The counts.
     pub totals: Totals,
     /// What the advice rests on.
@@ -122,6 +125,7 @@ impl Report {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             at,
+            at_time: rfc3339(at.cast_signed()),
             totals,
             assumptions,
             lifetimes: assumptions.lifetimes(),

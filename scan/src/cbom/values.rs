@@ -60,14 +60,5 @@ pub(super) fn serial() -> String {
     )
 }
 
-pub(super) fn timestamp(seconds: i64) -> String {
-    let at = time::OffsetDateTime::from_unix_timestamp(seconds).ok();
-    let text = at.and_then(|at| {
-        at.format(&time::format_description::well_known::Rfc3339)
-            .ok()
-    });
-    text.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
-}
-
 #[cfg(test)]
 mod tests;

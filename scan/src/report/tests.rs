@@ -65,6 +65,8 @@ fn no_format_calls_what_is_not_known_missing() {
     let json = serde_json::to_value(&report).unwrap();
     let hybrid = json!({"present": true, "preferred": null, "held": null, "enforced": null});
     assert_eq!(json["endpoints"][0]["hybrid"], hybrid);
+    let moment = [&json["at"], &json["at_time"]];
+    assert_eq!(moment, [&json!(0), &json!("1970-01-01T00:00:00Z")]);
     let bill = cbom::bill(&report, CbomVersion::V17).to_string();
     assert!(bill.contains("hybridge:hybrid:present"), "{bill}");
     assert!(!bill.contains("hybridge:hybrid:held"), "{bill}");
