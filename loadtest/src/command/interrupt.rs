@@ -1,12 +1,13 @@
-//! Ctrl-C and SIGTERM: before the first block the first ends the program; then it ends the run after the block under way,
-//! the second at once, as does a block that does not end; what was measured is kept.
+//! Signals that end a run: before the first block the first ends the program; then it ends the run after the block under
+//! way, the second at once, as does a block that does not end; what was measured is kept.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::terminal::say;
@@ -64,18 +65,10 @@ pub(super) fn on_interrupt(plan: &Plan) -> Interrupts {
     let flag = Arc::clone(&stop);
     let (once, first) = oneshot::channel();
     let (again, second) = oneshot::channel();
-    // Where a handler cannot be installed, the signal ends the program as it would have.
-    if let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) {
+    let mut signals = of_end();
+    if !signals.is_empty() {
         tokio::spawn(async move {
-            let mut next = async || {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            };
+            let mut next = async || poll_fn(|cx| any(&mut signals, cx)).await;
             next().await;
             flag.store(true, Ordering::Relaxed);
             if once.send(()).is_ok() {
@@ -93,4 +86,41 @@ pub(super) fn on_interrupt(plan: &Plan) -> Interrupts {
         first,
         second,
     }
+}
+
+/// Ctrl-C, Ctrl-\, a terminal that goes, SIGTERM. The servers of the tool are in groups of their own: they end only if the
+/// tool ends in order. Where a handler cannot be installed, the signal ends the program as it would have.
+fn of_end() -> Vec<Signal> {
+    let mut kinds = vec![
+        SignalKind::interrupt(),
+        SignalKind::quit(),
+        SignalKind::terminate(),
+    ];
+    // `nohup` has it ignored, and a handler would undo that.
+    if !is_ignored(SignalKind::hangup()) {
+        kinds.push(SignalKind::hangup());
+    }
+    let signals = kinds.into_iter().map(signal);
+    signals.filter_map(std::io::Result::ok).collect()
+}
+
+/// Whether this process was started with the signal ignored, as the kernel tells it (proc_pid_status(5)).
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
+}
+
+/// Ready when one of them has come.
+fn any(signals: &mut [Signal], cx: &mut Context<'_>) -> Poll<()> {
+    let mut came = Poll::Pending;
+    for signal in signals {
+        if signal.poll_recv(cx).is_ready() {
+            came = Poll::Ready(());
+        }
+    }
+    came
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener as StdListener;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -69,6 +70,8 @@ impl Server {
         let pinned = Error::system("binding to a core");
         bind(&cores.server).map_err(pinned)?;
         let child = command
+            // Signals of the terminal are for the tool: a server that Ctrl-C ended would fail the block under way.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -205,6 +208,13 @@ mod tests {
         ));
         drop(server);
         assert!(!trace.exists());
+    }
+
+    #[test]
+    fn signals_of_the_terminal_do_not_reach_a_server() {
+        let server = shell("echo CA: x; while :; do sleep 0.01; done");
+        let pid = Pid::from_raw(server.pid().cast_signed());
+        assert_eq!(rustix::process::getpgid(pid).unwrap(), pid.unwrap());
     }
 
     #[test]
