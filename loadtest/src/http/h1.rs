@@ -1,12 +1,16 @@
 //! One HTTP/1.1 connection, client side (RFC 9112): request out, head in, body in by pieces as they arrive,
 //! so that each token of a stream gets its own time stamp. Also reads requests, for the tool's own stub.
 
+mod head;
+
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::net::inbox::Inbox;
+pub use head::{Body, Head};
+use head::{invalid, parse};
 
 /// Filler goes out in pieces of this length.
 const PIECE: usize = 64 * 1024;
@@ -18,30 +22,8 @@ static ZEROS: [u8; PIECE] = [b'0'; PIECE];
 pub struct H1<S> {
     pub stream: S,
     inbox: Inbox,
-}
-
-/// The start of a message, as far as the measuring needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Of a response; 0 for a request.
-    pub status: u16,
-    /// Of a request; empty for a response.
-    pub method: String,
-    pub target: String,
-    pub body: Body,
-    pub keep_alive: bool,
-    /// `expect: 100-continue` was sent along.
-    pub expects_continue: bool,
-}
-
-/// How much of a body is still to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
-    Length(u64),
-    /// Bytes left in the current chunk; none before the first size line.
-    Chunk(Option<u64>),
-    UntilClose,
-    Done,
+    /// The last response was the last on this connection.
+    is_last: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
@@ -49,6 +31,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
         Self {
             stream,
             inbox: Inbox::default(),
+            is_last: false,
+        }
+    }
+
+    /// Whether the server has said that it ends the connection behind its response.
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// Sends a request and reads the head of its response; a server that refuses a body may answer before it has it all,
+    /// and then takes no more of it.
+    pub async fn ask(&mut self, head: &[u8], body: u64) -> io::Result<Head> {
+        let Err(error) = self.send(head, body).await else {
+            return self.response().await;
+        };
+        match self.response().await {
+            Ok(response) if !response.is_success() => Ok(response),
+            _ => Err(error),
         }
     }
 
@@ -98,7 +98,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
     /// Reads the head of a response that must come.
     pub async fn response(&mut self) -> io::Result<Head> {
         let head = self.head(false).await?;
-        head.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+        let head = head.ok_or(ErrorKind::UnexpectedEof)?;
+        self.is_last = !head.keep_alive || head.body == Body::UntilClose;
+        Ok(head)
     }
 
     /// Reads the next message head; none where the peer closed between messages.
@@ -107,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
             let unread = self.inbox.unread();
             if let Some((head, length)) = parse(unread, request)? {
                 self.inbox.take(length);
-                if head.status == 100 {
+                if head.is_interim() {
                     continue;
                 }
                 return Ok(Some(head));
@@ -201,74 +203,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H1<S> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        let Self { stream, inbox } = self;
+        let Self { stream, inbox, .. } = self;
         poll_fn(|cx| inbox.poll_fill(stream, cx)).await
     }
-}
-
-fn invalid(message: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, message.to_owned())
-}
-
-fn parse(bytes: &[u8], request: bool) -> io::Result<Option<(Head, usize)>> {
-    let mut fields = [httparse::EMPTY_HEADER; 64];
-    let mut head = Head {
-        status: 0,
-        method: String::new(),
-        target: String::new(),
-        body: Body::UntilClose,
-        keep_alive: true,
-        expects_continue: false,
-    };
-    let parsed = if request {
-        let mut message = httparse::Request::new(&mut fields);
-        let parsed = message.parse(bytes);
-        message
-            .method
-            .unwrap_or_default()
-            .clone_into(&mut head.method);
-        message
-            .path
-            .unwrap_or_default()
-            .clone_into(&mut head.target);
-        head.body = Body::Done;
-        parsed
-    } else {
-        let mut message = httparse::Response::new(&mut fields);
-        let parsed = message.parse(bytes);
-        head.status = message.code.unwrap_or(0);
-        parsed
-    };
-    let parsed = parsed.map_err(|error| invalid(&format!("not HTTP/1.1: {error}")))?;
-    let httparse::Status::Complete(length) = parsed else {
-        return Ok(None);
-    };
-    read_fields(&fields, &mut head)?;
-    if matches!(head.status, 204 | 304 | 100) {
-        head.body = Body::Done;
-    }
-    Ok(Some((head, length)))
-}
-
-fn read_fields(fields: &[httparse::Header<'_>], head: &mut Head) -> io::Result<()> {
-    for field in fields.iter().take_while(|field| !field.name.is_empty()) {
-        let value = std::str::from_utf8(field.value).unwrap_or_default();
-        match field.name.to_ascii_lowercase().as_str() {
-            "content-length" => {
-                let length = value
-                    .parse()
-                    .map_err(|_| invalid("content-length is not a number"))?;
-                head.body = Body::Length(length);
-            }
-            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => {
-                head.body = Body::Chunk(None);
-            }
-            "connection" => head.keep_alive = !value.eq_ignore_ascii_case("close"),
-            "expect" => head.expects_continue = true,
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

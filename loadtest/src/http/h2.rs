@@ -1,11 +1,13 @@
 //! HTTP/2 requests and gRPC calls over one counted connection (RFC 9113; gRPC over HTTP/2, length-prefixed
 //! messages and `grpc-status` in the trailers).
 
+mod refusal;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
@@ -17,6 +19,8 @@ use tokio::task::JoinHandle;
 use super::grpc::{Messages, check_status, frame};
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
+pub use refusal::was_too_late;
+use refusal::{is_announced, refusal, refused_call};
 
 const WINDOW: u32 = 1024 * 1024;
 const PIECE: usize = 64 * 1024;
@@ -91,8 +95,10 @@ impl H2 {
     /// One request; the status and the bytes of the response body.
     pub async fn request(&self, request: &Request<()>, body: u64) -> io::Result<(u16, u64)> {
         let (response, stream) = self.open(request, body == 0).await?;
-        if body > 0 {
-            send_filler(stream, body).await?;
+        if body > 0
+            && let Err(error) = send_filler(stream, body).await
+        {
+            return Ok((refusal(response, error).await?.status.as_u16(), 0));
         }
         let (head, mut incoming) = response.await.map_err(io::Error::other)?.into_parts();
         let mut total = 0;
@@ -105,7 +111,9 @@ impl H2 {
     /// A unary gRPC call with one message; the length of the response's message.
     pub async fn unary(&self, request: &Request<()>, message: usize) -> io::Result<usize> {
         let (response, mut stream) = self.open(request, false).await?;
-        send(&mut stream, frame(message), true).await?;
+        if let Err(error) = send(&mut stream, frame(message), true).await {
+            return Err(refused_call(&refusal(response, error).await?));
+        }
         let (head, mut incoming) = response.await.map_err(io::Error::other)?.into_parts();
         let mut messages = Messages::default();
         while let Some(data) = next(&mut incoming).await? {
@@ -150,6 +158,13 @@ impl H2 {
         self.driver.is_finished()
     }
 
+    /// Whether the peer has announced the end of the connection: it takes no new request.
+    pub fn is_leaving(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = self.requests.clone().poll_ready(&mut cx);
+        matches!(ready, Poll::Ready(Err(error)) if is_announced(&error))
+    }
+
     /// Ends the connection in order, so that its last bytes are sent and counted.
     pub async fn close(self) {
         let Self {
@@ -179,7 +194,12 @@ pub struct Call {
 impl Call {
     /// Sends one message and waits for one back; its length.
     pub async fn exchange(&mut self, message: usize) -> io::Result<usize> {
-        send(&mut self.stream, frame(message), false).await?;
+        if let Err(error) = send(&mut self.stream, frame(message), false).await {
+            return Err(match self.response.take() {
+                Some(response) => refused_call(&refusal(response, error).await?),
+                None => error,
+            });
+        }
         if let Some(response) = self.response.take() {
             let (head, incoming) = response.await.map_err(io::Error::other)?.into_parts();
             check_status(&head.headers, None)?;

@@ -2,6 +2,7 @@
 //! generator at its limit, errors.
 
 use super::numbers::plural;
+use crate::plan::Target;
 use crate::results::Results;
 use crate::results::conditions::pressed;
 use crate::results::generator::BUSY;
@@ -47,6 +48,7 @@ pub fn warnings(results: &Results) -> Vec<String> {
             plural(unserved, "operation")
         ));
     }
+    warnings.extend(reopened(results));
     if results
         .checks
         .iter()
@@ -57,6 +59,30 @@ pub fn warnings(results: &Results) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// Connections that servers had announced to end, by target; none where there were none.
+fn reopened(results: &Results) -> Option<String> {
+    let of = |target: &Target| -> u64 {
+        let cases = results.cases.iter();
+        let blocks = cases.flat_map(|case| case.blocks_of(&target.name));
+        blocks.map(|block| block.reopened).sum()
+    };
+    let counts: Vec<_> = results.targets.iter().map(of).collect();
+    if counts.iter().all(|count| *count == 0) {
+        return None;
+    }
+    let told: Vec<_> = results
+        .targets
+        .iter()
+        .zip(counts)
+        .map(|(target, count)| format!("{} {count}", target.name))
+        .collect();
+    Some(format!(
+        "Connections opened again within blocks, because the server had announced the end of those before: {}. That work is in \
+         server CPU and operations per second, not in latencies and bytes.",
+        told.join(", ")
+    ))
 }
 
 /// Rounds under pressure, of all; and the words for a run that is mostly so.

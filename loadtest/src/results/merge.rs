@@ -221,6 +221,7 @@ fn merge_block(mine: &mut Block, other: &Block) -> std::result::Result<(), Strin
     mine.units += other.units;
     mine.errors += other.errors;
     mine.unserved += other.unserved;
+    mine.reopened += other.reopened;
     mine.bytes.add(&other.bytes);
     mine.latency = repack(&sum([&mine.latency, &other.latency])?);
     mine.first = both(mine.first.as_ref(), other.first.as_ref())?;

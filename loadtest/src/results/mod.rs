@@ -126,6 +126,9 @@ pub struct Block {
     pub errors: u64,
     /// Scheduled operations nobody was free for until long after the block (open load).
     pub unserved: u64,
+    /// Connections opened again because the server had announced the end of those before; absent in older files.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u64,
     pub bytes: Bytes,
     /// Nanoseconds per operation.
     pub latency: Packed,
@@ -186,6 +189,12 @@ impl Results {
     }
 }
 
+/// What serde asks: a count that is rare is not written where it is zero.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Block {
     /// A block is one of a round and a target.
     pub(crate) fn name(&self) -> (u32, String) {
@@ -194,7 +203,13 @@ impl Block {
 
     /// Everything that is counted, for a look at whether it can be.
     pub fn counts(&self) -> impl Iterator<Item = u64> + use<> {
-        let own = [self.ops, self.units, self.errors, self.unserved];
+        let own = [
+            self.ops,
+            self.units,
+            self.errors,
+            self.unserved,
+            self.reopened,
+        ];
         own.into_iter().chain(self.bytes.sums())
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn block_of(pair: u32, target: &str, sample: &Sample, elapsed: Durati
         units: sample.units,
         errors: sample.errors,
         unserved: sample.unserved,
+        reopened: sample.reopened,
         bytes: sample.bytes,
         latency: Packed::of(&sample.latency),
         first: (!sample.first.is_empty()).then(|| Packed::of(&sample.first)),

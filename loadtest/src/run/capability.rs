@@ -218,8 +218,7 @@ async fn exchange(target: &Asked<'_>, request: &str, filler: u64) -> io::Result<
     const MOST: usize = 1 << 20;
     let probe = async {
         let mut h1 = H1::new(connect(target.target, vec!["http/1.1"]).await?);
-        h1.send(request.as_bytes(), filler).await?;
-        let head = h1.response().await?;
+        let head = h1.ask(request.as_bytes(), filler).await?;
         let (mut body, mut kept) = (head.body, Vec::new());
         while let Some(piece) = h1.piece(&mut body).await? {
             if kept.len() < MOST {

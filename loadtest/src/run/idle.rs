@@ -74,9 +74,14 @@ async fn open(dialer: &Dialer, case: &Case) -> Result<H1<Stream<Socket>>> {
         endpoint.authority
     );
     let request = async {
-        h1.send(head.as_bytes(), 0).await?;
-        let head = h1.response().await?;
-        h1.drain(head.body).await
+        let head = h1.ask(head.as_bytes(), 0).await?;
+        h1.drain(head.body).await?;
+        if h1.is_last() {
+            let why =
+                "it ends a connection behind its response (`connection: close`): none stays idle";
+            return Err(std::io::Error::other(why));
+        }
+        Ok(())
     };
     let answered = tokio::time::timeout(case.patience(), request).await;
     answered

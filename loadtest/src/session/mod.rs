@@ -5,6 +5,7 @@ mod blocks;
 mod close;
 mod expect;
 mod fresh;
+mod reopen;
 mod requests;
 mod sample;
 mod shared;
@@ -27,6 +28,7 @@ use crate::rng::Rng;
 pub use blocks::serve as serve_blocks;
 use close::{CLOSE_TIMEOUT, close_shared, close_stream};
 use expect::for_scenario;
+use sample::Reopening;
 pub use sample::Sample;
 use shared::{Shared, SharedConnection};
 
@@ -37,6 +39,10 @@ pub struct Session {
     dialer: Dialer,
     expect: Expect,
     open: Open,
+    /// The count of its bytes when the operation under way began on it.
+    begun: Bytes,
+    /// What the operation under way does not count.
+    reopening: Reopening,
     /// The HTTP/2 connection it may share with others.
     shared: Arc<SharedConnection>,
     rng: Rng,
@@ -76,6 +82,8 @@ impl Session {
             dialer,
             expect,
             open: Open::Nothing,
+            begun: Bytes::default(),
+            reopening: Reopening::default(),
             shared: Arc::default(),
             rng: Rng::new(seed),
         })
@@ -97,7 +105,7 @@ impl Session {
                 Ok(())
             }
             scenario if scenario.connects_each_time() => Ok(()),
-            _ => self.connect().await,
+            _ => self.connect().await.map(drop),
         }
     }
 
@@ -112,15 +120,17 @@ impl Session {
         tokio::time::sleep(Duration::from_micros(offset as u64)).await;
         let rest = self.rng.below(self.case.tokens as usize) as u32;
         if rest > 0 {
-            self.ensure_open().await?;
             sample.units += self.tokens(rest, &mut Sample::default()).await?;
+            sample.reopened += std::mem::take(&mut self.reopening).count;
         }
         Ok(())
     }
 
     /// One operation, counted into the sample; `due` is when it should have started.
     pub async fn operate(&mut self, due: Instant, sample: &mut Sample) -> Result<()> {
+        self.reopening = Reopening::default();
         let outcome = self.perform(due, sample).await;
+        sample.reopened += self.reopening.count;
         match outcome {
             Ok(outcome) => {
                 sample.record(outcome.latency, outcome.units, &outcome.bytes);
@@ -173,17 +183,18 @@ impl Session {
             scenario if scenario.is_handshake() => return self.handshake(due).await,
             _ => {}
         }
+        self.begun = self.counted();
         self.ensure_open().await?;
-        let before = self.counted();
         let units = match draw {
             0 => self.exchange(sample).await?,
             1 => self.request(up, 0).await?,
             2..=5 => self.tokens(self.case.tokens, sample).await?,
             _ => self.request(0, down).await?,
         };
-        let bytes = self.counted_since(&before);
+        let mut bytes = self.counted_since_begun();
+        bytes.add(&self.reopening.bytes);
         Ok(Outcome {
-            latency: due.elapsed(),
+            latency: due.elapsed().saturating_sub(self.reopening.time),
             units,
             bytes,
         })
@@ -203,10 +214,11 @@ impl Session {
         })
     }
 
-    async fn connect(&mut self) -> Result<()> {
+    /// Whether a connection was opened: there may be one that others have opened.
+    async fn connect(&mut self) -> Result<bool> {
         let scenario = self.case.scenario;
         if scenario.multiplexes() {
-            let shared = self.shared.join(&self.dialer, self.expect).await?;
+            let (shared, is_new) = self.shared.join(&self.dialer, self.expect).await?;
             self.open = if scenario == Scenario::GrpcStream {
                 let request = self.grpc("/hybridge.demo.Echo/Stream")?;
                 let call = shared.h2.stream(&request).await;
@@ -215,7 +227,7 @@ impl Session {
             } else {
                 Open::H2(shared)
             };
-            return Ok(());
+            return Ok(is_new);
         }
         let stream = self.dialer.dial(self.expect).await?.stream;
         self.open = if scenario.speaks() == crate::plan::Speaks::Blocks {
@@ -223,15 +235,7 @@ impl Session {
         } else {
             Open::H1(H1::new(stream))
         };
-        Ok(())
-    }
-
-    /// Opens the persistent connection again after an error closed it.
-    async fn ensure_open(&mut self) -> Result<()> {
-        match self.open {
-            Open::Nothing => self.connect().await,
-            _ => Ok(()),
-        }
+        Ok(true)
     }
 
     /// One exchange on the persistent connection; its units.
@@ -264,11 +268,11 @@ impl Session {
         }
     }
 
-    /// What an operation that began at this count took.
-    fn counted_since(&self, before: &Bytes) -> Bytes {
+    /// What the operation under way took of the connection.
+    fn counted_since_begun(&self) -> Bytes {
         match &self.open {
             Open::H2(shared) | Open::Call(shared, _) => shared.take(),
-            _ => self.counted().since(before),
+            _ => self.counted().since(&self.begun),
         }
     }
 

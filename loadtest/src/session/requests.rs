@@ -1,34 +1,65 @@
 //! The exchanges of a session over HTTP/1.1, HTTP/2 and gRPC: what is sent, what must come back.
 
+use std::time::Instant;
+
 use http::Request;
 
 use super::{Open, Sample, Session, not_open, token_stream};
 use crate::error::{Error, Result};
 use crate::http::grpc::grpc_request;
 use crate::http::h1::H1;
+use crate::http::h2::was_too_late;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::plan::Scenario;
+
+/// A request that servers do not process because they are ending the connection is sent so often at most.
+const MOST_ATTEMPTS: u32 = 10;
 
 impl Session {
     pub(super) async fn multiplexed(&mut self) -> Result<u64> {
         let (up, down) = (self.case.up, self.case.down);
         let unary = self.grpc("/hybridge.demo.Echo/Unary")?;
         let plain = self.h2_request(up, down)?;
+        for _ in 0..MOST_ATTEMPTS {
+            let begun = Instant::now();
+            match self.once(&unary, &plain).await {
+                Ok((got, wanted)) if got == wanted => return Ok(0),
+                Ok((got, wanted)) => {
+                    let told = format!("{got} bytes for {wanted}");
+                    return Err(self.failed(&std::io::Error::other(told)));
+                }
+                Err(error) if was_too_late(&error) => self.reopen(begun).await?,
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+        let told = format!(
+            "{MOST_ATTEMPTS} connections ended in a row before they took a request (GOAWAY)"
+        );
+        Err(self.failed(&std::io::Error::other(told)))
+    }
+
+    /// One attempt over HTTP/2: the bytes that came, and those that must.
+    async fn once(
+        &mut self,
+        unary: &Request<()>,
+        plain: &Request<()>,
+    ) -> std::io::Result<(u64, u64)> {
+        let (up, down) = (self.case.up, self.case.down);
         let paged = self.dialer.endpoint().served.page.is_some();
-        let done = match &mut self.open {
+        match &mut self.open {
             Open::Call(_, call) => call
                 .exchange(up as usize)
                 .await
                 .map(|length| (length as u64, up)),
             Open::H2(shared) if self.case.scenario == Scenario::GrpcUnary => shared
                 .h2
-                .unary(&unary, up as usize)
+                .unary(unary, up as usize)
                 .await
                 .map(|length| (length as u64, up)),
             Open::H2(shared) => shared
                 .h2
-                .request(&plain, up)
+                .request(plain, up)
                 .await
                 .and_then(|(status, length)| match status {
                     200 if up > 0 || paged => Ok((down, down)),
@@ -39,17 +70,12 @@ impl Session {
                     ))),
                 }),
             _ => Err(not_open()),
-        };
-        match done.map_err(|error| self.failed(&error))? {
-            (got, wanted) if got == wanted => Ok(0),
-            (got, wanted) => {
-                Err(self.failed(&std::io::Error::other(format!("{got} bytes for {wanted}"))))
-            }
         }
     }
 
     /// One request on the persistent connection; its payload bytes.
     pub(super) async fn request(&mut self, up: u64, down: u64) -> Result<u64> {
+        self.ensure_open().await?;
         let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
             return Err(self.failed(&not_open()));
         };
@@ -74,14 +100,15 @@ impl Session {
             format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n")
         };
         let done = async {
-            h1.send(head.as_bytes(), up).await?;
-            let head = h1.response().await?;
-            let got = h1.drain(head.body).await?;
-            match head.status {
-                200 if paged && up == 0 => Ok(got),
-                200 if up > 0 || got == down => Ok(up + down),
-                200 => Err(std::io::Error::other(format!("{path} gave {got} bytes"))),
-                status => Err(std::io::Error::other(format!("{path} answered {status}"))),
+            let head = h1.ask(head.as_bytes(), up).await?;
+            if head.status != 200 {
+                let told = format!("{path} answered {}", head.status);
+                return Err(std::io::Error::other(told));
+            }
+            match h1.drain(head.body).await? {
+                got if paged && up == 0 => Ok(got),
+                got if up > 0 || got == down => Ok(up + down),
+                got => Err(std::io::Error::other(format!("{path} gave {got} bytes"))),
             }
         };
         done.await
@@ -90,6 +117,7 @@ impl Session {
 
     /// One streamed response on the persistent connection; its tokens.
     pub(super) async fn tokens(&mut self, tokens: u32, sample: &mut Sample) -> Result<u64> {
+        self.ensure_open().await?;
         let Open::H1(mut h1) = std::mem::replace(&mut self.open, Open::Nothing) else {
             return Err(self.failed(&not_open()));
         };

@@ -11,6 +11,8 @@ pub struct Sample {
     pub units: u64,
     pub errors: u64,
     pub unserved: u64,
+    /// Connections opened again because the server had announced the end of those before.
+    pub reopened: u64,
     pub bytes: Bytes,
     /// Nanoseconds each.
     pub latency: Vec<u64>,
@@ -32,10 +34,22 @@ impl Sample {
         self.units += other.units;
         self.errors += other.errors;
         self.unserved += other.unserved;
+        self.reopened += other.reopened;
         self.bytes.add(&other.bytes);
         self.latency.append(&mut other.latency);
         self.first.append(&mut other.first);
         self.gap.append(&mut other.gap);
         self.late.append(&mut other.late);
     }
+}
+
+/// What the operation under way has of connections that it left, and does not have of those it opened.
+#[derive(Debug, Default)]
+pub(super) struct Reopening {
+    /// Its bytes on the connections before.
+    pub(super) bytes: Bytes,
+    /// Until the next one was there.
+    pub(super) time: Duration,
+    /// Connections it opened.
+    pub(super) count: u64,
 }

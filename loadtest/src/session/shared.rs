@@ -22,11 +22,16 @@ pub(super) struct Shared {
 }
 
 impl SharedConnection {
-    /// The connection as it is, or a new one where there is none that works.
-    pub(super) async fn join(&self, dialer: &Dialer, expect: Expect) -> Result<Arc<Shared>> {
+    /// The connection as it is, or a new one where there is none that takes requests; and whether it is new.
+    pub(super) async fn join(
+        &self,
+        dialer: &Dialer,
+        expect: Expect,
+    ) -> Result<(Arc<Shared>, bool)> {
         let mut known = self.0.lock().await;
-        if let Some(shared) = known.upgrade().filter(|shared| !shared.h2.has_ended()) {
-            return Ok(shared);
+        let works = |shared: &Arc<Shared>| !shared.h2.has_ended() && !shared.h2.is_leaving();
+        if let Some(shared) = known.upgrade().filter(works) {
+            return Ok((shared, false));
         }
         let stream = dialer.dial(expect).await?.stream;
         let meter = Arc::clone(stream.meter());
@@ -35,7 +40,7 @@ impl SharedConnection {
         let h2 = H2::start(stream).await.map_err(failed)?;
         let shared = Arc::new(Shared { h2, meter, taken });
         *known = Arc::downgrade(&shared);
-        Ok(shared)
+        Ok((shared, true))
     }
 }
 

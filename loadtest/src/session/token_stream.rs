@@ -30,8 +30,7 @@ pub(super) async fn run(
 ) -> io::Result<u64> {
     let start = stamp::now();
     let request = request(authority, wanted);
-    h1.send(request.as_bytes(), 0).await?;
-    let head = h1.response().await?;
+    let head = h1.ask(request.as_bytes(), 0).await?;
     if head.status != 200 {
         return Err(io::Error::other(format!(
             "/v1/chat/completions answered {}",

@@ -61,6 +61,7 @@ fn blocks(case: &Case, rng: &mut Rng) -> Vec<Block> {
                 units: if streams { ops * 64 } else { 0 },
                 errors: 0,
                 unserved: 0,
+                reopened: 0,
                 bytes: Bytes {
                     handshakes: ops,
                     handshake_up: ops * up,

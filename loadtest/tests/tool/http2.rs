@@ -43,7 +43,7 @@ async fn serve(pki: &Pki, status: &'static str) -> SocketAddr {
     address
 }
 
-async fn answer(
+pub(crate) async fn answer(
     request: Request<h2::RecvStream>,
     mut respond: SendResponse<Bytes>,
     status: &'static str,

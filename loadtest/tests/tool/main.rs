@@ -1,6 +1,7 @@
 //! The tool as its user meets it: what it prints, keeps and refuses, and the bytes it counts.
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
+mod announced;
 mod backend;
 mod browser;
 mod bytes_equal_openssl;
@@ -8,6 +9,7 @@ mod capacity;
 mod checked;
 mod cli;
 mod compared;
+mod early;
 mod endings;
 mod fits;
 mod golden;

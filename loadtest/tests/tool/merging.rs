@@ -19,6 +19,7 @@ fn block(values: &[u64], cpu: Option<f64>) -> Block {
         units: 7,
         errors: 1,
         unserved: 2,
+        reopened: 3,
         bytes: Bytes {
             handshakes: 3,
             wire_up: 10,
