@@ -77,18 +77,18 @@ fn serve(args: &ServeArgs) -> Result<(), Error> {
             version = crate::build::VERSIONS.hybridge,
             "serving the webhook"
         );
-        let drain = server.drain();
+        let owed = server.owed();
         let shutdown = Notify::new();
         let serving = server.run(shutdown.notified());
         tokio::pin!(serving);
         tokio::select! {
-            () = &mut serving => return Ok(()),
+            ended = &mut serving => return ended,
             () = signals.next() => shutdown.notify_one(),
         }
         // The second signal ends it at once, as that of `run`.
         tokio::select! {
-            () = &mut serving => Ok(()),
-            () = signals.next() => match drain.open() {
+            ended = &mut serving => ended,
+            () = signals.next() => match owed.requests() {
                 0 => Ok(()),
                 open => Err(Error::Cut(open)),
             },

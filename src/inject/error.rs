@@ -93,6 +93,9 @@ pub enum Error {
     /// A second signal ended `inject serve`.
     #[error("a second signal: {} cut", counted(*.0, "open request"))]
     Cut(usize),
+    /// The end of `inject serve` came before that of its requests.
+    #[error("{} cut at the end of the drain", counted(*.0, "open request"))]
+    Unfinished(usize),
     /// `inject serve` could not start or broke off.
     #[error("{what}: {source}")]
     Serve {

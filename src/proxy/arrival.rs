@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const GRACE_OF_A_HEAD: Duration = Duration::from_secs(5);
 
 /// Ends when a drain has waited long enough for the first byte of a connection.
-pub(super) fn overdue(drain: &Watch) -> impl Future<Output = ()> + use<> {
+pub(crate) fn overdue(drain: &Watch) -> impl Future<Output = ()> + use<> {
     late(drain, GRACE)
 }
 

@@ -34,7 +34,7 @@ struct Running {
     admin: SocketAddr,
     dir: TempDir,
     stop: Option<oneshot::Sender<()>>,
-    runtime: Option<std::thread::JoinHandle<()>>,
+    runtime: Option<std::thread::JoinHandle<Result<(), hybridge::inject::Error>>>,
 }
 
 /// Writes a new certificate and key into `dir`, the way `inject certs` makes them.
@@ -85,8 +85,8 @@ impl Running {
                 let server = Server::bind(&args).await.unwrap();
                 told.send((server.local_addr().unwrap(), server.admin_addr().unwrap()))
                     .unwrap();
-                server.run(async move { drop(stopped.await) }).await;
-            });
+                server.run(async move { drop(stopped.await) }).await
+            })
         });
         let (webhook, admin) = addresses.recv().unwrap();
         Self {

@@ -15,7 +15,7 @@ use crate::listener::{Accepted, Listener};
 use crate::log_limit::{LogLimit, log_admitted};
 use crate::metrics::{ListenerMetrics, Metrics, PanickedTask};
 use crate::panics;
-use crate::proxy::connection::{Open, sample, shed_reason, traffic_counters};
+use crate::proxy::connection::{Open, overdue, sample, shed_reason, traffic_counters};
 use crate::proxy::plain_http::PLAIN_HTTP;
 use crate::run::announce;
 use crate::tls;
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     queue: Arc<HandshakeQueue>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     traffic: TrafficCounters,
-    reviews: Arc<Reviews>,
+    pub(crate) reviews: Arc<Reviews>,
 }
 
 impl Shared {
@@ -116,9 +116,12 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
         permit,
     } = accepted;
     let _open = Open::new(&shared.metrics);
+    let mut begins = handshake::Client::new(client.ip());
+    // A client that says nothing holds no drain up.
+    begins.overdue = Some(Box::pin(overdue(&watch)));
     let handshake = Box::pin(handshake::accept(
         Bounded::new(stream),
-        handshake::Client::new(client.ip()),
+        begins,
         &shared.tls,
         &shared.queue,
         shared.traffic.clone(),
@@ -131,8 +134,9 @@ async fn handle_connection(accepted: Accepted, shared: Arc<Shared>, watch: Watch
     match secured {
         Ok((stream, session)) => {
             shared.metrics.handshake(&sample(&session));
-            let work = Arc::new(Work::new(client.ip(), Arc::clone(permit.activity())));
             let reviews = Arc::clone(&shared.reviews);
+            let activity = Arc::clone(permit.activity());
+            let work = Arc::new(Work::new(client.ip(), activity, reviews.owed().clone()));
             let metrics = Arc::clone(&shared.metrics);
             let panicked = Arc::new(move || metrics.panicked(PanickedTask::Stream));
             connection::serve(stream, session.alpn, reviews, watch, work, panicked).await;

@@ -9,7 +9,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::planning::Reviews;
 use super::streams::Streams;
@@ -22,6 +22,11 @@ use crate::tls::handshake::Alpn;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the end of a connection that has to make room for another one.
 const SHED_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection without a request may still bring its first one when a drain meets it: the client sent it right
+/// behind its handshake, and could not know.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+/// For an HTTP/2 client to answer the PING behind which its connection ends, once it is owed nothing.
+const MUTE: Duration = Duration::from_secs(2);
 /// Streams of one HTTP/2 connection. The API server opens another one when it needs more.
 const MAX_STREAMS: u32 = 16;
 /// Bytes of bodies that a client may send and nobody has read yet, of a stream and of a connection.
@@ -56,13 +61,8 @@ pub(crate) async fn serve<IO>(
                 .max_buf_size(READ_AHEAD)
                 .header_read_timeout(HEAD_TIMEOUT);
             let connection = pin!(builder.serve_connection(io, service));
-            let _ = until_drained(
-                connection,
-                watch,
-                &work,
-                http1::Connection::graceful_shutdown,
-            )
-            .await;
+            let end = http1::Connection::graceful_shutdown;
+            let _ = until_drained(connection, watch, &work, end, None).await;
         }
         Alpn::Http2 => {
             let mut builder = http2::Builder::new(Streams(stream_panicked));
@@ -74,40 +74,51 @@ pub(crate) async fn serve<IO>(
                 .max_header_list_size(MAX_FIELDS)
                 .keep_alive_interval(Duration::from_secs(30));
             let connection = pin!(builder.serve_connection(io, service));
-            let _ = until_drained(
-                connection,
-                watch,
-                &work,
-                http2::Connection::graceful_shutdown,
-            )
-            .await;
+            let end = http2::Connection::graceful_shutdown;
+            let _ = until_drained(connection, watch, &work, end, Some(MUTE)).await;
         }
     }
 }
 
-/// Drives a connection until the client closes it or does not take its responses; a drain lets the request under way finish and takes no other. One that has to
-/// make room waits for its client, and has a moment for its last bytes.
+/// Drives a connection until the client closes it or does not take its responses; a drain lets the request under way finish and takes no other,
+/// and ends it when it owes nothing for as long as `mute`. One that has to make room waits for its client, and has a moment for its last bytes.
 async fn until_drained<C>(
     mut connection: Pin<&mut C>,
     watch: Watch,
     work: &Work,
     shut_down: impl Fn(Pin<&mut C>),
+    mute: Option<Duration>,
 ) -> Result<(), hyper::Error>
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
+    let first_by = Instant::now() + FIRST_REQUEST_GRACE;
     let mut given_up = pin!(work.untaken().given_up());
     tokio::select! {
         ended = connection.as_mut() => return ended,
         () = given_up.as_mut() => return Ok(()),
-        () = watch.reached(Phase::Draining) => shut_down(connection.as_mut()),
+        () = watch.reached(Phase::Draining) => {}
         () = work.activity().shed() => {
             shut_down(connection.as_mut());
             return timeout(SHED_TIMEOUT, connection).await.unwrap_or(Ok(()));
         }
     }
     tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = given_up.as_mut() => return Ok(()),
+        () = work.begun() => {}
+        () = sleep_until(first_by) => {}
+    }
+    shut_down(connection.as_mut());
+    let quiet = async {
+        match mute {
+            Some(long) => work.quiet_for(long).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
         ended = connection => ended,
         () = given_up => Ok(()),
+        () = quiet => Ok(()),
     }
 }

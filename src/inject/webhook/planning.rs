@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::bodies::{Bodies, Room};
 use super::respond::{BODY_LIMIT, Refusal, Refused, Webhook};
 use super::values::{MOST_VALUES, Values};
-use super::work::Work;
+use super::work::{Owing, Work};
 use crate::listener::ClientIp;
 use crate::log_limit::{LogLimit, log_admitted};
 
@@ -51,6 +51,7 @@ pub(crate) struct Reviews {
     small_plans: Arc<Semaphore>,
     large_plans: Arc<Semaphore>,
     values: Arc<Semaphore>,
+    owed: Owing,
 }
 
 impl Reviews {
@@ -61,7 +62,13 @@ impl Reviews {
             small_plans: Arc::new(Semaphore::new(SMALL_PLANS)),
             large_plans: Arc::new(Semaphore::new(LARGE_PLANS)),
             values: Arc::new(Semaphore::new(PLANNED_VALUES)),
+            owed: Owing::default(),
         })
+    }
+
+    /// The requests of all connections that are owed a response.
+    pub(crate) fn owed(&self) -> &Owing {
+        &self.owed
     }
 
     pub(super) async fn respond_to(
@@ -69,6 +76,7 @@ impl Reviews {
         request: Request<Incoming>,
         work: Arc<Work>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let owed = work.owes();
         let (head, body) = request.into_parts();
         let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
             Ok(Ok(body)) => {
@@ -89,7 +97,7 @@ impl Reviews {
                 reason
             );
         }
-        let hold = |response| work.untaken().hold(&self.bodies, response);
+        let hold = |response| work.untaken().hold(&self.bodies, response, owed);
         Ok(response.map(|response| Full::new(hold(response))))
     }
 

@@ -26,8 +26,13 @@ pub(super) struct Untaken {
 }
 
 impl Untaken {
-    /// The same response, which counts until the client has taken it.
-    pub(super) fn hold(self: &Arc<Self>, bodies: &Arc<Bodies>, response: Bytes) -> Bytes {
+    /// The same response, which counts until the client has taken it, with what is to be dropped then.
+    pub(super) fn hold<T: Send + 'static>(
+        self: &Arc<Self>,
+        bodies: &Arc<Bodies>,
+        response: Bytes,
+        owed: T,
+    ) -> Bytes {
         let room = bodies.enter(Arc::clone(&self.evicted));
         room.grow(response.len());
         let mut made = self.made();
@@ -40,6 +45,7 @@ impl Untaken {
             response,
             room,
             untaken: Arc::clone(self),
+            _owed: owed,
         })
     }
 
@@ -70,19 +76,20 @@ impl Untaken {
 }
 
 /// A response that is not written yet.
-struct Held {
+struct Held<T> {
     response: Bytes,
     room: Room,
     untaken: Arc<Untaken>,
+    _owed: T,
 }
 
-impl AsRef<[u8]> for Held {
+impl<T> AsRef<[u8]> for Held<T> {
     fn as_ref(&self) -> &[u8] {
         &self.response
     }
 }
 
-impl Drop for Held {
+impl<T> Drop for Held<T> {
     fn drop(&mut self) {
         self.untaken.made().remove(&self.room.number());
     }
@@ -101,7 +108,7 @@ mod tests {
         let clients: [Arc<Untaken>; 3] = Default::default();
         let response = || Bytes::from(vec![b'x'; 60]);
         let [first, second, third] = clients.each_ref().map(|client| {
-            let held = client.hold(&bodies, response());
+            let held = client.hold(&bodies, response(), ());
             if Arc::ptr_eq(client, &clients[0]) {
                 // It has taken it whole.
                 drop(held.slice(..30));

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::accept::{Shared, accept};
 use super::admin::{self, AdminState};
 use super::respond::Webhook;
+use super::work::Owing;
 use crate::admin::connection;
 use crate::drain::{Drain, Phase};
 use crate::inject::cli::ServeArgs;
@@ -99,14 +100,14 @@ impl Server {
         Some(rfc3339(current.facts().not_after))
     }
 
-    /// The drain of its connections.
-    pub(crate) fn drain(&self) -> Drain {
-        self.drain.clone()
+    /// The requests whose clients have not got their response.
+    pub(crate) fn owed(&self) -> Owing {
+        self.shared.reviews.owed().clone()
     }
 
-    /// Serves until `shutdown` completes, then lets requests under way finish.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let _reloading = self.follow_certificates();
+    /// Serves until `shutdown` completes, then lets requests under way finish; an error says how many did not.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let (_reloading, owed) = (self.follow_certificates(), self.owed());
         let admin = tokio::spawn(admin::serve(self.admin, self.admin_state));
         let accepting = tokio::spawn(accept(
             self.listener,
@@ -119,10 +120,16 @@ impl Server {
         sleep(LAME_DUCK).await;
         self.drain.advance(Phase::Draining);
         accepting.abort();
-        if timeout(FINISH, self.drain.finished()).await.is_err() {
-            tracing::warn!(open = self.drain.open(), "requests were cut");
-        }
+        let _ = timeout(FINISH, self.drain.finished()).await;
         admin.abort();
+        // Not the connections: one that owes nothing loses nothing.
+        match owed.requests() {
+            0 => Ok(()),
+            open => {
+                tracing::warn!(open, "requests were cut");
+                Err(Error::Unfinished(open))
+            }
+        }
     }
 
     fn follow_certificates(&self) -> ReloadHandle {

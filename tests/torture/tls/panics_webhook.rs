@@ -109,7 +109,7 @@ async fn trial() {
     let head = ask(&mut other, UNKNOWN).await.unwrap();
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     drop(stop);
-    within(running).await.unwrap();
+    within(running).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -32,9 +32,15 @@ fn served(reviews: &Arc<Reviews>, activity: &Arc<Activity>, server: DuplexStream
         alpn,
         Arc::clone(reviews),
         Drain::default().watch(),
-        Arc::new(Work::new(Ipv4Addr::LOCALHOST.into(), Arc::clone(activity))),
+        work(reviews, activity),
         Arc::new(|| ()),
     ));
+}
+
+fn work(reviews: &Arc<Reviews>, activity: &Arc<Activity>) -> Arc<Work> {
+    let owed = reviews.owed().clone();
+    let work = Work::new(Ipv4Addr::LOCALHOST.into(), Arc::clone(activity), owed);
+    Arc::new(work)
 }
 
 /// A client that announces a body of so many bytes and sends some of them.
@@ -197,8 +203,50 @@ async fn a_client_that_opens_no_window_is_given_up() {
     let statuses = responses.iter().map(Response::status);
     assert!(statuses.into_iter().all(|status| status == StatusCode::OK));
     assert!(reviews.bodies.bytes() > 300, "{}", reviews.bodies.bytes());
+    assert_eq!(reviews.owed().requests(), 3);
     let _ = connection.await.unwrap();
+    assert_eq!(reviews.owed().requests(), 0);
     assert!(began.elapsed() >= Duration::from_secs(10));
     assert!(began.elapsed() < Duration::from_secs(11));
     assert_eq!(reviews.bodies.bytes(), 0);
+}
+
+/// A connection that a drain meets, and its drain.
+fn drained(alpn: Alpn) -> (DuplexStream, Drain) {
+    let (client, server) = duplex(1 << 20);
+    let (reviews, drain) = (reviews(), Drain::default());
+    let work = work(&reviews, &activity());
+    let panicked = Arc::new(|| ());
+    tokio::spawn(serve(server, alpn, reviews, drain.watch(), work, panicked));
+    drain.advance(crate::drain::Phase::Draining);
+    (client, drain)
+}
+
+/// The client sent it right behind its handshake, and could not know of the drain.
+#[tokio::test(start_paused = true)]
+async fn the_first_request_of_a_connection_is_served_in_a_drain() {
+    let (mut client, drain) = drained(Alpn::Http1);
+    sleep(Duration::from_millis(500)).await;
+    let head = "POST /inject/object HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(status(client).await, "415");
+    drain.finished().await;
+
+    let (client, drain) = drained(Alpn::Http1);
+    let began = Instant::now();
+    drain.finished().await;
+    assert!(began.elapsed() < Duration::from_secs(2));
+    drop(client);
+}
+
+/// It asks for nothing and answers no PING.
+#[tokio::test(start_paused = true)]
+async fn a_mute_client_holds_no_drain_up() {
+    let (mut client, drain) = drained(Alpn::Http2);
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let hello = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat();
+    client.write_all(&hello).await.unwrap();
+    let began = Instant::now();
+    drain.finished().await;
+    assert!(began.elapsed() < Duration::from_secs(4));
 }
