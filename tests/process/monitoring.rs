@@ -90,7 +90,7 @@ fn a_refusal_by_rule_is_no_failing_upstream() {
 #[test]
 fn a_stranger_is_no_error_of_the_injector() {
     let expression = expression(&alert("HybridgeInjectorErrors"));
-    let left_out = r#"reason!~"path|method|content_type|slow_body|broken_body""#;
+    let left_out = r#"reason!~"path|method|content_type|slow_body|broken_body|bad_head""#;
     assert!(expression.contains(left_out), "{expression}");
 }
 

@@ -32,10 +32,10 @@ const MAX_STREAMS: u32 = 16;
 /// Bytes of bodies that a client may send and nobody has read yet, of a stream and of a connection.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 128 << 10;
-/// Bytes of the fields of a request.
-const MAX_FIELDS: u32 = 8 << 10;
-/// Bytes that HTTP/1.1 reads ahead, the head of a request among them.
+/// Bytes that HTTP/1.1 reads ahead, the head of a request among them, and bytes of the fields of one over HTTP/2. A head
+/// that is too large is refused where it is counted, which these are beyond.
 const READ_AHEAD: usize = 64 << 10;
+const FIELDS: u32 = 64 << 10;
 
 /// Serves a connection until the client closes it, a drain ends it or it has to make room.
 pub(crate) async fn serve<IO>(
@@ -49,6 +49,7 @@ pub(crate) async fn serve<IO>(
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let open = Arc::clone(&work);
+    let counts = Arc::clone(&reviews);
     let service =
         service_fn(move |request| Arc::clone(&reviews).respond_to(request, Arc::clone(&open)));
     let io = TokioIo::new(io);
@@ -62,7 +63,11 @@ pub(crate) async fn serve<IO>(
                 .header_read_timeout(HEAD_TIMEOUT);
             let connection = pin!(builder.serve_connection(io, service));
             let end = http1::Connection::graceful_shutdown;
-            let _ = until_drained(connection, watch, &work, end, None).await;
+            if let Err(error) = until_drained(connection, watch, &work, end, None).await
+                && error.is_parse()
+            {
+                counts.refused_head(work.client(), error.is_parse_too_large());
+            }
         }
         Alpn::Http2 => {
             let mut builder = http2::Builder::new(Streams(stream_panicked));
@@ -71,7 +76,7 @@ pub(crate) async fn serve<IO>(
                 .max_concurrent_streams(MAX_STREAMS)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_header_list_size(MAX_FIELDS)
+                .max_header_list_size(FIELDS)
                 .keep_alive_interval(Duration::from_secs(30));
             let connection = pin!(builder.serve_connection(io, service));
             let end = http2::Connection::graceful_shutdown;

@@ -2,11 +2,13 @@
 //! body, memory for all bodies and responses, time for the plan.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -38,6 +40,9 @@ const SMALL_PLANS: usize = 8;
 const LARGE_PLANS: usize = 4;
 /// Values of all reviews that are planned at once: they take some 80 MB.
 const PLANNED_VALUES: usize = 2 * MOST_VALUES;
+
+/// Bytes of a request's head, 32 more for each field (RFC 9113 §6.5.2).
+const LONGEST_HEAD: usize = 8 << 10;
 
 /// Lines about requests that are refused, of which anybody causes as many as they like.
 static REFUSED: LogLimit = LogLimit::new(Duration::from_secs(1), 10);
@@ -78,7 +83,7 @@ impl Reviews {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let owed = work.owes();
         let (head, body) = request.into_parts();
-        let response = match timeout(BODY_TIMEOUT, self.read(body)).await {
+        let response = match timeout(BODY_TIMEOUT, self.read(&head, body)).await {
             Ok(Ok(body)) => {
                 // Not before: a connection that waits for its client may have to make room.
                 let _open = work.request();
@@ -88,22 +93,26 @@ impl Reviews {
             Err(_) => self.webhook.refuse(&Refusal::slow_body()),
         };
         if let Some(Refused(reason)) = response.extensions().get() {
-            log_admitted!(
-                info,
-                REFUSED.admit(),
-                "refused a request",
-                client = %ClientIp(work.client()),
-                status = response.status().as_u16(),
-                reason
-            );
+            log_refused(work.client(), response.status(), reason);
         }
         let hold = |response| work.untaken().hold(&self.bodies, response, owed);
         Ok(response.map(|response| Full::new(hold(response))))
     }
 
+    /// Counts and logs a head that hyper refused before it became a request.
+    pub(super) fn refused_head(&self, client: IpAddr, is_large: bool) {
+        let refusal = Refusal::bad_head(is_large);
+        self.webhook.refuse(&refusal);
+        log_refused(client, refusal.status, refusal.reason);
+    }
+
     /// Reads a body up to the limit; it may have to give way to others.
-    async fn read(&self, body: Incoming) -> Result<Arrived, Refusal> {
+    async fn read(&self, head: &Parts, body: Incoming) -> Result<Arrived, Refusal> {
         let mut body = pin!(body);
+        if size(head) > LONGEST_HEAD {
+            discard(body).await;
+            return Err(Refusal::bad_head(true));
+        }
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             discard(body).await;
             return Err(Refusal::body_too_large());
@@ -146,7 +155,7 @@ impl Reviews {
     }
 
     /// Plans on a thread of its own: no pod, however it is written, holds up the workers, which answer probes too.
-    async fn plan(self: &Arc<Self>, head: http::request::Parts, body: Arrived) -> Response<Bytes> {
+    async fn plan(self: &Arc<Self>, head: Parts, body: Arrived) -> Response<Bytes> {
         let Arrived { text, values, room } = body;
         let plans = match text.len() {
             0..=SMALL_BODY => &self.small_plans,
@@ -182,7 +191,7 @@ impl Reviews {
         }
     }
 
-    fn respond(&self, head: &http::request::Parts, body: &[u8]) -> Response<Bytes> {
+    fn respond(&self, head: &Parts, body: &[u8]) -> Response<Bytes> {
         let headers: &HeaderMap = &head.headers;
         self.webhook
             .respond(&head.method, head.uri.path(), headers, body)
@@ -210,6 +219,23 @@ async fn discard(mut body: Pin<&mut Incoming>) {
     };
     // Whether it ended or not, the response is the same.
     let _ = timeout(DISCARD_TIMEOUT, reading).await;
+}
+
+fn size(head: &Parts) -> usize {
+    let fields = head.headers.iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
+    head.uri.path().len() + head.uri.query().map_or(0, str::len) + fields.sum::<usize>()
+}
+
+fn log_refused(client: IpAddr, status: StatusCode, reason: &'static str) {
+    log_admitted!(
+        info,
+        REFUSED.admit(),
+        "refused a request",
+        client = %ClientIp(client),
+        status = status.as_u16(),
+        reason
+    );
 }
 
 #[cfg(test)]

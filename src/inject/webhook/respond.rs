@@ -126,6 +126,20 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn bad_head(is_large: bool) -> Self {
+        let (status, message) = if is_large {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            (status, "the head is too large: 8 KiB are allowed")
+        } else {
+            (StatusCode::BAD_REQUEST, "the head is malformed")
+        };
+        Self {
+            status,
+            reason: "bad_head",
+            message: message.into(),
+        }
+    }
+
     pub(crate) fn body_too_large() -> Self {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE,
@@ -154,7 +168,8 @@ impl Refusal {
 }
 
 /// Every reason of a `Refusal`.
-const ERRORS: [&str; 9] = [
+const ERRORS: [&str; 10] = [
+    "bad_head",
     "bad_review",
     "body_too_large",
     "broken_body",

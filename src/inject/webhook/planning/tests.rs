@@ -250,3 +250,32 @@ async fn a_mute_client_holds_no_drain_up() {
     drain.finished().await;
     assert!(began.elapsed() < Duration::from_secs(4));
 }
+
+/// Over HTTP/1.1 and HTTP/2, whether hyper refuses it or we do.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_refused_is_counted() {
+    let metrics = Metrics::new().unwrap();
+    let reviews = Reviews::new(Webhook::new(Settings::default(), &metrics).unwrap());
+    let large = "y".repeat(9000);
+    for (target, field, expected) in [("/inject/object", &large[..], "431"), ("/<x>", "", "400")] {
+        let (mut client, server) = duplex(1 << 20);
+        served(&reviews, &activity(), server, Alpn::Http1);
+        let head =
+            format!("POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {field}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(status(client).await, expected);
+    }
+    let (client, server) = duplex(1 << 20);
+    served(&reviews, &activity(), server, Alpn::Http2);
+    let (mut requests, connection) = h2::client::handshake(client).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("https://x/inject/object").header("x", large);
+    let (response, _) = requests
+        .send_request(request.body(()).unwrap(), true)
+        .unwrap();
+    let status = response.await.unwrap().status();
+    assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let page = String::from_utf8(metrics.render().unwrap()).unwrap();
+    let counted = "{reason=\"bad_head\",result=\"error\"} 3\n";
+    assert!(page.contains(counted), "{page}");
+}
