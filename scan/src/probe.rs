@@ -114,6 +114,8 @@ pub fn probe(args: &ProbeArgs, known: &[Known], out: &mut impl Write) -> Result<
         let response = get(&mut session, &target, &path, args.timeout);
         writeln!(out, "response      {}", response.map_err(failed)?)?;
     }
+    // Without it the server would count a client that went away.
+    session.close();
     Ok(verdict)
 }
 

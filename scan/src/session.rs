@@ -1,10 +1,13 @@
 //! A rustls client on a blocking socket: a handshake and what comes after it, each bounded in time.
 
-use std::io;
-use std::net::TcpStream;
+use std::io::{self, Read as _};
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
+
+/// For the server to end a connection that we have ended.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A connection, and what it took in bytes.
 pub(crate) struct Session {
@@ -57,11 +60,24 @@ impl Session {
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent, and drops what the server still sends, such as tickets: a socket closed with
+    /// bytes unread is reset, which overtakes what was said.
     pub(crate) fn close(&mut self) {
         self.tls.send_close_notify();
         // The server may be gone already.
         let _ = self.tls.write_tls(&mut self.stream);
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let end = Instant::now() + FAREWELL;
+        let mut unread = [0; 4096];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
+                return;
+            }
+            if !matches!(self.stream.read(&mut unread), Ok(1..)) {
+                return;
+            }
+        }
     }
 
     fn read(&mut self) -> Result<(), String> {

@@ -337,6 +337,11 @@ async fn a_probe_shows_the_group_and_its_exit_code_says_the_kind() {
             "{said}"
         );
         assert_eq!(stranger.status.code(), Some(1));
+        // Both said that they leave.
+        let closed = [("outcome", "closed")];
+        process
+            .metric_reaches("hybridge_connections_total", &closed, 2.0)
+            .await;
     }
     let nobody = hybridge(&["probe", "127.0.0.1:1", "--timeout", "1"]).await;
     assert_eq!(nobody.status.code(), Some(1));
