@@ -142,12 +142,20 @@ fn verdict_of(assessed: &Assessed<'_>, sides: &Sides) -> Vec<String> {
     let names = |wanted: &[Verdict]| -> Vec<String> {
         told.iter()
             .filter(|(figure, ..)| wanted.contains(&figure.called()))
-            .map(|(_, scenario, _)| noun(*scenario).to_owned())
+            .map(|(figure, scenario, _)| {
+                let noun = noun(*scenario);
+                if wanted.contains(&Verdict::More) {
+                    noun.to_owned()
+                } else {
+                    // One figure says nothing of the others: of a new connection, nothing of its bytes.
+                    format!("the {} of {noun}", aspect(figure.metric))
+                }
+            })
             .collect()
     };
     let costs = |how: &str| {
         let (subject, baseline) = (sides.subject(), sides.baseline());
-        format!("{subject} costs {how} than {baseline} for")
+        format!("{subject} costs {how} than {baseline}")
     };
     let begun = |with: &str, behind_names: &str| match sides.named() {
         Some(named) => format!("{named}: {behind_names}"),
@@ -155,11 +163,11 @@ fn verdict_of(assessed: &Assessed<'_>, sides: &Sides) -> Vec<String> {
     };
     let mut sentences = Vec::new();
     for (verdicts, words) in [
-        (&[Verdict::More][..], costs("more")),
-        (&[Verdict::Less], costs("less")),
+        (&[Verdict::More][..], costs("more") + " for"),
+        (&[Verdict::Less], costs("less") + " in"),
         (
             &[Verdict::Equivalent, Verdict::Open],
-            begun("No difference was seen for", "no difference was seen for"),
+            begun("No difference was seen in", "no difference was seen in"),
         ),
         (
             &[Verdict::Unsteady],
@@ -175,6 +183,15 @@ fn verdict_of(assessed: &Assessed<'_>, sides: &Sides) -> Vec<String> {
         }
     }
     sentences
+}
+
+/// What of it was compared.
+fn aspect(metric: Metric) -> &'static str {
+    match metric {
+        Metric::ServerCpuPerGib => "server CPU",
+        Metric::TokenGap => "interval",
+        _ => "latency",
+    }
 }
 
 fn noun(scenario: Scenario) -> &'static str {

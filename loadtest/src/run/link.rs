@@ -17,10 +17,12 @@ impl Run {
             .map_err(Error::system("the relay could not be verified"))?;
         if verified.is_off() {
             results.warnings.push(format!(
-                "The relay for {} is off: a round trip took {:.0} us in the median, {:.0} us more than asked.",
+                "The relay for {} is off: a round trip took {:.0} us in the median, {:.0} us more than the {} us that were asked for and the {:.0} us of loopback itself.",
                 case.link,
                 verified.median_rtt_us,
-                verified.excess_us()
+                verified.excess_us(),
+                case.link.rtt_us,
+                verified.bare_rtt_us
             ));
         }
         results.links.push(verified);
