@@ -26,7 +26,7 @@ use crate::results::{Results, file, merge};
 use crate::{primitives, report, session, stub};
 use limits::check_limits;
 pub use rendering::write_report;
-use runtime::listen;
+use runtime::{listen, place};
 use terminal::{conclude, print, say};
 
 /// Runs a command; the exit code where it is not an error.
@@ -130,7 +130,8 @@ fn serve_forward(arguments: &Forward) -> Result<u8> {
         let listener = listen(&arguments.listen).await?;
         say(&format!(
             "forwards {} to {}",
-            arguments.listen, arguments.to
+            place(&listener)?,
+            arguments.to
         ));
         let ended = forward::serve(listener, arguments.to).await;
         ended.map_err(Error::system("it stopped accepting"))
@@ -146,7 +147,10 @@ fn serve_backend(arguments: &Backend) -> Result<u8> {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        say(&format!("backend on {}", arguments.listen));
+        say(&format!("backend on {}", place(&http)?));
+        if let Some(blocks) = &blocks {
+            say(&format!("blocks of raw TCP on {}", place(blocks)?));
+        }
         let ended = match blocks {
             None => stub::serve(http).await,
             Some(blocks) => {

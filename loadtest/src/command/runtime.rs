@@ -50,6 +50,13 @@ pub(super) async fn listen(address: &str) -> Result<tokio::net::TcpListener> {
         .map_err(|error| Error::Process(format!("cannot listen on {address}: {error}")))
 }
 
+/// Where it listens: of port 0 the system has made another.
+pub(super) fn place(listener: &tokio::net::TcpListener) -> Result<String> {
+    let address = listener.local_addr();
+    let address = address.map_err(Error::system("the address of a socket"))?;
+    Ok(address.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;

@@ -28,7 +28,7 @@ fn ahead(start_at: Option<u64>, now: Duration) -> Result<Duration> {
     Ok(ahead)
 }
 
-/// Waits for it, and says how long.
+/// Waits for it, and says how long; or that it has passed.
 pub(super) async fn wait_for(start_at: Option<u64>) -> Result<()> {
     let ahead = until(start_at)?;
     if !ahead.is_zero() {
@@ -37,6 +37,10 @@ pub(super) async fn wait_for(start_at: Option<u64>) -> Result<()> {
             ahead.as_secs_f64().ceil()
         ));
         tokio::time::sleep(ahead).await;
+    } else if let Some(start) = start_at {
+        say(&format!(
+            "--start-at {start} has passed: beginning at once; generators that are to begin together need a moment to come"
+        ));
     }
     Ok(())
 }

@@ -172,3 +172,24 @@ async fn a_first_byte_in_common_with_http2_does_not_mislead() {
     assert!(answer.ends_with("\r\n\r\n3\n"), "{answer}");
     served.abort();
 }
+
+#[test]
+fn the_port_that_the_system_chose_is_said() {
+    for command in ["backend", "forward"] {
+        let mut server = std::process::Command::new(BIN)
+            .args([command, "--listen", "127.0.0.1:0"])
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let said = server.stderr.take().unwrap();
+        std::io::BufReader::new(said).read_line(&mut line).unwrap();
+        let address = line
+            .split_whitespace()
+            .find(|word| word.starts_with("127.0.0.1:"));
+        let connected = std::net::TcpStream::connect(address.unwrap());
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(connected.is_ok(), "{line}");
+    }
+}

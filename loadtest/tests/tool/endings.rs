@@ -261,3 +261,13 @@ async fn cases_that_overrides_make_are_told_apart() {
         ]
     );
 }
+
+/// A shard that begins late is measured all the same; that it did not wait is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_has_passed_is_said() {
+    let place = Place::new().await;
+    let plan = place.plan(2);
+    let arguments = ["run", &plan, "--start-at", "5", "--out", "out"];
+    let output = tool(place.folder.path(), &arguments);
+    assert_told(&output, 0, &["--start-at 5 has passed: beginning at once"]);
+}
