@@ -223,8 +223,14 @@ fn series_chart(
     scale: f64,
     [x_title, y_title]: [&str; 2],
 ) -> Option<String> {
-    let first = cases.first()?;
-    let names = ordered(results, first);
+    // A target that failed one case has its place in the others.
+    let measured = |name: &String| {
+        cases
+            .iter()
+            .any(|case| case.blocks_of(name).next().is_some())
+    };
+    let names = results.targets.iter().map(|target| target.name.clone());
+    let names: Vec<String> = names.filter(measured).collect();
     let curve = |name: &String| -> Vec<(f64, Interval)> {
         let mut points: Vec<_> = cases
             .iter()
@@ -251,11 +257,10 @@ fn series_chart(
             format!("{x:.0}")
         }
     };
-    let ticks = curves
-        .first()?
-        .iter()
-        .map(|(x, _)| (*x, label(*x)))
-        .collect();
+    let mut marks: Vec<f64> = curves.iter().flatten().map(|(x, _)| *x).collect();
+    marks.sort_by(f64::total_cmp);
+    marks.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+    let ticks = marks.into_iter().map(|x| (x, label(x))).collect();
     let pad = (ends.1 - ends.0) * 0.04;
     let x_scale = Scale::Linear {
         low: ends.0 - pad,

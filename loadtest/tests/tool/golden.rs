@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use crate::support::fixture::{results, target};
-use hybridge_loadtest::plan::Role;
+use hybridge_loadtest::plan::{Role, Scenario};
 use hybridge_loadtest::report;
 use hybridge_loadtest::results::findings::{Metric, difference};
 use hybridge_loadtest::results::histogram::Packed;
-use hybridge_loadtest::results::{Block, file};
+use hybridge_loadtest::results::{Block, CaseResult, file};
 use hybridge_loadtest::rng::Rng;
 use hybridge_loadtest::tls::Group;
 
@@ -333,4 +333,18 @@ fn nothing_compared_is_said_as_such() {
         "{text}"
     );
     assert!(!text.contains("0 of 0"), "{text}");
+}
+
+#[test]
+fn a_target_that_failed_one_case_has_its_place_in_the_chart_of_all() {
+    let mut results = results();
+    let is_request = |case: &&mut CaseResult| case.case.scenario == Scenario::H1Keepalive;
+    let first = results.cases.iter_mut().find(is_request).unwrap();
+    first.blocks.retain(|block| block.target != "hybrid");
+    let charts = report::charts::all(&results);
+    let of_rate = |(_, caption): &&(String, String)| caption.contains("against connections");
+    let (svg, _) = charts.iter().find(of_rate).unwrap();
+    for shown in [">hybrid<", ">classical<", ">1<", ">8<"] {
+        assert!(svg.contains(shown), "{shown}: {svg}");
+    }
 }
