@@ -2,6 +2,7 @@
 //! function of the limits that the kernel sets and of the settings; `check` prints it, start warns by
 //! it, the injector sizes the sidecar with it. Imports nothing of ours.
 
+mod demand;
 mod http2;
 mod resources;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 use std::fmt;
 
+pub use self::demand::{Asked, Demand, SPAN_MEMORY};
 pub use self::http2::{FIRST_UPLOAD_WINDOW, Http2, UNSENT_PER_CONNECTION, UPLOAD_WINDOW};
 pub use self::resources::{Memory, MemorySource, Resources};
 
@@ -20,43 +22,13 @@ pub const IDLE_CONNECTION_MEMORY: u64 = 12 << 10;
 /// Bytes of a connection at most: a response that its client does not read, with what the allocator
 /// keeps beside it. tests/k8s/memory.py measures it.
 pub const BUSY_CONNECTION_MEMORY: u64 = 384 << 10;
-/// Bytes of a span that waits for the collector, with the longest `tracestate` that is kept.
-pub const SPAN_MEMORY: u64 = 1 << 10;
 /// The default of `max-connections`; more memory than that needs does not raise it.
 const MOST_CONNECTIONS: u64 = 10_000;
 /// The client's socket and, while a request is under way, one to the upstream.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
-/// Standard streams, sockets that listen, certificate files and the watch of them, a page of metrics.
-const FILES: u64 = 64;
 /// Connections of a listener that were told to make room and have not closed yet, at most: they are open
 /// beside those that the listener holds.
 const CLOSING: u64 = 64;
-/// The runtime of a worker.
-const DESCRIPTORS_PER_WORKER: u64 = 4;
-/// What the settings ask for.
-#[derive(Clone, Debug, Default)]
-pub struct Demand {
-    /// Each listener.
-    pub listeners: Vec<Asked>,
-    /// Connections of the admin port.
-    pub admin: usize,
-    /// Worker threads.
-    pub workers: usize,
-    /// Spans that may wait for the collector.
-    pub spans: usize,
-}
-
-/// What the settings of one listener ask for.
-#[derive(Clone, Debug, Default)]
-pub struct Asked {
-    /// `max-connections`.
-    pub connections: usize,
-    /// Somebody wrote that number; a default gives way without a warning.
-    pub explicit: bool,
-    /// `max-handshakes`: connections, among the others, whose handshake waits for the client.
-    pub handshakes: usize,
-}
-
 /// What the process may hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Budget {
@@ -65,6 +37,8 @@ pub struct Budget {
     http2: Http2,
     /// Bytes of spans that wait for the collector.
     spans: u64,
+    /// Bytes of the signatures that were seen.
+    replay: u64,
     /// Descriptors that no client of a listener gets.
     pub reserved_descriptors: u64,
     /// Connections that each listener may hold, in the order of the demand.
@@ -88,16 +62,17 @@ pub struct Budget {
 impl Budget {
     /// The budget of these settings under these limits.
     pub fn new(resources: &Resources, demand: &Demand) -> Self {
-        let reserved = FILES + DESCRIPTORS_PER_WORKER * demand.workers as u64 + demand.admin as u64;
+        let reserved = demand.descriptors();
         let left = resources
             .descriptors
             .map_or(u64::MAX, |limit| limit.saturating_sub(reserved));
         let fit = left / DESCRIPTORS_PER_CONNECTION;
         let count = demand.listeners.len() as u64;
-        let spans = SPAN_MEMORY.saturating_mul(demand.spans as u64);
+        let (spans, replay) = (demand.span_memory(), demand.replay_memory());
+        let others = spans.saturating_add(replay);
         let fits = resources
             .limit()
-            .map_or(u64::MAX, |memory| connections(memory, spans, count));
+            .map_or(u64::MAX, |memory| connections(memory, others, count));
         let fits = usize::try_from(fits).unwrap_or(usize::MAX);
         let wanted = |asked: &Asked| {
             let most = if asked.explicit { usize::MAX } else { fits };
@@ -112,6 +87,7 @@ impl Budget {
         Self {
             resources: *resources,
             spans,
+            replay,
             http2: Http2::of(resources.memory.map(|memory| memory.bytes)),
             reserved_descriptors: reserved,
             upstream_sockets: resources.descriptors.map(upstream),
@@ -148,11 +124,23 @@ impl Budget {
 
     /// What is written and exceeds a limit: the numbers and the remedy, a line each.
     pub fn warnings(&self) -> Vec<String> {
-        if !self.explicit {
-            return Vec::new();
+        let mut lines = vec![self.too_large_tables()];
+        if self.explicit {
+            lines.extend([self.too_few_descriptors(), self.too_little_memory()]);
         }
-        let lines = [self.too_few_descriptors(), self.too_little_memory()];
         lines.into_iter().flatten().collect()
+    }
+
+    /// Half of the memory and more is for other things than connections, whose default gives way in silence.
+    fn too_large_tables(&self) -> Option<String> {
+        let bytes = self.resources.limit()?;
+        (self.replay > bytes / 2).then(|| {
+            format!(
+                "the signatures that replay-table remembers may take {} MiB, and the memory limit is {} MiB: raise it, or lower replay-table",
+                mib(self.replay),
+                mib(bytes),
+            )
+        })
     }
 
     fn too_few_descriptors(&self) -> Option<String> {
@@ -182,9 +170,9 @@ impl Budget {
             self.granted(),
             mib(self.most_memory()),
             mib(self.http2.bytes()),
-            self.for_spans(),
+            self.for_others(),
             mib(bytes),
-            connections(bytes, self.spans, 1),
+            connections(bytes, self.spans.saturating_add(self.replay), 1),
         ))
     }
 
@@ -197,14 +185,15 @@ impl Budget {
         memory_of(self.granted(), BUSY_CONNECTION_MEMORY)
             .saturating_add(self.http2.bytes())
             .saturating_add(self.spans)
+            .saturating_add(self.replay)
     }
 
-    /// What spans add, where there are any.
-    fn for_spans(&self) -> String {
-        match self.spans {
-            0 => String::new(),
-            bytes => format!(", {} MiB for spans", mib(bytes)),
-        }
+    /// What spans and signatures add, where there are any.
+    fn for_others(&self) -> String {
+        let others = [(self.spans, "spans"), (self.replay, "signatures seen")];
+        let others = others.iter().filter(|(bytes, _)| *bytes > 0);
+        let said = others.map(|(bytes, what)| format!(", {} MiB for {what}", mib(*bytes)));
+        said.collect()
     }
 }
 
@@ -245,7 +234,7 @@ impl fmt::Display for Budget {
             IDLE_CONNECTION_MEMORY >> 10,
             BUSY_CONNECTION_MEMORY >> 10,
             mib(self.http2.bytes()),
-            self.for_spans(),
+            self.for_others(),
             mib(memory_of(connections, IDLE_CONNECTION_MEMORY)),
             mib(self.most_memory()),
         )?;
@@ -259,12 +248,12 @@ impl fmt::Display for Budget {
     }
 }
 
-/// Connections that each of `listeners` may have so that all of them fit into `memory` bytes beside `spans`
-/// bytes of spans, whatever they do; beyond the limit of memory the kernel would end the process and with it
+/// Connections that each of `listeners` may have so that all of them fit into `memory` bytes beside `others`
+/// bytes of spans and signatures seen, whatever they do; beyond the limit of memory the kernel would end the process and with it
 /// all of them.
-pub fn connections(memory: u64, spans: u64, listeners: u64) -> u64 {
-    let others = PROCESS_MEMORY + Http2::of(Some(memory)).bytes();
-    let room = memory.saturating_sub(others.saturating_add(spans)) / BUSY_CONNECTION_MEMORY;
+pub fn connections(memory: u64, others: u64, listeners: u64) -> u64 {
+    let fixed = PROCESS_MEMORY + Http2::of(Some(memory)).bytes();
+    let room = memory.saturating_sub(fixed.saturating_add(others)) / BUSY_CONNECTION_MEMORY;
     (room / listeners.max(1)).clamp(1, MOST_CONNECTIONS)
 }
 

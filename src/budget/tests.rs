@@ -25,7 +25,7 @@ fn demand(listeners: &[usize]) -> Demand {
         listeners: listeners.iter().map(|n| asked(*n)).collect(),
         admin: 128,
         workers: 2,
-        spans: 0,
+        ..Demand::default()
     }
 }
 
@@ -172,4 +172,46 @@ fn spans_that_wait_for_the_collector_are_part_of_the_memory() {
     assert!(warned_of(1000).contains("lower max-connections to 203"));
     assert_eq!(warned_of(203), "");
     assert_ne!(warned_of(204), "");
+}
+
+#[test]
+fn signatures_that_are_remembered_are_part_of_the_memory() {
+    let of = |replay, explicit| {
+        let mut demand = Demand {
+            replay,
+            ..demand(&[256])
+        };
+        demand.listeners[0].explicit = explicit;
+        Budget::new(&with_memory(128 << 20), &demand)
+    };
+    let default = of(100_000, false);
+    assert_eq!(default.connections, [240]);
+    assert!(default.to_string().contains(", 6 MiB for signatures seen"));
+    assert_eq!(default.warnings(), Vec::<String>::new());
+    let warned = of(10_000_000, false).warnings();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    for part in ["573 MiB", "128 MiB", "lower replay-table"] {
+        assert!(warned[0].contains(part), "{warned:?}");
+    }
+    assert_eq!(of(100_000, true).warnings().len(), 1);
+    assert_eq!(of(10_000_000, true).warnings().len(), 2);
+}
+
+/// Sockets that nobody counts would be missing to clients that were promised a place.
+#[test]
+fn sockets_that_the_process_opens_itself_are_reserved() {
+    let reserved =
+        |demand: Demand| Budget::new(&Resources::default(), &demand).reserved_descriptors;
+    let least = reserved(demand(&[10]));
+    let probing = Demand {
+        probes: true,
+        ..demand(&[10])
+    };
+    assert_eq!(reserved(probing), least + 128);
+    let others = Demand {
+        egresses: 2,
+        services: 3,
+        ..demand(&[10])
+    };
+    assert_eq!(reserved(others), least + 2 * 32 + 3);
 }

@@ -177,11 +177,18 @@ pub fn budget(config: &Config) -> Budget {
         explicit: egress.explicit_connections,
         handshakes: 0,
     });
+    let signatures = config.listeners.iter().filter_map(|l| l.signature.as_ref());
+    let agents = config.listeners.iter().filter(|l| l.tls.spiffe.is_some());
+    let agents = agents.count();
     let demand = Demand {
         listeners: of_listeners.chain(of_egresses).collect(),
         admin,
         workers: config.workers,
         spans: config.traces.as_ref().map_or(0, |traces| traces.queue),
+        replay: signatures.map(|settings| settings.replay_table).sum(),
+        probes: config.probes.is_some(),
+        egresses: config.egresses.len(),
+        services: agents + usize::from(config.traces.is_some()),
     };
     Budget::new(&Resources::raise_descriptors(), &demand)
 }

@@ -95,7 +95,7 @@ fn the_limit_of_connections_leaves_room_for_spans() {
             }],
             spans: config.traces.as_ref().map_or(0, |traces| traces.queue),
             workers: 1,
-            admin: 0,
+            ..Demand::default()
         };
         let memory = Memory {
             bytes: MEMORY,
