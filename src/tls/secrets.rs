@@ -1,6 +1,9 @@
 //! What rustls keeps of an established connection, by the side that we are: it makes the next keys, and
 //! on the client's side it keeps session tickets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use prometheus::IntCounter;
 use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
@@ -63,6 +66,8 @@ pub(super) struct ClientSide {
     kernel: KernelConnection<ClientConnectionData>,
     messages: ServerMessages,
     counters: TicketCounters,
+    /// Says to who keeps them how large the next one is.
+    incoming: Arc<AtomicUsize>,
     /// Tickets received.
     pub(super) tickets: u64,
     /// What the server ended the connection with.
@@ -73,11 +78,13 @@ impl ClientSide {
     pub(super) fn new(
         kernel: KernelConnection<ClientConnectionData>,
         counters: TicketCounters,
+        incoming: Arc<AtomicUsize>,
     ) -> Self {
         Self {
             kernel,
             messages: ServerMessages::default(),
             counters,
+            incoming,
             tickets: 0,
             fatal: None,
         }
@@ -99,6 +106,7 @@ impl ClientSide {
                 ServerMessage::Ticket(ticket) => {
                     self.tickets += 1;
                     self.counters.received.inc();
+                    self.incoming.store(ticket.len(), Ordering::Relaxed);
                     let kept = self.kernel.handle_new_session_ticket(&ticket);
                     kept.map_err(|_| AlertDescription::DecodeError)?;
                 }

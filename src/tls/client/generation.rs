@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::cas::{CaTexts, ClientTlsError};
 use super::chains::Chains;
-use super::sessions::{ConnectionTickets, Sessions};
+use super::sessions::{ConnectionTickets, Sessions, Tickets};
 use super::settings::Settings;
 use super::shown::Ours;
 use super::verified::Verified;
@@ -77,6 +77,7 @@ pub(super) struct Generation {
     verified: Arc<Verified>,
     resumption: bool,
     targets: Mutex<HashMap<Box<str>, Target>>,
+    tickets: Arc<Tickets>,
     digest: [u8; 32],
     cas: usize,
     shown: Option<Credentials>,
@@ -126,6 +127,7 @@ impl Generation {
             verified,
             resumption: settings.resumption,
             targets: Mutex::default(),
+            tickets: Arc::default(),
             digest: texts.digest(),
             cas: count,
             warnings,
@@ -174,7 +176,7 @@ impl Generation {
         }
         let made = Target {
             config: Arc::new(config),
-            sessions: self.resumption.then(Arc::default),
+            sessions: self.resumption.then(|| Arc::new(self.tickets.of_target())),
             verified: Arc::clone(&self.verified),
         };
         if targets.len() >= MOST_TARGETS

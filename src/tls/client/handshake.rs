@@ -4,6 +4,7 @@
 mod records;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -213,7 +214,11 @@ impl Progress {
         } else if let Err(ended) = still_verified(facts.as_ref(), now) {
             return Err(self.fail(ended));
         }
-        let Some(keys) = establish(conn, counters.tickets) else {
+        if let Some(tickets) = &self.tickets {
+            tickets.of_server(chain);
+        }
+        let incoming = self.tickets.as_ref().map(|tickets| tickets.incoming());
+        let Some(keys) = establish(conn, counters.tickets, incoming.unwrap_or_default()) else {
             return Err(self.fail(internal("the keys cannot be taken over")));
         };
         let pending = BytesMut::from(&self.received[..]);
@@ -279,12 +284,16 @@ fn unexpected() -> ClientError {
 }
 
 /// Takes the keys over from rustls.
-fn establish(conn: UnbufferedClientConnection, tickets: TicketCounters) -> Option<Established> {
+fn establish(
+    conn: UnbufferedClientConnection,
+    tickets: TicketCounters,
+    incoming: Arc<AtomicUsize>,
+) -> Option<Established> {
     let (keys, kernel) = conn.dangerous_into_kernel_connection().ok()?;
     Some(Established {
         opener: Keys::new(keys.rx).ok()?,
         sealer: Keys::new(keys.tx).ok()?,
         limit: confidentiality_limit(kernel.negotiated_cipher_suite())?,
-        secrets: Secrets::Client(Box::new(ClientSide::new(kernel, tickets))),
+        secrets: Secrets::Client(Box::new(ClientSide::new(kernel, tickets, incoming))),
     })
 }
