@@ -7,6 +7,7 @@ mod egress;
 mod failing;
 mod pages;
 mod probe;
+mod shared_page;
 mod status;
 pub(crate) mod unread;
 mod waiters;
@@ -14,6 +15,7 @@ mod waiters;
 pub use self::configuration::Configuration;
 pub use self::connection::{LOOPBACK_CONNECTIONS, NETWORK_CONNECTIONS};
 pub use self::probe::{MAX_PROTECTED_HOOKS, MAX_PROTECTED_PROBES};
+pub use self::shared_page::Pages;
 pub use self::waiters::{MAX_WAITERS, Waiters};
 
 use std::io;
@@ -132,6 +134,8 @@ pub struct Admin {
     pub protected_probes: Arc<Semaphore>,
     /// The same of lifecycle hooks, which may last: they take nothing from the probes.
     pub protected_hooks: Arc<Semaphore>,
+    /// Pages that are large.
+    pub pages: Pages,
 }
 
 /// A page that is there, or one that waits for the app.
@@ -197,8 +201,8 @@ impl Admin {
         let page = match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/startupz" | "/livez") => text(StatusCode::OK, "ok\n"),
             (&Method::GET | &Method::HEAD, "/readyz") => self.readyz(),
-            (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
-            (&Method::GET | &Method::HEAD, "/status") => self.status_page(),
+            (&Method::GET | &Method::HEAD, "/metrics") => return self.metrics_page(),
+            (&Method::GET | &Method::HEAD, "/status") => return self.status_page(),
             (&Method::GET, "/census") => self.census_page(peer),
             (&Method::GET, DRAIN_WAIT) => {
                 let query = request.uri().query();
@@ -240,7 +244,11 @@ fn page(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+    typed(status, content_type, Full::new(body.into()))
+}
+
+fn typed<B>(status: StatusCode, content_type: &'static str, body: B) -> Response<B> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,

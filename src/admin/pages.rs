@@ -1,14 +1,15 @@
 //! The pages of the admin port: readiness, metrics, status, the end of a drain.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use serde_json::json;
 
-use super::{Admin, ListenerStatus, egress, failing, page, status, text};
+use super::{Admin, Body, ListenerStatus, egress, failing, page, status, text, typed};
 use crate::drain::Phase;
 use crate::listener::Activity;
 use crate::time::parse_duration;
@@ -88,23 +89,25 @@ impl Admin {
         exporter.tls()?.last_error().map(|error| error.to_string())
     }
 
-    pub(super) fn metrics_page(&self) -> Response<Full<Bytes>> {
+    pub(super) fn metrics_page(&self) -> Response<Body> {
         let (view, configuration) = (self.view.load(), self.configuration.load());
         let refused = configuration.detail().is_some();
         let of_collector = usize::from(self.collector_error().is_some());
         let credentials = failing::count(&view) + of_collector;
         self.metrics.set_failing(credentials, refused);
-        match self.metrics.render() {
-            Ok(body) => page(
+        match self.pages.metrics.body(|| self.metrics.render()) {
+            Ok(body) => typed(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
-                body,
+                Either::Right(body),
             ),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+            Err(error) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).map(Either::Left)
+            }
         }
     }
 
-    pub(super) fn status_page(&self) -> Response<Full<Bytes>> {
+    pub(super) fn status_page(&self) -> Response<Body> {
         let versions = crate::build::VERSIONS;
         let view = self.view.load();
         let status = json!({
@@ -122,7 +125,9 @@ impl Admin {
             "listeners": view.listeners.iter().map(|l| status::listener(l, &self.metrics)).collect::<Vec<_>>(),
             "egresses": view.egresses.iter().map(|e| egress::describe(e, &self.metrics)).collect::<Vec<_>>(),
         });
-        page(StatusCode::OK, "application/json", format!("{status:#}\n"))
+        let rendered = || Ok::<_, Infallible>(format!("{status:#}\n").into_bytes());
+        let Ok(body) = self.pages.status.body(rendered);
+        typed(StatusCode::OK, "application/json", Either::Right(body))
     }
 
     /// Who comes without a hybrid group. Says where clients are, so it is for the same host or pod.

@@ -61,6 +61,7 @@ fn admin(metrics: Arc<Metrics>, view: View) -> (Port, Admin) {
         traces: Arc::default(),
         protected_probes: Arc::new(Semaphore::new(1)),
         protected_hooks: Arc::new(Semaphore::new(1)),
+        pages: Pages::default(),
     };
     (port, admin)
 }

@@ -114,6 +114,7 @@ impl Sidecar {
             waiters: Arc::clone(&waiters),
             protected_probes: Arc::new(Semaphore::new(MAX_PROTECTED_PROBES)),
             protected_hooks: Arc::new(Semaphore::new(MAX_PROTECTED_HOOKS)),
+            pages: admin::Pages::default(),
         };
         let sidecar = Self {
             watchers: sides.watchers(&base, None),
