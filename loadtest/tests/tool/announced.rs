@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 
 const GROUPS: [Group; 1] = [Group::X25519];
 /// What a new connection has to wait for.
-const DELAY: Duration = Duration::from_millis(60);
+const DELAY: Duration = Duration::from_millis(100);
 
 /// A server that ends each connection in order behind so many requests, over HTTP/2 if it is asked for that.
 struct Ending {
@@ -108,9 +108,9 @@ async fn measured(server: Ending, pki: &Pki, case: Case, first: u64) -> Sample {
     let scenario = case.scenario;
     let mut crew = crew(pki, &server, case);
     crew.prepare().await.unwrap();
-    let (sample, _) = crew.work(Duration::from_millis(600)).await.unwrap();
+    let (sample, _) = crew.work(Duration::from_secs(1)).await.unwrap();
     crew.dismiss().await;
-    assert!(sample.ops >= 10, "{scenario:?}: {} operations", sample.ops);
+    assert!(sample.ops >= 4, "{scenario:?}: {} operations", sample.ops);
     assert_eq!(sample.errors, 0, "{scenario:?}");
     let opened = server.opened.load(Ordering::Relaxed) as u64;
     let first = if scenario == Scenario::FederatedRound {
