@@ -7,6 +7,8 @@ mod chain;
 mod error;
 mod facts;
 mod key;
+mod named;
+mod path;
 mod source;
 mod token;
 mod trial;
@@ -27,11 +29,12 @@ pub(crate) use facts::hex;
 pub use facts::{CertificateFacts, Link};
 pub(super) use facts::{address, printable};
 pub use hybridge_pem::{Label, PemError, Position};
+pub(crate) use path::ShownBy;
 pub(crate) use source::{PairDigest, PairText, SIZE_LIMIT, directory_of, volume_root};
 pub(super) use source::{read_public, read_trusted};
 pub(crate) use token::{TokenKey, check as check_token, is_token};
 pub use validity::{rfc3339, unix_seconds};
-pub(crate) use warning::ShownBy;
+
 pub use warning::Warning;
 
 use chain::Chain;

@@ -6,6 +6,22 @@ use x509_parser::x509::AlgorithmIdentifier;
 
 use super::policy::of_library;
 
+/// Whether signatures of this algorithm can be verified at all.
+pub(super) fn is_verifiable(algorithm: &AlgorithmIdentifier<'_>) -> bool {
+    let algorithms = of_library();
+    let mut all = algorithms.all.iter();
+    all.any(|known| is_of_kind(*known, algorithm))
+}
+
+/// An AlgorithmIdentifier begins with the tag and the length of its OID.
+fn is_of_kind(
+    known: &dyn SignatureVerificationAlgorithm,
+    algorithm: &AlgorithmIdentifier<'_>,
+) -> bool {
+    let (id, oid) = (known.signature_alg_id(), algorithm.algorithm.as_bytes());
+    id.as_ref().get(2..).is_some_and(|id| id.starts_with(oid))
+}
+
 /// Whether the subject public key `key` signed it.
 pub(super) fn is_signed_by(
     key: &[u8],
@@ -13,17 +29,11 @@ pub(super) fn is_signed_by(
     signed: &[u8],
     signature: &[u8],
 ) -> bool {
-    let oid = algorithm.algorithm.as_bytes();
-    // An AlgorithmIdentifier begins with the tag and the length of its OID.
-    let of_kind = |algorithm: &dyn SignatureVerificationAlgorithm| {
-        let id = algorithm.signature_alg_id();
-        id.as_ref().get(2..).is_some_and(|id| id.starts_with(oid))
-    };
     let algorithms = of_library();
     let mut candidates = algorithms
         .all
         .iter()
-        .filter(|algorithm| of_kind(**algorithm));
+        .filter(|known| is_of_kind(**known, algorithm));
     candidates.any(|algorithm| {
         let verified = algorithm.verify_signature(key, signed, signature);
         verified.is_ok()

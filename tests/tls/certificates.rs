@@ -4,6 +4,7 @@
 mod behind;
 mod files;
 mod refused;
+mod way;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -30,6 +30,15 @@ const CURVES: [(&str, &str); 3] = [
     ("1.3.132.0.35", "ECDSA P-521"),
 ];
 
+/// Signatures with a digest of which collisions are known: who signed one has signed another certificate as well.
+const BROKEN: [(&str, &str); 5] = [
+    ("1.2.840.113549.1.1.2", "RSA with MD2"),
+    ("1.2.840.113549.1.1.4", "RSA with MD5"),
+    ("1.2.840.113549.1.1.5", "RSA with SHA-1"),
+    ("1.3.14.3.2.29", "RSA with SHA-1"),
+    ("1.2.840.10045.4.1", "ECDSA with SHA-1"),
+];
+
 /// What a PEM file may bring for an unsupported algorithm.
 pub(in crate::tls) const REMEDY: &str =
     "use ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519, or ML-DSA-44, -65 or -87";
@@ -149,6 +158,15 @@ pub(in crate::tls) fn is_verified_by(
 /// How a certificate is signed.
 pub(super) fn signature(certificate: &X509Certificate<'_>) -> String {
     hybridge_names::algorithm::signature(&certificate.signature_algorithm.algorithm.to_id_string())
+}
+
+/// The name of a signature that clients refuse for its digest.
+pub(super) fn broken_signature(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    let oid = certificate.signature_algorithm.algorithm.to_id_string();
+    let mut broken = BROKEN.iter();
+    broken
+        .find(|(known, _)| *known == oid)
+        .map(|(_, name)| *name)
 }
 
 /// The name without the size that `hybridge_names::algorithm::key` adds.

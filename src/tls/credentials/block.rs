@@ -4,7 +4,7 @@ use hybridge_pem::{Block, Label, Position};
 use x509_parser::certificate::X509Certificate;
 
 use super::algorithm::{KeyAlgorithm, unsuitable_rsa_size};
-use crate::tls::signed_by::is_signed_by;
+use crate::tls::signed_by::{is_signed_by, is_verifiable};
 
 /// A certificate and where it stands.
 pub(super) struct Entry<'a> {
@@ -18,14 +18,20 @@ impl Entry<'_> {
         hybridge_names::same(of.x509.issuer(), self.x509.subject())
     }
 
-    /// Whether it issued the other one: by that name, and by its key if that is of a kind that can be verified with.
+    /// Whether it has the name of its own issuer, as a root has.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.has_name_of_issuer(self)
+    }
+
+    /// Whether it issued the other one: by that name, and by its key if that and the signature are of kinds that can be verified.
     pub(super) fn issued(&self, other: &Self) -> bool {
         if !self.has_name_of_issuer(other) {
             return false;
         }
         let key = self.x509.public_key();
         let is_known = matches!(KeyAlgorithm::of_public_key(key), KeyAlgorithm::Supported(_))
-            && unsuitable_rsa_size(key).is_none();
+            && unsuitable_rsa_size(key).is_none()
+            && is_verifiable(&other.x509.signature_algorithm);
         !is_known
             || is_signed_by(
                 &key.subject_public_key.data,

@@ -14,7 +14,8 @@ use super::algorithm::{KeyAlgorithm, REMEDY, unsuitable_rsa_size};
 use super::block::{Entry, labels};
 use super::error::{CredentialError, Role};
 use super::facts::{CertificateFacts, title};
-use super::warning::{self, ShownBy, Warning};
+use super::path::ShownBy;
+use super::warning::{self, Warning};
 
 /// Longest chain that is read; clients give up well below it.
 const CHAIN_LIMIT: usize = 16;
@@ -50,6 +51,8 @@ impl Chain {
         file.check_link(&parsed)?;
         let mut warnings = warning::of_leaf(path, leaf, by);
         warnings.append(&mut warning::of_rest(path, &parsed, now));
+        let is_good = warnings.is_empty();
+        warnings.append(&mut warning::of_path(path, &parsed, by, now, is_good));
         Ok(Self {
             validity: Validity::of(leaf),
             facts: CertificateFacts::new(leaf, &parsed),

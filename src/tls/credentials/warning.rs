@@ -13,6 +13,8 @@ use crate::secret_file::{Exposure, exposure};
 
 use super::block::Entry;
 use super::facts::{CertificateFacts, title};
+use super::named::names_nobody;
+use super::path::{self, ShownBy};
 use super::source::PairText;
 use super::token::{is_token, pin_file};
 use super::validity::rfc3339;
@@ -64,44 +66,19 @@ impl Warning {
     }
 }
 
-/// Who shows a certificate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ShownBy {
-    /// A listener.
-    Server,
-    /// An egress.
-    Client,
-}
-
 /// What is to be said of the own certificate of a server or a client.
 pub(super) fn of_leaf(path: &Path, leaf: &Entry<'_>, by: ShownBy) -> Vec<Warning> {
     let x509 = &leaf.x509;
-    let checks = match by {
-        ShownBy::Server => [
-            names_nobody(x509),
-            is_for_clients(x509),
-            cannot_sign(x509),
-            is_ca(x509, by),
-        ],
-        ShownBy::Client => [
-            is_for_servers(x509),
-            cannot_sign(x509),
-            is_ca(x509, by),
-            None,
-        ],
+    let (name, purpose) = match by {
+        ShownBy::Server => (names_nobody(x509), is_for_clients(x509)),
+        ShownBy::Client => (None, is_for_servers(x509)),
     };
+    let others = [purpose, cannot_sign(x509), is_ca(x509, by)].into_iter();
     let (at, subject) = (leaf.at, title(x509));
-    let found = checks.into_iter().flatten();
+    let found = name.into_iter().chain(others.flatten().map(str::to_owned));
     found
         .map(|what| Warning::of_certificate(path, format!("{at}, \"{subject}\", {what}")))
         .collect()
-}
-
-fn names_nobody(x509: &X509Certificate<'_>) -> Option<&'static str> {
-    let named = matches!(x509.subject_alternative_name(), Ok(Some(names)) if !names.value.general_names.is_empty());
-    (!named).then_some(
-        "has no subject alternative name: clients refuse it whatever name they connect to (RFC 9525); have it issued with the DNS names or IP addresses of this server",
-    )
 }
 
 fn is_for_clients(x509: &X509Certificate<'_>) -> Option<&'static str> {
@@ -140,6 +117,27 @@ fn is_ca(x509: &X509Certificate<'_>, by: ShownBy) -> Option<&'static str> {
             "is the certificate of a CA: servers that follow RFC 5280 refuse it for a client; have a client certificate issued (`hybridge certs --client NAME` makes one to try with)"
         }
     })
+}
+
+/// What the other side refuses the whole chain for. It is verified only if nothing else was found, which would be said twice.
+pub(super) fn of_path(
+    path: &Path,
+    chain: &[Entry<'_>],
+    by: ShownBy,
+    now: i64,
+    is_good: bool,
+) -> Vec<Warning> {
+    let mut refusals = path::refusals(chain, by);
+    if refusals.is_empty() && is_good {
+        let verified = path::verified(chain, by, now);
+        refusals.extend(verified.map(|why| (0, why)));
+    }
+    let found = refusals.into_iter().filter_map(|(at, what)| {
+        let entry = chain.get(at)?;
+        let text = format!("{}, \"{}\", {what}", entry.at, title(&entry.x509));
+        Some(Warning::of_certificate(path, text))
+    });
+    found.collect()
 }
 
 /// What is to be said of the certificates behind the server's own: clients do without most of them.

@@ -186,6 +186,29 @@ fn certificates_that_no_client_takes_are_warned_of() {
 }
 
 #[test]
+fn a_signature_with_sha_1_is_warned_of() {
+    let family = Family::new();
+    let leaf = Make {
+        subject: name("api.test"),
+        issuer: name("The Intermediate"),
+        key: &family.leaf,
+        by: &family.intermediate,
+        days: (-1, 300),
+        kind: Kind::Server,
+    };
+    let leaf = leaf.signed_with(openssl::hash::MessageDigest::sha1());
+    let intermediate = family.intermediate(name("The Intermediate"));
+    for chain in [leaf.clone(), format!("{leaf}{intermediate}")] {
+        let (_, warnings) = family.loads(&chain);
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}")
+        };
+        let said = "PEM block 1 (line 1), \"CN=api.test\", is signed with ECDSA with SHA-1, which clients refuse";
+        assert!(warning.contains(said), "{warning}");
+    }
+}
+
+#[test]
 fn blocks_that_are_not_used_are_named() {
     let family = Family::new();
     let leaf = family.good();

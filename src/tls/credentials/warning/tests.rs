@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used)]
 use std::time::SystemTime;
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa, Issuer, KeyPair,
+};
 
 use super::*;
 use crate::tls::credentials::Credentials;
@@ -38,4 +40,33 @@ fn a_certificate_is_checked_for_who_shows_it() {
         assert!(wrong.contains("is the certificate of a CA"), "{wrong}");
         assert!(wrong.contains(who), "{wrong}");
     }
+}
+
+#[test]
+fn an_issuer_is_checked_for_who_shows_what_it_issued() {
+    let warned = |usage: Usage| {
+        let (key, ca_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.distinguished_name = rcgen::DistinguishedName::new();
+        ca.distinguished_name
+            .push(rcgen::DnType::CommonName, "issuer");
+        ca.extended_key_usages = vec![usage];
+        let root = Issuer::new(CertificateParams::default(), KeyPair::generate().unwrap());
+        let ca_pem = ca.signed_by(&ca_key, &root).unwrap().pem();
+        let leaf = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+        let text = PairText {
+            cert: format!("{}{ca_pem}", leaf.pem()).into_bytes().into(),
+            key: key.serialize_pem().into_bytes().into(),
+        };
+        let (path, now) = (Path::new("me"), SystemTime::now());
+        let pair = Credentials::shown_by(ShownBy::Client, path, path, &text, now).unwrap();
+        let warnings = pair.warnings().iter().map(ToString::to_string);
+        warnings.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(warned(Usage::ClientAuth), "");
+    let said = warned(Usage::ServerAuth);
+    let lacks = "its extended key usage lacks clientAuth: servers refuse what it issued";
+    assert!(said.contains(lacks), "{said}");
 }

@@ -55,6 +55,10 @@ pub(super) enum Kind {
 
 impl Make<'_> {
     pub(super) fn pem(&self) -> String {
+        self.signed_with(MessageDigest::sha256())
+    }
+
+    pub(super) fn signed_with(&self, digest: MessageDigest) -> String {
         let mut builder = X509Builder::new().unwrap();
         builder.set_version(2).unwrap();
         let serial = BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap();
@@ -70,7 +74,7 @@ impl Make<'_> {
         builder.set_not_before(&at(self.days.0)).unwrap();
         builder.set_not_after(&at(self.days.1)).unwrap();
         self.extend(&mut builder);
-        builder.sign(self.by, MessageDigest::sha256()).unwrap();
+        builder.sign(self.by, digest).unwrap();
         String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
     }
 
