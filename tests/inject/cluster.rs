@@ -98,6 +98,28 @@ fn check_before_an_installation_names_what_would_be_refused() {
     assert!(text.contains("2 workloads are to be injected"), "{text}");
 }
 
+/// They reach no pod, so that the webhook sees them as little as a plan.
+#[test]
+fn check_names_annotations_beside_the_template() {
+    let deployment = |place: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
+               "metadata": {"name": "llama", "namespace": place, "labels": {"hybridge.dev/inject": "disabled"}, "annotations": {"hybridge.dev/plicy": "x"}},
+               "spec": {"template": {"metadata": {}, "spec": vllm()["spec"]}}})
+    };
+    let objects = [
+        namespace("ai", Some("enabled")),
+        namespace("out", Some("disabled")),
+        deployment("ai"),
+        deployment("out"),
+    ];
+    let (text, good) = run(check, &objects);
+    assert!(good, "{text}");
+    let said = "note  Deployment/llama in ai: hybridge.dev/inject, hybridge.dev/plicy beside the pod template is not read: move it to spec.template.metadata";
+    assert!(text.contains(said), "{text}");
+    assert!(!text.contains("in out"), "{text}");
+    assert!(text.contains("1 workload is to be injected"), "{text}");
+}
+
 /// What cannot be checked is said, as the offline front says it.
 #[test]
 fn check_names_what_it_cannot_look_at() {

@@ -43,6 +43,22 @@ fn check_does_not_pass_what_it_did_not_look_at() {
 }
 
 #[test]
+fn annotations_beside_the_template_are_warned_of() {
+    let own = DEPLOYMENT.replacen(
+        "metadata: {name: llama}",
+        "metadata: {name: llama, annotations: {hybridge.dev/policy: hybrid-required}}",
+        1,
+    );
+    let said = "warning: Deployment/llama: hybridge.dev/policy beside the pod template is not read: move it to spec.template.metadata";
+    for flags in [&[][..], &["--explain"], &["--only-labelled"]] {
+        let ran = run(flags, &own);
+        assert!(ran.result.is_ok());
+        assert!(ran.notices.contains(said), "{}", ran.notices);
+        assert!(!run(flags, DEPLOYMENT).notices.contains("beside"));
+    }
+}
+
+#[test]
 fn standard_input_is_read_once() {
     let words = ["inject", "-f", "-", "-f", "-"];
     let args = Cli::try_parse_from(words).unwrap().inject.offline;

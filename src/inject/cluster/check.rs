@@ -18,7 +18,7 @@ use super::report::Report;
 use super::shipped::POLICIES;
 use crate::counted::counted;
 use crate::inject::certs::WEBHOOKS;
-use crate::inject::manifest::{lists, unseen, workloads};
+use crate::inject::manifest::{lists, misplaced, unseen, workloads};
 use crate::inject::plan::Settings;
 use crate::inject::plan::plan_in;
 use crate::inject::plan::pod;
@@ -250,6 +250,9 @@ fn workloads(cluster: &Cluster, settings: &Settings, lines: &mut Lines) {
         let asked = |unseen: &unseen::Unseen| decision != Decision::Object || unseen.labelled;
         for unseen in unseen_in(object).iter().filter(|unseen| asked(unseen)) {
             lines.note(&unseen.note(namespace(object)));
+        }
+        for misplaced in misplaced::find(&lists::items(object).items) {
+            lines.note(&misplaced.note(namespace(object)));
         }
         for workload in workloads::find(object) {
             let Some(template) = object.pointer(&workload.pointer) else {

@@ -5,6 +5,7 @@ pub(crate) mod input;
 mod kinds;
 mod line_breaks;
 pub(crate) mod lists;
+pub(crate) mod misplaced;
 mod namespace_file;
 pub mod offline;
 mod scalar;

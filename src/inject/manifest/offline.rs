@@ -12,6 +12,7 @@ use super::documents::{self, Document};
 use super::input;
 use super::line_breaks;
 use super::lists::{self, Items};
+use super::misplaced::{self, Misplaced};
 use super::unseen::{self, Unseen};
 use super::workloads;
 use super::yaml_out;
@@ -36,15 +37,17 @@ struct Planned {
 struct Findings {
     planned: Vec<Planned>,
     unseen: Vec<Unseen>,
+    misplaced: Vec<Misplaced>,
     /// Lists that could not be read whole.
     odd: Vec<String>,
 }
 
 impl Findings {
-    /// What is not injected here, and lists that cannot be read.
+    /// What is not injected here or reaches no pod, and lists that cannot be read.
     fn look_at(&mut self, object: &Value, path: &Path, document: usize) {
         let Items { items, odd } = lists::items(object);
         self.unseen.extend(unseen::find(&items));
+        self.misplaced.extend(misplaced::find(&items));
         let told = odd
             .iter()
             .map(|what| format!("{}, document {document}: {what}", Shown::path(path)));
@@ -84,6 +87,7 @@ pub fn run(
     let Findings {
         planned,
         unseen,
+        misplaced,
         odd,
     } = findings;
     refuse(&planned)?;
@@ -98,6 +102,7 @@ pub fn run(
         .into_iter()
         .chain(odd.iter().map(|what| format!("warning: {what}")))
         .chain(unseen.iter().map(Unseen::warning))
+        .chain(misplaced.iter().map(Misplaced::warning))
     {
         // The result counts: nobody may read standard error, or it may be full.
         let _ = writeln!(notices, "{}", one_line(&line));
