@@ -38,6 +38,11 @@ impl FromStr for Target {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
             Some(_) => return wrong("the scheme is not https"),
         };
+        if rest.len() == text.len() && is_network(rest) {
+            return wrong(
+                "a network is not one endpoint: list its hosts, or write https:// before a path",
+            );
+        }
         let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if rest.contains('@') {
             return wrong("a user name is not taken");
@@ -78,6 +83,14 @@ impl FromStr for Target {
             port,
         })
     }
+}
+
+/// `10.0.0.0/24`, with a port wherever it stands, or with a mask: dropped as a path, one of its hosts would stand for it.
+fn is_network(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(_, size)| {
+        let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b':');
+        size.starts_with(|first: char| first.is_ascii_digit()) && size.bytes().all(is_part)
+    })
 }
 
 /// Letters, digits, hyphens, underscores and dots, as cluster and internal names are written.
@@ -134,6 +147,8 @@ mod tests {
             ("HTTPS://A.Example?x=1", "a.example:443"),
             ("10.0.0.1:6443", "10.0.0.1:6443"),
             ("::1", "[::1]:443"),
+            ("a.example/v1", "a.example:443"),
+            ("https://10.0.0.1/24", "10.0.0.1:443"),
             ("[::1]:8443", "[::1]:8443"),
         ] {
             let target: Target = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -160,6 +175,11 @@ mod tests {
             ("[fe80::1%lo]", "zone"),
             ("a.example:0", "port"),
             ("a b", "DNS name"),
+            ("10.0.0.0/24", "a network"),
+            ("10.0.0.0/255.255.255.0", "a network"),
+            ("127.0.0.1:29443/24", "a network"),
+            ("127.0.0.0/24:29443", "a network"),
+            ("2001:db8::/32", "a network"),
         ] {
             let said = text.parse::<Target>().err().unwrap_or_default();
             assert!(said.contains(why) && !said.contains("secret"), "{said}");
