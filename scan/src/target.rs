@@ -75,6 +75,13 @@ impl FromStr for Target {
             Some(Ok(port)) if port > 0 => port,
             Some(_) => return wrong("a port is a number from 1 to 65535"),
         };
+        if host.parse::<IpAddr>().is_err() && is_number(host) {
+            return wrong(if port == 443 && host.parse::<u16>().is_ok() {
+                "this is a port without a host: write HOST:PORT"
+            } else {
+                "an address is written in full, as 192.0.2.1"
+            });
+        }
         if host.parse::<IpAddr>().is_err() && !is_name(host) {
             return wrong("this is neither a DNS name nor an address");
         }
@@ -91,6 +98,19 @@ fn is_network(text: &str) -> bool {
         let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b':');
         size.starts_with(|first: char| first.is_ascii_digit()) && size.bytes().all(is_part)
     })
+}
+
+/// What a resolver reads as an address in older notations, of which the last part is a number: `8443` is 0.0.32.251.
+fn is_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_digit: fn(u8) -> bool = match hexadecimal {
+        Some(_) => |byte| byte.is_ascii_hexdigit(),
+        None => |byte| byte.is_ascii_digit(),
+    };
+    let digits = hexadecimal.unwrap_or(last);
+    !last.is_empty() && digits.bytes().all(is_digit)
 }
 
 /// Letters, digits, hyphens, underscores and dots, as cluster and internal names are written.
@@ -175,6 +195,12 @@ mod tests {
             ("[fe80::1%lo]", "zone"),
             ("a.example:0", "port"),
             ("a b", "DNS name"),
+            ("8443", "a port without a host"),
+            ("https://8443/", "a port without a host"),
+            ("8443:8443", "in full"),
+            ("127.1", "in full"),
+            ("0x7f000001", "in full"),
+            ("10.0.0.256:443", "in full"),
             ("10.0.0.0/24", "a network"),
             ("10.0.0.0/255.255.255.0", "a network"),
             ("127.0.0.1:29443/24", "a network"),
