@@ -120,6 +120,24 @@ fn check_names_annotations_beside_the_template() {
     assert!(text.contains("1 workload is to be injected"), "{text}");
 }
 
+#[test]
+fn check_names_labels_in_the_wrong_place_of_a_namespace() {
+    let mut asking = namespace("asking", None);
+    asking["metadata"]["annotations"] = json!({"hybridge.dev/injection": "enabled"});
+    let mut podlike = namespace("podlike", None);
+    podlike["metadata"]["labels"] = json!({"hybridge.dev/inject": "enabled"});
+    let (text, good) = run(check, &[asking, podlike, namespace("ai", Some("enabled"))]);
+    assert!(good, "{text}");
+    for said in [
+        "note  namespace asking has the annotation hybridge.dev/injection, which is a label and not read as an annotation: kubectl label namespace asking hybridge.dev/injection=enabled",
+        "note  namespace podlike has the label hybridge.dev/inject, which is not read there: of a namespace hybridge.dev/injection counts",
+    ] {
+        assert!(text.contains(said), "{said} not in {text}");
+    }
+    assert!(!text.contains("--namespace-defaults"), "{text}");
+    assert!(!text.contains("namespace ai has"), "{text}");
+}
+
 /// What cannot be checked is said, as the offline front says it.
 #[test]
 fn check_names_what_it_cannot_look_at() {

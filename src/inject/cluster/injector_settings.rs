@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::installed::INJECTOR;
 use super::objects::{Cluster, name};
 use crate::inject::plan::argv::flag_value;
+use crate::inject::plan::labels::{INJECT_LABEL, NAMESPACE_LABEL};
 use crate::inject::plan::names::{PREFIX, SHARED_PID, STATUS};
 use crate::inject::plan::pod;
 use crate::inject::plan::settings::{Defaults, Settings, minor_version, switch};
@@ -70,9 +71,16 @@ fn of_namespace(namespace: &Value) -> Vec<String> {
         .into_iter()
         .flatten();
     let names = annotations.map(|(key, _)| key.as_str());
+    let names = names.filter(|key| key.starts_with(PREFIX) && *key != STATUS);
+    let (labels, names): (Vec<&str>, Vec<&str>) =
+        names.partition(|key| [INJECT_LABEL, NAMESPACE_LABEL].contains(key));
     let (of_pod, names): (Vec<&str>, Vec<&str>) = names
-        .filter(|key| key.starts_with(PREFIX) && *key != STATUS)
+        .into_iter()
         .partition(|key| key.strip_prefix(PREFIX) == Some(SHARED_PID));
+    let title = name(namespace);
+    let misplaced = labels.into_iter().map(|key| {
+        format!("namespace {title} has the annotation {key}, which is a label and not read as an annotation: kubectl label namespace {title} {NAMESPACE_LABEL}=enabled")
+    });
     let ways = [
         (
             names,
@@ -86,13 +94,29 @@ fn of_namespace(namespace: &Value) -> Vec<String> {
     let line = |(names, way): (Vec<&str>, _)| {
         (!names.is_empty()).then(|| {
             format!(
-                "namespace {} has {}: with namespaceAnnotations of the chart {way}",
-                name(namespace),
+                "namespace {title} has {}: with namespaceAnnotations of the chart {way}",
                 names.join(", ")
             )
         })
     };
-    ways.into_iter().filter_map(line).collect()
+    let ways = ways.into_iter().filter_map(line);
+    misplaced
+        .chain(labels_without_effect(namespace))
+        .chain(ways)
+        .collect()
+}
+
+/// Labels of ours on a namespace other than its own, which selects nothing.
+fn labels_without_effect(namespace: &Value) -> impl Iterator<Item = String> {
+    let labels = pod::metadata(namespace, "labels").into_iter().flatten();
+    let title = name(namespace);
+    let others = labels
+        .map(|(key, _)| key.as_str())
+        .filter(|key| key.starts_with(PREFIX) && *key != NAMESPACE_LABEL);
+    others.map(move |key| {
+        let key = Shown::from(key);
+        format!("namespace {title} has the label {key}, which is not read there: of a namespace {NAMESPACE_LABEL} counts, with enabled, enforced or disabled")
+    })
 }
 
 /// The settings of the injector in `container` that are not `used`.
