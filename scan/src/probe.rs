@@ -219,7 +219,8 @@ fn show(
         None => writeln!(out, "              trusted by {from}")?,
         Some(problem) => writeln!(
             out,
-            "              NOT TRUSTED by {from}: {problem}; --ca FILE names another CA"
+            "              NOT TRUSTED by {from}: {problem}{}",
+            seen.advice()
         )?,
     }
     Ok(match (kind, &seen.problem) {

@@ -333,7 +333,9 @@ async fn a_probe_shows_the_group_and_its_exit_code_says_the_kind() {
         let stranger = hybridge(&["probe", &url, "--http"]).await;
         let said = String::from_utf8(stranger.stdout).unwrap();
         assert!(
-            said.contains("NOT TRUSTED") && !said.contains("response"),
+            said.contains("NOT TRUSTED")
+                && said.contains("--ca FILE names another CA")
+                && !said.contains("response"),
             "{said}"
         );
         assert_eq!(stranger.status.code(), Some(1));

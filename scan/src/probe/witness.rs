@@ -15,6 +15,19 @@ use crate::printable::printable;
 pub(super) struct Presented {
     pub(super) leaf: Option<Vec<u8>>,
     pub(super) problem: Option<String>,
+    /// Whether another CA would help.
+    is_of_another_ca: bool,
+}
+
+impl Presented {
+    /// What helps, behind the problem.
+    pub(super) fn advice(&self) -> &'static str {
+        if self.is_of_another_ca {
+            "; --ca FILE names another CA"
+        } else {
+            ""
+        }
+    }
 }
 
 /// Verifies like any client, and goes on to show the rest. Nothing is sent to a server that is not trusted.
@@ -57,16 +70,18 @@ impl ServerCertVerifier for Witness {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let problem = match &self.inner {
-            Some(inner) => inner
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-                .err()
-                .map(|error| printable(&explained(&error))),
-            None => Some("there is no CA to trust".to_owned()),
+        let verified = self.inner.as_ref().map(|inner| {
+            inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        });
+        let (problem, is_of_another_ca) = match verified {
+            None => (Some("there is no CA to trust".to_owned()), true),
+            Some(Ok(_)) => (None, false),
+            Some(Err(error)) => (Some(printable(&explained(&error))), of_another_ca(&error)),
         };
         *self.seen() = Presented {
             leaf: Some(end_entity.to_vec()),
             problem,
+            is_of_another_ca,
         };
         Ok(ServerCertVerified::assertion())
     }
@@ -96,6 +111,19 @@ impl ServerCertVerifier for Witness {
     }
 }
 
+/// One of the same name with another key is another CA.
+fn of_another_ca(error: &rustls::Error) -> bool {
+    use rustls::CertificateError as E;
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            E::UnknownIssuer
+                | E::BadSignature
+                | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        )
+    )
+}
+
 /// rustls' words, and for a usual mistake better ones.
 fn explained(error: &rustls::Error) -> String {
     let said = error.to_string();
@@ -103,4 +131,28 @@ fn explained(error: &rustls::Error) -> String {
         return "the certificate is that of a CA, not of a server".to_owned();
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError as E;
+
+    use super::*;
+
+    #[test]
+    fn another_ca_is_advised_where_it_helps() {
+        for (cause, helps) in [
+            (E::UnknownIssuer, true),
+            (E::BadSignature, true),
+            (E::NotValidForName, false),
+            (E::Expired, false),
+        ] {
+            let is_of_another_ca = of_another_ca(&rustls::Error::InvalidCertificate(cause));
+            let presented = Presented {
+                is_of_another_ca,
+                ..Presented::default()
+            };
+            assert_eq!(presented.advice() == "; --ca FILE names another CA", helps);
+        }
+    }
 }
