@@ -33,6 +33,22 @@ impl Default for UnixSockets {
     }
 }
 
+impl UnixSockets {
+    /// Each that cannot be bound, as no directory is there for it.
+    pub fn without_directory(&self) -> impl Iterator<Item = String> {
+        let paths = self.paths.iter();
+        paths.filter_map(|path| Some(format!("unix:{}: {}", path.display(), no_directory(path)?)))
+    }
+}
+
+fn no_directory(path: &Path) -> Option<String> {
+    let directory = path.parent().filter(|directory| !directory.is_dir())?;
+    Some(format!(
+        "its directory {} is not there: make it, or choose another path",
+        directory.display()
+    ))
+}
+
 /// A Unix socket that accepts. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct UnixSocket {
@@ -45,6 +61,9 @@ pub(super) struct UnixSocket {
 impl UnixSocket {
     /// Binds `path`; needs a runtime. What a dead process left there is replaced.
     pub(super) fn bind(path: &Path, mode: u32, backlog: i32) -> io::Result<Self> {
+        if let Some(what) = no_directory(path) {
+            return Err(io::Error::new(ErrorKind::NotFound, what));
+        }
         let address = SockAddr::unix(path)?;
         make_way(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -169,6 +188,28 @@ mod tests {
         let refused = UnixSocket::bind(&path, 0o660, 4).unwrap_err();
         assert!(refused.to_string().contains("no socket"), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), b"a file");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/s");
+        let sockets = UnixSockets {
+            paths: vec![path.clone(), dir.path().join("s")],
+            ..UnixSockets::default()
+        };
+        let run = dir.path().join("run");
+        let said = format!(
+            "its directory {} is not there: make it, or choose another path",
+            run.display()
+        );
+        let refused = UnixSocket::bind(&path, 0o660, 4).unwrap_err();
+        assert_eq!(refused.to_string(), said);
+        let warned: Vec<_> = sockets.without_directory().collect();
+        assert_eq!(warned, [format!("unix:{}: {said}", path.display())]);
+        fs::create_dir(run).unwrap();
+        assert_eq!(sockets.without_directory().count(), 0);
+        UnixSocket::bind(&path, 0o660, 4).unwrap();
     }
 
     #[tokio::test]

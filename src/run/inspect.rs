@@ -126,6 +126,9 @@ fn describe_egresses(
 ) -> Result<(), Error> {
     for egress in &config.egresses {
         let name = &egress.socket.name;
+        // A directory under /run may be made only when the service starts.
+        let of_sockets = egress.socket.unix.without_directory();
+        warnings.extend(of_sockets.map(|warning| format!("egress `{name}`: {warning}")));
         let tls = client_tls(egress)?;
         let of_egress = tls.warnings();
         let of_egress = of_egress.iter();

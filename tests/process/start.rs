@@ -231,3 +231,34 @@ async fn an_upstream_that_is_down_at_start_is_answered_with_502_until_it_is_up()
     let answer = sidecar.exchange(request).await;
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{answer:?}");
 }
+
+/// `check` warns, as what starts the service may make the directory; `run` cannot go on.
+#[test]
+fn a_socket_without_its_directory_is_named_by_check_and_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let pki = TestPki::new(Algorithm::EcdsaP256);
+    std::fs::write(path("ca.crt"), pki.ca_pem()).unwrap();
+    let text = format!(
+        "admin.listen = \"none\"\n[[egress]]\nname = \"out\"\nlisten = \"unix:{}\"\ntarget = \"localhost:1\"\nprotocol = \"http\"\ntls.ca = \"{}\"\n",
+        path("run/app.sock"),
+        path("ca.crt"),
+    );
+    std::fs::write(path("hybridge.toml"), text).unwrap();
+    let remedy = format!(
+        "its directory {} is not there: make it, or choose another path",
+        path("run")
+    );
+    for (words, code) in [(&["check"][..], 0), (&["run", "--config"], 1)] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hybridge"));
+        let output = command
+            .args(words)
+            .arg(path("hybridge.toml"))
+            .env_clear()
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(&remedy), "{said}");
+    }
+}
