@@ -19,10 +19,13 @@ pub fn regular(path: &Path) -> Result<(File, u64), Error> {
     let cannot = failed("read", path);
     let metadata = metadata(path).map_err(&cannot)?;
     if !metadata.is_file() {
+        let what = if metadata.is_dir() {
+            "not a regular file but a directory: name a file in it"
+        } else {
+            "not a regular file, and a pipe cannot be read at any place: copy it to a file"
+        };
         let path = Shown::from(path);
-        return Err(Error::Refused(format!(
-            "{path}: not a regular file, and a pipe cannot be read at any place: copy it to a file"
-        )));
+        return Err(Error::Refused(format!("{path}: {what}")));
     }
     let file = File::open(path).map_err(&cannot)?;
     let length = file.metadata().map_err(&cannot)?.len();
@@ -82,6 +85,23 @@ mod tests {
     use rustix::fs::{CWD, Mode, mkfifoat};
 
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_told_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        for (path, what) in [
+            (
+                folder.path(),
+                "not a regular file but a directory: name a file in it",
+            ),
+            (&pipe, "not a regular file, and a pipe"),
+        ] {
+            let said = regular(path).err().unwrap().to_string();
+            assert!(said.contains(what), "{said}");
+        }
+    }
 
     #[test]
     fn keys_come_from_a_pipe_only_while_somebody_writes_to_it() {
