@@ -1,6 +1,7 @@
 //! `hybridge demo`: a stub model server behind a hybrid and a classical-only listener, and a client's side
 //! with an egress, all in one process, with throw-away certificates. Both sides are real sidecars.
 
+mod addresses;
 mod bulk;
 mod chat;
 mod client_side;
@@ -36,6 +37,7 @@ pub fn run(addresses: &cli::Demo) -> Result<(), Error> {
     if let Some(address) = addresses.stub {
         return serve_stub(address);
     }
+    addresses::check(addresses)?;
     let certificates = Certificates::make(&[addresses.listen, addresses.classical_listen])?;
     let runtime = worker::runtime().map_err(run::Error::Runtime)?;
     worker::run(runtime, async {

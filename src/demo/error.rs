@@ -16,6 +16,9 @@ pub enum Error {
     #[error(transparent)]
     Certificates(Box<CertgenError>),
     /// The addresses contradict each other.
+    #[error("{0}")]
+    Addresses(String),
+    /// The configuration of the demo is wrong.
     #[error(transparent)]
     Config(#[from] config::Error),
     /// The certificates could not be written.
@@ -41,7 +44,7 @@ impl Error {
     /// Whether the command line is to blame (exit code 64) rather than the world (1).
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) => true,
+            Self::Addresses(_) | Self::Config(_) => true,
             Self::Run(error) => error.is_configuration(),
             _ => false,
         }

@@ -153,8 +153,9 @@ fn a_port_in_use_and_an_address_given_twice_are_told_apart() {
         (
             [taken.as_str(), &taken, free, free, free],
             64,
-            "listener `hybrid`",
+            "also taken by --listen: give each its own port",
         ),
+        ([free, free, &taken, &taken, free], 64, "--egress-listen: "),
         ([free, free, free, &taken, free], 1, "--egress-listen"),
         ([free, free, free, free, &taken], 1, "--egress-admin"),
     ] {
@@ -166,5 +167,30 @@ fn a_port_in_use_and_an_address_given_twice_are_told_apart() {
         assert!(last.contains(&taken) && last.contains(expected), "{error}");
         assert!(output.stdout.is_empty());
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_address_that_the_demo_cannot_have_is_told_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = "127.0.0.1:0";
+    for (addresses, expected) in [
+        (
+            [free, free, free, "10.0.0.1:1", free],
+            "--egress-listen: 10.0.0.1:1 is not loopback: what apps send there is plaintext; use 127.0.0.1 or [::1]",
+        ),
+        (
+            [free, free, "none", free, free],
+            "`none` is no address: write 127.0.0.1:PORT",
+        ),
+    ] {
+        let output = demo(addresses, folder.path()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{error}");
+        assert!(error.contains(expected), "{error}");
+        assert!(
+            !error.contains("unsafe") && !error.contains("demo:"),
+            "{error}"
+        );
     }
 }

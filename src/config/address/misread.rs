@@ -29,13 +29,18 @@ pub(super) fn as_listening(text: &str, clients: Clients) -> Result<(), AddressEr
 
 /// Refuses other words for none, where `none` may stand.
 pub(crate) fn as_none(text: &str) -> Result<(), AddressError> {
-    let word = text.to_ascii_lowercase();
-    match word.as_str() {
-        "" | "disable" | "disabled" | "false" | "no" | "null" | "off" => {
-            refused(text, "is no address", "none, for no admin port".to_owned())
-        }
-        _ => Ok(()),
+    if text.is_empty() || is_word_for_none(text) {
+        return refused(text, "is no address", "none, for no admin port".to_owned());
     }
+    Ok(())
+}
+
+fn is_word_for_none(text: &str) -> bool {
+    let word = text.to_ascii_lowercase();
+    matches!(
+        word.as_str(),
+        "disable" | "disabled" | "false" | "no" | "null" | "off"
+    )
 }
 
 /// Refuses what stands for an upstream without being one.
@@ -80,6 +85,9 @@ fn common(text: &str, any: &str) -> Result<(), AddressError> {
             "is a port without an address",
             format!("{any}:{text}"),
         );
+    }
+    if text == "none" || is_word_for_none(text) {
+        return refused(text, "is no address", format!("{any}:PORT"));
     }
     let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
     match host {
