@@ -46,6 +46,12 @@ pub(super) fn write(mut page: Page, args: &Census, out: &mut impl Write) -> Resu
         writeln!(out, "{}", printable_json(&json))?;
         return Ok(());
     }
+    if page.listeners.is_empty() {
+        writeln!(
+            out,
+            "no listeners: the census counts clients of listeners, and this process has egresses only"
+        )?;
+    }
     for (index, listener) in page.listeners.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -182,5 +188,20 @@ mod tests {
         );
         let back: Page = serde_json::from_str(&said).unwrap();
         assert_eq!(back.listeners[0].name, "a\u{9b}31m\u{202e}\u{2028}");
+    }
+
+    #[test]
+    fn a_process_without_listeners_says_so() {
+        let page = Page {
+            listeners: Vec::new(),
+        };
+        let args = Census {
+            listener: None,
+            json: false,
+        };
+        let mut out = Vec::new();
+        write(page, &args, &mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert!(said.starts_with("no listeners: "), "{said}");
     }
 }
