@@ -83,6 +83,10 @@ pub fn run(action: &Action) -> Result<Report, Error> {
 
 fn make(new: &New) -> Result<(), Error> {
     require_replaceable(&new.file).map_err(failed("create", &new.file))?;
+    if !KeyFile::may_replace(&new.file)? {
+        let path = new.file.as_path().into();
+        return Err(Error::Other { path });
+    }
     let keys = KeyFile::generate()?;
     let staged = stage(&new.file, &keys)?;
     let placed = if new.force {

@@ -17,6 +17,14 @@ pub enum Error {
         /// The file.
         path: Shown,
     },
+    /// It is there, and is something else: a private key beside it would be lost.
+    #[error(
+        "{path} exists and holds no ticket keys, so it is not replaced: write another file, or remove this one if nobody needs it"
+    )]
+    Other {
+        /// The file.
+        path: Shown,
+    },
     /// The file system refused.
     #[error("cannot {action} {path}: {cause}")]
     File {

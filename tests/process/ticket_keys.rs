@@ -74,6 +74,31 @@ fn a_file_is_made_once_and_rotated_in_three_steps() {
     assert_eq!((mode(), file.metadata().unwrap().gid()), (0o640, group));
 }
 
+/// A slip of the shell's completion must cost no private key.
+#[test]
+fn a_file_that_holds_something_else_is_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tls.key");
+    let name = file.to_str().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    std::fs::write(&file, &key).unwrap();
+    for words in [&["new", name][..], &["new", "--force", name]] {
+        let refused = ticket_keys(words);
+        assert_eq!(refused.status.code(), Some(1));
+        let said = text(&refused);
+        assert!(said.contains("exists and holds no ticket keys"), "{said}");
+        assert!(!said.contains("--force"), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), key);
+    }
+    // A damaged one is, and one without a key.
+    for damaged in ["active secret-text\n", "", "# hybridge ticket keys\n"] {
+        std::fs::write(&file, damaged).unwrap();
+        let made = ticket_keys(&["new", "--force", name]);
+        assert!(made.status.success(), "{}", text(&made));
+        assert_eq!(roles(&file), ["active"]);
+    }
+}
+
 /// A key that somebody planted must not be promoted, and the file look as if nobody could have.
 #[test]
 fn a_file_that_everybody_may_write_is_not_rotated() {

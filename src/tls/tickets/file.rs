@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::error::TicketKeyError;
 use super::key_set::{KEY_LENGTH, KeySet, Secret};
 use super::permissions;
-use crate::tls::credentials::{self, read_public};
+use crate::tls::credentials::{self, CredentialError, read_public};
 
 /// More keys than any rotation needs.
 const MOST: usize = 16;
@@ -66,6 +66,24 @@ impl KeyFile {
         let text = text.map_err(|cause| TicketKeyError::File(Box::new(cause)))?;
         let keys = Self::parse(path, &text)?;
         Ok((keys, permissions::check(path)?))
+    }
+
+    /// Whether what is at `path` was meant as one, however damaged, or is nothing: its first line that is no comment
+    /// names what a key is for.
+    pub fn may_replace(path: &Path) -> Result<bool, TicketKeyError> {
+        let text = match read_public(credentials::Role::TicketKeys, path) {
+            Err(CredentialError::Missing { .. } | CredentialError::Empty { .. }) => {
+                return Ok(true);
+            }
+            read => read.map_err(|cause| TicketKeyError::File(Box::new(cause)))?,
+        };
+        let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#"));
+        let word = |line: &[u8]| {
+            let word = std::str::from_utf8(line).ok()?.split_whitespace().next()?;
+            word.parse::<Role>().ok()
+        };
+        Ok(first.is_none_or(|line| word(line).is_some()))
     }
 
     /// Reads the text of a file; `path` names it in errors.
