@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use super::certs_check::{self, of_secret};
 use super::cli::CertsArgs;
 use super::manifest::{yaml, yaml_out};
 use crate::certgen::files::{self, NewFile};
@@ -108,6 +109,18 @@ pub enum CertsError {
         /// One line per certificate.
         report: String,
     },
+    /// In date, and of no use to the webhook.
+    #[error(
+        "{report}the API server refuses it for {name}: {cause}; make another with `hybridge inject certs`, or give --service and --namespace as they are in the cluster"
+    )]
+    Refused {
+        /// One line per certificate.
+        report: String,
+        /// What it is called at.
+        name: String,
+        /// Why.
+        cause: String,
+    },
     /// Standard output is gone.
     #[error("cannot write the result: {0}")]
     Write(#[source] io::Error),
@@ -131,7 +144,7 @@ impl CertsError {
 /// Makes or checks certificates, as `args` say, at the time `now`.
 pub fn run(args: &CertsArgs, now: OffsetDateTime, out: &mut impl Write) -> Result<(), CertsError> {
     if let Some(path) = &args.check {
-        let report = check(path, args.warn_days, now)?;
+        let report = check(path, args, now)?;
         return out.write_all(report.as_bytes()).map_err(CertsError::Write);
     }
     if let Some(dir) = &args.dir {
@@ -209,8 +222,8 @@ fn refuse_existing(dir: &Path, rotates: bool) -> Result<(), CertsError> {
     }
 }
 
-/// The PEM text of a file, or of `data.tls.crt` (`ca.crt` for a CA) when the file is a Secret.
-fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
+/// The PEM text of a file, or of `data.tls.crt` (`ca.crt` for a CA) when the file is a Secret; and the Secret.
+fn pem_text(path: &Path, field: &str) -> Result<(String, Option<Value>), CertsError> {
     let text = regular_file::text(path, LARGEST).map_err(|source| CertsError::Read {
         path: path.to_owned(),
         source,
@@ -218,29 +231,20 @@ fn pem_text(path: &Path, field: &str) -> Result<String, CertsError> {
     // A Secret that was once applied with `stringData` repeats PEM in an annotation, on one line.
     match yaml::read(&text) {
         Ok(secret) if secret.get("data").is_some() || secret.get("stringData").is_some() => {
-            of_secret(&secret, field).ok_or_else(|| no_certificate(path))
+            let text = of_secret(&secret, field).ok_or_else(|| no_certificate(path))?;
+            Ok((text, Some(secret)))
         }
-        _ => Ok(text),
+        _ => Ok((text, None)),
     }
 }
 
-/// A field of a Secret. One of `stringData` replaces that of `data`, as the API server does it.
-fn of_secret(secret: &Value, field: &str) -> Option<String> {
-    let in_clear = secret.get("stringData").and_then(|data| data.get(field));
-    if let Some(text) = in_clear {
-        return text.as_str().map(str::to_owned);
-    }
-    let encoded = secret.get("data")?.get(field)?.as_str()?;
-    String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()
-}
-
-fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, CertsError> {
+fn check(path: &Path, args: &CertsArgs, now: OffsetDateTime) -> Result<String, CertsError> {
     let mut report = String::new();
     let mut late = false;
-    let text = pem_text(path, "tls.crt")?;
+    let (text, secret) = pem_text(path, "tls.crt")?;
     for entry in entries(&text).map_err(|cause| unusable(path, cause))? {
         let left = (entry.ends - now).whole_days();
-        late |= entry.ends - now < Duration::days(warn_days.into());
+        late |= entry.ends - now < Duration::days(args.warn_days.into());
         let _ = writeln!(
             report,
             "{}: ends {}, {} left",
@@ -250,9 +254,16 @@ fn check(path: &Path, warn_days: u32, now: OffsetDateTime) -> Result<String, Cer
         );
     }
     if late {
-        Err(CertsError::Expiring { report })
-    } else {
-        Ok(report)
+        return Err(CertsError::Expiring { report });
+    }
+    let name = format!("{}.{}.svc", args.service, args.namespace);
+    match certs_check::refusal(&text, secret.as_ref(), &name, now) {
+        None => Ok(report),
+        Some(cause) => Err(CertsError::Refused {
+            report,
+            name,
+            cause,
+        }),
     }
 }
 
@@ -262,7 +273,7 @@ fn previous_cas(path: &Path, now: OffsetDateTime) -> Result<String, CertsError> 
         let path = path.to_owned();
         return Err(CertsError::Writable { path, mode });
     }
-    let text = pem_text(path, "ca.crt")?;
+    let (text, _) = pem_text(path, "ca.crt")?;
     unexpired_cas(&text, now).map_err(|cause| unusable(path, cause))
 }
 

@@ -3,6 +3,7 @@
 //! Imports go `command` -> those four -> `plan`; the sidecar itself imports nothing from here.
 
 pub mod certs;
+mod certs_check;
 mod cli;
 pub mod cluster;
 mod command;

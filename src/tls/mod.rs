@@ -20,6 +20,7 @@ pub mod queue;
 mod record;
 pub mod reload;
 mod secrets;
+pub(crate) mod served;
 pub mod server;
 mod server_messages;
 mod signed_by;

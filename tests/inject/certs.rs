@@ -110,6 +110,61 @@ fn the_check_fails_before_expiry() {
     assert!(run(&["--check", &path], made_at + Duration::days(91)).is_err());
 }
 
+/// What the API server refuses while days are left.
+#[test]
+fn the_check_verifies_name_purpose_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (secret, _) = made(&run(&[], now()).unwrap());
+    let checked = |secret: &Value, flags: &[&str]| {
+        let path = write(dir.path(), "secret.yaml", &secret.to_string());
+        run(&[&["--check", &path][..], flags].concat(), now()).map_err(|error| error.to_string())
+    };
+    checked(&secret, &[]).unwrap();
+    let said = checked(&secret, &["--namespace", "other"]).unwrap_err();
+    assert!(said.contains("refuses it for hybridge-injector.other.svc: it is for `hybridge-injector.hybridge-system.svc`"), "{said}");
+    let mut keyless = secret.clone();
+    keyless["data"].as_object_mut().unwrap().remove("tls.key");
+    let (others, _) = made(&run(&[], now()).unwrap());
+    let with = |field: &str| {
+        let mut mixed = secret.clone();
+        mixed["data"][field] = others["data"][field].clone();
+        mixed
+    };
+    for (secret, what) in [
+        (keyless, "the Secret has no tls.key"),
+        (with("tls.key"), "tls.key"),
+        (with("ca.crt"), "no CA there certifies it"),
+    ] {
+        let said = checked(&secret, &[]).unwrap_err();
+        assert!(
+            said.contains("days left\nthe API server refuses it"),
+            "{said}"
+        );
+        assert!(said.contains(what), "{said}");
+    }
+    // Without the Secret there is neither key nor CA.
+    let leaf = |change: &dyn Fn(&mut rcgen::CertificateParams)| {
+        let name = "hybridge-injector.hybridge-system.svc".to_owned();
+        let mut params = rcgen::CertificateParams::new([name]).unwrap();
+        change(&mut params);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let ca = rcgen::Issuer::new(
+            rcgen::CertificateParams::default(),
+            rcgen::KeyPair::generate().unwrap(),
+        );
+        let pem = params.signed_by(&key, &ca).unwrap().pem();
+        let path = write(dir.path(), "tls.crt", &pem);
+        run(&["--check", &path], now()).map_err(|error| error.to_string())
+    };
+    leaf(&|_| {}).unwrap();
+    let purpose = leaf(&|params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::EmailProtection];
+    });
+    assert!(purpose.unwrap_err().contains("refuses it"));
+    let nameless = leaf(&|params| params.subject_alt_names.clear());
+    assert!(nameless.unwrap_err().contains("it has no name"));
+}
+
 #[test]
 fn files_are_written_for_the_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -247,7 +302,7 @@ fn a_secret_that_was_applied_as_string_data_is_read_as_a_secret() {
     let text = |secret: &Value, field| String::from_utf8(decode(&secret["data"][field])).unwrap();
     let clear = json!({
         "kind": "Secret",
-        "stringData": {"tls.crt": text(&secret, "tls.crt"), "ca.crt": text(&secret, "ca.crt")},
+        "stringData": {"tls.crt": text(&secret, "tls.crt"), "tls.key": text(&secret, "tls.key"), "ca.crt": text(&secret, "ca.crt")},
     });
     let mut applied = secret.clone();
     let last = "kubectl.kubernetes.io/last-applied-configuration";

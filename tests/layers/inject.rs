@@ -7,7 +7,7 @@ use crate::circles::Graph;
 /// From the ground up. Those of one line may know each other, which the test of circles bounds.
 const LAYERS: [&[&str]; 4] = [
     &["plan"],
-    &["cli"],
+    &["certs_check", "cli"],
     &["certs", "cluster", "error", "manifest", "webhook"],
     &["command"],
 ];
