@@ -230,7 +230,7 @@ fn pem_text(path: &Path, field: &str) -> Result<(String, Option<Value>), CertsEr
     })?;
     // A Secret that was once applied with `stringData` repeats PEM in an annotation, on one line.
     match yaml::read(&text) {
-        Ok(secret) if secret.get("data").is_some() || secret.get("stringData").is_some() => {
+        Ok(secret) if certs_check::is_secret(&secret) => {
             let text = of_secret(&secret, field).ok_or_else(|| no_certificate(path))?;
             Ok((text, Some(secret)))
         }

@@ -50,6 +50,13 @@ fn of_key(text: &str, secret: &Value, now: OffsetDateTime) -> Option<String> {
     loaded.err().map(|why| why.to_string())
 }
 
+/// Whether an object has the fields of a Secret. A ConfigMap has its PEM in clear, and is read as a file of PEM.
+pub(super) fn is_secret(object: &Value) -> bool {
+    let has = |field| object.get(field).is_some();
+    let kind = object.get("kind");
+    kind.is_none_or(|kind| kind == "Secret") && (has("data") || has("stringData"))
+}
+
 /// A field of a Secret. One of `stringData` replaces that of `data`, as the API server does it.
 pub(super) fn of_secret(secret: &Value, field: &str) -> Option<String> {
     let in_clear = secret.get("stringData").and_then(|data| data.get(field));

@@ -63,7 +63,8 @@ impl Endpoint {
             Some((scheme, _)) if !scheme.contains('/') => scheme.len() + "://".len(),
             _ => 0,
         };
-        let Some(slash) = shown[start..].find('/') else {
+        // Where a browser sees a path, too.
+        let Some(slash) = shown[start..].find(['/', '\\']) else {
             return shown;
         };
         let path = start + slash + 1;

@@ -317,6 +317,12 @@ fn a_secret_that_was_applied_as_string_data_is_read_as_a_secret() {
         let (_, webhook) = made(&run(&["--previous-ca", &path], now()).unwrap());
         assert_eq!(bundle_of(&webhook, 0).len(), 2, "{name}");
     }
+    // A ConfigMap has its PEM in clear.
+    let pem = text(&secret, "ca.crt").replace('\n', "\n    ");
+    let map = format!("kind: ConfigMap\ndata:\n  ca.crt: |\n    {pem}\n");
+    let map = write(dir.path(), "map", &map);
+    let (_, webhook) = made(&run(&["--previous-ca", &map], now()).unwrap());
+    assert_eq!(bundle_of(&webhook, 0).len(), 2);
 }
 
 #[test]

@@ -83,9 +83,14 @@ impl TestPki {
 
     /// The same CA and key, with its name in another string type: equal by RFC 5280, section 7.1.
     pub(crate) fn in_printable_string(&self) -> Self {
+        self.named_in_printable_string("hybridge test CA")
+    }
+
+    /// The same for a CA of another name.
+    pub(crate) fn named_in_printable_string(&self, name: &str) -> Self {
         let key = KeyPair::from_pem(&self.issuer.key().serialize_pem()).unwrap();
-        let mut params = ca_params("hybridge test CA");
-        let name = PrintableString::try_from("hybridge test CA").unwrap();
+        let mut params = ca_params(name);
+        let name = PrintableString::try_from(name).unwrap();
         let name = DnValue::PrintableString(name);
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -213,6 +218,17 @@ impl TestPki {
         Pair {
             cert: leaf.pem() + &intermediate_cert.pem(),
             key: leaf_key.serialize_pem(),
+        }
+    }
+
+    /// An intermediate CA of this one, whose own certificate is its `ca_pem`.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let (key, params) = (new_key(self.algorithm), ca_params(name));
+        let ca_pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self {
+            algorithm: self.algorithm,
+            issuer: Issuer::new(params, key),
+            ca_pem,
         }
     }
 

@@ -135,7 +135,7 @@ async fn a_list_with_its_cas_name_in_another_string_type_counts_for_nobody_and_i
     let warnings = gate.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     let (of_list, of_ca) = (
-        "does not count: it writes the name in other bytes than the certificate of the CA that signed it",
+        "does not count for one of the CAs: it writes the name in other bytes than the certificate of the CA that signed it",
         "no revocation list there counts for `CN=hybridge test CA` of client-ca",
     );
     assert!(warnings[0].contains(of_list), "{warnings:?}");
@@ -149,6 +149,11 @@ async fn a_list_with_its_cas_name_in_another_string_type_counts_for_nobody_and_i
     assert!(warnings[0].contains(of_list), "{warnings:?}");
     let both = Gate::new(&[&ca, &otherwise], &[&good, &misnamed]);
     assert_eq!(both.warnings(), Vec::<String>::new());
+    // A CA that stands twice, under each name: one list is one for one of them.
+    let warnings = Gate::new(&[&ca, &otherwise], &[&good]).warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains(of_list), "{warnings:?}");
+    assert!(warnings[1].contains(of_ca), "{warnings:?}");
 }
 
 /// A CA without a list, whether it has another's name or not, lets nobody in, and `check` says so.

@@ -220,6 +220,31 @@ async fn a_list_that_cannot_be_used_leaves_the_last_good_answer() {
         assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)), "{says}");
         assert_eq!(try_with(sidecar, &eight).await, Ok(()), "{says}");
     }
+    // The CA stands twice, under each form of its name, and the list is for one of them.
+    let twice = domain.pki.ca_pem().to_owned() + domain.pki.in_printable_string().ca_pem();
+    let twice = identity(ID, &domain.server, &twice, &[]);
+    domain.agent.say(with_lists(twice, &[good.as_bytes()]));
+    ready(sidecar, 200, "does not count for one of the CAs").await;
     domain.agent.say(with_lists(answer(), &[good.as_bytes()]));
     says(sidecar, &seven, Ok(())).await;
+}
+
+/// The bundle has the root alone. What the list calls the intermediate CA is the same name in another string type.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_an_intermediate_counts_however_it_writes_the_name() {
+    let domain = Domain::new(|_| Vec::new()).await;
+    let intermediate = domain.pki.intermediate("unit");
+    let otherwise = intermediate.named_in_printable_string("unit");
+    let [seven, eight] = [7, 8].map(|serial| {
+        let mut pair = numbered(&intermediate, &[uri(BATCH)], serial);
+        pair.cert += intermediate.ca_pem();
+        pair
+    });
+    for list in [&intermediate, &otherwise].map(|ca| ca.revocation_list(&[7], tomorrow())) {
+        domain.say(&[]);
+        says(&domain.sidecar, &seven, Ok(())).await;
+        domain.say(&[list]);
+        says(&domain.sidecar, &seven, Err(Some(CERTIFICATE_REVOKED))).await;
+        assert_eq!(try_with(&domain.sidecar, &eight).await, Ok(()));
+    }
 }

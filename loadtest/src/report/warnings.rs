@@ -79,8 +79,9 @@ fn reopened(results: &Results) -> Option<String> {
         .map(|(target, count)| format!("{} {count}", target.name))
         .collect();
     Some(format!(
-        "Connections opened again within blocks, because the server had announced the end of those before: {}. That work is in \
-         server CPU and operations per second, not in latencies and bytes.",
+        "Connections opened again within blocks, because the server had announced the end of those before: {}. Closing, \
+         dialling and the handshake are in server CPU and operations per second, in no latency and in no bytes of an operation. What \
+         the server sends behind its handshake (session tickets) is in those of the first operation of each connection.",
         told.join(", ")
     ))
 }

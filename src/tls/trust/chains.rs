@@ -7,7 +7,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
 use super::error::TrustError;
-use super::every_list::{EveryList, several_of_one_issuer};
+use super::every_list::{EveryList, Sought};
 use super::lists::Der;
 use super::settings::{ClientAuth, Settings};
 
@@ -28,7 +28,7 @@ pub(super) struct Listed {
     pub(super) rest: Vec<Der>,
 }
 
-/// A verifier that looks for a certificate in every list of its issuer, where the issuer has several.
+/// A verifier that looks for a certificate in every list of its issuer, where the library does not find them all.
 pub(super) fn listed(
     settings: &Settings,
     roots: RootCertStore,
@@ -36,9 +36,9 @@ pub(super) fn listed(
     unlisted: Unlisted,
 ) -> Result<Arc<dyn ClientCertVerifier>, TrustError> {
     let Listed { own, others, rest } = lists;
-    let several = several_of_one_issuer(&own, &others);
+    let sought = Sought::among(&own, &others);
     let verifier = chains(settings, roots, [own, others, rest].concat(), unlisted)?;
-    Ok(EveryList::over(verifier, several))
+    Ok(EveryList::over(verifier, sought))
 }
 
 pub(super) fn chains(

@@ -13,16 +13,22 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::X509Name;
 
 use super::choice::{Choice, Chosen};
 use super::lists::Der;
 
-/// By the names of their issuers in DER.
-pub(super) type Several = HashMap<Vec<u8>, Vec<List>>;
+/// Lists that are looked through here, with the names of their issuers in DER.
+pub(super) struct Sought {
+    /// Of issuers that have several.
+    several: HashMap<Vec<u8>, Vec<List>>,
+    /// Of CAs that only a client sends.
+    others: Vec<(Vec<u8>, List)>,
+}
 
 /// What a list says.
 #[derive(Debug)]
-pub(super) struct List {
+struct List {
     /// Which key of an issuer signed it, if that has to be told apart and it says so.
     key: Option<Vec<u8>>,
     /// Whether it is about certificates of CAs, and about others.
@@ -32,23 +38,55 @@ pub(super) struct List {
     serials: HashSet<Vec<u8>>,
 }
 
-/// The lists of issuers that have several: `own` are signed by CAs that are known, `others` by those that a client sends.
-pub(super) fn several_of_one_issuer(own: &[Der], others: &[Der]) -> Several {
-    let mut lists = Several::new();
-    let own = own.iter().map(|der| (der, true));
-    for (der, is_own) in own.chain(others.iter().map(|der| (der, false))) {
-        // What cannot be read was refused when it was loaded.
-        let Ok((_, list)) = CertificateRevocationList::from_der(der) else {
-            continue;
-        };
-        let issuer = list.issuer().as_raw().to_vec();
-        lists
-            .entry(issuer)
-            .or_default()
-            .push(List::of(&list, is_own));
+impl Sought {
+    /// `own` are signed by CAs that are known, `others` by those that a client sends.
+    pub(super) fn among(own: &[Der], others: &[Der]) -> Self {
+        let mut several = HashMap::<_, Vec<_>>::new();
+        let mut of_others = Vec::new();
+        let own = own.iter().map(|der| (der, true));
+        for (der, is_own) in own.chain(others.iter().map(|der| (der, false))) {
+            // What cannot be read was refused when it was loaded.
+            let Ok((_, list)) = CertificateRevocationList::from_der(der) else {
+                continue;
+            };
+            let issuer = list.issuer().as_raw().to_vec();
+            if !is_own {
+                of_others.push((issuer.clone(), List::of(&list, is_own)));
+            }
+            let of_issuer = several.entry(issuer).or_default();
+            of_issuer.push(List::of(&list, is_own));
+        }
+        several.retain(|_, lists| lists.len() > 1);
+        Self {
+            several,
+            others: of_others,
+        }
     }
-    lists.retain(|_, lists| lists.len() > 1);
-    lists
+
+    /// Those that may be about this certificate and that the library does not find.
+    fn about(&self, certificate: &X509Certificate<'_>) -> impl Iterator<Item = &List> {
+        let issuer = certificate.issuer();
+        // The library finds the one that a certificate names.
+        let several = (!names_its_list(certificate))
+            .then(|| self.several.get(issuer.as_raw()))
+            .flatten();
+        let otherwise = self.others.iter().filter(|(name, _)| {
+            let name = X509Name::from_der(name);
+            let other = |name: &X509Name<'_>| name.as_raw() != issuer.as_raw();
+            name.is_ok_and(|(_, name)| other(&name) && hybridge_names::same(&name, issuer))
+        });
+        let lists = several.into_iter().flatten();
+        lists.chain(otherwise.map(|(_, list)| list))
+    }
+}
+
+fn names_its_list(certificate: &X509Certificate<'_>) -> bool {
+    certificate.extensions().iter().any(|extension| {
+        matches!(
+            extension.parsed_extension(),
+            ParsedExtension::CRLDistributionPoints(_)
+        )
+    })
 }
 
 impl List {
@@ -96,7 +134,7 @@ fn key_of_issuer(extensions: &[X509Extension<'_>]) -> Option<Vec<u8>> {
 
 pub(super) struct EveryList {
     verifier: Arc<dyn ClientCertVerifier>,
-    several: Several,
+    sought: Sought,
 }
 
 impl fmt::Debug for EveryList {
@@ -108,35 +146,22 @@ impl fmt::Debug for EveryList {
 }
 
 impl EveryList {
-    /// Where no issuer has several the verifier stays what it is.
+    /// Where there are none to look through the verifier stays what it is.
     pub(super) fn over(
         verifier: Arc<dyn ClientCertVerifier>,
-        several: Several,
+        sought: Sought,
     ) -> Arc<dyn ClientCertVerifier> {
-        if several.is_empty() {
+        if sought.several.is_empty() && sought.others.is_empty() {
             return verifier;
         }
-        Arc::new(Chosen(Self { verifier, several }))
+        Arc::new(Chosen(Self { verifier, sought }))
     }
 
     fn look_for(&self, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
-        let Some(lists) = self.several.get(certificate.issuer().as_raw()) else {
-            return Ok(());
-        };
-        let mut extensions = certificate.extensions().iter();
-        let names_its_list = extensions.any(|extension| {
-            matches!(
-                extension.parsed_extension(),
-                ParsedExtension::CRLDistributionPoints(_)
-            )
-        });
-        if names_its_list {
-            // The library finds it by the name.
-            return Ok(());
-        }
-        for list in lists.iter().filter(|list| list.is_about(&certificate)) {
+        let lists = self.sought.about(&certificate);
+        for list in lists.filter(|list| list.is_about(&certificate)) {
             let next = u64::try_from(list.next_update).unwrap_or(0);
             if now.as_secs() >= next {
                 return Err(CertificateError::ExpiredRevocationListContext {

@@ -13,7 +13,7 @@ use crate::tls::credentials::{SIZE_LIMIT, rfc3339};
 use crate::tls::signed_by::is_signed_by;
 
 /// What is to be said of a list that the library does not find for its CA.
-const MISNAMED: &str = "does not count: it writes the name in other bytes than the certificate of the CA that signed it (another string type or letter case), and names are compared byte by byte here; issue it again with the CA's subject as it stands";
+const MISNAMED: &str = "does not count for one of the CAs: it writes the name in other bytes than the certificate of the CA that signed it (another string type or letter case), and names are compared byte by byte here; issue it again with the CA's subject as it stands";
 
 pub(super) type Der = CertificateRevocationListDer<'static>;
 
@@ -33,6 +33,8 @@ struct List {
     /// One of the CAs signed it, and it writes that CA's name in another string type or letter case. The name is the
     /// same (RFC 5280, section 7.1), but the library compares bytes and finds no list of that CA.
     is_misnamed: bool,
+    /// One of those CAs has no other list.
+    is_wanted: bool,
     /// A newer one of the same issuer and scope replaces it wherever it could count.
     use_of: Use,
 }
@@ -67,6 +69,7 @@ impl Lists {
                 known,
                 is_signed: false,
                 is_misnamed: false,
+                is_wanted: false,
                 use_of: Use::None,
             })
             .collect();
@@ -154,6 +157,8 @@ impl Lists {
                 standing.warnings.push(format!(
                     "{from}: the revocation list of `{issuer}` made at {made} {MISNAMED}"
                 ));
+            }
+            if list.is_missed() && !list.is_signed {
                 continue;
             }
             match list.use_of {
@@ -175,9 +180,12 @@ impl Lists {
         let mut by_signer = Vec::with_capacity(signers.len());
         for signer in signers {
             let own: Vec<_> = self.lists.iter().map(|list| is_of(list, signer)).collect();
+            let has_own = own.contains(&true);
             for (list, own) in self.lists.iter_mut().zip(&own) {
                 list.is_signed |= own;
-                list.is_misnamed |= is_misnamed(list, signer);
+                let misnamed = is_misnamed(list, signer);
+                list.is_misnamed |= misnamed;
+                list.is_wanted |= misnamed && !has_own;
             }
             let mut own = own.into_iter();
             by_signer.push(self.newest(|_| own.next().unwrap_or(false)));
@@ -216,9 +224,9 @@ impl Lists {
 }
 
 impl List {
-    /// Whether it counts for none of the CAs although one of them signed it.
+    /// Whether a CA that signed it has no list for its name, or it counts for none.
     fn is_missed(&self) -> bool {
-        self.is_misnamed && !self.is_signed
+        self.is_wanted || self.is_misnamed && !self.is_signed
     }
 }
 

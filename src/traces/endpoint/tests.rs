@@ -47,6 +47,7 @@ fn no_message_shows_a_path() {
         ("http://otel:4318/", "http://otel:4318/"),
         ("https://otel/t0ken", "https://otel/(path, not shown)"),
         ("otel:4318/t0ken", "otel:4318/(path, not shown)"),
+        ("https://otel\\t0ken", "https://otel\\(path, not shown)"),
         ("otel:4318/t0ken/http://a", "otel:4318/(path, not shown)"),
         ("http:/otel/t0ken", "http:/(path, not shown)"),
         (
