@@ -213,6 +213,14 @@ async fn lists_of_several_distribution_points_all_count() {
         assert_eq!(try_with(&sidecar, &numbered(&ca, &[], 8)).await, Ok(()));
         assert_eq!(try_with(&sidecar, &naming(0, 8)).await, Ok(()));
     }
+    // What is out of date is not missed beside a newer one about all, but what it names stays out.
+    let gate = Gate::new(&[&ca], &[&one(-1), &all(1)]);
+    let sidecar = gate.start().await;
+    assert_eq!(try_with(&sidecar, &numbered(&ca, &[], 8)).await, Ok(()));
+    for serial in [1, 3] {
+        let refused = try_with(&sidecar, &numbered(&ca, &[], serial)).await;
+        assert_eq!(refused, revoked, "{serial}");
+    }
     // Without one about all: the other point's list is not asked, nor need it be in date.
     let gate = Gate::new(&[&ca], &[&one(1), &two(-1)]);
     let sidecar = gate.start().await;

@@ -233,6 +233,7 @@ async fn a_list_that_cannot_be_used_leaves_the_last_good_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_of_an_intermediate_counts_however_it_writes_the_name() {
     let domain = Domain::new(|_| Vec::new()).await;
+    ready(&domain.sidecar, 200, "ready").await;
     let intermediate = domain.pki.intermediate("unit");
     let otherwise = intermediate.named_in_printable_string("unit");
     let [seven, eight] = [7, 8].map(|serial| {

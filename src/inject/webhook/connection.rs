@@ -35,7 +35,7 @@ const CONNECTION_WINDOW: u32 = 128 << 10;
 /// Bytes that HTTP/1.1 reads ahead, the head of a request among them, and bytes of the fields of one over HTTP/2. A head
 /// that is too large is refused where it is counted, which these are beyond.
 const READ_AHEAD: usize = 64 << 10;
-const FIELDS: u32 = 64 << 10;
+const FIELDS: u32 = 16 << 10;
 
 /// Serves a connection until the client closes it, a drain ends it or it has to make room.
 pub(crate) async fn serve<IO>(

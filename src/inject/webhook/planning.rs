@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::bodies::{Bodies, Room};
 use super::respond::{BODY_LIMIT, Refusal, Refused, Webhook};
 use super::values::{MOST_VALUES, Values};
-use super::work::{Owing, Work};
+use super::work::{Owed, Owing, Work};
 use crate::listener::ClientIp;
 use crate::log_limit::{LogLimit, log_admitted};
 
@@ -83,7 +83,15 @@ impl Reviews {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let owed = work.owes();
         let (head, body) = request.into_parts();
-        let response = match timeout(BODY_TIMEOUT, self.read(&head, body)).await {
+        let mut body = pin!(body);
+        if size(&head) > LONGEST_HEAD {
+            // Before the rest is read: its fields take many times the bytes that they came as.
+            drop(head);
+            discard(body).await;
+            let response = self.webhook.refuse(&Refusal::bad_head(true));
+            return Ok(self.responded(response, &work, owed));
+        }
+        let response = match timeout(BODY_TIMEOUT, self.read(&head, body.as_mut())).await {
             Ok(Ok(body)) => {
                 // Not before: a connection that waits for its client may have to make room.
                 let _open = work.request();
@@ -92,11 +100,20 @@ impl Reviews {
             Ok(Err(refusal)) => self.webhook.refuse(&refusal),
             Err(_) => self.webhook.refuse(&Refusal::slow_body()),
         };
+        Ok(self.responded(response, &work, owed))
+    }
+
+    fn responded(
+        &self,
+        response: Response<Bytes>,
+        work: &Work,
+        owed: Owed,
+    ) -> Response<Full<Bytes>> {
         if let Some(Refused(reason)) = response.extensions().get() {
             log_refused(work.client(), response.status(), reason);
         }
         let hold = |response| work.untaken().hold(&self.bodies, response, owed);
-        Ok(response.map(|response| Full::new(hold(response))))
+        response.map(|response| Full::new(hold(response)))
     }
 
     /// Counts and logs a head that hyper refused before it became a request.
@@ -107,12 +124,7 @@ impl Reviews {
     }
 
     /// Reads a body up to the limit; it may have to give way to others.
-    async fn read(&self, head: &Parts, body: Incoming) -> Result<Arrived, Refusal> {
-        let mut body = pin!(body);
-        if size(head) > LONGEST_HEAD {
-            discard(body).await;
-            return Err(Refusal::bad_head(true));
-        }
+    async fn read(&self, head: &Parts, mut body: Pin<&mut Incoming>) -> Result<Arrived, Refusal> {
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             discard(body).await;
             return Err(Refusal::body_too_large());
@@ -123,6 +135,8 @@ impl Reviews {
             message: "the body broke off".into(),
         };
         let (mut text, room) = (BytesMut::new(), self.bodies.enter(Arc::default()));
+        // A field takes about twice its bytes.
+        room.grow(2 * size(head));
         let (mut counted, mut values) = (Values::default(), 0);
         loop {
             let frame = tokio::select! {

@@ -27,10 +27,11 @@ use self::preface::begun;
 use crate::budget::{FIRST_UPLOAD_WINDOW, UPLOAD_WINDOW};
 use crate::drain::{Phase, PhaseWait};
 use crate::io::{ClientStream, Closing};
+use crate::metrics::RequestProtocol;
 use crate::proxy::codec::h2::pings::PING_EVERY;
 use crate::proxy::codec::h2::refusals::Refusals;
 use crate::proxy::codec::h2::reserve::{Reserved, UPLOADS};
-use crate::proxy::codec::h2::unsent::{PROCESS, Unsent};
+use crate::proxy::codec::h2::unsent::{Admission, PROCESS, Unsent};
 use crate::proxy::codec::h2::write_coalescer::CoalescingWriter;
 use crate::proxy::context::Context;
 use crate::proxy::downstream::http1_idle::FIRST_REQUEST_GRACE;
@@ -269,8 +270,17 @@ impl<S: AsyncRead + AsyncWrite + Closing + Send + Unpin + 'static> Serving<S> {
         }
         let context = Arc::clone(&self.context);
         let is_first = self.streams.is_empty();
+        let permit = match PROCESS.admit(is_first) {
+            Admission::Served(permit) => Ok(permit),
+            Admission::Refused(refused) => Err(refused),
+            Admission::Reset => {
+                // Those that were refused before are in the log; this one is counted.
+                drop(context.sample(RequestProtocol::Http2));
+                return respond.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+        };
         let share = Share {
-            permit: PROCESS.stream(is_first),
+            permit,
             head,
             priority: if is_first {
                 Priority::First

@@ -20,7 +20,7 @@ use crate::panics;
 use crate::proxy::codec::h1::head_error::HeadError;
 use crate::proxy::codec::h2::held_heads::HeldHead;
 use crate::proxy::codec::h2::stream::ServedStream;
-use crate::proxy::codec::h2::unsent::{StreamPermit, Unsent};
+use crate::proxy::codec::h2::unsent::{RefusedStream, StreamPermit, Unsent};
 use crate::proxy::codec::media_type::is_grpc;
 use crate::proxy::codec::message::{Framing, MessageStream, is_idempotent};
 use crate::proxy::context::{Context, Sample};
@@ -35,8 +35,8 @@ use crate::worker;
 
 /// A stream's part of what is shared, until its end.
 pub(super) struct Share {
-    /// None if the process has as many streams as it may have.
-    pub(super) permit: Option<StreamPermit>,
+    /// None if the process has as many streams as it may have; then its place among those that are refused.
+    pub(super) permit: Result<StreamPermit, RefusedStream>,
     /// Bytes that its head came as, if they are many.
     pub(super) head: usize,
     pub(super) unsent: Arc<Unsent>,
@@ -83,7 +83,7 @@ pub(super) async fn serve(
         is_head: parts.method == Method::HEAD,
         receipt: None,
     };
-    if permit.is_none() {
+    if permit.is_err() {
         stream.reply_overloaded(NO_STREAM, &mut sample);
         drop((sample, parts));
         return stream.end().await;

@@ -34,6 +34,9 @@ struct List {
     /// Whether it is about certificates of CAs, and about others.
     of_cas: bool,
     of_others: bool,
+    /// It is about all certificates of its issuer.
+    is_full: bool,
+    this_update: i64,
     next_update: i64,
     serials: HashSet<Vec<u8>>,
 }
@@ -91,9 +94,10 @@ fn names_its_list(certificate: &X509Certificate<'_>) -> bool {
 
 impl List {
     fn of(list: &CertificateRevocationList<'_>, is_own: bool) -> Self {
-        let (mut of_cas, mut of_others) = (true, true);
+        let (mut of_cas, mut of_others, mut is_full) = (true, true, true);
         for extension in list.extensions() {
             if let ParsedExtension::IssuingDistributionPoint(scope) = extension.parsed_extension() {
+                is_full = false;
                 of_cas = !scope.only_contains_user_certs;
                 of_others = !scope.only_contains_ca_certs;
             }
@@ -103,6 +107,8 @@ impl List {
             key: key_of_issuer(list.extensions()).filter(|_| !is_own),
             of_cas,
             of_others,
+            is_full,
+            this_update: list.last_update().timestamp(),
             next_update: list.next_update().map_or(0, |next| next.timestamp()),
             serials: serials.map(|one| one.raw_serial().to_vec()).collect(),
         }
@@ -161,9 +167,14 @@ impl EveryList {
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
         let lists = self.sought.about(&certificate);
-        for list in lists.filter(|list| list.is_about(&certificate)) {
-            let next = u64::try_from(list.next_update).unwrap_or(0);
-            if now.as_secs() >= next {
+        let lists: Vec<_> = lists.filter(|list| list.is_about(&certificate)).collect();
+        let late = |list: &List| now.as_secs() >= u64::try_from(list.next_update).unwrap_or(0);
+        for list in &lists {
+            // A newer one about all says what this would say by now.
+            let newer = |other: &&List| other.is_full && other.this_update >= list.this_update;
+            let is_needed = !lists.iter().any(|other| newer(other) && !late(other));
+            if is_needed && late(list) {
+                let next = u64::try_from(list.next_update).unwrap_or(0);
                 return Err(CertificateError::ExpiredRevocationListContext {
                     time: now,
                     next_update: UnixTime::since_unix_epoch(std::time::Duration::from_secs(next)),

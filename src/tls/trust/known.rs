@@ -34,10 +34,11 @@ impl Known {
         (self.this_update, self.number.len(), &self.number)
     }
 
-    /// Whether it is about what an older one is about.
-    pub(super) fn replaces(&self, older: &Self) -> bool {
+    /// Whether it is about what an older one is about. Where one key signed both (`of_one_key`), they need not say
+    /// with which.
+    pub(super) fn replaces(&self, older: &Self, of_one_key: bool) -> bool {
         self.issuer == older.issuer
-            && self.signed_with == older.signed_with
+            && (of_one_key || self.signed_with == older.signed_with)
             && self.scope == older.scope
     }
 

@@ -131,7 +131,7 @@ impl Lists {
         Ok(distributed
             .map(|(domain, by_signer)| OfDomain {
                 by_signer,
-                others: self.newest(|list| !list.is_signed && unnamed(list, domain)),
+                others: self.newest(false, |list| !list.is_signed && unnamed(list, domain)),
             })
             .collect())
     }
@@ -142,7 +142,7 @@ impl Lists {
     pub(super) fn of_signers(&mut self, signers: &[Signer]) -> OfDomain {
         OfDomain {
             by_signer: self.signed(signers),
-            others: self.newest(|list| !list.is_signed),
+            others: self.newest(false, |list| !list.is_signed),
         }
     }
 
@@ -188,20 +188,21 @@ impl Lists {
                 list.is_wanted |= misnamed && !has_own;
             }
             let mut own = own.into_iter();
-            by_signer.push(self.newest(|_| own.next().unwrap_or(false)));
+            by_signer.push(self.newest(true, |_| own.next().unwrap_or(false)));
         }
         by_signer
     }
 
-    /// Of the lists that are `wanted` the newest of each issuer, key and scope, the newest of all first.
-    fn newest(&mut self, mut wanted: impl FnMut(&List) -> bool) -> Vec<Der> {
+    /// Of the lists that are `wanted` the newest of each issuer, key and scope, the newest of all first. One key signed all
+    /// of them where they are `of_one_key`.
+    fn newest(&mut self, of_one_key: bool, mut wanted: impl FnMut(&List) -> bool) -> Vec<Der> {
         let mut counting: Vec<&List> = Vec::new();
         let mut uses = Vec::with_capacity(self.lists.len());
         for list in &self.lists {
             let is_wanted = wanted(list);
             let replaced = counting
                 .iter()
-                .any(|newer| newer.known.replaces(&list.known));
+                .any(|newer| newer.known.replaces(&list.known, of_one_key));
             uses.push(match (is_wanted, replaced) {
                 (false, _) => Use::None,
                 (true, true) => Use::Replaced,

@@ -76,6 +76,8 @@ enum Load {
     UnreadTcp,
     /// Uploads to an upstream that reads no body.
     Uploads,
+    /// As many requests as fit, which never end, to an app that does not respond.
+    Unended,
     /// Interim responses, and response heads of 60 KiB, to clients that read nothing.
     Interim,
     Heads,
@@ -105,6 +107,7 @@ impl Load {
         match self {
             Self::UnreadHttp1 | Self::UnreadTcp => (CONNECTIONS, 0),
             Self::RequestHeads => (150, 10),
+            Self::Unended => (150, STREAMS),
             Self::Trailers => (6, 100),
             _ => (CONNECTIONS_OF_HTTP2, STREAMS),
         }
@@ -113,7 +116,7 @@ impl Load {
     /// What a client sends of a stream, the first of its connection or another.
     fn request(self, stream: u32) -> Vec<u8> {
         match self {
-            Self::Uploads => post(stream),
+            Self::Uploads | Self::Unended => post(stream),
             Self::RequestHeads => heads::large(stream, 60_000, false),
             Self::Trailers => [post(stream), heads::large(stream, 100_000, true)].concat(),
             Self::IndexedFields => heads::indexed(stream, 3900),
@@ -140,7 +143,7 @@ impl Load {
                 while read_head(&mut stream).await.is_some() {
                     if matches!(
                         self,
-                        Self::Uploads | Self::RequestHeads | Self::IndexedFields
+                        Self::Uploads | Self::Unended | Self::RequestHeads | Self::IndexedFields
                     ) {
                         return std::future::pending().await;
                     }
@@ -318,6 +321,7 @@ async fn unread_sockets_are_borne_in_128_mib() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_uploads_are_borne_in_128_mib() {
     is_borne(Load::Uploads).await;
+    is_borne(Load::Unended).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@
 //! and that in small pieces. So a client that stalls costs a little for each stream, and one that
 //! reads goes on, whatever others hold.
 
+mod streams;
+
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -12,6 +14,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
+pub(crate) use self::streams::{Admission, RefusedStream, StreamPermit};
 use crate::budget::{FIRST_UPLOAD_WINDOW, UNSENT_PER_CONNECTION};
 use crate::proxy::codec::h2::held_heads::{HeldHead, HeldHeads};
 use crate::proxy::codec::h2::reserve::{BOUNDS, HEADS, REQUESTS};
@@ -29,6 +32,8 @@ pub(crate) const PROGRESS: u64 = 4096;
 pub(crate) struct Process {
     held: AtomicUsize,
     streams: AtomicUsize,
+    /// Streams that are refused for want of a permit, and wait for the rest of their requests.
+    refused: AtomicUsize,
     /// Bytes of one connection and of all, beyond which streams get little.
     a_connection: usize,
     limit: usize,
@@ -50,26 +55,11 @@ impl Process {
         Self {
             held: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             a_connection,
             limit,
             most_streams,
         }
-    }
-
-    /// A permit for one more stream; for the `first` of a connection always.
-    pub(crate) fn stream(&'static self, first: bool) -> Option<StreamPermit> {
-        let before = self.streams.fetch_add(1, Ordering::Relaxed);
-        let permit = StreamPermit(self);
-        (first || before < self.most_streams).then_some(permit)
-    }
-}
-
-/// One stream among those of the process, until dropped.
-pub(crate) struct StreamPermit(&'static Process);
-
-impl Drop for StreamPermit {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -62,15 +62,3 @@ fn bytes_are_charged_before_they_are_read() {
     drop(first);
     assert!(second.reserve(1));
 }
-
-#[test]
-fn a_process_with_all_its_streams_leaves_each_connection_one() {
-    static PROCESS: Process = Process::new(A_CONNECTION, A_CONNECTION, 2);
-    let one = PROCESS.stream(true);
-    let two = PROCESS.stream(false);
-    assert!(one.is_some() && two.is_some());
-    assert!(PROCESS.stream(false).is_none());
-    assert!(PROCESS.stream(true).is_some());
-    drop(one);
-    assert!(PROCESS.stream(false).is_some());
-}
