@@ -1,5 +1,5 @@
 //! A configuration file is loaded or refused with a message, never with a panic; what was loaded can
-//! be printed and loaded again to the same.
+//! be printed and loaded again to the same, unless something of it is not shown.
 #![no_main]
 
 use hybridge::config::Config;
@@ -12,6 +12,10 @@ fuzz_target!(|data: &[u8]| {
     match Config::parse("fuzz.toml", text) {
         Ok(config) => {
             let printed = config.to_string();
+            // The path of a collector's URL, and values of probe headers, may be secrets.
+            if printed.contains("not shown") {
+                return;
+            }
             let again = Config::parse("fuzz.toml", &printed);
             let again = again.unwrap_or_else(|error| panic!("{error}\n{printed}"));
             assert_eq!(printed, again.to_string());

@@ -236,7 +236,7 @@ async fn the_list_of_an_intermediate_counts_however_it_writes_the_name() {
     ready(&domain.sidecar, 200, "ready").await;
     let intermediate = domain.pki.intermediate("unit");
     let otherwise = intermediate.named_in_printable_string("unit");
-    let [seven, eight] = [7, 8].map(|serial| {
+    let [seven, eight, nine] = [7, 8, 9].map(|serial| {
         let mut pair = numbered(&intermediate, &[uri(BATCH)], serial);
         pair.cert += intermediate.ca_pem();
         pair
@@ -248,4 +248,11 @@ async fn the_list_of_an_intermediate_counts_however_it_writes_the_name() {
         says(&domain.sidecar, &seven, Err(Some(CERTIFICATE_REVOKED))).await;
         assert_eq!(try_with(&domain.sidecar, &eight).await, Ok(()));
     }
+    // One out of date is not missed beside a newer one.
+    let old = otherwise.revocation_list(&[7], tomorrow() - Duration::days(2));
+    domain.say(&[intermediate.revocation_list(&[9], tomorrow()), old]);
+    says(&domain.sidecar, &nine, Err(Some(CERTIFICATE_REVOKED))).await;
+    assert_eq!(try_with(&domain.sidecar, &eight).await, Ok(()));
+    let refused = try_with(&domain.sidecar, &seven).await;
+    assert_eq!(refused, Err(Some(CERTIFICATE_REVOKED)));
 }

@@ -33,7 +33,8 @@ const MAX_STREAMS: u32 = 16;
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 128 << 10;
 /// Bytes that HTTP/1.1 reads ahead, the head of a request among them, and bytes of the fields of one over HTTP/2. A head
-/// that is too large is refused where it is counted, which these are beyond.
+/// that is too large is refused where it is counted, up to these; a longer one of HTTP/2 by the h2 crate, without a count,
+/// because fields take many times their bytes.
 const READ_AHEAD: usize = 64 << 10;
 const FIELDS: u32 = 16 << 10;
 

@@ -20,7 +20,7 @@ use super::lists::Der;
 
 /// Lists that are looked through here, with the names of their issuers in DER.
 pub(super) struct Sought {
-    /// Of issuers that have several.
+    /// Of issuers that have several, or one beside those of others.
     several: HashMap<Vec<u8>, Vec<List>>,
     /// Of CAs that only a client sends.
     others: Vec<(Vec<u8>, List)>,
@@ -59,7 +59,8 @@ impl Sought {
             let of_issuer = several.entry(issuer).or_default();
             of_issuer.push(List::of(&list, is_own));
         }
-        several.retain(|_, lists| lists.len() > 1);
+        // Beside lists of others, one alone too: what is out of date is not missed beside it, however each writes the name.
+        several.retain(|_, lists| lists.len() > 1 || !of_others.is_empty());
         Self {
             several,
             others: of_others,

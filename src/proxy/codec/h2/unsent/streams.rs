@@ -36,8 +36,9 @@ impl Drop for RefusedStream {
 }
 
 impl Process {
-    /// What becomes of one more stream; the `first` of a connection is served always.
-    pub(crate) fn admit(&'static self, first: bool) -> Admission {
+    /// What becomes of one more stream; the `first` of a connection is served always. One whose request has `ended`
+    /// waits for nothing behind its response.
+    pub(crate) fn admit(&'static self, first: bool, ended: bool) -> Admission {
         let before = self.streams.fetch_add(1, Ordering::Relaxed);
         let permit = StreamPermit(self);
         if first || before < self.most_streams {
@@ -45,7 +46,7 @@ impl Process {
         }
         let before = self.refused.fetch_add(1, Ordering::Relaxed);
         let refused = RefusedStream(self);
-        if before < (self.most_streams / 2).max(LEAST_REFUSED) {
+        if ended || before < (self.most_streams / 2).max(LEAST_REFUSED) {
             Admission::Refused(refused)
         } else {
             Admission::Reset
@@ -67,27 +68,28 @@ mod tests {
     #[test]
     fn a_process_with_all_its_streams_leaves_each_connection_one() {
         static PROCESS: Process = Process::new(1, 1, 2);
-        let one = served(PROCESS.admit(true));
-        let two = served(PROCESS.admit(false));
+        let one = served(PROCESS.admit(true, false));
+        let two = served(PROCESS.admit(false, false));
         assert!(one.is_some() && two.is_some());
-        assert!(served(PROCESS.admit(false)).is_none());
-        assert!(served(PROCESS.admit(true)).is_some());
+        assert!(served(PROCESS.admit(false, false)).is_none());
+        assert!(served(PROCESS.admit(true, false)).is_some());
         drop(one);
-        assert!(served(PROCESS.admit(false)).is_some());
+        assert!(served(PROCESS.admit(false, false)).is_some());
     }
 
     #[test]
     fn so_many_are_refused_by_a_response_and_the_others_reset() {
         static PROCESS: Process = Process::new(1, 1, 0);
-        let refused = || match PROCESS.admit(false) {
+        let refused = || match PROCESS.admit(false, false) {
             Admission::Refused(refused) => Some(refused),
             _ => None,
         };
         let mut waiting: Vec<_> = (0..LEAST_REFUSED).filter_map(|_| refused()).collect();
         assert_eq!(waiting.len(), LEAST_REFUSED);
-        assert!(matches!(PROCESS.admit(false), Admission::Reset));
+        assert!(matches!(PROCESS.admit(false, false), Admission::Reset));
+        assert!(matches!(PROCESS.admit(false, true), Admission::Refused(_)));
         waiting.pop();
         assert!(refused().is_some());
-        assert!(served(PROCESS.admit(true)).is_some());
+        assert!(served(PROCESS.admit(true, false)).is_some());
     }
 }
