@@ -65,8 +65,8 @@ where
         .max_header_list_size(header_list_size(settings.max_head_bytes))
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        // What a client has sent of streams that we reset is no error of it: as many as it has at once.
-        .max_concurrent_reset_streams(settings.max_streams as usize)
+        // What a client has sent of streams that we reset is no error of it: twice as many as it has at once.
+        .max_concurrent_reset_streams(2 * settings.max_streams as usize)
         .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
         .data_frame_budget(SMALL_FRAME_BUDGET)
         .enable_connect_protocol();
