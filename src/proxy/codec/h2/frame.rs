@@ -1,4 +1,4 @@
-//! The parts of a frame header (RFC 9113 §4.1) that are read beside the h2 crate.
+//! The parts of a frame header (RFC 9113 §4.1) that are read beside the h2 crate, and a walk from one to the next.
 
 /// What a client begins with (RFC 9113 §3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -31,4 +31,51 @@ pub(super) fn stream_of(header: &[u8]) -> u32 {
 /// Whether a frame with this whole header acknowledges settings.
 pub(super) fn acknowledges(header: &[u8]) -> bool {
     header[3] == SETTINGS && header[4] & ACK != 0
+}
+
+/// Walks over frames that come in pieces of any size.
+#[derive(Default)]
+pub(super) struct Walk {
+    /// Bytes of the frame under way that are still to come.
+    skip: usize,
+    /// The beginning of a frame whose header is not whole yet.
+    header: [u8; HEADER],
+    filled: usize,
+}
+
+impl Walk {
+    /// Frames that begin behind so many other bytes.
+    pub(super) fn behind(skip: usize) -> Self {
+        Self {
+            skip,
+            ..Self::default()
+        }
+    }
+
+    /// Goes on to the end of a header, of a frame or of `bytes`, whichever comes first, and leaves in `bytes` what is
+    /// behind it. A header that is whole now.
+    pub(super) fn advance(&mut self, bytes: &mut &[u8]) -> Option<[u8; HEADER]> {
+        if self.skip > 0 {
+            let count = self.skip.min(bytes.len());
+            self.skip -= count;
+            *bytes = &bytes[count..];
+            return None;
+        }
+        let room = &mut self.header[self.filled..];
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.filled += count;
+        *bytes = &bytes[count..];
+        if self.filled < HEADER {
+            return None;
+        }
+        self.filled = 0;
+        self.skip = payload_length(&self.header);
+        Some(self.header)
+    }
+
+    /// Whether the frame that began last is over, and no other has begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.skip == 0 && self.filled == 0
+    }
 }

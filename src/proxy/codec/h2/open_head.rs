@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::frame::{
-    CONTINUATION, END_HEADERS, HEADER, HEADERS, PREFACE, payload_length, stream_of,
+    CONTINUATION, END_HEADERS, HEADER, HEADERS, PREFACE, Walk, payload_length, stream_of,
 };
 use super::stream::USUAL_HEAD;
 
@@ -18,11 +18,7 @@ const MOST_LARGE: usize = HEADS_OF_A_TURN / USUAL_HEAD * 2;
 
 /// Walks over the frames of a client.
 pub(super) struct OpenHead {
-    /// Bytes of the preface, or of the frame under way, that are still to come.
-    skip: usize,
-    /// The beginning of a frame whose header is not whole yet.
-    header: [u8; HEADER],
-    filled: usize,
+    walk: Walk,
     /// The frame under way is the last of a head.
     is_last: bool,
     /// Heads that have begun.
@@ -43,9 +39,7 @@ pub(super) struct OpenHead {
 impl OpenHead {
     pub(super) fn new() -> Self {
         Self {
-            skip: PREFACE.len(),
-            header: [0; HEADER],
-            filled: 0,
+            walk: Walk::behind(PREFACE.len()),
             is_last: false,
             begun: 0,
             is_open: false,
@@ -85,22 +79,10 @@ impl OpenHead {
     /// Bytes that came.
     pub(super) fn received(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let count = if self.skip > 0 {
-                let count = self.skip.min(bytes.len());
-                self.skip -= count;
-                count
-            } else {
-                let room = &mut self.header[self.filled..];
-                let count = room.len().min(bytes.len());
-                room[..count].copy_from_slice(&bytes[..count]);
-                self.filled += count;
-                if self.filled == HEADER {
-                    self.begin();
-                }
-                count
-            };
-            bytes = &bytes[count..];
-            if self.skip == 0 && self.is_last {
+            if let Some(header) = self.walk.advance(&mut bytes) {
+                self.begin(&header);
+            }
+            if self.is_last && self.walk.is_between() {
                 self.is_last = false;
                 self.is_open = false;
                 self.end();
@@ -110,20 +92,17 @@ impl OpenHead {
         self.number.store(number, Ordering::Relaxed);
     }
 
-    /// A frame whose header is whole.
-    fn begin(&mut self) {
-        let (kind, flags) = (self.header[3], self.header[4]);
-        self.skip = payload_length(&self.header);
-        self.filled = 0;
+    fn begin(&mut self, header: &[u8; HEADER]) {
+        let (kind, flags, length) = (header[3], header[4], payload_length(header));
         if kind == HEADERS {
             self.begun = self.begun.wrapping_add(1).max(1);
             self.is_open = true;
-            self.stream = stream_of(&self.header);
+            self.stream = stream_of(header);
             self.block = 0;
         }
         if matches!(kind, HEADERS | CONTINUATION) {
-            self.turn += self.skip;
-            self.block += self.skip;
+            self.turn += length;
+            self.block += length;
         }
         self.is_last = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0;
     }

@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frame::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADER, HEADERS, PADDED, payload_length, stream_of,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADER, HEADERS, PADDED, Walk, payload_length,
+    stream_of,
 };
 
 /// The responses of one connection that are watched.
 #[derive(Clone, Default)]
-pub(crate) struct ResponseEnds(Arc<Mutex<Walk>>);
+pub(crate) struct ResponseEnds(Arc<Mutex<Watched>>);
 
 /// One of them, watched until this is dropped.
 pub(crate) struct WatchedEnd {
@@ -20,7 +21,7 @@ pub(crate) struct WatchedEnd {
 impl ResponseEnds {
     /// Watches a stream of which nothing has come yet.
     pub(crate) fn watch(&self, stream: u32) -> WatchedEnd {
-        self.walk().watched.push(Response {
+        self.watched().responses.push(Response {
             stream,
             content: Some(0),
             ended: false,
@@ -33,10 +34,10 @@ impl ResponseEnds {
 
     /// Bytes that came.
     pub(super) fn received(&self, bytes: &[u8]) {
-        self.walk().received(bytes);
+        self.watched().received(bytes);
     }
 
-    fn walk(&self) -> MutexGuard<'_, Walk> {
+    fn watched(&self) -> MutexGuard<'_, Watched> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -45,9 +46,9 @@ impl WatchedEnd {
     /// Whether the response has ended with so many bytes of content. What came is not always what the h2 crate has
     /// given out: it leaves frames unread when our writing fails between two of them.
     pub(super) fn is_behind(&self, content: u64) -> bool {
-        let walk = self.of.walk();
-        let mut watched = walk.watched.iter();
-        watched.any(|response| {
+        let watched = self.of.watched();
+        let mut responses = watched.responses.iter();
+        responses.any(|response| {
             response.stream == self.stream && response.ended && response.content == Some(content)
         })
     }
@@ -55,8 +56,8 @@ impl WatchedEnd {
 
 impl Drop for WatchedEnd {
     fn drop(&mut self) {
-        let watched = &mut self.of.walk().watched;
-        watched.retain(|response| response.stream != self.stream);
+        let responses = &mut self.of.watched().responses;
+        responses.retain(|response| response.stream != self.stream);
     }
 }
 
@@ -67,64 +68,45 @@ struct Response {
     ended: bool,
 }
 
-/// Walks over the frames of a server.
+/// What the frames of a server say of the responses that are watched.
 #[derive(Default)]
-struct Walk {
-    /// Bytes of the frame under way that are still to come.
-    skip: usize,
-    /// The beginning of a frame whose header is not whole yet.
-    header: [u8; HEADER],
-    filled: usize,
+struct Watched {
+    walk: Walk,
     /// The stream that ends with the frame under way, or with the head that this one begins.
     ending: Option<u32>,
     is_last: bool,
-    watched: Vec<Response>,
+    responses: Vec<Response>,
 }
 
-impl Walk {
+impl Watched {
     fn received(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let count = if self.skip > 0 {
-                let count = self.skip.min(bytes.len());
-                self.skip -= count;
-                count
-            } else {
-                let room = &mut self.header[self.filled..];
-                let count = room.len().min(bytes.len());
-                room[..count].copy_from_slice(&bytes[..count]);
-                self.filled += count;
-                if self.filled == HEADER {
-                    self.filled = 0;
-                    self.begin();
-                }
-                count
-            };
-            bytes = &bytes[count..];
-            if self.skip == 0 && self.filled == 0 && self.is_last {
+            if let Some(header) = self.walk.advance(&mut bytes) {
+                self.begin(&header);
+            }
+            if self.is_last && self.walk.is_between() {
                 self.is_last = false;
                 let ended = self.ending.take();
-                let mut watched = self.watched.iter_mut();
-                if let Some(response) = watched.find(|watched| Some(watched.stream) == ended) {
+                let mut responses = self.responses.iter_mut();
+                if let Some(response) = responses.find(|watched| Some(watched.stream) == ended) {
                     response.ended = true;
                 }
             }
         }
     }
 
-    /// A frame whose header is whole.
-    fn begin(&mut self) {
-        let (kind, flags) = (self.header[3], self.header[4]);
-        self.skip = payload_length(&self.header);
+    fn begin(&mut self, header: &[u8; HEADER]) {
+        let (kind, flags) = (header[3], header[4]);
         if !matches!(kind, DATA | HEADERS | CONTINUATION) {
             return;
         }
-        let stream = stream_of(&self.header);
-        let mut watched = self.watched.iter_mut();
-        let Some(response) = watched.find(|watched| watched.stream == stream) else {
+        let stream = stream_of(header);
+        let mut responses = self.responses.iter_mut();
+        let Some(response) = responses.find(|watched| watched.stream == stream) else {
             return;
         };
         if kind == DATA {
-            let length = Some(self.skip as u64).filter(|_| flags & PADDED == 0);
+            let length = Some(payload_length(header) as u64).filter(|_| flags & PADDED == 0);
             response.content = response.content.zip(length).map(|(all, now)| all + now);
         }
         // Behind content a head is trailers, and who has read them knows the end.
@@ -186,7 +168,7 @@ mod tests {
                 assert!(watched.is_behind(content), "{step}: {bytes:?}");
                 assert!(!watched.is_behind(content + 1));
                 drop(watched);
-                assert!(ends.walk().watched.is_empty());
+                assert!(ends.watched().responses.is_empty());
             }
         }
     }
