@@ -18,17 +18,15 @@ use x509_parser::x509::X509Name;
 use super::choice::{Choice, Chosen};
 use super::lists::Der;
 
-/// Lists that are looked through here, with the names of their issuers in DER.
-pub(super) struct Sought {
-    /// Of issuers that have several, or one beside those of others.
-    several: HashMap<Vec<u8>, Vec<List>>,
-    /// Of CAs that only a client sends.
-    others: Vec<(Vec<u8>, List)>,
-}
+/// Lists that are looked through here, by the names of their issuers in DER: of issuers that have several, or all where
+/// some are of CAs that only a client sends.
+pub(super) struct Sought(HashMap<Vec<u8>, Vec<List>>);
 
 /// What a list says.
 #[derive(Debug)]
 struct List {
+    /// A CA that is known signed it, not one that only a client sends.
+    is_own: bool,
     /// Which key of an issuer signed it, if that has to be told apart and it says so.
     key: Option<Vec<u8>>,
     /// Whether it is about certificates of CAs, and about others.
@@ -44,27 +42,18 @@ struct List {
 impl Sought {
     /// `own` are signed by CAs that are known, `others` by those that a client sends.
     pub(super) fn among(own: &[Der], others: &[Der]) -> Self {
-        let mut several = HashMap::<_, Vec<_>>::new();
-        let mut of_others = Vec::new();
+        let mut by_issuer = HashMap::<_, Vec<_>>::new();
         let own = own.iter().map(|der| (der, true));
         for (der, is_own) in own.chain(others.iter().map(|der| (der, false))) {
             // What cannot be read was refused when it was loaded.
-            let Ok((_, list)) = CertificateRevocationList::from_der(der) else {
-                continue;
-            };
-            let issuer = list.issuer().as_raw().to_vec();
-            if !is_own {
-                of_others.push((issuer.clone(), List::of(&list, is_own)));
+            if let Ok((_, list)) = CertificateRevocationList::from_der(der) {
+                let of_issuer = by_issuer.entry(list.issuer().as_raw().to_vec());
+                of_issuer.or_default().push(List::of(&list, is_own));
             }
-            let of_issuer = several.entry(issuer).or_default();
-            of_issuer.push(List::of(&list, is_own));
         }
         // Beside lists of others, one alone too: what is out of date is not missed beside it, however each writes the name.
-        several.retain(|_, lists| lists.len() > 1 || !of_others.is_empty());
-        Self {
-            several,
-            others: of_others,
-        }
+        by_issuer.retain(|_, lists| lists.len() > 1 || !others.is_empty());
+        Self(by_issuer)
     }
 
     /// Those that may be about this certificate and that the library does not find.
@@ -72,15 +61,19 @@ impl Sought {
         let issuer = certificate.issuer();
         // The library finds the one that a certificate names.
         let several = (!names_its_list(certificate))
-            .then(|| self.several.get(issuer.as_raw()))
+            .then(|| self.0.get(issuer.as_raw()))
             .flatten();
-        let otherwise = self.others.iter().filter(|(name, _)| {
-            let name = X509Name::from_der(name);
-            let other = |name: &X509Name<'_>| name.as_raw() != issuer.as_raw();
-            name.is_ok_and(|(_, name)| other(&name) && hybridge_names::same(&name, issuer))
+        let otherwise = self.0.iter().filter(|(name, lists)| {
+            let is_other =
+                name.as_slice() != issuer.as_raw() && lists.iter().any(|list| !list.is_own);
+            is_other
+                && X509Name::from_der(name)
+                    .is_ok_and(|(_, name)| hybridge_names::same(&name, issuer))
         });
-        let lists = several.into_iter().flatten();
-        lists.chain(otherwise.map(|(_, list)| list))
+        let otherwise = otherwise
+            .flat_map(|(_, lists)| lists)
+            .filter(|list| !list.is_own);
+        several.into_iter().flatten().chain(otherwise)
     }
 }
 
@@ -105,6 +98,7 @@ impl List {
         }
         let serials = list.iter_revoked_certificates();
         Self {
+            is_own,
             key: key_of_issuer(list.extensions()).filter(|_| !is_own),
             of_cas,
             of_others,
@@ -158,7 +152,7 @@ impl EveryList {
         verifier: Arc<dyn ClientCertVerifier>,
         sought: Sought,
     ) -> Arc<dyn ClientCertVerifier> {
-        if sought.several.is_empty() && sought.others.is_empty() {
+        if sought.0.is_empty() {
             return verifier;
         }
         Arc::new(Chosen(Self { verifier, sought }))
