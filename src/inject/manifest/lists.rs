@@ -20,6 +20,13 @@ pub(crate) struct Item<'a> {
     pub(crate) value: &'a Value,
 }
 
+impl<'a> Item<'a> {
+    /// The API group of its version; that of the core is empty.
+    pub(crate) fn group(&self) -> &'a str {
+        self.version.split_once('/').map_or("", |(group, _)| group)
+    }
+}
+
 /// The objects in what was read, and what is odd about it.
 #[derive(Debug, Default)]
 pub(crate) struct Items<'a> {

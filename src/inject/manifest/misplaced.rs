@@ -25,9 +25,8 @@ pub(crate) fn find(items: &[Item<'_>]) -> Vec<Misplaced> {
 }
 
 fn find_in(item: &Item<'_>) -> Option<Misplaced> {
-    let group = item.version.split_once('/').map_or("", |(group, _)| group);
     // A pod is its own template.
-    let templates = kinds::templates(group, item.kind).iter();
+    let templates = kinds::templates(item.group(), item.kind).iter();
     let templates: Vec<&str> = templates.copied().filter(|t| !t.is_empty()).collect();
     let outside = templates.iter().flat_map(|template| above(template));
     let names: BTreeSet<&str> = outside

@@ -36,8 +36,7 @@ fn find_in(item: &Item<'_>) -> Option<Unseen> {
         .into_iter()
         .filter_map(within)
         .collect();
-    let group = item.version.split_once('/').map_or("", |(group, _)| group);
-    let hint = kinds::merged_elsewhere(group, item.kind);
+    let hint = kinds::merged_elsewhere(item.group(), item.kind);
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
     let name = metadata.get("name").and_then(Value::as_str);
     // An InferenceService need not hold a container to become a pod.

@@ -27,14 +27,13 @@ pub(crate) fn find(object: &Value) -> Vec<Workload> {
 
 /// Every pod and pod template in one object that is no list.
 pub(crate) fn in_item(item: &Item<'_>) -> Vec<Workload> {
-    let Item { kind, version, .. } = item;
-    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let kind = item.kind;
     let metadata = item.value.get("metadata").unwrap_or(&Value::Null);
     let name = [text(metadata, "name"), text(metadata, "generateName")]
         .into_iter()
         .find(|n| !n.is_empty());
     let title = format!("{kind}/{}", Shown::from(name.unwrap_or("(unnamed)")));
-    let templates = kinds::templates(group, kind);
+    let templates = kinds::templates(item.group(), kind);
     let several = templates.len() > 1 || templates.iter().any(|pattern| pattern.contains('*'));
     let pointers = templates
         .iter()
