@@ -83,15 +83,15 @@ impl Reviews {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let owed = work.owes();
         let (head, body) = request.into_parts();
-        let mut body = pin!(body);
-        if size(&head) > LONGEST_HEAD {
+        let (mut body, head_size) = (pin!(body), size(&head));
+        if head_size > LONGEST_HEAD {
             // Before the rest is read: its fields take many times the bytes that they came as.
             drop(head);
             discard(body).await;
             let response = self.webhook.refuse(&Refusal::bad_head(true));
             return Ok(self.responded(response, &work, owed));
         }
-        let response = match timeout(BODY_TIMEOUT, self.read(&head, body.as_mut())).await {
+        let response = match timeout(BODY_TIMEOUT, self.read(head_size, body.as_mut())).await {
             Ok(Ok(body)) => {
                 // Not before: a connection that waits for its client may have to make room.
                 let _open = work.request();
@@ -124,7 +124,11 @@ impl Reviews {
     }
 
     /// Reads a body up to the limit; it may have to give way to others.
-    async fn read(&self, head: &Parts, mut body: Pin<&mut Incoming>) -> Result<Arrived, Refusal> {
+    async fn read(
+        &self,
+        head_size: usize,
+        mut body: Pin<&mut Incoming>,
+    ) -> Result<Arrived, Refusal> {
         if body.size_hint().lower() > BODY_LIMIT as u64 {
             discard(body).await;
             return Err(Refusal::body_too_large());
@@ -136,7 +140,7 @@ impl Reviews {
         };
         let (mut text, room) = (BytesMut::new(), self.bodies.enter(Arc::default()));
         // A field takes about twice its bytes.
-        room.grow(2 * size(head));
+        room.grow(2 * head_size);
         let (mut counted, mut values) = (Values::default(), 0);
         loop {
             let frame = tokio::select! {
