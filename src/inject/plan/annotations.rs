@@ -160,7 +160,7 @@ fn read(read: &Reader<'_>, settings: &Settings) -> Result<Request, Deny> {
             .secret("tls-secret")?
             .unwrap_or_else(|| settings.tls_secret.clone()),
         agent,
-        policy: read.policy()?.unwrap_or(settings.policy),
+        policy: read.policy("policy")?.unwrap_or(settings.policy),
         clients,
         unasked: clients::unasked(read),
         ticket_keys: together::ticket_keys(read, &mut neighbours)?,

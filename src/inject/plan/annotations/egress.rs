@@ -81,8 +81,6 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
             "has several entries, and with hybridge.dev/egress-capture one carries every target; keep one, or write hybridge.dev/egress-capture: none",
         ));
     }
-    let what = "use one of hybrid-preferred, hybrid-required, pq-required, classical-only";
-    let policy = read.parsed(POLICY, what, |text| KeyExchange::parse(text).ok())?;
     Ok(Some(Egress {
         entries,
         protocol: protocol(read, capture.is_some())?,
@@ -90,7 +88,7 @@ pub(super) fn parse(read: &Reader<'_>, settings: &Settings) -> Result<Option<Egr
         ca: cas(read)?,
         tls_secret: read.secret(SECRET)?,
         peer_ids: peer_ids(read)?,
-        policy: policy.unwrap_or(settings.policy),
+        policy: read.policy(POLICY)?.unwrap_or(settings.policy),
         env: egress_env::parse(read)?,
     }))
 }

@@ -36,9 +36,9 @@ impl Reader<'_> {
         Ok(self.parsed(name, &what, parse)?.unwrap_or(default))
     }
 
-    pub(super) fn policy(&self) -> Result<Option<KeyExchange>, Deny> {
+    pub(super) fn policy(&self, name: &str) -> Result<Option<KeyExchange>, Deny> {
         let what = "use one of hybrid-preferred, hybrid-required, pq-required, classical-only";
-        self.parsed("policy", what, |text| KeyExchange::parse(text).ok())
+        self.parsed(name, what, |text| KeyExchange::parse(text).ok())
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, Deny> {
