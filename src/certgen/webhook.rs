@@ -3,6 +3,7 @@
 
 use hybridge_pem::{Certificate, PemError, Position};
 use hybridge_seal::signature::pem;
+use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -28,7 +29,7 @@ pub(crate) fn pair(name: Name, days: u32, now: OffsetDateTime) -> Result<Generat
 pub(crate) struct CertEntry {
     pub(crate) subject: String,
     pub(crate) ends: OffsetDateTime,
-    der: Vec<u8>,
+    pub(crate) der: CertificateDer<'static>,
 }
 
 /// Why a text is not certificates.
@@ -64,7 +65,7 @@ fn entry(Certificate { at, der }: Certificate) -> Result<CertEntry, EntryError> 
     Ok(CertEntry {
         subject: hybridge_names::text(certificate.subject()),
         ends: certificate.validity().not_after.to_datetime(),
-        der: der.to_vec(),
+        der,
     })
 }
 

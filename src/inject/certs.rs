@@ -242,7 +242,8 @@ fn check(path: &Path, args: &CertsArgs, now: OffsetDateTime) -> Result<String, C
     let mut report = String::new();
     let mut late = false;
     let (text, secret) = pem_text(path, "tls.crt")?;
-    for entry in entries(&text).map_err(|cause| unusable(path, cause))? {
+    let entries = entries(&text).map_err(|cause| unusable(path, cause))?;
+    for entry in &entries {
         let left = (entry.ends - now).whole_days();
         late |= entry.ends - now < Duration::days(args.warn_days.into());
         let _ = writeln!(
@@ -257,7 +258,8 @@ fn check(path: &Path, args: &CertsArgs, now: OffsetDateTime) -> Result<String, C
         return Err(CertsError::Expiring { report });
     }
     let name = format!("{}.{}.svc", args.service, args.namespace);
-    match certs_check::refusal(&text, secret.as_ref(), &name, now) {
+    let chain: Vec<_> = entries.into_iter().map(|entry| entry.der).collect();
+    match certs_check::refusal(&text, &chain, secret.as_ref(), &name, now) {
         None => Ok(report),
         Some(cause) => Err(CertsError::Refused {
             report,

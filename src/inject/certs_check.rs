@@ -13,16 +13,18 @@ use x509_parser::prelude::FromDer;
 use crate::tls::credentials::{Credentials, PairText};
 use crate::tls::served;
 
-/// Why it does not, for a certificate that is in date. A file of CAs is asked for its days only.
+/// Why it does not, for the certificates of `text`, which are in date. A file of CAs is asked for its days only.
 pub(super) fn refusal(
     text: &str,
+    chain: &[CertificateDer<'_>],
     secret: Option<&Value>,
     name: &str,
     now: OffsetDateTime,
 ) -> Option<String> {
-    let chain = certificates(text);
     let leaf = chain.first()?;
-    let is_ca = |der| X509Certificate::from_der(der).is_ok_and(|(_, x509)| x509.is_ca());
+    let is_ca = |der: &CertificateDer<'_>| {
+        X509Certificate::from_der(der).is_ok_and(|(_, x509)| x509.is_ca())
+    };
     let cas = match secret {
         None if is_ca(leaf) => return None,
         None => Vec::new(),
@@ -30,10 +32,10 @@ pub(super) fn refusal(
             if let Some(why) = of_key(text, secret, now) {
                 return Some(why);
             }
-            certificates(&of_secret(secret, "ca.crt").unwrap_or_default())
+            cas(secret)
         }
     };
-    served::refusal(&chain, &cas, name, now.unix_timestamp())
+    served::refusal(chain, &cas, name, now.unix_timestamp())
 }
 
 /// Why the injector would not start with the Secret.
@@ -67,8 +69,9 @@ pub(super) fn of_secret(secret: &Value, field: &str) -> Option<String> {
     String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// Those of a text that was read before.
-fn certificates(text: &str) -> Vec<CertificateDer<'static>> {
+/// The CAs beside the certificate; none where they cannot be read.
+fn cas(secret: &Value) -> Vec<CertificateDer<'static>> {
+    let text = of_secret(secret, "ca.crt").unwrap_or_default();
     let found = hybridge_pem::certificates(text.as_bytes()).unwrap_or_default();
     found
         .into_iter()
