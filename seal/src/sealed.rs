@@ -102,7 +102,7 @@ pub struct Opened {
     payload: PayloadKey,
     /// Where its first chunk begins.
     start: u64,
-    /// Whether a quantum computer has no way in.
+    /// Whether a quantum computer has a way in.
     pub resistance: Resistance,
 }
 
