@@ -14,19 +14,14 @@ pub fn refuse_switch_value(arguments: impl Iterator<Item = OsString>) -> Option<
     let (command, rest) = arguments.split_first()?;
     let values = rest.iter().enumerate().filter_map(|(at, argument)| {
         let flag = argument.to_str()?.strip_prefix("--")?;
-        if let Some((flag, value)) = flag.split_once('=') {
-            let is_joined = true;
-            return meaning(value, is_joined).map(|value| Given {
-                flag,
-                value,
-                is_joined,
-            });
-        }
-        let value = meaning(rest.get(at + 1)?.to_str()?, false)?;
-        Some(Given {
+        let (flag, word, is_joined) = match flag.split_once('=') {
+            Some((flag, word)) => (flag, word, true),
+            None => (flag, rest.get(at + 1)?.to_str()?, false),
+        };
+        meaning(word, is_joined).map(|value| Given {
             flag,
             value,
-            is_joined: false,
+            is_joined,
         })
     });
     let values: Vec<Given<'_>> = values.collect();
