@@ -21,10 +21,10 @@ pub(super) fn escaped(path: &str) -> Option<String> {
     }
     let mut text = String::with_capacity(path.len());
     for byte in decoded {
-        match byte {
-            b'!' | b'\'' | b'(' | b')' | b'*' | b'[' | b']' => push_all(&mut text, &[byte]),
-            byte if may_stand(byte) => text.push(byte.into()),
-            byte => push_all(&mut text, &[byte]),
+        if may_stand(byte) && !b"!'()*[]".contains(&byte) {
+            text.push(byte.into());
+        } else {
+            push_all(&mut text, &[byte]);
         }
     }
     Some(text)
