@@ -82,6 +82,13 @@ impl Pki {
         config.send_tls13_tickets = 2;
         Arc::new(config)
     }
+
+    /// The same with protocols for ALPN, the preferred one first.
+    pub fn speaking(&self, groups: &[Group], alpn: &[&str]) -> Arc<ServerConfig> {
+        let mut config = Arc::into_inner(self.server(groups)).unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
 }
 
 /// Serves the stub behind TLS; where it listens.

@@ -32,13 +32,7 @@ struct Ending {
 }
 
 async fn ending(pki: &Pki, requests: usize, h2: bool) -> Ending {
-    let mut config = Arc::into_inner(pki.server(&GROUPS)).unwrap();
-    config.alpn_protocols = vec![if h2 {
-        b"h2".to_vec()
-    } else {
-        b"http/1.1".to_vec()
-    }];
-    let config = Arc::new(config);
+    let config = pki.speaking(&GROUPS, &[if h2 { "h2" } else { "http/1.1" }]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let opened = Arc::new(AtomicUsize::new(0));

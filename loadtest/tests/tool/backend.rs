@@ -1,6 +1,7 @@
 //! The backend of the peers plans speaks HTTP/1.1 and HTTP/2 on one port; streams share a connection.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,7 @@ const GROUPS: [Group; 1] = [Group::X25519MLKEM768];
 /// Some blocks against the backend behind TLS; the sample, and how many connections it took.
 async fn measure(case: Case) -> (Sample, u64) {
     let pki = Pki::new();
-    let mut config = Arc::into_inner(pki.server(&GROUPS)).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let address = serve(Arc::new(config)).await;
+    let address = serve(pki.speaking(&GROUPS, &["h2", "http/1.1"])).await;
     let endpoint = endpoint("backend", address, &pki, &GROUPS);
     let target = target(Role::Subject, Arc::clone(&endpoint));
     let mut crew = Crew::new(&Arc::new(case), target, &mut Rng::new(1));
@@ -93,20 +92,22 @@ async fn an_interval_that_is_none_is_refused() {
     }
 }
 
+/// A server, and the first line that it says.
+fn started(command: &mut Command) -> (Child, String) {
+    let mut server = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let said = server.stderr.take().unwrap();
+    BufReader::new(said).read_line(&mut line).unwrap();
+    (server, line)
+}
+
 /// Out of open files, a server waits until there are some again.
 #[test]
 fn running_out_of_open_files_ends_no_server() {
     for arguments in ["backend --listen", "forward --to 127.0.0.1:1 --listen"] {
         let address = unused_address();
         let command = format!("ulimit -n 24; exec {BIN} {arguments} {address}");
-        let mut server = std::process::Command::new("sh")
-            .args(["-c", &command])
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let said = server.stderr.take().unwrap();
-        std::io::BufReader::new(said).read_line(&mut line).unwrap();
+        let (mut server, line) = started(Command::new("sh").args(["-c", &command]));
         let held: Vec<_> = (0..60)
             .map_while(|_| std::net::TcpStream::connect(address).ok())
             .collect();
@@ -176,14 +177,8 @@ async fn a_first_byte_in_common_with_http2_does_not_mislead() {
 #[test]
 fn the_port_that_the_system_chose_is_said() {
     for command in ["backend", "forward"] {
-        let mut server = std::process::Command::new(BIN)
-            .args([command, "--listen", "127.0.0.1:0"])
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let said = server.stderr.take().unwrap();
-        std::io::BufReader::new(said).read_line(&mut line).unwrap();
+        let (mut server, line) =
+            started(Command::new(BIN).args([command, "--listen", "127.0.0.1:0"]));
         let address = line
             .split_whitespace()
             .find(|word| word.starts_with("127.0.0.1:"));

@@ -2,10 +2,8 @@
 
 use crate::support::program::{Place, assert_told, tool};
 
-/// A server that takes the classical share needs no retry: the case is left out, and said to be.
-#[tokio::test(flavor = "multi_thread")]
-async fn cases_that_are_left_out_are_said() {
-    let place = Place::new().await;
+/// Writes `plan.toml`, in which one server that knows the classical group alone is both sides.
+fn plan(place: &Place, keys: &str, cases: &str) {
     let target = |name: &str, role: &str| {
         format!(
             "[[target]]\nname = \"{name}\"\nrole = \"{role}\"\nurl = \"https://{}\"\ngroups = [\"X25519\"]\n\
@@ -14,12 +12,22 @@ async fn cases_that_are_left_out_are_said() {
         )
     };
     let text = format!(
-        "name = \"test\"\nrounds = 6\nblock = \"20ms\"\nwarmup = \"5ms\"\n{}{}\
-         [[case]]\nscenario = \"full-handshake\"\n[[case]]\nscenario = \"hello-retry-handshake\"\n",
+        "name = \"test\"\n{keys}{}{}{cases}",
         target("A", "subject"),
         target("B", "baseline")
     );
     std::fs::write(place.path("plan.toml"), text).unwrap();
+}
+
+/// A server that takes the classical share needs no retry: the case is left out, and said to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_that_are_left_out_are_said() {
+    let place = Place::new().await;
+    plan(
+        &place,
+        "rounds = 6\nblock = \"20ms\"\nwarmup = \"5ms\"\n",
+        "[[case]]\nscenario = \"full-handshake\"\n[[case]]\nscenario = \"hello-retry-handshake\"\n",
+    );
     let arguments = [
         "check",
         "plan.toml",
@@ -43,19 +51,8 @@ async fn cases_that_are_left_out_are_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_to_check_is_no_share() {
     let place = Place::new().await;
-    let target = |name: &str, role: &str| {
-        format!(
-            "[[target]]\nname = \"{name}\"\nrole = \"{role}\"\nurl = \"https://{}\"\ngroups = [\"X25519\"]\n\
-             ca = \"ca.crt\"\nserver_name = \"localhost\"\n",
-            place.classical
-        )
-    };
-    let text = format!(
-        "name = \"test\"\nrounds = 2\n{}{}[[case]]\nscenario = \"idle\"\nconnections = [1]\n",
-        target("A", "subject"),
-        target("B", "baseline")
-    );
-    std::fs::write(place.path("plan.toml"), text).unwrap();
+    let cases = "[[case]]\nscenario = \"idle\"\nconnections = [1]\n";
+    plan(&place, "rounds = 2\n", cases);
     let arguments = ["check", "plan.toml", "--runs", "1", "--out", "out"];
     let output = tool(place.folder.path(), &arguments);
     assert_told(

@@ -38,9 +38,7 @@ fn plain(head: &'static str) -> SocketAddr {
 
 /// Refuses each stream with 413 and NO_ERROR when it has some of it (RFC 9113, section 8.1).
 async fn over_http2(pki: &Pki) -> SocketAddr {
-    let mut config = Arc::into_inner(pki.server(&GROUPS)).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let config = Arc::new(config);
+    let config = pki.speaking(&GROUPS, &["h2"]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

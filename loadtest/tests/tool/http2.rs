@@ -21,9 +21,7 @@ const GROUPS: [Group; 1] = [Group::X25519MLKEM768];
 
 /// Echoes gRPC messages as they come and gives blobs; ends calls with this grpc-status.
 async fn serve(pki: &Pki, status: &'static str) -> SocketAddr {
-    let mut config = Arc::into_inner(pki.server(&GROUPS)).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let config = Arc::new(config);
+    let config = pki.speaking(&GROUPS, &["h2"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
