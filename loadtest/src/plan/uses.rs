@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::scenario::name_of;
 use super::syntax::{CaseFile, TargetFile};
 use super::{Case, Role, Scenario, Speaks, Target};
+use crate::tls::Group;
 
 /// The keys of a case that only some scenarios use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -185,6 +186,11 @@ impl Target {
 
     pub fn has_tls(&self) -> bool {
         !is_plaintext(&self.url)
+    }
+
+    /// The group that its handshakes must use; none without TLS.
+    pub fn group(&self) -> Option<Group> {
+        self.has_tls().then_some(self.expect)
     }
 
     /// Whether its address says that it is on this machine.

@@ -56,7 +56,7 @@ fn distribution(results: &Results, case: &CaseResult) -> String {
         (1000.0, "p99.9"),
         (10_000.0, "p99.99"),
     ];
-    let curves: Vec<(String, Vec<(f64, f64)>)> = ordered(results, case)
+    let curves: Vec<(String, Vec<(f64, f64)>)> = ordered(results, &[case])
         .into_iter()
         .map(|target| {
             let histogram = latencies(case, &target);
@@ -109,11 +109,14 @@ fn distribution(results: &Results, case: &CaseResult) -> String {
     plot.finish(&format!("Latency distribution of {}", case.case.title()))
 }
 
-/// Targets in the order of the plan, so that each keeps its colour.
-fn ordered(results: &Results, case: &CaseResult) -> Vec<String> {
-    let mine = case.targets();
+/// Targets that any of these cases has, in the order of the plan, so that each keeps its colour.
+fn ordered(results: &Results, cases: &[&CaseResult]) -> Vec<String> {
+    let is_in = |name: &String| {
+        let mut blocks = cases.iter().flat_map(|case| case.blocks_of(name));
+        blocks.next().is_some()
+    };
     let names = results.targets.iter().map(|target| target.name.clone());
-    names.filter(|name| mine.contains(name)).collect()
+    names.filter(is_in).collect()
 }
 
 fn handshake_bytes(results: &Results) -> Option<String> {
@@ -130,7 +133,7 @@ fn handshake_bytes(results: &Results) -> Option<String> {
         else {
             continue;
         };
-        for target in ordered(results, case) {
+        for target in ordered(results, &[case]) {
             let up = level(case, &target, Metric::HandshakeUp)?.mean;
             let down = level(case, &target, Metric::HandshakeDown)?.mean;
             let short = match scenario {
@@ -224,13 +227,7 @@ fn series_chart(
     [x_title, y_title]: [&str; 2],
 ) -> Option<String> {
     // A target that failed one case has its place in the others.
-    let measured = |name: &String| {
-        cases
-            .iter()
-            .any(|case| case.blocks_of(name).next().is_some())
-    };
-    let names = results.targets.iter().map(|target| target.name.clone());
-    let names: Vec<String> = names.filter(measured).collect();
+    let names = ordered(results, cases);
     let curve = |name: &String| -> Vec<(f64, Interval)> {
         let mut points: Vec<_> = cases
             .iter()

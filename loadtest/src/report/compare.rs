@@ -45,9 +45,10 @@ pub fn markdown(names: &[String], runs: &[Results]) -> Result<String> {
     )));
     let mut tables = Vec::new();
     for case in &first.cases {
-        let same: Vec<_> = others.iter().filter_map(|run| find(run, case)).collect();
+        let title = case.case.title();
+        let same: Vec<_> = others.iter().filter_map(|run| run.case(&title)).collect();
         if same.len() == others.len() {
-            tables.push((case.case.title(), rows(first, case, &same)));
+            tables.push((title, rows(first, case, &same)));
         }
     }
     let mut pairs: Vec<_> = tables.iter_mut().flat_map(|(_, rows)| rows).collect();
@@ -95,7 +96,7 @@ fn left_out(runs: &[Results]) -> Vec<String> {
         if seen.contains(&title) {
             continue;
         }
-        let found: Vec<_> = runs.iter().map(|run| find(run, case)).collect();
+        let found: Vec<_> = runs.iter().map(|run| run.case(&title)).collect();
         let have = only_in(&found, |_| true);
         if let Some(have) = &have {
             lines.push(format!("{title}: only in run {have}"));
@@ -203,12 +204,6 @@ fn describe(index: usize, name: &str, run: &Results) -> String {
         p.machine.cpu,
         p.seed
     )
-}
-
-fn find<'a>(run: &'a Results, case: &CaseResult) -> Option<&'a CaseResult> {
-    run.cases
-        .iter()
-        .find(|other| other.case.title() == case.case.title())
 }
 
 fn rows(first: &Results, case: &CaseResult, others: &[&CaseResult]) -> Vec<Row> {

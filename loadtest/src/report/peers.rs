@@ -5,7 +5,7 @@ use hybridge_page::Node;
 
 use super::figures::pairings;
 use super::numbers::measured;
-use crate::plan::Scenario;
+use crate::plan::{Scenario, Target};
 use crate::results::findings::{Metric, level, ratio};
 use crate::results::{CaseResult, Results};
 use crate::stats::Interval;
@@ -22,8 +22,7 @@ struct Ratio {
 
 /// Servers are compared, not key exchanges: several baselines, or the same group wherever there is TLS.
 pub fn is_peer_run(results: &Results) -> bool {
-    let with_tls = results.targets.iter().filter(|target| target.has_tls());
-    let mut groups: Vec<_> = with_tls.map(|target| target.expect.name()).collect();
+    let mut groups: Vec<_> = results.targets.iter().filter_map(Target::group).collect();
     groups.dedup();
     let same = results.targets.len() > 1 && groups.len() < 2;
     same || has_several_baselines(results)

@@ -5,6 +5,7 @@ use super::figures::{AssessedCase, Figure, Pairing, pairings};
 use crate::plan::Target;
 use crate::results::Results;
 use crate::results::findings::Metric;
+use crate::tls::Group;
 
 /// The pair a sentence is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +83,8 @@ impl Sides {
 
 /// `old (X25519)`; the name alone where it is that of the group, or where there is no TLS.
 fn with_group(results: &Results, name: &str) -> String {
-    let target = results.target(name).filter(|target| target.has_tls());
-    match target.map(|target| target.expect.name()) {
+    let group = results.target(name).and_then(Target::group);
+    match group.map(Group::name) {
         Some(group) if group != name => format!("{name} ({group})"),
         _ => name.to_owned(),
     }
@@ -102,12 +103,10 @@ pub(super) fn are_several(results: &Results) -> bool {
 
 /// True where every subject has a hybrid group and every baseline a classical one.
 pub(super) fn are_kinds(results: &Results) -> bool {
-    let is = |name: &str, kind: &dyn Fn(&Target) -> bool| {
-        let target = results.target(name);
-        target.is_some_and(|target| target.has_tls() && kind(target))
+    let is = |name: &str, kind: fn(Group) -> bool| {
+        let group = results.target(name).and_then(Target::group);
+        group.is_some_and(kind)
     };
-    pairs(results).all(|pair| {
-        is(&pair.subject, &|target| target.expect.is_hybrid())
-            && is(&pair.baseline, &|target| target.expect.is_classical())
-    })
+    pairs(results)
+        .all(|pair| is(&pair.subject, Group::is_hybrid) && is(&pair.baseline, Group::is_classical))
 }

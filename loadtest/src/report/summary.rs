@@ -6,9 +6,10 @@ use super::headline::plainest;
 use super::numbers::{number, signed, time, unit_for};
 use super::peers;
 use super::sides::Sides;
-use crate::plan::Scenario;
+use crate::plan::{Scenario, Target};
 use crate::results::findings::Metric;
 use crate::stats::{Verdict, correction};
+use crate::tls::Group;
 
 /// One paragraph; says less where less was measured.
 pub fn paragraph(assessed: &Assessed<'_>) -> String {
@@ -55,9 +56,7 @@ impl Told<'_> {
 
     fn group(&self, target: &str) -> Option<&'static str> {
         let target = self.assessed.results.target(target);
-        target
-            .filter(|target| target.has_tls())
-            .map(|target| target.expect.name())
+        target.and_then(Target::group).map(Group::name)
     }
 }
 

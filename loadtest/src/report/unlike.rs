@@ -3,6 +3,7 @@
 
 use crate::plan::{Case, Scenario, Target};
 use crate::results::Results;
+use crate::tls::Group;
 
 /// One line for each thing in which a run differs from the first.
 pub(super) fn from_first(first: &Results, run: &Results) -> Vec<String> {
@@ -13,9 +14,8 @@ pub(super) fn from_first(first: &Results, run: &Results) -> Vec<String> {
     });
     let cases = run.cases.iter().filter_map(|theirs| {
         let title = theirs.case.title();
-        let mut known = first.cases.iter().map(|ours| &ours.case);
-        let ours = known.find(|ours| ours.title() == title)?;
-        let [own, other] = [&theirs.case, ours].map(blocks);
+        let ours = first.case(&title)?;
+        let [own, other] = [theirs, ours].map(|of| blocks(&of.case));
         (own != other && theirs.case.scenario != Scenario::Idle)
             .then(|| format!("{title}: {own}, in run 1 {other}"))
     });
@@ -23,11 +23,7 @@ pub(super) fn from_first(first: &Results, run: &Results) -> Vec<String> {
 }
 
 fn shown(target: &Target) -> String {
-    let group = if target.has_tls() {
-        target.expect.name()
-    } else {
-        "no TLS"
-    };
+    let group = target.group().map_or("no TLS", Group::name);
     match target.connections {
         Some(connections) => format!("{group} and {connections} connections"),
         None => group.to_owned(),

@@ -187,6 +187,11 @@ impl Results {
     pub fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name == name)
     }
+
+    /// Cases of several runs are the same where they have one title.
+    pub fn case(&self, title: &str) -> Option<&CaseResult> {
+        self.cases.iter().find(|case| case.case.title() == title)
+    }
 }
 
 /// What serde asks: a count that is rare is not written where it is zero.
