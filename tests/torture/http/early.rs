@@ -7,9 +7,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
-use super::frames::{
-    self, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, frame,
-};
+use super::frames::{self, DATA, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, frame, post};
 use crate::support::http::{h2_exchange, h2_request, nobody};
 use crate::support::{Setup, answering, read_head, upstream, within};
 
@@ -22,14 +20,8 @@ async fn a_client_that_sends_on_gets_the_status_and_no_reset() {
     let sidecar = Setup::in_front_of(address).start();
     let mut stream = frames::connect(sidecar.address, &sidecar.ca, "h2", None).await;
     frames::begin(&mut stream, 65_535, 0).await;
-    let block = frames::fields(&[
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":path", "/v1/chat/completions"),
-        (":authority", "a"),
-    ]);
     stream
-        .write_all(&frame(HEADERS, END_HEADERS, 1, &block))
+        .write_all(&post(1, "/v1/chat/completions"))
         .await
         .unwrap();
     let (mut sent, mut status, mut ended) = (0_usize, false, false);
@@ -95,16 +87,7 @@ async fn a_client_that_stalls_its_body_is_reset_with_no_error() {
     let sidecar = Setup::in_front_of(app).start();
     let mut stream = frames::connect(sidecar.address, &sidecar.ca, "h2", None).await;
     frames::begin(&mut stream, 65_535, 0).await;
-    let block = frames::fields(&[
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":path", "/"),
-        (":authority", "a"),
-    ]);
-    stream
-        .write_all(&frame(HEADERS, END_HEADERS, 1, &block))
-        .await
-        .unwrap();
+    stream.write_all(&post(1, "/")).await.unwrap();
     within(async {
         loop {
             let next = frames::next(&mut stream).await.unwrap().unwrap();

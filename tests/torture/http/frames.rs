@@ -94,15 +94,25 @@ pub(crate) fn fields(list: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// A GET with an empty body.
-pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
-    let block = fields(&[
-        (":method", "GET"),
+/// The fields with which a request begins.
+pub(crate) fn request(method: &str, path: &str) -> Vec<u8> {
+    fields(&[
+        (":method", method),
         (":scheme", "https"),
         (":path", path),
         (":authority", "a"),
-    ]);
+    ])
+}
+
+/// A GET with an empty body.
+pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
+    let block = request("GET", path);
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &block)
+}
+
+/// A POST whose body follows.
+pub(crate) fn post(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, stream, &request("POST", path))
 }
 
 /// A TLS client with a receive buffer of a chosen size, as on a slow link.

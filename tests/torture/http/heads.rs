@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Duration, timeout};
 
-use super::frames::{self, END_HEADERS, END_STREAM, HEADERS, frame};
+use super::frames::{END_HEADERS, END_STREAM, HEADERS, frame, request};
 
 const CONTINUATION: u8 = 9;
 const MAX_FRAME: usize = 16_384;
@@ -42,18 +42,13 @@ fn block(stream: u32, block: &[u8], flags: u8) -> Vec<u8> {
     frames.collect::<Vec<_>>().concat()
 }
 
-fn begun() -> Vec<u8> {
-    frames::fields(&[
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":path", "/"),
-        (":authority", "a"),
-    ])
-}
-
 /// A POST whose head, or whose trailers, have about so many bytes in 90 fields.
 pub(super) fn large(stream: u32, size: usize, trailers: bool) -> Vec<u8> {
-    let mut all = if trailers { Vec::new() } else { begun() };
+    let mut all = if trailers {
+        Vec::new()
+    } else {
+        request("POST", "/")
+    };
     for number in 0..90 {
         let value = format!("{number:x}").repeat(size / 90);
         all.extend(field(&format!("x-{number}"), &value[..size / 90]));
@@ -63,7 +58,7 @@ pub(super) fn large(stream: u32, size: usize, trailers: bool) -> Vec<u8> {
 
 /// A POST with one field again and again by its number in the table; every second time in trailers.
 pub(super) fn indexed(stream: u32, count: usize) -> Vec<u8> {
-    let mut head = begun();
+    let mut head = request("POST", "/");
     if stream == 1 {
         // With indexing: the first of the dynamic table.
         head.extend_from_slice(b"\x40\x01x\x00");

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::frames::{self, DATA, END_HEADERS, HEADERS, WINDOW_UPDATE, frame};
+use super::frames::{self, DATA, WINDOW_UPDATE, frame};
 use super::heads;
 use crate::support::program::Program;
 use crate::support::{eventually, read_head, upstream, within};
@@ -116,9 +116,13 @@ impl Load {
     /// What a client sends of a stream, the first of its connection or another.
     fn request(self, stream: u32) -> Vec<u8> {
         match self {
-            Self::Uploads | Self::Unended => post(stream),
+            Self::Uploads | Self::Unended => frames::post(stream, "/"),
             Self::RequestHeads => heads::large(stream, 60_000, false),
-            Self::Trailers => [post(stream), heads::large(stream, 100_000, true)].concat(),
+            Self::Trailers => [
+                frames::post(stream, "/"),
+                heads::large(stream, 100_000, true),
+            ]
+            .concat(),
             Self::IndexedFields => heads::indexed(stream, 3900),
             _ => frames::get(stream, "/"),
         }
@@ -217,16 +221,6 @@ impl Load {
         });
         client
     }
-}
-
-fn post(stream: u32) -> Vec<u8> {
-    let block = frames::fields(&[
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":path", "/"),
-        (":authority", "a"),
-    ]);
-    frame(HEADERS, END_HEADERS, stream, &block)
 }
 
 async fn is_live(admin: SocketAddr) -> bool {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
-use super::frames::{self, DATA, END_HEADERS, HEADERS, fields, frame, get};
+use super::frames::{self, DATA, frame, get, post};
 use crate::support::egress::egress;
 use crate::support::http::switched;
 use crate::support::{Setup, Sidecar, eventually, read_head, upstream, within};
@@ -92,15 +92,7 @@ async fn fill(sidecar: &Sidecar, alpn: &str, stall: Stall) -> impl AsyncRead + U
     if alpn == "h2" {
         frames::begin(&mut client, 1 << 30, 1 << 30).await;
         let request = match stall {
-            Stall::Body | Stall::PartOfBody => {
-                let block = fields(&[
-                    (":method", "POST"),
-                    (":scheme", "https"),
-                    (":path", "/"),
-                    (":authority", "a"),
-                ]);
-                frame(HEADERS, END_HEADERS, 1, &block)
-            }
+            Stall::Body | Stall::PartOfBody => post(1, "/"),
             Stall::Reader => get(1, "/large"),
             Stall::Silence => Vec::new(),
         };

@@ -122,14 +122,7 @@ async fn a_reply_without_window_to_an_unfinished_request_ends_with_its_connectio
     let sidecar = Setup::in_front_of(nobody).start();
     let mut stream = sidecar.connect(&["h2"]).await;
     frames::begin(&mut stream, 0, 0).await;
-    let post = [
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":path", "/"),
-        (":authority", "a"),
-    ];
-    let head = frame(HEADERS, frames::END_HEADERS, 1, &frames::fields(&post));
-    stream.write_all(&head).await.unwrap();
+    stream.write_all(&frames::post(1, "/")).await.unwrap();
     let reply = within(async {
         loop {
             let next = frames::next(&mut stream).await.unwrap().unwrap();
