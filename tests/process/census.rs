@@ -234,9 +234,7 @@ async fn the_bill_names_the_servers_of_an_egress_and_their_groups() {
         egresses.push_str(&egress);
     }
     let process = Process::start(&Setup::in_front_of(stage.address).process(&egresses)).await;
-    let status: Value = serde_json::from_str(&process.admin("/status").await.1).unwrap();
-    let used = status["egresses"][0]["addresses"][0].as_str().unwrap();
-    let mut app = TcpStream::connect(used).await.unwrap();
+    let mut app = TcpStream::connect(process.egress(0).await).await.unwrap();
     app.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();

@@ -56,10 +56,7 @@ async fn uploads(process: &Process) -> Client {
 
 /// An app that reads nothing of a stream that breaks off.
 async fn downloads(process: &Process) -> TcpStream {
-    let status: serde_json::Value =
-        serde_json::from_str(&process.admin("/status").await.1).unwrap();
-    let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
-    let mut app = TcpStream::connect(out).await.unwrap();
+    let mut app = TcpStream::connect(process.egress(0).await).await.unwrap();
     app.write_u8(1).await.unwrap();
     let broken = [("listener", "out"), ("reason", "broken_body")];
     process

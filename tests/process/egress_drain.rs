@@ -27,11 +27,7 @@ async fn an_egress_serves_after_the_hook_until_the_app_has_ended() {
     );
     let setup = Setup::in_front_of(stage.address).process(&egress);
     let pod = Process::start(&setup).await;
-    let status: serde_json::Value = serde_json::from_str(&pod.admin("/status").await.1).unwrap();
-    let out = status["egresses"][0]["addresses"][0]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let out = pod.egress(0).await;
 
     let hook = tokio::process::Command::new(env!("CARGO_BIN_EXE_hybridge"))
         .args(["ctl", "drain", "--admin", &pod.admin.to_string()])
@@ -40,7 +36,7 @@ async fn an_egress_serves_after_the_hook_until_the_app_has_ended() {
     pod.refuses().await;
     // No connection is open, and the app begins one after the other.
     for _ in 0..2 {
-        let mut app = TcpStream::connect(&out).await.unwrap();
+        let mut app = TcpStream::connect(out).await.unwrap();
         let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         app.write_all(request).await.unwrap();
         let mut answer = String::new();
@@ -50,7 +46,7 @@ async fn an_egress_serves_after_the_hook_until_the_app_has_ended() {
     pod.signal(Signal::TERM);
     let (code, log) = pod.ended().await;
     assert_eq!(code, Some(0), "{log}");
-    assert!(TcpStream::connect(&out).await.is_err());
+    assert!(TcpStream::connect(out).await.is_err());
 }
 
 /// A connection on which nothing was ever sent, such as a health check's or one that a pool keeps ready,

@@ -2,7 +2,6 @@
 //! whether it trusts the one that it never saw.
 
 use hybridge::certgen::Algorithm;
-use serde_json::Value;
 
 use crate::support::Setup;
 use crate::support::egress::app;
@@ -39,11 +38,7 @@ async fn a_certificate_that_a_server_cannot_verify_is_not_shown_and_the_log_says
         + &egress("optional", optional.address.port());
     let setup = Setup::in_front_of("127.0.0.1:9").process(&both);
     let process = Process::start(&setup).await;
-    let status: Value = serde_json::from_str(&process.admin("/status").await.1).unwrap();
-    let app = async |index: usize| {
-        let address = status["egresses"][index]["addresses"][0].as_str().unwrap();
-        app(address.parse().unwrap(), b"ping").await.received
-    };
+    let app = async |index: usize| app(process.egress(index).await, b"ping").await.received;
     // It does not insist: the app is served, as anybody.
     assert_eq!(app(1).await, b"ping");
     let said = "\"no certificate shown: the server admits no signature of our key\"";

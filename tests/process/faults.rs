@@ -56,10 +56,7 @@ async fn with_egress(pki: &TestPki, settings: &str) -> (Process, SocketAddr) {
     );
     let setup = Setup::in_front_of(waiting().await).process(&egress);
     let process = Process::start(&setup).await;
-    let (_, page) = process.admin("/status").await;
-    let status: serde_json::Value = serde_json::from_str(&page).unwrap();
-    let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
-    let out = out.parse().unwrap();
+    let out = process.egress(0).await;
     (process, out)
 }
 

@@ -156,9 +156,7 @@ async fn lines_that_clients_cause_are_bounded_for_each_outcome() {
     );
     let upstream = crate::support::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
     let process = Process::start(&Setup::in_front_of(upstream).process(&egress)).await;
-    let status: Value = serde_json::from_str(&process.admin("/status").await.1).unwrap();
-    let out = status["egresses"][0]["addresses"][0].as_str().unwrap();
-    let out = out.parse().unwrap();
+    let out = process.egress(0).await;
     let began = std::time::Instant::now();
     for _ in 0..CONNECTIONS {
         let mut client = process.connect(&["h2"]).await;

@@ -128,6 +128,14 @@ impl Process {
         within(self.child.wait()).await.unwrap().code()
     }
 
+    /// Where apps connect to one of its egresses, by its place in the configuration.
+    pub(crate) async fn egress(&self, index: usize) -> SocketAddr {
+        let (_, page) = self.admin("/status").await;
+        let status: serde_json::Value = serde_json::from_str(&page).unwrap();
+        let address = status["egresses"][index]["addresses"][0].as_str().unwrap();
+        address.parse().unwrap()
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
